@@ -1,0 +1,107 @@
+import { randomBytes } from 'node:crypto'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { z } from 'zod'
+
+/** Where a development machine keeps its database and its key. Never used in production. */
+export const dataFolder = fileURLToPath(new URL('../.data/', import.meta.url))
+
+const wholeNumber = (least: number, most: number) =>
+  z.coerce
+    .number(`a whole number from ${least} to ${most}`)
+    .int(`a whole number from ${least} to ${most}`)
+    .min(least, `a whole number from ${least} to ${most}`)
+    .max(most, `a whole number from ${least} to ${most}`)
+
+const httpUrl = z
+  .url({ protocol: /^https?$/, error: 'an http or https URL' })
+  .transform(url => url.replace(/\/+$/, ''))
+
+const settings = z.object({
+  NODE_ENV: z.string().default('development'),
+  DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/, error: 'a postgres:// URL' }).optional(),
+  PORT: wholeNumber(0, 65_535).default(3000),
+  ROLE: z.enum(['all', 'web', 'worker'], 'all, web or worker').default('all'),
+  ENCRYPTION_KEY: z
+    .base64('32 bytes as base64 (openssl rand -base64 32)')
+    .refine(
+      key => Buffer.from(key, 'base64').length === 32,
+      '32 bytes as base64 (openssl rand -base64 32)',
+    )
+    .optional(),
+  WHATSAPP_GRAPH_URL: httpUrl.default('https://graph.facebook.com'),
+  WHATSAPP_GRAPH_VERSION: z
+    .string()
+    .regex(/^v\d+\.\d+$/, 'a version such as v26.0')
+    .default('v26.0'),
+  WHATSAPP_APP_SECRET: z.string().min(1).optional(),
+  WHATSAPP_VERIFY_TOKEN: z.string().min(1).optional(),
+  VOICENTER_API_URL: httpUrl.default('https://api.voicenter.com'),
+  PUBLIC_URL: httpUrl.optional(),
+  OPS_PASSWORD: z.string().min(1).optional(),
+  // 9 in each process, so that two copies (a deploy runs the old and the new one for up to 30 s) fit
+  // into the 20 connections of a small managed Postgres.
+  DATABASE_CONNECTIONS: wholeNumber(6, 500).default(9),
+  WORKER_CONCURRENCY: wholeNumber(1, 500).default(16),
+  RETENTION_DAYS: wholeNumber(1, 36_500).default(90),
+  LOG_LEVEL: z
+    .enum(
+      ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],
+      'trace, debug, info, warn, error, fatal or silent',
+    )
+    .default('info'),
+})
+
+export type Config = ReturnType<typeof readConfig>
+
+/**
+ * Reads and checks all settings at once.
+ *
+ * @throws Error whose message names every variable that is wrong or missing, and what was expected.
+ * Values are not repeated in it, for some of them are secrets.
+ */
+export const readConfig = (env: Record<string, string | undefined>) => {
+  // A variable set to nothing (`PORT= npm start`, an emptied config var) counts as not set.
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''))
+  const { data, error } = settings.safeParse(given)
+  if (error)
+    throw new Error(
+      error.issues.map(issue => `${issue.path.join('.')}: expected ${issue.message}`).join('\n'),
+    )
+  const production = data.NODE_ENV === 'production'
+  if (production) {
+    const missing = (['DATABASE_URL', 'ENCRYPTION_KEY'] as const).filter(name => !data[name])
+    if (missing.length)
+      throw new Error(missing.map(name => `${name}: must be set in production`).join('\n'))
+  }
+  return {
+    ...data,
+    production,
+    PUBLIC_URL: data.PUBLIC_URL ?? `http://localhost:${data.PORT}`,
+    ENCRYPTION_KEY: Buffer.from(data.ENCRYPTION_KEY ?? developmentKey(), 'base64'),
+  }
+}
+
+/** Made once and kept, or the WhatsApp tokens of yesterday could not be read today. */
+const developmentKey = (): string => {
+  const file = `${dataFolder}encryption-key`
+  mkdirSync(dataFolder, { recursive: true })
+  try {
+    writeFileSync(file, randomBytes(32).toString('base64'), { mode: 0o600, flag: 'wx' })
+  } catch (error) {
+    // Already there, perhaps since a moment ago: two processes may start at once.
+    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error
+  }
+  return readFileSync(file, 'utf8')
+}
+
+const readConfigOrExit = () => {
+  try {
+    return readConfig(process.env)
+  } catch (error) {
+    console.error(`Ringback cannot start:\n${error instanceof Error ? error.message : error}`)
+    process.exit(1)
+  }
+}
+
+export const config = readConfigOrExit()

@@ -1,0 +1,61 @@
+import pg from 'pg'
+import { config } from '../config.ts'
+import { log } from '../log.ts'
+
+/** Where the database is: DATABASE_URL, or outside production a Postgres of our own, started here. */
+export const databaseUrl =
+  config.DATABASE_URL ?? (await (await import('./embedded.ts')).embeddedPostgres())
+
+const SECOND = 1000
+
+/**
+ * Managed Postgres wants TLS, and on small plans shows a certificate that nobody can verify, so the
+ * line is encrypted but not proof against somebody in the middle. An sslmode in DATABASE_URL
+ * (`?sslmode=verify-full&sslrootcert=...`) takes precedence over this.
+ */
+const ssl =
+  config.production && !/@(localhost|127\.0\.0\.1|\[::1\])[:/]|sslmode=/.test(databaseUrl)
+    ? { rejectUnauthorized: false }
+    : undefined
+
+/**
+ * Nothing waits for ever. The limits on the server (statement, lock, idle in transaction) end work
+ * that hangs there; query_timeout ends waiting for a server that has fallen silent. A webhook is
+ * answered 503 well within its sender's patience.
+ */
+const limits = {
+  query_timeout: 8 * SECOND,
+  statement_timeout: 5 * SECOND,
+  lock_timeout: 3 * SECOND,
+  idle_in_transaction_session_timeout: 10 * SECOND,
+}
+
+/** @param patient without limits: for migrations, which may take long, and wait for each other */
+export const newPool = (name: string, max: number, { patient = false } = {}): pg.Pool => {
+  const pool = new pg.Pool({
+    connectionString: databaseUrl,
+    ...(ssl && { ssl }),
+    application_name: `ringback ${name}`,
+    max,
+    connectionTimeoutMillis: 2 * SECOND,
+    keepAlive: true,
+    ...(patient ? {} : limits),
+  })
+  // Without these listeners an idle connection that the server cuts ends the whole process.
+  pool.on('error', err => log.warn({ err, pool: name }, 'idle database connection lost'))
+  pool.on('connect', client => {
+    client.on('error', err => log.warn({ err, pool: name }, 'database connection lost'))
+  })
+  return pool
+}
+
+/** The worker's own connections: one listens for good, the others fetch and finish jobs. */
+export const WORKER_CONNECTIONS = 3
+/** Kept free for the worker's sign of life. */
+const LIVENESS_CONNECTIONS = 1
+
+/** For the web and for what tasks read and write: whatever the worker does not need. */
+export const pool = newPool(
+  'app',
+  config.DATABASE_CONNECTIONS - WORKER_CONNECTIONS - LIVENESS_CONNECTIONS,
+)

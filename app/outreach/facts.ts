@@ -1,0 +1,74 @@
+import { sql } from 'kysely'
+import type { Trx } from '../db/kysely.ts'
+import { phoneHash } from '../secrets.ts'
+import type { Facts } from './eligibility.ts'
+import { readPhone, spellings } from './phone.ts'
+
+type Call = {
+  tenantId: string
+  /** As written by the exchange, or E.164. */
+  caller: string | null
+  calledAt: Date
+  /** The call itself, once it has a row: its own pending message is no reason against it. */
+  missedCallId: string | null
+}
+
+type Row = {
+  now: Date
+  ownNumber: boolean
+  contactForeign: boolean
+  optedOut: boolean
+  mode: string
+  connection: 'active' | 'paused' | null
+  contacted: boolean
+  reached: boolean
+  oldestCall: number
+  grace: number
+}
+
+/**
+ * What `decide` needs to know, but for `late`, whose two forms need what is returned beside: the
+ * database's time, and the tenant's limits in milliseconds. One statement, after the lead was locked:
+ * whoever claims or cancels for this person waits for the same lock.
+ */
+export const readFacts = async (
+  trx: Trx,
+  call: Call,
+): Promise<Omit<Facts, 'late'> & { now: Date; oldestCall: number; grace: number }> => {
+  const caller = readPhone(call.caller)
+  // Nobody's number is nobody's lead, opt-out or answered call: empty lists match nothing.
+  const phones = caller.kind === 'number' ? spellings(caller.e164) : []
+  const { rows } = await sql<Row>`
+    select
+      now() as now,
+      t.mode,
+      t.contact_foreign as "contactForeign",
+      (extract(epoch from t.oldest_call) * 1000)::float8 as "oldestCall",
+      (extract(epoch from t.grace) * 1000)::float8 as grace,
+      exists (select from tenant_numbers n where n.tenant_id = t.id and n.phone = any(${phones}::text[]))
+        or exists (select from whatsapp_connections c
+                   where c.tenant_id = t.id and c.display_phone_number = any(${phones}::text[])) as "ownNumber",
+      exists (select from opt_outs o where o.tenant_id = t.id
+              and (o.phone = any(${phones}::text[]) or o.phone_hash = any(${phones.map(phoneHash)}::bytea[]))) as "optedOut",
+      -- One that works, if there is one.
+      (select c.state from whatsapp_connections c where c.tenant_id = t.id order by c.state limit 1) as connection,
+      exists (select from raw_cdrs r where r.tenant_id = t.id
+              and r.reached_phone = any(${phones}::text[]) and r.called_at >= ${call.calledAt}) as reached,
+      exists (select from leads l join missed_calls m on m.lead_id = l.id
+              where l.tenant_id = t.id and l.phone = any(${phones}::text[])
+              and m.id is distinct from ${call.missedCallId}::bigint
+              and m.outreach_state in ('scheduled', 'sending'))
+        or exists (select from leads l
+                   join lead_conversations c on c.lead_id = l.id
+                   join messages s on s.lead_conversation_id = c.id
+                   where l.tenant_id = t.id and l.phone = any(${phones}::text[])
+                   and c.missed_call_id is distinct from ${call.missedCallId}::bigint
+                   and s.direction = 'out'
+                   and (s.state in ('scheduled', 'sending')
+                        or s.state in ('accepted', 'sent', 'delivered', 'read', 'unknown')
+                           and s.claimed_at > now() - t.repeat_window)) as contacted
+    from tenants t where t.id = ${call.tenantId}`.execute(trx)
+  const [row] = rows
+  if (!row) throw new Error(`tenant ${call.tenantId} is gone`)
+  return { caller, ...row }
+}

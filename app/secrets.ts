@@ -1,0 +1,64 @@
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHash,
+  createHmac,
+  hkdfSync,
+  randomBytes,
+} from 'node:crypto'
+import { config } from './config.ts'
+
+// One key in the environment, one key derived from it for each use, so that nothing which leaks from
+// one use helps against the other.
+const keyFor = (use: string) =>
+  Buffer.from(hkdfSync('sha256', config.ENCRYPTION_KEY, '', `ringback ${use}`, 32))
+const sealingKey = keyFor('seal')
+const phoneKey = keyFor('phone')
+
+/** 96 bits: the nonce length for which AES-GCM is defined without further hashing. */
+const NONCE_BYTES = 12
+const TAG_BYTES = 16
+
+/**
+ * Encrypts a secret for the database: AES-256-GCM, a fresh nonce for every write, bound to `owner`
+ * (`tenant:7:access_token`), so that a value copied into another tenant's row cannot be opened there.
+ * Not pgcrypto: it would hand key and clear text to the server, and so to its logs.
+ */
+export const seal = (secret: string, owner: string): string => {
+  const nonce = randomBytes(NONCE_BYTES)
+  const cipher = createCipheriv('aes-256-gcm', sealingKey, nonce).setAAD(Buffer.from(owner))
+  const sealed = Buffer.concat([cipher.update(secret, 'utf8'), cipher.final()])
+  return `v1:${Buffer.concat([nonce, cipher.getAuthTag(), sealed]).toString('base64')}`
+}
+
+/**
+ * @throws Error if the value was changed, belongs to another owner, or was sealed under another
+ * ENCRYPTION_KEY.
+ */
+export const open = (value: string, owner: string): string => {
+  const bytes = Buffer.from(value.replace(/^v1:/, ''), 'base64')
+  try {
+    const decipher = createDecipheriv('aes-256-gcm', sealingKey, bytes.subarray(0, NONCE_BYTES))
+      .setAAD(Buffer.from(owner))
+      .setAuthTag(bytes.subarray(NONCE_BYTES, NONCE_BYTES + TAG_BYTES))
+    return (
+      decipher.update(bytes.subarray(NONCE_BYTES + TAG_BYTES), undefined, 'utf8') +
+      decipher.final('utf8')
+    )
+  } catch (cause) {
+    throw new Error(
+      `${owner} cannot be decrypted: is ENCRYPTION_KEY the one it was stored under?`,
+      { cause },
+    )
+  }
+}
+
+/** The owner string of a WhatsApp connection's token. */
+export const tokenOwner = (tenantId: string): string => `tenant:${tenantId}:access_token`
+
+/** How an opted-out person is still known after her number was erased. Without the key it tells nothing. */
+export const phoneHash = (e164: string): Buffer =>
+  createHmac('sha256', phoneKey).update(e164).digest()
+
+export const sha256 = (data: string | Uint8Array): Buffer =>
+  createHash('sha256').update(data).digest()

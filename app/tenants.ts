@@ -1,0 +1,86 @@
+import { randomBytes } from 'node:crypto'
+import { z } from 'zod'
+import { config } from './config.ts'
+import type { Trx } from './db/kysely.ts'
+import { lineOf } from './outreach/phone.ts'
+import { seal, sha256, tokenOwner } from './secrets.ts'
+
+/** A line that customers dial, in any common form: 072-277-6772, +972722776772, 1-700-123-456, *2700. */
+const line = z.string().transform((written, context) => {
+  const phone = lineOf(written)
+  if (!phone) context.addIssue('a telephone number such as 0722776772 or *2700')
+  return phone ?? z.NEVER
+})
+const telephone = line.refine(
+  phone => phone.startsWith('+'),
+  'a telephone number such as 0502345678',
+)
+
+/** A new business, as it is described by hand. */
+export const newTenant = z
+  .object({
+    name: z.string().trim().min(1, 'a name'),
+    numbers: z.array(line).min(1, 'at least one number that customers dial'),
+    /** The number WhatsApp messages come from; default: the first number. */
+    whatsappNumber: telephone.optional(),
+    phoneNumberId: z.string().regex(/^\d+$/, "Meta's id of the number, digits only").optional(),
+    accessToken: z.string().trim().min(1, 'an access token').optional(),
+    ownerPhone: telephone.optional(),
+    mode: z.enum(['live', 'shadow', 'paused'], 'live, shadow or paused').default('shadow'),
+  })
+  .refine(tenant => !tenant.accessToken || tenant.phoneNumberId, {
+    path: ['phoneNumberId'],
+    error: "Meta's id of the number (--phone-number-id), since an access token was given",
+  })
+
+/**
+ * Adds a business with its numbers, a webhook token bound to it, and its WhatsApp connection if an
+ * access token is given.
+ *
+ * @returns the token too, for the only time: the database keeps its hash
+ * @throws Error when one of the numbers is another business's already
+ */
+export const addTenant = async (
+  trx: Trx,
+  tenant: z.infer<typeof newTenant>,
+): Promise<{ tenantId: string; webhookToken: string }> => {
+  const { id } = await trx
+    .insertInto('tenants')
+    .values({ name: tenant.name, owner_phone: tenant.ownerPhone ?? null, mode: tenant.mode })
+    .returning('id')
+    .executeTakeFirstOrThrow()
+  for (const phone of new Set(tenant.numbers)) {
+    const added = await trx
+      .insertInto('tenant_numbers')
+      .values({ tenant_id: id, phone })
+      .onConflict(conflict => conflict.doNothing())
+      .returning('phone')
+      .executeTakeFirst()
+    if (!added) throw new Error(`number: ${phone} belongs to another business already`)
+  }
+  if (tenant.accessToken && tenant.phoneNumberId)
+    await trx
+      .insertInto('whatsapp_connections')
+      .values({
+        tenant_id: id,
+        display_phone_number: tenant.whatsappNumber ?? telephone.parse(tenant.numbers[0]),
+        phone_number_id: tenant.phoneNumberId,
+        access_token: seal(tenant.accessToken, tokenOwner(id)),
+      })
+      .execute()
+  return { tenantId: id, webhookToken: await addWebhookToken(trx, id) }
+}
+
+/** 256 random bits, so that its plain hash gives nothing away. */
+const addWebhookToken = async (trx: Trx, tenantId: string): Promise<string> => {
+  const token = randomBytes(32).toString('base64url')
+  await trx
+    .insertInto('webhook_tokens')
+    .values({ tenant_id: tenantId, hash: sha256(token) })
+    .execute()
+  return token
+}
+
+/** What is entered in Voicenter's CPanel: Integrations, CDR Notification. */
+export const webhookUrl = (token: string): string =>
+  `${config.PUBLIC_URL}/webhooks/voicenter/cdr?token=${token}`

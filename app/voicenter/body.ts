@@ -1,0 +1,62 @@
+/**
+ * What came over the wire, as records. Voicenter posts JSON or a form, one record or an array, and the
+ * content type does not always say which: so the body itself decides. Every record keeps its bytes.
+ */
+import { isObject, type Json, type JsonObject, readJson } from './json.ts'
+
+/** One element of a body: a record, or the reason why it is none. `bytes` are its own, as they came. */
+export type Element = { bytes: Buffer } & ({ record: JsonObject } | { wrong: string })
+
+/** A body is read as a whole, or refused as a whole with its reason. */
+export type Body = { elements: Element[] } | { wrong: string } | { xmlRpc: true }
+
+/** @param bytes the body as it came; only UTF-8 is read, for a wrong guess would store wrong names */
+export const readBody = (bytes: Buffer): Body => {
+  if (bytes.length === 0) return { wrong: 'the body is empty' }
+  let text: string
+  try {
+    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch {
+    return { wrong: 'the body is not valid UTF-8' }
+  }
+  const start = text.trimStart()[0]
+  if (start === '<')
+    return /<methodCall[\s>]/.test(text)
+      ? { xmlRpc: true }
+      : { wrong: 'the body is XML or HTML; JSON or a form was expected' }
+  if (start === '{' || start === '[') return readJsonBody(text)
+  if (text.includes('=')) return readForm(text, bytes)
+  return { wrong: 'the body is neither a JSON object, nor an array of them, nor a form' }
+}
+
+const readJsonBody = (text: string): Body => {
+  const json = readJson(text)
+  if ('wrong' in json) return json
+  if (!json.elements) return { elements: [elementOf(json.value, text)] }
+  if (json.elements.length === 0) return { wrong: 'the array is empty' }
+  return { elements: json.elements.map(({ value, text }) => elementOf(value, text)) }
+}
+
+const elementOf = (value: Json, text: string): Element => {
+  const bytes = Buffer.from(text)
+  return isObject(value) ? { bytes, record: value } : { bytes, wrong: 'not an object' }
+}
+
+/**
+ * A form by hand, since URLSearchParams would turn bytes that are not UTF-8 into replacement
+ * characters and store them as a name. Of a field that comes twice the last one wins, as in JSON.
+ */
+const readForm = (text: string, bytes: Buffer): Body => {
+  const record: JsonObject = Object.create(null)
+  try {
+    for (const field of text.trim().split('&')) {
+      const [name = '', ...value] = field
+        .split('=')
+        .map(part => decodeURIComponent(part.replaceAll('+', ' ')))
+      if (name) record[name] = value.join('=')
+    }
+  } catch {
+    return { wrong: 'the form is not percent-encoded UTF-8' }
+  }
+  return { elements: [{ bytes, record }] }
+}

@@ -1,0 +1,161 @@
+import { z } from 'zod'
+import { readPhone } from '../outreach/phone.ts'
+import { callKind, isNotInbound } from './call_kind.ts'
+import { Exact, isObject, type Json, type JsonObject, readJson, storable } from './json.ts'
+
+/**
+ * The names under which a value may come, the first that is not blank wins. Names are compared whole
+ * and without regard to case. The lower-case ones are the push's (Voicenter's "CDR Notification"
+ * page), CallID, DialStatus, CallerNumber ... those of the Call Log API and of accounts set up by it.
+ * ivruniqueid stands before CallID, since a dialer's record carries both, and they differ.
+ */
+const NAMES = {
+  callId: ['ivruniqueid', 'ivrid', 'ivr_unique_id', 'callid'],
+  status: ['status', 'dialstatus'],
+  caller: ['callerphone', 'caller', 'callernumber', 'phone', 'caller_id'],
+  did: ['did'],
+  target: ['target', 'targetnumber'],
+  time: ['time', 'dateepoch', 'date'],
+  type: ['type', 'cdrtype'],
+  direction: ['direction'],
+  isAnswer: ['isanswer', 'isanswered'],
+  talkSeconds: ['actualcallduration', 'duration'],
+  ringSeconds: ['actualcalldialtime', 'dialtime', 'ringtime'],
+  agent: ['extenuser', 'targetextension'],
+  callerExtension: ['callerextension'],
+  representative: ['representative_name', 'representativename'],
+  rootCallId: ['originalivruniqueid', 'customdata.originalivruniqueid'],
+} as const
+
+/** In ids, phone numbers and extensions 0 means "none", like an empty string; not so in numbers. */
+const ZERO_IS_BLANK = new Set<string>([
+  'callId',
+  'caller',
+  'did',
+  'target',
+  'agent',
+  'callerExtension',
+  'rootCallId',
+])
+
+const MAX_TEXT = 4096
+const MAX_ID = 128
+
+/** Ids are text. A number counts by its digits, all of them. */
+const id = z
+  .union(
+    [
+      z.string(),
+      z.number().int().nonnegative().transform(String),
+      z
+        .instanceof(Exact)
+        .transform(({ source }) => source)
+        .pipe(z.string().regex(/^\d+$/)),
+    ],
+    'call id is neither text nor a whole number',
+  )
+  .transform(value => value.trim())
+  .pipe(
+    z
+      .string()
+      .max(MAX_ID, `call id is longer than ${MAX_ID} characters`)
+      .refine(
+        value => value.isWellFormed() && !/\p{Cc}/u.test(value),
+        'call id holds control characters',
+      ),
+  )
+
+/** null = there but blank, undefined = not there at all. For an agent the difference matters. */
+const text = z
+  .union([
+    z.string(),
+    z.number().transform(String),
+    z.boolean().transform(String),
+    z.instanceof(Exact).transform(({ source }) => source),
+  ])
+  .transform(value => storable(value).trim().slice(0, MAX_TEXT))
+  .nullable()
+  .catch(null)
+  .optional()
+
+const count = text.transform(value => (value && /^\d{1,9}$/.test(value) ? Number(value) : null))
+
+const cdrShape = z.object({
+  callId: id.optional(),
+  status: text,
+  caller: text,
+  did: text,
+  target: text,
+  time: text,
+  type: text,
+  direction: text,
+  isAnswer: text.transform(value => (value ? /^(1|true)$/i.test(value) : null)),
+  talkSeconds: count,
+  ringSeconds: count,
+  agent: text,
+  callerExtension: text,
+  representative: text,
+  // What cannot be an id joins nothing: the record then stands for itself.
+  rootCallId: id.nullish().catch(null),
+})
+
+const cdr = cdrShape
+  .superRefine((record, context) => {
+    const missing = (what: string) => context.addIssue(`${what} is missing`)
+    if (!record.callId) missing('call id (ivruniqueid or CallID)')
+    if (!record.status) missing('status (status or DialStatus)')
+    // An outgoing or internal call has no caller and no number dialled to speak of.
+    if (isNotInbound(callKind(record))) return
+    if (record.caller === undefined) missing('caller (caller, callerPhone or CallerNumber)')
+    if (record.did === undefined) missing('number dialled (did or DID)')
+  })
+  .transform(({ callId = '', status, ...rest }) => ({ callId, status: status ?? '', ...rest }))
+
+/** One call record, whatever shape it came in. */
+export type Cdr = z.infer<typeof cdr>
+
+/** Reads a record, or says everything that is missing or wrong, in words that name no value. */
+export const readCdr = (record: JsonObject): { cdr: Cdr } | { wrong: string } => {
+  const { data, error } = cdr.safeParse(pickAll(flatten(record)))
+  return data ? { cdr: data } : { wrong: error.issues.map(issue => issue.message).join('; ') }
+}
+
+/** The first of a call's records: what all of them are joined by. */
+export const rootOf = (record: Cdr): string => record.rootCallId ?? record.callId
+
+/** Values by lower-cased name, CustomData's own one level down; it may come as JSON text. */
+const flatten = (record: JsonObject): Map<string, Json[]> => {
+  const fields = new Map<string, Json[]>()
+  const add = (name: string, value: Json) => fields.set(name, [...(fields.get(name) ?? []), value])
+  for (const [name, value] of Object.entries(record)) {
+    add(name.toLowerCase(), value)
+    if (name.toLowerCase() === 'customdata')
+      for (const [inner, custom] of Object.entries(asObject(value)))
+        add(`customdata.${inner.toLowerCase()}`, custom)
+  }
+  return fields
+}
+
+const asObject = (value: Json): JsonObject => {
+  if (typeof value !== 'string') return isObject(value) ? value : {}
+  const json = readJson(value)
+  return 'value' in json && isObject(json.value) ? json.value : {}
+}
+
+const pickAll = (fields: Map<string, Json[]>) =>
+  Object.fromEntries(
+    Object.entries(NAMES).map(([meaning, names]) => {
+      const there = names.flatMap(name => fields.get(name) ?? [])
+      const filled = there.filter(value => !isBlank(value, ZERO_IS_BLANK.has(meaning)))
+      const best = meaning === 'caller' ? (filled.find(isNumber) ?? filled[0]) : filled[0]
+      return [meaning, best ?? (there.length && meaning !== 'callId' ? null : undefined)]
+    }),
+  )
+
+const isBlank = (value: Json, zeroToo: boolean): boolean =>
+  value === null ||
+  (typeof value === 'string' && value.trim() === '') ||
+  (zeroToo && (value === 0 || value === '0'))
+
+/** callerPhone and caller are both the customer; where one of them is no number, the other is meant. */
+const isNumber = (value: Json): boolean => readPhone(text.parse(value)).kind === 'number'

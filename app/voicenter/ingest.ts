@@ -1,0 +1,139 @@
+import { sql } from 'kysely'
+import { MAX_ATTEMPTS } from '../db/jobs.ts'
+import { db } from '../db/kysely.ts'
+import { sha256 } from '../secrets.ts'
+import type { Element } from './body.ts'
+import { readCdr, rootOf } from './cdr.ts'
+import { canonical } from './json.ts'
+
+/** Whose credential the records came with; null = an unbound token. */
+export type Sender = { tenantId: string | null }
+
+type Good = {
+  key: string
+  callId: string
+  rootCallId: string
+  payload: string
+  body: Buffer
+  hash: Buffer
+}
+type Bad = { key: string; reason: string; body: Buffer; hash: Buffer }
+
+/**
+ * Stores the good records together with their jobs, and keeps the bad ones aside: one statement, one
+ * commit. When this returns, everything is in the database; when it throws, nothing is.
+ *
+ * @returns what is wrong with the bad ones; empty if all are good
+ */
+export const ingest = async (
+  sender: Sender,
+  elements: readonly Element[],
+  contentType: string | null,
+): Promise<string[]> => {
+  const sorted = elements.map(sortOut)
+  const bad = sorted.filter(record => 'reason' in record)
+  await store(sender, count(sorted.filter(record => 'payload' in record)), count(bad), contentType)
+  return bad.map(({ reason }) => reason)
+}
+
+const sortOut = (element: Element): Good | Bad => {
+  const read = 'wrong' in element ? element : readCdr(element.record)
+  if ('wrong' in read || 'wrong' in element) {
+    const hash = sha256(element.bytes)
+    return {
+      key: hash.toString('hex'),
+      reason: 'wrong' in read ? read.wrong : '',
+      body: element.bytes,
+      hash,
+    }
+  }
+  const payload = canonical(element.record)
+  const hash = sha256(payload)
+  const { callId } = read.cdr
+  return {
+    key: `${callId} ${hash.toString('hex')}`,
+    callId,
+    rootCallId: rootOf(read.cdr),
+    payload,
+    body: element.bytes,
+    hash,
+  }
+}
+
+/**
+ * The same record twice in one array counts twice and is stored once, for Postgres cannot update a row
+ * twice in one statement. In order of the key, since two posts that lock the same rows in different
+ * orders would wait for each other.
+ */
+const count = <Row extends { key: string }>(rows: Row[]): (Row & { deliveries: number })[] => {
+  const counted = new Map<string, Row & { deliveries: number }>()
+  for (const row of rows)
+    counted.set(row.key, { ...row, deliveries: (counted.get(row.key)?.deliveries ?? 0) + 1 })
+  return [...counted.values()].toSorted((a, b) => (a.key < b.key ? -1 : 1))
+}
+
+type Counted = { deliveries: number }
+
+/**
+ * Only a record that is new adds a job; a repeat raises `deliveries`. A job's key alone would not do:
+ * it is forgotten as soon as the job is done, and a repeat of yesterday's call would run again.
+ */
+const store = async (
+  { tenantId }: Sender,
+  good: (Good & Counted)[],
+  bad: (Bad & Counted)[],
+  contentType: string | null,
+) => {
+  const statement = sql`
+    with stored as (
+      insert into raw_cdrs as r
+        (token_tenant_id, tenant_id, call_id, root_call_id, payload, body, content_hash, deliveries)
+      select ${tenantId}::bigint, ${tenantId}::bigint, call_id, root_call_id, payload::jsonb, body, hash, deliveries
+      from unnest(
+        ${good.map(row => row.callId)}::text[],
+        ${good.map(row => row.rootCallId)}::text[],
+        ${good.map(row => row.payload)}::text[],
+        ${good.map(row => row.body)}::bytea[],
+        ${good.map(row => row.hash)}::bytea[],
+        ${good.map(row => row.deliveries)}::int[]
+      ) as good (call_id, root_call_id, payload, body, hash, deliveries)
+      on conflict on constraint raw_cdrs_same_record
+        do update set deliveries = r.deliveries + excluded.deliveries
+      returning r.call_id, r.xmax = 0 as is_new
+    ), refused as (
+      insert into rejected_deliveries as r (tenant_id, source, reason, content_type, body, body_hash, deliveries)
+      select ${tenantId}::bigint, 'voicenter', reason, ${contentType}::text, body, hash, deliveries
+      from unnest(
+        ${bad.map(row => row.reason)}::text[],
+        ${bad.map(row => row.body)}::bytea[],
+        ${bad.map(row => row.hash)}::bytea[],
+        ${bad.map(row => row.deliveries)}::int[]
+      ) as bad (reason, body, hash, deliveries)
+      on conflict on constraint rejected_deliveries_same_body
+        do update set deliveries = r.deliveries + excluded.deliveries
+    ), jobs as (
+      select count(*) as wanted, array_agg(
+        row('voicenter_cdr', json_build_object('callId', call_id), null, null, ${MAX_ATTEMPTS.voicenter_cdr}::smallint,
+            'voicenter_cdr:' || call_id, null, null)::graphile_worker.job_spec order by call_id) as specs
+      from (select distinct call_id from stored where is_new) as calls
+    )
+    select assert_all_queued(wanted, (select count(*) from graphile_worker.add_jobs(specs)))
+    from jobs where wanted > 0`
+  await again(() => statement.execute(db))
+}
+
+/** Deadlock, or a job taken by a worker at this very moment: nothing was stored, and the next try does. */
+const PASSING = ['40001', '40P01']
+const TRIES = 5
+
+const again = async (work: () => Promise<unknown>): Promise<void> => {
+  for (let tries = 1; ; tries++)
+    try {
+      await work()
+      return
+    } catch (error) {
+      const passing =
+        error instanceof Error && 'code' in error && PASSING.includes(String(error.code))
+      if (!passing || tries === TRIES) throw error
+    }
+}

@@ -1,0 +1,86 @@
+import type { Request, RequestHandler } from 'express'
+import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible'
+import { config } from '../config.ts'
+import { db } from '../db/kysely.ts'
+import { log } from '../log.ts'
+import { sha256 } from '../secrets.ts'
+import type { Sender } from '../voicenter/ingest.ts'
+
+/** Wrong credentials a minute from one address before it hears 429. */
+const FAILURES_A_MINUTE = 100
+const failures = new RateLimiterMemory({ points: FAILURES_A_MINUTE, duration: 60 })
+
+/**
+ * Lets through who shows a token that is in `webhook_tokens`, before a byte of the body is read; the
+ * sender is then in `res.locals.sender`. Everybody else hears 401 and leaves no trace in the database.
+ *
+ * The token is looked up by its SHA-256, so what is compared tells nothing about the token. Failures
+ * are counted after the look-up: a sender with the right token is never held up by those who share its
+ * address.
+ */
+export const authenticate: RequestHandler<
+  object,
+  unknown,
+  unknown,
+  object,
+  { sender: Sender }
+> = async (req, res, next) => {
+  const sender = await senderOf(req)
+  if (sender) {
+    res.locals.sender = sender
+    next()
+    return
+  }
+  const status = (await tooMany(req.ip ?? '')) ? 429 : 401
+  if (status === 401) res.set('WWW-Authenticate', 'Basic realm="ringback"')
+  else res.set('Retry-After', '60')
+  res
+    .status(status)
+    .json({ Err: 1, Errdesc: status === 401 ? 'wrong or missing token' : 'too many wrong tokens' })
+}
+
+const tooMany = async (address: string): Promise<boolean> => {
+  try {
+    await failures.consume(address)
+    return false
+  } catch (error) {
+    if (error instanceof RateLimiterRes) return true
+    throw error
+  }
+}
+
+const senderOf = async (req: Request<object, unknown, unknown, object>): Promise<Sender | null> => {
+  const tokens = tokensOf(req)
+  const [token] = tokens
+  if (token === undefined) return (await openDoor()) ? { tenantId: null } : null
+  // Two that differ: whoever sent this is not one of ours, or is misconfigured. Never guess.
+  if (tokens.some(other => other !== token)) return null
+  const known = await db
+    .selectFrom('webhook_tokens')
+    .select('tenant_id')
+    .where('hash', '=', sha256(token))
+    .where('revoked_at', 'is', null)
+    .executeTakeFirst()
+  return known ? { tenantId: known.tenant_id } : null
+}
+
+/** `?token=`, the password of Basic, or Bearer; Voicenter's page names only what fits into a URL. */
+const tokensOf = (req: Request<object, unknown, unknown, object>): string[] => {
+  const query = new URL(req.url, 'http://localhost').searchParams.getAll('token')
+  const [scheme = '', value = ''] = (req.get('authorization') ?? '').split(/ +(.*)/s)
+  if (/^bearer$/i.test(scheme)) query.push(value)
+  if (/^basic$/i.test(scheme))
+    query.push(Buffer.from(value, 'base64').toString('utf8').split(/:(.*)/s)[1] ?? '')
+  return query
+}
+
+/** On a developer's machine, before there is any token: come in. In production, never. */
+const openDoor = async (): Promise<boolean> => {
+  if (config.production) return false
+  const anyToken = await db.selectFrom('webhook_tokens').select('id').limit(1).executeTakeFirst()
+  if (!anyToken)
+    log.warn(
+      'accepted a delivery without a token, since there is none yet: npm run tenant -- add makes one',
+    )
+  return !anyToken
+}

@@ -1,0 +1,86 @@
+import express, { type RequestHandler, Router } from 'express'
+import { log } from '../log.ts'
+import { type Element, readBody } from '../voicenter/body.ts'
+import { ingest, type Sender } from '../voicenter/ingest.ts'
+import { authenticate } from './credential.ts'
+
+/**
+ * POST /webhooks/voicenter/cdr: Voicenter tells us of a call, minutes after its end. The record is
+ * stored together with its job, and only then do we answer; nothing is decided here.
+ *
+ * 200 acknowledges; whatever else is sent again (Voicenter's "CDR Notification" page). So there is no
+ * 200 before the commit, and 503 while we cannot store.
+ */
+export const voicenter = Router()
+
+const PATH = '/webhooks/voicenter/cdr'
+
+/** A record with its AI transcript is large, and a 413 loses it for good. */
+const LIMIT = '5mb'
+
+const OK = { Err: 0, Errdesc: 'OK' }
+
+type Handler = RequestHandler<object, unknown, unknown, object, { sender: Sender }>
+
+const receive: Handler = async (req, res) => {
+  const bytes = Buffer.isBuffer(req.body) ? req.body : Buffer.alloc(0)
+  const contentType = req.get('content-type')?.slice(0, 200) ?? null
+  const body = readBody(bytes)
+  if ('xmlRpc' in body) {
+    await store(res.locals.sender, [{ bytes, wrong: 'XML-RPC' }], contentType)
+    res.status(415).json({
+      Err: 1,
+      Errdesc:
+        'XML-RPC is not read here: in CPanel, Integrations, CDR Notification, choose POST-JSON or form-urlencoded',
+    })
+    return
+  }
+  const elements = 'wrong' in body ? [{ bytes, wrong: body.wrong }] : body.elements
+  if (isIvrLayer(elements)) {
+    await store(
+      res.locals.sender,
+      [{ bytes, wrong: 'IVR_LAYER_INPUT: an External Layer points here' }],
+      contentType,
+    )
+    // The caller waits in the IVR for this answer: 1 sends her on to the fallback layer.
+    res.json({ STATUS: 1 })
+    return
+  }
+  const wrong = await store(res.locals.sender, elements, contentType)
+  if (wrong.length === 0) res.json(OK)
+  else res.status(400).json({ Err: 1, Errdesc: summary(wrong, elements.length) })
+}
+
+/** Whatever keeps it from being stored, the sender is to come again. */
+const store = async (...delivery: Parameters<typeof ingest>): Promise<string[]> => {
+  try {
+    return await ingest(...delivery)
+  } catch (cause) {
+    throw Object.assign(new Error('delivery not stored', { cause }), { status: 503 })
+  }
+}
+
+const isIvrLayer = ([element]: readonly Element[]): boolean =>
+  element !== undefined && 'record' in element && element.record['METHOD'] === 'IVR_LAYER_INPUT'
+
+/** One sentence per kind of fault, however many elements have it. */
+const summary = (wrong: string[], all: number): string =>
+  all === 1
+    ? wrong.join()
+    : `${wrong.length} of ${all} records refused: ${[...new Set(wrong)].slice(0, 5).join(' | ')}`
+
+voicenter.get(PATH, (_req, res) => {
+  res.json(OK)
+})
+voicenter.post(
+  PATH,
+  authenticate,
+  express.raw({ type: () => true, limit: LIMIT, inflate: false }),
+  receive,
+)
+voicenter.all(PATH, (_req, res) => {
+  res
+    .status(405)
+    .set('Allow', 'GET, HEAD, POST')
+    .json({ Err: 1, Errdesc: 'POST a call record here' })
+})

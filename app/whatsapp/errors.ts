@@ -1,0 +1,114 @@
+/**
+ * What to do about an answer of the WhatsApp Cloud API that is no acceptance. By Meta's `code` and never
+ * by the HTTP status: rate limits come with 400, a missing permission with 500. A code is Meta's word
+ * that the message was not accepted; we take it at its word.
+ *
+ * Codes and meanings: Meta, "Error codes" page of the Cloud API. What to do is our own conclusion.
+ */
+
+/** Seconds to wait before each further try; when they are used up, the message has failed. */
+type Retry = { do: 'retry'; after: readonly number[] }
+
+export type Remedy =
+  | Retry
+  /** This message cannot go out; others can. */
+  | { do: 'fail' }
+  /** Nothing more to this person in this conversation. */
+  | { do: 'stop_lead' }
+  /** As stop_lead, and never again: she does not want it. */
+  | { do: 'opt_out' }
+  /** The template is not usable, whoever it goes to. */
+  | { do: 'pause_template' }
+  /** Nothing can be sent from this number until somebody acts. */
+  | { do: 'pause_connection' }
+
+const MINUTE = 60
+const SOON: Retry = { do: 'retry', after: [30, 2 * MINUTE, 10 * MINUTE, 30 * MINUTE] }
+const FAIL: Remedy = { do: 'fail' }
+const PAUSE_CONNECTION: Remedy = { do: 'pause_connection' }
+const PAUSE_TEMPLATE: Remedy = { do: 'pause_template' }
+
+const BY_CODE: ReadonlyMap<number, Remedy> = new Map<number, Remedy>([
+  // Sign-in, permission, account, payment, number: nothing goes out until somebody acts.
+  ...[0, 3, 10, 33, 104, 190, 368, 131005, 131031, 131037, 131042, 131045, 133010, 134011].map(
+    code => [code, PAUSE_CONNECTION] as const,
+  ),
+  // Quality limits of the number: trying again makes it worse.
+  ...[131048, 131064].map(code => [code, PAUSE_CONNECTION] as const),
+  // Limits of the app and of the account, over a rolling hour.
+  ...[4, 80007].map(
+    code => [code, { do: 'retry', after: [5 * MINUTE, 15 * MINUTE, 60 * MINUTE] }] as const,
+  ),
+  // Throughput of the number.
+  [130429, { do: 'retry', after: [1, 2, 4, 8, 16, 32, 60] }],
+  // Too many to one person; the schedule is Meta's own, 4^X seconds from X = 0.
+  [131056, { do: 'retry', after: [1, 4, 16, 64, 256] }],
+  // Maintenance, or a throughput upgrade, up to a minute.
+  [131057, { do: 'retry', after: [20, 20, 30, 30, 30] }],
+  // Down, overloaded, "try again later".
+  ...[2, 131000, 131016, 133004].map(code => [code, SOON] as const),
+  // Our mistake or theirs.
+  [1, { do: 'retry', after: [30, 2 * MINUTE] }],
+  // Not on WhatsApp, another country, ourselves.
+  ...[131021, 131026, 130497].map(code => [code, { do: 'stop_lead' }] as const),
+  // Stopped marketing, or blocked the business.
+  ...[131050, 130403].map(code => [code, { do: 'opt_out' }] as const),
+  ...[132000, 132001, 132007, 132012, 132015, 132016, 132018, 131063].map(
+    code => [code, PAUSE_TEMPLATE] as const,
+  ),
+  // This message only: the window, Meta's limit per person, an experiment, a value too long.
+  ...[131047, 131049, 130472, 131062, 132005].map(code => [code, FAIL] as const),
+  // A mistake of ours in the request.
+  ...[100, 131008, 131009, 131030, 131051, 135000].map(code => [code, FAIL] as const),
+  // Of other parts of the API; listed, so that they are known not to have been accepted.
+  ...[131052, 131053, 132068, 132069, 133000, 133005, 133006, 133008, 133009, 133015, 133016].map(
+    code => [code, FAIL] as const,
+  ),
+  ...[131055, 134100, 134101, 134102].map(code => [code, FAIL] as const),
+])
+
+/**
+ * What to do about `code`; null when it cannot be known whether the message was accepted: an unlisted
+ * code with a 5xx.
+ */
+export const remedyFor = (code: number, httpStatus: number): Remedy | null => {
+  const listed = BY_CODE.get(code)
+  if (listed) return listed
+  if (code >= 200 && code <= 299) return PAUSE_CONNECTION
+  if (httpStatus === 429) return BY_CODE.get(130429) ?? FAIL
+  return httpStatus >= 500 ? null : FAIL
+}
+
+/** What is done when the request surely never arrived. */
+export const NOT_ARRIVED: Remedy = SOON
+
+/** Node's words for a request of which not a byte of the body was read by the other side. */
+const NEVER_ARRIVED = new Set([
+  ...[
+    'ENOTFOUND',
+    'EAI_AGAIN',
+    'ECONNREFUSED',
+    'ENETUNREACH',
+    'EHOSTUNREACH',
+    'UND_ERR_CONNECT_TIMEOUT',
+  ],
+  ...[
+    'DEPTH_ZERO_SELF_SIGNED_CERT',
+    'SELF_SIGNED_CERT_IN_CHAIN',
+    'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+    'CERT_HAS_EXPIRED',
+  ],
+  ...[
+    'ERR_SSL_WRONG_VERSION_NUMBER',
+    'ERR_TLS_CERT_ALTNAME_INVALID',
+    'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  ],
+])
+
+/** Whether fetch failed before the request can have been taken. Everything else may have been. */
+export const neverArrived = (error: unknown): boolean => {
+  const cause = error instanceof Error ? error.cause : undefined
+  if (cause instanceof AggregateError)
+    return cause.errors.every(inner => neverArrived(new Error('', { cause: inner })))
+  return cause instanceof Error && 'code' in cause && NEVER_ARRIVED.has(String(cause.code))
+}

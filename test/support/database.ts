@@ -1,0 +1,19 @@
+/**
+ * Loaded before every test file: gives it a database of its own, copied from the template, and sets the
+ * environment before any module of the program reads it.
+ */
+import pg from 'pg'
+import { TEMPLATE, testDatabaseUrl } from './postgres.ts'
+
+const name = `ringback_test_${process.pid}`
+const client = new pg.Client({ connectionString: await testDatabaseUrl('postgres') })
+await client.connect()
+await client.query(`create database ${name} template ${TEMPLATE}`)
+await client.end()
+
+Object.assign(process.env, {
+  NODE_ENV: 'test',
+  DATABASE_URL: await testDatabaseUrl(name),
+  PORT: '0',
+  LOG_LEVEL: process.env['LOG_LEVEL'] ?? 'silent',
+})
