@@ -99,7 +99,9 @@ const readConfigOrExit = () => {
   try {
     return readConfig(process.env)
   } catch (error) {
-    console.error(`Ringback cannot start:\n${error instanceof Error ? error.message : error}`)
+    console.error(
+      `Ringback cannot start:\n${error instanceof Error ? error.message : String(error)}`,
+    )
     process.exit(1)
   }
 }

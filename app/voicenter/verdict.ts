@@ -22,30 +22,10 @@ const SAME_STATUS: Record<string, string> = {
   NO_ANSWER: 'NOANSWER',
 }
 
-const KNOWN_STATUSES = new Set([
-  ...[
-    'ANSWER',
-    'NOANSWER',
-    'BUSY',
-    'CANCEL',
-    'ABANDONE',
-    'TIMEOUT',
-    'FULL',
-    'EXIT',
-    'JOINEMPTY',
-    'VOEND',
-    'TE',
-  ],
-  ...[
-    'NOTCALLED',
-    'VOICEMAIL',
-    'NOTDIALED',
-    'CONGESTION',
-    'CHANUNAVAIL',
-    'INVALIDARGS',
-    'SSWPREAUTH',
-  ],
-])
+const KNOWN_STATUSES = new Set(
+  `ANSWER NOANSWER BUSY CANCEL ABANDONE TIMEOUT FULL EXIT JOINEMPTY VOEND TE NOTCALLED VOICEMAIL
+   NOTDIALED CONGESTION CHANUNAVAIL INVALIDARGS SSWPREAUTH`.split(/\s+/),
+)
 
 /** The status in Voicenter's own spelling. */
 export const statusOf = (leg: Pick<Cdr, 'status'>): string => {

@@ -1,5 +1,4 @@
 import express, { type RequestHandler, Router } from 'express'
-import { log } from '../log.ts'
 import { type Element, readBody } from '../voicenter/body.ts'
 import { ingest, type Sender } from '../voicenter/ingest.ts'
 import { authenticate } from './credential.ts'

@@ -83,27 +83,13 @@ export const remedyFor = (code: number, httpStatus: number): Remedy | null => {
 export const NOT_ARRIVED: Remedy = SOON
 
 /** Node's words for a request of which not a byte of the body was read by the other side. */
-const NEVER_ARRIVED = new Set([
-  ...[
-    'ENOTFOUND',
-    'EAI_AGAIN',
-    'ECONNREFUSED',
-    'ENETUNREACH',
-    'EHOSTUNREACH',
-    'UND_ERR_CONNECT_TIMEOUT',
-  ],
-  ...[
-    'DEPTH_ZERO_SELF_SIGNED_CERT',
-    'SELF_SIGNED_CERT_IN_CHAIN',
-    'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
-    'CERT_HAS_EXPIRED',
-  ],
-  ...[
-    'ERR_SSL_WRONG_VERSION_NUMBER',
-    'ERR_TLS_CERT_ALTNAME_INVALID',
-    'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
-  ],
-])
+const NEVER_ARRIVED = new Set(
+  `ENOTFOUND EAI_AGAIN ECONNREFUSED ENETUNREACH EHOSTUNREACH UND_ERR_CONNECT_TIMEOUT
+   DEPTH_ZERO_SELF_SIGNED_CERT SELF_SIGNED_CERT_IN_CHAIN UNABLE_TO_VERIFY_LEAF_SIGNATURE CERT_HAS_EXPIRED
+   ERR_SSL_WRONG_VERSION_NUMBER ERR_TLS_CERT_ALTNAME_INVALID UNABLE_TO_GET_ISSUER_CERT_LOCALLY`.split(
+    /\s+/,
+  ),
+)
 
 /** Whether fetch failed before the request can have been taken. Everything else may have been. */
 export const neverArrived = (error: unknown): boolean => {

@@ -1,0 +1,24 @@
+const entities: Record<string, string> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+}
+
+/** A piece of HTML that is safe to put into a page as it is. */
+export type Html = { html: string }
+
+type Value = string | number | undefined | Html | Html[]
+
+const asHtml = (value: Value): string => {
+  if (value === undefined) return ''
+  if (Array.isArray(value)) return value.map(({ html: piece }) => piece).join('')
+  if (typeof value === 'object') return value.html
+  return String(value).replace(/[&<>"']/g, found => entities[found] ?? '')
+}
+
+/** Builds HTML; every value is escaped unless it was built by this function itself. */
+export const html = (strings: TemplateStringsArray, ...values: Value[]): Html => ({
+  html: strings.reduce((text, string, index) => text + asHtml(values[index - 1]) + string),
+})

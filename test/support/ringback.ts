@@ -1,0 +1,164 @@
+/**
+ * The program in the test's own process, with its real door, its real database and a fake WhatsApp that is
+ * a server. Import this before anything of app/: it sets what the configuration reads.
+ */
+import { randomInt } from 'node:crypto'
+import { runOnce } from 'graphile-worker'
+import { sql } from 'kysely'
+import t from 'tap'
+import { startFakeWhatsApp } from '../../scripts/fake-whatsapp/server.ts'
+
+export const fake = await startFakeWhatsApp()
+process.env['WHATSAPP_GRAPH_URL'] = fake.url
+
+const { db } = await import('../../app/db/kysely.ts')
+const { newPool } = await import('../../app/db/pool.ts')
+const { addTenant, newTenant } = await import('../../app/tenants.ts')
+const { startWeb } = await import('../../app/web/server.ts')
+const { taskList } = await import('../../app/worker/tasks.ts')
+export { db }
+
+const web = await startWeb(() => null)
+const address = web.address()
+export const url = `http://127.0.0.1:${address && typeof address === 'object' ? address.port : 0}`
+export const CDR = `${url}/webhooks/voicenter/cdr`
+const workerPool = newPool('test worker', 8)
+
+t.teardown(async () => {
+  web.close()
+  web.closeAllConnections()
+  await fake.close()
+  await workerPool.end()
+  await db.destroy()
+})
+
+/** Runs every job that is due, and those that they add, until none is due. */
+export const work = (): Promise<void> =>
+  runOnce({
+    pgPool: workerPool,
+    taskList,
+    noHandleSignals: true,
+    parsedCronItems: [],
+    preset: { worker: { concurrentJobs: 4 } },
+  })
+
+/** Two minutes pass for everything that is scheduled: due now, and its job too. Then works. */
+export const workAsIfDue = async (): Promise<void> => {
+  await sql`update missed_calls set outreach_due_at = now() where outreach_state = 'scheduled'`.execute(
+    db,
+  )
+  await sql`select graphile_worker.reschedule_jobs(array_agg(id), run_at := now())
+            from graphile_worker.jobs where task_identifier = 'lead_outreach' having count(*) > 0`.execute(
+    db,
+  )
+  await work()
+}
+
+export type Business = {
+  tenantId: string
+  token: string
+  did: string
+  line: string
+  phoneNumberId: string
+}
+
+/** A business of its own for one test: nobody else's number, a live connection. Settings go into `tenants`. */
+export const business = async (
+  settings: {
+    mode?: 'live' | 'shadow' | 'paused'
+    connected?: boolean
+    columns?: Record<string, string | number | boolean | string[]>
+  } = {},
+): Promise<Business> => {
+  const { mode = 'live', connected = true, columns = {} } = settings
+  const number = fake.addNumber()
+  const did = `072${randomInt(1_000_000, 9_999_999)}`
+  const tenant = newTenant.parse({
+    name: 'מספרת נועה',
+    numbers: [did],
+    mode,
+    ...(connected && { phoneNumberId: number.phoneNumberId, accessToken: number.token }),
+  })
+  const { tenantId, webhookToken } = await db.transaction().execute(trx => addTenant(trx, tenant))
+  if (Object.keys(columns).length)
+    await db.updateTable('tenants').set(columns).where('id', '=', tenantId).execute()
+  return {
+    tenantId,
+    token: webhookToken,
+    did,
+    line: `+972${did.slice(1)}`,
+    phoneNumberId: number.phoneNumberId,
+  }
+}
+
+/** An Israeli mobile that no other test uses, in the exchange's form and in E.164. */
+export const customer = (): { local: string; e164: string } => {
+  const local = `052${randomInt(2_000_000, 9_999_999)}`
+  return { local, e164: `+972${local.slice(1)}` }
+}
+
+/** Posts a body as it is, or a value as JSON, with the token in the URL. */
+export const post = async (
+  body: unknown,
+  {
+    token,
+    headers = { 'content-type': 'application/json' },
+  }: { token?: string; headers?: Record<string, string> } = {},
+): Promise<{ status: number; body: unknown }> => {
+  const response = await fetch(token === undefined ? CDR : `${CDR}?token=${token}`, {
+    method: 'POST',
+    headers,
+    body:
+      typeof body === 'string' || body instanceof Uint8Array
+        ? Buffer.from(body)
+        : JSON.stringify(body),
+  })
+  return { status: response.status, body: await response.json() }
+}
+
+export const OK = { status: 200, body: { Err: 0, Errdesc: 'OK' } }
+
+/** The jobs with this key, or all of a task. */
+export const jobs = async (key: string) => {
+  const { rows } = await sql<{
+    key: string
+    task_identifier: string
+    attempts: number
+    run_at: Date
+  }>`
+    select key, task_identifier, attempts, run_at from graphile_worker.jobs
+    where key = ${key} or task_identifier = ${key} order by key`.execute(db)
+  return rows
+}
+
+export const missedCall = (tenantId: string, callId: string) =>
+  db
+    .selectFrom('missed_calls')
+    .selectAll()
+    .where('tenant_id', '=', tenantId)
+    .where('call_id', '=', callId)
+    .executeTakeFirst()
+
+/** [state, reason] of the outreach of a call; undefined if no missed call was recorded. */
+export const outreachOf = async (
+  tenantId: string,
+  callId: string,
+): Promise<[string, string] | undefined> => {
+  const call = await missedCall(tenantId, callId)
+  return call && [call.outreach_state, call.outreach_reason]
+}
+
+/** [verdict, reason] of every record of a call, in the order they came. */
+export const verdictsOf = async (tenantId: string, callId: string) => {
+  const rows = await db
+    .selectFrom('raw_cdrs')
+    .select(['verdict', 'reason'])
+    .where('tenant_id', '=', tenantId)
+    .where('root_call_id', '=', callId)
+    .orderBy('id')
+    .execute()
+  return rows.map(({ verdict, reason }) => [verdict, reason])
+}
+
+export const messagesOf = (tenantId: string) =>
+  db.selectFrom('messages').selectAll().where('tenant_id', '=', tenantId).orderBy('id').execute()
