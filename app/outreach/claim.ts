@@ -3,7 +3,7 @@ import { addJob } from '../db/jobs.ts'
 import type { Trx } from '../db/kysely.ts'
 import { open, tokenOwner } from '../secrets.ts'
 import type { Outgoing } from '../whatsapp/client.ts'
-import { templateFor } from '../whatsapp/templates.ts'
+import { callTime, templateFor } from '../whatsapp/templates.ts'
 import { decide } from './eligibility.ts'
 import { readFacts } from './facts.ts'
 import { isTooLate } from './timing.ts'
@@ -141,8 +141,9 @@ const claim = async (trx: Trx, call: Call): Promise<Outgoing> => {
     phone_number_id: string
     access_token: string
     name: string
+    timezone: string
   }>`
-    select c.id, c.phone_number_id, c.access_token, t.name
+    select c.id, c.phone_number_id, c.access_token, t.name, t.timezone
     from whatsapp_connections c join tenants t on t.id = c.tenant_id
     where c.tenant_id = ${call.tenant_id} and c.state = 'active'
     -- The number she dialled, if it also writes; else the oldest.
@@ -156,7 +157,10 @@ const claim = async (trx: Trx, call: Call): Promise<Outgoing> => {
     to: call.caller_phone,
     phoneNumberId: connection.phone_number_id,
     accessToken: open(connection.access_token, tokenOwner(call.tenant_id)),
-    ...templateFor('initial', connection),
+    ...templateFor('initial', {
+      business_name: connection.name,
+      call_time: callTime(call.called_at, connection.timezone),
+    }),
   }
 }
 

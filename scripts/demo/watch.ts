@@ -1,0 +1,38 @@
+/** What has become of the play's scenes so far, read with SQL and from the phones themselves. */
+import type { Ending, Scene } from './play.ts'
+import type { Stage } from './stage.ts'
+
+export const endingOf = async (scene: Scene, { database, fake }: Stage): Promise<Ending> => {
+  const { rows } = await database.query<{ verdict: string | null; outreach: string | null }>(
+    `select verdict, outreach_state || ' / ' || outreach_reason as outreach
+     from call_report() where call_id = $1`,
+    [scene.callId],
+  )
+  const [call] = rows
+  return {
+    ...(call?.verdict && { verdict: call.verdict }),
+    ...(call?.outreach && { outreach: call.outreach }),
+    messages: scene.phone ? fake.inbox(scene.phone).length : 0,
+  }
+}
+
+/** In words: "missed, sent / accepted, 1 message". */
+export const inWords = ({ answer, verdict, outreach, messages }: Ending): string =>
+  [
+    answer && `answered ${answer}`,
+    verdict,
+    outreach,
+    messages === 1 ? '1 message' : `${messages} messages`,
+  ]
+    .filter(Boolean)
+    .join(', ')
+
+/** Whether anything is still going to happen by itself. */
+export const isQuiet = async ({ database }: Stage): Promise<boolean> => {
+  const { rows } = await database.query<{ quiet: boolean }>(
+    `select not exists (select from raw_cdrs where verdict is null)
+        and not exists (select from missed_calls where outreach_state in ('scheduled', 'sending'))
+        and not exists (select from messages where state = 'sending') as quiet`,
+  )
+  return rows[0]?.quiet === true
+}
