@@ -52,6 +52,16 @@ await test('none, only sent, read without delivered', async t => {
   t.strictSame(names((await statusesOf(['sent', 'read'])).statuses), ['sent', 'read'])
 })
 
+await test('what the plan says decides at once whether the person has the message', async t => {
+  const number = fake.addNumber()
+  fake.script({ statuses: [{ status: 'failed', afterMs: 50 }] })
+  fake.script({ statuses: ['failed', 'delivered'] })
+  await post(fake, number, template(dana))
+  t.equal(fake.inbox(dana).length, 0)
+  await post(fake, number, template(dana))
+  t.equal(fake.inbox(dana).length, 1)
+})
+
 await test('failed, with a code: the person never sees the message', async t => {
   const { statuses } = await statusesOf([{ status: 'failed', code: 131049 }])
   t.match(statuses, [{ status: 'failed', errors: [{ code: 131049, title: String, href: String }] }])

@@ -3,12 +3,12 @@
  * environment before any module of the program reads it.
  */
 import pg from 'pg'
-import { TEMPLATE, testDatabaseUrl } from './postgres.ts'
+import { templateName, testDatabaseUrl } from './postgres.ts'
 
 const name = `ringback_test_${process.pid}`
 const client = new pg.Client({ connectionString: await testDatabaseUrl('postgres') })
 await client.connect()
-await client.query(`create database ${name} template ${TEMPLATE}`)
+await client.query(`create database ${name} template ${templateName()}`)
 await client.end()
 
 Object.assign(process.env, {

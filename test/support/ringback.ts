@@ -2,7 +2,7 @@
  * The program in the test's own process, with its real door, its real database and a fake WhatsApp that is
  * a server. Import this before anything of app/: it sets what the configuration reads.
  */
-import { randomInt } from 'node:crypto'
+import { randomBytes, randomInt } from 'node:crypto'
 import { runOnce } from 'graphile-worker'
 import { sql } from 'kysely'
 import t from 'tap'
@@ -13,6 +13,7 @@ process.env['WHATSAPP_GRAPH_URL'] = fake.url
 
 const { db } = await import('../../app/db/kysely.ts')
 const { newPool } = await import('../../app/db/pool.ts')
+const { sha256 } = await import('../../app/secrets.ts')
 const { addTenant, newTenant } = await import('../../app/tenants.ts')
 const { startWeb } = await import('../../app/web/server.ts')
 const { taskList } = await import('../../app/worker/tasks.ts')
@@ -162,3 +163,37 @@ export const verdictsOf = async (tenantId: string, callId: string) => {
 
 export const messagesOf = (tenantId: string) =>
   db.selectFrom('messages').selectAll().where('tenant_id', '=', tenantId).orderBy('id').execute()
+
+/** One more token, as while one is being replaced. Null = unbound: the number dialled decides. */
+export const webhookToken = async (tenantId: string | null): Promise<string> => {
+  const token = randomBytes(32).toString('base64url')
+  await db
+    .insertInto('webhook_tokens')
+    .values({ tenant_id: tenantId, hash: sha256(token) })
+    .execute()
+  return token
+}
+
+/** What was refused from this sender, in the order it came. */
+export const rejectedOf = (tenantId: string) =>
+  db
+    .selectFrom('rejected_deliveries')
+    .select(['source', 'reason', 'content_type', 'body', 'deliveries'])
+    .where('tenant_id', '=', tenantId)
+    .orderBy('id')
+    .execute()
+
+/** A hash of each table, the queue's too. The same before and after = nothing was stored or changed. */
+export const contents = async (): Promise<Record<string, string>> => {
+  const { rows: tables } = await sql<{ name: string }>`
+    select format('%I.%I', schemaname, tablename) as name from pg_tables
+    where schemaname in ('public', 'graphile_worker')`.execute(db)
+  const hashes: Record<string, string> = {}
+  for (const { name } of tables) {
+    const { rows } = await sql<{ hash: string }>`
+      select count(*) || ' ' || md5(coalesce(string_agg(t::text, ' ' order by t::text), '')) as hash
+      from ${sql.raw(name)} t`.execute(db)
+    hashes[name] = rows[0]?.hash ?? ''
+  }
+  return hashes
+}

@@ -1,23 +1,42 @@
 /**
  * Before the tests: makes the database that every test file gets a copy of, migrated from nothing, and
- * drops what earlier runs left.
+ * drops what dead test processes left. Another run may be going on meanwhile.
  */
 import pg from 'pg'
-import { TEMPLATE, testDatabaseUrl } from './postgres.ts'
+import { templateName, testDatabaseUrl } from './postgres.ts'
 
-const client = new pg.Client({ connectionString: await testDatabaseUrl('postgres') })
-await client.connect()
-const { rows } = await client.query<{ datname: string }>(
+const isAlive = (pid: number): boolean => {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
+
+const admin = new pg.Client({ connectionString: await testDatabaseUrl('postgres') })
+await admin.connect()
+const { rows } = await admin.query<{ datname: string }>(
   "select datname from pg_database where datname like 'ringback\\_%'",
 )
-for (const { datname } of rows)
-  await client.query(`drop database if exists "${datname}" with (force)`)
-await client.query(`create database ${TEMPLATE}`)
-await client.end()
+const databases = rows.map(({ datname }) => datname)
+for (const database of databases) {
+  const pid = Number(/^ringback_(?:test|making)_(\d+)$/.exec(database)?.[1])
+  if (pid && !isAlive(pid)) await admin.query(`drop database if exists "${database}" with (force)`)
+}
 
-process.env['DATABASE_URL'] = await testDatabaseUrl(TEMPLATE)
-const { migrate } = await import('../../app/db/migrate.ts')
-const { pool } = await import('../../app/db/pool.ts')
-await migrate()
-// Nobody may be connected to a database that is to be copied.
-await pool.end()
+const template = templateName()
+if (!databases.includes(template)) {
+  // Made aside and renamed when it is whole.
+  const making = `ringback_making_${process.pid}`
+  await admin.query(`create database ${making}`)
+  process.env['DATABASE_URL'] = await testDatabaseUrl(making)
+  const { migrate } = await import('../../app/db/migrate.ts')
+  const { pool } = await import('../../app/db/pool.ts')
+  await migrate()
+  await pool.end()
+  await admin.query(`alter database ${making} rename to ${template}`).catch((error: unknown) => {
+    // Another run was faster; ours goes the way of what dead processes leave.
+    if (!(error instanceof pg.DatabaseError && error.code === '42P04')) throw error
+  })
+}
+await admin.end()

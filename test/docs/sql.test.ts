@@ -1,0 +1,54 @@
+/** Every query of docs/sql.md runs, and those that should find something in a played day do. */
+import { readFileSync } from 'node:fs'
+import { sql } from 'kysely'
+import { test } from 'tap'
+import { push } from '../../scripts/demo/cdr.ts'
+import { business, customer, db, post, work, workAsIfDue } from '../support/ringback.ts'
+
+const page = readFileSync(new URL('../../docs/sql.md', import.meta.url), 'utf8')
+const queries = [...page.matchAll(/^```sql\n(.+?)^```/gms)].map(([, query = '']) => query)
+
+/** The business that the page speaks of is the first one, its line and its customer are these. */
+const { tenantId, token, did } = await business()
+const her = customer()
+await post(push({ caller: her.local, did }), { token })
+await post(push({ caller: 'anonymous', did }), { token })
+await post(push({ caller: her.local, did: '0772345678' }), { token })
+await post(push({ caller: her.local, did, status: 'VOEND' }), { token })
+await post({ did }, { token })
+await work()
+await workAsIfDue()
+
+await test('the page holds more than a dozen queries', async t => {
+  t.ok(queries.length >= 12, String(queries.length))
+  t.equal(tenantId, '1', 'and speaks of tenant 1')
+})
+
+/** What finds nothing on a day when nothing went wrong, or changes rows instead of showing them. */
+const MAY_BE_EMPTY = [
+  /202611151015030a3f1/,
+  /state = 'unknown'/,
+  /state = 'failed'/,
+  /from opt_outs/,
+  /^insert/,
+  /^update/,
+  /reschedule_jobs/,
+]
+
+for (const query of queries) {
+  const title = query.split('\n').slice(0, 2).join(' ')
+  await test(title, async t => {
+    // In a transaction that is rolled back: a page is read in any order.
+    const undo = new Error('undo')
+    const found = db.transaction().execute(async trx => {
+      const { rows, numAffectedRows } = await sql
+        .raw(query.replaceAll('+972502345678', her.e164))
+        .execute(trx)
+      if (!MAY_BE_EMPTY.some(pattern => pattern.test(query)))
+        t.ok(rows.length > 0, 'finds something')
+      if (/^(insert|update)/.test(query)) t.equal(numAffectedRows, 1n, 'changes one row')
+      throw undo
+    })
+    await t.rejects(found, undo)
+  })
+}
