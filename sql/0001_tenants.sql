@@ -31,6 +31,11 @@ create table tenants (
   -- A caller who hung up sooner than this most likely misdialled. 0 = every ring counts.
   min_ring_seconds   integer not null default 0 constraint tenants_min_ring_not_negative check (min_ring_seconds >= 0),
   contact_foreign    boolean not null default false,
+  -- Times in which nobody is written to, on the tenant's own clock: '21:00-08:00' every day,
+  -- 'fri 15:00-sat 20:30' once a week. A message due in one of them is due at its end instead.
+  quiet_windows      text[] not null default '{}' constraint tenants_quiet_windows_form check (
+    array_to_string(quiet_windows, ',') ~
+      '^(((sun|mon|tue|wed|thu|fri|sat) \d\d:\d\d-(sun|mon|tue|wed|thu|fri|sat) \d\d:\d\d|\d\d:\d\d-\d\d:\d\d)(,(?!$)|$))*$'),
   created_at         timestamptz not null default now(),
 
   constraint tenants_delays_not_negative check (
@@ -62,9 +67,26 @@ create table whatsapp_connections (
   state                text not null default 'active'
                        constraint whatsapp_connections_state_known check (state in ('active', 'paused')),
   state_reason         text,
+  -- Learnt from the first webhook; what updates of templates are told by.
+  waba_id              text,
   created_at           timestamptz not null default now()
 );
 create index whatsapp_connections_of_tenant on whatsapp_connections (tenant_id);
+
+-- The template of a kind of message where a connection does not use the default of
+-- app/whatsapp/templates.ts, or where Meta has paused it.
+create table whatsapp_templates (
+  whatsapp_connection_id bigint not null references whatsapp_connections on delete cascade,
+  kind         text not null constraint whatsapp_templates_kind_known
+               check (kind in ('initial', 'reminder_1', 'reminder_2', 'owner_notice')),
+  name         text not null constraint whatsapp_templates_name_form check (name ~ '^[a-z0-9_]{1,512}$'),
+  language     text not null,
+  -- What {{1}}, {{2}} ... are filled with: business_name, caller_name, call_time, caller_phone, what_happened.
+  variables    text[] not null,
+  state        text not null default 'active' constraint whatsapp_templates_state_known check (state in ('active', 'paused')),
+  state_reason text,
+  constraint whatsapp_templates_key primary key (whatsapp_connection_id, kind)
+);
 
 -- What a Voicenter account shows at our door. Only the SHA-256 is kept: the token is 256 random bits,
 -- so nobody guesses it from the hash, and it is printed once, when it is made.

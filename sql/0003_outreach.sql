@@ -8,11 +8,23 @@ create table leads (
   phone             text not null constraint leads_phone_e164 check (phone ~ '^\+[1-9][0-9]{6,14}$'),
   state             text not null default 'new' constraint leads_state_known
                     check (state in ('new', 'contacted', 'replied', 'reached_by_phone', 'opted_out', 'unresponsive')),
+  -- As she calls herself on WhatsApp. Null = she has not written yet.
+  name              text,
   missed_call_count integer not null default 0,
   created_at        timestamptz not null default now(),
   -- Also the lock under which claiming and cancelling meet: whoever does either locks this row first.
   constraint leads_one_per_person unique (tenant_id, phone)
 );
+
+-- Under which names WhatsApp knows a person: her wa_id (not always her number), the user id of somebody who
+-- hides it, the number she moved to. Saved when a message to her is accepted, and when she writes.
+create table lead_identities (
+  tenant_id bigint not null references tenants on delete cascade,
+  identity  text not null,
+  lead_id   bigint not null references leads on delete cascade,
+  constraint lead_identities_key primary key (tenant_id, identity)
+);
+create index lead_identities_of_lead on lead_identities (lead_id);
 
 create table missed_calls (
   id              bigint generated always as identity primary key,
@@ -56,6 +68,9 @@ create table lead_conversations (
                  constraint lead_conversations_one_per_call unique,
   state          text not null default 'open' constraint lead_conversations_state_known
                  check (state in ('open', 'replied', 'reached_by_phone', 'opted_out', 'unresponsive', 'stopped')),
+  -- Why it is no longer open: as the state, or owner_replied, by_operator, undeliverable ... where that
+  -- says only "stopped".
+  reason         text,
   created_at     timestamptz not null default now()
 );
 create index lead_conversations_of_lead on lead_conversations (lead_id);
@@ -65,6 +80,8 @@ create table messages (
   tenant_id              bigint not null references tenants on delete cascade,
   -- Null = belongs to no conversation: a notice to the owner, a message from somebody we do not know.
   lead_conversation_id   bigint references lead_conversations on delete cascade,
+  -- Of an incoming message: who wrote, where we know it; of a notice to the owner: whom it is about.
+  lead_id                bigint references leads on delete cascade,
   whatsapp_connection_id bigint references whatsapp_connections on delete set null,
   direction              text not null constraint messages_direction_known check (direction in ('out', 'in')),
   kind                   text not null constraint messages_kind_known
@@ -84,6 +101,14 @@ create table messages (
   -- Under which name WhatsApp knows the person; not always her number.
   wa_id                  text,
   error_code             integer,
+  -- What was written, or is to be written as free text. Null of a template, and once retention has emptied it.
+  text                   text,
+  -- To whom, where it is not the caller of a missed call: the owner, or somebody who wrote "stop".
+  to_phone               text constraint messages_to_phone_e164 check (to_phone ~ '^\+[1-9][0-9]{6,14}$'),
+  -- What a notice is about, so that nobody is told twice: reply:<conversation>, silence:<conversation> ...
+  occasion               text,
+  -- As WhatsApp prices it: utility, marketing, service ...; null until a status says so.
+  price_category         text,
   created_at             timestamptz not null default now(),
   constraint messages_direction_fits check ((direction = 'in') = (kind = 'inbound')),
   constraint messages_received_is_inbound check ((state = 'received') = (direction = 'in')),
@@ -92,7 +117,10 @@ create table messages (
 -- No message of a conversation exists twice, whatever runs twice.
 create unique index messages_once_per_conversation on messages (lead_conversation_id, kind)
   where kind in ('initial', 'reminder_1', 'reminder_2');
+create unique index messages_once_per_occasion on messages (tenant_id, occasion) where occasion is not null;
+create unique index messages_received_once on messages (tenant_id, wamid) where direction = 'in';
 create index messages_by_wamid on messages (wamid) where wamid is not null;
+create index messages_of_lead on messages (lead_id, created_at) where lead_id is not null;
 create index messages_waiting on messages (due_at) where state in ('scheduled', 'sending');
 
 -- Who must never be written to again by this tenant. To add somebody by hand:

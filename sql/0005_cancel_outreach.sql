@@ -25,7 +25,8 @@ begin
 
   -- Ends the conversation also while its first message is being sent: recording that send looks here
   -- before it schedules reminders.
-  update lead_conversations set state = 'stopped' where missed_call_id = call.id and state = 'open';
+  update lead_conversations set state = 'stopped', reason = 'by_operator'
+  where missed_call_id = call.id and state = 'open';
   if found then
     perform graphile_worker.remove_job('lead_reminder:' || c.id || ':' || n)
     from lead_conversations c, generate_series(1, 2) n where c.missed_call_id = call.id;

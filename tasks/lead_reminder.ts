@@ -1,17 +1,15 @@
 import type { Task } from 'graphile-worker'
 import { payloads } from '../app/db/jobs.ts'
-import { db } from '../app/db/kysely.ts'
+import { claimReminder } from '../app/outreach/claim_reminder.ts'
+import { deliver } from '../app/outreach/deliver.ts'
 
-/** A reminder is due. They are not sent yet: the row says so, and the conversation goes on without. */
+/** Two and twenty-four hours after the first message: looks again, and reminds her if she has been silent. */
 const leadReminder: Task = async payload => {
   const { leadConversationId, reminderNumber } = payloads.lead_reminder.parse(payload)
-  await db
-    .updateTable('messages')
-    .set({ state: 'skipped', reason: 'not_sent_by_this_version' })
-    .where('lead_conversation_id', '=', leadConversationId)
-    .where('kind', '=', `reminder_${reminderNumber}`)
-    .where('state', '=', 'scheduled')
-    .execute()
+  await deliver(trx => claimReminder(trx, leadConversationId, reminderNumber), {
+    leadConversationId,
+    reminderNumber,
+  })
 }
 
 export default leadReminder

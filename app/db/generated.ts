@@ -33,13 +33,21 @@ export interface LeadConversations {
   id: Generated<Int8>;
   lead_id: Int8;
   missed_call_id: Int8;
+  reason: string | null;
   state: Generated<string>;
+}
+
+export interface LeadIdentities {
+  identity: string;
+  lead_id: Int8;
+  tenant_id: Int8;
 }
 
 export interface Leads {
   created_at: Generated<Timestamp>;
   id: Generated<Int8>;
   missed_call_count: Generated<number>;
+  name: string | null;
   phone: string;
   state: Generated<string>;
   tenant_id: Int8;
@@ -56,9 +64,14 @@ export interface Messages {
   id: Generated<Int8>;
   kind: string;
   lead_conversation_id: Int8 | null;
+  lead_id: Int8 | null;
+  occasion: string | null;
+  price_category: string | null;
   reason: string | null;
   state: string;
   tenant_id: Int8;
+  text: string | null;
+  to_phone: string | null;
   wa_id: string | null;
   wamid: string | null;
   whatsapp_connection_id: Int8 | null;
@@ -137,6 +150,7 @@ export interface Tenants {
   oldest_call: Generated<Interval>;
   outreach_delay: Generated<Interval>;
   owner_phone: string | null;
+  quiet_windows: Generated<string[]>;
   reminder_1_after: Generated<Interval>;
   reminder_2_after: Generated<Interval>;
   reminder_grace: Generated<Interval>;
@@ -162,10 +176,36 @@ export interface WhatsappConnections {
   state: Generated<string>;
   state_reason: string | null;
   tenant_id: Int8;
+  waba_id: string | null;
+}
+
+export interface WhatsappEvents {
+  content_key: Buffer;
+  deliveries: Generated<number>;
+  field: string;
+  id: Generated<Int8>;
+  kind: string;
+  outcome: string | null;
+  payload: Json | null;
+  phone_number_id: string | null;
+  received_at: Generated<Timestamp>;
+  tenant_id: Int8 | null;
+  waba_id: string | null;
+}
+
+export interface WhatsappTemplates {
+  kind: string;
+  language: string;
+  name: string;
+  state: Generated<string>;
+  state_reason: string | null;
+  variables: string[];
+  whatsapp_connection_id: Int8;
 }
 
 export interface DB {
   lead_conversations: LeadConversations;
+  lead_identities: LeadIdentities;
   leads: Leads;
   messages: Messages;
   missed_calls: MissedCalls;
@@ -176,4 +216,6 @@ export interface DB {
   tenants: Tenants;
   webhook_tokens: WebhookTokens;
   whatsapp_connections: WhatsappConnections;
+  whatsapp_events: WhatsappEvents;
+  whatsapp_templates: WhatsappTemplates;
 }

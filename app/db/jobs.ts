@@ -18,6 +18,10 @@ export const payloads = {
     leadConversationId: id,
     reminderNumber: z.union([z.literal(1), z.literal(2)]),
   }),
+  lead_silence: z.object({ leadConversationId: id }),
+  whatsapp_event: z.object({ eventId: id }),
+  owner_notice: z.object({ messageId: id }),
+  opt_out_confirmation: z.object({ messageId: id }),
 }
 
 type Payloads = { [K in keyof typeof payloads]: z.infer<(typeof payloads)[K]> }
@@ -31,6 +35,10 @@ export const MAX_ATTEMPTS = {
   voicenter_cdr: 12,
   lead_outreach: 8,
   lead_reminder: 8,
+  lead_silence: 12,
+  whatsapp_event: 12,
+  owner_notice: 6,
+  opt_out_confirmation: 6,
 } satisfies Record<TaskName, number>
 
 /**
@@ -53,7 +61,7 @@ export const addJob = async <K extends TaskName>(
     select id from graphile_worker.add_job(
       ${task}::text,
       payload := ${JSON.stringify(payload)}::json,
-      run_at := ${at}::timestamptz,
+      run_at := (${at})::timestamptz,
       max_attempts := ${MAX_ATTEMPTS[task]}::int,
       job_key := ${`${task}:${entity}`}::text)`.execute(trx)
   if (!rows[0]?.id) throw new Error(`job ${task}:${entity} was not added`)

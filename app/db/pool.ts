@@ -46,6 +46,11 @@ export const newPool = (name: string, max: number, { patient = false } = {}): pg
   pool.on('connect', client => {
     client.on('error', err => log.warn({ err, pool: name }, 'database connection lost'))
   })
+  // After query_timeout a connection goes back to the pool although its query still waits, and whoever
+  // took it next would wait behind that one, and time out too.
+  pool.on('release', (_err, client) => {
+    if ('readyForQuery' in client && !client.readyForQuery) void client.end()
+  })
   return pool
 }
 

@@ -1,21 +1,16 @@
 import { type RawBuilder, sql } from 'kysely'
 import { addJob } from '../db/jobs.ts'
 import type { Trx } from '../db/kysely.ts'
-import { open, tokenOwner } from '../secrets.ts'
 import type { Outgoing } from '../whatsapp/client.ts'
-import { callTime, templateFor } from '../whatsapp/templates.ts'
+import { callTime, fill, UNKNOWN_NAME } from '../whatsapp/templates.ts'
 import { decide } from './eligibility.ts'
 import { readFacts } from './facts.ts'
+import { CLAIM_SECONDS, giveUpIfAbandoned } from './ledger.ts'
+import { afterQuiet } from './quiet.ts'
+import { type Sender, senderFor } from './sender.ts'
 import { isTooLate } from './timing.ts'
 
-// A first message is claimed and committed before it is sent, and recorded after (record.ts). Between the
-// two stands the one thing that no transaction can hold, the call to WhatsApp. A process that dies there
-// leaves `sending` behind, and whoever finds that does not send: losing one message is better than sending
-// it twice. So a message goes out at most once, and what is not known is listed as `unknown`.
-
-/** Longer than any send can take: after that, a message still `sending` has lost its sender. */
-const CLAIM_SECONDS = 60
-/** How often a paused connection is looked at again. */
+/** How often a paused connection or template is looked at again. */
 const PAUSE_SECONDS = 60
 
 const inSeconds = (seconds: number) => sql<Date>`now() + make_interval(secs => ${seconds})`
@@ -24,12 +19,14 @@ type Call = {
   id: string
   tenant_id: string
   lead_id: string
+  lead_name: string | null
   caller_phone: string
   business_phone: string
   called_at: Date
   outreach_state: string
   outreach_due_at: Date | null
   is_due: boolean
+  message_id: string | null
 }
 
 /**
@@ -44,7 +41,11 @@ export const claimFirstMessage = async (
 ): Promise<Outgoing | null> => {
   const call = await lockMissedCall(trx, missedCallId)
   if (!call) return null
-  if (call.outreach_state === 'sending') return giveUpIfAbandoned(trx, call)
+  if (call.outreach_state === 'sending' && call.message_id) {
+    if (!(await giveUpIfAbandoned(trx, call.message_id)))
+      await lookAgain(trx, call, inSeconds(CLAIM_SECONDS))
+    return null
+  }
   if (call.outreach_state !== 'scheduled' || !call.outreach_due_at) return null
   if (!call.is_due)
     return lookAgain(
@@ -64,25 +65,32 @@ export const claimFirstMessage = async (
     late: isTooLate(facts.now, call.outreach_due_at, facts.grace),
   })
   if (decision.state !== 'scheduled') return end(trx, call, decision.state, decision.reason)
-  if (decision.reason === 'connection_paused') {
+  const allowed = afterQuiet(facts.now, facts.quietWindows, facts.timezone)
+  if (allowed > facts.now) return postpone(trx, call, allowed)
+
+  const sender = await senderFor(trx, call.tenant_id, 'initial', { dialled: call.business_phone })
+  if (!sender || sender.templatePaused) {
     await setOutreach(trx, call, 'scheduled', 'connection_paused')
     return lookAgain(trx, call, inSeconds(PAUSE_SECONDS))
   }
-  if (facts.mode !== 'shadow') return claim(trx, call)
-  await writeMessage(trx, call, 'shadow')
+  if (facts.mode !== 'shadow') return claim(trx, call, sender)
+  await writeMessage(trx, call, 'shadow', null)
   return end(trx, call, 'skipped', 'shadow')
 }
 
-/** The lead first, then the call: the order in which everything that claims or cancels takes its locks. */
+/** The lead first, then the call: the order in which everything that claims or cancels locks. */
 const lockMissedCall = async (trx: Trx, id: string): Promise<Call | null> => {
   await sql`select from leads where id = (select lead_id from missed_calls where id = ${id}) for update`.execute(
     trx,
   )
   const { rows } = await sql<Call>`
-    select id, tenant_id, lead_id, caller_phone, business_phone, called_at,
-           outreach_state, outreach_due_at, outreach_due_at <= now() as is_due
-    from missed_calls where id = ${id} and lead_id is not null and caller_phone is not null
-    for update`.execute(trx)
+    select k.id, k.tenant_id, k.lead_id, l.name as lead_name, k.caller_phone, k.business_phone, k.called_at,
+           k.outreach_state, k.outreach_due_at, k.outreach_due_at <= now() as is_due,
+           (select m.id from messages m join lead_conversations c on c.id = m.lead_conversation_id
+            where c.missed_call_id = k.id and m.kind = 'initial') as message_id
+    from missed_calls k join leads l on l.id = k.lead_id
+    where k.id = ${id} and k.caller_phone is not null
+    for update of k`.execute(trx)
   return rows[0] ?? null
 }
 
@@ -95,7 +103,7 @@ const setOutreach = async (trx: Trx, call: Call, state: string, reason: string):
 }
 
 /** Under the key of the job that is running: that one ends, this one takes its place. */
-const lookAgain = async (trx: Trx, call: Call, at: RawBuilder<Date>): Promise<null> => {
+const lookAgain = async (trx: Trx, call: Call, at: Date | RawBuilder<Date>): Promise<null> => {
   const payload = {
     tenantId: call.tenant_id,
     missedCallId: call.id,
@@ -103,6 +111,16 @@ const lookAgain = async (trx: Trx, call: Call, at: RawBuilder<Date>): Promise<nu
   }
   await addJob(trx, 'lead_outreach', call.id, payload, { at })
   return null
+}
+
+/** Due in a quiet window, because that was put up since or the job came late: due at its end. */
+const postpone = async (trx: Trx, call: Call, at: Date): Promise<null> => {
+  await trx
+    .updateTable('missed_calls')
+    .set({ outreach_due_at: at })
+    .where('id', '=', call.id)
+    .execute()
+  return lookAgain(trx, call, at)
 }
 
 /** Nothing will be sent. Where it had been tried already and refused for the moment, that try ends too. */
@@ -115,52 +133,31 @@ const end = async (
   await setOutreach(trx, call, state, reason)
   await sql`
     with ended as (
-      update lead_conversations set state = 'stopped' where missed_call_id = ${call.id} and state = 'open' returning id
+      update lead_conversations set state = 'stopped', reason = ${reason}
+      where missed_call_id = ${call.id} and state = 'open' returning id
     )
     update messages set state = ${state}, reason = ${reason}
     where lead_conversation_id in (select id from ended) and state = 'scheduled'`.execute(trx)
   return null
 }
 
-/** Somebody else's claim: too young, and its sender may still be at it; too old, and nobody will ever tell. */
-const giveUpIfAbandoned = async (trx: Trx, call: Call): Promise<null> => {
-  const { rows } = await sql`
-    update messages m set state = 'unknown', reason = 'sender_died'
-    from lead_conversations c
-    where c.missed_call_id = ${call.id} and m.lead_conversation_id = c.id and m.kind = 'initial'
-      and m.state = 'sending' and m.claimed_at < now() - make_interval(secs => ${CLAIM_SECONDS})
-    returning m.id`.execute(trx)
-  if (rows.length === 0) return lookAgain(trx, call, inSeconds(CLAIM_SECONDS))
-  await setOutreach(trx, call, 'unknown', 'no_answer')
-  return null
-}
-
-const claim = async (trx: Trx, call: Call): Promise<Outgoing> => {
-  const { rows } = await sql<{
-    id: string
-    phone_number_id: string
-    access_token: string
-    name: string
-    timezone: string
-  }>`
-    select c.id, c.phone_number_id, c.access_token, t.name, t.timezone
-    from whatsapp_connections c join tenants t on t.id = c.tenant_id
-    where c.tenant_id = ${call.tenant_id} and c.state = 'active'
-    -- The number she dialled, if it also writes; else the oldest.
-    order by (c.display_phone_number = ${call.business_phone}) desc, c.id limit 1`.execute(trx)
-  const [connection] = rows
-  if (!connection) throw new Error(`tenant ${call.tenant_id} has no active connection`)
-  const messageId = await writeMessage(trx, call, 'sending', connection.id)
+const claim = async (trx: Trx, call: Call, sender: Sender): Promise<Outgoing> => {
+  const messageId = await writeMessage(trx, call, 'sending', sender.connectionId)
   await setOutreach(trx, call, 'sending', 'claimed')
+  const values = {
+    business_name: sender.businessName,
+    caller_name: call.lead_name ?? UNKNOWN_NAME,
+    call_time: callTime(call.called_at, sender.timezone),
+    caller_phone: call.caller_phone,
+    what_happened: '',
+  }
+  const { phoneNumberId, accessToken } = sender
   return {
     messageId,
+    phoneNumberId,
+    accessToken,
     to: call.caller_phone,
-    phoneNumberId: connection.phone_number_id,
-    accessToken: open(connection.access_token, tokenOwner(call.tenant_id)),
-    ...templateFor('initial', {
-      business_name: connection.name,
-      call_time: callTime(call.called_at, connection.timezone),
-    }),
+    content: fill(sender.template, values),
   }
 }
 
@@ -169,18 +166,21 @@ const writeMessage = async (
   trx: Trx,
   call: Call,
   state: 'sending' | 'shadow',
-  connectionId: string | null = null,
+  connectionId: string | null,
 ): Promise<string> => {
   const { rows } = await sql<{ id: string }>`
     with conversation as (
-      insert into lead_conversations as c (lead_id, missed_call_id) values (${call.lead_id}, ${call.id})
+      insert into lead_conversations as c (lead_id, missed_call_id, state, reason)
+      values (${call.lead_id}, ${call.id}, ${state === 'shadow' ? 'stopped' : 'open'}, ${state === 'shadow' ? 'shadow' : null})
       on conflict (missed_call_id) do update set lead_id = c.lead_id
       returning id
     )
-    insert into messages as m (tenant_id, lead_conversation_id, whatsapp_connection_id, direction, kind, state, due_at, claimed_at, attempts)
-    select ${call.tenant_id}, id, ${connectionId}::bigint, 'out', 'initial', ${state}, ${call.outreach_due_at}, now(), 1 from conversation
+    insert into messages as m
+      (tenant_id, lead_conversation_id, whatsapp_connection_id, direction, kind, state, due_at, claimed_at, attempts)
+    select ${call.tenant_id}, id, ${connectionId}::bigint, 'out', 'initial', ${state}, ${call.outreach_due_at}, now(), 1
+    from conversation
     on conflict (lead_conversation_id, kind) where kind in ('initial', 'reminder_1', 'reminder_2')
-      do update set state = excluded.state, claimed_at = now(), attempts = m.attempts + 1,
+      do update set state = excluded.state, claimed_at = now(), attempts = m.attempts + 1, reason = null,
                     whatsapp_connection_id = excluded.whatsapp_connection_id
       where m.state = 'scheduled'
     returning m.id`.execute(trx)

@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import type { Trx } from '../db/kysely.ts'
 import { phoneHash } from '../secrets.ts'
 import type { Facts } from './eligibility.ts'
-import { readPhone, spellings } from './phone.ts'
+import { lineOf, readPhone, spellings } from './phone.ts'
 
 type Call = {
   tenantId: string
@@ -13,41 +13,43 @@ type Call = {
   missedCallId: string | null
 }
 
-type Row = {
-  now: Date
-  ownNumber: boolean
-  contactForeign: boolean
-  optedOut: boolean
-  mode: string
-  connection: 'active' | 'paused' | null
-  contacted: boolean
-  reached: boolean
+/** What the tenant wants, spans in milliseconds. */
+export type Wishes = {
+  timezone: string
+  quietWindows: string[]
+  outreachDelay: number
   oldestCall: number
   grace: number
+  reminderGrace: number
 }
+
+type Row = Omit<Facts, 'late' | 'caller'> & Wishes & { now: Date }
 
 /**
  * What `decide` needs to know, but for `late`, whose two forms need what is returned beside: the
  * database's time, and the tenant's limits in milliseconds. One statement, after the lead was locked:
  * whoever claims or cancels for this person waits for the same lock.
  */
-export const readFacts = async (
-  trx: Trx,
-  call: Call,
-): Promise<Omit<Facts, 'late'> & { now: Date; oldestCall: number; grace: number }> => {
+export const readFacts = async (trx: Trx, call: Call): Promise<Row & Pick<Facts, 'caller'>> => {
   const caller = readPhone(call.caller)
   // Nobody's number is nobody's lead, opt-out or answered call: empty lists match nothing.
   const phones = caller.kind === 'number' ? spellings(caller.e164) : []
+  // A line of our own may also be a service or a star number, which is nobody's.
+  const lines = [...phones, lineOf(call.caller)]
   const { rows } = await sql<Row>`
     select
       now() as now,
       t.mode,
       t.contact_foreign as "contactForeign",
+      t.timezone,
+      t.quiet_windows as "quietWindows",
+      (extract(epoch from t.outreach_delay) * 1000)::float8 as "outreachDelay",
       (extract(epoch from t.oldest_call) * 1000)::float8 as "oldestCall",
       (extract(epoch from t.grace) * 1000)::float8 as grace,
-      exists (select from tenant_numbers n where n.tenant_id = t.id and n.phone = any(${phones}::text[]))
+      (extract(epoch from t.reminder_grace) * 1000)::float8 as "reminderGrace",
+      exists (select from tenant_numbers n where n.tenant_id = t.id and n.phone = any(${lines}::text[]))
         or exists (select from whatsapp_connections c
-                   where c.tenant_id = t.id and c.display_phone_number = any(${phones}::text[])) as "ownNumber",
+                   where c.tenant_id = t.id and c.display_phone_number = any(${lines}::text[])) as "ownNumber",
       exists (select from opt_outs o where o.tenant_id = t.id
               and (o.phone = any(${phones}::text[]) or o.phone_hash = any(${phones.map(phoneHash)}::bytea[]))) as "optedOut",
       -- One that works, if there is one.

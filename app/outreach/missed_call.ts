@@ -2,8 +2,10 @@ import { sql } from 'kysely'
 import { addJob } from '../db/jobs.ts'
 import type { Trx } from '../db/kysely.ts'
 import { type Decision, decide } from './eligibility.ts'
-import { readFacts } from './facts.ts'
+import { readFacts, type Wishes } from './facts.ts'
+import { tellOfThirdCall } from './owner.ts'
 import { readPhone, spellings } from './phone.ts'
+import { afterQuiet } from './quiet.ts'
 import { isTooOld } from './timing.ts'
 
 /** A call that was missed, as its records tell it. */
@@ -52,11 +54,12 @@ export const recordMissedCall = async (
       business_phone: call.businessPhone,
       status: call.status,
       called_at: call.calledAt,
-      ...outreach(decision, call.tenantId),
+      ...outreach(decision, call.tenantId, facts),
     })
     .returning(['id', 'tenant_id', 'lead_id', 'caller_phone', 'outreach_state'])
     .executeTakeFirstOrThrow()
   await addOutreachJob(trx, recorded)
+  if (leadId) await tellOfThirdCall(trx, leadId, recorded.id)
   return { id: recorded.id, decision }
 }
 
@@ -91,7 +94,7 @@ export const decideAgain = async (trx: Trx, leadId: string, since: Date): Promis
     if (decision.state !== 'scheduled') continue
     const decided = await trx
       .updateTable('missed_calls')
-      .set(outreach(decision, call.tenant_id))
+      .set(outreach(decision, call.tenant_id, facts))
       .where('id', '=', call.id)
       .returning(['id', 'tenant_id', 'lead_id', 'caller_phone', 'outreach_state'])
       .executeTakeFirstOrThrow()
@@ -99,15 +102,23 @@ export const decideAgain = async (trx: Trx, leadId: string, since: Date): Promis
   }
 }
 
-/** The columns a decision fills. The due moment is the database's: now() plus the tenant's delay. */
-const outreach = ({ state, reason }: Decision, tenantId: string) => ({
-  outreach_state: state,
-  outreach_reason: reason,
-  outreach_due_at:
-    state === 'scheduled'
-      ? sql<Date>`now() + (select outreach_delay from tenants where id = ${tenantId})`
-      : null,
-})
+/**
+ * The columns a decision fills. The due moment is the database's now() plus the tenant's delay; where
+ * that falls into a quiet window, the window's end.
+ */
+const outreach = ({ state, reason }: Decision, tenantId: string, facts: Wishes & { now: Date }) => {
+  const due = new Date(facts.now.getTime() + facts.outreachDelay)
+  const allowed = afterQuiet(due, facts.quietWindows, facts.timezone)
+  const dueAt =
+    allowed > due
+      ? allowed
+      : sql<Date>`now() + (select outreach_delay from tenants where id = ${tenantId})`
+  return {
+    outreach_state: state,
+    outreach_reason: reason,
+    outreach_due_at: state === 'scheduled' ? dueAt : null,
+  }
+}
 
 type Decided = {
   id: string

@@ -122,12 +122,25 @@ export const isIsraeliMobile = (e164: string): boolean => ISRAELI_MOBILE.test(e1
 export const isValidForeign = (e164: string): boolean =>
   !isIsraeliMobile(e164) && foreign(e164.slice(1)) === e164
 
-/**
- * All E.164 spellings of one subscriber, the given one first. Palestinian mobiles, 056 and 059, are
- * reached as +972 and as +970; every other number has one spelling.
- */
+/** One subscriber, two spellings: what WhatsApp or the exchange says may differ from what was dialled. */
+const TWO_SPELLINGS: readonly [RegExp, (subscriber: string) => string][] = [
+  // Palestinian mobiles, 056 and 059, are reached as +972 and as +970.
+  [/^\+970(5[69]\d{7})$/, subscriber => `+972${subscriber}`],
+  [/^\+972(5[69]\d{7})$/, subscriber => `+970${subscriber}`],
+  // Brazil's ninth digit, Mexico's 1 and Argentina's 9 come and go.
+  [/^\+55(\d{2}9\d{8})$/, subscriber => `+55${subscriber.slice(0, 2)}${subscriber.slice(3)}`],
+  [/^\+55(\d{2}[6-9]\d{7})$/, subscriber => `+55${subscriber.slice(0, 2)}9${subscriber.slice(2)}`],
+  [/^\+521(\d{10})$/, subscriber => `+52${subscriber}`],
+  [/^\+52(\d{10})$/, subscriber => `+521${subscriber}`],
+  [/^\+549(\d{10})$/, subscriber => `+54${subscriber}`],
+  [/^\+54(\d{10})$/, subscriber => `+549${subscriber}`],
+]
+
+/** All E.164 spellings of one subscriber, the given one first. */
 export const spellings = (e164: string): string[] => {
-  const subscriber = /^\+97[02](5[69]\d{7})$/.exec(e164)?.[1]
-  if (!subscriber) return [e164]
-  return e164.startsWith('+970') ? [e164, `+972${subscriber}`] : [e164, `+970${subscriber}`]
+  for (const [form, other] of TWO_SPELLINGS) {
+    const subscriber = form.exec(e164)?.[1]
+    if (subscriber) return [e164, other(subscriber)]
+  }
+  return [e164]
 }

@@ -1,8 +1,7 @@
-import { sql } from 'kysely'
-import { removeJob } from '../db/jobs.ts'
 import type { Trx } from '../db/kysely.ts'
 import { decideAgain } from './missed_call.ts'
 import { spellings } from './phone.ts'
+import { lockLead, stopChase } from './stop.ts'
 
 /**
  * Somebody of the business talked with a customer in a call that began at `at`: whatever was still to be
@@ -48,6 +47,7 @@ export const personReached = async (
     await stopChase(
       trx,
       id,
+      'reached_by_phone',
       calls.map(call => call.id),
     )
     await decideAgain(trx, id, at)
@@ -67,38 +67,7 @@ export const callWasAnswered = async (
     .where('call_id', '=', callId)
     .executeTakeFirst()
   if (!call?.lead_id) return
-  await trx.selectFrom('leads').select('id').where('id', '=', call.lead_id).forUpdate().execute()
-  await stopChase(trx, call.lead_id, [call.id])
+  await lockLead(trx, call.lead_id)
+  await stopChase(trx, call.lead_id, 'reached_by_phone', [call.id])
   await decideAgain(trx, call.lead_id, call.called_at)
-}
-
-/** Ends what was meant to follow from these calls of one lead, whose lock the caller holds. */
-const stopChase = async (trx: Trx, leadId: string, callIds: string[]): Promise<void> => {
-  const cancelled = await trx
-    .updateTable('missed_calls')
-    .set({ outreach_state: 'cancelled', outreach_reason: 'reached_by_phone' })
-    .where('id', 'in', callIds)
-    .where('outreach_state', '=', 'scheduled')
-    .returning('id')
-    .execute()
-  for (const { id } of cancelled) await removeJob(trx, 'lead_outreach', id)
-
-  const conversations = await trx
-    .updateTable('lead_conversations')
-    .set({ state: 'reached_by_phone' })
-    .where('missed_call_id', 'in', callIds)
-    .where('state', '=', 'open')
-    .returning('id')
-    .execute()
-  for (const { id } of conversations) {
-    await trx
-      .updateTable('messages')
-      .set({ state: 'cancelled', reason: 'reached_by_phone' })
-      .where('lead_conversation_id', '=', id)
-      .where('state', '=', 'scheduled')
-      .execute()
-    for (const reminder of [1, 2]) await removeJob(trx, 'lead_reminder', `${id}:${reminder}`)
-  }
-  await sql`update leads set state = 'reached_by_phone'
-            where id = ${leadId} and state in ('new', 'contacted', 'unresponsive')`.execute(trx)
 }

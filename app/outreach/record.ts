@@ -2,135 +2,69 @@ import { sql } from 'kysely'
 import { addJob } from '../db/jobs.ts'
 import type { Trx } from '../db/kysely.ts'
 import type { Outcome } from '../whatsapp/client.ts'
+import { onAccepted, onFailed, pauseConnection, pauseTemplate } from './consequences.ts'
+import { lockMessage, type Message, RANK, setMessage, setOutreach } from './ledger.ts'
+import { waitForSilence } from './silence.ts'
 
-type Sent = {
-  id: string
-  tenant_id: string
-  attempts: number
-  conversation_id: string
-  conversation_state: string
-  lead_id: string
-  missed_call_id: string
-  caller_phone: string
-}
+/** How often a paused connection or template is looked at again. */
+const PAUSE_SECONDS = 60
 
 /**
- * Writes down what came of a first message that was claimed and sent, and what follows from it: the
- * reminders, another try, or nothing.
+ * Writes down what came of a message that was claimed and sent, and what follows from it: reminders,
+ * another try, a pause, or nothing. A webhook may have been faster; what it said is never undone.
  */
-export const recordFirstMessage = async (
-  trx: Trx,
-  messageId: string,
-  outcome: Outcome,
-): Promise<void> => {
-  const sent = await lockMessage(trx, messageId)
-  // Settled in the meantime by better evidence.
-  if (!sent) return
-  if (outcome.kind === 'accepted') return accepted(trx, sent, outcome)
+export const record = async (trx: Trx, messageId: string, outcome: Outcome): Promise<void> => {
+  const message = await lockMessage(trx, messageId)
+  if (!message) return
+  const settled = (RANK[message.state] ?? 0) > (RANK['sending'] ?? 0)
+  if (outcome.kind === 'accepted') return accepted(trx, message, outcome, settled)
+  // Somebody knows better already: a report from WhatsApp, or whoever gave this claim up.
+  if (message.state !== 'sending') return
   if (outcome.kind === 'unknown') {
-    await setMessage(trx, sent, 'unknown', outcome.why, null)
-    return setOutreach(trx, sent, 'unknown', 'no_answer')
+    await setMessage(trx, message, 'unknown', outcome.why)
+    await setOutreach(trx, message, 'unknown', 'no_answer')
+    if (message.kind === 'reminder_2' && message.conversation_id)
+      await waitForSilence(trx, message.conversation_id)
+    return
   }
   const { remedy, code, why } = outcome
-  const wait = remedy.do === 'retry' ? remedy.after[sent.attempts - 1] : undefined
-  if (wait !== undefined) return tryAgain(trx, sent, wait, code, why)
-  await setMessage(trx, sent, 'failed', why, code)
-  await setOutreach(trx, sent, 'failed', 'refused')
-  await trx
-    .updateTable('lead_conversations')
-    .set({ state: 'stopped' })
-    .where('id', '=', sent.conversation_id)
-    .where('state', '=', 'open')
-    .execute()
-}
-
-/** The lead first, as always. A message given up as `unknown` is still open to its sender's word. */
-const lockMessage = async (trx: Trx, messageId: string): Promise<Sent | null> => {
-  await sql`
-    select from leads where id = (
-      select c.lead_id from messages m join lead_conversations c on c.id = m.lead_conversation_id where m.id = ${messageId})
-    for update`.execute(trx)
-  const { rows } = await sql<Sent>`
-    select m.id, m.tenant_id, m.attempts, c.id as conversation_id, c.state as conversation_state, c.lead_id,
-           k.id as missed_call_id, k.caller_phone
-    from messages m
-    join lead_conversations c on c.id = m.lead_conversation_id
-    join missed_calls k on k.id = c.missed_call_id
-    where m.id = ${messageId} and m.state in ('sending', 'unknown')
-    for update of m, k`.execute(trx)
-  return rows[0] ?? null
-}
-
-const setMessage = async (
-  trx: Trx,
-  sent: Sent,
-  state: string,
-  reason: string,
-  code: number | null,
-): Promise<void> => {
-  await trx
-    .updateTable('messages')
-    .set({ state, reason, error_code: code })
-    .where('id', '=', sent.id)
-    .execute()
-}
-
-const setOutreach = async (trx: Trx, sent: Sent, state: string, reason: string): Promise<void> => {
-  await trx
-    .updateTable('missed_calls')
-    .set({ outreach_state: state, outreach_reason: reason })
-    .where('id', '=', sent.missed_call_id)
-    .execute()
+  if (remedy.do === 'retry') {
+    const wait = remedy.after[message.attempts - 1]
+    if (wait !== undefined) return tryAgain(trx, message, wait, why, code)
+  }
+  // Held, not lost: it goes out when the pause ends, if it is not too late by then.
+  if (remedy.do === 'pause_connection') await pauseConnection(trx, message, code)
+  if (remedy.do === 'pause_template') await pauseTemplate(trx, message, code)
+  if (remedy.do === 'pause_connection' || remedy.do === 'pause_template')
+    return tryAgain(trx, message, PAUSE_SECONDS, remedy.do, code)
+  await setMessage(trx, message, 'failed', why, code)
+  await onFailed(trx, message, remedy, code)
 }
 
 const accepted = async (
   trx: Trx,
-  sent: Sent,
+  message: Message,
   { wamid, waId }: Outcome & { kind: 'accepted' },
+  settled: boolean,
 ): Promise<void> => {
-  await trx
-    .updateTable('messages')
-    .set({
-      state: 'accepted',
-      reason: null,
-      error_code: null,
-      wamid,
-      wa_id: waId,
-      accepted_at: sql`now()`,
-    })
-    .where('id', '=', sent.id)
-    .execute()
-  await setOutreach(trx, sent, 'sent', 'accepted')
-  await sql`update leads set state = 'contacted' where id = ${sent.lead_id} and state = 'new'`.execute(
+  await sql`
+    update messages set
+      wamid = coalesce(wamid, ${wamid}), wa_id = coalesce(wa_id, ${waId}), accepted_at = coalesce(accepted_at, now())
+    where id = ${message.id}`.execute(trx)
+  if (waId && message.lead_id && message.kind !== 'owner_notice') await remember(trx, message, waId)
+  if (settled) return
+  await setMessage(trx, message, 'accepted', null)
+  await onAccepted(trx, message, 'now')
+}
+
+/** Under this name she will write; it is not always her number. */
+const remember = async (trx: Trx, message: Message, waId: string): Promise<void> => {
+  await sql`
+    insert into lead_identities (tenant_id, identity, lead_id) values (${message.tenant_id}, ${waId}, ${message.lead_id})
+    on conflict on constraint lead_identities_key do update set lead_id = excluded.lead_id`.execute(
     trx,
   )
-  // Looked at again, under the lock: she may have called and got through while we were sending.
-  if (sent.conversation_state === 'open') await scheduleReminders(trx, sent)
 }
-
-/** Both rows at once, with their due moments; the jobs only wake us up. */
-const scheduleReminders = async (trx: Trx, sent: Sent): Promise<void> => {
-  const { rows } = await sql<{ kind: string; due_at: Date }>`
-    insert into messages (tenant_id, lead_conversation_id, direction, kind, state, due_at)
-    select t.id, ${sent.conversation_id}::bigint, 'out', r.kind, 'scheduled', now() + r.after
-    from tenants t, lateral (values ('reminder_1', t.reminder_1_after), ('reminder_2', t.reminder_2_after)) as r (kind, after)
-    where t.id = ${sent.tenant_id}
-    on conflict (lead_conversation_id, kind) where kind in ('initial', 'reminder_1', 'reminder_2') do nothing
-    returning kind, due_at`.execute(trx)
-  for (const { kind, due_at } of rows) {
-    const reminderNumber = kind === 'reminder_1' ? 1 : 2
-    await addJob(
-      trx,
-      'lead_reminder',
-      `${sent.conversation_id}:${reminderNumber}`,
-      { leadId: sent.lead_id, leadConversationId: sent.conversation_id, reminderNumber },
-      { at: due_at },
-    )
-  }
-}
-
-/** How a conversation that ended while its message was being refused is told in the missed call. */
-const CANCELLED_BECAUSE: Record<string, string> = { stopped: 'by_operator' }
 
 /**
  * Surely not accepted, and worth another try. A job of its own with its own moment, since
@@ -139,23 +73,43 @@ const CANCELLED_BECAUSE: Record<string, string> = { stopped: 'by_operator' }
  */
 const tryAgain = async (
   trx: Trx,
-  sent: Sent,
+  message: Message,
   seconds: number,
-  code: number | null,
   why: string,
+  code: number | null,
 ): Promise<void> => {
-  if (sent.conversation_state !== 'open') {
-    const reason = CANCELLED_BECAUSE[sent.conversation_state] ?? sent.conversation_state
-    await setMessage(trx, sent, 'cancelled', reason, code)
-    return setOutreach(trx, sent, 'cancelled', reason)
+  const at = sql<Date>`now() + make_interval(secs => ${seconds})`
+  const { conversation_id, conversation_state, missed_call_id, caller_phone } = message
+  if (conversation_state && conversation_state !== 'open') {
+    const reason = message.conversation_reason ?? conversation_state
+    await setMessage(trx, message, 'cancelled', reason, code)
+    return setOutreach(trx, message, 'cancelled', reason)
   }
-  await setMessage(trx, sent, 'scheduled', why, code)
-  await setOutreach(trx, sent, 'scheduled', 'waiting')
-  await addJob(
-    trx,
-    'lead_outreach',
-    sent.missed_call_id,
-    { tenantId: sent.tenant_id, missedCallId: sent.missed_call_id, callerPhone: sent.caller_phone },
-    { at: sql<Date>`now() + make_interval(secs => ${seconds})` },
-  )
+  await setMessage(trx, message, 'scheduled', why, code)
+  if (message.kind === 'initial' && missed_call_id && caller_phone) {
+    await setOutreach(
+      trx,
+      message,
+      'scheduled',
+      why.startsWith('pause_') ? 'connection_paused' : 'waiting',
+    )
+    await addJob(
+      trx,
+      'lead_outreach',
+      missed_call_id,
+      { tenantId: message.tenant_id, missedCallId: missed_call_id, callerPhone: caller_phone },
+      { at },
+    )
+  } else if (message.kind === 'owner_notice' || message.kind === 'opt_out_confirmation')
+    await addJob(trx, message.kind, message.id, { messageId: message.id }, { at })
+  else if (conversation_id) {
+    const reminderNumber = message.kind === 'reminder_1' ? 1 : 2
+    await addJob(
+      trx,
+      'lead_reminder',
+      `${conversation_id}:${reminderNumber}`,
+      { leadId: message.lead_id ?? '', leadConversationId: conversation_id, reminderNumber },
+      { at },
+    )
+  }
 }

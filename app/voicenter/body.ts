@@ -2,7 +2,7 @@
  * What came over the wire, as records. Voicenter posts JSON or a form, one record or an array, and the
  * content type does not always say which: so the body itself decides. Every record keeps its bytes.
  */
-import { isObject, type Json, type JsonObject, readJson } from './json.ts'
+import { isObject, type Json, type JsonObject, readJson, storable } from './json.ts'
 
 /** One element of a body: a record, or the reason why it is none. `bytes` are its own, as they came. */
 export type Element = { bytes: Buffer } & ({ record: JsonObject } | { wrong: string })
@@ -24,36 +24,36 @@ export const readBody = (bytes: Buffer): Body => {
     return /<methodCall[\s>]/.test(text)
       ? { xmlRpc: true }
       : { wrong: 'the body is XML or HTML; JSON or a form was expected' }
-  if (start === '{' || start === '[') return readJsonBody(text)
+  if (start === '{' || start === '[') return readJsonBody(text, bytes)
   if (text.includes('=')) return readForm(text, bytes)
   return { wrong: 'the body is neither a JSON object, nor an array of them, nor a form' }
 }
 
-const readJsonBody = (text: string): Body => {
+const readJsonBody = (text: string, bytes: Buffer): Body => {
   const json = readJson(text)
   if ('wrong' in json) return json
-  if (!json.elements) return { elements: [elementOf(json.value, text)] }
+  if (!json.elements) return { elements: [elementOf(json.value, bytes)] }
   if (json.elements.length === 0) return { wrong: 'the array is empty' }
-  return { elements: json.elements.map(({ value, text }) => elementOf(value, text)) }
+  return { elements: json.elements.map(({ value, text }) => elementOf(value, Buffer.from(text))) }
 }
 
-const elementOf = (value: Json, text: string): Element => {
-  const bytes = Buffer.from(text)
-  return isObject(value) ? { bytes, record: value } : { bytes, wrong: 'not an object' }
-}
+const elementOf = (value: Json, bytes: Buffer): Element =>
+  isObject(value) ? { bytes, record: value } : { bytes, wrong: 'not an object' }
 
 /**
  * A form by hand, since URLSearchParams would turn bytes that are not UTF-8 into replacement
  * characters and store them as a name. Of a field that comes twice the last one wins, as in JSON.
  */
 const readForm = (text: string, bytes: Buffer): Body => {
+  // In JSON it would be no JSON; here nothing else would refuse it.
+  if (text.includes('\0')) return { wrong: 'the form holds a NUL byte' }
   const record: JsonObject = Object.create(null)
   try {
     for (const field of text.trim().split('&')) {
       const [name = '', ...value] = field
         .split('=')
         .map(part => decodeURIComponent(part.replaceAll('+', ' ')))
-      if (name) record[name] = value.join('=')
+      if (name) record[storable(name)] = value.join('=')
     }
   } catch {
     return { wrong: 'the form is not percent-encoded UTF-8' }

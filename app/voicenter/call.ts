@@ -29,20 +29,27 @@ export const callsWith = async (callId: string): Promise<Call[]> => {
   const roots = db.selectFrom('raw_cdrs').select('root_call_id').where('call_id', '=', callId)
   const nobodys = await db
     .selectFrom('raw_cdrs')
-    .select(['id', 'payload', 'root_call_id'])
+    .select(['id', 'payload'])
     .where('root_call_id', 'in', roots)
     .where('tenant_id', 'is', null)
     .execute()
-  for (const { id, payload, root_call_id } of nobodys) {
+  for (const { id, payload } of nobodys) {
     const line = payload && businessLine(read(payload))
     await sql`
       update raw_cdrs set tenant_id = coalesce(
         (select tenant_id from tenant_numbers where phone = ${line}),
         -- A number that several businesses write from tells nothing.
-        (select min(tenant_id) from whatsapp_connections where display_phone_number = ${line} having count(distinct tenant_id) = 1),
-        (select min(tenant_id) from raw_cdrs where root_call_id = ${root_call_id} having count(distinct tenant_id) = 1))
+        (select min(tenant_id) from whatsapp_connections where display_phone_number = ${line} having count(distinct tenant_id) = 1))
       where id = ${id} and tenant_id is null`.execute(db)
   }
+  // Only after all of them were looked at, for a transfer may come before the root that names the line.
+  // And only among themselves: a call id that came with a bound token draws nobody else's records to it.
+  if (nobodys.length > 0)
+    await sql`
+      update raw_cdrs r set tenant_id = (
+        select min(o.tenant_id) from raw_cdrs o
+        where o.root_call_id = r.root_call_id and o.token_tenant_id is null having count(distinct o.tenant_id) = 1)
+      where r.root_call_id in (${roots}) and r.tenant_id is null`.execute(db)
   return db
     .selectFrom('raw_cdrs')
     .select(['tenant_id as tenantId', 'root_call_id as rootCallId'])

@@ -55,18 +55,27 @@ export const typeName = ({ type }: WhoCalled): string => {
   return Object.keys(TYPES).find(name => TYPES[name]?.number === written) ?? written
 }
 
+const describe = (record: WhoCalled): Described | undefined => {
+  const name = typeName(record)
+  return Object.hasOwn(TYPES, name) ? TYPES[name] : undefined
+}
+
+/** Whether the record is a later part of another call, whichever direction it says it went. */
+export const handedOn = (record: WhoCalled): 'transfer' | 'forward' | null => {
+  const kind = describe(record)?.kind
+  return kind === 'transfer' || kind === 'forward' ? kind : null
+}
+
 /**
  * `direction` wins over `type`, except over those types that never open a case. Where both are missing
  * or unknown (records that have only CallID, caller, DID, DialStatus), a call is inbound if a number
  * of the business was dialled and no extension dialled it.
  */
 export const callKind = (record: WhoCalled): CallKind => {
-  const name = typeName(record)
-  const described = Object.hasOwn(TYPES, name) ? TYPES[name] : undefined
+  const described = describe(record)
   const direction = (record.direction ?? '').trim().toLowerCase()
   // Part of a call that the business made: the other end of it is a colleague, not a customer.
-  if (direction === 'outgoing' && (described?.kind === 'transfer' || described?.kind === 'forward'))
-    return 'internal'
+  if (direction === 'outgoing' && handedOn(record)) return 'internal'
   if (described?.overridesDirection) return described.kind
   if (direction === 'incoming') return 'inbound'
   if (direction === 'outgoing' || direction === 'internal') return direction

@@ -41,6 +41,8 @@ const ZERO_IS_BLANK = new Set<string>([
 const MAX_TEXT = 4096
 const MAX_ID = 128
 
+const NO_ID = 'call id is neither text nor a whole number'
+
 /** Ids are text. A number counts by its digits, all of them. */
 const id = z
   .union(
@@ -50,9 +52,9 @@ const id = z
       z
         .instanceof(Exact)
         .transform(({ source }) => source)
-        .pipe(z.string().regex(/^\d+$/)),
+        .pipe(z.string().regex(/^\d+$/, NO_ID)),
     ],
-    'call id is neither text nor a whole number',
+    NO_ID,
   )
   .transform(value => value.trim())
   .pipe(
@@ -114,7 +116,7 @@ const cdr = cdrShape
 /** One call record, whatever shape it came in. */
 export type Cdr = z.infer<typeof cdr>
 
-/** Reads a record, or says everything that is missing or wrong, in words that name no value. */
+/** Reads a record, or says what is missing or wrong, in words that name no value. */
 export const readCdr = (record: JsonObject): { cdr: Cdr } | { wrong: string } => {
   const { data, error } = cdr.safeParse(pickAll(flatten(record)))
   return data ? { cdr: data } : { wrong: error.issues.map(issue => issue.message).join('; ') }
@@ -127,14 +129,21 @@ export const rootOf = (record: Cdr): string => record.rootCallId ?? record.callI
 const flatten = (record: JsonObject): Map<string, Json[]> => {
   const fields = new Map<string, Json[]>()
   const add = (name: string, value: Json) => fields.set(name, [...(fields.get(name) ?? []), value])
-  for (const [name, value] of Object.entries(record)) {
+  for (const [name, value] of inOrder(record)) {
     add(name.toLowerCase(), value)
     if (name.toLowerCase() === 'customdata')
-      for (const [inner, custom] of Object.entries(asObject(value)))
+      for (const [inner, custom] of inOrder(asObject(value)))
         add(`customdata.${inner.toLowerCase()}`, custom)
   }
   return fields
 }
+
+/**
+ * `did` before `DID`, since either may come and Postgres gives names back in an order of its own: a
+ * record must read the same before and after it was stored.
+ */
+const inOrder = (record: JsonObject) =>
+  Object.entries(record).toSorted(([a], [b]) => (a < b ? 1 : -1))
 
 const asObject = (value: Json): JsonObject => {
   if (typeof value !== 'string') return isObject(value) ? value : {}

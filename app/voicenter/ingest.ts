@@ -1,4 +1,5 @@
 import { sql } from 'kysely'
+import { again } from '../db/again.ts'
 import { MAX_ATTEMPTS } from '../db/jobs.ts'
 import { db } from '../db/kysely.ts'
 import { sha256 } from '../secrets.ts'
@@ -120,20 +121,4 @@ const store = async (
     select assert_all_queued(wanted, (select count(*) from graphile_worker.add_jobs(specs)))
     from jobs where wanted > 0`
   await again(() => statement.execute(db))
-}
-
-/** Deadlock, or a job taken by a worker at this very moment: nothing was stored, and the next try does. */
-const PASSING = ['40001', '40P01']
-const TRIES = 5
-
-const again = async (work: () => Promise<unknown>): Promise<void> => {
-  for (let tries = 1; ; tries++)
-    try {
-      await work()
-      return
-    } catch (error) {
-      const passing =
-        error instanceof Error && 'code' in error && PASSING.includes(String(error.code))
-      if (!passing || tries === TRIES) throw error
-    }
 }

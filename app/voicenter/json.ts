@@ -3,7 +3,7 @@
 export type Json = string | number | boolean | null | Exact | Json[] | JsonObject
 export type JsonObject = { [name: string]: Json }
 
-/** A number that a double would not keep as it was written: 28 digits of a call id, 1.0, 1e400. */
+/** A number that a double would not keep as it was written (1.0, 1e400), or not safely: 28 digits of a call id. */
 export class Exact {
   readonly source: string
   constructor(source: string) {
@@ -32,10 +32,17 @@ export const readJson = (
   }
 }
 
-const asWritten = (_name: string, value: Json, context?: { source?: string }): Json =>
-  typeof value === 'number' && context?.source !== undefined && String(value) !== context.source
-    ? new Exact(context.source)
-    : value
+const asWritten = (_name: string, value: Json, context?: { source?: string }): Json => {
+  if (typeof value === 'number' && context?.source !== undefined) {
+    // Beyond 2^53 a double may hold these very digits by chance, yet what reads it trusts none of them.
+    const kept = !Number.isInteger(value) || Number.isSafeInteger(value)
+    return kept && String(value) === context.source ? value : new Exact(context.source)
+  }
+  // What is read now must be what is read again from the database, where `did\0` has become `did`.
+  if (isObject(value) && Object.keys(value).some(name => storable(name) !== name))
+    return Object.fromEntries(Object.entries(value).map(([name, v]) => [storable(name), v]))
+  return value
+}
 
 /**
  * How deep the brackets go, and the text of each element if the whole is an array. One pass without

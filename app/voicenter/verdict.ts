@@ -1,5 +1,5 @@
-import { type CallKind, callKind, isNotInbound, typeName } from './call_kind.ts'
-import type { Cdr } from './cdr.ts'
+import { type CallKind, callKind, handedOn, isNotInbound, typeName } from './call_kind.ts'
+import { type Cdr, rootOf } from './cdr.ts'
 
 /** What became of a whole call, and why. `missed` is the record in which it was missed. */
 export type Verdict<Leg extends Cdr> =
@@ -41,30 +41,39 @@ const isVoicemail = (leg: Cdr): boolean =>
  *
  * ANSWER alone does not: an IVR or an announcement answers too ("External IVR"). An agent field that is
  * there and empty means that no agent was reached; one that is not there at all means nothing, for the
- * queue records that Voicenter publishes have none.
+ * queue records that Voicenter publishes have none. A part handed on counts whatever its direction: to
+ * an outside phone it may say "outgoing".
  */
 export const answeredBy = (leg: Cdr): string | null => {
   const kind = callKind(leg)
   const answered = statusOf(leg) === 'ANSWER'
   if (kind === 'outgoing') return answered ? 'called_back' : null
-  if (isNotInbound(kind) || kind === 'unknown') return null
+  if (isNotInbound(kind) && !handedOn(leg)) return null
   if (leg.agent) return answered || leg.isAnswer ? 'agent' : null
+  if (kind === 'unknown') return null
   if (isVoicemail(leg) || leg.representative?.toLowerCase() === 'external ivr') return null
   // A transfer goes to a person, also to one outside who has no extension.
-  if (answered && (kind === 'transfer' || kind === 'forward')) return 'transfer'
+  if (answered && handedOn(leg)) return 'transfer'
   if (answered && (typeName(leg) === 'queue' || leg.agent === undefined)) return 'answer'
   const talked = leg.agent === undefined && leg.isAnswer && (leg.talkSeconds ?? 0) > 0
   return talked ? 'talk_time' : null
 }
 
-/** The customer a person talked with in this record, as written; null if nobody did. */
-export const reachedIn = (leg: Cdr): string | null =>
-  answeredBy(leg) ? ((callKind(leg) === 'outgoing' ? leg.target : leg.caller) ?? null) : null
+/** The customer a person talked with in this record, as written; null if nobody did, or nobody knows who. */
+export const reachedIn = (leg: Cdr): string | null => {
+  if (!answeredBy(leg)) return null
+  const kind = callKind(leg)
+  if (kind === 'outgoing') return leg.target ?? null
+  return isNotInbound(kind) || kind === 'unknown' ? null : (leg.caller ?? null)
+}
+
+/** The first record of its call, not a part of it that was handed on. */
+const isRoot = (leg: Cdr): boolean => !handedOn(leg) && leg.callId === rootOf(leg)
 
 /** The records that can open a case: a customer's own call, or a forwarded one whose root never came. */
 const openingRecords = <Leg extends Cdr>(legs: readonly Leg[]): Leg[] => {
   const inbound = legs.filter(leg => callKind(leg) === 'inbound')
-  if (inbound.length) return inbound
+  if (inbound.length || legs.some(isRoot)) return inbound
   return legs.filter(
     leg =>
       callKind(leg) === 'forward' &&
@@ -79,6 +88,11 @@ const WHY_NOT_OPENED: Partial<Record<CallKind, string>> = {
   click_to_queue: 'click_to_queue',
 }
 
+const kindOfFirst = (legs: readonly Cdr[]): CallKind => {
+  const first = legs.find(isRoot) ?? legs[0]
+  return first ? callKind(first) : 'other'
+}
+
 type Ending = 'missed' | 'answered' | 'unknown'
 
 /** How one record ended, as long as no person answered any. */
@@ -89,7 +103,7 @@ const ending = (
 ): [Ending, string] => {
   const status = isVoicemail(leg) ? 'VOICEMAIL' : statusOf(leg)
   const reason = KNOWN_STATUSES.has(status) ? status.toLowerCase() : 'unknown_status'
-  if (!missedStatuses.some(missed => missed.toUpperCase() === status))
+  if (!missedStatuses.some(missed => statusOf({ status: missed }) === status))
     return status === 'ANSWER' ? ['answered', 'machine'] : ['unknown', reason]
   const misdialled =
     status === 'CANCEL' && leg.ringSeconds !== null && leg.ringSeconds < minRingSeconds
@@ -109,14 +123,20 @@ export const judge = <Leg extends Cdr>(
   settings: Settings<Leg>,
 ): Verdict<Leg> => {
   const fromCustomer = legs.filter(leg => !isNotInbound(callKind(leg)))
-  if (fromCustomer.length === 0)
-    return { verdict: 'not_inbound', reason: legs[0] ? callKind(legs[0]) : 'other' }
+  if (fromCustomer.length === 0) return { verdict: 'not_inbound', reason: kindOfFirst(legs) }
 
-  const [decisive] = openingRecords(fromCustomer)
-    .map(leg => ({ leg, ending: ending(leg, settings.missedStatuses, settings.minRingSeconds) }))
-    .toSorted((a, b) => WEIGHT[a.ending[0]] - WEIGHT[b.ending[0]])
-  if (!decisive) {
-    const kind = fromCustomer.map(leg => callKind(leg)).find(kind => WHY_NOT_OPENED[kind])
+  const endings = (records: readonly Leg[]) =>
+    records
+      .map(leg => ({ leg, ending: ending(leg, settings.missedStatuses, settings.minRingSeconds) }))
+      .toSorted((a, b) => WEIGHT[a.ending[0]] - WEIGHT[b.ending[0]])
+  const [opening] = endings(openingRecords(legs))
+  if (!opening) {
+    const roots = legs.filter(isRoot)
+    const kinds = (roots.length ? roots : fromCustomer).map(leg => callKind(leg))
+    // What was handed on was a call of the business's own.
+    const ownCall = kinds.find(isNotInbound)
+    if (ownCall) return { verdict: 'not_inbound', reason: ownCall }
+    const kind = kinds.find(kind => WHY_NOT_OPENED[kind])
     return { verdict: 'unknown', reason: (kind && WHY_NOT_OPENED[kind]) ?? 'unknown_direction' }
   }
   if (!fromCustomer.some(settings.isOurs))
@@ -125,6 +145,17 @@ export const judge = <Leg extends Cdr>(
   const answered = legs.map(answeredBy).find(reason => reason !== null)
   if (answered) return { verdict: 'answered', reason: answered }
 
-  const [verdict, reason] = decisive.ending
-  return verdict === 'missed' ? { verdict, reason, missed: decisive.leg } : { verdict, reason }
+  const [verdict, reason] = opening.ending
+  if (verdict === 'missed') return { verdict, reason, missed: opening.leg }
+
+  // An IVR took the call and forwarded it to somebody who did not. It stays the customer's own call, for
+  // a part may show another caller. A transfer tells nothing here: a person made it.
+  const [inVain] = endings(legs.filter(leg => handedOn(leg) === 'forward'))
+  if (inVain?.ending[0] === 'missed')
+    return {
+      verdict: 'missed',
+      reason: inVain.ending[1],
+      missed: { ...opening.leg, status: inVain.leg.status },
+    }
+  return { verdict, reason }
 }

@@ -4,6 +4,7 @@ import { config } from '../config.ts'
 import { log } from '../log.ts'
 import { health, type WorkerState } from './health.ts'
 import { voicenter } from './voicenter.ts'
+import { whatsapp } from './whatsapp.ts'
 
 const SECOND = 1000
 
@@ -17,6 +18,7 @@ const newApp = (workerState: WorkerState) => {
   app.set('trust proxy', config.production ? 1 : false)
   app.use(health(workerState))
   app.use(voicenter)
+  app.use(whatsapp)
   app.use((_req, res) => {
     res.status(404).json({ error: 'not found' })
   })
@@ -27,7 +29,7 @@ const newApp = (workerState: WorkerState) => {
 const PUBLIC_REASON: Record<number, string> = {
   400: 'the body did not arrive whole',
   408: 'the body took too long',
-  413: 'the body is larger than 5 MB',
+  413: 'the body is too large (of a call record: larger than 5 MB)',
   415: 'compressed bodies are not read here',
   503: 'not stored; please send it again',
 }

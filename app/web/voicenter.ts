@@ -59,8 +59,12 @@ const store = async (...delivery: Parameters<typeof ingest>): Promise<string[]> 
   }
 }
 
-const isIvrLayer = ([element]: readonly Element[]): boolean =>
-  element !== undefined && 'record' in element && element.record['METHOD'] === 'IVR_LAYER_INPUT'
+/** It comes alone: one in an array would take the other records with it. */
+const isIvrLayer = ([element, ...others]: readonly Element[]): boolean =>
+  element !== undefined &&
+  others.length === 0 &&
+  'record' in element &&
+  element.record['METHOD'] === 'IVR_LAYER_INPUT'
 
 /** One sentence per kind of fault, however many elements have it. */
 const summary = (wrong: string[], all: number): string =>

@@ -2,19 +2,20 @@ import { z } from 'zod'
 import { config } from '../config.ts'
 import { NOT_ARRIVED, neverArrived, type Remedy, remedyFor } from './errors.ts'
 
-/** A template message, ready to go. */
+/** A message, ready to go. */
 export type Outgoing = {
+  /** Our id of the message; Meta echoes it in every status (`biz_opaque_callback_data`). */
+  messageId: string
   phoneNumberId: string
   accessToken: string
   /** E.164 with the plus: without it Meta puts the business's own country code in front. */
   to: string
-  template: string
-  language: string
-  /** The body's variables, in order. */
-  variables: readonly string[]
-  /** Our id of the message; Meta echoes it in every status (`biz_opaque_callback_data`). */
-  messageId: string
+  content: Template | FreeText
 }
+/** The body's variables in order; the template must be approved under exactly this language. */
+export type Template = { template: string; language: string; variables: readonly string[] }
+/** Only within 24 hours after the person wrote. */
+export type FreeText = { text: string }
 
 export type Outcome =
   | { kind: 'accepted'; wamid: string; waId: string | null }
@@ -34,7 +35,11 @@ const MAX_ANSWER_BYTES = 256 * 1024
 
 const acceptance = z.object({
   messages: z.array(z.object({ id: z.string().min(1) })).min(1),
-  contacts: z.array(z.object({ wa_id: z.string().optional() })).optional(),
+  // Only the id says whether it was accepted; no form of the rest may make that unknown.
+  contacts: z
+    .array(z.object({ wa_id: z.string().optional().catch(undefined) }))
+    .optional()
+    .catch(undefined),
 })
 const refusal = z.object({ error: z.object({ code: z.number().int() }) })
 
@@ -42,7 +47,7 @@ const refusal = z.object({ error: z.object({ code: z.number().int() }) })
  * Sends one message, once: no retry, no redirect. Never throws; whatever happens is an outcome. There is
  * no idempotency key in this API, so "perhaps" is an answer of its own (Meta, "Messages API" page).
  */
-export const sendTemplate = async (message: Outgoing): Promise<Outcome> => {
+export const send = async (message: Outgoing): Promise<Outcome> => {
   let status: number
   let text: string
   try {
@@ -69,19 +74,23 @@ export const sendTemplate = async (message: Outgoing): Promise<Outcome> => {
   return outcomeOf(status, text)
 }
 
-const requestBody = (message: Outgoing) => ({
+const requestBody = ({ to, messageId, content }: Outgoing) => ({
   messaging_product: 'whatsapp',
   recipient_type: 'individual',
-  to: message.to,
-  type: 'template',
-  biz_opaque_callback_data: message.messageId,
-  template: {
-    name: message.template,
-    language: { code: message.language },
-    components: [
-      { type: 'body', parameters: message.variables.map(text => ({ type: 'text', text })) },
-    ],
-  },
+  to,
+  biz_opaque_callback_data: messageId,
+  ...('text' in content
+    ? { type: 'text', text: { preview_url: false, body: content.text } }
+    : {
+        type: 'template',
+        template: {
+          name: content.template,
+          language: { code: content.language },
+          components: [
+            { type: 'body', parameters: content.variables.map(text => ({ type: 'text', text })) },
+          ],
+        },
+      }),
 })
 
 const readAnswer = async (response: Response): Promise<string> => {

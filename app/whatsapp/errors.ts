@@ -49,15 +49,16 @@ const BY_CODE: ReadonlyMap<number, Remedy> = new Map<number, Remedy>([
   ...[2, 131000, 131016, 133004].map(code => [code, SOON] as const),
   // Our mistake or theirs.
   [1, { do: 'retry', after: [30, 2 * MINUTE] }],
-  // Not on WhatsApp, another country, ourselves.
-  ...[131021, 131026, 130497].map(code => [code, { do: 'stop_lead' }] as const),
+  // Not on WhatsApp, another country, ourselves; or Meta's limit per person, which lasts a day: the
+  // second reminder would come too soon after the first.
+  ...[131021, 131026, 130497, 131049].map(code => [code, { do: 'stop_lead' }] as const),
   // Stopped marketing, or blocked the business.
   ...[131050, 130403].map(code => [code, { do: 'opt_out' }] as const),
   ...[132000, 132001, 132007, 132012, 132015, 132016, 132018, 131063].map(
     code => [code, PAUSE_TEMPLATE] as const,
   ),
-  // This message only: the window, Meta's limit per person, an experiment, a value too long.
-  ...[131047, 131049, 130472, 131062, 132005].map(code => [code, FAIL] as const),
+  // This message only: the window, an experiment, a value too long.
+  ...[131047, 130472, 131062, 132005].map(code => [code, FAIL] as const),
   // A mistake of ours in the request.
   ...[100, 131008, 131009, 131030, 131051, 135000].map(code => [code, FAIL] as const),
   // Of other parts of the API; listed, so that they are known not to have been accepted.
@@ -95,6 +96,9 @@ const NEVER_ARRIVED = new Set(
 export const neverArrived = (error: unknown): boolean => {
   const cause = error instanceof Error ? error.cause : undefined
   if (cause instanceof AggregateError)
-    return cause.errors.every(inner => neverArrived(new Error('', { cause: inner })))
+    return (
+      cause.errors.length > 0 &&
+      cause.errors.every(inner => neverArrived(new Error('', { cause: inner })))
+    )
   return cause instanceof Error && 'code' in cause && NEVER_ARRIVED.has(String(cause.code))
 }

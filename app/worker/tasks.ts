@@ -1,7 +1,11 @@
 import type { TaskList } from 'graphile-worker'
 import leadOutreach from '../../tasks/lead_outreach.ts'
 import leadReminder from '../../tasks/lead_reminder.ts'
+import leadSilence from '../../tasks/lead_silence.ts'
+import optOutConfirmation from '../../tasks/opt_out_confirmation.ts'
+import ownerNotice from '../../tasks/owner_notice.ts'
 import voicenterCdr from '../../tasks/voicenter_cdr.ts'
+import whatsappEvent from '../../tasks/whatsapp_event.ts'
 import type { TaskName } from '../db/jobs.ts'
 
 /**
@@ -12,4 +16,8 @@ export const taskList = {
   voicenter_cdr: voicenterCdr,
   lead_outreach: leadOutreach,
   lead_reminder: leadReminder,
+  lead_silence: leadSilence,
+  whatsapp_event: whatsappEvent,
+  opt_out_confirmation: optOutConfirmation,
+  owner_notice: ownerNotice,
 } satisfies Record<TaskName, TaskList[string]>

@@ -7,7 +7,7 @@ import type { FakeWhatsApp } from './fake.ts'
 import { scriptInput } from './outcomes.ts'
 import { e164 } from './phone.ts'
 import { statusPlan, statusStep } from './status-plan.ts'
-import { deliveryInput, webhookChanges } from './webhooks.ts'
+import { deliveryInput, webhookChanges } from './webhook-settings.ts'
 
 const pair = z.strictObject({ phone: e164, phoneNumberId: z.string().optional() })
 const person = z.strictObject({

@@ -6,7 +6,8 @@ import type { InboxMessage, Line, Person } from './people.ts'
 import type { LoggedRequest } from './request-log.ts'
 import type { StatusPlanInput, StatusStepInput } from './status-plan.ts'
 import type { Verification } from './verification.ts'
-import type { Delivery, DeliveryInput, WebhookSettings } from './webhooks.ts'
+import type { DeliveryInput, WebhookSettings } from './webhook-settings.ts'
+import type { Delivery } from './webhooks.ts'
 
 /** A person, and how she stands with each business number (ids of numbers). */
 export type KnownPerson = Person & { openWindows: string[]; stoppedMarketing: string[] }

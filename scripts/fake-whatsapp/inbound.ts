@@ -4,7 +4,8 @@ import type { InboundEvent, InboundEventInput, MessageEvent } from './events.ts'
 import { newWamid } from './people.ts'
 import type { People, Person } from './people.ts'
 import { messageUpdate, otherUpdate } from './updates.ts'
-import type { DeliveryInput, Delivery, Update, Webhooks } from './webhooks.ts'
+import type { DeliveryInput } from './webhook-settings.ts'
+import type { Delivery, Update, Webhooks } from './webhooks.ts'
 
 /** What a person's message looks like in her own chat. */
 const asSaid = (event: MessageEvent): string => {

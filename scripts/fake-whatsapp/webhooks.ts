@@ -1,49 +1,20 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { z } from 'zod'
 import type { WhatsAppNumber } from './accounts.ts'
 import { inPosts } from './batches.ts'
 import type { Pending } from './pending.ts'
-import { signatureModes, signed } from './signature.ts'
+import { createSlots } from './slots.ts'
+import { deliveryInput, usualWebhooks, webhookSettings } from './webhook-settings.ts'
+import type { DeliveryInput, WebhookSettings } from './webhook-settings.ts'
+import { signed } from './signature.ts'
 
 /** One update: a `changes[]` element for one business number. */
 export type Update = { number: WhatsAppNumber; field: string; value: Record<string, unknown> }
 
-/** How one delivery goes out. */
-export const deliveryInput = z.strictObject({
-  signature: z.enum(signatureModes).optional(),
-  /** How often the same bytes are posted ... */
-  copies: z.int().min(1).default(1),
-  /** ... and whether at the same time, or each after the answer to the one before. */
-  together: z.boolean().default(true),
-})
-export type DeliveryInput = z.input<typeof deliveryInput>
-
-/** Settings for all deliveries. */
-export const webhookSettings = z.strictObject({
-  signature: z.enum(signatureModes),
-  /** The gap before the first resend; it doubles from one to the next. */
-  firstGapMs: z.number().min(0),
-  tries: z.int().min(1),
-  /** How long an answer may take. */
-  answerMs: z.number().min(1),
-})
-export type WebhookSettings = z.output<typeof webhookSettings>
-
-/** What of the settings shall change. */
-export const webhookChanges = z.strictObject({
-  signature: webhookSettings.shape.signature.exactOptional(),
-  firstGapMs: webhookSettings.shape.firstGapMs.exactOptional(),
-  tries: webhookSettings.shape.tries.exactOptional(),
-  answerMs: webhookSettings.shape.answerMs.exactOptional(),
-})
-
-/** Meta resends for up to 7 days; here the whole series takes 25 seconds. */
-export const usualWebhooks: WebhookSettings = {
-  signature: 'signed',
-  firstGapMs: 200,
-  tries: 8,
-  answerMs: 10_000,
-}
+/**
+ * Deliveries are concurrent. Without any limit a burst of statuses opened 6,000 connections to one
+ * receiver, more than a process may have by default, and tested nothing but the kernel's queue.
+ */
+const MOST_AT_ONCE = 100
 
 /** One POST to a callback URL, and what became of it. */
 export type Delivery = {
@@ -64,6 +35,7 @@ export const createWebhooks = (pending: Pending) => {
   let log: Delivery[] = []
   let settings = usualWebhooks
   let held: Update[] | undefined
+  const slots = createSlots(MOST_AT_ONCE)
   let made = 0
 
   const attempt = async (delivery: Delivery, request: RequestInit, signal: AbortSignal) => {
@@ -108,7 +80,8 @@ export const createWebhooks = (pending: Pending) => {
     const series = pending.run(0, async signal => {
       const request = { method: 'POST', headers, body: new Uint8Array(body) }
       for (let tries = 1, gap = settings.firstGapMs; ; tries++, gap *= 2) {
-        if (await attempt(delivery, request, signal)) delivery.state = 'delivered'
+        if (await slots(async () => attempt(delivery, request, signal)))
+          delivery.state = 'delivered'
         else if (signal.aborted || tries >= settings.tries) delivery.state = 'given_up'
         resolve()
         if (delivery.state !== 'pending') return

@@ -191,8 +191,8 @@ export const contents = async (): Promise<Record<string, string>> => {
   const hashes: Record<string, string> = {}
   for (const { name } of tables) {
     const { rows } = await sql<{ hash: string }>`
-      select count(*) || ' ' || md5(coalesce(string_agg(t::text, ' ' order by t::text), '')) as hash
-      from ${sql.raw(name)} t`.execute(db)
+      select count(*) || ' ' || md5(coalesce(string_agg(h, ' ' order by h), '')) as hash
+      from (select md5(t::text) as h from ${sql.raw(name)} t) as hashes`.execute(db)
     hashes[name] = rows[0]?.hash ?? ''
   }
   return hashes

@@ -1,0 +1,89 @@
+import { sql } from 'kysely'
+import { addJob } from '../db/jobs.ts'
+import type { Trx } from '../db/kysely.ts'
+import type { Outgoing } from '../whatsapp/client.ts'
+import { fill, UNKNOWN_NAME } from '../whatsapp/templates.ts'
+import { CLAIM_SECONDS, giveUpIfAbandoned, lockMessage, setMessage } from './ledger.ts'
+import { senderFor } from './sender.ts'
+
+type NoteTask = 'owner_notice' | 'opt_out_confirmation'
+
+/**
+ * Claims a message that belongs to no step of a conversation: a notice to the owner, the confirmation of an
+ * opt-out. Due at once and worthless later, so it is sent now or not at all.
+ *
+ * @returns null when there is nothing to send
+ */
+export const claimNote = async (
+  trx: Trx,
+  task: NoteTask,
+  messageId: string,
+): Promise<Outgoing | null> => {
+  const note = await lockMessage(trx, messageId)
+  if (!note) return null
+  if (note.state === 'sending') {
+    if (await giveUpIfAbandoned(trx, messageId)) return null
+    await addJob(
+      trx,
+      task,
+      messageId,
+      { messageId },
+      { at: sql<Date>`now() + make_interval(secs => ${CLAIM_SECONDS})` },
+    )
+    return null
+  }
+  if (note.state !== 'scheduled' || !note.to_phone) return null
+
+  const { rows } = await sql<{
+    mode: string
+    late: boolean
+    name: string | null
+    phone: string | null
+    dialled: string | null
+  }>`
+    select t.mode, m.due_at < now() - t.grace as late, l.name, l.phone,
+           (select k.business_phone from missed_calls k where k.lead_id = l.id order by k.id desc limit 1) as dialled
+    from messages m join tenants t on t.id = m.tenant_id left join leads l on l.id = m.lead_id
+    where m.id = ${messageId}`.execute(trx)
+  const [about] = rows
+  const sender = await senderFor(trx, note.tenant_id, 'owner_notice', {
+    connectionId: note.whatsapp_connection_id,
+    dialled: about?.dialled ?? null,
+  })
+  const whyNot = about?.late
+    ? 'too_late'
+    : about?.mode === 'paused'
+      ? 'tenant_paused'
+      : about?.mode === 'shadow'
+        ? 'shadow'
+        : !sender
+          ? 'no_connection'
+          : task === 'owner_notice' && sender.templatePaused
+            ? 'connection_paused'
+            : null
+  if (!sender || whyNot) {
+    await setMessage(trx, note, whyNot === 'shadow' ? 'shadow' : 'skipped', whyNot)
+    return null
+  }
+  await sql`
+    update messages set state = 'sending', claimed_at = now(), attempts = attempts + 1, whatsapp_connection_id = ${sender.connectionId}
+    where id = ${messageId}`.execute(trx)
+  const text = note.text ?? ''
+  const content =
+    task === 'opt_out_confirmation'
+      ? { text }
+      : fill(sender.template, {
+          business_name: sender.businessName,
+          caller_name: about?.name ?? UNKNOWN_NAME,
+          call_time: '',
+          caller_phone: about?.phone ?? '',
+          what_happened: text,
+        })
+  return {
+    messageId,
+    phoneNumberId: sender.phoneNumberId,
+    accessToken: sender.accessToken,
+    to: note.to_phone,
+    content,
+  }
+}

@@ -1,0 +1,142 @@
+import { sql } from 'kysely'
+import { addJob } from '../db/jobs.ts'
+import type { Trx } from '../db/kysely.ts'
+import type { Remedy } from '../whatsapp/errors.ts'
+import { DEFAULT_TEMPLATES } from '../whatsapp/templates.ts'
+import { type Message, setOutreach } from './ledger.ts'
+import { optOut } from './opt_out.ts'
+import { afterQuiet } from './quiet.ts'
+import { waitForSilence } from './silence.ts'
+import { stopChase } from './stop.ts'
+
+/**
+ * What follows from a message that WhatsApp has accepted, whether its answer said so or a later report did.
+ *
+ * @param since when the reminders begin to count: now, or of a message whose answer was lost its claim
+ */
+export const onAccepted = async (
+  trx: Trx,
+  message: Message,
+  since: 'now' | 'claim',
+): Promise<void> => {
+  if (message.kind === 'reminder_2' && message.conversation_id)
+    await waitForSilence(trx, message.conversation_id)
+  if (message.kind !== 'initial') return
+  await setOutreach(trx, message, 'sent', 'accepted')
+  await sql`update leads set state = 'contacted' where id = ${message.lead_id} and state = 'new'`.execute(
+    trx,
+  )
+  // Looked at again, under the lock: she may have written, or got through, while we were sending.
+  if (message.conversation_state === 'open') await scheduleReminders(trx, message, since)
+}
+
+/** Both rows at once, with their due moments; the jobs only wake us up. */
+const scheduleReminders = async (
+  trx: Trx,
+  message: Message,
+  since: 'now' | 'claim',
+): Promise<void> => {
+  const { rows } = await sql<{
+    kind: string
+    due_at: Date
+    timezone: string
+    quiet_windows: string[]
+  }>`
+    insert into messages (tenant_id, lead_conversation_id, direction, kind, state, due_at)
+    select t.id, ${message.conversation_id}::bigint, 'out', r.kind, 'scheduled',
+           ${since === 'now' ? sql`now()` : message.claimed_at} + r.after
+    from tenants t,
+         lateral (values ('reminder_1', t.reminder_1_after), ('reminder_2', t.reminder_2_after)) as r (kind, after)
+    where t.id = ${message.tenant_id}
+    on conflict (lead_conversation_id, kind) where kind in ('initial', 'reminder_1', 'reminder_2') do nothing
+    returning kind, due_at,
+      (select timezone from tenants where id = ${message.tenant_id}) as timezone,
+      (select quiet_windows from tenants where id = ${message.tenant_id}) as quiet_windows`.execute(
+    trx,
+  )
+  for (const { kind, due_at, timezone, quiet_windows } of rows) {
+    const at = afterQuiet(due_at, quiet_windows, timezone)
+    if (at > due_at)
+      await trx
+        .updateTable('messages')
+        .set({ due_at: at })
+        .where('lead_conversation_id', '=', message.conversation_id)
+        .where('kind', '=', kind)
+        .execute()
+    const reminderNumber = kind === 'reminder_1' ? 1 : 2
+    await addJob(
+      trx,
+      'lead_reminder',
+      `${message.conversation_id}:${reminderNumber}`,
+      {
+        leadId: message.lead_id ?? '',
+        leadConversationId: message.conversation_id ?? '',
+        reminderNumber,
+      },
+      { at },
+    )
+  }
+}
+
+/**
+ * What follows from a message that was refused for good, beyond the message itself.
+ *
+ * @param code Meta's, for the reason that is written down
+ */
+export const onFailed = async (
+  trx: Trx,
+  message: Message,
+  remedy: Remedy,
+  code: number | null,
+): Promise<void> => {
+  await setOutreach(trx, message, 'failed', 'refused')
+  if (remedy.do === 'pause_connection') await pauseConnection(trx, message, code)
+  if (remedy.do === 'pause_template') await pauseTemplate(trx, message, code)
+  if (remedy.do === 'opt_out' && message.lead_id && message.caller_phone) {
+    await optOut(trx, message.tenant_id, message.caller_phone, `whatsapp_${code}`)
+    await stopChase(trx, message.lead_id, 'opted_out')
+  }
+  // Nothing follows a first message that did not arrive; a reminder that failed may be followed by the
+  // next one, unless it is the person who cannot be reached.
+  if (message.conversation_id && (message.kind === 'initial' || remedy.do === 'stop_lead'))
+    await endConversation(trx, message.conversation_id)
+  else if (message.kind === 'reminder_2' && message.conversation_id)
+    await waitForSilence(trx, message.conversation_id)
+}
+
+const endConversation = async (trx: Trx, conversationId: string): Promise<void> => {
+  await sql`update lead_conversations set state = 'stopped', reason = 'undeliverable'
+            where id = ${conversationId} and state = 'open'`.execute(trx)
+  await sql`update messages set state = 'cancelled', reason = 'undeliverable'
+            where lead_conversation_id = ${conversationId} and state = 'scheduled'`.execute(trx)
+}
+
+/** Only this tenant's; the others go on. Ends when a new token is set, or by hand. */
+export const pauseConnection = async (
+  trx: Trx,
+  message: Message,
+  code: number | null,
+): Promise<void> => {
+  await trx
+    .updateTable('whatsapp_connections')
+    .set({ state: 'paused', state_reason: `WhatsApp error ${code}` })
+    .where('id', '=', message.whatsapp_connection_id)
+    .execute()
+}
+
+/** Ends when Meta says that the template is approved again, or by hand. */
+export const pauseTemplate = async (
+  trx: Trx,
+  message: Message,
+  code: number | null,
+): Promise<void> => {
+  const { kind } = message
+  if (kind === 'opt_out_confirmation') return
+  const { name, language, variables } = DEFAULT_TEMPLATES[kind]
+  await sql`
+    insert into whatsapp_templates (whatsapp_connection_id, kind, name, language, variables, state, state_reason)
+    values (${message.whatsapp_connection_id}, ${kind}, ${name}, ${language}, ${variables}::text[], 'paused', ${`WhatsApp error ${code}`})
+    on conflict on constraint whatsapp_templates_key do update set state = 'paused', state_reason = excluded.state_reason`.execute(
+    trx,
+  )
+}

@@ -1,0 +1,66 @@
+import { sql } from 'kysely'
+import type { z } from 'zod'
+import type { Trx } from '../db/kysely.ts'
+import type { echoEvent, preferenceEvent } from '../whatsapp/events.ts'
+import { optIn, optOut } from './opt_out.ts'
+import { phoneOf, whoWrote, type Writer } from './person.ts'
+import type { Door } from './reply.ts'
+import { stopChase } from './stop.ts'
+
+/** Where Meta itself says that somebody wants no more, the opt-out can be taken back only the same way. */
+const SOURCE = 'user_preferences'
+
+/**
+ * She tapped "stop" or "resume" in WhatsApp itself. It speaks of marketing only, but what she means is us. No
+ * confirmation: her tap opens no window.
+ */
+export const preferenceChanged = async (
+  trx: Trx,
+  door: Door,
+  { item, contacts }: z.infer<typeof preferenceEvent>,
+): Promise<string> => {
+  const waId = item.wa_id ?? contacts[0]?.wa_id ?? null
+  const writer: Writer = {
+    context: null,
+    waId,
+    userId: item.user_id ?? contacts[0]?.user_id ?? null,
+  }
+  const leadId = await whoWrote(trx, door.tenantId, writer)
+  const lead = leadId
+    ? await trx
+        .selectFrom('leads')
+        .select('phone')
+        .where('id', '=', leadId)
+        .executeTakeFirstOrThrow()
+    : null
+  const phone = lead?.phone ?? phoneOf(writer)
+  if (!phone) return 'unassigned'
+  if (item.value === 'stop') {
+    await optOut(trx, door.tenantId, phone, SOURCE)
+    if (leadId) await stopChase(trx, leadId, 'opted_out')
+    return 'opt_out'
+  }
+  if (item.value !== 'resume') return 'kept'
+  const back = await optIn(trx, door.tenantId, phone, SOURCE)
+  if (back && leadId)
+    await sql`update leads set state = 'contacted' where id = ${leadId} and state = 'opted_out'`.execute(
+      trx,
+    )
+  return back ? 'opt_in' : 'kept'
+}
+
+/** The owner wrote to her by hand, in the WhatsApp Business app: whatever we had in mind would be one too many. */
+export const ownerWrote = async (
+  trx: Trx,
+  door: Door,
+  item: z.infer<typeof echoEvent>['item'],
+): Promise<string> => {
+  const leadId = await whoWrote(trx, door.tenantId, {
+    context: null,
+    waId: item.to ?? null,
+    userId: item.to_user_id ?? null,
+  })
+  if (!leadId) return 'unassigned'
+  await stopChase(trx, leadId, 'owner_replied')
+  return 'owner_replied'
+}

@@ -1,0 +1,108 @@
+import { sql } from 'kysely'
+import type { Trx } from '../db/kysely.ts'
+
+// A message is claimed and committed before it is sent, and recorded after. Between the two stands the one
+// thing that no transaction can hold, the call to WhatsApp. A process that dies there leaves `sending`
+// behind, and whoever finds that does not send: losing one message is better than sending it twice. So a
+// message goes out at most once, and what is not known is listed as `unknown`.
+
+/** Longer than any send can take: after that, a message still `sending` has lost its sender. */
+export const CLAIM_SECONDS = 60
+
+/**
+ * How far a message has come. WhatsApp's reports come late, twice and in any order: a state is only ever
+ * replaced by one of a higher rank. A report of failure can be overtaken by one of delivery.
+ */
+export const RANK: Record<string, number> = {
+  sending: 5,
+  unknown: 5,
+  accepted: 10,
+  sent: 20,
+  failed: 25,
+  delivered: 30,
+  read: 40,
+}
+
+/** One outgoing message, locked together with its lead, and what it belongs to. */
+export type Message = {
+  id: string
+  tenant_id: string
+  kind: 'initial' | 'reminder_1' | 'reminder_2' | 'opt_out_confirmation' | 'owner_notice'
+  state: string
+  attempts: number
+  claimed_at: Date | null
+  whatsapp_connection_id: string | null
+  to_phone: string | null
+  text: string | null
+  lead_id: string | null
+  conversation_id: string | null
+  conversation_state: string | null
+  conversation_reason: string | null
+  missed_call_id: string | null
+  caller_phone: string | null
+}
+
+/** Locks the lead first, then the message: the order in which everything that claims or cancels locks. */
+export const lockMessage = async (trx: Trx, messageId: string): Promise<Message | null> => {
+  await sql`
+    select from leads where id = (
+      select coalesce(c.lead_id, m.lead_id) from messages m
+      left join lead_conversations c on c.id = m.lead_conversation_id where m.id = ${messageId})
+    for update`.execute(trx)
+  const { rows } = await sql<Message>`
+    select m.id, m.tenant_id, m.kind, m.state, m.attempts, m.claimed_at, m.whatsapp_connection_id, m.to_phone, m.text,
+           coalesce(c.lead_id, m.lead_id) as lead_id, c.id as conversation_id, c.state as conversation_state, c.reason as conversation_reason,
+           k.id as missed_call_id, k.caller_phone
+    from messages m
+    left join lead_conversations c on c.id = m.lead_conversation_id
+    left join missed_calls k on k.id = c.missed_call_id
+    where m.id = ${messageId} and m.direction = 'out'
+    for update of m`.execute(trx)
+  return rows[0] ?? null
+}
+
+export const setMessage = async (
+  trx: Trx,
+  message: { id: string },
+  state: string,
+  reason: string | null,
+  code: number | null = null,
+): Promise<void> => {
+  await trx
+    .updateTable('messages')
+    .set({ state, reason, error_code: code })
+    .where('id', '=', message.id)
+    .execute()
+}
+
+/** What the missed call says of its first message; a later message changes nothing there. */
+export const setOutreach = async (
+  trx: Trx,
+  message: Message,
+  state: string,
+  reason: string,
+): Promise<void> => {
+  if (message.kind !== 'initial' || !message.missed_call_id) return
+  await trx
+    .updateTable('missed_calls')
+    .set({ outreach_state: state, outreach_reason: reason })
+    .where('id', '=', message.missed_call_id)
+    .execute()
+}
+
+/**
+ * A message that somebody else claimed. Too young, and its sender may still be at it; too old, and
+ * nobody will ever tell: then it is `unknown` from here on.
+ *
+ * @returns whether it was given up
+ */
+export const giveUpIfAbandoned = async (trx: Trx, messageId: string): Promise<boolean> => {
+  const message = await lockMessage(trx, messageId)
+  const { rows } = await sql`
+    update messages set state = 'unknown', reason = 'sender_died'
+    where id = ${messageId} and state = 'sending' and claimed_at < now() - make_interval(secs => ${CLAIM_SECONDS})
+    returning id`.execute(trx)
+  if (!message || rows.length === 0) return false
+  await setOutreach(trx, message, 'unknown', 'no_answer')
+  return true
+}

@@ -1,0 +1,62 @@
+import type { Trx } from '../db/kysely.ts'
+import { phoneHash } from '../secrets.ts'
+import { spellings } from './phone.ts'
+
+/**
+ * Remembers, for ever, that this person must not be written to by this tenant.
+ *
+ * @param source how we know: typed, button, user_preferences, whatsapp_131050 ..., operator
+ * @returns whether that is news
+ */
+export const optOut = async (
+  trx: Trx,
+  tenantId: string,
+  phone: string,
+  source: string,
+): Promise<boolean> => {
+  const known = await trx
+    .selectFrom('opt_outs')
+    .select('id')
+    .where('tenant_id', '=', tenantId)
+    .where(eb =>
+      eb.or([
+        eb('phone', 'in', spellings(phone)),
+        eb('phone_hash', 'in', spellings(phone).map(phoneHash)),
+      ]),
+    )
+    .executeTakeFirst()
+  if (known) return false
+  const added = await trx
+    .insertInto('opt_outs')
+    .values({ tenant_id: tenantId, phone, phone_hash: phoneHash(phone), source })
+    .onConflict(conflict => conflict.doNothing())
+    .returning('id')
+    .executeTakeFirst()
+  return added !== undefined
+}
+
+/**
+ * She wants to be written to again.
+ *
+ * @param source only an opt-out that came this way; without it, any
+ * @returns whether there was one
+ */
+export const optIn = async (
+  trx: Trx,
+  tenantId: string,
+  phone: string,
+  source?: string,
+): Promise<boolean> => {
+  let opted = trx
+    .deleteFrom('opt_outs')
+    .where('tenant_id', '=', tenantId)
+    .where(eb =>
+      eb.or([
+        eb('phone', 'in', spellings(phone)),
+        eb('phone_hash', 'in', spellings(phone).map(phoneHash)),
+      ]),
+    )
+  if (source !== undefined) opted = opted.where('source', '=', source)
+  const { numDeletedRows } = await opted.executeTakeFirst()
+  return numDeletedRows > 0n
+}

@@ -1,0 +1,60 @@
+import { sql } from 'kysely'
+import type { Trx } from '../db/kysely.ts'
+import { readPhone, spellings } from './phone.ts'
+
+/** What a webhook says of who wrote. Any of it may be missing: people may hide their number. */
+export type Writer = {
+  /** The message of ours that hers refers to. */
+  context: string | null
+  /** Digits, with or without a plus; not always her number. */
+  waId: string | null
+  userId: string | null
+}
+
+/** The lead who wrote, locked; among those of this tenant only. Null if it is nobody we know. */
+export const whoWrote = async (
+  trx: Trx,
+  tenantId: string,
+  writer: Writer,
+): Promise<string | null> => {
+  const digits = writer.waId?.replace(/\D/g, '') ?? null
+  const phone = phoneOf(writer)
+  const { rows } = await sql<{ lead_id: string }>`
+    select lead_id from (
+      -- Best evidence first: she answered a message of ours; a name we have seen; her number.
+      select 1 as rank, coalesce(c.lead_id, m.lead_id) as lead_id
+      from messages m left join lead_conversations c on c.id = m.lead_conversation_id
+      where m.tenant_id = ${tenantId} and m.wamid = ${writer.context} and m.direction = 'out' and m.kind <> 'owner_notice'
+      union all
+      select case identity when ${digits} then 2 else 3 end, lead_id from lead_identities
+      where tenant_id = ${tenantId} and identity in (${digits}, ${writer.userId})
+      union all
+      select 4, id from leads where tenant_id = ${tenantId} and phone = any(${phone ? spellings(phone) : []}::text[])
+    ) as known
+    where lead_id is not null order by rank limit 1`.execute(trx)
+  const leadId = rows[0]?.lead_id ?? null
+  if (leadId) await sql`select from leads where id = ${leadId} for update`.execute(trx)
+  return leadId
+}
+
+/** The number somebody writes from in E.164, where it shows. */
+export const phoneOf = ({ waId }: Pick<Writer, 'waId'>): string | null => {
+  const phone = readPhone(waId && `+${waId.replace(/\D/g, '')}`)
+  return phone.kind === 'number' ? phone.e164 : null
+}
+
+/** Remembers the names under which WhatsApp knows a lead. */
+export const rememberIdentities = async (
+  trx: Trx,
+  tenantId: string,
+  leadId: string,
+  identities: (string | null)[],
+): Promise<void> => {
+  const known = identities.filter(identity => identity !== null)
+  await sql`
+    insert into lead_identities (tenant_id, identity, lead_id)
+    select ${tenantId}, identity, ${leadId} from unnest(${known}::text[]) as names (identity)
+    on conflict on constraint lead_identities_key do update set lead_id = excluded.lead_id`.execute(
+    trx,
+  )
+}

@@ -1,0 +1,74 @@
+import { DateTime } from 'luxon'
+
+/** Times in which nobody is written to. Both ends are wall clock; `day` only of a weekly window. */
+type Edge = { day: number | null; minute: number }
+type QuietWindow = { from: Edge; to: Edge }
+
+/** luxon counts weekdays from Monday = 1 to Sunday = 7. */
+const DAYS = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun']
+const MINUTES_A_DAY = 24 * 60
+
+/**
+ * `21:00-08:00` (every day) or `fri 15:00-sat 20:30` (once a week).
+ *
+ * @throws Error for anything else, and for a window without length
+ */
+export const readWindow = (written: string): QuietWindow => {
+  const [, fromDay, fromTime = '', toDay, toTime = ''] =
+    /^(?:(\w{3}) )?(\d\d:\d\d)-(?:(\w{3}) )?(\d\d:\d\d)$/.exec(written) ?? []
+  const from = edge(fromDay, fromTime)
+  const to = edge(toDay, toTime)
+  const fits = from && to && (from.day === null) === (to.day === null)
+  if (!fits || (from.day === to.day && from.minute === to.minute))
+    throw new Error(
+      `a quiet window: expected 21:00-08:00 or "fri 15:00-sat 20:30", found "${written}"`,
+    )
+  return { from, to }
+}
+
+const edge = (day: string | undefined, time: string): Edge | null => {
+  const [hour = 24, minute = 60] = time.split(':').map(Number)
+  if (hour > 23 || minute > 59) return null
+  if (day === undefined) return { day: null, minute: hour * 60 + minute }
+  const number = DAYS.indexOf(day) + 1
+  return number ? { day: number, minute: hour * 60 + minute } : null
+}
+
+/**
+ * The first moment from `due` on at which somebody may be written to: `due` itself, or the end of the
+ * window it falls into, and of those that join it. On the wall clock of `timezone`, so that eight in
+ * the morning stays eight on the night the clocks change. A window's end belongs to it no more.
+ */
+export const afterQuiet = (due: Date, windows: readonly string[], timezone: string): Date => {
+  const quiet = windows.map(readWindow)
+  let moment: DateTime = DateTime.fromJSDate(due, { zone: timezone })
+  // Each turn leaves one window; windows that cover the whole week would never end.
+  for (let turns = 0; turns <= windows.length * 8; turns++) {
+    const end = quiet.map(window => endOf(window, moment)).find(end => end !== null)
+    if (!end) return moment.toJSDate()
+    moment = end
+  }
+  throw new Error('the quiet windows leave no moment in the week')
+}
+
+/** When the window that holds this moment ends; null if it does not hold it. */
+const endOf = (window: QuietWindow, moment: DateTime): DateTime | null => {
+  const period = window.from.day === null ? 1 : 7
+  const minuteOf = (day: number | null, minute: number) => ((day ?? 1) - 1) * MINUTES_A_DAY + minute
+  const now = minuteOf(
+    window.from.day === null ? null : moment.weekday,
+    moment.hour * 60 + moment.minute,
+  )
+  const from = minuteOf(window.from.day, window.from.minute)
+  const to = minuteOf(window.to.day, window.to.minute)
+  const holds = from < to ? now >= from && now < to : now >= from || now < to
+  if (!holds) return null
+  const daysAhead =
+    Math.floor(to / MINUTES_A_DAY) - Math.floor(now / MINUTES_A_DAY) + (to <= now ? period : 0)
+  const end = moment
+    .startOf('day')
+    .plus({ days: daysAhead })
+    .set({ hour: Math.floor(window.to.minute / 60), minute: window.to.minute % 60 })
+  // In the hour that comes twice in autumn the end has passed once already.
+  return end > moment ? end : null
+}

@@ -1,0 +1,204 @@
+import { sql } from 'kysely'
+import { addJob } from '../db/jobs.ts'
+import type { Trx } from '../db/kysely.ts'
+import { OPT_OUT_CONFIRMATION } from '../whatsapp/templates.ts'
+import type { MessageEvent } from '../whatsapp/events.ts'
+import { optIn, optOut } from './opt_out.ts'
+import { tellOwner } from './owner.ts'
+import { phoneOf, rememberIdentities, type Writer, whoWrote } from './person.ts'
+import { stopChase } from './stop.ts'
+import { wish } from './words.ts'
+
+/** Through which of our numbers it came. */
+export type Door = { tenantId: string; connectionId: string }
+
+/**
+ * Somebody wrote to the business. Her message is kept; a reply ends the chase, "stop" ends it for ever, and
+ * "start" undoes that.
+ *
+ * @returns in a word what became of it
+ */
+export const receive = async (
+  trx: Trx,
+  door: Door,
+  { item, contacts }: MessageEvent,
+): Promise<string> => {
+  const contact = contacts.find(({ wa_id }) => wa_id === item.from) ?? contacts[0]
+  const writer: Writer = {
+    context: item.reaction?.message_id ?? item.context?.id ?? null,
+    waId: item.from ?? contact?.wa_id ?? null,
+    userId: item.from_user_id ?? contact?.user_id ?? null,
+  }
+  const leadId = await whoWrote(trx, door.tenantId, writer)
+  if (item.type === 'system') return leadId ? newName(trx, door, leadId, item) : 'unassigned'
+  // Not words of hers: she changed or took back something, or took a reaction off.
+  if (
+    item.type === 'edit' ||
+    item.type === 'revoke' ||
+    (item.type === 'reaction' && !item.reaction?.emoji)
+  )
+    return 'not_a_reply'
+
+  const text = textOf(item)
+  await keep(trx, door, leadId, item.id, writer.waId, text)
+  if (leadId) {
+    await rememberIdentities(trx, door.tenantId, leadId, [
+      writer.waId?.replace(/\D/g, '') ?? null,
+      writer.userId,
+    ])
+    if (contact?.profile?.name)
+      await trx
+        .updateTable('leads')
+        .set({ name: contact.profile.name.slice(0, 100) })
+        .where('id', '=', leadId)
+        .execute()
+  }
+  const wanted = item.button?.payload === 'STOP' ? 'stop' : wish(text ?? '')
+  if (wanted === 'stop') return stop(trx, door, leadId, phoneOf(writer))
+  if (wanted === 'start') return start(trx, door, leadId, phoneOf(writer))
+  return leadId ? reply(trx, leadId, item.id, text) : 'unassigned'
+}
+
+const textOf = (item: MessageEvent['item']): string | null =>
+  item.text?.body ??
+  item.button?.text ??
+  item.interactive?.button_reply?.title ??
+  item.interactive?.list_reply?.title ??
+  item.reaction?.emoji ??
+  item.image?.caption ??
+  item.video?.caption ??
+  item.document?.caption ??
+  null
+
+const keep = async (
+  trx: Trx,
+  door: Door,
+  leadId: string | null,
+  wamid: string,
+  waId: string | null,
+  text: string | null,
+) => {
+  await sql`
+    insert into messages (tenant_id, lead_id, lead_conversation_id, whatsapp_connection_id, direction, kind, state, wamid, wa_id, text)
+    values (${door.tenantId}, ${leadId},
+      (select id from lead_conversations where lead_id = ${leadId} order by id desc limit 1),
+      ${door.connectionId}, 'in', 'inbound', 'received', ${wamid}, ${waId}, ${text})
+    on conflict (tenant_id, wamid) where direction = 'in' do nothing`.execute(trx)
+}
+
+const reply = async (
+  trx: Trx,
+  leadId: string,
+  wamid: string,
+  text: string | null,
+): Promise<string> => {
+  const before = await trx
+    .selectFrom('leads')
+    .select('state')
+    .where('id', '=', leadId)
+    .executeTakeFirstOrThrow()
+  const [conversation] = await stopChase(trx, leadId, 'replied')
+  // Late, but she did answer.
+  await sql`
+    update lead_conversations set state = 'replied', reason = 'replied'
+    where id = (select max(id) from lead_conversations where lead_id = ${leadId}) and state = 'unresponsive'`.execute(
+    trx,
+  )
+  const isFirst = before.state !== 'replied' && before.state !== 'opted_out'
+  if (isFirst)
+    await tellOwner(
+      trx,
+      leadId,
+      `reply:${conversation ?? wamid}`,
+      text ? `כתב/ה: ${text}` : 'שלח/ה הודעה',
+    )
+  return 'reply'
+}
+
+const stop = async (
+  trx: Trx,
+  door: Door,
+  leadId: string | null,
+  from: string | null,
+): Promise<string> => {
+  const lead = leadId
+    ? await trx
+        .selectFrom('leads')
+        .select('phone')
+        .where('id', '=', leadId)
+        .executeTakeFirstOrThrow()
+    : null
+  const phone = lead?.phone ?? from
+  if (!phone) return 'unassigned'
+  const isNews = await optOut(trx, door.tenantId, phone, 'typed')
+  // Under the number she was moved to as well.
+  if (from && from !== phone) await optOut(trx, door.tenantId, from, 'typed')
+  if (leadId) await stopChase(trx, leadId, 'opted_out')
+  if (isNews) await confirm(trx, door, leadId, from ?? phone)
+  return 'opt_out'
+}
+
+/** Once, as free text: her message has opened the window. */
+const confirm = async (trx: Trx, door: Door, leadId: string | null, to: string): Promise<void> => {
+  const { id } = await trx
+    .insertInto('messages')
+    .values({
+      tenant_id: door.tenantId,
+      lead_id: leadId,
+      whatsapp_connection_id: door.connectionId,
+      direction: 'out',
+      kind: 'opt_out_confirmation',
+      state: 'scheduled',
+      due_at: sql<Date>`now()`,
+      to_phone: to,
+      text: OPT_OUT_CONFIRMATION,
+    })
+    .returning('id')
+    .executeTakeFirstOrThrow()
+  await addJob(trx, 'opt_out_confirmation', id, { messageId: id })
+}
+
+const start = async (
+  trx: Trx,
+  door: Door,
+  leadId: string | null,
+  from: string | null,
+): Promise<string> => {
+  const lead = leadId
+    ? await trx
+        .selectFrom('leads')
+        .select('phone')
+        .where('id', '=', leadId)
+        .executeTakeFirstOrThrow()
+    : null
+  for (const phone of new Set([lead?.phone, from]))
+    if (phone) await optIn(trx, door.tenantId, phone)
+  if (!leadId) return 'opt_in'
+  await trx
+    .updateTable('leads')
+    .set({ state: 'replied' })
+    .where('id', '=', leadId)
+    .where('state', '=', 'opted_out')
+    .execute()
+  await stopChase(trx, leadId, 'replied')
+  return 'opt_in'
+}
+
+/** She has a new number or id; that is no answer, and what she asked for holds for both. */
+const newName = async (
+  trx: Trx,
+  door: Door,
+  leadId: string,
+  { system }: MessageEvent['item'],
+): Promise<string> => {
+  const waId = system?.wa_id?.replace(/\D/g, '') ?? null
+  await rememberIdentities(trx, door.tenantId, leadId, [waId, system?.user_id ?? null])
+  const phone = phoneOf({ waId })
+  const lead = await trx
+    .selectFrom('leads')
+    .select(['state', 'phone'])
+    .where('id', '=', leadId)
+    .executeTakeFirstOrThrow()
+  if (phone && lead.state === 'opted_out') await optOut(trx, door.tenantId, phone, 'changed_number')
+  return 'identity'
+}

@@ -1,0 +1,104 @@
+import { sql } from 'kysely'
+import type { Trx } from '../db/kysely.ts'
+import { remedyFor } from '../whatsapp/errors.ts'
+import type { StatusEvent } from '../whatsapp/events.ts'
+import { onAccepted, onFailed } from './consequences.ts'
+import { CLAIM_SECONDS, lockMessage, type Message, RANK, setMessage } from './ledger.ts'
+import { phoneOf, rememberIdentities } from './person.ts'
+import { spellings } from './phone.ts'
+import type { Door } from './reply.ts'
+
+/** How long after its claim a send whose answer was lost can be told by the first status of its pair. */
+const SOON_MINUTES = 15
+
+/**
+ * WhatsApp reports on a message: sent, delivered, read or failed. Reports come late, twice and in any order, and
+ * sometimes before our own record; a state only ever rises (RANK).
+ *
+ * @returns in a word what became of it; `later` when the message it means may still be on its way
+ */
+export const settle = async (trx: Trx, door: Door, report: StatusEvent): Promise<string> => {
+  const status = report.status === 'played' ? 'read' : report.status
+  const rank = RANK[status]
+  if (rank === undefined || rank < 20) return 'unknown_status'
+  const found = (await messageMeant(trx, door, report)) ?? (await unknownMeant(trx, door, report))
+  if (found === 'later' || found === null) return found ?? 'no_message'
+
+  const message = await lockMessage(trx, found)
+  if (!message) return 'no_message'
+  await sql`
+    update messages set
+      wamid = coalesce(wamid, ${report.id}), price_category = coalesce(${report.pricing?.category ?? null}, price_category)
+    where id = ${message.id}`.execute(trx)
+  const waId = report.recipient_id?.replace(/\D/g, '') ?? null
+  if (waId && message.lead_id && message.kind !== 'owner_notice')
+    await rememberIdentities(trx, door.tenantId, message.lead_id, [waId])
+  if (rank <= (RANK[message.state] ?? 0)) return 'old_news'
+  return status === 'failed' ? failed(trx, message, report) : arrived(trx, message, status)
+}
+
+/** By our own id, which WhatsApp echoes, or by its id; only among the messages of that number. */
+const messageMeant = async (
+  trx: Trx,
+  { connectionId }: Door,
+  report: StatusEvent,
+): Promise<string | null> => {
+  const ours = /^\d{1,18}$/.test(report.biz_opaque_callback_data ?? '')
+    ? report.biz_opaque_callback_data
+    : null
+  const { rows } = await sql<{ id: string }>`
+    select id from messages
+    where whatsapp_connection_id = ${connectionId} and direction = 'out' and claimed_at is not null
+      and (id = ${ours}::bigint or wamid = ${report.id})
+    order by (id = ${ours}::bigint) desc nulls last limit 1`.execute(trx)
+  return rows[0]?.id ?? null
+}
+
+/**
+ * Meta does not promise to echo our id for templates. So a report with an id we have never seen may be
+ * the first word of a send whose answer was lost: if nothing is being sent to that person, exactly one
+ * send to her is unknown, and the report fits it in time and price.
+ */
+const unknownMeant = async (
+  trx: Trx,
+  { connectionId }: Door,
+  report: StatusEvent,
+): Promise<string | 'later' | null> => {
+  const phone = phoneOf({ waId: report.recipient_id ?? null })
+  const { rows } = await sql<{ id: string; state: string; settled: boolean; fits: boolean }>`
+    select m.id, m.state,
+           m.claimed_at < now() - make_interval(secs => ${CLAIM_SECONDS}) as settled,
+           coalesce(to_timestamp(${report.timestamp ?? null}::float8) between m.claimed_at - interval '5 seconds'
+             and m.claimed_at + make_interval(mins => ${SOON_MINUTES}), false) as fits
+    from messages m
+    left join lead_conversations c on c.id = m.lead_conversation_id
+    left join missed_calls k on k.id = c.missed_call_id
+    where m.whatsapp_connection_id = ${connectionId} and m.state in ('sending', 'unknown')
+      and coalesce(m.to_phone, k.caller_phone) = any(${phone ? spellings(phone) : []}::text[])`.execute(
+    trx,
+  )
+  // Its sender may be about to record it.
+  if (rows.some(({ state, settled }) => state === 'sending' || !settled)) return 'later'
+  const [only] = rows.filter(({ fits }) => fits)
+  const isTemplate = report.pricing?.category !== undefined && report.pricing.category !== 'service'
+  return only && rows.length === 1 && isTemplate ? only.id : null
+}
+
+const arrived = async (trx: Trx, message: Message, status: string): Promise<string> => {
+  await setMessage(trx, message, status, null)
+  // The first we hear of its acceptance, or the end of a failure that was none.
+  if ((RANK[message.state] ?? 0) < (RANK['accepted'] ?? 0)) await onAccepted(trx, message, 'claim')
+  else if (message.state === 'failed' && message.kind === 'initial')
+    await sql`update missed_calls set outreach_state = 'sent', outreach_reason = 'accepted' where id = ${message.missed_call_id}`.execute(
+      trx,
+    )
+  return 'status'
+}
+
+/** It was accepted once, so it is never sent again: what would be tried again in an answer has failed here. */
+const failed = async (trx: Trx, message: Message, report: StatusEvent): Promise<string> => {
+  const code = report.errors?.[0]?.code ?? null
+  await setMessage(trx, message, 'failed', 'reported', code)
+  await onFailed(trx, message, (code !== null && remedyFor(code, 400)) || { do: 'fail' }, code)
+  return 'status'
+}

@@ -1,0 +1,70 @@
+import { timingSafeEqual } from 'node:crypto'
+import express, { Router } from 'express'
+import { sql } from 'kysely'
+import { config } from '../config.ts'
+import { db } from '../db/kysely.ts'
+import { sha256 } from '../secrets.ts'
+import { readJson } from '../voicenter/json.ts'
+import { storeUpdates } from '../whatsapp/inbox.ts'
+import { isSigned } from '../whatsapp/signature.ts'
+import { updatesIn } from '../whatsapp/webhook.ts'
+
+/**
+ * /webhooks/whatsapp: what people write and what became of our messages, told by Meta. Signed; stored with
+ * its jobs, and only then acknowledged. Only 200 counts there; anything else is sent again, for days.
+ */
+export const whatsapp = Router()
+
+const PATH = '/webhooks/whatsapp'
+
+/** Meta sends up to 3 MB (Meta, "Webhooks: payload size"). */
+const LIMIT = '4mb'
+
+/** Meta asks once, when the URL is entered in its dashboard. Without a token of ours nobody is answered. */
+whatsapp.get(PATH, (req, res) => {
+  const { 'hub.mode': mode, 'hub.verify_token': token, 'hub.challenge': challenge } = req.query
+  const expected = config.WHATSAPP_VERIFY_TOKEN
+  const known =
+    typeof token === 'string' &&
+    expected !== undefined &&
+    timingSafeEqual(sha256(token), sha256(expected))
+  if (mode === 'subscribe' && known && typeof challenge === 'string')
+    res.type('text/plain').send(challenge)
+  else res.status(403).type('text/plain').send('wrong verify token')
+})
+
+whatsapp.post(
+  PATH,
+  express.raw({ type: () => true, limit: LIMIT, inflate: false }),
+  async (req, res) => {
+    const body = Buffer.isBuffer(req.body) ? req.body : Buffer.alloc(0)
+    const secret = config.WHATSAPP_APP_SECRET
+    if (!secret || !isSigned(body, req.get('x-hub-signature-256'), secret)) {
+      res.status(401).json({ error: 'wrong signature' })
+      return
+    }
+    const json = readJson(body.toString('utf8'))
+    if ('wrong' in json)
+      await quarantine(body, json.wrong, req.get('content-type')?.slice(0, 200) ?? null)
+    else await storeUpdates(updatesIn(json.value))
+    res.json({ status: 'stored' })
+  },
+)
+
+whatsapp.all(PATH, (_req, res) => {
+  res.status(405).set('Allow', 'GET, HEAD, POST').json({ error: 'GET to verify, POST to deliver' })
+})
+
+/** Signed, and yet not readable: ours to look at, and no use to Meta to send again. */
+const quarantine = async (
+  body: Buffer,
+  reason: string,
+  contentType: string | null,
+): Promise<void> => {
+  await sql`
+    insert into rejected_deliveries as r (source, reason, content_type, body, body_hash)
+    values ('whatsapp', ${reason}, ${contentType}, ${body}, ${sha256(body)})
+    on conflict on constraint rejected_deliveries_same_body do update set deliveries = r.deliveries + 1`.execute(
+    db,
+  )
+}

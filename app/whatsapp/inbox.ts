@@ -1,0 +1,50 @@
+import { sql } from 'kysely'
+import { MAX_ATTEMPTS } from '../db/jobs.ts'
+import { db } from '../db/kysely.ts'
+import { again } from '../db/again.ts'
+import { sha256 } from '../secrets.ts'
+import { canonical, storable } from '../voicenter/json.ts'
+import type { Update } from './webhook.ts'
+
+/**
+ * Stores the updates of one POST together with their jobs: one statement, one commit. What Meta sends again
+ * is counted and adds no job. An update belongs to the tenant whose number it names; of a number that
+ * is nobody's it is kept without one.
+ */
+export const storeUpdates = async (updates: Update[]): Promise<void> => {
+  const rows = new Map<string, Update & { hash: Buffer; json: string; deliveries: number }>()
+  for (const update of updates) {
+    const json = canonical(update.payload)
+    const hash = sha256(`${update.phoneNumberId} ${update.key ?? `${update.field} ${json}`}`)
+    const key = hash.toString('hex')
+    rows.set(key, { ...update, hash, json, deliveries: (rows.get(key)?.deliveries ?? 0) + 1 })
+  }
+  // In one order always, or two POSTs with the same updates could wait for each other.
+  const sorted = [...rows.entries()].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => row)
+  const statement = sql`
+    with stored as (
+      insert into whatsapp_events as e (tenant_id, phone_number_id, waba_id, field, kind, payload, content_key, deliveries)
+      select c.tenant_id, u.phone_number_id, u.waba_id, u.field, u.kind, u.payload::jsonb, u.content_key, u.deliveries
+      from unnest(
+        ${sorted.map(row => row.phoneNumberId && storable(row.phoneNumberId))}::text[],
+        ${sorted.map(row => row.wabaId && storable(row.wabaId))}::text[],
+        ${sorted.map(row => storable(row.field))}::text[],
+        ${sorted.map(row => row.kind)}::text[],
+        ${sorted.map(row => row.json)}::text[],
+        ${sorted.map(row => row.hash)}::bytea[],
+        ${sorted.map(row => row.deliveries)}::int[]
+      ) with ordinality as u (phone_number_id, waba_id, field, kind, payload, content_key, deliveries, n)
+      left join whatsapp_connections c on c.phone_number_id = u.phone_number_id
+      order by u.n
+      on conflict on constraint whatsapp_events_once do update set deliveries = e.deliveries + excluded.deliveries
+      returning e.id, e.xmax = 0 as is_new
+    ), jobs as (
+      select count(*) as wanted, array_agg(
+        row('whatsapp_event', json_build_object('eventId', id::text), null, null, ${MAX_ATTEMPTS.whatsapp_event}::smallint,
+            'whatsapp_event:' || id, null, null)::graphile_worker.job_spec order by id) as specs
+      from stored where is_new
+    )
+    select assert_all_queued(wanted, (select count(*) from graphile_worker.add_jobs(specs)))
+    from jobs where wanted > 0`
+  await again(() => statement.execute(db))
+}

@@ -1,0 +1,12 @@
+import type { Task } from 'graphile-worker'
+import { payloads } from '../app/db/jobs.ts'
+import { claimNote } from '../app/outreach/claim_note.ts'
+import { deliver } from '../app/outreach/deliver.ts'
+
+/** The one answer to "stop": that we will. */
+const optOutConfirmation: Task = async payload => {
+  const { messageId } = payloads.opt_out_confirmation.parse(payload)
+  await deliver(trx => claimNote(trx, 'opt_out_confirmation', messageId), {})
+}
+
+export default optOutConfirmation

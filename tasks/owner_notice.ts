@@ -1,0 +1,12 @@
+import type { Task } from 'graphile-worker'
+import { payloads } from '../app/db/jobs.ts'
+import { claimNote } from '../app/outreach/claim_note.ts'
+import { deliver } from '../app/outreach/deliver.ts'
+
+/** Tells the owner what a lead did, with her number to tap. */
+const ownerNotice: Task = async payload => {
+  const { messageId } = payloads.owner_notice.parse(payload)
+  await deliver(trx => claimNote(trx, 'owner_notice', messageId), {})
+}
+
+export default ownerNotice
