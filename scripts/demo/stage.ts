@@ -16,6 +16,9 @@ import { startFakeWhatsApp } from '../fake-whatsapp/server.ts'
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 const READY_WITHIN_MS = 30_000
 
+/** Minutes and hours as seconds. */
+export const DELAYS = { outreach: 3, reminder1: 4, reminder2: 8, unresponsive: 2 }
+
 /** The line that customers of the demo's business dial. */
 export const BUSINESS_LINE = '0722776772'
 
@@ -29,10 +32,11 @@ export const setStage = async (port: string | undefined) => {
   const databaseUrl = await freshDatabase()
   const fake = await startFakeWhatsApp()
   const number = fake.addNumber({ name: 'מספרת נועה', displayNumber: '+972722776772' })
-  for (const { variables, ...template } of Object.values(DEFAULT_TEMPLATES))
-    fake.addTemplate({ ...template, wabaId: number.wabaId, parameters: variables.length })
+  for (const { name, language, text: body, variables } of Object.values(DEFAULT_TEMPLATES))
+    fake.addTemplate({ wabaId: number.wabaId, name, language, body, parameters: variables.length })
 
   const url = `http://127.0.0.1:${port ?? (await freePort(3000))}`
+  fake.addNumber({ ...number, callbackUrl: `${url}/webhooks/whatsapp` })
   const env = {
     ...process.env,
     NODE_ENV: 'development',
@@ -41,6 +45,8 @@ export const setStage = async (port: string | undefined) => {
     PORT: new URL(url).port,
     PUBLIC_URL: url,
     WHATSAPP_GRAPH_URL: fake.url,
+    WHATSAPP_APP_SECRET: number.appSecret,
+    WHATSAPP_VERIFY_TOKEN: number.verifyToken,
     DEMO_ACCESS_TOKEN: number.token,
   }
   const added = spawn(
@@ -54,7 +60,15 @@ export const setStage = async (port: string | undefined) => {
       BUSINESS_LINE,
       '--phone-number-id',
       number.phoneNumberId,
-    ].concat(['--access-token-env', 'DEMO_ACCESS_TOKEN', '--mode', 'live', '--json']),
+    ].concat([
+      '--access-token-env',
+      'DEMO_ACCESS_TOKEN',
+      '--owner-phone',
+      '0502223344',
+      '--mode',
+      'live',
+      '--json',
+    ]),
     { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'inherit'] },
   )
   const { tenantId, webhookUrl } = z
@@ -73,6 +87,11 @@ export const setStage = async (port: string | undefined) => {
   await ready(program, url, log)
 
   const database = new pg.Pool({ connectionString: databaseUrl, max: 2 })
+  await database.query(
+    `update tenants set outreach_delay = make_interval(secs => $1), reminder_1_after = make_interval(secs => $2),
+       reminder_2_after = make_interval(secs => $3), unresponsive_after = make_interval(secs => $4)`,
+    [DELAYS.outreach, DELAYS.reminder1, DELAYS.reminder2, DELAYS.unresponsive],
+  )
   return {
     url,
     webhookUrl,
