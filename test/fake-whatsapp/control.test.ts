@@ -1,7 +1,9 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import { Script } from 'node:vm'
 import { beforeEach, test } from 'tap'
+import { pageScript } from '../../scripts/fake-whatsapp/page-assets.ts'
 import { startFakeWhatsApp } from '../../scripts/fake-whatsapp/server.ts'
 import { dana, post, startReceiver, template } from './support.ts'
 
@@ -86,6 +88,11 @@ await test('the page shows what a person got and said, escaped', async t => {
   t.match(text, 'from the owner')
   t.match(text, 'מספרת &lt;b&gt;דנה')
   t.match(await page(), /<html[^]*<main>[^]*היי &amp;/)
+})
+
+await test("the page's script is JavaScript", t => {
+  t.doesNotThrow(() => new Script(pageScript))
+  t.end()
 })
 
 await test('the buttons of the page', async t => {

@@ -21,6 +21,13 @@ fake.addTemplate({ wabaId: strict.wabaId, name: 'disabled', status: 'disabled' }
 
 const refusal = async (answer: Response) => [answer.status, await codeOf(answer)]
 
+const button = (sub_type: string, index: number | string, payload: string) => ({
+  type: 'button',
+  sub_type,
+  index,
+  parameters: [{ type: 'payload', payload }],
+})
+
 await test('a template is accepted and reaches the person', async t => {
   const answer = await post(fake, number, template(dana, 'hello', ['Dana']))
   t.equal(answer.status, 200)
@@ -47,9 +54,7 @@ await test('a template is accepted and reaches the person', async t => {
 
 await test('a configured template is filled in, with its buttons and their payloads', async t => {
   const body = template(dana, 'ringback_missed_call', ['דנה', 'מספרה'])
-  const stop = { type: 'payload', payload: 'STOP' }
-  const button = { type: 'button', sub_type: 'quick_reply', index: '1', parameters: [stop] }
-  const components = [...body.template.components, button]
+  const components = [...body.template.components, button('quick_reply', '1', 'STOP')]
   await post(fake, strict, { ...body, template: { ...body.template, components } })
   const [message] = fake.inbox(dana)
   t.equal(message?.text, 'שלום דנה, כאן מספרה.')
@@ -57,6 +62,13 @@ await test('a configured template is filled in, with its buttons and their paylo
     { text: 'חזרו אליי', payload: 'חזרו אליי' },
     { text: 'הסר', payload: 'STOP' },
   ])
+})
+
+await test('of a template that is not configured the payloads stand for the buttons', async t => {
+  const body = template(dana)
+  const components = [button('url', 0, 'x'), button('quick_reply', 1, 'STOP')]
+  await post(fake, number, { ...body, template: { ...body.template, components } })
+  t.strictSame(fake.inbox(dana)[0]?.template?.buttons, [{ text: 'STOP', payload: 'STOP' }])
 })
 
 await test('what Meta refuses is refused with its code and HTTP status, and reaches nobody', async t => {

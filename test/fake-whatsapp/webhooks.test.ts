@@ -172,6 +172,19 @@ await test('what is held is delivered together, in its order or the reverse', as
   t.equal(receiver.received.length, 3, 'and no longer held')
 })
 
+await test('a burst is delivered a hundred at a time', async t => {
+  let open = 0
+  let most = 0
+  const { receiver, number } = await connected(t, [], async () => {
+    most = Math.max(most, ++open)
+    await new Promise(resume => setTimeout(resume, 30))
+    open--
+  })
+  const { phoneNumberId } = number
+  await fake.inbound({ kind: 'text', from: dana, text: 'hi', phoneNumberId }, { copies: 230 })
+  t.strictSame([receiver.received.length, most <= 100], [230, true])
+})
+
 await test('a number without callback URL reports nothing', async t => {
   const { phoneNumberId } = fake.addNumber()
   await fake.inbound({ kind: 'text', from: dana, text: 'hi', phoneNumberId })
