@@ -23,7 +23,7 @@ const settings = z.object({
   PORT: wholeNumber(0, 65_535).default(3000),
   ROLE: z.enum(['all', 'web', 'worker'], 'all, web or worker').default('all'),
   ENCRYPTION_KEY: z
-    .base64('32 bytes as base64 (openssl rand -base64 32)')
+    .base64({ error: '32 bytes as base64 (openssl rand -base64 32)', abort: true })
     .refine(
       key => Buffer.from(key, 'base64').length === 32,
       '32 bytes as base64 (openssl rand -base64 32)',

@@ -47,9 +47,14 @@ export const newPool = (name: string, max: number, { patient = false } = {}): pg
     client.on('error', err => log.warn({ err, pool: name }, 'database connection lost'))
   })
   // After query_timeout a connection goes back to the pool although its query still waits, and whoever
-  // took it next would wait behind that one, and time out too.
+  // took it next would wait behind that one, and time out too. One that has just failed may not be ready
+  // for a moment either, but the server says so sooner than this.
+  const taken = new WeakMap<pg.PoolClient, number>()
+  pool.on('acquire', client => void taken.set(client, performance.now()))
   pool.on('release', (_err, client) => {
-    if ('readyForQuery' in client && !client.readyForQuery) void client.end()
+    const busy = 'readyForQuery' in client && !client.readyForQuery
+    const since = taken.get(client) ?? 0
+    if (busy && performance.now() - since > limits.statement_timeout) void client.end()
   })
   return pool
 }

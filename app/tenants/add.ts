@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { z } from 'zod'
-import { config } from './config.ts'
-import type { Trx } from './db/kysely.ts'
-import { lineOf } from './outreach/phone.ts'
-import { seal, sha256, tokenOwner } from './secrets.ts'
+import { config } from '../config.ts'
+import type { Trx } from '../db/kysely.ts'
+import { lineOf } from '../outreach/phone.ts'
+import { seal, sha256, tokenOwner } from '../secrets.ts'
 
 /** A line that customers dial, in any common form: 072-277-6772, +972722776772, 1-700-123-456, *2700. */
 const line = z.string().transform((written, context) => {
@@ -11,7 +11,7 @@ const line = z.string().transform((written, context) => {
   if (!phone) context.addIssue('a telephone number such as 0722776772 or *2700')
   return phone ?? z.NEVER
 })
-const telephone = line.refine(
+export const telephone = line.refine(
   phone => phone.startsWith('+'),
   'a telephone number such as 0502345678',
 )

@@ -1,0 +1,113 @@
+import { sql } from 'kysely'
+import { z } from 'zod'
+import type { Trx } from '../db/kysely.ts'
+import { DEFAULT_TEMPLATES, type TemplateKind, VARIABLES } from '../whatsapp/templates.ts'
+
+const KINDS = [
+  'initial',
+  'reminder_1',
+  'reminder_2',
+  'owner_notice',
+] as const satisfies TemplateKind[]
+
+/** What is to change about the template of one kind; without a kind, nothing. */
+export const change = z
+  .object({
+    tenantId: z.string().regex(/^\d+$/, 'the id of a business'),
+    kind: z.enum(KINDS, KINDS.join(', ')).optional(),
+    name: z
+      .string()
+      .regex(/^[a-z0-9_]{1,512}$/, 'small letters, digits and underscores')
+      .optional(),
+    language: z
+      .string()
+      .regex(/^[a-z]{2,3}(_[A-Z]{2})?$/, 'a code such as he or en_US')
+      .optional(),
+    variables: z.array(z.enum(VARIABLES, VARIABLES.join(', '))).optional(),
+    resume: z.boolean().default(false),
+    backToDefault: z.boolean().default(false),
+  })
+  .refine(
+    ({ kind, name, language, variables, resume, backToDefault }) =>
+      kind || !(name || language || variables || resume || backToDefault),
+    {
+      path: ['kind'],
+      error: `one of ${KINDS.join(', ')}`,
+    },
+  )
+
+type Change = z.infer<typeof change> & { kind: TemplateKind }
+
+/**
+ * Sets the template of one kind for every WhatsApp number of a business. What is not given stays as it is.
+ *
+ * @throws Error when the business has no number to write from
+ */
+export const changeTemplate = async (
+  trx: Trx,
+  { tenantId, kind, resume, backToDefault, ...given }: Change,
+): Promise<void> => {
+  const connections = await trx
+    .selectFrom('whatsapp_connections')
+    .select('id')
+    .where('tenant_id', '=', tenantId)
+    .execute()
+  if (connections.length === 0)
+    throw new Error(`tenant ${tenantId} has no WhatsApp number: npm run tenant -- connect`)
+  const preset = DEFAULT_TEMPLATES[kind]
+  for (const { id } of connections) {
+    if (backToDefault) {
+      await trx
+        .deleteFrom('whatsapp_templates')
+        .where('whatsapp_connection_id', '=', id)
+        .where('kind', '=', kind)
+        .execute()
+      continue
+    }
+    // Another template is another approval: what Meta paused was the one before.
+    const active = resume || given.name !== undefined || given.language !== undefined
+    await sql`
+      insert into whatsapp_templates as w (whatsapp_connection_id, kind, name, language, variables)
+      values (${id}, ${kind}, ${given.name ?? preset.name}, ${given.language ?? preset.language}, ${given.variables ?? preset.variables}::text[])
+      on conflict on constraint whatsapp_templates_key do update set
+        name = coalesce(${given.name ?? null}, w.name), language = coalesce(${given.language ?? null}, w.language),
+        variables = coalesce(${given.variables ?? null}::text[], w.variables),
+        state = case when ${active} then 'active' else w.state end,
+        state_reason = case when ${active} then null else w.state_reason end`.execute(trx)
+  }
+}
+
+/** Every kind of message of every number of a business, and the template it goes out with. */
+export const templatesOf = async (trx: Trx, tenantId: string) => {
+  const rows = await trx
+    .selectFrom('whatsapp_connections as c')
+    .leftJoin('whatsapp_templates as w', 'w.whatsapp_connection_id', 'c.id')
+    .select([
+      'c.phone_number_id',
+      'w.kind',
+      'w.name',
+      'w.language',
+      'w.variables',
+      'w.state',
+      'w.state_reason',
+    ])
+    .where('c.tenant_id', '=', tenantId)
+    .orderBy('c.id')
+    .execute()
+  const numbers = new Set(rows.map(row => row.phone_number_id))
+  return [...numbers].flatMap(phoneNumberId =>
+    KINDS.map(kind => {
+      const set = rows.find(row => row.phone_number_id === phoneNumberId && row.kind === kind)
+      const { name, language, variables } = DEFAULT_TEMPLATES[kind]
+      return {
+        phoneNumberId,
+        kind,
+        name: set?.name ?? name,
+        language: set?.language ?? language,
+        variables: (set?.variables ?? variables).join(','),
+        state: set?.state ?? 'active',
+        reason: set?.state_reason ?? '',
+      }
+    }),
+  )
+}

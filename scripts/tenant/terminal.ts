@@ -1,0 +1,82 @@
+/** What the commands of `npm run tenant` have in common: how they read, how they end. */
+import { text } from 'node:stream/consumers'
+import { parseArgs, type ParseArgsConfig } from 'node:util'
+import type { z } from 'zod'
+import type { Trx } from '../../app/db/kysely.ts'
+
+/** A wrong call: said in one line, without a stack. */
+export const fail = (message: string): never => {
+  console.error(`${message}\nSee: npm run tenant -- --help`)
+  process.exit(2)
+}
+
+/** The flags of a command; prints its help and ends if that is what was asked for. */
+export const readFlags = <const Options extends NonNullable<ParseArgsConfig['options']>>(
+  args: string[],
+  help: string,
+  options: Options,
+) => {
+  try {
+    const { values } = parseArgs({
+      args,
+      options: { ...options, help: { type: 'boolean', short: 'h' } },
+    })
+    if (args.includes('--help') || args.includes('-h')) {
+      console.log(help)
+      process.exit()
+    }
+    return values
+  } catch (error) {
+    return fail(error instanceof Error ? error.message : String(error))
+  }
+}
+
+/**
+ * A WhatsApp access token, out of an environment variable or standard input; never an argument, where every
+ * user of the machine could read it.
+ */
+export const readAccessToken = async (
+  variable: string | undefined,
+  stdin: boolean | undefined,
+): Promise<string | undefined> => {
+  if (variable && stdin) fail('--access-token-env or --access-token-stdin, not both')
+  if (variable)
+    return process.env[variable]?.trim() || fail(`--access-token-env: ${variable} is not set`)
+  if (stdin) return (await text(process.stdin)).trim() || fail('--access-token-stdin: nothing came')
+  return undefined
+}
+
+/** What the flags say, checked; every mistake is named by its flag. */
+export const check = <Shape extends z.ZodType>(
+  shape: Shape,
+  given: unknown,
+  flags: Record<string, string>,
+): z.infer<Shape> => {
+  const { data, error, success } = shape.safeParse(given)
+  if (success) return data
+  return fail(
+    error.issues
+      .map(({ path, message }) => `${flags[String(path[0])] ?? ''}: expected ${message}`)
+      .join('\n'),
+  )
+}
+
+/**
+ * Runs the command's one transaction, on a database that is up to date, and ends the connections. The
+ * database starts with the module that connects to it, so that module is loaded only here.
+ */
+export const withDatabase = async (work: (trx: Trx) => Promise<void>): Promise<void> => {
+  const { config } = await import('../../app/config.ts')
+  const { migrate } = await import('../../app/db/migrate.ts')
+  const { db } = await import('../../app/db/kysely.ts')
+  try {
+    // A newcomer's first command may be this one. In production the release phase has done it.
+    if (!config.production) await migrate()
+    await db.transaction().execute(work)
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error)
+    process.exitCode = 1
+  } finally {
+    await db.destroy()
+  }
+}
