@@ -3,13 +3,13 @@ import { readFileSync } from 'node:fs'
 import { sql } from 'kysely'
 import { test } from 'tap'
 import { push } from '../../scripts/demo/cdr.ts'
-import { business, customer, db, post, work, workAsIfDue } from '../support/ringback.ts'
+import { business, customer, db, fake, post, work, workAsIfDue } from '../support/ringback.ts'
 
 const page = readFileSync(new URL('../../docs/sql.md', import.meta.url), 'utf8')
 const queries = [...page.matchAll(/^```sql\n(.+?)^```/gms)].map(([, query = '']) => query)
 
 /** The business that the page speaks of is the first one, its line and its customer are these. */
-const { tenantId, token, did } = await business()
+const { tenantId, token, did, phoneNumberId } = await business()
 const her = customer()
 await post(push({ caller: her.local, did }), { token })
 await post(push({ caller: 'anonymous', did }), { token })
@@ -18,6 +18,11 @@ await post(push({ caller: her.local, did, status: 'VOEND' }), { token })
 await post({ did }, { token })
 await work()
 await workAsIfDue()
+await fake.inbound([
+  { kind: 'text', from: her.e164, text: 'אשמח שתחזרו אליי' },
+  { kind: 'text', from: customer().e164, phoneNumberId, text: 'מי זה?' },
+])
+await work()
 
 await test('the page holds more than a dozen queries', async t => {
   t.ok(queries.length >= 12, String(queries.length))
@@ -29,6 +34,7 @@ const MAY_BE_EMPTY = [
   /202611151015030a3f1/,
   /state = 'unknown'/,
   /state = 'failed'/,
+  /state = 'paused'/,
   /from opt_outs/,
   /^insert/,
   /^update/,

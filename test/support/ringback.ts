@@ -9,12 +9,20 @@ import t from 'tap'
 import { startFakeWhatsApp } from '../../scripts/fake-whatsapp/server.ts'
 
 export const fake = await startFakeWhatsApp()
-process.env['WHATSAPP_GRAPH_URL'] = fake.url
+export const APP_SECRET = 'the secret of our Meta app'
+export const VERIFY_TOKEN = 'entered in the dashboard'
+Object.assign(process.env, {
+  WHATSAPP_GRAPH_URL: fake.url,
+  WHATSAPP_APP_SECRET: APP_SECRET,
+  WHATSAPP_VERIFY_TOKEN: VERIFY_TOKEN,
+})
+// A message is reported on only where a test asks for it.
+fake.setStatuses([])
 
 const { db } = await import('../../app/db/kysely.ts')
 const { newPool } = await import('../../app/db/pool.ts')
 const { sha256 } = await import('../../app/secrets.ts')
-const { addTenant, newTenant } = await import('../../app/tenants.ts')
+const { addTenant, newTenant } = await import('../../app/tenants/add.ts')
 const { startWeb } = await import('../../app/web/server.ts')
 const { taskList } = await import('../../app/worker/tasks.ts')
 export { db }
@@ -23,6 +31,7 @@ const web = await startWeb(() => null)
 const address = web.address()
 export const url = `http://127.0.0.1:${address && typeof address === 'object' ? address.port : 0}`
 export const CDR = `${url}/webhooks/voicenter/cdr`
+export const WHATSAPP = `${url}/webhooks/whatsapp`
 const workerPool = newPool('test worker', 8)
 
 t.teardown(async () => {
@@ -72,7 +81,11 @@ export const business = async (
   } = {},
 ): Promise<Business> => {
   const { mode = 'live', connected = true, columns = {} } = settings
-  const number = fake.addNumber()
+  const number = fake.addNumber({
+    appSecret: APP_SECRET,
+    verifyToken: VERIFY_TOKEN,
+    callbackUrl: WHATSAPP,
+  })
   const did = `072${randomInt(1_000_000, 9_999_999)}`
   const tenant = newTenant.parse({
     name: 'מספרת נועה',
