@@ -22,6 +22,7 @@ await fake.inbound([
   { kind: 'text', from: her.e164, text: 'אשמח שתחזרו אליי' },
   { kind: 'text', from: customer().e164, phoneNumberId, text: 'מי זה?' },
 ])
+await post(push({ caller: customer().local, did }), { token })
 await work()
 
 await test('the page holds more than a dozen queries', async t => {
