@@ -29,7 +29,7 @@ type Reminder = {
   caller_phone: string
   business_phone: string
   called_at: Date
-  /** State and sender of the last message before this one that was sent at all. */
+  /** State and sender of the last message before this one, but for one that was given up unsent. */
   before: string | null
   connection_id: string | null
 }
@@ -146,7 +146,7 @@ const lockReminder = async (
     left join lateral (
       select b.state, b.whatsapp_connection_id from messages b
       -- initial < reminder_1 < reminder_2, also by the alphabet.
-      where b.lead_conversation_id = c.id and b.kind < m.kind and b.claimed_at is not null
+      where b.lead_conversation_id = c.id and b.kind < m.kind and b.state not in ('cancelled', 'skipped', 'shadow')
       order by b.kind desc limit 1) b on true
     where m.lead_conversation_id = ${conversationId} and m.kind = ${`reminder_${number}`}
     for update of m`.execute(trx)

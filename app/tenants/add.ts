@@ -32,6 +32,14 @@ export const newTenant = z
     path: ['phoneNumberId'],
     error: "Meta's id of the number (--phone-number-id), since an access token was given",
   })
+  .refine(
+    ({ accessToken, whatsappNumber, numbers }) =>
+      !accessToken || whatsappNumber || numbers[0]?.startsWith('+'),
+    {
+      path: ['whatsappNumber'],
+      error: 'a telephone number such as 0502345678, since nothing is written from a star number',
+    },
+  )
 
 /**
  * Adds a business with its numbers, a webhook token bound to it, and its WhatsApp connection if an

@@ -67,7 +67,13 @@ export const startWeb = async (workerState: WorkerState): Promise<Server> => {
   server.listen(config.PORT)
   await new Promise((resolve, reject) => {
     server.once('listening', resolve)
-    server.once('error', reject)
+    server.once('error', cause => {
+      reject(
+        new Error(`cannot listen on port ${config.PORT}: is another program there? Set PORT`, {
+          cause,
+        }),
+      )
+    })
   })
   return server
 }

@@ -66,16 +66,20 @@ export const OPT_OUT_CONFIRMATION = 'הוסרת. לא נשלח אליך הודע
 const LONGEST_VALUE = 300
 
 /**
- * A template with its variables filled in. Meta refuses values with line breaks, tabs or more than four
- * spaces in a row (132018), and a body that grows too long (132005).
+ * A template with its variables filled in. Meta refuses values that are empty, or with line breaks, tabs or
+ * more than four spaces in a row (132018), and a body that grows too long (132005).
  */
 export const fill = ({ name, language, variables }: Template, values: Values) => ({
   template: name,
   language,
-  variables: variables.map(variable =>
-    values[variable].replace(/\s+/g, ' ').trim().slice(0, LONGEST_VALUE),
+  variables: variables.map(
+    variable => oneLine(values[variable]) || (variable === 'caller_name' ? UNKNOWN_NAME : '-'),
   ),
 })
+
+/** Cut between characters: half of an emoji is no text. */
+const oneLine = (value: string): string =>
+  [...value.replace(/\s+/g, ' ').trim()].slice(0, LONGEST_VALUE).join('')
 
 /** Hours and minutes on a wall clock in that zone (an IANA name such as Asia/Jerusalem). */
 export const callTime = (at: Date, timezone: string): string =>

@@ -1,6 +1,7 @@
 /**
  * The program in the test's own process, with its real door, its real database and a fake WhatsApp that is
- * a server. Import this before anything of app/: it sets what the configuration reads.
+ * a server. Import this before anything of app/: it sets what the configuration reads. It awaits, so what
+ * stands below it as a plain import comes first all the same: use `await import()` for that.
  */
 import { randomBytes, randomInt } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -216,4 +217,27 @@ export const contents = async (): Promise<Record<string, string>> => {
     hashes[name] = rows[0]?.hash ?? ''
   }
   return hashes
+}
+
+/** The time of a conversation's reminder has come, so long ago, and that of its job. Then works. */
+export const reminderDue = async (
+  conversationId: string,
+  number: 1 | 2,
+  ago = '0 seconds',
+): Promise<void> => {
+  await sql`update messages set due_at = now() - ${ago}::interval
+            where lead_conversation_id = ${conversationId} and kind = ${`reminder_${number}`}`.execute(
+    db,
+  )
+  await jobDue(`lead_reminder:${conversationId}:${number}`)
+}
+
+/** The time has come at which a conversation without an answer ends. Then works. */
+export const silenceDue = (conversationId: string): Promise<void> =>
+  jobDue(`lead_silence:${conversationId}`)
+
+const jobDue = async (key: string): Promise<void> => {
+  await sql`select graphile_worker.reschedule_jobs(array_agg(id), run_at := now())
+            from graphile_worker.jobs where key = ${key} having count(*) > 0`.execute(db)
+  await work()
 }
