@@ -63,19 +63,24 @@ const scheduleReminders = async (
         .where('lead_conversation_id', '=', message.conversation_id)
         .where('kind', '=', kind)
         .execute()
-    const reminderNumber = kind === 'reminder_1' ? 1 : 2
-    await addJob(
-      trx,
-      'lead_reminder',
-      `${message.conversation_id}:${reminderNumber}`,
-      {
-        leadId: message.lead_id ?? '',
-        leadConversationId: message.conversation_id ?? '',
-        reminderNumber,
-      },
-      { at },
-    )
+    await addReminderJob(trx, message, kind, at)
   }
+}
+
+const addReminderJob = async (
+  trx: Trx,
+  { lead_id, conversation_id }: Message,
+  kind: string,
+  at: Date,
+): Promise<void> => {
+  const reminderNumber = kind === 'reminder_1' ? 1 : 2
+  await addJob(
+    trx,
+    'lead_reminder',
+    `${conversation_id}:${reminderNumber}`,
+    { leadId: lead_id ?? '', leadConversationId: conversation_id ?? '', reminderNumber },
+    { at },
+  )
 }
 
 /**
@@ -109,6 +114,26 @@ const endConversation = async (trx: Trx, conversationId: string): Promise<void> 
             where id = ${conversationId} and state = 'open'`.execute(trx)
   await sql`update messages set state = 'cancelled', reason = 'undeliverable'
             where lead_conversation_id = ${conversationId} and state = 'scheduled'`.execute(trx)
+}
+
+/**
+ * What was reported as failed has been delivered after all. What had ended only because of that goes on, so
+ * that the reports lead to the same end in whichever order they come.
+ */
+export const onArrivedAfterAll = async (trx: Trx, message: Message): Promise<void> => {
+  const { rows } = await sql`
+    update lead_conversations set state = 'open', reason = null
+    where id = ${message.conversation_id} and state = 'stopped' and reason = 'undeliverable'
+    returning id`.execute(trx)
+  const reopened = rows.length > 0
+  const conversation_state = reopened ? 'open' : message.conversation_state
+  await onAccepted(trx, { ...message, conversation_state }, 'claim')
+  if (!reopened) return
+  const { rows: reminders } = await sql<{ kind: string; due_at: Date }>`
+    update messages set state = 'scheduled', reason = null
+    where lead_conversation_id = ${message.conversation_id} and state = 'cancelled' and reason = 'undeliverable'
+    returning kind, due_at`.execute(trx)
+  for (const { kind, due_at } of reminders) await addReminderJob(trx, message, kind, due_at)
 }
 
 /** Only this tenant's; the others go on. Ends when a new token is set, or by hand. */

@@ -33,15 +33,17 @@ export const preferenceChanged = async (
         .where('id', '=', leadId)
         .executeTakeFirstOrThrow()
     : null
-  const phone = lead?.phone ?? phoneOf(writer)
-  if (!phone) return 'unassigned'
+  // Under the number she was moved to as well.
+  const phones = new Set([lead?.phone, phoneOf(writer)].filter(phone => typeof phone === 'string'))
+  if (phones.size === 0) return 'unassigned'
   if (item.value === 'stop') {
-    await optOut(trx, door.tenantId, phone, SOURCE)
+    for (const phone of phones) await optOut(trx, door.tenantId, phone, SOURCE)
     if (leadId) await stopChase(trx, leadId, 'opted_out')
     return 'opt_out'
   }
   if (item.value !== 'resume') return 'kept'
-  const back = await optIn(trx, door.tenantId, phone, SOURCE)
+  let back = false
+  for (const phone of phones) back = (await optIn(trx, door.tenantId, phone, SOURCE)) || back
   if (back && leadId)
     await sql`update leads set state = 'contacted' where id = ${leadId} and state = 'opted_out'`.execute(
       trx,

@@ -14,9 +14,25 @@ export const optOut = async (
   phone: string,
   source: string,
 ): Promise<boolean> => {
+  if ((await optedOutBy(trx, tenantId, phone)) !== null) return false
+  const added = await trx
+    .insertInto('opt_outs')
+    .values({ tenant_id: tenantId, phone, phone_hash: phoneHash(phone), source })
+    .onConflict(conflict => conflict.doNothing())
+    .returning('id')
+    .executeTakeFirst()
+  return added !== undefined
+}
+
+/** How we know that this person must not be written to; null if she may be. */
+export const optedOutBy = async (
+  trx: Trx,
+  tenantId: string,
+  phone: string,
+): Promise<string | null> => {
   const known = await trx
     .selectFrom('opt_outs')
-    .select('id')
+    .select('source')
     .where('tenant_id', '=', tenantId)
     .where(eb =>
       eb.or([
@@ -25,14 +41,7 @@ export const optOut = async (
       ]),
     )
     .executeTakeFirst()
-  if (known) return false
-  const added = await trx
-    .insertInto('opt_outs')
-    .values({ tenant_id: tenantId, phone, phone_hash: phoneHash(phone), source })
-    .onConflict(conflict => conflict.doNothing())
-    .returning('id')
-    .executeTakeFirst()
-  return added !== undefined
+  return known?.source ?? null
 }
 
 /**

@@ -3,7 +3,7 @@ import { addJob } from '../db/jobs.ts'
 import type { Trx } from '../db/kysely.ts'
 import { OPT_OUT_CONFIRMATION } from '../whatsapp/templates.ts'
 import type { MessageEvent } from '../whatsapp/events.ts'
-import { optIn, optOut } from './opt_out.ts'
+import { optedOutBy, optIn, optOut } from './opt_out.ts'
 import { tellOwner } from './owner.ts'
 import { phoneOf, rememberIdentities, type Writer, whoWrote } from './person.ts'
 import { stopChase } from './stop.ts'
@@ -23,7 +23,7 @@ export const receive = async (
   door: Door,
   { item, contacts }: MessageEvent,
 ): Promise<string> => {
-  const contact = contacts.find(({ wa_id }) => wa_id === item.from) ?? contacts[0]
+  const [contact] = contacts
   const writer: Writer = {
     context: item.reaction?.message_id ?? item.context?.id ?? null,
     waId: item.from ?? contact?.wa_id ?? null,
@@ -196,9 +196,10 @@ const newName = async (
   const phone = phoneOf({ waId })
   const lead = await trx
     .selectFrom('leads')
-    .select(['state', 'phone'])
+    .select('phone')
     .where('id', '=', leadId)
     .executeTakeFirstOrThrow()
-  if (phone && lead.state === 'opted_out') await optOut(trx, door.tenantId, phone, 'changed_number')
+  const source = await optedOutBy(trx, door.tenantId, lead.phone)
+  if (phone && source !== null) await optOut(trx, door.tenantId, phone, source)
   return 'identity'
 }

@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import type { Trx } from '../db/kysely.ts'
 import { remedyFor } from '../whatsapp/errors.ts'
 import type { StatusEvent } from '../whatsapp/events.ts'
-import { onAccepted, onFailed } from './consequences.ts'
+import { onAccepted, onArrivedAfterAll, onFailed } from './consequences.ts'
 import { CLAIM_SECONDS, lockMessage, type Message, RANK, setMessage } from './ledger.ts'
 import { phoneOf, rememberIdentities } from './person.ts'
 import { spellings } from './phone.ts'
@@ -21,11 +21,14 @@ export const settle = async (trx: Trx, door: Door, report: StatusEvent): Promise
   const status = report.status === 'played' ? 'read' : report.status
   const rank = RANK[status]
   if (rank === undefined || rank < 20) return 'unknown_status'
-  const found = (await messageMeant(trx, door, report)) ?? (await unknownMeant(trx, door, report))
+  const meant = await messageMeant(trx, door, report)
+  const found = meant ?? (await unknownMeant(trx, door, report))
   if (found === 'later' || found === null) return found ?? 'no_message'
 
   const message = await lockMessage(trx, found)
   if (!message) return 'no_message'
+  // Another report was faster, perhaps of another message.
+  if (!meant && message.state !== 'unknown') return 'later'
   await sql`
     update messages set
       wamid = coalesce(wamid, ${report.id}), price_category = coalesce(${report.pricing?.category ?? null}, price_category)
@@ -88,10 +91,7 @@ const arrived = async (trx: Trx, message: Message, status: string): Promise<stri
   await setMessage(trx, message, status, null)
   // The first we hear of its acceptance, or the end of a failure that was none.
   if ((RANK[message.state] ?? 0) < (RANK['accepted'] ?? 0)) await onAccepted(trx, message, 'claim')
-  else if (message.state === 'failed' && message.kind === 'initial')
-    await sql`update missed_calls set outreach_state = 'sent', outreach_reason = 'accepted' where id = ${message.missed_call_id}`.execute(
-      trx,
-    )
+  else if (message.state === 'failed') await onArrivedAfterAll(trx, message)
   return 'status'
 }
 

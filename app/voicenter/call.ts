@@ -103,7 +103,7 @@ const read = (payload: unknown): Cdr => {
 }
 
 const businessLine = (cdr: Cdr): string | null =>
-  lineOf(callKind(cdr) === 'outgoing' ? cdr.caller : cdr.did)
+  lineOf(callKind(cdr) === 'outgoing' ? cdr.numberShown : cdr.did)
 
 /** How the tenant wants calls judged, and which lines are its own. */
 export const settingsOf = async (trx: Trx, { tenantId }: Call): Promise<Settings<Leg>> => {

@@ -39,18 +39,46 @@ const updatesOf = (change: JsonObject, wabaId: string | null): Update[] => {
   const value = isObject(change['value']) ? change['value'] : {}
   const metadata = isObject(value['metadata']) ? value['metadata'] : {}
   const about = { field, phoneNumberId: text(metadata['phone_number_id']), wabaId }
-  const contacts = value['contacts'] ?? []
-  const found = Object.entries(LISTS[field] ?? {}).flatMap(([list, kind]) =>
-    objects(value[list]).map(item => ({
-      ...about,
-      kind,
-      payload: { item, contacts },
-      key: keyOf(kind, item),
-    })),
-  )
+  const found = Object.entries(LISTS[field] ?? {}).flatMap(([list, kind]) => {
+    const items = elements(value[list])
+    const contactsOf = contactsFor(objects(value['contacts']), items)
+    return items.map((item): Update =>
+      isObject(item)
+        ? {
+            ...about,
+            kind,
+            payload: { item, contacts: contactsOf(item) },
+            key: keyOf(kind, item),
+          }
+        : { ...about, kind: 'other', payload: { item }, key: null },
+    )
+  })
   if (found.length) return found
   const kind = field === 'message_template_status_update' ? 'template_status' : 'other'
   return [{ ...about, kind, payload: { item: value }, key: null }]
+}
+
+/** Under which names an update speaks of a person, and a contact of itself. */
+const NAMES = ['from', 'from_user_id', 'to', 'to_user_id', 'wa_id', 'user_id']
+const namesIn = (item: JsonObject): string[] =>
+  NAMES.flatMap(name => text(item[name])?.replace(/^\+/, '') ?? [])
+
+/**
+ * Of each update the contacts of whom it speaks. A change may carry those of 1,000 people, and all of them
+ * with each of its updates would be a million; nor is one person's name another's.
+ */
+const contactsFor = (contacts: JsonObject[], items: Json[]) => {
+  const byName = new Map<string, JsonObject>()
+  for (const contact of contacts) for (const name of namesIn(contact)) byName.set(name, contact)
+  return (item: JsonObject): JsonObject[] => {
+    const hers = new Set(
+      namesIn(item)
+        .map(name => byName.get(name))
+        .filter(isObject),
+    )
+    // Her wa_id may be another than the number she writes from; then there is nobody else she can be.
+    return hers.size === 0 && items.length === 1 && contacts.length === 1 ? contacts : [...hers]
+  }
 }
 
 const keyOf = (kind: Update['kind'], item: JsonObject): string | null => {
@@ -60,7 +88,7 @@ const keyOf = (kind: Update['kind'], item: JsonObject): string | null => {
   return kind === 'status' ? `status ${id} ${text(item['status'])}` : null
 }
 
-const objects = (value: Json | undefined): JsonObject[] =>
-  Array.isArray(value) ? value.filter(isObject) : []
+const elements = (value: Json | undefined): Json[] => (Array.isArray(value) ? value : [])
+const objects = (value: Json | undefined): JsonObject[] => elements(value).filter(isObject)
 const text = (value: Json | undefined): string | null =>
   typeof value === 'string' && value ? value : null

@@ -1,0 +1,116 @@
+/** The rules take what they need to know, the time among it, and return values. */
+import { readFileSync } from 'node:fs'
+import t from 'tap'
+
+const APP = new URL('../app/', import.meta.url)
+
+const PURE = [
+  'outreach/eligibility.ts',
+  'outreach/phone.ts',
+  'outreach/timing.ts',
+  'voicenter/body.ts',
+  'voicenter/call_kind.ts',
+  'voicenter/cdr.ts',
+  'voicenter/clock.ts',
+  'voicenter/json.ts',
+  'voicenter/verdict.ts',
+  'whatsapp/errors.ts',
+]
+const MODULES = ['zod', 'libphonenumber-js', 'libphonenumber-js/max']
+
+const urlOf = (file: string): string => new URL(file, APP).href
+const pure = new Set(PURE.map(urlOf))
+
+/** Static and dynamic imports, re-exports, require. */
+const IMPORTS = /\b(?:from|import|require)\b[\s(]*(['"`])(.*?)\1/g
+/** import(name) and the like: nobody can say what comes. */
+const UNREADABLE_IMPORT = /\b(?:import|require)\s*\(\s*[^\s'"`]/g
+/** The clock, chance and the outside world. Date with arguments is arithmetic. */
+const WORLD =
+  /\bDate\s*\.\s*now\b|\bnew\s+Date\b(?!\s*\(\s*[^\s)])|(?<!new\s+)\bDate\s*\(|\bMath\s*\.\s*random\b|\b(?:process|performance|crypto|globalThis)\s*(?:\.|\?\.|\[)|\bfetch\s*\(|\bset(?:Timeout|Interval|Immediate)\b|\bconsole\b/g
+
+/** What keeps the text of a file in app/ from being pure. */
+const impurities = (file: string, text: string): string[] => {
+  const imports = [...text.matchAll(IMPORTS)].map(([, , from = '']) => from)
+  const foreign = imports.filter(
+    from =>
+      !MODULES.includes(from) &&
+      !(from.startsWith('.') && pure.has(new URL(from, urlOf(file)).href)),
+  )
+  const world = [UNREADABLE_IMPORT, WORLD].flatMap(pattern =>
+    [...text.matchAll(pattern)].map(([found]) => found.trim()),
+  )
+  return [...foreign, ...world]
+}
+
+await t.test('the rules import nothing but each other, and know no clock', async t => {
+  for (const file of PURE) {
+    const text = readFileSync(new URL(file, APP), 'utf8')
+    t.strictSame(impurities(file, text), [], file)
+  }
+})
+
+await t.test('files that are not pure are told from those that are', async t => {
+  for (const file of [
+    'voicenter/ingest.ts',
+    'voicenter/call.ts',
+    'whatsapp/client.ts',
+    'config.ts',
+  ])
+    t.not(impurities(file, readFileSync(new URL(file, APP), 'utf8')).length, 0, file)
+})
+
+await t.test('a rule that reaches out is caught', async t => {
+  const lines = [
+    "import { db } from '../db/kysely.ts'",
+    "import { config } from '../config.ts'",
+    "import type { Trx } from '../db/kysely.ts'",
+    "import\n  { db }\n  from\n  '../db/kysely.ts'",
+    "import '../db/pool.ts'",
+    'import express from "express"',
+    "import { readFileSync } from 'node:fs'",
+    "import { kinds } from './call.ts'",
+    "import { readPhone } from './phone.ts'",
+    "export * from '../config.ts'",
+    "export { config } from '../config.ts'",
+    "const { db } = await import('../db/kysely.ts')",
+    'const { db } = await import(`../db/kysely.ts`)',
+    'const { db } = await import(name)',
+    "const pg = require('pg')",
+    'const now = Date.now()',
+    'const now = Date\n  .now()',
+    'const now = [1].map(Date.now)',
+    'const now = new Date()',
+    'const now = new Date( )',
+    'const now = new Date',
+    'const now = Date()',
+    "const zone = process.env['TZ']",
+    "const zone = process['env']",
+    'const zone = globalThis.process',
+    'const chance = Math.random()',
+    'const start = performance.now()',
+    'const id = crypto.randomUUID()',
+    'const answer = await fetch(url)',
+    'setTimeout(work, 1)',
+    "console.log('x')",
+  ]
+  for (const line of lines) t.equal(impurities('voicenter/verdict.ts', line).length, 1, line)
+})
+
+await t.test('a rule that only calculates is not', async t => {
+  const lines = [
+    "import { z } from 'zod'",
+    "import { parsePhoneNumberFromString } from 'libphonenumber-js/max'",
+    "import { readPhone } from '../outreach/phone.ts'",
+    "import { callKind } from './call_kind.ts'",
+    'const at = new Date(ms)',
+    'const at = new Date(\n  now.getTime() - HOUR,\n)',
+    'const at = Date.UTC(2020, 0, 1)',
+    'const at = Date.parse(iso)',
+    'const processed = true',
+    'type At = { at: Date }',
+    'const at: Date = now',
+    'at instanceof Date',
+  ]
+  for (const line of lines) t.strictSame(impurities('voicenter/verdict.ts', line), [], line)
+})
