@@ -18,7 +18,7 @@ const httpUrl = z
   .transform(url => url.replace(/\/+$/, ''))
 
 const settings = z.object({
-  NODE_ENV: z.string().default('development'),
+  NODE_ENV: z.string().toLowerCase().default('development'),
   DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/, error: 'a postgres:// URL' }).optional(),
   PORT: wholeNumber(0, 65_535).default(3000),
   ROLE: z.enum(['all', 'web', 'worker'], 'all, web or worker').default('all'),
@@ -62,7 +62,7 @@ export type Config = ReturnType<typeof readConfig>
  */
 export const readConfig = (env: Record<string, string | undefined>) => {
   // A variable set to nothing (`PORT= npm start`, an emptied config var) counts as not set.
-  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''))
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value?.trim() !== ''))
   const { data, error } = settings.safeParse(given)
   if (error)
     throw new Error(

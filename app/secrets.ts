@@ -26,7 +26,9 @@ const TAG_BYTES = 16
  */
 export const seal = (secret: string, owner: string): string => {
   const nonce = randomBytes(NONCE_BYTES)
-  const cipher = createCipheriv('aes-256-gcm', sealingKey, nonce).setAAD(Buffer.from(owner))
+  const cipher = createCipheriv('aes-256-gcm', sealingKey, nonce, {
+    authTagLength: TAG_BYTES,
+  }).setAAD(Buffer.from(owner))
   const sealed = Buffer.concat([cipher.update(secret, 'utf8'), cipher.final()])
   return `v1:${Buffer.concat([nonce, cipher.getAuthTag(), sealed]).toString('base64')}`
 }
@@ -38,7 +40,9 @@ export const seal = (secret: string, owner: string): string => {
 export const open = (value: string, owner: string): string => {
   const bytes = Buffer.from(value.replace(/^v1:/, ''), 'base64')
   try {
-    const decipher = createDecipheriv('aes-256-gcm', sealingKey, bytes.subarray(0, NONCE_BYTES))
+    const decipher = createDecipheriv('aes-256-gcm', sealingKey, bytes.subarray(0, NONCE_BYTES), {
+      authTagLength: TAG_BYTES,
+    })
       .setAAD(Buffer.from(owner))
       .setAuthTag(bytes.subarray(NONCE_BYTES, NONCE_BYTES + TAG_BYTES))
     return (

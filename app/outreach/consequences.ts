@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import { addJob } from '../db/jobs.ts'
+import { addJob, removeJob } from '../db/jobs.ts'
 import type { Trx } from '../db/kysely.ts'
 import type { Remedy } from '../whatsapp/errors.ts'
 import { DEFAULT_TEMPLATES } from '../whatsapp/templates.ts'
@@ -44,7 +44,7 @@ const scheduleReminders = async (
   }>`
     insert into messages (tenant_id, lead_conversation_id, direction, kind, state, due_at)
     select t.id, ${message.conversation_id}::bigint, 'out', r.kind, 'scheduled',
-           ${since === 'now' ? sql`now()` : message.claimed_at} + r.after
+           ${since === 'now' ? sql`now()` : sql`${message.claimed_at}::timestamptz`} + r.after
     from tenants t,
          lateral (values ('reminder_1', t.reminder_1_after), ('reminder_2', t.reminder_2_after)) as r (kind, after)
     where t.id = ${message.tenant_id}
@@ -101,8 +101,8 @@ export const onFailed = async (
     await optOut(trx, message.tenant_id, message.caller_phone, `whatsapp_${code}`)
     await stopChase(trx, message.lead_id, 'opted_out')
   }
-  // Nothing follows a first message that did not arrive; a reminder that failed may be followed by the
-  // next one, unless it is the person who cannot be reached.
+  // Nothing follows a first message that did not arrive, nor a reminder to somebody who cannot be reached.
+  // After one that failed otherwise the conversation stays open: she may still answer.
   if (message.conversation_id && (message.kind === 'initial' || remedy.do === 'stop_lead'))
     await endConversation(trx, message.conversation_id)
   else if (message.kind === 'reminder_2' && message.conversation_id)
@@ -114,6 +114,8 @@ const endConversation = async (trx: Trx, conversationId: string): Promise<void> 
             where id = ${conversationId} and state = 'open'`.execute(trx)
   await sql`update messages set state = 'cancelled', reason = 'undeliverable'
             where lead_conversation_id = ${conversationId} and state = 'scheduled'`.execute(trx)
+  for (const reminder of [1, 2])
+    await removeJob(trx, 'lead_reminder', `${conversationId}:${reminder}`)
 }
 
 /**

@@ -32,7 +32,7 @@ const EFFECT: Record<StopReason, { conversation: string; lead: string | null; ov
  * conversation ended, and schedules nothing.
  *
  * @param calls only what follows from these missed calls; without it, from any
- * @returns the ids of the conversations that were open
+ * @returns the ids of the conversations it ended
  */
 export const stopChase = async (
   trx: Trx,
@@ -50,9 +50,10 @@ export const stopChase = async (
     returning id`.execute(trx)
   for (const { id } of cancelled) await removeJob(trx, 'lead_outreach', id)
 
+  // An undeliverable one too: a later report of delivery would have opened it again.
   const { rows: ended } = await sql<{ id: string }>`
     update lead_conversations set state = ${conversation}, reason = ${reason}
-    where lead_id = ${leadId} and state = 'open' ${only}
+    where lead_id = ${leadId} and (state = 'open' or state = 'stopped' and reason = 'undeliverable') ${only}
     returning id`.execute(trx)
   const ids = ended.map(({ id }) => id)
   if (ids.length) {

@@ -1,45 +1,50 @@
 /** What a whole message means for whether somebody wants to be written to. */
 
 /**
- * English: the default lists of SMS providers, where "end", "quit" and "cancel" are ambiguous and yet taken as
- * a wish to be left alone: an unwanted silence is the smaller harm. Hebrew: the footers of advertisements
- * here, and what people answer to them.
+ * The default lists of SMS providers, where "end", "quit" and "cancel" are ambiguous and yet taken as a wish to
+ * be left alone: an unwanted silence is the smaller harm.
  */
-const STOP = new Set([
-  ...[
-    'stop',
-    'stopall',
-    'stop all',
-    'unsubscribe',
-    'opt out',
-    'optout',
-    'remove',
-    'remove me',
-    'revoke',
-    'end',
-    'quit',
-    'cancel',
-  ],
-  ...[
-    'הסר',
-    'הסירו',
-    'הסרה',
-    'להסרה',
-    'להסיר',
-    'הסר אותי',
-    'הסירו אותי',
-    'תסיר אותי',
-    'תסירי אותי',
-    'תסירו',
-    'תסירו אותי',
-  ],
-  ...['עצור', 'עצרו', 'הפסק', 'הפסיקו', 'תפסיקו', 'די', 'סטופ'],
-])
+const ENGLISH = [
+  'stop',
+  'stopall',
+  'stop all',
+  'unsubscribe',
+  'opt out',
+  'optout',
+  'remove',
+  'remove me',
+  'revoke',
+  'end',
+  'quit',
+  'cancel',
+]
+/** The footers of advertisements here, and what people answer to them. */
+const HEBREW = [
+  'הסר',
+  'הסירו',
+  'הסרה',
+  'להסרה',
+  'להסיר',
+  'הסר אותי',
+  'הסירו אותי',
+  'תסיר אותי',
+  'תסירי אותי',
+  'תסירו',
+  'תסירו אותי',
+  'עצור',
+  'עצרו',
+  'הפסק',
+  'הפסיקו',
+  'תפסיקו',
+  'די',
+  'סטופ',
+]
+const STOP = new Set([...ENGLISH, ...HEBREW])
 /** Not "yes": that answers a question. */
 const START = new Set(['start', 'unstop', 'subscribe', 'התחל', 'הצטרף'])
 
 /** Niqqud; invisible marks that phones add to Hebrew; variation selectors of emoji. */
-const INVISIBLE = /[\u0591-\u05c7\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufe0e\ufe0f]/g
+const INVISIBLE = /[\ufe0e\ufe0f\u0591-\u05c7\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]/g
 
 const plain = (text: string): string =>
   text

@@ -2,19 +2,9 @@ import { randomBytes } from 'node:crypto'
 import { z } from 'zod'
 import { config } from '../config.ts'
 import type { Trx } from '../db/kysely.ts'
-import { lineOf } from '../outreach/phone.ts'
-import { seal, sha256, tokenOwner } from '../secrets.ts'
-
-/** A line that customers dial, in any common form: 072-277-6772, +972722776772, 1-700-123-456, *2700. */
-const line = z.string().transform((written, context) => {
-  const phone = lineOf(written)
-  if (!phone) context.addIssue('a telephone number such as 0722776772 or *2700')
-  return phone ?? z.NEVER
-})
-export const telephone = line.refine(
-  phone => phone.startsWith('+'),
-  'a telephone number such as 0502345678',
-)
+import { sha256 } from '../secrets.ts'
+import { connect } from './connect.ts'
+import { line, telephone } from './numbers.ts'
 
 /** A new business, as it is described by hand. */
 export const newTenant = z
@@ -67,15 +57,12 @@ export const addTenant = async (
     if (!added) throw new Error(`number: ${phone} belongs to another business already`)
   }
   if (tenant.accessToken && tenant.phoneNumberId)
-    await trx
-      .insertInto('whatsapp_connections')
-      .values({
-        tenant_id: id,
-        display_phone_number: tenant.whatsappNumber ?? telephone.parse(tenant.numbers[0]),
-        phone_number_id: tenant.phoneNumberId,
-        access_token: seal(tenant.accessToken, tokenOwner(id)),
-      })
-      .execute()
+    await connect(trx, {
+      tenantId: id,
+      phoneNumberId: tenant.phoneNumberId,
+      whatsappNumber: tenant.whatsappNumber ?? telephone.parse(tenant.numbers[0]),
+      accessToken: tenant.accessToken,
+    })
   return { tenantId: id, webhookToken: await addWebhookToken(trx, id) }
 }
 

@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import { z } from 'zod'
 import type { Trx } from '../db/kysely.ts'
 import { seal, tokenOwner } from '../secrets.ts'
-import { telephone } from './add.ts'
+import { telephone } from './numbers.ts'
 
 export const connection = z.object({
   tenantId: z.string().regex(/^\d+$/, 'the id of a business'),

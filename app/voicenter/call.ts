@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import { db, type Trx } from '../db/kysely.ts'
-import { lineOf, readPhone } from '../outreach/phone.ts'
+import { lineOf, readPhone, spellings } from '../outreach/phone.ts'
 import { callKind } from './call_kind.ts'
 import { type Cdr, readCdr } from './cdr.ts'
 import { type Start, startOf } from './clock.ts'
@@ -63,6 +63,26 @@ export const lockCall = async (trx: Trx, { tenantId, rootCallId }: Call): Promis
   await sql`select pg_advisory_xact_lock(hashtextextended(${`call ${tenantId} ${rootCallId}`}, 0))`.execute(
     trx,
   )
+}
+
+/**
+ * Whoever records that one of these people was missed, or was talked with, waits here for each other. Their
+ * leads would not do: until there is one, each would overlook what the other is about to write. Always in
+ * the same order, so that no two wait for each other.
+ */
+export const lockPeople = async (
+  trx: Trx,
+  tenantId: string,
+  numbers: (string | null | undefined)[],
+): Promise<void> => {
+  const people = numbers.flatMap(written => {
+    const phone = readPhone(written)
+    return phone.kind === 'number' ? spellings(phone.e164).toSorted().slice(0, 1) : []
+  })
+  for (const phone of [...new Set(people)].toSorted())
+    await sql`select pg_advisory_xact_lock(hashtextextended(${`person ${tenantId} ${phone}`}, 0))`.execute(
+      trx,
+    )
 }
 
 /** All records of the call, in the order of their start. Those that retention has emptied tell nothing more. */

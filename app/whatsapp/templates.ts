@@ -77,9 +77,13 @@ export const fill = ({ name, language, variables }: Template, values: Values) =>
   ),
 })
 
-/** Cut between characters: half of an emoji is no text. */
+/** Half of a character that the cut went through is no text. */
 const oneLine = (value: string): string =>
-  [...value.replace(/\s+/g, ' ').trim()].slice(0, LONGEST_VALUE).join('')
+  value
+    .replace(/\s+/g, ' ')
+    .trim()
+    .slice(0, LONGEST_VALUE)
+    .replace(/[\ud800-\udbff]$/, '')
 
 /** Hours and minutes on a wall clock in that zone (an IANA name such as Asia/Jerusalem). */
 export const callTime = (at: Date, timezone: string): string =>

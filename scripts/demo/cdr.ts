@@ -39,7 +39,7 @@ export const exchangeTime = (at: Date): number => {
 }
 
 /** A call id as the exchange makes them: the wall clock, then something that makes it unique. */
-export const newCallId = (at: Date): string => `${israelClock(at)}${randomBytes(3).toString('hex')}`
+export const newCallId = (at: Date): string => `${israelClock(at)}${randomBytes(6).toString('hex')}`
 
 /**
  * A call record as it would come now: by default a customer's call that began `secondsAgo`, rang, and was

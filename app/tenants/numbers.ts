@@ -1,0 +1,13 @@
+import { z } from 'zod'
+import { lineOf } from '../outreach/phone.ts'
+
+/** A line that customers dial, in any common form: 072-277-6772, +972722776772, 1-700-123-456, *2700. */
+export const line = z.string().transform((written, context) => {
+  const phone = lineOf(written)
+  if (!phone) context.addIssue('a telephone number such as 0722776772 or *2700')
+  return phone ?? z.NEVER
+})
+export const telephone = line.refine(
+  phone => phone.startsWith('+'),
+  'a telephone number such as 0502345678',
+)

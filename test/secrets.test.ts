@@ -1,0 +1,57 @@
+import t from 'tap'
+import { open, phoneHash, seal, sha256, tokenOwner } from '../app/secrets.ts'
+
+const OWNER = tokenOwner('7')
+const SECRET = 'EAAG סוד 🔑'
+
+await t.test('what was sealed is opened again, for the same owner', async t => {
+  for (const secret of [SECRET, '', 'x'.repeat(100_000)])
+    t.equal(open(seal(secret, OWNER), OWNER), secret)
+})
+
+await t.test('a sealed value shows nothing of the secret, and never looks the same', async t => {
+  const sealed = seal(SECRET, OWNER)
+  t.match(sealed, /^v1:[\w+/]+=*$/)
+  t.notMatch(Buffer.from(sealed.slice(3), 'base64').toString('latin1'), 'EAAG')
+  t.not(sealed, seal(SECRET, OWNER))
+})
+
+await t.test('in the row of another tenant it cannot be opened', async t => {
+  t.throws(
+    () => open(seal(SECRET, OWNER), tokenOwner('8')),
+    /^tenant:8:access_token cannot be decrypted/,
+  )
+})
+
+await t.test('changed by one bit anywhere, or cut, it cannot be opened', async t => {
+  const bytes = Buffer.from(seal(SECRET, OWNER).slice(3), 'base64')
+  for (let i = 0; i < bytes.length; i++) {
+    const changed = Buffer.from(bytes)
+    changed[i] = (changed[i] ?? 0) ^ 1
+    t.throws(() => open(`v1:${changed.toString('base64')}`, OWNER), /cannot be decrypted/)
+    t.throws(
+      () => open(`v1:${bytes.subarray(0, i).toString('base64')}`, OWNER),
+      /cannot be decrypted/,
+    )
+  }
+  for (const nonsense of ['', 'v1:', 'v1:!', 'EAAGplain'])
+    t.throws(() => open(nonsense, OWNER), /cannot be decrypted/)
+})
+
+await t.test('what goes wrong is told without the value', async t => {
+  try {
+    open('v1:c2VjcmV0', OWNER)
+    t.fail('was opened')
+  } catch (error) {
+    t.type(error, Error)
+    t.notMatch(String(error), /c2VjcmV0|secret/)
+  }
+})
+
+await t.test('a phone number’s hash is always the same, and needs the key', async t => {
+  const phone = '+972502345678'
+  t.strictSame(phoneHash(phone), phoneHash(phone))
+  t.equal(phoneHash(phone).length, 32)
+  t.notSame(phoneHash(phone), phoneHash('+972502345679'))
+  t.notSame(phoneHash(phone), sha256(phone), 'whoever knows all numbers cannot look it up')
+})

@@ -1,0 +1,86 @@
+/** The way of one caller taken step by step, each in a transaction of its own, as the tasks take them. */
+import { randomUUID } from 'node:crypto'
+import { sql } from 'kysely'
+import { type Business, db } from './ringback.ts'
+
+const { claimFirstMessage } = await import('../../app/outreach/claim.ts')
+const { claimReminder } = await import('../../app/outreach/claim_reminder.ts')
+const { recordMissedCall } = await import('../../app/outreach/missed_call.ts')
+const { record } = await import('../../app/outreach/record.ts')
+const { settle } = await import('../../app/outreach/settle.ts')
+const { send } = await import('../../app/whatsapp/client.ts')
+
+export type Step = 'initial' | 'reminder_1' | 'reminder_2'
+export type Claimed = NonNullable<Awaited<ReturnType<typeof claimFirstMessage>>>
+export type Outcome = Awaited<ReturnType<typeof send>>
+export type Report = Parameters<typeof settle>[2]
+export type Door = Parameters<typeof settle>[1]
+
+export const doorOf = async ({ tenantId }: Business): Promise<Door> => {
+  const { id } = await db
+    .selectFrom('whatsapp_connections')
+    .select('id')
+    .where('tenant_id', '=', tenantId)
+    .executeTakeFirstOrThrow()
+  return { tenantId, connectionId: id }
+}
+
+/** A missed call of half a minute ago, recorded, and its first message scheduled; its id. */
+export const missedBy = async ({ tenantId, line }: Business, caller: string): Promise<string> => {
+  const recorded = await db.transaction().execute(trx =>
+    recordMissedCall(trx, {
+      tenantId,
+      callId: randomUUID(),
+      caller,
+      businessPhone: line,
+      status: 'NOANSWER',
+      calledAt: new Date(Date.now() - 30_000),
+    }),
+  )
+  if (recorded?.decision.state !== 'scheduled') throw new Error(JSON.stringify(recorded))
+  return recorded.id
+}
+
+/** Whatever waits in this story is due now. */
+export const allDue = async (missedCallId: string): Promise<void> => {
+  await sql`update missed_calls set outreach_due_at = now()
+            where id = ${missedCallId} and outreach_state = 'scheduled'`.execute(db)
+  await sql`update messages set due_at = now() where state = 'scheduled' and lead_conversation_id in (
+              select id from lead_conversations where missed_call_id = ${missedCallId})`.execute(db)
+}
+
+/** Null where there is nothing to send, or not yet. */
+export const claim = async (missedCallId: string, step: Step): Promise<Claimed | null> => {
+  if (step === 'initial')
+    return db.transaction().execute(trx => claimFirstMessage(trx, missedCallId))
+  const conversation = await db
+    .selectFrom('lead_conversations')
+    .select('id')
+    .where('missed_call_id', '=', missedCallId)
+    .executeTakeFirst()
+  if (!conversation) return null
+  const number = step === 'reminder_1' ? 1 : 2
+  return db.transaction().execute(trx => claimReminder(trx, conversation.id, number))
+}
+
+export { send }
+
+export const recorded = ({ messageId }: Claimed, outcome: Outcome): Promise<void> =>
+  db.transaction().execute(trx => record(trx, messageId, outcome))
+
+/** The first message, claimed, sent and recorded. */
+export const sentTo = async (
+  shop: Business,
+  caller: string,
+): Promise<{ id: string; claimed: Claimed; outcome: Outcome }> => {
+  const id = await missedBy(shop, caller)
+  await allDue(id)
+  const claimed = await claim(id, 'initial')
+  if (!claimed) throw new Error('nothing to send')
+  const outcome = await send(claimed)
+  await recorded(claimed, outcome)
+  return { id, claimed, outcome }
+}
+
+export const settled = (door: Door, report: Report): Promise<string> =>
+  db.transaction().execute(trx => settle(trx, door, report))

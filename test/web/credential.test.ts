@@ -1,0 +1,164 @@
+/** Who may post call records, and as whom. */
+import t from 'tap'
+import {
+  business,
+  CDR,
+  contents,
+  customer,
+  db,
+  missedCall,
+  OK,
+  post,
+  rejectedOf,
+  verdictsOf,
+  webhookToken,
+  work,
+} from '../support/ringback.ts'
+import { push } from '../../scripts/demo/cdr.ts'
+
+const { sha256 } = await import('../../app/secrets.ts')
+
+const REFUSED = { status: 401, body: { Err: 1, Errdesc: 'wrong or missing token' } }
+const basic = (password: string, user = 'voicenter') =>
+  `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`
+const withAuthorization = (authorization: string, token?: string) => ({
+  headers: { 'content-type': 'application/json', authorization },
+  ...(token !== undefined && { token }),
+})
+
+const revoke = (token: string) =>
+  db
+    .updateTable('webhook_tokens')
+    .set({ revoked_at: new Date() })
+    .where('hash', '=', sha256(token))
+    .execute()
+
+// The first test of the file: there must be no token yet.
+await t.test('before there is any token at all, a delivery without one is taken', async t => {
+  const record = push()
+  t.strictSame(await post(record), OK)
+  t.match(
+    await db.selectFrom('raw_cdrs').selectAll().where('call_id', '=', record.ivruniqueid).execute(),
+    [{ token_tenant_id: null, deliveries: 1 }],
+  )
+  t.strictSame(await post(push(), { token: '' }), REFUSED, 'but not one with an empty token')
+  t.strictSame(await post(push(), { token: 'x' }), REFUSED, 'or a wrong one')
+
+  const token = await webhookToken(null)
+  t.strictSame(await post(push()), REFUSED, 'and with the first token that ends')
+  await revoke(token)
+  t.strictSame(await post(push()), REFUSED, 'for good, even if that one is revoked')
+  t.strictSame(await post(push(), { token }), REFUSED)
+})
+
+await t.test('the token is read from the URL, from Basic and from Bearer', async t => {
+  const { tenantId, token } = await business()
+  const forms = {
+    'the URL': { token },
+    Basic: withAuthorization(basic(token)),
+    'Basic without a user': withAuthorization(basic(token, '')),
+    Bearer: withAuthorization(`Bearer ${token}`),
+    'Bearer in lower case': withAuthorization(`bearer ${token}`),
+    'Basic in capitals': withAuthorization(basic(token).replace('Basic', 'BASIC')),
+    'the URL and Bearer': withAuthorization(`Bearer ${token}`, token),
+    'the URL, beside a scheme that is none of these': withAuthorization('Digest x', token),
+  }
+  for (const [name, how] of Object.entries(forms)) {
+    const record = push()
+    t.strictSame(await post(record, how), OK, name)
+    t.equal((await verdictsOf(tenantId, record.ivruniqueid)).length, 1, `${name}: stored`)
+  }
+})
+
+await t.test('whoever shows no valid token hears 401 and changes nothing', async t => {
+  const { tenantId, token } = await business()
+  const other = await business()
+  const revoked = await webhookToken(tenantId)
+  await revoke(revoked)
+  const changed = `${token.slice(0, -1)}${token.endsWith('A') ? 'B' : 'A'}`
+  const wrong = {
+    none: {},
+    empty: { token: '' },
+    wrong: { token: 'wrong' },
+    'nearly right': { token: changed },
+    'one character short': { token: token.slice(0, -1) },
+    'one character long': { token: `${token}A` },
+    'in other case': { token: token.toLowerCase() },
+    revoked: { token: revoked },
+    'the hash itself': { token: Buffer.from(token).toString('hex') },
+    'not ASCII': { token: encodeURIComponent('סוד') },
+    'not UTF-8': { token: '%ff%fe' },
+    'a NUL': { token: `${token}%00` },
+    SQL: { token: encodeURIComponent("' or true --") },
+    'ten thousand characters': { token: 'x'.repeat(10_000) },
+    'Basic, wrong': withAuthorization(basic('wrong')),
+    'Basic, the token as user': withAuthorization(basic('', token)),
+    'Basic, not base64': withAuthorization('Basic ***'),
+    'Basic, nothing': withAuthorization('Basic'),
+    'Bearer, wrong': withAuthorization('Bearer wrong'),
+    'Bearer, nothing': withAuthorization('Bearer'),
+    'no scheme': withAuthorization(token),
+    'two that disagree': withAuthorization('Bearer wrong', token),
+    'two that disagree, both valid': withAuthorization(`Bearer ${other.token}`, token),
+    'two in the URL': { token: `${token}&token=${other.token}` },
+  }
+  const before = await contents()
+  for (const [name, how] of Object.entries(wrong))
+    t.strictSame(await post(push(), how), REFUSED, name)
+  t.strictSame(
+    await post('not even a record', { token: 'wrong' }),
+    REFUSED,
+    'before the body is read',
+  )
+  t.strictSame(await contents(), before, 'and every table is as it was')
+
+  const { headers } = await fetch(CDR, { method: 'POST', body: '{}' })
+  t.match(headers.get('www-authenticate'), /^Basic /, 'the answer says what is expected')
+})
+
+await t.test('while a token is being replaced both are valid', async t => {
+  const { tenantId, token } = await business()
+  const next = await webhookToken(tenantId)
+  t.strictSame(await post(push(), { token }), OK)
+  t.strictSame(await post(push(), { token: next }), OK)
+  await revoke(token)
+  t.strictSame(await post(push(), { token }), REFUSED, 'until the old one is revoked')
+  t.strictSame(await post(push(), { token: next }), OK)
+})
+
+await t.test('a bound token fixes the tenant, whatever number the record names', async t => {
+  const a = await business()
+  const b = await business()
+  const record = push({ caller: customer().local, did: a.did })
+  t.strictSame(await post(record, { token: b.token }), OK)
+  t.match(await post('{"test":true}', { token: b.token }), { status: 400 })
+  await work()
+  t.strictSame(await verdictsOf(b.tenantId, record.ivruniqueid), [
+    ['unmatched_number', 'number_dialled'],
+  ])
+  t.strictSame(await verdictsOf(a.tenantId, record.ivruniqueid), [], 'nothing of it is with A')
+  t.equal(await missedCall(a.tenantId, record.ivruniqueid), undefined)
+  t.equal(await missedCall(b.tenantId, record.ivruniqueid), undefined)
+  t.strictSame(await rejectedOf(a.tenantId), [])
+  t.match(await rejectedOf(b.tenantId), [{ deliveries: 1 }])
+})
+
+await t.test('with an unbound token the number dialled decides', async t => {
+  const a = await business()
+  const token = await webhookToken(null)
+  const record = push({ caller: customer().local, did: a.did })
+  const nobodys = push({ caller: customer().local, did: '0721111111' })
+  t.strictSame(await post([record, nobodys], { token }), OK)
+  await work()
+  t.strictSame(await verdictsOf(a.tenantId, record.ivruniqueid), [['missed', 'noanswer']])
+  t.ok(await missedCall(a.tenantId, record.ivruniqueid))
+  t.match(
+    await db
+      .selectFrom('raw_cdrs')
+      .selectAll()
+      .where('call_id', '=', nobodys.ivruniqueid)
+      .execute(),
+    [{ tenant_id: null, verdict: 'unmatched_number' }],
+    'a number that is nobody’s is kept',
+  )
+})
