@@ -79,7 +79,7 @@ create table whatsapp_templates (
   whatsapp_connection_id bigint not null references whatsapp_connections on delete cascade,
   kind         text not null constraint whatsapp_templates_kind_known
                check (kind in ('initial', 'reminder_1', 'reminder_2', 'owner_notice')),
-  name         text not null constraint whatsapp_templates_name_form check (name ~ '^[a-z0-9_]{1,512}$'),
+  name         text not null constraint whatsapp_templates_name_form check (name ~ '^[a-z0-9_]+$' and length(name) <= 512),
   language     text not null,
   -- What {{1}}, {{2}} ... are filled with: business_name, caller_name, call_time, caller_phone, what_happened.
   variables    text[] not null,

@@ -40,8 +40,8 @@ create index raw_cdrs_by_call on raw_cdrs (call_id);
 create index raw_cdrs_by_root on raw_cdrs (root_call_id);
 -- "Has somebody talked with her since?"
 create index raw_cdrs_reached on raw_cdrs (tenant_id, reached_phone, called_at) where reached_phone is not null;
--- Judged again as soon as the number is added.
-create index raw_cdrs_unmatched on raw_cdrs (business_phone) where verdict = 'unmatched_number';
+-- Judged again as soon as the number is added: calls to it, and what else named it and was nobody's.
+create index raw_cdrs_unmatched on raw_cdrs (business_phone) where verdict = 'unmatched_number' or tenant_id is null;
 
 -- What was refused although the sender was known: kept, so that nothing is lost and a person can look.
 create table rejected_deliveries (

@@ -1,5 +1,6 @@
--- A call to a number that nobody had told us of is judged again once the number is added. A trigger,
--- so that it holds whichever way the number comes: the command, the page, or plain SQL.
+-- A call to a number that nobody had told us of is judged again once the number is added, and so is a
+-- call-back from it, which may have reached the caller of a missed one. A trigger, so that it holds
+-- whichever way the number comes: the command, the page, or plain SQL.
 
 create function judge_unmatched_again() returns trigger
 language plpgsql as $$
@@ -11,7 +12,7 @@ declare
 begin
   for unmatched in
     select distinct call_id from raw_cdrs
-    where verdict = 'unmatched_number'
+    where (verdict = 'unmatched_number' or tenant_id is null)
       and business_phone = added_phone
       and (token_tenant_id is null or token_tenant_id = new.tenant_id)
     order by call_id

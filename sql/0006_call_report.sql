@@ -1,6 +1,6 @@
 -- select * from call_report();  what became of every call, and why. One row per call, newest first:
 -- its verdict, what was decided about writing to the caller, when the message is due, how far it got,
--- and the job that will do the next step. call_report('7 days') looks further back.
+-- and the job that does the next step. call_report('7 days') looks further back.
 --
 -- A function with its body as a string, not a view: a view over graphile_worker.jobs would make the
 -- next graphile-worker migration fail on the dependency.
@@ -19,7 +19,7 @@ language sql stable as $$
            count(*) as records, sum(r.deliveries) as deliveries,
            -- Every record of a call carries the same verdict, but for one that is not judged yet.
            max(r.verdict) as verdict, max(r.reason) as reason,
-           (array_agg(r.call_id order by r.id) filter (where r.verdict is null))[1] as not_judged
+           array_agg(distinct 'voicenter_cdr:' || r.call_id) as judging
     from raw_cdrs r
     where r.received_at > now() - since
     group by r.tenant_id, r.root_call_id
@@ -38,7 +38,11 @@ language sql stable as $$
   left join missed_calls m on m.tenant_id = c.tenant_id and m.call_id = c.root_call_id
   left join lead_conversations v on v.missed_call_id = m.id
   left join messages s on s.lead_conversation_id = v.id and s.kind = 'initial'
-  left join graphile_worker.jobs j on j.key =
-    coalesce('voicenter_cdr:' || c.not_judged, 'lead_outreach:' || m.id)
+  left join lateral (
+    select * from graphile_worker.jobs
+    where key = any(c.judging || array['lead_outreach:' || m.id, 'lead_reminder:' || v.id || ':1',
+                                       'lead_reminder:' || v.id || ':2', 'lead_silence:' || v.id])
+    order by run_at limit 1
+  ) j on true
   order by coalesce(m.called_at, c.called_at) desc nulls last
 $$;

@@ -8,6 +8,7 @@ import {
   type Call,
   callsWith,
   lockCall,
+  lockPeople,
   readLegs,
   settingsOf,
   writeVerdict,
@@ -43,6 +44,10 @@ const judgeCall = (call: Call): Promise<void> =>
     const { tenantId, rootCallId } = call
     if (!tenantId) return
 
+    await lockPeople(trx, tenantId, [
+      verdict.verdict === 'missed' ? verdict.missed.caller : null,
+      ...legs.map(leg => leg.reachedPhone),
+    ])
     if (verdict.verdict === 'missed') {
       const { caller = null, businessPhone, calledAt, ...leg } = verdict.missed
       const missedCall = {

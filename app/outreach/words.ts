@@ -1,45 +1,15 @@
 /** What a whole message means for whether somebody wants to be written to. */
 
 /**
- * The default lists of SMS providers, where "end", "quit" and "cancel" are ambiguous and yet taken as a wish to
- * be left alone: an unwanted silence is the smaller harm.
+ * English: the default lists of SMS providers, where "end", "quit" and "cancel" are ambiguous and yet taken as
+ * a wish to be left alone, for an unwanted silence is the smaller harm. Hebrew: the footers of
+ * advertisements here, and what people answer to them.
  */
-const ENGLISH = [
-  'stop',
-  'stopall',
-  'stop all',
-  'unsubscribe',
-  'opt out',
-  'optout',
-  'remove',
-  'remove me',
-  'revoke',
-  'end',
-  'quit',
-  'cancel',
-]
-/** The footers of advertisements here, and what people answer to them. */
-const HEBREW = [
-  'הסר',
-  'הסירו',
-  'הסרה',
-  'להסרה',
-  'להסיר',
-  'הסר אותי',
-  'הסירו אותי',
-  'תסיר אותי',
-  'תסירי אותי',
-  'תסירו',
-  'תסירו אותי',
-  'עצור',
-  'עצרו',
-  'הפסק',
-  'הפסיקו',
-  'תפסיקו',
-  'די',
-  'סטופ',
-]
-const STOP = new Set([...ENGLISH, ...HEBREW])
+const STOP = new Set(
+  `stop, stopall, stop all, unsubscribe, opt out, optout, remove, remove me, revoke, end, quit, cancel,
+   הסר, הסירו, הסרה, להסרה, להסיר, הסר אותי, הסירו אותי, תסיר אותי, תסירי אותי, תסירו, תסירו אותי,
+   עצור, עצרו, הפסק, הפסיקו, תפסיקו, די, סטופ`.split(/,\s+/),
+)
 /** Not "yes": that answers a question. */
 const START = new Set(['start', 'unstop', 'subscribe', 'התחל', 'הצטרף'])
 
