@@ -34,8 +34,9 @@ create table tenants (
   -- Times in which nobody is written to, on the tenant's own clock: '21:00-08:00' every day,
   -- 'fri 15:00-sat 20:30' once a week. A message due in one of them is due at its end instead.
   quiet_windows      text[] not null default '{}' constraint tenants_quiet_windows_form check (
-    array_to_string(quiet_windows, ',') ~
-      '^(((sun|mon|tue|wed|thu|fri|sat) \d\d:\d\d-(sun|mon|tue|wed|thu|fri|sat) \d\d:\d\d|\d\d:\d\d-\d\d:\d\d)(,(?!$)|$))*$'),
+    array_to_string(quiet_windows, ',') ~ replace(replace(
+      '^((DAY TIME-DAY TIME|TIME-TIME)(,(?!$)|$))*$',
+      'DAY', '(sun|mon|tue|wed|thu|fri|sat)'), 'TIME', '([01][0-9]|2[0-3]):[0-5][0-9]')),
   created_at         timestamptz not null default now(),
 
   constraint tenants_delays_not_negative check (

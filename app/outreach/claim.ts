@@ -60,13 +60,13 @@ export const claimFirstMessage = async (
     calledAt: call.called_at,
     missedCallId: call.id,
   })
-  const decision = decide({
-    ...facts,
-    late: isTooLate(facts.now, call.outreach_due_at, facts.grace),
-  })
+  const due = afterQuiet(call.outreach_due_at, facts.quietWindows, facts.timezone)
+  if (due > facts.now) return postpone(trx, call, due)
+  const decision = decide({ ...facts, late: isTooLate(facts.now, due, facts.grace) })
   if (decision.state !== 'scheduled') return end(trx, call, decision.state, decision.reason)
+  // Due before the window and late into it: not now, and when the window ends most likely too late.
   const allowed = afterQuiet(facts.now, facts.quietWindows, facts.timezone)
-  if (allowed > facts.now) return postpone(trx, call, allowed)
+  if (allowed > facts.now) return lookAgain(trx, call, allowed)
 
   const sender = await senderFor(trx, call.tenant_id, 'initial', { dialled: call.business_phone })
   if (!sender || sender.templatePaused) {
@@ -113,7 +113,7 @@ const lookAgain = async (trx: Trx, call: Call, at: Date | RawBuilder<Date>): Pro
   return null
 }
 
-/** Due in a quiet window, because that was put up since or the job came late: due at its end. */
+/** Due in a quiet window that was put up since: due at its end, and late counting from there. */
 const postpone = async (trx: Trx, call: Call, at: Date): Promise<null> => {
   await trx
     .updateTable('missed_calls')

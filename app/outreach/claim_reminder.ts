@@ -9,6 +9,7 @@ import { CLAIM_SECONDS, giveUpIfAbandoned, setMessage } from './ledger.ts'
 import { afterQuiet } from './quiet.ts'
 import { senderFor } from './sender.ts'
 import { waitForSilence } from './silence.ts'
+import { stopChase } from './stop.ts'
 import { isTooLate } from './timing.ts'
 
 /** How often we look again for what a reminder waits for: a connection, or word of the message before. */
@@ -32,6 +33,8 @@ type Reminder = {
   /** State and sender of the last message before this one, but for one that was given up unsent. */
   before: string | null
   connection_id: string | null
+  /** The other reminder is due no later than this one. */
+  next_is_due: boolean
 }
 
 /**
@@ -81,22 +84,28 @@ export const claimReminder = async (
     calledAt: reminder.called_at,
     missedCallId: reminder.missed_call_id,
   })
-  const late = isTooLate(facts.now, reminder.due_at, facts.reminderGrace)
+  const quietEnds = (moment: Date) => afterQuiet(moment, facts.quietWindows, facts.timezone)
+  const due = quietEnds(reminder.due_at)
+  if (due > facts.now) {
+    // A window put up since: due at its end, and late counting from there.
+    await trx.updateTable('messages').set({ due_at: due }).where('id', '=', reminder.id).execute()
+    return lookAgain(due)
+  }
+  const late = isTooLate(facts.now, due, facts.reminderGrace)
   const arrived = ['sent', 'delivered', 'read'].includes(reminder.before ?? '')
   if (late && !arrived) return end('skipped', 'previous_not_sent')
   // That she has been written to is the very reason for a reminder.
   const decision = decide({ ...facts, contacted: false, late })
+  if (decision.reason === 'opted_out' || decision.reason === 'reached_by_phone') {
+    await stopChase(trx, reminder.lead_id, decision.reason)
+    return null
+  }
   if (decision.state !== 'scheduled') return end(decision.state, decision.reason)
   if (reminder.before === 'failed') return end('skipped', 'previous_failed')
-  const allowed = afterQuiet(facts.now, facts.quietWindows, facts.timezone)
-  if (allowed > facts.now) {
-    await trx
-      .updateTable('messages')
-      .set({ due_at: allowed })
-      .where('id', '=', reminder.id)
-      .execute()
-    return lookAgain(allowed)
-  }
+  // A window has brought both reminders to one moment: the last one says it all.
+  if (reminder.next_is_due) return end('skipped', 'next_is_due')
+  const allowed = quietEnds(facts.now)
+  if (allowed > facts.now) return lookAgain(allowed)
   if (facts.mode === 'shadow') return end('shadow', 'shadow')
 
   const kind = number === 1 ? 'reminder_1' : 'reminder_2'
@@ -138,7 +147,9 @@ const lockReminder = async (
   const { rows } = await sql<Reminder>`
     select m.id, m.tenant_id, m.state, m.due_at, m.due_at <= now() as is_due, c.id as conversation_id, c.state as conversation_state, c.reason as conversation_reason,
            c.lead_id, l.name as lead_name, k.id as missed_call_id, k.caller_phone, k.business_phone, k.called_at,
-           b.state as before, b.whatsapp_connection_id as connection_id
+           b.state as before, b.whatsapp_connection_id as connection_id,
+           exists (select from messages n where n.lead_conversation_id = c.id and n.kind > m.kind
+                   and n.state = 'scheduled' and n.due_at <= m.due_at) as next_is_due
     from messages m
     join lead_conversations c on c.id = m.lead_conversation_id
     join leads l on l.id = c.lead_id

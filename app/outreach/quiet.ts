@@ -42,13 +42,13 @@ const edge = (day: string | undefined, time: string): Edge | null => {
 export const afterQuiet = (due: Date, windows: readonly string[], timezone: string): Date => {
   const quiet = windows.map(readWindow)
   let moment: DateTime = DateTime.fromJSDate(due, { zone: timezone })
-  // Each turn leaves one window; windows that cover the whole week would never end.
+  // Each turn leaves one window. Windows that cover the whole week would never end: then it is due in weeks.
   for (let turns = 0; turns <= windows.length * 8; turns++) {
     const end = quiet.map(window => endOf(window, moment)).find(end => end !== null)
     if (!end) return moment.toJSDate()
     moment = end
   }
-  throw new Error('the quiet windows leave no moment in the week')
+  return moment.toJSDate()
 }
 
 /** When the window that holds this moment ends; null if it does not hold it. */

@@ -236,7 +236,8 @@ export const reminderDue = async (
 export const silenceDue = (conversationId: string): Promise<void> =>
   jobDue(`lead_silence:${conversationId}`)
 
-const jobDue = async (key: string): Promise<void> => {
+/** The job with this key is due now. Then works. */
+export const jobDue = async (key: string): Promise<void> => {
   await sql`select graphile_worker.reschedule_jobs(array_agg(id), run_at := now())
             from graphile_worker.jobs where key = ${key} having count(*) > 0`.execute(db)
   await work()

@@ -1,0 +1,107 @@
+/** Of what the owner is told, once per occasion. How such a notice fares: owner_notice.test.ts. */
+import { sql } from 'kysely'
+import { test } from 'tap'
+import { UNKNOWN_NAME } from '../../app/whatsapp/templates.ts'
+import { business, customer, db, outreachOf, reminderDue, silenceDue } from '../support/ringback.ts'
+import { happens } from '../support/whatsapp.ts'
+import { dueSince, leadsOf, miss, requestsOf } from '../tasks/support.ts'
+import { addStraySilence, contacted, noticesOf, owned, reported, writes } from './support.ts'
+
+/** Both reminders go out, and nothing comes back. */
+const staysSilent = async (conversation: string) => {
+  for (const [before, n] of [
+    ['initial', 1],
+    ['reminder_1', 2],
+  ] as const) {
+    await reported(conversation, before, 'delivered')
+    await reminderDue(conversation, n)
+  }
+  await silenceDue(conversation)
+}
+
+await test('the owner hears of the first reply, with her number and her words', async t => {
+  const { shop, who, told } = await owned()
+  await writes(who.e164, 'מתי אפשר לבוא?')
+  t.strictSame(told(), [['דנה', who.e164, 'כתב/ה: מתי אפשר לבוא?']])
+  await writes(who.e164, 'הלו?')
+  await happens({ kind: 'reaction', from: who.e164, emoji: '👍' })
+  t.equal(told().length, 1, 'and of no other')
+  t.strictSame(await noticesOf(shop), [['accepted', null, null]])
+})
+
+await test('a reply without words is told as that', async t => {
+  const { who, told } = await owned()
+  await happens({ kind: 'media', from: who.e164, media: 'audio' })
+  t.strictSame(told(), [['דנה', who.e164, 'שלח/ה הודעה']])
+})
+
+await test('a reply in the next conversation is another occasion', async t => {
+  const { shop, who, told } = await owned({ repeat_window: '0 seconds' })
+  await writes(who.e164, 'היי')
+  const { id, callId } = await miss(shop, who.local)
+  await dueSince(id)
+  t.strictSame(await outreachOf(shop.tenantId, callId), ['sent', 'accepted'])
+  await writes(who.e164, 'שוב אני')
+  t.strictSame(
+    told().map(([, , what]) => what),
+    ['כתב/ה: היי', 'כתב/ה: שוב אני'],
+  )
+})
+
+await test('who opts out is nobody to call back', async t => {
+  const { who, told } = await owned()
+  await writes(who.e164, 'הסר')
+  t.strictSame(told(), [])
+})
+
+await test('the owner hears once of a lead that stays silent', async t => {
+  const { shop, who, conversation, told } = await owned()
+  await staysSilent(conversation)
+  t.match(await leadsOf(shop.tenantId), [{ state: 'unresponsive' }])
+  t.match(told(), [[UNKNOWN_NAME, who.e164, /לא ענה/]])
+  await addStraySilence(conversation)
+  t.equal(told().length, 1)
+  await writes(who.e164, 'סליחה, רק עכשיו ראיתי')
+  t.equal(told()[1]?.[2], 'כתב/ה: סליחה, רק עכשיו ראיתי', 'a late reply is told as well')
+})
+
+await test('the owner hears once of somebody who calls a third time', async t => {
+  const { shop, who, told } = await owned()
+  await miss(shop, who.local)
+  t.strictSame(told(), [], 'not of the second call')
+  await miss(shop, who.local)
+  t.match(told(), [[UNKNOWN_NAME, who.e164, /התקשר.* 3 /]])
+  await miss(shop, who.local)
+  t.equal(told().length, 1, 'nor of the fourth')
+})
+
+await test('calls of another time do not count', async t => {
+  const { shop, who, told } = await owned()
+  await miss(shop, who.local)
+  await sql`update missed_calls set called_at = now() - interval '25 hours'
+            where tenant_id = ${shop.tenantId}`.execute(db)
+  await miss(shop, who.local)
+  t.strictSame(told(), [])
+})
+
+await test('without a phone of the owner nobody is told anything', async t => {
+  const { shop, who, conversation } = await contacted()
+  await miss(shop, who.local)
+  await miss(shop, who.local)
+  await staysSilent(conversation)
+  await writes(who.e164, 'היי')
+  t.strictSame(await noticesOf(shop), [])
+  t.equal(requestsOf(shop).length, 3)
+})
+
+for (const [mode, notice] of [
+  ['shadow', ['shadow', 'shadow', null]],
+  ['paused', ['skipped', 'tenant_paused', null]],
+] as const)
+  await test(`a tenant that is ${mode} sends no notices`, async t => {
+    const shop = await business({ mode, columns: { owner_phone: customer().e164 } })
+    const who = customer()
+    for (const _ of [1, 2, 3]) await miss(shop, who.local)
+    t.strictSame(await noticesOf(shop), [notice])
+    t.strictSame(requestsOf(shop), [])
+  })

@@ -1,0 +1,77 @@
+/** What the tests of a conversation have in common: somebody who has been written to, and what comes of it. */
+import { sql } from 'kysely'
+import { business, type Business, customer, db, fake, work } from '../support/ringback.ts'
+import { happens } from '../support/whatsapp.ts'
+import { conversationOf, dueSince, miss } from '../tasks/support.ts'
+
+type Settings = Parameters<typeof business>[0]
+
+/** Somebody whose first message WhatsApp has taken; no word of it has come since. */
+export const contacted = async (settings: Settings = {}) => {
+  const shop = await business(settings)
+  const who = customer()
+  const { id, callId } = await miss(shop, who.local)
+  await dueSince(id)
+  return { shop, who, id, callId, conversation: (await conversationOf(id)).id }
+}
+
+/** WhatsApp has told how far a message has come. */
+export const reported = async (
+  conversation: string,
+  kind: 'initial' | 'reminder_1' | 'reminder_2',
+  state: string,
+): Promise<void> => {
+  await sql`update messages set state = ${state}
+            where lead_conversation_id = ${conversation} and kind = ${kind}`.execute(db)
+}
+
+/** The templates that somebody really got, in order. */
+export const templatesTo = (phone: string) =>
+  fake.inbox(phone).map(message => message.template?.name)
+
+/** Jobs that are still there whatever was cancelled: what a crash, a sweep or a race may leave behind. */
+export const addStrayReminders = async (conversation: string): Promise<void> => {
+  await sql`
+    select graphile_worker.add_job('lead_reminder', json_build_object(
+      'leadId', lead_id::text, 'leadConversationId', id::text, 'reminderNumber', n))
+    from lead_conversations, generate_series(1, 2) n where id = ${conversation}`.execute(db)
+  await sql`update messages set due_at = now()
+            where lead_conversation_id = ${conversation} and kind <> 'initial'`.execute(db)
+  await work()
+}
+
+/** The same for the end in silence. */
+export const addStraySilence = async (conversation: string): Promise<void> => {
+  await sql`select graphile_worker.add_job('lead_silence',
+              json_build_object('leadConversationId', ${conversation}::text))`.execute(db)
+  await work()
+}
+
+/** A business whose owner wants to know, with a customer who has been written to. */
+export const owned = async (columns: Record<string, string> = {}) => {
+  const owner = customer().e164
+  const met = await contacted({ columns: { owner_phone: owner, ...columns } })
+  fake.setPerson({ phone: met.who.e164, name: 'דנה' })
+  return { ...met, owner, told: () => toldTo(owner) }
+}
+
+/** The variables of each notice that the owner got. */
+const toldTo = (owner: string) =>
+  fake.inbox(owner).map(({ template }) => {
+    if (template?.name !== 'ringback_owner_notice') throw new Error('not a notice')
+    return template.parameters
+  })
+
+/** [state, reason, code] of each notice, in order. */
+export const noticesOf = async ({ tenantId }: Business) => {
+  const rows = await db
+    .selectFrom('messages')
+    .selectAll()
+    .where('tenant_id', '=', tenantId)
+    .where('kind', '=', 'owner_notice')
+    .orderBy('id')
+    .execute()
+  return rows.map(({ state, reason, error_code }) => [state, reason, error_code])
+}
+
+export const writes = (from: string, text: string) => happens({ kind: 'text', from, text })

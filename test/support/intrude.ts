@@ -1,0 +1,61 @@
+/** What may come between us and a message, whenever it likes. */
+import { randomUUID } from 'node:crypto'
+import { sql } from 'kysely'
+import { type Business, db, fake } from './ringback.ts'
+import { doorOf } from './steps.ts'
+
+const { ownerWrote } = await import('../../app/outreach/hand.ts')
+const { personReached } = await import('../../app/outreach/reached.ts')
+const { receive } = await import('../../app/outreach/reply.ts')
+const { messageEvent } = await import('../../app/whatsapp/events.ts')
+
+export const INTRUSIONS = ['reply', 'stop', 'answered', 'owner', 'operator'] as const
+export type Intrusion = (typeof INTRUSIONS)[number]
+
+/** The reason each leaves behind. */
+export const REASON: Record<Intrusion, string> = {
+  reply: 'replied',
+  stop: 'opted_out',
+  answered: 'reached_by_phone',
+  owner: 'owner_replied',
+  operator: 'by_operator',
+}
+
+/**
+ * In one transaction each, as their tasks do it.
+ *
+ * @returns whether it stopped the chase: an operator may find that there is nothing to cancel
+ */
+export const intrude = async (
+  shop: Business,
+  { phone, missedCallId }: { phone: string; missedCallId: string },
+  what: Intrusion,
+): Promise<boolean> => {
+  const { tenantId } = shop
+  const door = await doorOf(shop)
+  const waId = phone.slice(1)
+  return db.transaction().execute(async trx => {
+    if (what === 'operator') {
+      const { rows } = await sql<{ result: string }>`
+        select cancel_outreach(${missedCallId}) as result`.execute(trx)
+      return rows[0]?.result !== 'nothing to cancel'
+    }
+    if (what === 'owner') await ownerWrote(trx, door, { id: randomUUID(), to: waId })
+    else if (what === 'answered') {
+      const id = randomUUID()
+      const at = new Date()
+      await sql`
+        insert into raw_cdrs (tenant_id, call_id, root_call_id, content_hash, reached_phone, called_at, verdict, reason)
+        values (${tenantId}, ${id}, ${id}, sha256(${id}::bytea), ${phone}, ${at}, 'answered', 'person')`.execute(
+        trx,
+      )
+      await personReached(trx, tenantId, phone, at)
+    } else {
+      fake.openWindow({ phone, phoneNumberId: shop.phoneNumberId })
+      const body = what === 'stop' ? 'הסר' : 'אני כאן'
+      const item = { id: `wamid.${randomUUID()}`, from: waId, type: 'text', text: { body } }
+      await receive(trx, door, messageEvent.parse({ contacts: [], item }))
+    }
+    return true
+  })
+}
