@@ -1,7 +1,7 @@
 import type { Task } from 'graphile-worker'
 import { payloads } from '../app/db/jobs.ts'
-import { claimFirstMessage } from '../app/outreach/claim.ts'
-import { deliver } from '../app/outreach/deliver.ts'
+import { claimFirstMessage } from '../app/messages/claim_first.ts'
+import { deliver } from '../app/messages/deliver.ts'
 
 /**
  * Two minutes after a missed call: looks again, and sends the caller one WhatsApp message.

@@ -1,7 +1,7 @@
 import type { Task } from 'graphile-worker'
 import { payloads } from '../app/db/jobs.ts'
-import { claimReminder } from '../app/outreach/claim_reminder.ts'
-import { deliver } from '../app/outreach/deliver.ts'
+import { claimReminder } from '../app/messages/claim_reminder.ts'
+import { deliver } from '../app/messages/deliver.ts'
 
 /** Two and twenty-four hours after the first message: looks again, and reminds her if she has been silent. */
 const leadReminder: Task = async payload => {

@@ -1,7 +1,7 @@
 import type { Task } from 'graphile-worker'
 import { payloads } from '../app/db/jobs.ts'
-import { claimNote } from '../app/outreach/claim_note.ts'
-import { deliver } from '../app/outreach/deliver.ts'
+import { claimNote } from '../app/messages/claim_note.ts'
+import { deliver } from '../app/messages/deliver.ts'
 
 /** The one answer to "stop": that we will. */
 const optOutConfirmation: Task = async payload => {

@@ -4,9 +4,9 @@ import { z } from 'zod'
 import { addJob, payloads } from '../app/db/jobs.ts'
 import { db, type Trx } from '../app/db/kysely.ts'
 import { log } from '../app/log.ts'
-import { preferenceChanged, ownerWrote } from '../app/outreach/hand.ts'
-import { type Door, receive } from '../app/outreach/reply.ts'
-import { settle } from '../app/outreach/settle.ts'
+import { preferenceChanged, ownerWrote } from '../app/replies/hand.ts'
+import { type Door, receive } from '../app/replies/reply.ts'
+import { settle } from '../app/messages/settle.ts'
 import {
   echoEvent,
   messageEvent,

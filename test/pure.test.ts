@@ -5,18 +5,22 @@ import t from 'tap'
 const APP = new URL('../app/', import.meta.url)
 
 const PURE = [
+  'json.ts',
   'outreach/eligibility.ts',
   'outreach/phone.ts',
+  'outreach/quiet.ts',
   'outreach/timing.ts',
+  'replies/words.ts',
   'voicenter/body.ts',
   'voicenter/call_kind.ts',
   'voicenter/cdr.ts',
   'voicenter/clock.ts',
-  'voicenter/json.ts',
   'voicenter/verdict.ts',
   'whatsapp/errors.ts',
+  'whatsapp/events.ts',
+  'whatsapp/webhook.ts',
 ]
-const MODULES = ['zod', 'libphonenumber-js', 'libphonenumber-js/max']
+const MODULES = ['luxon', 'zod', 'libphonenumber-js', 'libphonenumber-js/max']
 
 const urlOf = (file: string): string => new URL(file, APP).href
 const pure = new Set(PURE.map(urlOf))
@@ -27,7 +31,7 @@ const IMPORTS = /\b(?:from|import|require)\b[\s(]*(['"`])(.*?)\1/g
 const UNREADABLE_IMPORT = /\b(?:import|require)\s*\(\s*[^\s'"`]/g
 /** The clock, chance and the outside world. Date with arguments is arithmetic. */
 const WORLD =
-  /\bDate\s*\.\s*now\b|\bnew\s+Date\b(?!\s*\(\s*[^\s)])|(?<!new\s+)\bDate\s*\(|\bMath\s*\.\s*random\b|\b(?:process|performance|crypto|globalThis)\s*(?:\.|\?\.|\[)|\bfetch\s*\(|\bset(?:Timeout|Interval|Immediate)\b|\bconsole\b/g
+  /\bDate(?:Time)?\s*\.\s*(?:now|local|utc)\b|\bnew\s+Date\b(?!\s*\(\s*[^\s)])|(?<!new\s+)\bDate\s*\(|\bMath\s*\.\s*random\b|\b(?:process|performance|crypto|globalThis)\s*(?:\.|\?\.|\[)|\bfetch\s*\(|\bset(?:Timeout|Interval|Immediate)\b|\bconsole\b/g
 
 /** What keeps the text of a file in app/ from being pure. */
 const impurities = (file: string, text: string): string[] => {

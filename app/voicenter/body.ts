@@ -2,7 +2,7 @@
  * What came over the wire, as records. Voicenter posts JSON or a form, one record or an array, and the
  * content type does not always say which: so the body itself decides. Every record keeps its bytes.
  */
-import { isObject, type Json, type JsonObject, readJson, storable } from './json.ts'
+import { isObject, type Json, type JsonObject, readJson, storable } from '../json.ts'
 
 /** One element of a body: a record, or the reason why it is none. `bytes` are its own, as they came. */
 export type Element = { bytes: Buffer } & ({ record: JsonObject } | { wrong: string })

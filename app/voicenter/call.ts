@@ -4,7 +4,7 @@ import { lineOf, readPhone, spellings } from '../outreach/phone.ts'
 import { callKind } from './call_kind.ts'
 import { type Cdr, readCdr } from './cdr.ts'
 import { type Start, startOf } from './clock.ts'
-import { isObject } from './json.ts'
+import { isObject } from '../json.ts'
 import { reachedIn, type Settings, type Verdict } from './verdict.ts'
 
 /** What belongs together: all records of one tenant with one root id. Null = nobody's, as far as we know. */

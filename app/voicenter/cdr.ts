@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { readPhone } from '../outreach/phone.ts'
 import { callKind, isNotInbound } from './call_kind.ts'
-import { Exact, isObject, type Json, type JsonObject, readJson, storable } from './json.ts'
+import { Exact, isObject, type Json, type JsonObject, readJson, storable } from '../json.ts'
 
 /**
  * The names under which a value may come, the first that is not blank wins. Names are compared whole

@@ -5,7 +5,7 @@ import { db } from '../db/kysely.ts'
 import { sha256 } from '../secrets.ts'
 import type { Element } from './body.ts'
 import { readCdr, rootOf } from './cdr.ts'
-import { canonical } from './json.ts'
+import { canonical } from '../json.ts'
 
 /** Whose credential the records came with; null = an unbound token. */
 export type Sender = { tenantId: string | null }

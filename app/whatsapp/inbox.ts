@@ -3,7 +3,7 @@ import { MAX_ATTEMPTS } from '../db/jobs.ts'
 import { db } from '../db/kysely.ts'
 import { again } from '../db/again.ts'
 import { sha256 } from '../secrets.ts'
-import { canonical, storable } from '../voicenter/json.ts'
+import { canonical, storable } from '../json.ts'
 import type { Update } from './webhook.ts'
 
 /**

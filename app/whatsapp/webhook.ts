@@ -1,4 +1,4 @@
-import { isObject, type Json, type JsonObject } from '../voicenter/json.ts'
+import { isObject, type Json, type JsonObject } from '../json.ts'
 
 /** One update out of a POST. What it says is read by its own task, so that a bad one spoils no other. */
 export type Update = {

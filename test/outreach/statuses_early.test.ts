@@ -1,8 +1,8 @@
-/** What WhatsApp reports before our own record says what it is about; and what follows from a failure. */
+/** What WhatsApp reports before our own record says what it is about. */
 import { sql } from 'kysely'
 import { test } from 'tap'
 import { business, customer, db, fake, outreachOf, work } from '../support/ringback.ts'
-import { contacted, eventsOf, optOutsOf, reports, storyOf } from '../support/whatsapp.ts'
+import { contacted, eventsOf, reports } from '../support/whatsapp.ts'
 import {
   dueSince,
   initialOf,
@@ -129,54 +129,4 @@ await test('the same of a reminder', async t => {
   t.match(await messagesAfter(dana.id), [['initial'], ['reminder_1', 'delivered']])
   t.equal(requestsOf(shop).length, 2)
   t.equal(fake.inbox(dana.e164).length, 2)
-})
-
-for (const code of [131026, 131049, 131000, 130472])
-  await test(`failed, they report, with ${code}: nothing follows the first message`, async t => {
-    const shop = await business()
-    const dana = await contacted(shop)
-    await reports(dana.wamid, { status: 'failed', code })
-    t.strictSame(await storyOf(shop, dana.e164), [
-      'contacted',
-      'failed / refused',
-      'stopped / undeliverable',
-    ])
-    t.match(await initialOf(dana.id), { state: 'failed', reason: 'reported', error_code: code })
-    t.strictSame((await messagesAfter(dana.id)).slice(1), [
-      ['reminder_1', 'cancelled', 'undeliverable'],
-      ['reminder_2', 'cancelled', 'undeliverable'],
-    ])
-    t.strictSame(await waitingFor(shop.tenantId), [])
-    await dueSince(dana.id)
-    t.equal(requestsOf(shop).length, 1, 'nor is it sent again')
-  })
-
-await test('failed since she stopped our messages: an opt-out', async t => {
-  const shop = await business()
-  const dana = await contacted(shop)
-  await reports(dana.wamid, { status: 'failed', code: 131050 })
-  t.strictSame(await optOutsOf(shop), [[dana.e164, 'whatsapp_131050']])
-  t.strictSame(await storyOf(shop, dana.e164), [
-    'opted_out',
-    'failed / refused',
-    'opted_out / opted_out',
-  ])
-  t.strictSame(await waitingFor(shop.tenantId), [])
-  t.equal(requestsOf(shop).length, 1, 'which nobody confirms')
-})
-
-await test('failed since the token is dead: that connection is paused, and no other', async t => {
-  const [shop, other] = [await business(), await business()]
-  const dana = await contacted(shop)
-  await reports(dana.wamid, { status: 'failed', code: 190 })
-  const connection = async (tenantId: string) =>
-    db
-      .selectFrom('whatsapp_connections')
-      .select(['state', 'state_reason'])
-      .where('tenant_id', '=', tenantId)
-      .execute()
-  t.strictSame(await connection(shop.tenantId), [
-    { state: 'paused', state_reason: 'WhatsApp error 190' },
-  ])
-  t.strictSame(await connection(other.tenantId), [{ state: 'active', state_reason: null }])
 })

@@ -1,6 +1,6 @@
 /** Which whole messages mean "leave me alone", and which mean "write to me again". */
 import { test } from 'tap'
-import { wish } from '../../app/outreach/words.ts'
+import { wish } from '../../app/replies/words.ts'
 
 const ENGLISH = [
   'stop',

@@ -4,9 +4,9 @@ import { sql } from 'kysely'
 import { type Business, db, fake } from './ringback.ts'
 import { doorOf } from './steps.ts'
 
-const { ownerWrote } = await import('../../app/outreach/hand.ts')
+const { ownerWrote } = await import('../../app/replies/hand.ts')
 const { personReached } = await import('../../app/outreach/reached.ts')
-const { receive } = await import('../../app/outreach/reply.ts')
+const { receive } = await import('../../app/replies/reply.ts')
 const { messageEvent } = await import('../../app/whatsapp/events.ts')
 
 export const INTRUSIONS = ['reply', 'stop', 'answered', 'owner', 'operator'] as const

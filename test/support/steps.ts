@@ -3,11 +3,11 @@ import { randomUUID } from 'node:crypto'
 import { sql } from 'kysely'
 import { type Business, db } from './ringback.ts'
 
-const { claimFirstMessage } = await import('../../app/outreach/claim.ts')
-const { claimReminder } = await import('../../app/outreach/claim_reminder.ts')
+const { claimFirstMessage } = await import('../../app/messages/claim_first.ts')
+const { claimReminder } = await import('../../app/messages/claim_reminder.ts')
 const { recordMissedCall } = await import('../../app/outreach/missed_call.ts')
-const { record } = await import('../../app/outreach/record.ts')
-const { settle } = await import('../../app/outreach/settle.ts')
+const { record } = await import('../../app/messages/record.ts')
+const { settle } = await import('../../app/messages/settle.ts')
 const { send } = await import('../../app/whatsapp/client.ts')
 
 export type Step = 'initial' | 'reminder_1' | 'reminder_2'

@@ -155,16 +155,23 @@ await test('one customer of two businesses, in one batch: each hears only what i
   t.notSame(atOne.wamid, atOther.wamid)
 })
 
-await test('a message of another business is no evidence of who wrote', async t => {
+await test('whoever is known to one business only is a stranger to the other', async t => {
   const [one, other] = [await business(), await business()]
-  const dana = await contacted(one)
-  await happens({
-    kind: 'text',
-    text: 'אני',
-    from: customer().e164,
-    context: dana.wamid,
-    phoneNumberId: other.phoneNumberId,
-  })
+  const { phoneNumberId } = other
+  const [dana, ruth] = [await contacted(one), customer()]
+  const { callId } = await miss(one, ruth.local)
+  for (const { e164 } of [dana, ruth])
+    await happens([
+      { kind: 'text', text: 'אני', from: e164, context: dana.wamid, phoneNumberId },
+      { kind: 'text', text: 'אני', from: e164, phoneNumberId },
+      { kind: 'echo', text: 'היי', to: e164, phoneNumberId },
+      { kind: 'user_preferences', value: 'stop', from: e164, phoneNumberId },
+      { kind: 'text', text: 'הסר', from: e164, phoneNumberId },
+    ])
   t.strictSame(await storyOf(one, dana.e164), ['contacted', 'sent / accepted', 'open / '])
-  t.strictSame(await receivedBy(other), [['אני', false]])
+  t.strictSame(await outreachOf(one.tenantId, callId), ['scheduled', 'waiting'])
+  t.equal((await waitingFor(one.tenantId)).length, 3)
+  t.strictSame(await receivedBy(one), [])
+  t.ok((await receivedBy(other)).every(([, isKnown]) => !isKnown))
+  t.equal(requestsOf(one).length, 1, 'and is told nothing more by the first')
 })

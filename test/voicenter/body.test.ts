@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import t from 'tap'
 import { type Body, readBody } from '../../app/voicenter/body.ts'
 import { readCdr } from '../../app/voicenter/cdr.ts'
-import { canonical, Exact, type JsonObject } from '../../app/voicenter/json.ts'
+import { canonical, Exact, type JsonObject } from '../../app/json.ts'
 
 const read = (body: string | Buffer): Body => readBody(Buffer.from(body))
 

@@ -1,14 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import t from 'tap'
 import { type Cdr, readCdr, rootOf } from '../../app/voicenter/cdr.ts'
-import {
-  canonical,
-  Exact,
-  isObject,
-  type Json,
-  type JsonObject,
-  readJson,
-} from '../../app/voicenter/json.ts'
+import { canonical, Exact, isObject, type Json, type JsonObject, readJson } from '../../app/json.ts'
 
 const GOOD = { ivruniqueid: 'id-1', status: 'NOANSWER', caller: '0502345678', did: '0722776772' }
 

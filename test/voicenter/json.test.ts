@@ -1,12 +1,5 @@
 import t from 'tap'
-import {
-  canonical,
-  Exact,
-  isObject,
-  type Json,
-  readJson,
-  storable,
-} from '../../app/voicenter/json.ts'
+import { canonical, Exact, isObject, type Json, readJson, storable } from '../../app/json.ts'
 
 const valueOf = (text: string): Json => {
   const json = readJson(text)

@@ -3,7 +3,7 @@ import t, { type Test } from 'tap'
 import { readPhone } from '../../app/outreach/phone.ts'
 import { readBody } from '../../app/voicenter/body.ts'
 import { type Cdr, readCdr } from '../../app/voicenter/cdr.ts'
-import type { JsonObject } from '../../app/voicenter/json.ts'
+import type { JsonObject } from '../../app/json.ts'
 import {
   answeredBy,
   judge,

@@ -4,9 +4,9 @@ import { remedyFor } from '../whatsapp/errors.ts'
 import type { StatusEvent } from '../whatsapp/events.ts'
 import { onAccepted, onArrivedAfterAll, onFailed } from './consequences.ts'
 import { CLAIM_SECONDS, lockMessage, type Message, RANK, setMessage } from './ledger.ts'
-import { phoneOf, rememberIdentities } from './person.ts'
-import { spellings } from './phone.ts'
-import type { Door } from './reply.ts'
+import { phoneOf, rememberIdentities } from '../replies/person.ts'
+import { spellings } from '../outreach/phone.ts'
+import type { Door } from '../replies/reply.ts'
 
 /** How long after its claim a send whose answer was lost can be told by the first status of its pair. */
 const SOON_MINUTES = 15

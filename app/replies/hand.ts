@@ -5,7 +5,7 @@ import type { echoEvent, preferenceEvent } from '../whatsapp/events.ts'
 import { optIn, optOut } from './opt_out.ts'
 import { phoneOf, whoWrote, type Writer } from './person.ts'
 import type { Door } from './reply.ts'
-import { stopChase } from './stop.ts'
+import { stopChase } from '../outreach/stop.ts'
 
 /** Where Meta itself says that somebody wants no more, the opt-out can be taken back only the same way. */
 const SOURCE = 'user_preferences'

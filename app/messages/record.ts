@@ -4,7 +4,7 @@ import type { Trx } from '../db/kysely.ts'
 import type { Outcome } from '../whatsapp/client.ts'
 import { onAccepted, onFailed, pauseConnection, pauseTemplate } from './consequences.ts'
 import { lockMessage, type Message, RANK, setMessage, setOutreach } from './ledger.ts'
-import { waitForSilence } from './silence.ts'
+import { waitForSilence } from '../outreach/silence.ts'
 
 /** How often a paused connection or template is looked at again. */
 const PAUSE_SECONDS = 60

@@ -4,10 +4,10 @@ import type { Trx } from '../db/kysely.ts'
 import type { Remedy } from '../whatsapp/errors.ts'
 import { DEFAULT_TEMPLATES } from '../whatsapp/templates.ts'
 import { type Message, setOutreach } from './ledger.ts'
-import { optOut } from './opt_out.ts'
-import { afterQuiet } from './quiet.ts'
-import { waitForSilence } from './silence.ts'
-import { stopChase } from './stop.ts'
+import { optOut } from '../replies/opt_out.ts'
+import { afterQuiet } from '../outreach/quiet.ts'
+import { waitForSilence } from '../outreach/silence.ts'
+import { stopChase } from '../outreach/stop.ts'
 
 /**
  * What follows from a message that WhatsApp has accepted, whether its answer said so or a later report did.

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import type { Trx } from '../db/kysely.ts'
-import { readPhone, spellings } from './phone.ts'
+import { readPhone, spellings } from '../outreach/phone.ts'
 
 /** What a webhook says of who wrote. Any of it may be missing: people may hide their number. */
 export type Writer = {

@@ -3,12 +3,12 @@ import { addJob } from '../db/jobs.ts'
 import type { Trx } from '../db/kysely.ts'
 import type { Outgoing } from '../whatsapp/client.ts'
 import { callTime, fill, UNKNOWN_NAME } from '../whatsapp/templates.ts'
-import { decide } from './eligibility.ts'
-import { readFacts } from './facts.ts'
+import { decide } from '../outreach/eligibility.ts'
+import { readFacts } from '../outreach/facts.ts'
 import { CLAIM_SECONDS, giveUpIfAbandoned } from './ledger.ts'
-import { afterQuiet } from './quiet.ts'
+import { afterQuiet } from '../outreach/quiet.ts'
 import { type Sender, senderFor } from './sender.ts'
-import { isTooLate } from './timing.ts'
+import { isTooLate } from '../outreach/timing.ts'
 
 /** How often a paused connection or template is looked at again. */
 const PAUSE_SECONDS = 60

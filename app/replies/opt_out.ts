@@ -1,6 +1,6 @@
 import type { Trx } from '../db/kysely.ts'
 import { phoneHash } from '../secrets.ts'
-import { spellings } from './phone.ts'
+import { spellings } from '../outreach/phone.ts'
 
 /**
  * Remembers, for ever, that this person must not be written to by this tenant.

@@ -4,9 +4,9 @@ import type { Trx } from '../db/kysely.ts'
 import { OPT_OUT_CONFIRMATION } from '../whatsapp/templates.ts'
 import type { MessageEvent } from '../whatsapp/events.ts'
 import { optedOutBy, optIn, optOut } from './opt_out.ts'
-import { tellOwner } from './owner.ts'
+import { tellOwner } from '../outreach/owner.ts'
 import { phoneOf, rememberIdentities, type Writer, whoWrote } from './person.ts'
-import { stopChase } from './stop.ts'
+import { stopChase } from '../outreach/stop.ts'
 import { wish } from './words.ts'
 
 /** Through which of our numbers it came. */
