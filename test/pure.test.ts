@@ -26,7 +26,8 @@ const urlOf = (file: string): string => new URL(file, APP).href
 const pure = new Set(PURE.map(urlOf))
 
 /** Static and dynamic imports, re-exports, require. */
-const IMPORTS = /\b(?:from|import|require)\b[\s(]*(['"`])(.*?)\1/g
+const IMPORTS = /(?<!['"`])\b(?:from|import|require)\b[\s(]*(['"`])(.*?)\1/g
+const COMMENTS = /\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm
 /** import(name) and the like: nobody can say what comes. */
 const UNREADABLE_IMPORT = /\b(?:import|require)\s*\(\s*[^\s'"`]/g
 /** The clock, chance and the outside world. Date with arguments is arithmetic. */
@@ -34,7 +35,8 @@ const WORLD =
   /\bDate(?:Time)?\s*\.\s*(?:now|local|utc)\b|\bnew\s+Date\b(?!\s*\(\s*[^\s)])|(?<!new\s+)\bDate\s*\(|\bMath\s*\.\s*random\b|\b(?:process|performance|crypto|globalThis)\s*(?:\.|\?\.|\[)|\bfetch\s*\(|\bset(?:Timeout|Interval|Immediate)\b|\bconsole\b/g
 
 /** What keeps the text of a file in app/ from being pure. */
-const impurities = (file: string, text: string): string[] => {
+const impurities = (file: string, written: string): string[] => {
+  const text = written.replace(COMMENTS, '')
   const imports = [...text.matchAll(IMPORTS)].map(([, , from = '']) => from)
   const foreign = imports.filter(
     from =>

@@ -88,8 +88,8 @@ await test('a slow answer comes late, and the message is accepted at once', asyn
 })
 
 await test('a held message is released later, or dropped with 132015', async t => {
-  fake.script({ outcome: { kind: 'accept', held: { end: 'released', afterMs: 60 } } })
-  fake.script({ outcome: { kind: 'accept', held: { end: 'dropped', afterMs: 60 } } })
+  fake.script({ outcome: { kind: 'accept', held: { end: 'released', afterMs: 500 } } })
+  fake.script({ outcome: { kind: 'accept', held: { end: 'dropped', afterMs: 500 } } })
   t.match(await seen(), { body: /held_for_quality_assessment/ })
   t.match(await seen(yossi), { body: /held_for_quality_assessment/ })
   t.strictSame(fake.inbox(dana), [], 'nobody has it while it is held')

@@ -40,7 +40,7 @@ export const post = async (
     headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
     body: typeof body === 'string' ? body : JSON.stringify(body),
     redirect: 'manual',
-    signal: AbortSignal.timeout(300),
+    signal: AbortSignal.timeout(1500),
   })
 
 const failure = z.object({ error: z.object({ code: z.number() }) })
