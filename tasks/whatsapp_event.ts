@@ -5,7 +5,8 @@ import { addJob, payloads } from '../app/db/jobs.ts'
 import { db, type Trx } from '../app/db/kysely.ts'
 import { log } from '../app/log.ts'
 import { preferenceChanged, ownerWrote } from '../app/replies/hand.ts'
-import { type Door, receive } from '../app/replies/reply.ts'
+import type { Door } from '../app/replies/person.ts'
+import { receive } from '../app/replies/reply.ts'
 import { settle } from '../app/messages/settle.ts'
 import {
   echoEvent,

@@ -10,25 +10,22 @@ import { business, customer, fake } from './support/ringback.ts'
 import { assertStopped } from './support/consistent.ts'
 import { intrude, type Intrusion, INTRUSIONS } from './support/intrude.ts'
 import {
-  allDue,
   claim,
   type Claimed,
   doorOf,
+  due,
   missedBy,
   type Outcome,
   recorded,
   type Report,
   send,
   settled,
+  type Step,
+  TEMPLATE,
 } from './support/steps.ts'
 
 const seed = Number(process.env['SEED']) || randomInt(2 ** 31)
 
-const TEMPLATE = {
-  initial: 'ringback_missed_call',
-  reminder_1: 'ringback_reminder_1',
-  reminder_2: 'ringback_reminder_2',
-}
 /** Each is claimed, sent and recorded; the second time, if WhatsApp was busy the first. */
 const TRIES = ['initial', 'initial', 'reminder_1', 'reminder_1', 'reminder_2'] as const
 const PHASES = TRIES.flatMap(kind =>
@@ -93,7 +90,7 @@ await test('whatever comes between, at any step, the end is consistent', async t
     const told = async (report: Report) => {
       if ((await settled(door, report)) === 'later') later.push(report)
     }
-    const reportOn = async (kind: keyof typeof TEMPLATE, status: string, echo: boolean) => {
+    const reportOn = async (kind: Step, status: string, echo: boolean) => {
       const message = fake.inbox(phone).find(({ template }) => template?.name === TEMPLATE[kind])
       if (!message) return
       await told({
@@ -111,12 +108,12 @@ await test('whatever comes between, at any step, the end is consistent', async t
       if (!step) return
       const how = sends[Math.floor(n / 3)] ?? 'accepted'
       if (step.phase === 'claim') {
-        await allDue(missedCallId)
+        await due(missedCallId, step.kind)
         claimed = await claim(missedCallId, step.kind)
         outcome = null
         assert.ok(!claimed || !isStopped, `${step.kind} was claimed after the stop`)
       } else if (step.phase === 'send' && claimed) {
-        fake.script({ to: phone, outcome: SENDS[how] })
+        fake.script({ to: phone, template: TEMPLATE[step.kind], outcome: SENDS[how] })
         outcome = await send(claimed)
       } else if (claimed && outcome) {
         await recorded(claimed, outcome)

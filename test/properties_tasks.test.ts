@@ -11,14 +11,14 @@ import { answeredPush } from '../scripts/demo/cdr.ts'
 import { business, customer, db, fake, work } from './support/ringback.ts'
 import { assertStopped } from './support/consistent.ts'
 import { type Intrusion, INTRUSIONS } from './support/intrude.ts'
-import { allDue, doorOf, missedBy, sentTo, settled } from './support/steps.ts'
+import { doorOf, due, missedBy, sentTo, settled, TEMPLATE } from './support/steps.ts'
 import { happens } from './support/whatsapp.ts'
 import { initialOf, runAtOnce, tell } from './tasks/support.ts'
 
 const seed = Number(process.env['SEED']) || randomInt(2 ** 31)
 
 const race = fc.record({
-  step: fc.constantFrom('initial', 'reminder_1'),
+  step: fc.constantFrom('initial' as const, 'reminder_1' as const),
   what: fc.constantFrom(...INTRUSIONS),
   outcome: fc.constantFrom(
     { kind: 'accept' as const },
@@ -68,8 +68,8 @@ await test('whatever comes at any moment of a real task, the end is consistent',
       await settled(door, { id: wamid ?? '', status: 'delivered' })
       key = `lead_reminder:${lead_conversation_id}:1`
     }
-    fake.script({ to: who.e164, outcome: { ...outcome, delayMs } })
-    await allDue(id)
+    fake.script({ to: who.e164, template: TEMPLATE[step], outcome: { ...outcome, delayMs } })
+    await due(id, step)
     await runAtOnce(key)
     await Promise.all([work(), sleep(afterMs).then(() => come(what, who, id))])
     fake.clearScripts()

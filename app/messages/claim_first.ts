@@ -2,12 +2,11 @@ import { type RawBuilder, sql } from 'kysely'
 import { addJob } from '../db/jobs.ts'
 import type { Trx } from '../db/kysely.ts'
 import type { Outgoing } from '../whatsapp/client.ts'
-import { callTime, fill, UNKNOWN_NAME } from '../whatsapp/templates.ts'
 import { decide } from '../outreach/eligibility.ts'
 import { readFacts } from '../outreach/facts.ts'
 import { CLAIM_SECONDS, giveUpIfAbandoned } from './ledger.ts'
 import { afterQuiet } from '../outreach/quiet.ts'
-import { type Sender, senderFor } from './sender.ts'
+import { outgoing, type Sender, senderFor } from './sender.ts'
 import { isTooLate } from '../outreach/timing.ts'
 
 /** How often a paused connection or template is looked at again. */
@@ -144,21 +143,11 @@ const end = async (
 const claim = async (trx: Trx, call: Call, sender: Sender): Promise<Outgoing> => {
   const messageId = await writeMessage(trx, call, 'sending', sender.connectionId)
   await setOutreach(trx, call, 'sending', 'claimed')
-  const values = {
-    business_name: sender.businessName,
-    caller_name: call.lead_name ?? UNKNOWN_NAME,
-    call_time: callTime(call.called_at, sender.timezone),
-    caller_phone: call.caller_phone,
-    what_happened: '',
-  }
-  const { phoneNumberId, accessToken } = sender
-  return {
-    messageId,
-    phoneNumberId,
-    accessToken,
-    to: call.caller_phone,
-    content: fill(sender.template, values),
-  }
+  return outgoing(sender, messageId, call.caller_phone, {
+    callerName: call.lead_name,
+    callerPhone: call.caller_phone,
+    calledAt: call.called_at,
+  })
 }
 
 /** The row of the first message, made by its first claim; a further try claims the same row again. */

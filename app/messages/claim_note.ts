@@ -2,9 +2,8 @@ import { sql } from 'kysely'
 import { addJob } from '../db/jobs.ts'
 import type { Trx } from '../db/kysely.ts'
 import type { Outgoing } from '../whatsapp/client.ts'
-import { fill, UNKNOWN_NAME } from '../whatsapp/templates.ts'
 import { CLAIM_SECONDS, giveUpIfAbandoned, lockMessage, setMessage } from './ledger.ts'
-import { senderFor } from './sender.ts'
+import { outgoing, senderFor } from './sender.ts'
 
 type NoteTask = 'owner_notice' | 'opt_out_confirmation'
 
@@ -69,21 +68,10 @@ export const claimNote = async (
     update messages set state = 'sending', claimed_at = now(), attempts = attempts + 1, whatsapp_connection_id = ${sender.connectionId}
     where id = ${messageId}`.execute(trx)
   const text = note.text ?? ''
-  const content =
-    task === 'opt_out_confirmation'
-      ? { text }
-      : fill(sender.template, {
-          business_name: sender.businessName,
-          caller_name: about?.name ?? UNKNOWN_NAME,
-          call_time: '',
-          caller_phone: about?.phone ?? '',
-          what_happened: text,
-        })
-  return {
-    messageId,
-    phoneNumberId: sender.phoneNumberId,
-    accessToken: sender.accessToken,
-    to: note.to_phone,
-    content,
-  }
+  const notice = outgoing(sender, messageId, note.to_phone, {
+    callerName: about?.name ?? null,
+    callerPhone: about?.phone ?? '',
+    whatHappened: text,
+  })
+  return task === 'owner_notice' ? notice : { ...notice, content: { text } }
 }

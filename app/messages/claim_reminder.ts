@@ -2,12 +2,11 @@ import { type RawBuilder, sql } from 'kysely'
 import { addJob } from '../db/jobs.ts'
 import type { Trx } from '../db/kysely.ts'
 import type { Outgoing } from '../whatsapp/client.ts'
-import { callTime, fill, UNKNOWN_NAME } from '../whatsapp/templates.ts'
 import { decide } from '../outreach/eligibility.ts'
 import { readFacts } from '../outreach/facts.ts'
 import { CLAIM_SECONDS, giveUpIfAbandoned, setMessage } from './ledger.ts'
 import { afterQuiet } from '../outreach/quiet.ts'
-import { senderFor } from './sender.ts'
+import { outgoing, senderFor } from './sender.ts'
 import { waitForSilence } from '../outreach/silence.ts'
 import { stopChase } from '../outreach/stop.ts'
 import { isTooLate } from '../outreach/timing.ts'
@@ -119,21 +118,11 @@ export const claimReminder = async (
     update messages set state = 'sending', reason = null, claimed_at = now(), attempts = attempts + 1,
                         whatsapp_connection_id = ${sender.connectionId}
     where id = ${reminder.id}`.execute(trx)
-  const values = {
-    business_name: sender.businessName,
-    caller_name: reminder.lead_name ?? UNKNOWN_NAME,
-    call_time: callTime(reminder.called_at, sender.timezone),
-    caller_phone: reminder.caller_phone,
-    what_happened: '',
-  }
-  const { phoneNumberId, accessToken } = sender
-  return {
-    messageId: reminder.id,
-    phoneNumberId,
-    accessToken,
-    to: reminder.caller_phone,
-    content: fill(sender.template, values),
-  }
+  return outgoing(sender, reminder.id, reminder.caller_phone, {
+    callerName: reminder.lead_name,
+    callerPhone: reminder.caller_phone,
+    calledAt: reminder.called_at,
+  })
 }
 
 const lockReminder = async (

@@ -2,10 +2,14 @@ import { sql } from 'kysely'
 import { z } from 'zod'
 import type { Trx } from '../db/kysely.ts'
 import { open, tokenOwner } from '../secrets.ts'
+import type { Outgoing } from '../whatsapp/client.ts'
 import {
+  callTime,
   DEFAULT_TEMPLATES,
+  fill,
   type Template,
   type TemplateKind,
+  UNKNOWN_NAME,
   VARIABLES,
 } from '../whatsapp/templates.ts'
 
@@ -74,3 +78,31 @@ export const senderFor = async (
     templatePaused: row.template_paused,
   }
 }
+
+/** What a message says is filled with this. */
+type About = {
+  callerName: string | null
+  callerPhone: string
+  calledAt?: Date
+  whatHappened?: string
+}
+
+/** A claimed message, with the sender's template filled in. */
+export const outgoing = (
+  sender: Sender,
+  messageId: string,
+  to: string,
+  about: About,
+): Outgoing => ({
+  messageId,
+  phoneNumberId: sender.phoneNumberId,
+  accessToken: sender.accessToken,
+  to,
+  content: fill(sender.template, {
+    business_name: sender.businessName,
+    caller_name: about.callerName ?? UNKNOWN_NAME,
+    call_time: about.calledAt ? callTime(about.calledAt, sender.timezone) : '',
+    caller_phone: about.callerPhone,
+    what_happened: about.whatHappened ?? '',
+  }),
+})

@@ -6,7 +6,7 @@ import { onAccepted, onArrivedAfterAll, onFailed } from './consequences.ts'
 import { CLAIM_SECONDS, lockMessage, type Message, RANK, setMessage } from './ledger.ts'
 import { phoneOf, rememberIdentities } from '../replies/person.ts'
 import { spellings } from '../outreach/phone.ts'
-import type { Door } from '../replies/reply.ts'
+import type { Door } from '../replies/person.ts'
 
 /** How long after its claim a send whose answer was lost can be told by the first status of its pair. */
 const SOON_MINUTES = 15
@@ -23,9 +23,10 @@ export const settle = async (trx: Trx, door: Door, report: StatusEvent): Promise
   if (rank === undefined || rank < 20) return 'unknown_status'
   const meant = await messageMeant(trx, door, report)
   const found = meant ?? (await unknownMeant(trx, door, report))
-  if (found === 'later' || found === null) return found ?? 'no_message'
+  if (found === 'later') return 'later'
+  if (found === null) return 'no_message'
 
-  const message = await lockMessage(trx, found)
+  const message = await lockMessage(trx, found.id)
   if (!message) return 'no_message'
   // Another report was faster, perhaps of another message.
   if (!meant && message.state !== 'unknown') return 'later'
@@ -45,7 +46,7 @@ const messageMeant = async (
   trx: Trx,
   { connectionId }: Door,
   report: StatusEvent,
-): Promise<string | null> => {
+): Promise<{ id: string } | null> => {
   const ours = /^\d{1,18}$/.test(report.biz_opaque_callback_data ?? '')
     ? report.biz_opaque_callback_data
     : null
@@ -54,7 +55,7 @@ const messageMeant = async (
     where whatsapp_connection_id = ${connectionId} and direction = 'out' and claimed_at is not null
       and (id = ${ours}::bigint or wamid = ${report.id})
     order by (id = ${ours}::bigint) desc nulls last limit 1`.execute(trx)
-  return rows[0]?.id ?? null
+  return rows[0] ?? null
 }
 
 /**
@@ -66,8 +67,9 @@ const unknownMeant = async (
   trx: Trx,
   { connectionId }: Door,
   report: StatusEvent,
-): Promise<string | 'later' | null> => {
-  const phone = phoneOf({ waId: report.recipient_id ?? null })
+): Promise<{ id: string } | 'later' | null> => {
+  const waId = report.recipient_id?.replace(/\D/g, '') ?? null
+  const phone = phoneOf({ waId })
   const { rows } = await sql<{ id: string; state: string; settled: boolean; fits: boolean }>`
     select m.id, m.state,
            m.claimed_at < now() - make_interval(secs => ${CLAIM_SECONDS}) as settled,
@@ -77,14 +79,14 @@ const unknownMeant = async (
     left join lead_conversations c on c.id = m.lead_conversation_id
     left join missed_calls k on k.id = c.missed_call_id
     where m.whatsapp_connection_id = ${connectionId} and m.state in ('sending', 'unknown')
-      and coalesce(m.to_phone, k.caller_phone) = any(${phone ? spellings(phone) : []}::text[])`.execute(
-    trx,
-  )
+      and (coalesce(m.to_phone, k.caller_phone) = any(${phone ? spellings(phone) : []}::text[])
+           or exists (select from lead_identities i where i.lead_id = coalesce(c.lead_id, m.lead_id)
+                      and i.identity = ${waId} and m.kind <> 'owner_notice'))`.execute(trx)
   // Its sender may be about to record it.
   if (rows.some(({ state, settled }) => state === 'sending' || !settled)) return 'later'
   const [only] = rows.filter(({ fits }) => fits)
   const isTemplate = report.pricing?.category !== undefined && report.pricing.category !== 'service'
-  return only && rows.length === 1 && isTemplate ? only.id : null
+  return only && rows.length === 1 && isTemplate ? only : null
 }
 
 const arrived = async (trx: Trx, message: Message, status: string): Promise<string> => {

@@ -3,8 +3,7 @@ import type { z } from 'zod'
 import type { Trx } from '../db/kysely.ts'
 import type { echoEvent, preferenceEvent } from '../whatsapp/events.ts'
 import { optIn, optOut } from './opt_out.ts'
-import { phoneOf, whoWrote, type Writer } from './person.ts'
-import type { Door } from './reply.ts'
+import { type Door, othersWithHerNumber, phonesOf, type Writer, whoWrote } from './person.ts'
 import { stopChase } from '../outreach/stop.ts'
 
 /** Where Meta itself says that somebody wants no more, the opt-out can be taken back only the same way. */
@@ -26,19 +25,12 @@ export const preferenceChanged = async (
     userId: item.user_id ?? contacts[0]?.user_id ?? null,
   }
   const leadId = await whoWrote(trx, door.tenantId, writer)
-  const lead = leadId
-    ? await trx
-        .selectFrom('leads')
-        .select('phone')
-        .where('id', '=', leadId)
-        .executeTakeFirstOrThrow()
-    : null
-  // Under the number she was moved to as well.
-  const phones = new Set([lead?.phone, phoneOf(writer)].filter(phone => typeof phone === 'string'))
-  if (phones.size === 0) return 'unassigned'
+  const phones = await phonesOf(trx, leadId, writer)
+  if (phones.length === 0) return 'unassigned'
   if (item.value === 'stop') {
     for (const phone of phones) await optOut(trx, door.tenantId, phone, SOURCE)
-    if (leadId) await stopChase(trx, leadId, 'opted_out')
+    const others = await othersWithHerNumber(trx, door.tenantId, leadId, writer)
+    for (const id of [...(leadId ? [leadId] : []), ...others]) await stopChase(trx, id, 'opted_out')
     return 'opt_out'
   }
   if (item.value !== 'resume') return 'kept'
@@ -57,12 +49,10 @@ export const ownerWrote = async (
   door: Door,
   item: z.infer<typeof echoEvent>['item'],
 ): Promise<string> => {
-  const leadId = await whoWrote(trx, door.tenantId, {
-    context: null,
-    waId: item.to ?? null,
-    userId: item.to_user_id ?? null,
-  })
+  const writer: Writer = { context: null, waId: item.to ?? null, userId: item.to_user_id ?? null }
+  const leadId = await whoWrote(trx, door.tenantId, writer)
   if (!leadId) return 'unassigned'
-  await stopChase(trx, leadId, 'owner_replied')
+  const others = await othersWithHerNumber(trx, door.tenantId, leadId, writer)
+  for (const id of [leadId, ...others]) await stopChase(trx, id, 'owner_replied')
   return 'owner_replied'
 }

@@ -2,6 +2,9 @@ import { sql } from 'kysely'
 import type { Trx } from '../db/kysely.ts'
 import { readPhone, spellings } from '../outreach/phone.ts'
 
+/** Whose door it came through, and which of its numbers that is. */
+export type Door = { tenantId: string; connectionId: string }
+
 /** What a webhook says of who wrote. Any of it may be missing: people may hide their number. */
 export type Writer = {
   /** The message of ours that hers refers to. */
@@ -57,4 +60,37 @@ export const rememberIdentities = async (
     on conflict on constraint lead_identities_key do update set lead_id = excluded.lead_id`.execute(
     trx,
   )
+}
+
+/** The numbers a writer is known by: her lead's, and the one she writes from where it shows and differs. */
+export const phonesOf = async (
+  trx: Trx,
+  leadId: string | null,
+  writer: Pick<Writer, 'waId'>,
+): Promise<string[]> => {
+  const lead = await trx
+    .selectFrom('leads')
+    .select('phone')
+    .where('id', '=', leadId)
+    .executeTakeFirst()
+  return [...new Set([lead?.phone, phoneOf(writer)])].filter(phone => typeof phone === 'string')
+}
+
+/**
+ * Other leads with the number she writes from, locked: she may have moved to it, called from it, and be
+ * known by both. What she writes ends the chase of either.
+ */
+export const othersWithHerNumber = async (
+  trx: Trx,
+  tenantId: string,
+  leadId: string | null,
+  writer: Pick<Writer, 'waId'>,
+): Promise<string[]> => {
+  const phone = phoneOf(writer)
+  const { rows } = await sql<{ id: string }>`
+    select id from leads
+    where tenant_id = ${tenantId} and phone = any(${phone ? spellings(phone) : []}::text[])
+      and id is distinct from ${leadId}::bigint
+    order by id for update`.execute(trx)
+  return rows.map(({ id }) => id)
 }

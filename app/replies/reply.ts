@@ -1,16 +1,19 @@
 import { sql } from 'kysely'
-import { addJob } from '../db/jobs.ts'
 import type { Trx } from '../db/kysely.ts'
-import { OPT_OUT_CONFIRMATION } from '../whatsapp/templates.ts'
 import type { MessageEvent } from '../whatsapp/events.ts'
-import { optedOutBy, optIn, optOut } from './opt_out.ts'
 import { tellOwner } from '../outreach/owner.ts'
-import { phoneOf, rememberIdentities, type Writer, whoWrote } from './person.ts'
 import { stopChase } from '../outreach/stop.ts'
+import { optedOutBy, optOut } from './opt_out.ts'
+import {
+  type Door,
+  othersWithHerNumber,
+  phoneOf,
+  rememberIdentities,
+  type Writer,
+  whoWrote,
+} from './person.ts'
+import { start, stop } from './stop_start.ts'
 import { wish } from './words.ts'
-
-/** Through which of our numbers it came. */
-export type Door = { tenantId: string; connectionId: string }
 
 /**
  * Somebody wrote to the business. Her message is kept; a reply ends the chase, "stop" ends it for ever, and
@@ -53,9 +56,12 @@ export const receive = async (
         .where('id', '=', leadId)
         .execute()
   }
+  const others = await othersWithHerNumber(trx, door.tenantId, leadId, writer)
   const wanted = item.button?.payload === 'STOP' ? 'stop' : wish(text ?? '')
-  if (wanted === 'stop') return stop(trx, door, leadId, phoneOf(writer))
-  if (wanted === 'start') return start(trx, door, leadId, phoneOf(writer))
+  for (const other of others)
+    await stopChase(trx, other, wanted === 'stop' ? 'opted_out' : 'replied')
+  if (wanted === 'stop') return stop(trx, door, leadId, writer)
+  if (wanted === 'start') return start(trx, door, leadId, writer)
   return leadId ? reply(trx, leadId, item.id, text) : 'unassigned'
 }
 
@@ -113,75 +119,6 @@ const reply = async (
       text ? `כתב/ה: ${text}` : 'שלח/ה הודעה',
     )
   return 'reply'
-}
-
-const stop = async (
-  trx: Trx,
-  door: Door,
-  leadId: string | null,
-  from: string | null,
-): Promise<string> => {
-  const lead = leadId
-    ? await trx
-        .selectFrom('leads')
-        .select('phone')
-        .where('id', '=', leadId)
-        .executeTakeFirstOrThrow()
-    : null
-  const phone = lead?.phone ?? from
-  if (!phone) return 'unassigned'
-  const isNews = await optOut(trx, door.tenantId, phone, 'typed')
-  // Under the number she was moved to as well.
-  if (from && from !== phone) await optOut(trx, door.tenantId, from, 'typed')
-  if (leadId) await stopChase(trx, leadId, 'opted_out')
-  if (isNews) await confirm(trx, door, leadId, from ?? phone)
-  return 'opt_out'
-}
-
-/** Once, as free text: her message has opened the window. */
-const confirm = async (trx: Trx, door: Door, leadId: string | null, to: string): Promise<void> => {
-  const { id } = await trx
-    .insertInto('messages')
-    .values({
-      tenant_id: door.tenantId,
-      lead_id: leadId,
-      whatsapp_connection_id: door.connectionId,
-      direction: 'out',
-      kind: 'opt_out_confirmation',
-      state: 'scheduled',
-      due_at: sql<Date>`now()`,
-      to_phone: to,
-      text: OPT_OUT_CONFIRMATION,
-    })
-    .returning('id')
-    .executeTakeFirstOrThrow()
-  await addJob(trx, 'opt_out_confirmation', id, { messageId: id })
-}
-
-const start = async (
-  trx: Trx,
-  door: Door,
-  leadId: string | null,
-  from: string | null,
-): Promise<string> => {
-  const lead = leadId
-    ? await trx
-        .selectFrom('leads')
-        .select('phone')
-        .where('id', '=', leadId)
-        .executeTakeFirstOrThrow()
-    : null
-  for (const phone of new Set([lead?.phone, from]))
-    if (phone) await optIn(trx, door.tenantId, phone)
-  if (!leadId) return 'opt_in'
-  await trx
-    .updateTable('leads')
-    .set({ state: 'replied' })
-    .where('id', '=', leadId)
-    .where('state', '=', 'opted_out')
-    .execute()
-  await stopChase(trx, leadId, 'replied')
-  return 'opt_in'
 }
 
 /** She has a new number or id; that is no answer, and what she asked for holds for both. */

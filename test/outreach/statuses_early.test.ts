@@ -84,13 +84,11 @@ await test('refused for now, they said, and yet it arrived: never sent again', a
   fake.script({
     to: dana.e164,
     outcome: { kind: 'error', code: 131000, accept: true },
-    statuses: [{ status: 'sent', afterMs: 200 }],
   })
   await dueSince(id)
   t.match(await messagesAfter(id), [['initial', 'scheduled']])
   t.strictSame(await outreachOf(shop.tenantId, callId), ['scheduled', 'waiting'])
-  await fake.idle()
-  await work()
+  await reports(fake.inbox(dana.e164)[0]?.wamid ?? '', { status: 'sent' })
   t.strictSame(await outreachOf(shop.tenantId, callId), ['sent', 'accepted'])
   t.equal((await waitingFor(shop.tenantId)).length, 3, 'two reminders, and the retry')
 
@@ -112,7 +110,6 @@ await test('the same of a reminder', async t => {
   fake.script({
     to: dana.e164,
     outcome: { kind: 'error', code: 131000, accept: true },
-    statuses: [{ status: 'delivered', afterMs: 200 }],
   })
   const { lead_conversation_id: conversation } = await initialOf(dana.id)
   const remind = async () => {
@@ -123,8 +120,7 @@ await test('the same of a reminder', async t => {
   }
   await remind()
   t.match(await messagesAfter(dana.id), [['initial'], ['reminder_1', 'scheduled']])
-  await fake.idle()
-  await work()
+  await reports(fake.inbox(dana.e164)[1]?.wamid ?? '', { status: 'delivered' })
   await remind()
   t.match(await messagesAfter(dana.id), [['initial'], ['reminder_1', 'delivered']])
   t.equal(requestsOf(shop).length, 2)

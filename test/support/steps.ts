@@ -10,7 +10,12 @@ const { record } = await import('../../app/messages/record.ts')
 const { settle } = await import('../../app/messages/settle.ts')
 const { send } = await import('../../app/whatsapp/client.ts')
 
-export type Step = 'initial' | 'reminder_1' | 'reminder_2'
+export const TEMPLATE = {
+  initial: 'ringback_missed_call',
+  reminder_1: 'ringback_reminder_1',
+  reminder_2: 'ringback_reminder_2',
+}
+export type Step = keyof typeof TEMPLATE
 export type Claimed = NonNullable<Awaited<ReturnType<typeof claimFirstMessage>>>
 export type Outcome = Awaited<ReturnType<typeof send>>
 export type Report = Parameters<typeof settle>[2]
@@ -41,12 +46,15 @@ export const missedBy = async ({ tenantId, line }: Business, caller: string): Pr
   return recorded.id
 }
 
-/** Whatever waits in this story is due now. */
-export const allDue = async (missedCallId: string): Promise<void> => {
-  await sql`update missed_calls set outreach_due_at = now()
-            where id = ${missedCallId} and outreach_state = 'scheduled'`.execute(db)
-  await sql`update messages set due_at = now() where state = 'scheduled' and lead_conversation_id in (
-              select id from lead_conversations where missed_call_id = ${missedCallId})`.execute(db)
+/** The time of this step has come, if it still waits. */
+export const due = async (missedCallId: string, step: Step): Promise<void> => {
+  if (step === 'initial')
+    await sql`update missed_calls set outreach_due_at = now()
+              where id = ${missedCallId} and outreach_state = 'scheduled'`.execute(db)
+  else
+    await sql`
+      update messages set due_at = now() where state = 'scheduled' and kind = ${step} and lead_conversation_id in (
+        select id from lead_conversations where missed_call_id = ${missedCallId})`.execute(db)
 }
 
 /** Null where there is nothing to send, or not yet. */
@@ -74,7 +82,7 @@ export const sentTo = async (
   caller: string,
 ): Promise<{ id: string; claimed: Claimed; outcome: Outcome }> => {
   const id = await missedBy(shop, caller)
-  await allDue(id)
+  await due(id, 'initial')
   const claimed = await claim(id, 'initial')
   if (!claimed) throw new Error('nothing to send')
   const outcome = await send(claimed)

@@ -73,9 +73,9 @@ export const eventsOf = (tenantId: string | null) =>
     .orderBy('id')
     .execute()
 
-/** What became of the updates of a business: [kind, outcome], sorted, for those of one POST have no order. */
+/** What became of the updates of a business: `<kind> <outcome>`, sorted, for those of one POST have no order. */
 export const outcomesOf = async ({ tenantId }: Business) =>
-  (await eventsOf(tenantId)).map(({ kind, outcome }) => [kind, outcome]).toSorted()
+  (await eventsOf(tenantId)).map(({ kind, outcome }) => `${kind} ${outcome}`).toSorted()
 
 /** What people wrote to a business: [text, whether we know who]. */
 export const receivedBy = async ({ tenantId }: Business) => {

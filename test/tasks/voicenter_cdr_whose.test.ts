@@ -164,3 +164,19 @@ t.test('with an unbound token an outgoing call is that of the number it shows', 
   t.strictSame(await outreachOf(shop.tenantId, here.callId), ['cancelled', 'reached_by_phone'])
   t.strictSame(await outreachOf(other.tenantId, there.callId), ['scheduled', 'waiting'])
 })
+
+t.test('a call-back from a number that is added later counts from then on', async t => {
+  const token = await unboundToken()
+  const shop = await business()
+  const dana = customer()
+  const did = aNewLine()
+  const record = push({ caller: dana.local, did })
+  await tell(token, record)
+  await tell(token, callBackPush({ caller: did, target: dana.local }))
+  await addLine(shop, did)
+  await work()
+  t.strictSame(await outreachOf(shop.tenantId, record.ivruniqueid), [
+    'cancelled',
+    'reached_by_phone',
+  ])
+})

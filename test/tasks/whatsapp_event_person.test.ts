@@ -1,7 +1,7 @@
 /** Who wrote: by the message she answers, by her names at WhatsApp, by the spellings of her number. */
 import { sql } from 'kysely'
 import { test } from 'tap'
-import { business, customer, db, fake } from '../support/ringback.ts'
+import { business, type Business, customer, db, fake, outreachOf } from '../support/ringback.ts'
 import {
   change,
   contacted,
@@ -14,6 +14,14 @@ import {
   storyOf,
 } from '../support/whatsapp.ts'
 import { leadsOf, miss, waitingFor } from './support.ts'
+
+/** Whose the messages are that came in. */
+const leadsOfMessages = async ({ tenantId }: Business) => {
+  const { rows } = await sql<{ phone: string }>`
+    select l.phone from messages m join leads l on l.id = m.lead_id
+    where m.tenant_id = ${tenantId} and m.direction = 'in' order by m.id`.execute(db)
+  return rows.map(({ phone }) => phone)
+}
 
 const REPLIED = ['replied', 'sent / accepted', 'replied / replied']
 const CONTACTED = ['contacted', 'sent / accepted', 'open / ']
@@ -43,7 +51,12 @@ await test('the message she answers counts more than the name it comes under', a
   const [dana, ruth] = [await contacted(shop), await contacted(shop)]
   await happens({ kind: 'text', text: 'אני', from: dana.e164, context: ruth.wamid, phoneNumberId })
   t.strictSame(await storyOf(shop, ruth.e164), REPLIED)
-  t.strictSame(await storyOf(shop, dana.e164), CONTACTED)
+  t.match(await leadsOfMessages(shop), [ruth.e164], 'it is hers')
+  t.strictSame(
+    await storyOf(shop, dana.e164),
+    REPLIED,
+    'and whose number it came from is not chased',
+  )
 })
 
 await test('she is known by the name that the answer to our send gave, unlike her number', async t => {
@@ -155,9 +168,11 @@ await test('people in one batch are not taken for each other', async t => {
   await happens([])
   t.match(await storyOf(shop, dana.e164), ['replied'], 'her silence is not asked for by another')
   t.strictSame(await optOutsOf(shop), [])
-  t.strictSame((await outcomesOf(shop)).map(([, outcome]) => outcome).toSorted(), [
-    ...['reply', 'reply', 'reply'],
-    ...['unassigned', 'unassigned', 'unassigned'],
+  t.strictSame(await outcomesOf(shop), [
+    ...Array.from({ length: 3 }, () => 'message reply'),
+    'message unassigned',
+    'preference unassigned',
+    'preference unassigned',
   ])
 })
 
@@ -173,7 +188,7 @@ await test('her new number is hers too, and what she asked for holds for both', 
 
   await happens({ kind: 'text', text: 'הסר', from: moved.e164, phoneNumberId })
   t.match(await storyOf(shop, dana.e164), ['opted_out', 'sent / accepted', 'opted_out / opted_out'])
-  const phones = async () => (await optOutsOf(shop)).map(([phone]) => phone).toSorted()
+  const phones = async () => (await optOutsOf(shop)).map(([phone]) => `${phone}`).toSorted()
   t.strictSame(await phones(), [dana.e164, moved.e164].toSorted())
 
   await moves(moved.e164, again.e164)
@@ -182,4 +197,23 @@ await test('her new number is hers too, and what she asked for holds for both', 
   const { rows } = await sql`select outreach_reason as reason from missed_calls
     where tenant_id = ${shop.tenantId} and call_id = ${callId}`.execute(db)
   t.strictSame(rows, [{ reason: 'opted_out' }])
+})
+
+await test('who calls from her new number and writes from it is chased under neither', async t => {
+  const shop = await business()
+  const { phoneNumberId } = shop
+  const dana = await contacted(shop)
+  const moved = customer()
+  await happens({
+    kind: 'system',
+    change: 'user_changed_number',
+    from: dana.e164,
+    newPhone: moved.e164,
+    phoneNumberId,
+  })
+  const { callId } = await miss(shop, moved.local)
+  t.strictSame(await outreachOf(shop.tenantId, callId), ['scheduled', 'waiting'])
+  await happens({ kind: 'text', text: 'אני כאן', from: moved.e164, phoneNumberId })
+  t.strictSame(await outreachOf(shop.tenantId, callId), ['cancelled', 'replied'])
+  t.match(await storyOf(shop, dana.e164), ['replied'])
 })

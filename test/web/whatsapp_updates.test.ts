@@ -181,7 +181,8 @@ await test('when a job cannot be added nothing is stored, and Meta comes again',
              as $$ begin raise exception 'out of order'; end $$`)
   await run(`create trigger out_of_order before insert on graphile_worker._private_jobs
              for each row execute function out_of_order()`)
-  const answer = await deliver(body).finally(() => run('drop function out_of_order() cascade'))
+  const answer = await deliver(body)
+  await run('drop function out_of_order() cascade')
   t.equal(answer.status, 503)
   t.strictSame(await contents(), before)
 
