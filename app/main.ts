@@ -11,7 +11,7 @@
 import { once } from 'node:events'
 import { config } from './config.ts'
 import { migrate, pendingMigrations } from './db/migrate.ts'
-import { databaseUrl, pool } from './db/pool.ts'
+import { databaseUrl, endPools } from './db/pool.ts'
 import { log } from './log.ts'
 import { startWeb } from './web/server.ts'
 import { type RunningWorker, startWorker } from './worker/run.ts'
@@ -56,7 +56,7 @@ const stop = async (exitCode: number) => {
   web?.closeIdleConnections()
   setTimeout(() => web?.closeAllConnections(), CUT_REQUESTS_AFTER).unref()
   await Promise.all([closed, worker?.stop()])
-  await pool.end()
+  await endPools()
   process.exit(exitCode)
 }
 process.on('SIGTERM', () => void stop(0))

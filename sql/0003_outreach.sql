@@ -117,6 +117,11 @@ create table messages (
 -- No message of a conversation exists twice, whatever runs twice.
 create unique index messages_once_per_conversation on messages (lead_conversation_id, kind)
   where kind in ('initial', 'reminder_1', 'reminder_2');
+create index messages_of_conversation on messages (lead_conversation_id) where lead_conversation_id is not null;
+-- Whom a report with an unknown id may mean.
+create index messages_unsettled on messages (whatsapp_connection_id) where state in ('sending', 'unknown');
+-- "Has she written since?"
+create index messages_from on messages (tenant_id, wa_id, created_at) where direction = 'in';
 create unique index messages_once_per_occasion on messages (tenant_id, occasion) where occasion is not null;
 create unique index messages_received_once on messages (tenant_id, wamid) where direction = 'in';
 create index messages_by_wamid on messages (wamid) where wamid is not null;

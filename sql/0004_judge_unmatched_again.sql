@@ -20,6 +20,7 @@ begin
     perform assert_all_queued(1, (
       select count(j.id) from graphile_worker.add_job('voicenter_cdr',
         payload := json_build_object('callId', unmatched.call_id),
+        max_attempts := 12,
         job_key := 'voicenter_cdr:' || unmatched.call_id) j));
   end loop;
   return null;

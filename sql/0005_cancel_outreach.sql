@@ -23,6 +23,9 @@ begin
   from lead_conversations c
   where c.missed_call_id = call.id and m.lead_conversation_id = c.id and m.state = 'scheduled';
 
+  -- Ended because its message did not arrive: should that turn out to be wrong, it stays ended.
+  update lead_conversations set reason = 'by_operator' where missed_call_id = call.id and reason = 'undeliverable';
+
   -- Ends the conversation also while its first message is being sent: recording that send looks here
   -- before it schedules reminders.
   update lead_conversations set state = 'stopped', reason = 'by_operator'

@@ -3,7 +3,7 @@ import { payloads } from '../app/db/jobs.ts'
 import { db } from '../app/db/kysely.ts'
 import { log } from '../app/log.ts'
 import { recordMissedCall } from '../app/outreach/missed_call.ts'
-import { callWasAnswered, personReached } from '../app/outreach/reached.ts'
+import { callWasNotMissed, personReached } from '../app/outreach/reached.ts'
 import {
   type Call,
   callsWith,
@@ -61,8 +61,7 @@ const judgeCall = (call: Call): Promise<void> =>
       const recorded = await recordMissedCall(trx, missedCall)
       if (recorded)
         log.info({ tenantId, missedCallId: recorded.id, ...recorded.decision }, 'missed call')
-    }
-    if (verdict.verdict === 'answered') await callWasAnswered(trx, tenantId, rootCallId)
+    } else await callWasNotMissed(trx, tenantId, rootCallId)
     for (const { reachedPhone, calledAt } of legs)
       if (reachedPhone) await personReached(trx, tenantId, reachedPhone, calledAt)
   })

@@ -51,7 +51,12 @@ const whatsappEvent: Task = async payload => {
       )
       return outcome
     }
-    await trx.updateTable('whatsapp_events').set({ outcome }).where('id', '=', eventId).execute()
+    const final = outcome === 'later' ? 'no_message' : outcome
+    await trx
+      .updateTable('whatsapp_events')
+      .set({ outcome: final })
+      .where('id', '=', eventId)
+      .execute()
     return outcome
   })
   log.debug({ eventId, outcome }, 'WhatsApp event')
@@ -76,6 +81,8 @@ const handle = async (trx: Trx, event: Event): Promise<string> => {
   if (!event.tenant_id || !event.connection_id)
     return event.kind === 'other' ? 'kept' : 'number_unknown'
   const door: Door = { tenantId: event.tenant_id, connectionId: event.connection_id }
+  const outcome = await act(trx, door, event)
+  // Last, since whoever pauses a connection has locked a lead before.
   if (event.waba_id)
     await trx
       .updateTable('whatsapp_connections')
@@ -83,6 +90,10 @@ const handle = async (trx: Trx, event: Event): Promise<string> => {
       .where('id', '=', door.connectionId)
       .where('waba_id', 'is distinct from', event.waba_id)
       .execute()
+  return outcome
+}
+
+const act = async (trx: Trx, door: Door, event: Event): Promise<string> => {
   switch (event.kind) {
     case 'message':
       return read(messageEvent, event, message => receive(trx, door, message))

@@ -28,17 +28,18 @@ type Payloads = { [K in keyof typeof payloads]: z.infer<(typeof payloads)[K]> }
 export type TaskName = keyof Payloads
 
 /**
- * How often a job is tried, 2.7 s after the first failure and ever more rarely: over 11 hours for the
- * judging of a call, which must not be lost, over an hour for what is worthless later.
+ * How often a job is tried: 2.7 s after the first failure and ever more rarely, so that 9 tries take over an
+ * hour, 10 three and a half, 12 sixteen. Long enough in each case for the try that finds it too late: a job
+ * that gives up before leaves a row that is due for ever.
  */
 export const MAX_ATTEMPTS = {
   voicenter_cdr: 12,
-  lead_outreach: 8,
-  lead_reminder: 8,
+  lead_outreach: 10,
+  lead_reminder: 12,
   lead_silence: 12,
   whatsapp_event: 12,
-  owner_notice: 6,
-  opt_out_confirmation: 6,
+  owner_notice: 9,
+  opt_out_confirmation: 9,
 } satisfies Record<TaskName, number>
 
 /**

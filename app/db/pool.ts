@@ -31,13 +31,17 @@ const limits = {
 }
 
 /** @param patient without limits: for migrations, which may take long, and wait for each other */
-export const newPool = (name: string, max: number, { patient = false } = {}): pg.Pool => {
+export const newPool = (
+  name: string,
+  max: number,
+  { patient = false, connectWithin = 2 * SECOND } = {},
+): pg.Pool => {
   const pool = new pg.Pool({
     connectionString: databaseUrl,
     ...(ssl && { ssl }),
     application_name: `ringback ${name}`,
     max,
-    connectionTimeoutMillis: 2 * SECOND,
+    connectionTimeoutMillis: connectWithin,
     keepAlive: true,
     ...(patient ? {} : limits),
   })
@@ -59,13 +63,22 @@ export const newPool = (name: string, max: number, { patient = false } = {}): pg
   return pool
 }
 
-/** The worker's own connections: one listens for good, the others fetch and finish jobs. */
+/** graphile-worker's own connections: one listens for good, the others fetch and finish jobs. */
 export const WORKER_CONNECTIONS = 3
 /** Kept free for the worker's sign of life. */
 const LIVENESS_CONNECTIONS = 1
 
-/** For the web and for what tasks read and write: whatever the worker does not need. */
-export const pool = newPool(
-  'app',
-  config.DATABASE_CONNECTIONS - WORKER_CONNECTIONS - LIVENESS_CONNECTIONS,
-)
+// The rest is shared out: three for the web, two for what tasks read and write, of the nine by default. Apart,
+// because tasks may wait for each other's locks, and a webhook must never wait behind them.
+const shared = config.DATABASE_CONNECTIONS - WORKER_CONNECTIONS - LIVENESS_CONNECTIONS
+const WEB_CONNECTIONS = Math.ceil(shared / 2)
+
+/** For requests. */
+export const webPool = newPool('web', WEB_CONNECTIONS)
+/** For tasks, which may wait for a connection: many run at once, and each needs it for milliseconds. */
+export const pool = newPool('tasks', shared - WEB_CONNECTIONS, { connectWithin: 10 * SECOND })
+
+/** At the end of the process. */
+export const endPools = async (): Promise<void> => {
+  await Promise.all([pool.end(), webPool.end()])
+}

@@ -32,7 +32,7 @@ type Reminder = {
   /** State and sender of the last message before this one, but for one that was given up unsent. */
   before: string | null
   connection_id: string | null
-  /** The other reminder is due no later than this one. */
+  /** The other reminder is due no later than this one, or by now. */
   next_is_due: boolean
 }
 
@@ -95,13 +95,17 @@ export const claimReminder = async (
   if (late && !arrived) return end('skipped', 'previous_not_sent')
   // That she has been written to is the very reason for a reminder.
   const decision = decide({ ...facts, contacted: false, late })
-  if (decision.reason === 'opted_out' || decision.reason === 'reached_by_phone') {
-    await stopChase(trx, reminder.lead_id, decision.reason)
+  if (decision.reason === 'opted_out') {
+    await stopChase(trx, reminder.lead_id, 'opted_out')
+    return null
+  }
+  if (decision.state === 'cancelled') {
+    await stopChase(trx, reminder.lead_id, decision.reason, [reminder.missed_call_id])
     return null
   }
   if (decision.state !== 'scheduled') return end(decision.state, decision.reason)
   if (reminder.before === 'failed') return end('skipped', 'previous_failed')
-  // A window has brought both reminders to one moment: the last one says it all.
+  // A quiet window or an outage has brought both to one moment: the last one says it all.
   if (reminder.next_is_due) return end('skipped', 'next_is_due')
   const allowed = quietEnds(facts.now)
   if (allowed > facts.now) return lookAgain(allowed)
@@ -138,7 +142,7 @@ const lockReminder = async (
            c.lead_id, l.name as lead_name, k.id as missed_call_id, k.caller_phone, k.business_phone, k.called_at,
            b.state as before, b.whatsapp_connection_id as connection_id,
            exists (select from messages n where n.lead_conversation_id = c.id and n.kind > m.kind
-                   and n.state = 'scheduled' and n.due_at <= m.due_at) as next_is_due
+                   and n.state = 'scheduled' and n.due_at <= greatest(m.due_at, now())) as next_is_due
     from messages m
     join lead_conversations c on c.id = m.lead_conversation_id
     join leads l on l.id = c.lead_id

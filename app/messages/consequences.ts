@@ -124,8 +124,11 @@ const endConversation = async (trx: Trx, conversationId: string): Promise<void> 
  */
 export const onArrivedAfterAll = async (trx: Trx, message: Message): Promise<void> => {
   const { rows } = await sql`
-    update lead_conversations set state = 'open', reason = null
+    update lead_conversations c set state = 'open', reason = null
     where id = ${message.conversation_id} and state = 'stopped' and reason = 'undeliverable'
+      -- Unless she has called again, and is being written to because of that.
+      and not exists (select from lead_conversations n where n.lead_id = c.lead_id and n.id > c.id)
+      and not exists (select from missed_calls k where k.lead_id = c.lead_id and k.outreach_state in ('scheduled', 'sending'))
     returning id`.execute(trx)
   const reopened = rows.length > 0
   const conversation_state = reopened ? 'open' : message.conversation_state

@@ -1,7 +1,17 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { db, type Trx } from '../db/kysely.ts'
 import { log } from '../log.ts'
-import { type Outgoing, send } from '../whatsapp/client.ts'
+import { type Outcome, type Outgoing, send } from '../whatsapp/client.ts'
+import { NOT_ARRIVED } from '../whatsapp/errors.ts'
 import { record } from './record.ts'
+
+/**
+ * A process that was stopped or starved for so long after its claim may find the message given up, and the
+ * customer answered: it does not send any more. Well below CLAIM_SECONDS.
+ */
+const STALE_AFTER_MS = 30_000
+/** How long an outcome waits for the database: until others may give the claim up. */
+const RECORD_WITHIN_MS = 40_000
 
 /**
  * The way of every message: claim it in one transaction, send it outside of any, record it in another. No
@@ -13,10 +23,31 @@ export const deliver = async (
   claim: (trx: Trx) => Promise<Outgoing | null>,
   about: Record<string, string | number>,
 ): Promise<void> => {
+  const claimed = performance.now()
   const message = await db.transaction().execute(claim)
   if (!message) return
-  const outcome = await send(message)
-  await db.transaction().execute(trx => record(trx, message.messageId, outcome))
+  const stale = performance.now() - claimed > STALE_AFTER_MS
+  const outcome: Outcome = stale
+    ? { kind: 'refused', code: null, remedy: NOT_ARRIVED, why: 'never_sent' }
+    : await send(message)
+  await recordAtLast(message.messageId, outcome)
   const code = outcome.kind === 'refused' ? outcome.code : undefined
   log.info({ ...about, messageId: message.messageId, outcome: outcome.kind, code }, 'message')
+}
+
+/**
+ * What WhatsApp answered is known here and nowhere else. A lock held too long or a database that is away for
+ * a moment must not make an `unknown` of it.
+ */
+const recordAtLast = async (messageId: string, outcome: Outcome): Promise<void> => {
+  const until = performance.now() + RECORD_WITHIN_MS
+  for (let wait = 100; ; wait = Math.min(2 * wait, 5000))
+    try {
+      await db.transaction().execute(trx => record(trx, messageId, outcome))
+      return
+    } catch (err) {
+      if (performance.now() + wait > until) throw err
+      log.warn({ err, messageId }, 'outcome not recorded yet')
+      await sleep(wait)
+    }
 }

@@ -54,7 +54,7 @@ const accepted = async (
   if (waId && message.lead_id && message.kind !== 'owner_notice') await remember(trx, message, waId)
   if (settled) return
   await setMessage(trx, message, 'accepted', null)
-  await onAccepted(trx, message, 'now')
+  await onAccepted(trx, message, message.state === 'unknown' ? 'claim' : 'now')
 }
 
 /** Under this name she will write; it is not always her number. */

@@ -84,9 +84,9 @@ const unknownMeant = async (
                       and i.identity = ${waId} and m.kind <> 'owner_notice'))`.execute(trx)
   // Its sender may be about to record it.
   if (rows.some(({ state, settled }) => state === 'sending' || !settled)) return 'later'
-  const [only] = rows.filter(({ fits }) => fits)
+  const fitting = rows.filter(({ fits }) => fits)
   const isTemplate = report.pricing?.category !== undefined && report.pricing.category !== 'service'
-  return only && rows.length === 1 && isTemplate ? only : null
+  return fitting.length === 1 && isTemplate ? (fitting[0] ?? null) : null
 }
 
 const arrived = async (trx: Trx, message: Message, status: string): Promise<string> => {

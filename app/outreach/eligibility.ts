@@ -15,12 +15,14 @@ export type Facts = {
   late: boolean
   /** Somebody of the business has talked with the caller since. */
   reached: boolean
+  /** She has written to the business since: Voicenter tells of a call minutes after its end. */
+  replied: boolean
 }
 
 export type Decision =
   | { state: 'scheduled'; reason: 'waiting' | 'connection_paused' }
   | { state: 'skipped'; reason: SkipReason }
-  | { state: 'cancelled'; reason: 'reached_by_phone' }
+  | { state: 'cancelled'; reason: 'reached_by_phone' | 'replied' }
 
 export type SkipReason =
   | 'withheld_number'
@@ -40,6 +42,7 @@ export const decide = (facts: Facts): Decision => {
   const skip = whyNot(facts)
   if (skip) return { state: 'skipped', reason: skip }
   if (facts.reached) return { state: 'cancelled', reason: 'reached_by_phone' }
+  if (facts.replied) return { state: 'cancelled', reason: 'replied' }
   return {
     state: 'scheduled',
     reason: facts.connection === 'paused' ? 'connection_paused' : 'waiting',

@@ -56,17 +56,22 @@ export const readFacts = async (trx: Trx, call: Call): Promise<Row & Pick<Facts,
       (select c.state from whatsapp_connections c where c.tenant_id = t.id order by c.state limit 1) as connection,
       exists (select from raw_cdrs r where r.tenant_id = t.id
               and r.reached_phone = any(${phones}::text[]) and r.called_at >= ${call.calledAt}) as reached,
+      exists (select from messages s where s.tenant_id = t.id and s.direction = 'in'
+              and s.wa_id = any(${phones.map(phone => phone.slice(1))}::text[])
+              and s.created_at >= ${call.calledAt}) as replied,
       exists (select from leads l join missed_calls m on m.lead_id = l.id
               where l.tenant_id = t.id and l.phone = any(${phones}::text[])
               and m.id is distinct from ${call.missedCallId}::bigint
-              and m.outreach_state in ('scheduled', 'sending'))
+              and (m.outreach_state = 'sending'
+                   or m.outreach_state = 'scheduled' and m.outreach_due_at + t.grace > now()))
         or exists (select from leads l
                    join lead_conversations c on c.lead_id = l.id
                    join messages s on s.lead_conversation_id = c.id
                    where l.tenant_id = t.id and l.phone = any(${phones}::text[])
                    and c.missed_call_id is distinct from ${call.missedCallId}::bigint
                    and s.direction = 'out'
-                   and (s.state in ('scheduled', 'sending')
+                   and (s.state = 'sending'
+                        or s.state = 'scheduled' and s.due_at + t.reminder_grace > now()
                         or s.state in ('accepted', 'sent', 'delivered', 'read', 'unknown')
                            and s.claimed_at > now() - t.repeat_window)) as contacted
     from tenants t where t.id = ${call.tenantId}`.execute(trx)

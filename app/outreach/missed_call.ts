@@ -59,6 +59,12 @@ export const recordMissedCall = async (
     .returning(['id', 'tenant_id', 'lead_id', 'caller_phone', 'outreach_state'])
     .executeTakeFirstOrThrow()
   await addOutreachJob(trx, recorded)
+  if (leadId && decision.state === 'cancelled')
+    await trx
+      .updateTable('leads')
+      .set({ state: decision.reason })
+      .where('id', '=', leadId)
+      .execute()
   if (leadId) await tellOfThirdCall(trx, leadId, recorded.id)
   return { id: recorded.id, decision }
 }

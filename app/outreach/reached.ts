@@ -54,8 +54,11 @@ export const personReached = async (
   }
 }
 
-/** The call itself turned out to be answered, after it had been recorded as missed. */
-export const callWasAnswered = async (
+/**
+ * A call that was recorded as missed turned out not to be: answered, or not a customer's call at all. Nothing
+ * is sent because of it.
+ */
+export const callWasNotMissed = async (
   trx: Trx,
   tenantId: string,
   callId: string,

@@ -30,6 +30,14 @@ export const endInSilence = async (trx: Trx, conversationId: string): Promise<vo
     returning lead_id`.execute(trx)
   const [ended] = rows
   if (!ended) return
+  // A later call of hers is being answered: her silence on this one says nothing.
+  const { rows: busy } = await sql`
+    select from lead_conversations where lead_id = ${ended.lead_id} and state = 'open'
+    union all
+    select from missed_calls where lead_id = ${ended.lead_id} and outreach_state in ('scheduled', 'sending')`.execute(
+    trx,
+  )
+  if (busy.length) return
   await sql`update leads set state = 'unresponsive' where id = ${ended.lead_id} and state in ('new', 'contacted')`.execute(
     trx,
   )

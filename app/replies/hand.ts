@@ -6,7 +6,7 @@ import { optIn, optOut } from './opt_out.ts'
 import { type Door, othersWithHerNumber, phonesOf, type Writer, whoWrote } from './person.ts'
 import { stopChase } from '../outreach/stop.ts'
 
-/** Where Meta itself says that somebody wants no more, the opt-out can be taken back only the same way. */
+/** What her tap in WhatsApp undoes is what such a tap did; what she typed stays. */
 const SOURCE = 'user_preferences'
 
 /**

@@ -1,6 +1,15 @@
+import type { ExpressionBuilder } from 'kysely'
+import type { DB } from '../db/generated.ts'
 import type { Trx } from '../db/kysely.ts'
 import { phoneHash } from '../secrets.ts'
 import { spellings } from '../outreach/phone.ts'
+
+/** In any spelling of her number, or by its hash where the number itself was erased. */
+const isHers = (phone: string) => (eb: ExpressionBuilder<DB, 'opt_outs'>) =>
+  eb.or([
+    eb('phone', 'in', spellings(phone)),
+    eb('phone_hash', 'in', spellings(phone).map(phoneHash)),
+  ])
 
 /**
  * Remembers, for ever, that this person must not be written to by this tenant.
@@ -14,7 +23,16 @@ export const optOut = async (
   phone: string,
   source: string,
 ): Promise<boolean> => {
-  if ((await optedOutBy(trx, tenantId, phone)) !== null) return false
+  const known = await optedOutBy(trx, tenantId, phone)
+  if (known === 'user_preferences' && source !== known)
+    // What she says in her own words is not taken back by a switch in WhatsApp.
+    await trx
+      .updateTable('opt_outs')
+      .set({ source })
+      .where('tenant_id', '=', tenantId)
+      .where(isHers(phone))
+      .execute()
+  if (known !== null) return false
   const added = await trx
     .insertInto('opt_outs')
     .values({ tenant_id: tenantId, phone, phone_hash: phoneHash(phone), source })
@@ -34,12 +52,7 @@ export const optedOutBy = async (
     .selectFrom('opt_outs')
     .select('source')
     .where('tenant_id', '=', tenantId)
-    .where(eb =>
-      eb.or([
-        eb('phone', 'in', spellings(phone)),
-        eb('phone_hash', 'in', spellings(phone).map(phoneHash)),
-      ]),
-    )
+    .where(isHers(phone))
     .executeTakeFirst()
   return known?.source ?? null
 }
@@ -56,15 +69,7 @@ export const optIn = async (
   phone: string,
   source?: string,
 ): Promise<boolean> => {
-  let opted = trx
-    .deleteFrom('opt_outs')
-    .where('tenant_id', '=', tenantId)
-    .where(eb =>
-      eb.or([
-        eb('phone', 'in', spellings(phone)),
-        eb('phone_hash', 'in', spellings(phone).map(phoneHash)),
-      ]),
-    )
+  let opted = trx.deleteFrom('opt_outs').where('tenant_id', '=', tenantId).where(isHers(phone))
   if (source !== undefined) opted = opted.where('source', '=', source)
   const { numDeletedRows } = await opted.executeTakeFirst()
   return numDeletedRows > 0n

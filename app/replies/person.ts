@@ -53,7 +53,7 @@ export const rememberIdentities = async (
   leadId: string,
   identities: (string | null)[],
 ): Promise<void> => {
-  const known = identities.filter(identity => identity !== null)
+  const known = [...new Set(identities)].filter(identity => identity)
   await sql`
     insert into lead_identities (tenant_id, identity, lead_id)
     select ${tenantId}, identity, ${leadId} from unnest(${known}::text[]) as names (identity)

@@ -43,7 +43,7 @@ export const receive = async (
     return 'not_a_reply'
 
   const text = textOf(item)
-  await keep(trx, door, leadId, item.id, writer.waId, text)
+  await keep(trx, door, leadId, item.id, writer.waId?.replace(/\D/g, '') ?? null, text)
   if (leadId) {
     await rememberIdentities(trx, door.tenantId, leadId, [
       writer.waId?.replace(/\D/g, '') ?? null,

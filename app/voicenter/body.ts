@@ -4,6 +4,9 @@
  */
 import { isObject, type Json, type JsonObject, readJson, storable } from '../json.ts'
 
+/** As many as Voicenter's Call Log gives in one answer. More would keep everybody else waiting. */
+const MOST_RECORDS = 10_000
+
 /** One element of a body: a record, or the reason why it is none. `bytes` are its own, as they came. */
 export type Element = { bytes: Buffer } & ({ record: JsonObject } | { wrong: string })
 
@@ -34,6 +37,8 @@ const readJsonBody = (text: string, bytes: Buffer): Body => {
   if ('wrong' in json) return json
   if (!json.elements) return { elements: [elementOf(json.value, bytes)] }
   if (json.elements.length === 0) return { wrong: 'the array is empty' }
+  if (json.elements.length > MOST_RECORDS)
+    return { wrong: `the array has more than ${MOST_RECORDS} records` }
   return { elements: json.elements.map(({ value, text }) => elementOf(value, Buffer.from(text))) }
 }
 

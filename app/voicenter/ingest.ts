@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import { again } from '../db/again.ts'
 import { MAX_ATTEMPTS } from '../db/jobs.ts'
-import { db } from '../db/kysely.ts'
+import { webDb } from '../db/kysely.ts'
 import { sha256 } from '../secrets.ts'
 import type { Element } from './body.ts'
 import { readCdr, rootOf } from './cdr.ts'
@@ -120,5 +120,5 @@ const store = async (
     )
     select assert_all_queued(wanted, (select count(*) from graphile_worker.add_jobs(specs)))
     from jobs where wanted > 0`
-  await again(() => statement.execute(db))
+  await again(() => statement.execute(webDb))
 }

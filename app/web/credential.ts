@@ -1,7 +1,7 @@
 import type { Request, RequestHandler } from 'express'
 import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible'
 import { config } from '../config.ts'
-import { db } from '../db/kysely.ts'
+import { webDb } from '../db/kysely.ts'
 import { log } from '../log.ts'
 import { sha256 } from '../secrets.ts'
 import type { Sender } from '../voicenter/ingest.ts'
@@ -55,7 +55,7 @@ const senderOf = async (req: Request<object, unknown, unknown, object>): Promise
   if (token === undefined) return (await openDoor()) ? { tenantId: null } : null
   // Two that differ: whoever sent this is not one of ours, or is misconfigured. Never guess.
   if (tokens.some(other => other !== token)) return null
-  const known = await db
+  const known = await webDb
     .selectFrom('webhook_tokens')
     .select('tenant_id')
     .where('hash', '=', sha256(token))
@@ -77,7 +77,7 @@ const tokensOf = (req: Request<object, unknown, unknown, object>): string[] => {
 /** On a developer's machine, before there is any token: come in. In production, never. */
 const openDoor = async (): Promise<boolean> => {
   if (config.production) return false
-  const anyToken = await db.selectFrom('webhook_tokens').select('id').limit(1).executeTakeFirst()
+  const anyToken = await webDb.selectFrom('webhook_tokens').select('id').limit(1).executeTakeFirst()
   if (!anyToken)
     log.warn(
       'accepted a delivery without a token, since there is none yet: npm run tenant -- add makes one',

@@ -1,6 +1,6 @@
 import { Router } from 'express'
 import { sql } from 'kysely'
-import { db } from '../db/kysely.ts'
+import { webDb } from '../db/kysely.ts'
 import { log } from '../log.ts'
 
 /** Whether this process's worker runs; null where the role has none. */
@@ -39,7 +39,7 @@ const ages = async () => {
         (select extract(epoch from now() - min(run_at))::int from graphile_worker.jobs
          where run_at <= now() and locked_at is null and attempts < max_attempts) as "oldestDueJobSeconds",
         (select extract(epoch from now() - received_at)::int from raw_cdrs order by id desc limit 1) as "lastWebhookSeconds"
-      `.execute(db)
+      `.execute(webDb)
     return rows[0] ?? null
   } catch (err) {
     log.warn({ err }, 'not ready: the database does not answer')

@@ -1,12 +1,12 @@
 import { timingSafeEqual } from 'node:crypto'
-import express, { Router } from 'express'
+import express, { type RequestHandler, Router } from 'express'
 import { sql } from 'kysely'
 import { config } from '../config.ts'
-import { db } from '../db/kysely.ts'
+import { webDb } from '../db/kysely.ts'
 import { sha256 } from '../secrets.ts'
 import { readJson } from '../json.ts'
 import { storeUpdates } from '../whatsapp/inbox.ts'
-import { isSigned } from '../whatsapp/signature.ts'
+import { claimsSignature, isSigned } from '../whatsapp/signature.ts'
 import { updatesIn } from '../whatsapp/webhook.ts'
 
 /**
@@ -33,22 +33,31 @@ whatsapp.get(PATH, (req, res) => {
   else res.status(403).type('text/plain').send('wrong verify token')
 })
 
+/** Nobody who does not even claim to have signed gets a byte of the body read. */
+const claimSignature: RequestHandler = (req, res, next) => {
+  if (config.WHATSAPP_APP_SECRET && claimsSignature(req.get('x-hub-signature-256'))) next()
+  else res.status(401).json({ error: 'wrong signature' })
+}
+
+const receive: RequestHandler = async (req, res) => {
+  const body = Buffer.isBuffer(req.body) ? req.body : Buffer.alloc(0)
+  const secret = config.WHATSAPP_APP_SECRET
+  if (!secret || !isSigned(body, req.get('x-hub-signature-256'), secret)) {
+    res.status(401).json({ error: 'wrong signature' })
+    return
+  }
+  const json = readJson(body.toString('utf8'))
+  if ('wrong' in json)
+    await quarantine(body, json.wrong, req.get('content-type')?.slice(0, 200) ?? null)
+  else await storeUpdates(updatesIn(json.value))
+  res.json({ status: 'stored' })
+}
+
 whatsapp.post(
   PATH,
+  claimSignature,
   express.raw({ type: () => true, limit: LIMIT, inflate: false }),
-  async (req, res) => {
-    const body = Buffer.isBuffer(req.body) ? req.body : Buffer.alloc(0)
-    const secret = config.WHATSAPP_APP_SECRET
-    if (!secret || !isSigned(body, req.get('x-hub-signature-256'), secret)) {
-      res.status(401).json({ error: 'wrong signature' })
-      return
-    }
-    const json = readJson(body.toString('utf8'))
-    if ('wrong' in json)
-      await quarantine(body, json.wrong, req.get('content-type')?.slice(0, 200) ?? null)
-    else await storeUpdates(updatesIn(json.value))
-    res.json({ status: 'stored' })
-  },
+  receive,
 )
 
 whatsapp.all(PATH, (_req, res) => {
@@ -65,6 +74,6 @@ const quarantine = async (
     insert into rejected_deliveries as r (source, reason, content_type, body, body_hash)
     values ('whatsapp', ${reason}, ${contentType}, ${body}, ${sha256(body)})
     on conflict on constraint rejected_deliveries_same_body do update set deliveries = r.deliveries + 1`.execute(
-    db,
+    webDb,
   )
 }

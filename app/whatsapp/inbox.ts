@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import { MAX_ATTEMPTS } from '../db/jobs.ts'
-import { db } from '../db/kysely.ts'
+import { webDb } from '../db/kysely.ts'
 import { again } from '../db/again.ts'
 import { sha256 } from '../secrets.ts'
 import { canonical, storable } from '../json.ts'
@@ -46,5 +46,5 @@ export const storeUpdates = async (updates: Update[]): Promise<void> => {
     )
     select assert_all_queued(wanted, (select count(*) from graphile_worker.add_jobs(specs)))
     from jobs where wanted > 0`
-  await again(() => statement.execute(db))
+  await again(() => statement.execute(webDb))
 }

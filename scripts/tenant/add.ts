@@ -54,13 +54,15 @@ export const run = async (args: string[]): Promise<void> => {
     },
     FLAGS,
   )
-  await withDatabase(async trx => {
-    const { tenantId, webhookToken } = await addTenant(trx, tenant)
-    const url = webhookUrl(webhookToken)
-    console.error(`added ${tenant.name} as tenant ${tenantId}, mode ${tenant.mode}`)
-    if (!tenant.accessToken)
-      console.error('no WhatsApp connection: nothing will be sent until one is added')
-    if (flags.json) console.log(JSON.stringify({ tenantId, webhookToken, webhookUrl: url }))
-    else console.log(`Webhook URL for Voicenter (shown this once):\n${url}`)
-  })
+  await withDatabase(
+    trx => addTenant(trx, tenant),
+    ({ tenantId, webhookToken }) => {
+      const url = webhookUrl(webhookToken)
+      console.error(`added ${tenant.name} as tenant ${tenantId}, mode ${tenant.mode}`)
+      if (!tenant.accessToken)
+        console.error('no WhatsApp connection: nothing will be sent until one is added')
+      if (flags.json) console.log(JSON.stringify({ tenantId, webhookToken, webhookUrl: url }))
+      else console.log(`Webhook URL for Voicenter (shown this once):\n${url}`)
+    },
+  )
 }

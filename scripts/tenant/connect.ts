@@ -41,11 +41,13 @@ export const run = async (args: string[]): Promise<void> => {
     },
     FLAGS,
   )
-  await withDatabase(async trx => {
-    const connectionId = await connect(trx, wanted)
-    console.error(
-      `tenant ${wanted.tenantId} writes through WhatsApp number ${wanted.phoneNumberId}`,
-    )
-    if (flags.json) console.log(JSON.stringify({ connectionId, tenantId: wanted.tenantId }))
-  })
+  await withDatabase(
+    trx => connect(trx, wanted),
+    connectionId => {
+      console.error(
+        `tenant ${wanted.tenantId} writes through WhatsApp number ${wanted.phoneNumberId}`,
+      )
+      if (flags.json) console.log(JSON.stringify({ connectionId, tenantId: wanted.tenantId }))
+    },
+  )
 }

@@ -49,10 +49,14 @@ export const run = async (args: string[]): Promise<void> => {
     },
     FLAGS,
   )
-  await withDatabase(async trx => {
-    if (wanted.kind) await changeTemplate(trx, { ...wanted, kind: wanted.kind })
-    const templates = await templatesOf(trx, wanted.tenantId)
-    if (flags.json) console.log(JSON.stringify({ templates }))
-    else console.table(templates)
-  })
+  await withDatabase(
+    async trx => {
+      if (wanted.kind) await changeTemplate(trx, { ...wanted, kind: wanted.kind })
+      return templatesOf(trx, wanted.tenantId)
+    },
+    templates => {
+      if (flags.json) console.log(JSON.stringify({ templates }))
+      else console.table(templates)
+    },
+  )
 }

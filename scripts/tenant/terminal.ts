@@ -65,14 +65,18 @@ export const check = <Shape extends z.ZodType>(
  * Runs the command's one transaction, on a database that is up to date, and ends the connections. The
  * database starts with the module that connects to it, so that module is loaded only here.
  */
-export const withDatabase = async (work: (trx: Trx) => Promise<void>): Promise<void> => {
+export const withDatabase = async <T>(
+  work: (trx: Trx) => Promise<T>,
+  tell: (result: T) => void,
+): Promise<void> => {
   const { config } = await import('../../app/config.ts')
   const { migrate } = await import('../../app/db/migrate.ts')
   const { db } = await import('../../app/db/kysely.ts')
   try {
     // A newcomer's first command may be this one. In production the release phase has done it.
     if (!config.production) await migrate()
-    await db.transaction().execute(work)
+    // Told only after the commit: a token that was not stored must not be handed on.
+    tell(await db.transaction().execute(work))
   } catch (error) {
     console.error(error instanceof Error ? error.message : error)
     process.exitCode = 1

@@ -113,6 +113,7 @@ await test('the buttons of the page', async t => {
   await submit('preference', { value: 'stop' })
   t.strictSame(fake.people()[0]?.stoppedMarketing, [number.phoneNumberId])
   t.match(await page(), 'Resume marketing')
+  await fake.idle()
   await submit('read', {})
   t.match(message?.statuses.at(-1), { status: 'read' })
   t.match(await page(), 'class="read"')

@@ -15,6 +15,7 @@ const GOOD: Facts = {
   contacted: false,
   late: false,
   reached: false,
+  replied: false,
 }
 const decided = (...facts: Partial<Facts>[]): string => {
   const { state, reason } = decide(Object.assign({}, GOOD, ...facts))
