@@ -129,12 +129,25 @@ await test('a reminder that could not start in time is too late', async t => {
   t.equal(requestsOf(shop).length, 2)
 })
 
-await test('the second waits for the first', async t => {
+await test('the second waits for the first, and goes out alone where both are due', async t => {
   const { who, conversation } = await contacted()
   await reported(conversation, 'initial', 'delivered')
   await reminderDue(conversation, 2)
   t.strictSame(templatesTo(who.e164), ['ringback_missed_call'], 'the first is still to come')
   await reminderDue(conversation, 1, '1 minute')
+  t.strictSame(
+    templatesTo(who.e164),
+    ['ringback_missed_call'],
+    'it comes too late to be one of two',
+  )
+  await reminderDue(conversation, 2)
+  t.strictSame(templatesTo(who.e164), ['ringback_missed_call', 'ringback_reminder_2'])
+})
+
+await test('the second goes out once the first has been sent', async t => {
+  const { who, conversation } = await contacted()
+  await reported(conversation, 'initial', 'delivered')
+  await reminderDue(conversation, 1)
   await reminderDue(conversation, 2)
   t.equal(fake.inbox(who.e164).length, 2, 'the first has only been accepted')
   await reported(conversation, 'reminder_1', 'sent')

@@ -15,5 +15,7 @@ Object.assign(process.env, {
   NODE_ENV: 'test',
   DATABASE_URL: await testDatabaseUrl(name),
   PORT: '0',
+  // More than a dyno has, since a test holds connections open while others work.
+  DATABASE_CONNECTIONS: '14',
   LOG_LEVEL: process.env['LOG_LEVEL'] ?? 'silent',
 })

@@ -27,7 +27,7 @@ const { sha256 } = await import('../../app/secrets.ts')
 const { addTenant, newTenant } = await import('../../app/tenants/add.ts')
 const { startWeb } = await import('../../app/web/server.ts')
 const { taskList } = await import('../../app/worker/tasks.ts')
-export { db }
+export { db, webDb }
 
 const web = await startWeb(() => null)
 const address = web.address()

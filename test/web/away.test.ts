@@ -30,7 +30,7 @@ proxied.host = `127.0.0.1:${address && typeof address === 'object' ? address.por
 process.env['DATABASE_URL'] = proxied.href
 
 // Only now: the program reads where its database is as soon as it is imported.
-const { business, CDR, db, OK, post, url } = await import('../support/ringback.ts')
+const { business, CDR, OK, post, url, webDb: db } = await import('../support/ringback.ts')
 const { push } = await import('../../scripts/demo/cdr.ts')
 t.teardown(() => {
   proxy.close()
