@@ -4,15 +4,10 @@ import type { Trx } from '../db/kysely.ts'
 import type { Outgoing } from '../whatsapp/client.ts'
 import { decide } from '../outreach/eligibility.ts'
 import { readFacts } from '../outreach/facts.ts'
-import { CLAIM_SECONDS, giveUpIfAbandoned } from './ledger.ts'
+import { CLAIM_SECONDS, giveUpIfAbandoned, inSeconds, LOOK_AGAIN_SECONDS } from './ledger.ts'
 import { afterQuiet } from '../outreach/quiet.ts'
 import { outgoing, type Sender, senderFor } from './sender.ts'
 import { isTooLate } from '../outreach/timing.ts'
-
-/** How often a paused connection or template is looked at again. */
-const PAUSE_SECONDS = 60
-
-const inSeconds = (seconds: number) => sql<Date>`now() + make_interval(secs => ${seconds})`
 
 type Call = {
   id: string
@@ -70,7 +65,7 @@ export const claimFirstMessage = async (
   const sender = await senderFor(trx, call.tenant_id, 'initial', { dialled: call.business_phone })
   if (!sender || sender.templatePaused) {
     await setOutreach(trx, call, 'scheduled', 'connection_paused')
-    return lookAgain(trx, call, inSeconds(PAUSE_SECONDS))
+    return lookAgain(trx, call, inSeconds(LOOK_AGAIN_SECONDS))
   }
   if (facts.mode !== 'shadow') return claim(trx, call, sender)
   await writeMessage(trx, call, 'shadow', null)

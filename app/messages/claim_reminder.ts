@@ -4,15 +4,18 @@ import type { Trx } from '../db/kysely.ts'
 import type { Outgoing } from '../whatsapp/client.ts'
 import { decide } from '../outreach/eligibility.ts'
 import { readFacts } from '../outreach/facts.ts'
-import { CLAIM_SECONDS, giveUpIfAbandoned, setMessage } from './ledger.ts'
+import {
+  CLAIM_SECONDS,
+  giveUpIfAbandoned,
+  inSeconds,
+  LOOK_AGAIN_SECONDS,
+  setMessage,
+} from './ledger.ts'
 import { afterQuiet } from '../outreach/quiet.ts'
 import { outgoing, senderFor } from './sender.ts'
 import { waitForSilence } from '../outreach/silence.ts'
 import { stopChase } from '../outreach/stop.ts'
 import { isTooLate } from '../outreach/timing.ts'
-
-/** How often we look again for what a reminder waits for: a connection, or word of the message before. */
-const LOOK_AGAIN_SECONDS = 60
 
 type Reminder = {
   id: string
@@ -59,7 +62,6 @@ export const claimReminder = async (
     await addJob(trx, 'lead_reminder', `${conversationId}:${number}`, payload, { at })
     return null
   }
-  const inSeconds = (seconds: number) => sql<Date>`now() + make_interval(secs => ${seconds})`
   const end = async (state: string, reason: string): Promise<null> => {
     await setMessage(trx, reminder, state, reason)
     if (number === 2) await waitForSilence(trx, conversationId)

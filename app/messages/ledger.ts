@@ -1,4 +1,4 @@
-import { sql } from 'kysely'
+import { type RawBuilder, sql } from 'kysely'
 import type { Trx } from '../db/kysely.ts'
 
 // A message is claimed and committed before it is sent, and recorded after. Between the two stands the one
@@ -8,6 +8,13 @@ import type { Trx } from '../db/kysely.ts'
 
 /** Longer than any send can take: after that, a message still `sending` has lost its sender. */
 export const CLAIM_SECONDS = 60
+
+/** How often we look again for what a message waits for: a paused connection, word of the one before. */
+export const LOOK_AGAIN_SECONDS = 60
+
+/** A moment of the database's clock, for jobs. */
+export const inSeconds = (seconds: number): RawBuilder<Date> =>
+  sql<Date>`now() + make_interval(secs => ${seconds})`
 
 /**
  * How far a message has come. WhatsApp's reports come late, twice and in any order: a state is only ever

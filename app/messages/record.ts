@@ -3,11 +3,16 @@ import { addJob } from '../db/jobs.ts'
 import type { Trx } from '../db/kysely.ts'
 import type { Outcome } from '../whatsapp/client.ts'
 import { onAccepted, onFailed, pauseConnection, pauseTemplate } from './consequences.ts'
-import { lockMessage, type Message, RANK, setMessage, setOutreach } from './ledger.ts'
+import {
+  inSeconds,
+  lockMessage,
+  LOOK_AGAIN_SECONDS,
+  type Message,
+  RANK,
+  setMessage,
+  setOutreach,
+} from './ledger.ts'
 import { waitForSilence } from '../outreach/silence.ts'
-
-/** How often a paused connection or template is looked at again. */
-const PAUSE_SECONDS = 60
 
 /**
  * Writes down what came of a message that was claimed and sent, and what follows from it: reminders,
@@ -36,7 +41,7 @@ export const record = async (trx: Trx, messageId: string, outcome: Outcome): Pro
   if (remedy.do === 'pause_connection') await pauseConnection(trx, message, code)
   if (remedy.do === 'pause_template') await pauseTemplate(trx, message, code)
   if (remedy.do === 'pause_connection' || remedy.do === 'pause_template')
-    return tryAgain(trx, message, PAUSE_SECONDS, remedy.do, code)
+    return tryAgain(trx, message, LOOK_AGAIN_SECONDS, remedy.do, code)
   await setMessage(trx, message, 'failed', why, code)
   await onFailed(trx, message, remedy, code)
 }
@@ -78,7 +83,7 @@ const tryAgain = async (
   why: string,
   code: number | null,
 ): Promise<void> => {
-  const at = sql<Date>`now() + make_interval(secs => ${seconds})`
+  const at = inSeconds(seconds)
   const { conversation_id, conversation_state, missed_call_id, caller_phone } = message
   if (conversation_state && conversation_state !== 'open') {
     const reason = message.conversation_reason ?? conversation_state
