@@ -24,10 +24,8 @@ PORT says where Ringback listens; otherwise it is 3000, or a free port if that o
 }
 const { newPlay } = await import('./demo/play.ts')
 const { DELAYS, setStage } = await import('./demo/stage.ts')
-const { endingOf, inWords, isQuiet } = await import('./demo/watch.ts')
+const { endingOf, inWords, isJudged, isQuiet } = await import('./demo/watch.ts')
 
-/** Long enough for the first record of a call to be judged alone. */
-const BETWEEN_RECORDS_MS = 300
 /** How long the whole play may take. */
 const END_WITHIN_MS = 60_000
 /** How long we watch, once all is quiet, that nothing more happens. */
@@ -54,9 +52,10 @@ const messagesFor = async ({ phone }: Scene, count: number) => {
 const perform = async (scene: Scene) => {
   if (scene.after) await messagesFor(scene, scene.after)
   say(`${scene.who} ${scene.what}`)
-  for (const [n, record] of scene.records.entries()) {
-    if (n > 0) await sleep(BETWEEN_RECORDS_MS)
+  for (const record of scene.records) {
     answers.set(scene, await stage.post(record))
+    // Jobs run side by side; in the play each record is judged before the next one comes.
+    while (!(await isJudged(stage)) && !isOver()) await sleep(20)
   }
 }
 const reply = async (scene: Scene) => {

@@ -45,3 +45,9 @@ export const isQuiet = async ({ database }: Stage): Promise<boolean> => {
   )
   return rows[0]?.quiet === true
 }
+
+/** Whether every record that has come so far has its verdict. */
+export const isJudged = async ({ database }: Stage): Promise<boolean> => {
+  const { rowCount } = await database.query('select from raw_cdrs where verdict is null limit 1')
+  return rowCount === 0
+}
