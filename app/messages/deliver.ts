@@ -24,26 +24,39 @@ export const deliver = async (
   about: Record<string, string | number>,
 ): Promise<void> => {
   const claimed = performance.now()
-  const message = await db.transaction().execute(claim)
+  const message = await db.transaction().execute(async trx => {
+    const made = await claim(trx)
+    return made && { ...made, attempt: await attemptOf(trx, made.messageId) }
+  })
   if (!message) return
   const stale = performance.now() - claimed > STALE_AFTER_MS
   const outcome: Outcome = stale
     ? { kind: 'refused', code: null, remedy: NOT_ARRIVED, why: 'never_sent' }
     : await send(message)
-  await recordAtLast(message.messageId, outcome)
+  await recordAtLast(message.messageId, message.attempt, outcome)
   const code = outcome.kind === 'refused' ? outcome.code : undefined
   log.info({ ...about, messageId: message.messageId, outcome: outcome.kind, code }, 'message')
+}
+
+/** Which try this is: an outcome belongs to its own try and to no later one. */
+const attemptOf = async (trx: Trx, messageId: string): Promise<number> => {
+  const message = trx.selectFrom('messages').select('attempts').where('id', '=', messageId)
+  return (await message.executeTakeFirstOrThrow()).attempts
 }
 
 /**
  * What WhatsApp answered is known here and nowhere else. A lock held too long or a database that is away for
  * a moment must not make an `unknown` of it.
  */
-const recordAtLast = async (messageId: string, outcome: Outcome): Promise<void> => {
+const recordAtLast = async (
+  messageId: string,
+  attempt: number,
+  outcome: Outcome,
+): Promise<void> => {
   const until = performance.now() + RECORD_WITHIN_MS
   for (let wait = 100; ; wait = Math.min(2 * wait, 5000))
     try {
-      await db.transaction().execute(trx => record(trx, messageId, outcome))
+      await db.transaction().execute(trx => record(trx, messageId, outcome, attempt))
       return
     } catch (err) {
       if (performance.now() + wait > until) throw err

@@ -17,14 +17,22 @@ import { waitForSilence } from '../outreach/silence.ts'
 /**
  * Writes down what came of a message that was claimed and sent, and what follows from it: reminders,
  * another try, a pause, or nothing. A webhook may have been faster; what it said is never undone.
+ *
+ * @param attempt which try this is the outcome of: `messages.attempts` as it was claimed
  */
-export const record = async (trx: Trx, messageId: string, outcome: Outcome): Promise<void> => {
+export const record = async (
+  trx: Trx,
+  messageId: string,
+  outcome: Outcome,
+  attempt: number,
+): Promise<void> => {
   const message = await lockMessage(trx, messageId)
   if (!message) return
   const settled = (RANK[message.state] ?? 0) > (RANK['sending'] ?? 0)
   if (outcome.kind === 'accepted') return accepted(trx, message, outcome, settled)
-  // Somebody knows better already: a report from WhatsApp, or whoever gave this claim up.
-  if (message.state !== 'sending') return
+  // Somebody knows better already: a report from WhatsApp, or whoever gave this claim up. Or this outcome had
+  // been written down, the answer to the commit was lost, and the next try is under way.
+  if (message.state !== 'sending' || message.attempts !== attempt) return
   if (outcome.kind === 'unknown') {
     await setMessage(trx, message, 'unknown', outcome.why)
     await setOutreach(trx, message, 'unknown', 'no_answer')

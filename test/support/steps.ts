@@ -74,7 +74,11 @@ export const claim = async (missedCallId: string, step: Step): Promise<Claimed |
 export { send }
 
 export const recorded = ({ messageId }: Claimed, outcome: Outcome): Promise<void> =>
-  db.transaction().execute(trx => record(trx, messageId, outcome))
+  db.transaction().execute(async trx => {
+    const message = trx.selectFrom('messages').select('attempts').where('id', '=', messageId)
+    const { attempts } = await message.executeTakeFirstOrThrow()
+    await record(trx, messageId, outcome, attempts)
+  })
 
 /** The first message, claimed, sent and recorded. */
 export const sentTo = async (

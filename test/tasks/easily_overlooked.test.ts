@@ -112,3 +112,26 @@ await test('settings that no clock knows are refused by the database', async t =
   await t.rejects(set({ timezone: 'Asia/Jerusalm' }), /not recognized/)
   await set({ quiet_windows: ['21:00-08:00', 'fri 15:00-sat 20:30'], timezone: 'Europe/Berlin' })
 })
+
+await test('an outcome written down twice does not touch the try that followed it', async t => {
+  const shop = await business()
+  const { id } = await miss(shop, customer().local)
+  fake.script({ phoneNumberId: shop.phoneNumberId, outcome: { kind: 'error', code: 130429 } })
+  await dueSince(id)
+  const message = await initialOf(id)
+  // The next try has claimed it, when the first one, not knowing that it was heard, says it again.
+  await sql`update messages set state = 'sending', attempts = 2 where id = ${message.id}`.execute(
+    db,
+  )
+  const { record } = await import('../../app/messages/record.ts')
+  const refused = {
+    kind: 'refused',
+    code: 130429,
+    remedy: { do: 'retry', after: [1, 2] },
+    why: 'error_code',
+  } as const
+  await db.transaction().execute(trx => record(trx, message.id, refused, 1))
+  t.match(await initialOf(id), { state: 'sending', attempts: 2 })
+  await db.transaction().execute(trx => record(trx, message.id, refused, 2))
+  t.match(await initialOf(id), { state: 'scheduled' })
+})
