@@ -8,65 +8,74 @@
  *            lead_reminder, 2 and 24 h     reminds her                               tasks/lead_reminder.ts
  *            whatsapp_event                reply, opt-out, report                    tasks/whatsapp_event.ts
  */
-import { once } from 'node:events'
 import { config } from './config.ts'
-import { migrate, pendingMigrations } from './db/migrate.ts'
 import { databaseUrl, endPools } from './db/pool.ts'
+import { databaseReady } from './db/ready.ts'
 import { log } from './log.ts'
-import { startWeb } from './web/server.ts'
+import { portOf, startWeb } from './web/server.ts'
+import { stopperOf } from './web/stop.ts'
 import { type RunningWorker, startWorker } from './worker/run.ts'
 
-/** The platform kills us 30 s after it asked us to stop. */
-const STOP_WITHIN = 25_000
-/** A request that is still not through then never will be. */
-const CUT_REQUESTS_AFTER = 18_000
+/** The platform kills us 30 s after it asked us to stop. What hangs by then is left to the next process. */
+const STOP_WITHIN = 24_000
+/** After an error that nobody foresaw we only answer what has arrived, and end. */
+const CRASH_WITHIN = 5_000
 
-if (config.production) {
-  const pending = await pendingMigrations()
-  if (pending.length) {
-    console.error(
-      `Ringback cannot start: the database has not seen ${pending.join(', ')}. Run: npm run migrate`,
-    )
-    process.exit(1)
-  }
-} else await migrate()
-
-// The web first: the platform waits for the port, and a port that is taken should be known before a job runs.
+const stopping = new AbortController()
+let stopWeb = async () => {}
 let worker: RunningWorker | null = null
-const workerState = () => (config.ROLE === 'web' ? null : (worker?.isRunning() ?? false))
-const web = config.ROLE === 'worker' ? null : await startWeb(workerState)
-if (config.ROLE !== 'web') worker = await startWorker()
 
-const address = web?.address()
-log.info(
-  { role: config.ROLE, port: address && typeof address === 'object' ? address.port : undefined },
-  'Ringback is running',
-)
-if (!config.DATABASE_URL) log.info(`database: ${databaseUrl}`)
+const start = async () => {
+  if (config.ROLE !== 'worker') {
+    // The web first: the platform waits for the port, and while the database is away we can at least say so.
+    const web = await startWeb(() =>
+      config.ROLE === 'web' ? null : (worker?.isRunning() ?? false),
+    )
+    stopWeb = stopperOf(web)
+    log.info({ role: config.ROLE, port: portOf(web) }, 'Ringback listens')
+  }
+  await databaseReady(stopping.signal)
+  if (config.ROLE === 'web') return
+  worker = await startWorker()
+  // Without a worker nothing would ever be sent, and nobody would notice.
+  void worker.ended.then(
+    () => stopping.signal.aborted || crash(new Error('the worker ended by itself')),
+    crash,
+  )
+}
 
-let stopping = false
 const stop = async (exitCode: number) => {
   // The platform may ask more than once.
-  if (stopping) return
-  stopping = true
-  setTimeout(() => process.exit(1), STOP_WITHIN).unref()
+  if (stopping.signal.aborted) return
+  stopping.abort()
   log.info('stopping')
-  const closed = web && once(web, 'close')
-  web?.close()
-  web?.closeIdleConnections()
-  setTimeout(() => web?.closeAllConnections(), CUT_REQUESTS_AFTER).unref()
-  await Promise.all([closed, worker?.stop()])
+  setTimeout(
+    () => {
+      log.warn('stopped before everything had ended')
+      process.exit(exitCode)
+    },
+    exitCode ? CRASH_WITHIN : STOP_WITHIN,
+  )
+  await Promise.allSettled([stopWeb(), started.finally(async () => worker?.stop())])
   await endPools()
   process.exit(exitCode)
 }
+
+/** The platform starts us again. To live on after what nobody caught would be to guess. */
+const crash = (err: unknown) => {
+  log.fatal({ err }, 'Ringback ends')
+  void stop(1)
+}
+
 process.on('SIGTERM', () => void stop(0))
 process.on('SIGINT', () => void stop(0))
+process.on('uncaughtException', crash)
 
-// Without a worker nothing would ever be sent, and nobody would notice: let the platform restart us.
-worker?.ended.then(
-  () => stopping || void stop(1),
-  (err: unknown) => {
-    log.fatal({ err }, 'the worker died')
-    void stop(1)
+const started = start()
+started.then(
+  () => {
+    log.info({ role: config.ROLE }, 'Ringback is running')
+    if (!config.DATABASE_URL) log.info(`database: ${databaseUrl}`)
   },
+  (err: unknown) => stopping.signal.aborted || crash(err),
 )

@@ -10,7 +10,10 @@ import { deliver } from '../app/messages/deliver.ts'
  */
 const leadOutreach: Task = async payload => {
   const { tenantId, missedCallId } = payloads.lead_outreach.parse(payload)
-  await deliver(trx => claimFirstMessage(trx, missedCallId), { tenantId, missedCallId })
+  await deliver('lead_outreach', trx => claimFirstMessage(trx, missedCallId), {
+    tenantId,
+    missedCallId,
+  })
 }
 
 export default leadOutreach

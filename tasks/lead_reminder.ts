@@ -6,7 +6,7 @@ import { deliver } from '../app/messages/deliver.ts'
 /** Two and twenty-four hours after the first message: looks again, and reminds her if she has been silent. */
 const leadReminder: Task = async payload => {
   const { leadConversationId, reminderNumber } = payloads.lead_reminder.parse(payload)
-  await deliver(trx => claimReminder(trx, leadConversationId, reminderNumber), {
+  await deliver('lead_reminder', trx => claimReminder(trx, leadConversationId, reminderNumber), {
     leadConversationId,
     reminderNumber,
   })

@@ -6,7 +6,11 @@ import { deliver } from '../app/messages/deliver.ts'
 /** The one answer to "stop": that we will. */
 const optOutConfirmation: Task = async payload => {
   const { messageId } = payloads.opt_out_confirmation.parse(payload)
-  await deliver(trx => claimNote(trx, 'opt_out_confirmation', messageId), {})
+  await deliver(
+    'opt_out_confirmation',
+    trx => claimNote(trx, 'opt_out_confirmation', messageId),
+    {},
+  )
 }
 
 export default optOutConfirmation

@@ -13,6 +13,7 @@ import {
   settingsOf,
   writeVerdict,
 } from '../app/voicenter/call.ts'
+import { pass } from '../app/points.ts'
 import { judge, statusOf } from '../app/voicenter/verdict.ts'
 
 /**
@@ -25,7 +26,9 @@ import { judge, statusOf } from '../app/voicenter/verdict.ts'
  */
 const voicenterCdr: Task = async payload => {
   const { callId } = payloads.voicenter_cdr.parse(payload)
+  pass('voicenter_cdr:started')
   const results = await Promise.allSettled((await callsWith(callId)).map(judgeCall))
+  pass('voicenter_cdr:committed')
   const failed = results.filter(result => result.status === 'rejected')
   if (failed.length)
     throw new AggregateError(
@@ -39,8 +42,10 @@ const judgeCall = (call: Call): Promise<void> =>
     await lockCall(trx, call)
     const legs = await readLegs(trx, call)
     const settings = await settingsOf(trx, call)
+    pass('voicenter_cdr:read')
     const verdict = judge(legs, settings)
     await writeVerdict(trx, legs, verdict)
+    pass('voicenter_cdr:judged')
     const { tenantId, rootCallId } = call
     if (!tenantId) return
 
@@ -59,6 +64,7 @@ const judgeCall = (call: Call): Promise<void> =>
         calledAt,
       }
       const recorded = await recordMissedCall(trx, missedCall)
+      pass('voicenter_cdr:recorded')
       if (recorded)
         log.info({ tenantId, missedCallId: recorded.id, ...recorded.decision }, 'missed call')
     } else await callWasNotMissed(trx, tenantId, rootCallId)

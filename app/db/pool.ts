@@ -30,6 +30,26 @@ const limits = {
   idle_in_transaction_session_timeout: 10 * SECOND,
 }
 
+const address = (name: string) => ({
+  connectionString: databaseUrl,
+  ...(ssl && { ssl }),
+  application_name: `ringback ${name}`,
+  keepAlive: true,
+})
+
+/** One connection that is not shared, for what belongs to a session. Not connected yet. */
+export const newConnection = (name: string): pg.Client => {
+  const client = new pg.Client({
+    ...address(name),
+    connectionTimeoutMillis: 2 * SECOND,
+    ...limits,
+    // A dyno that vanishes without a word is noticed within half a minute, and not within two hours.
+    options: '-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3',
+  })
+  client.on('error', err => log.warn({ err, connection: name }, 'database connection lost'))
+  return client
+}
+
 /** @param patient without limits: for migrations, which may take long, and wait for each other */
 export const newPool = (
   name: string,
@@ -37,12 +57,9 @@ export const newPool = (
   { patient = false, connectWithin = 2 * SECOND } = {},
 ): pg.Pool => {
   const pool = new pg.Pool({
-    connectionString: databaseUrl,
-    ...(ssl && { ssl }),
-    application_name: `ringback ${name}`,
+    ...address(name),
     max,
     connectionTimeoutMillis: connectWithin,
-    keepAlive: true,
     ...(patient ? {} : limits),
   })
   // Without these listeners an idle connection that the server cuts ends the whole process.

@@ -4,7 +4,7 @@ import type { Trx } from '../db/kysely.ts'
 import type { Outgoing } from '../whatsapp/client.ts'
 import { decide } from '../outreach/eligibility.ts'
 import { readFacts } from '../outreach/facts.ts'
-import { CLAIM_SECONDS, giveUpIfAbandoned, inSeconds, LOOK_AGAIN_SECONDS } from './ledger.ts'
+import { claimEnds, giveUpIfAbandoned, inSeconds, LOOK_AGAIN_SECONDS } from './ledger.ts'
 import { afterQuiet } from '../outreach/quiet.ts'
 import { outgoing, type Sender, senderFor } from './sender.ts'
 import { isTooLate } from '../outreach/timing.ts'
@@ -37,7 +37,7 @@ export const claimFirstMessage = async (
   if (!call) return null
   if (call.outreach_state === 'sending' && call.message_id) {
     if (!(await giveUpIfAbandoned(trx, call.message_id)))
-      await lookAgain(trx, call, inSeconds(CLAIM_SECONDS))
+      await lookAgain(trx, call, claimEnds(call.message_id))
     return null
   }
   if (call.outreach_state !== 'scheduled' || !call.outreach_due_at) return null

@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import { addJob } from '../db/jobs.ts'
 import type { Trx } from '../db/kysely.ts'
 import type { Outgoing } from '../whatsapp/client.ts'
-import { CLAIM_SECONDS, giveUpIfAbandoned, inSeconds, lockMessage, setMessage } from './ledger.ts'
+import { claimEnds, giveUpIfAbandoned, lockMessage, setMessage } from './ledger.ts'
 import { outgoing, type Sender, senderFor } from './sender.ts'
 
 type NoteTask = 'owner_notice' | 'opt_out_confirmation'
@@ -32,7 +32,7 @@ export const claimNote = async (
   if (!note) return null
   if (note.state === 'sending') {
     if (await giveUpIfAbandoned(trx, messageId)) return null
-    await addJob(trx, task, messageId, { messageId }, { at: inSeconds(CLAIM_SECONDS) })
+    await addJob(trx, task, messageId, { messageId }, { at: claimEnds(messageId) })
     return null
   }
   if (note.state !== 'scheduled' || !note.to_phone) return null

@@ -5,7 +5,7 @@ import type { Outgoing } from '../whatsapp/client.ts'
 import { decide } from '../outreach/eligibility.ts'
 import { readFacts } from '../outreach/facts.ts'
 import {
-  CLAIM_SECONDS,
+  claimEnds,
   giveUpIfAbandoned,
   inSeconds,
   LOOK_AGAIN_SECONDS,
@@ -69,7 +69,7 @@ export const claimReminder = async (
   }
 
   if (reminder.state === 'sending') {
-    if (!(await giveUpIfAbandoned(trx, reminder.id))) return lookAgain(inSeconds(CLAIM_SECONDS))
+    if (!(await giveUpIfAbandoned(trx, reminder.id))) return lookAgain(claimEnds(reminder.id))
     if (number === 2) await waitForSilence(trx, conversationId)
     return null
   }

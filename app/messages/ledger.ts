@@ -6,8 +6,11 @@ import type { Trx } from '../db/kysely.ts'
 // behind, and whoever finds that does not send: losing one message is better than sending it twice. So a
 // message goes out at most once, and what is not known is listed as `unknown`.
 
-/** Longer than any send can take: after that, a message still `sending` has lost its sender. */
-export const CLAIM_SECONDS = 60
+/**
+ * Longer than a send can take (20 s until it starts, 15 s for the answer): after that, a message still `sending` has
+ * lost its sender, or its sender the database. Should that one live and know better, it will still say so.
+ */
+export const CLAIM_SECONDS = 45
 
 /** How often we look again for what a message waits for: a paused connection, word of the one before. */
 export const LOOK_AGAIN_SECONDS = 60
@@ -29,6 +32,10 @@ export const RANK: Record<string, number> = {
   delivered: 30,
   read: 40,
 }
+
+/** When a claim that somebody else made will have lost its sender. */
+export const claimEnds = (messageId: string): RawBuilder<Date> =>
+  sql<Date>`(select claimed_at + make_interval(secs => ${CLAIM_SECONDS}) from messages where id = ${messageId})`
 
 /** One outgoing message, locked together with its lead, and what it belongs to. */
 export type Message = {

@@ -9,13 +9,18 @@ import { whatsapp } from './whatsapp.ts'
 const SECOND = 1000
 
 /** The Express app; listens nowhere yet. */
-const newApp = (workerState: WorkerState) => {
+const newApp = (workerState: WorkerState, isListening: () => boolean) => {
   const app = express()
   app.disable('x-powered-by')
   app.set('etag', false)
   // In production one router stands in front and appends the client's address; elsewhere nobody does,
   // and a client could choose its own.
   app.set('trust proxy', config.production ? 1 : false)
+  // Whoever comes on an old connection while we stop: another copy, or the next one, will store it.
+  app.use((_req, _res, next) => {
+    if (isListening()) next()
+    else next(Object.assign(new Error('stopping'), { status: 503 }))
+  })
   app.use(health(workerState))
   app.use(voicenter)
   app.use(whatsapp)
@@ -52,17 +57,18 @@ const onError: ErrorRequestHandler = (error: unknown, _req, res, next) => {
  * @param workerState whether the worker of this process runs; null where the role has none
  */
 export const startWeb = async (workerState: WorkerState): Promise<Server> => {
-  const server = createServer(
-    {
-      // A sender that dawdles is cut off; the limits act within connectionsCheckingInterval.
-      headersTimeout: 10 * SECOND,
-      requestTimeout: 15 * SECOND,
-      connectionsCheckingInterval: 2 * SECOND,
-      // Longer than a router keeps idle connections (Heroku: 90 s), or it would send a webhook into
-      // one that we are closing.
-      keepAliveTimeout: 95 * SECOND,
-    },
-    newApp(workerState),
+  const server = createServer({
+    // A sender that dawdles is cut off; the limits act within connectionsCheckingInterval.
+    headersTimeout: 10 * SECOND,
+    requestTimeout: 15 * SECOND,
+    connectionsCheckingInterval: 2 * SECOND,
+    // Longer than a router keeps idle connections (Heroku: 90 s), or it would send a webhook into
+    // one that we are closing.
+    keepAliveTimeout: 95 * SECOND,
+  })
+  server.on(
+    'request',
+    newApp(workerState, () => server.listening),
   )
   server.listen(config.PORT)
   await new Promise((resolve, reject) => {
@@ -76,4 +82,10 @@ export const startWeb = async (workerState: WorkerState): Promise<Server> => {
     })
   })
   return server
+}
+
+/** Where it listens: PORT, or of PORT=0 the free one it was given. */
+export const portOf = (server: Server): number | null => {
+  const address = server.address()
+  return address && typeof address === 'object' ? address.port : null
 }

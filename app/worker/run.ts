@@ -1,9 +1,13 @@
 import { EventEmitter } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Logger, run, type WorkerEvents, type WorkerPool } from 'graphile-worker'
+import { run, type WorkerEvents, type WorkerPool } from 'graphile-worker'
 import { config } from '../config.ts'
 import { newPool, WORKER_CONNECTIONS } from '../db/pool.ts'
 import { log } from '../log.ts'
+import { type Alive, stayAlive } from './alive.ts'
+import { logger } from './logger.ts'
+import { patient } from './pool.ts'
+import { goRounds } from './rounds.ts'
 import { taskList } from './tasks.ts'
 
 const SECOND = 1000
@@ -12,6 +16,8 @@ const SECOND = 1000
 const POLL_INTERVAL = 1 * SECOND
 /** A job that still runs so long after the stop began is failed, and goes on in the next process. */
 const FORCE_AFTER = 18 * SECOND
+/** How long the last jobs may take to be written off. */
+const WRITTEN_OFF_WITHIN = 4 * SECOND
 
 export type RunningWorker = {
   isRunning: () => boolean
@@ -21,32 +27,19 @@ export type RunningWorker = {
 }
 
 /**
- * Job payloads hold a phone number, so of a job only its id and task are logged. What went well is told
- * by the tasks themselves; and that the pool is smaller than the concurrency is on purpose, since a
- * task holds no connection while it waits for WhatsApp.
- */
-const logger = new Logger(() => (level, message, meta) => {
-  if (message.includes('maxPoolSize')) return
-  const job = meta?.['job']
-  const about =
-    job && typeof job === 'object' && 'id' in job && 'task_identifier' in job
-      ? { jobId: job.id, task: job.task_identifier }
-      : {}
-  const err = meta?.['error'] ?? meta?.['failure']
-  const ours = { error: 'error', warning: 'warn', info: 'debug', debug: 'trace' } as const
-  log[ours[level]](err ? { ...about, err } : about, message)
-})
-
-/**
  * Runs the tasks on graphile-worker. Without its local queue, for what waits there can no longer be
  * cancelled, and without batched completion, for one failed write then ends the worker.
  */
 export const startWorker = async (): Promise<RunningWorker> => {
-  const pgPool = newPool('worker', WORKER_CONNECTIONS)
+  const connections = newPool('worker', WORKER_CONNECTIONS)
+  const rounds = goRounds()
+  const started: { workerPool: WorkerPool; alive: Alive }[] = []
+  // No job is taken before this worker is marked as alive, or nobody would find it if it died at once.
+  const pgPool = patient(connections, async () => started[0]?.alive.marked)
   const events: WorkerEvents = new EventEmitter()
-  // Not a promise of it: a WorkerPool is itself a thenable that settles only when it has stopped.
-  const created: WorkerPool[] = []
-  events.once('pool:create', ({ workerPool }) => void created.push(workerPool))
+  events.once('pool:create', ({ workerPool }) => {
+    started.push({ workerPool, alive: stayAlive(workerPool.id, rounds.soon) })
+  })
   const runner = await run({
     pgPool,
     taskList,
@@ -63,8 +56,9 @@ export const startWorker = async (): Promise<RunningWorker> => {
       },
     },
   })
-  const [workerPool] = created
-  if (!workerPool) throw new Error('graphile-worker started without a worker pool')
+  const [own] = started
+  if (!own) throw new Error('graphile-worker started without a worker pool')
+  const { workerPool, alive } = own
   let running = true
   const ended = runner.promise.finally(() => {
     running = false
@@ -72,8 +66,9 @@ export const startWorker = async (): Promise<RunningWorker> => {
 
   const stop = async () => {
     running = false
+    await rounds.stop()
     const force = setTimeout(() => {
-      // What it could not fail stays locked, and is freed by whoever looks after the jobs of dead workers.
+      // What it could not fail stays locked, and is freed by whoever finds us dead.
       Promise.resolve(workerPool.forcefulShutdown('stopped before it was done')).catch(
         (err: unknown) => log.error({ err }, 'jobs not given back'),
       )
@@ -81,16 +76,18 @@ export const startWorker = async (): Promise<RunningWorker> => {
     await runner.stop().catch((err: unknown) => log.warn({ err }, 'worker did not stop in order'))
     clearTimeout(force)
     await nothingLockedBy(workerPool.id)
-    await pgPool.end()
+    await alive.end()
+    await connections.end()
   }
 
   /**
    * graphile-worker 0.18 says it has stopped before the last job is written off. Ending the pool now
-   * would leave that job locked, and it would run again in four hours.
+   * would leave that job locked until somebody finds us dead, and then it would run again.
    */
   const nothingLockedBy = async (poolId: string) => {
-    for (let waited = 0; waited < 5 * SECOND; waited += 50) {
-      const { rowCount } = await pgPool.query(
+    const until = performance.now() + WRITTEN_OFF_WITHIN
+    while (performance.now() < until) {
+      const { rowCount } = await connections.query(
         'select from graphile_worker.jobs where locked_by = $1',
         [poolId],
       )

@@ -1,0 +1,21 @@
+import { isNativeError } from 'node:util/types'
+
+/** Of the network, before a server has said anything. */
+const NETWORK =
+  /^(ECONN(REFUSED|RESET|ABORTED)|EPIPE|ETIMEDOUT|E(HOST|NET)UNREACH|EAI_AGAIN|ENOTFOUND)$/
+/**
+ * Of Postgres (its "Error Codes" page): connection, rollback by another, no room, operator's intervention,
+ * the system below; a lock not had in time, a transaction left open too long, a standby that is not yet the primary.
+ */
+const POSTGRES = /^(08...|40...|53...|57...|58...|55P03|25P03|25006)$/
+/** node-postgres gives these no code. */
+const WORDS =
+  /Connection terminated|connection timeout|timeout exceeded when trying to connect|Query read timeout|not queryable/
+
+/** Whether the database is away or cannot for the moment, so that the same may well succeed when asked again later. */
+export const isOutage = (error: unknown): boolean => {
+  if (!isNativeError(error)) return false
+  if ('code' in error && typeof error.code === 'string')
+    return NETWORK.test(error.code) || POSTGRES.test(error.code)
+  return WORDS.test(error.message)
+}

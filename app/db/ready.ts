@@ -1,0 +1,33 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { config } from '../config.ts'
+import { log } from '../log.ts'
+import { migrate, pendingMigrations } from './migrate.ts'
+import { isOutage } from './outage.ts'
+
+const PAUSE_MS = 1000
+
+/**
+ * Waits until the database answers, and sees to its migrations: in production the release phase has run them, and
+ * what is pending there ends the start; elsewhere they are run here.
+ *
+ * @throws Error that says what to do; the signal's reason when it aborts
+ */
+export const databaseReady = async (signal: AbortSignal): Promise<void> => {
+  for (;;) {
+    signal.throwIfAborted()
+    try {
+      return await upToDate()
+    } catch (err) {
+      if (!isOutage(err)) throw err
+      log.warn({ err }, 'waiting for the database')
+    }
+    await sleep(PAUSE_MS, undefined, { signal })
+  }
+}
+
+const upToDate = async (): Promise<void> => {
+  if (!config.production) return void (await migrate())
+  const pending = await pendingMigrations()
+  if (pending.length)
+    throw new Error(`the database has not seen ${pending.join(', ')}. Run: npm run migrate`)
+}

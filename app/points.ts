@@ -1,0 +1,54 @@
+import { channel } from 'node:diagnostics_channel'
+
+/** The steps of every message, app/messages/deliver.ts. */
+const STEPS = [
+  'started',
+  'claiming',
+  'claimed',
+  'sending',
+  'answered',
+  'recording',
+  'recorded',
+] as const
+
+/**
+ * Every step between which a process can die and leave something half done, in the order in which a call
+ * passes them. `npm run chaos` kills the program at each of them; nobody else listens, and then passing one
+ * is a single comparison.
+ */
+export const POINTS = [
+  // app/web/voicenter.ts
+  'cdr:received',
+  'cdr:storing',
+  'cdr:stored',
+  // tasks/voicenter_cdr.ts
+  'voicenter_cdr:started',
+  'voicenter_cdr:read',
+  'voicenter_cdr:judged',
+  'voicenter_cdr:recorded',
+  'voicenter_cdr:committed',
+  ...STEPS.map(step => `lead_outreach:${step}` as const),
+  ...STEPS.map(step => `lead_reminder:${step}` as const),
+  // app/web/whatsapp.ts
+  'whatsapp:received',
+  'whatsapp:storing',
+  'whatsapp:stored',
+  // tasks/whatsapp_event.ts
+  'whatsapp_event:started',
+  'whatsapp_event:handled',
+  'whatsapp_event:committed',
+  ...STEPS.map(step => `owner_notice:${step}` as const),
+  ...STEPS.map(step => `opt_out_confirmation:${step}` as const),
+] as const
+
+export type Point = (typeof POINTS)[number]
+
+/** The channel's name, for whoever listens (scripts/chaos). */
+export const POINT_CHANNEL = 'ringback:point'
+
+const passed = channel(POINT_CHANNEL)
+
+/** Tells that this step has come. Synchronous: who listens may end the process right here. */
+export const pass = (point: Point): void => {
+  if (passed.hasSubscribers) passed.publish(point)
+}

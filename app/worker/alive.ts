@@ -1,0 +1,100 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type pg from 'pg'
+import { newConnection } from '../db/pool.ts'
+import { log } from '../log.ts'
+
+const SECOND = 1000
+const SWEEP_EVERY = 1 * SECOND
+/** After a restart of the database all marks are gone: the other copies get this long to renew theirs. */
+const SWEEP_AFTER = 3 * SECOND
+const RECONNECT_AFTER = 0.5 * SECOND
+
+export type Alive = {
+  /** Settles when this worker is marked as alive for the first time. */
+  marked: Promise<void>
+  /** Takes the mark away, last of all. */
+  end: () => Promise<void>
+}
+
+/**
+ * Marks this worker as alive, and frees the jobs of those that no longer are: graphile-worker itself would leave
+ * the jobs of a killed process locked for four hours.
+ *
+ * The mark is an advisory lock of one session of its own, so Postgres takes it away in the moment the process
+ * dies, and no clock is involved. If only that session was cut, another process may run a job of ours while we
+ * still do; that no message goes out twice even then is owed to its claim (app/messages/ledger.ts).
+ *
+ * @param poolId what graphile-worker writes into `locked_by`
+ * @param onBack called each time the database answers again, the first time too
+ */
+export const stayAlive = (poolId: string, onBack: () => void): Alive => {
+  const first = Promise.withResolvers<void>()
+  const ending = new AbortController()
+  const { signal } = ending
+
+  const watch = async (session: pg.Client) => {
+    const sweepFrom = performance.now() + SWEEP_AFTER
+    let marked = false
+    while (!signal.aborted) {
+      // Of a session that was cut the server may not know yet, and holds our mark for it.
+      marked ||= await mark(session, poolId)
+      if (marked) first.resolve()
+      if (performance.now() > sweepFrom) await freeJobsOfTheDead(session, poolId)
+      await pause(SWEEP_EVERY, signal)
+    }
+    await session.query('delete from worker_pools where id = $1', [poolId])
+  }
+  const live = async () => {
+    while (!signal.aborted) {
+      const session = newConnection('liveness')
+      try {
+        await session.connect()
+        onBack()
+        await watch(session)
+      } catch (err) {
+        log.warn({ err }, 'not marked as alive: the database does not answer')
+        await pause(RECONNECT_AFTER, signal)
+      } finally {
+        // Without waiting: one that has fallen silent would not answer to this either.
+        session.end().catch((err: unknown) => log.debug({ err }, 'liveness session ended'))
+      }
+    }
+  }
+  const lived = live()
+  return {
+    marked: first.promise,
+    end: async () => {
+      ending.abort()
+      await lived
+    },
+  }
+}
+
+const pause = (ms: number, signal: AbortSignal): Promise<void> =>
+  sleep(ms, undefined, { signal }).catch(() => {})
+
+/** Before the first job is taken, so that a worker that dies at once is found too. */
+const mark = async (session: pg.Client, poolId: string): Promise<boolean> => {
+  const { rowCount } = await session.query(
+    `insert into worker_pools (id) select $1 where pg_try_advisory_lock(hashtextextended($1, 0))
+     on conflict on constraint worker_pools_key do update set id = excluded.id returning id`,
+    [poolId],
+  )
+  return rowCount === 1
+}
+
+/** Dead is whoever is registered and whose lock can be had. The attempt stays spent, so that a job that kills ends. */
+const freeJobsOfTheDead = async (session: pg.Client, own: string): Promise<void> => {
+  const { rows } = await session.query<{ id: string }>(
+    `with dead as (
+       delete from worker_pools where id in (
+         select id from worker_pools where id <> $1 and pg_try_advisory_xact_lock(hashtextextended(id, 0)))
+       returning id
+     ), freed as (
+       select graphile_worker.force_unlock_workers(array_agg(id)) from dead having count(*) > 0
+     )
+     select id from dead, freed`,
+    [own],
+  )
+  if (rows.length) log.warn({ workers: rows.length }, 'a worker died: its jobs go on here')
+}

@@ -1,0 +1,66 @@
+import { sql } from 'kysely'
+import { MAX_ATTEMPTS } from '../db/jobs.ts'
+import { db } from '../db/kysely.ts'
+
+/** Only what should long have been done: a job that merely waits its turn is left alone. */
+const OVERDUE = sql`interval '1 minute'`
+/** No task runs that long. Its worker is alive, and yet it will not come back: its answer was lost on the way. */
+const STUCK = sql`interval '5 minutes'`
+const AT_ONCE = 1000
+
+/**
+ * Rows are the truth, jobs only wake us up: a row that is due and has no job gets one, however the job came to be
+ * lost. One whose job was tried to the end keeps it, as a thing for a person to look at.
+ *
+ * @returns how many jobs were added
+ */
+export const queueWhatIsDue = async (): Promise<number> => {
+  const { rows } = await sql<{ added: number }>`
+    with due (task, entity, payload) as (
+      select distinct 'voicenter_cdr', call_id, jsonb_build_object('callId', call_id)
+      from raw_cdrs where verdict is null and received_at < now() - ${OVERDUE}
+    union all
+      select 'lead_outreach', id::text,
+             jsonb_build_object('tenantId', tenant_id::text, 'missedCallId', id::text, 'callerPhone', caller_phone)
+      from missed_calls
+      where outreach_state in ('scheduled', 'sending') and caller_phone is not null
+        and outreach_due_at < now() - ${OVERDUE}
+    union all
+      select 'lead_reminder', c.id || ':' || right(m.kind, 1), jsonb_build_object(
+               'leadId', c.lead_id::text, 'leadConversationId', c.id::text, 'reminderNumber', right(m.kind, 1)::int)
+      from messages m join lead_conversations c on c.id = m.lead_conversation_id
+      where m.kind in ('reminder_1', 'reminder_2') and m.state in ('scheduled', 'sending')
+        and m.due_at < now() - ${OVERDUE}
+    union all
+      select kind, id::text, jsonb_build_object('messageId', id::text)
+      from messages
+      where kind in ('owner_notice', 'opt_out_confirmation') and state in ('scheduled', 'sending')
+        and due_at < now() - ${OVERDUE}
+    union all
+      select 'whatsapp_event', id::text, jsonb_build_object('eventId', id::text)
+      from whatsapp_events
+      where outcome is null and payload is not null and received_at < now() - ${OVERDUE}
+    union all
+      -- Its last reminder has ended one way or another, and nothing of it is to come.
+      select 'lead_silence', c.id::text, jsonb_build_object('leadConversationId', c.id::text)
+      from lead_conversations c
+      join leads l on l.id = c.lead_id
+      join tenants t on t.id = l.tenant_id
+      join messages m on m.lead_conversation_id = c.id and m.kind = 'reminder_2'
+      where c.state = 'open' and m.state not in ('scheduled', 'sending')
+        and greatest(m.claimed_at, m.due_at) < now() - t.unresponsive_after - ${OVERDUE}
+    ), forgotten as (
+      select * from due
+      where not exists (
+        select from graphile_worker.jobs j
+        where j.key = due.task || ':' || due.entity and (j.locked_at is null or j.locked_at > now() - ${STUCK}))
+      limit ${AT_ONCE}
+    )
+    select count(added.id)::int as added
+    from (
+      select array_agg(row(task, payload::json, null, null, (${JSON.stringify(MAX_ATTEMPTS)}::jsonb ->> task)::smallint,
+                           task || ':' || entity, null, null)::graphile_worker.job_spec) as specs
+      from forgotten having count(*) > 0
+    ) f, graphile_worker.add_jobs(f.specs) as added`.execute(db)
+  return rows[0]?.added ?? 0
+}
