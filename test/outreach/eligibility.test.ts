@@ -34,6 +34,7 @@ const REASONS: [reason: SkipReason, facts: Partial<Facts>][] = [
   ['too_late', { late: true }],
 ]
 const REACHED = { reached: true }
+const REPLIED = { replied: true }
 const PAUSED: Partial<Facts> = { connection: 'paused' }
 
 await t.test('a caller is written to if nothing speaks against it', async t => {
@@ -44,6 +45,7 @@ await t.test('a caller is written to if nothing speaks against it', async t => {
 await t.test('each reason alone is enough', async t => {
   for (const [reason, facts] of REASONS) t.equal(decided(facts), `skipped / ${reason}`)
   t.equal(decided(REACHED), 'cancelled / reached_by_phone')
+  t.equal(decided(REPLIED), 'cancelled / replied')
   t.equal(decided(PAUSED), 'scheduled / connection_paused')
 })
 
@@ -64,9 +66,12 @@ await t.test(
   async t => {
     for (const [reason, facts] of REASONS) {
       t.equal(decided(REACHED, facts), `skipped / ${reason}`, `${reason} before reached_by_phone`)
+      t.equal(decided(REPLIED, facts), `skipped / ${reason}`, `${reason} before replied`)
       t.equal(decided(PAUSED, facts), `skipped / ${reason}`, `${reason} before connection_paused`)
     }
     t.equal(decided(PAUSED, REACHED), 'cancelled / reached_by_phone')
+    t.equal(decided(REPLIED, REACHED), 'cancelled / reached_by_phone')
+    t.equal(decided(PAUSED, REPLIED), 'cancelled / replied')
     t.equal(decided(PAUSED, { mode: 'shadow' }), 'scheduled / connection_paused')
   },
 )
