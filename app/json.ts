@@ -17,12 +17,24 @@ export const isObject = (value: unknown): value is JsonObject =>
 /** Voicenter's records are three levels deep. JSON.stringify overflows the stack at some thousands. */
 const DEEPEST = 32
 
-/** @returns the value; for an array also its elements, each with its own text. Or what is wrong. */
+/**
+ * @param mostValues of a text that anybody may have written: millions of numbers keep everybody else waiting
+ * @returns the value; for an array also its elements, each with its own text. Or what is wrong, and of an
+ * array that is only too deep the texts of its elements, for most of them may be sound.
+ */
 export const readJson = (
   text: string,
-): { value: Json; elements: { value: Json; text: string }[] | null } | { wrong: string } => {
-  const { depth, elements } = scan(text)
-  if (depth > DEEPEST) return { wrong: `the JSON is nested deeper than ${DEEPEST} levels` }
+  mostValues = Infinity,
+):
+  | { value: Json; elements: { value: Json; text: string }[] | null }
+  | { wrong: string; texts?: string[] } => {
+  const { depth, values, elements, isArray } = scan(text)
+  if (depth > DEEPEST)
+    return {
+      wrong: `the JSON is nested deeper than ${DEEPEST} levels`,
+      ...(isArray && { texts: elements }),
+    }
+  if (values > mostValues) return { wrong: `the JSON holds more than ${mostValues} values` }
   try {
     const value: Json = JSON.parse(text, asWritten)
     if (!Array.isArray(value)) return { value, elements: null }
@@ -45,15 +57,17 @@ const asWritten = (_name: string, value: Json, context?: { source?: string }): J
 }
 
 /**
- * How deep the brackets go, and the text of each element if the whole is an array. One pass without
- * recursion, for it runs before the text is known to be sane.
+ * How deep the brackets go, how many values there are, and the text of each element if the whole is an array.
+ * One pass without recursion, for it runs before the text is known to be sane.
  */
-const scan = (text: string): { depth: number; elements: string[] } => {
+const scan = (text: string) => {
   const elements: string[] = []
   let level = 0
   let depth = 0
+  let values = 0
   let inString = false
   let start = 0
+  let end = 0
   for (let i = 0; i < text.length; i++) {
     const char = text[i]
     if (inString) {
@@ -62,6 +76,7 @@ const scan = (text: string): { depth: number; elements: string[] } => {
     } else if (char === '"') inString = true
     else if (char === '[' || char === '{') {
       level++
+      values++
       depth = Math.max(depth, level)
       if (level === 1) start = i + 1
     } else if (char === ']' || char === '}' || char === ',') {
@@ -69,10 +84,13 @@ const scan = (text: string): { depth: number; elements: string[] } => {
         elements.push(text.slice(start, i).trim())
         start = i + 1
       }
-      if (char !== ',') level--
+      if (char === ',') values++
+      else if (--level === 0) end ||= i + 1
     }
   }
-  return { depth, elements }
+  // Opened, and closed only by the last sign of all.
+  const isArray = text.trimStart().startsWith('[') && end === text.trimEnd().length
+  return { depth, values, elements, isArray }
 }
 
 /** The text without what Postgres cannot store: NUL characters and halves of surrogate pairs. */

@@ -7,6 +7,7 @@
  *            lead_outreach, 2 min later    writes to the caller                      tasks/lead_outreach.ts
  *            lead_reminder, 2 and 24 h     reminds her                               tasks/lead_reminder.ts
  *            whatsapp_event                reply, opt-out, report                    tasks/whatsapp_event.ts
+ *            call_log, every hour          finds calls whose webhook never came      tasks/call_log.ts
  */
 import { config } from './config.ts'
 import { databaseUrl, endPools } from './db/pool.ts'

@@ -8,12 +8,16 @@ import {
 } from 'node:crypto'
 import { config } from './config.ts'
 
-// One key in the environment, one key derived from it for each use, so that nothing which leaks from
-// one use helps against the other.
-const keyFor = (use: string) =>
-  Buffer.from(hkdfSync('sha256', config.ENCRYPTION_KEY, '', `ringback ${use}`, 32))
-const sealingKey = keyFor('seal')
+/**
+ * One key in the environment, one key derived from it for each use, so that nothing which leaks from one use
+ * helps against the other.
+ */
+const keyFor = (use: string, key: Buffer = config.ENCRYPTION_KEY): Buffer =>
+  Buffer.from(hkdfSync('sha256', key, '', `ringback ${use}`, 32))
 const phoneKey = keyFor('phone')
+
+/** Tells which key something was sealed under, and nothing about it. */
+const idOf = (key?: Buffer): string => keyFor('key id', key).toString('hex', 0, 4)
 
 /** 96 bits: the nonce length for which AES-GCM is defined without further hashing. */
 const NONCE_BYTES = 12
@@ -26,21 +30,26 @@ const TAG_BYTES = 16
  */
 export const seal = (secret: string, owner: string): string => {
   const nonce = randomBytes(NONCE_BYTES)
-  const cipher = createCipheriv('aes-256-gcm', sealingKey, nonce, {
+  const cipher = createCipheriv('aes-256-gcm', keyFor('seal'), nonce, {
     authTagLength: TAG_BYTES,
   }).setAAD(Buffer.from(owner))
   const sealed = Buffer.concat([cipher.update(secret, 'utf8'), cipher.final()])
-  return `v1:${Buffer.concat([nonce, cipher.getAuthTag(), sealed]).toString('base64')}`
+  return `v1:${idOf()}:${Buffer.concat([nonce, cipher.getAuthTag(), sealed]).toString('base64')}`
 }
 
 /**
+ * @param key another than today's ENCRYPTION_KEY, as while they are being replaced
  * @throws Error if the value was changed, belongs to another owner, or was sealed under another
- * ENCRYPTION_KEY.
+ * ENCRYPTION_KEY (scripts/rekey.ts moves all of them to a new one).
  */
-export const open = (value: string, owner: string): string => {
-  const bytes = Buffer.from(value.replace(/^v1:/, ''), 'base64')
+export const open = (value: string, owner: string, key?: Buffer): string => {
+  // The first ones were written without the id of their key.
+  const [, id = idOf(key), sealed = ''] = /^v1:(?:([0-9a-f]{8}):)?(.*)$/s.exec(value) ?? []
+  const bytes = Buffer.from(sealed, 'base64')
   try {
-    const decipher = createDecipheriv('aes-256-gcm', sealingKey, bytes.subarray(0, NONCE_BYTES), {
+    if (id !== idOf(key)) throw new Error(`sealed under key ${id}, and this is ${idOf(key)}`)
+    const nonce = bytes.subarray(0, NONCE_BYTES)
+    const decipher = createDecipheriv('aes-256-gcm', keyFor('seal', key), nonce, {
       authTagLength: TAG_BYTES,
     })
       .setAAD(Buffer.from(owner))

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import { open, phoneHash, seal, sha256, tokenOwner } from '../app/secrets.ts'
 
@@ -11,8 +12,8 @@ await t.test('what was sealed is opened again, for the same owner', async t => {
 
 await t.test('a sealed value shows nothing of the secret, and never looks the same', async t => {
   const sealed = seal(SECRET, OWNER)
-  t.match(sealed, /^v1:[\w+/]+=*$/)
-  t.notMatch(Buffer.from(sealed.slice(3), 'base64').toString('latin1'), 'EAAG')
+  t.match(sealed, /^v1:[0-9a-f]{8}:[\w+/]+=*$/)
+  t.notMatch(Buffer.from(sealed.slice(12), 'base64').toString('latin1'), 'EAAG')
   t.not(sealed, seal(SECRET, OWNER))
 })
 
@@ -24,18 +25,32 @@ await t.test('in the row of another tenant it cannot be opened', async t => {
 })
 
 await t.test('changed by one bit anywhere, or cut, it cannot be opened', async t => {
-  const bytes = Buffer.from(seal(SECRET, OWNER).slice(3), 'base64')
+  const sealed = seal(SECRET, OWNER)
+  const id = sealed.slice(0, 12)
+  const bytes = Buffer.from(sealed.slice(12), 'base64')
   for (let i = 0; i < bytes.length; i++) {
     const changed = Buffer.from(bytes)
     changed[i] = (changed[i] ?? 0) ^ 1
-    t.throws(() => open(`v1:${changed.toString('base64')}`, OWNER), /cannot be decrypted/)
-    t.throws(
-      () => open(`v1:${bytes.subarray(0, i).toString('base64')}`, OWNER),
-      /cannot be decrypted/,
-    )
+    t.throws(() => open(id + changed.toString('base64'), OWNER), /cannot be decrypted/)
+    t.throws(() => open(id + bytes.subarray(0, i).toString('base64'), OWNER), /cannot be decrypted/)
   }
   for (const nonsense of ['', 'v1:', 'v1:!', 'EAAGplain'])
     t.throws(() => open(nonsense, OWNER), /cannot be decrypted/)
+})
+
+await t.test('the key it was sealed under is named, and another one is told so', async t => {
+  const other = randomBytes(32)
+  const sealed = seal(SECRET, OWNER)
+  const named = sealed.slice(3, 11)
+  try {
+    open(sealed, OWNER, other)
+    t.fail('was opened')
+  } catch (error) {
+    t.match(error, { message: /cannot be decrypted/, cause: { message: new RegExp(named) } })
+  }
+  const unnamed = sealed.replace(`${named}:`, '')
+  t.equal(open(unnamed, OWNER), SECRET, 'the first ones have no name')
+  t.throws(() => open(unnamed, OWNER, other), /cannot be decrypted/)
 })
 
 await t.test('what goes wrong is told without the value', async t => {

@@ -28,6 +28,29 @@ export type JsonValue = JsonArray | JsonObject | JsonPrimitive;
 
 export type Timestamp = ColumnType<Date, Date | string, Date | string>;
 
+export interface CallLogAccess {
+  checked_until: Timestamp;
+  created_at: Generated<Timestamp>;
+  credential: string;
+  failing_since: Timestamp | null;
+  kind: string;
+  last_error: string | null;
+  next_check_at: Generated<Timestamp>;
+  tenant_id: Int8;
+  watched_since: Timestamp;
+}
+
+export interface CallLogChecks {
+  checked_at: Generated<Timestamp>;
+  from_at: Timestamp;
+  id: Generated<Int8>;
+  in_log: number;
+  missing: number;
+  taken_in: number;
+  tenant_id: Int8;
+  until_at: Timestamp;
+}
+
 export interface LeadConversations {
   created_at: Generated<Timestamp>;
   id: Generated<Int8>;
@@ -115,6 +138,7 @@ export interface RawCdrs {
   reason: string | null;
   received_at: Generated<Timestamp>;
   root_call_id: string;
+  source: Generated<string>;
   tenant_id: Int8 | null;
   token_tenant_id: Int8 | null;
   verdict: string | null;
@@ -203,7 +227,14 @@ export interface WhatsappTemplates {
   whatsapp_connection_id: Int8;
 }
 
+export interface WorkerPools {
+  id: string;
+  started_at: Generated<Timestamp>;
+}
+
 export interface DB {
+  call_log_access: CallLogAccess;
+  call_log_checks: CallLogChecks;
   lead_conversations: LeadConversations;
   lead_identities: LeadIdentities;
   leads: Leads;
@@ -218,4 +249,5 @@ export interface DB {
   whatsapp_connections: WhatsappConnections;
   whatsapp_events: WhatsappEvents;
   whatsapp_templates: WhatsappTemplates;
+  worker_pools: WorkerPools;
 }

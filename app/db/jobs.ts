@@ -22,6 +22,7 @@ export const payloads = {
   whatsapp_event: z.object({ eventId: id }),
   owner_notice: z.object({ messageId: id }),
   opt_out_confirmation: z.object({ messageId: id }),
+  call_log: z.object({ tenantId: id }),
 }
 
 type Payloads = { [K in keyof typeof payloads]: z.infer<(typeof payloads)[K]> }
@@ -40,6 +41,7 @@ export const MAX_ATTEMPTS = {
   whatsapp_event: 12,
   owner_notice: 9,
   opt_out_confirmation: 9,
+  call_log: 12,
 } satisfies Record<TaskName, number>
 
 /**

@@ -6,6 +6,10 @@ import { isObject, type Json, type JsonObject, readJson, storable } from '../jso
 
 /** As many as Voicenter's Call Log gives in one answer. More would keep everybody else waiting. */
 const MOST_RECORDS = 10_000
+/** Five megabytes of records have fewer; five megabytes of numbers take seconds to read. */
+const MOST_VALUES = 500_000
+/** A record has some thirty. */
+const MOST_FIELDS = 10_000
 
 /** One element of a body: a record, or the reason why it is none. `bytes` are its own, as they came. */
 export type Element = { bytes: Buffer } & ({ record: JsonObject } | { wrong: string })
@@ -33,13 +37,23 @@ export const readBody = (bytes: Buffer): Body => {
 }
 
 const readJsonBody = (text: string, bytes: Buffer): Body => {
-  const json = readJson(text)
-  if ('wrong' in json) return json
+  const json = readJson(text, MOST_VALUES)
+  if ('wrong' in json)
+    // One record that is too deep takes no other with it.
+    return json.texts && json.texts.length <= MOST_RECORDS
+      ? { elements: json.texts.map(elementByItself) }
+      : { wrong: json.wrong }
   if (!json.elements) return { elements: [elementOf(json.value, bytes)] }
   if (json.elements.length === 0) return { wrong: 'the array is empty' }
   if (json.elements.length > MOST_RECORDS)
     return { wrong: `the array has more than ${MOST_RECORDS} records` }
   return { elements: json.elements.map(({ value, text }) => elementOf(value, Buffer.from(text))) }
+}
+
+const elementByItself = (text: string): Element => {
+  const bytes = Buffer.from(text)
+  const json = readJson(text, MOST_VALUES)
+  return 'wrong' in json ? { bytes, wrong: json.wrong } : elementOf(json.value, bytes)
 }
 
 const elementOf = (value: Json, bytes: Buffer): Element =>
@@ -53,8 +67,10 @@ const readForm = (text: string, bytes: Buffer): Body => {
   // In JSON it would be no JSON; here nothing else would refuse it.
   if (text.includes('\0')) return { wrong: 'the form holds a NUL byte' }
   const record: JsonObject = Object.create(null)
+  const fields = text.trim().split('&', MOST_FIELDS + 1)
+  if (fields.length > MOST_FIELDS) return { wrong: `the form has more than ${MOST_FIELDS} fields` }
   try {
-    for (const field of text.trim().split('&')) {
+    for (const field of fields) {
       const [name = '', ...value] = field
         .split('=')
         .map(part => decodeURIComponent(part.replaceAll('+', ' ')))

@@ -6,9 +6,13 @@ import { sha256 } from '../secrets.ts'
 import type { Element } from './body.ts'
 import { readCdr, rootOf } from './cdr.ts'
 import { canonical } from '../json.ts'
+import { isKept, onlyCounted, type Refused, remember } from './refusals.ts'
 
-/** Whose credential the records came with; null = an unbound token. */
-export type Sender = { tenantId: string | null }
+/**
+ * Whose credential the records came with; null = an unbound token. And which way: pushed to us, unless it is
+ * said that they were found in Voicenter's call log.
+ */
+export type Sender = { tenantId: string | null; source?: 'push' | 'call_log' }
 
 type Good = {
   key: string
@@ -18,7 +22,6 @@ type Good = {
   body: Buffer
   hash: Buffer
 }
-type Bad = { key: string; reason: string; body: Buffer; hash: Buffer }
 
 /**
  * Stores the good records together with their jobs, and keeps the bad ones aside: one statement, one
@@ -32,12 +35,14 @@ export const ingest = async (
   contentType: string | null,
 ): Promise<string[]> => {
   const sorted = elements.map(sortOut)
+  const good = sorted.filter(record => 'payload' in record)
   const bad = sorted.filter(record => 'reason' in record)
-  await store(sender, count(sorted.filter(record => 'payload' in record)), count(bad), contentType)
+  const kept = bad.length === 0 || (await isKept(sender)) ? bad : bad.map(onlyCounted)
+  await remember(sender, await store(sender, count(good), count(kept), contentType))
   return bad.map(({ reason }) => reason)
 }
 
-const sortOut = (element: Element): Good | Bad => {
+const sortOut = (element: Element): Good | Refused => {
   const read = 'wrong' in element ? element : readCdr(element.record)
   if ('wrong' in read || 'wrong' in element) {
     const hash = sha256(element.bytes)
@@ -76,20 +81,22 @@ const count = <Row extends { key: string }>(rows: Row[]): (Row & { deliveries: n
 type Counted = { deliveries: number }
 
 /**
+ * @returns how much was refused that had not been refused before
+ *
  * Only a record that is new adds a job; a repeat raises `deliveries`. A job's key alone would not do:
  * it is forgotten as soon as the job is done, and a repeat of yesterday's call would run again.
  */
 const store = async (
-  { tenantId }: Sender,
+  { tenantId, source = 'push' }: Sender,
   good: (Good & Counted)[],
-  bad: (Bad & Counted)[],
+  bad: (Refused & Counted)[],
   contentType: string | null,
-) => {
-  const statement = sql`
+): Promise<{ records: number; bytes: number }> => {
+  const statement = sql<{ records: number; bytes: number }>`
     with stored as (
       insert into raw_cdrs as r
-        (token_tenant_id, tenant_id, call_id, root_call_id, payload, body, content_hash, deliveries)
-      select ${tenantId}::bigint, ${tenantId}::bigint, call_id, root_call_id, payload::jsonb, body, hash, deliveries
+        (token_tenant_id, tenant_id, source, call_id, root_call_id, payload, body, content_hash, deliveries)
+      select ${tenantId}::bigint, ${tenantId}::bigint, ${source}::text, call_id, root_call_id, payload::jsonb, body, hash, deliveries
       from unnest(
         ${good.map(row => row.callId)}::text[],
         ${good.map(row => row.rootCallId)}::text[],
@@ -103,7 +110,7 @@ const store = async (
       returning r.call_id, r.xmax = 0 as is_new
     ), refused as (
       insert into rejected_deliveries as r (tenant_id, source, reason, content_type, body, body_hash, deliveries)
-      select ${tenantId}::bigint, 'voicenter', reason, ${contentType}::text, body, hash, deliveries
+      select ${tenantId}::bigint, ${source === 'push' ? 'voicenter' : source}::text, reason, ${contentType}::text, body, hash, deliveries
       from unnest(
         ${bad.map(row => row.reason)}::text[],
         ${bad.map(row => row.body)}::bytea[],
@@ -112,13 +119,18 @@ const store = async (
       ) as bad (reason, body, hash, deliveries)
       on conflict on constraint rejected_deliveries_same_body
         do update set deliveries = r.deliveries + excluded.deliveries
+      returning octet_length(r.body) as bytes, r.xmax = 0 as is_new
     ), jobs as (
       select count(*) as wanted, array_agg(
         row('voicenter_cdr', json_build_object('callId', call_id), null, null, ${MAX_ATTEMPTS.voicenter_cdr}::smallint,
             'voicenter_cdr:' || call_id, null, null)::graphile_worker.job_spec order by call_id) as specs
       from (select distinct call_id from stored where is_new) as calls
     )
-    select assert_all_queued(wanted, (select count(*) from graphile_worker.add_jobs(specs)))
-    from jobs where wanted > 0`
-  await again(() => statement.execute(webDb))
+    select
+      (select assert_all_queued(wanted, (select count(*) from graphile_worker.add_jobs(specs)))
+       from jobs where wanted > 0),
+      (select count(*)::int from refused where is_new) as records,
+      (select coalesce(sum(bytes), 0)::int from refused where is_new) as bytes`
+  const { rows } = await again(() => statement.execute(webDb))
+  return rows[0] ?? { records: 0, bytes: 0 }
 }

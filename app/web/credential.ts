@@ -5,6 +5,7 @@ import { webDb } from '../db/kysely.ts'
 import { log } from '../log.ts'
 import { sha256 } from '../secrets.ts'
 import type { Sender } from '../voicenter/ingest.ts'
+import { inTime, LOOKED_UP_WITHIN } from './in_time.ts'
 
 /** Wrong credentials a minute from one address before it hears 429. */
 const FAILURES_A_MINUTE = 100
@@ -25,7 +26,7 @@ export const authenticate: RequestHandler<
   object,
   { sender: Sender }
 > = async (req, res, next) => {
-  const sender = await senderOf(req)
+  const sender = await inTime(LOOKED_UP_WITHIN, senderOf(req))
   if (sender) {
     res.locals.sender = sender
     next()
@@ -66,7 +67,9 @@ const senderOf = async (req: Request<object, unknown, unknown, object>): Promise
 
 /** `?token=`, the password of Basic, or Bearer; Voicenter's page names only what fits into a URL. */
 const tokensOf = (req: Request<object, unknown, unknown, object>): string[] => {
-  const query = new URL(req.url, 'http://localhost').searchParams.getAll('token')
+  // By hand: a request may come with a whole URL, of which URL cannot read everything that Node lets through.
+  const [, search] = req.url.split(/\?(.*)/s)
+  const query = new URLSearchParams(search).getAll('token')
   const [scheme = '', value = ''] = (req.get('authorization') ?? '').split(/ +(.*)/s)
   if (/^bearer$/i.test(scheme)) query.push(value)
   if (/^basic$/i.test(scheme))

@@ -1,7 +1,10 @@
-import express, { type RequestHandler, Router } from 'express'
+import { type RequestHandler, Router } from 'express'
 import { type Element, readBody } from '../voicenter/body.ts'
+import { pass } from '../points.ts'
 import { ingest, type Sender } from '../voicenter/ingest.ts'
 import { authenticate } from './credential.ts'
+import { inTime, STORED_WITHIN } from './in_time.ts'
+import { wholeBody } from './whole_body.ts'
 
 /**
  * POST /webhooks/voicenter/cdr: Voicenter tells us of a call, minutes after its end. The record is
@@ -14,14 +17,18 @@ export const voicenter = Router()
 
 const PATH = '/webhooks/voicenter/cdr'
 
-/** A record with its AI transcript is large, and a 413 loses it for good. */
-const LIMIT = '5mb'
+/**
+ * A record with its AI transcript is large, and a 413 loses it for good. Storing five megabytes takes sixty
+ * of memory, so there is room for two such at once, or for thousands of ordinary ones.
+ */
+const BODY = { limitMb: 5, roomMb: 12 }
 
 const OK = { Err: 0, Errdesc: 'OK' }
 
 type Handler = RequestHandler<object, unknown, unknown, object, { sender: Sender }>
 
 const receive: Handler = async (req, res) => {
+  pass('cdr:received')
   const bytes = Buffer.isBuffer(req.body) ? req.body : Buffer.alloc(0)
   const contentType = req.get('content-type')?.slice(0, 200) ?? null
   const body = readBody(bytes)
@@ -53,7 +60,11 @@ const receive: Handler = async (req, res) => {
 /** Whatever keeps it from being stored, the sender is to come again. */
 const store = async (...delivery: Parameters<typeof ingest>): Promise<string[]> => {
   try {
-    return await ingest(...delivery)
+    const stored = ingest(...delivery)
+    pass('cdr:storing')
+    const wrong = await inTime(STORED_WITHIN, stored)
+    pass('cdr:stored')
+    return wrong
   } catch (cause) {
     throw Object.assign(new Error('delivery not stored', { cause }), { status: 503 })
   }
@@ -75,12 +86,7 @@ const summary = (wrong: string[], all: number): string =>
 voicenter.get(PATH, (_req, res) => {
   res.json(OK)
 })
-voicenter.post(
-  PATH,
-  authenticate,
-  express.raw({ type: () => true, limit: LIMIT, inflate: false }),
-  receive,
-)
+voicenter.post(PATH, authenticate, wholeBody(BODY), receive)
 voicenter.all(PATH, (_req, res) => {
   res
     .status(405)

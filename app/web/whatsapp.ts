@@ -1,13 +1,16 @@
 import { timingSafeEqual } from 'node:crypto'
-import express, { type RequestHandler, Router } from 'express'
+import { type RequestHandler, Router } from 'express'
 import { sql } from 'kysely'
 import { config } from '../config.ts'
 import { webDb } from '../db/kysely.ts'
 import { sha256 } from '../secrets.ts'
 import { readJson } from '../json.ts'
+import { pass } from '../points.ts'
 import { storeUpdates } from '../whatsapp/inbox.ts'
 import { claimsSignature, isSigned } from '../whatsapp/signature.ts'
 import { updatesIn } from '../whatsapp/webhook.ts'
+import { inTime, STORED_WITHIN } from './in_time.ts'
+import { wholeBody } from './whole_body.ts'
 
 /**
  * /webhooks/whatsapp: what people write and what became of our messages, told by Meta. Signed; stored with
@@ -17,8 +20,12 @@ export const whatsapp = Router()
 
 const PATH = '/webhooks/whatsapp'
 
-/** Meta sends up to 3 MB (Meta, "Webhooks: payload size"). */
-const LIMIT = '4mb'
+/**
+ * Meta sends up to 3 MB (Meta, "Webhooks: payload size"). Who it is is known only when the body is there, so
+ * its room is apart from that of the call records: whoever fills it with rubbish keeps only Meta waiting,
+ * and Meta comes again for days.
+ */
+const BODY = { limitMb: 4, roomMb: 8 }
 
 /** Meta asks once, when the URL is entered in its dashboard. Without a token of ours nobody is answered. */
 whatsapp.get(PATH, (req, res) => {
@@ -29,7 +36,8 @@ whatsapp.get(PATH, (req, res) => {
     expected !== undefined &&
     timingSafeEqual(sha256(token), sha256(expected))
   if (mode === 'subscribe' && known && typeof challenge === 'string')
-    res.type('text/plain').send(challenge)
+    // Never a page, whatever the challenge holds and whichever browser asks.
+    res.type('text/plain').set('X-Content-Type-Options', 'nosniff').send(challenge)
   else res.status(403).type('text/plain').send('wrong verify token')
 })
 
@@ -46,19 +54,23 @@ const receive: RequestHandler = async (req, res) => {
     res.status(401).json({ error: 'wrong signature' })
     return
   }
+  pass('whatsapp:received')
   const json = readJson(body.toString('utf8'))
   if ('wrong' in json)
-    await quarantine(body, json.wrong, req.get('content-type')?.slice(0, 200) ?? null)
-  else await storeUpdates(updatesIn(json.value))
+    await inTime(
+      STORED_WITHIN,
+      quarantine(body, json.wrong, req.get('content-type')?.slice(0, 200) ?? null),
+    )
+  else {
+    const stored = storeUpdates(updatesIn(json.value))
+    pass('whatsapp:storing')
+    await inTime(STORED_WITHIN, stored)
+  }
+  pass('whatsapp:stored')
   res.json({ status: 'stored' })
 }
 
-whatsapp.post(
-  PATH,
-  claimSignature,
-  express.raw({ type: () => true, limit: LIMIT, inflate: false }),
-  receive,
-)
+whatsapp.post(PATH, claimSignature, wholeBody(BODY), receive)
 
 whatsapp.all(PATH, (_req, res) => {
   res.status(405).set('Allow', 'GET, HEAD, POST').json({ error: 'GET to verify, POST to deliver' })

@@ -49,6 +49,9 @@ export const queueWhatIsDue = async (): Promise<number> => {
       join messages m on m.lead_conversation_id = c.id and m.kind = 'reminder_2'
       where c.state = 'open' and m.state not in ('scheduled', 'sending')
         and greatest(m.claimed_at, m.due_at) < now() - t.unresponsive_after - ${OVERDUE}
+    union all
+      select 'call_log', tenant_id::text, jsonb_build_object('tenantId', tenant_id::text)
+      from call_log_access where next_check_at < now() - ${OVERDUE}
     ), forgotten as (
       select * from due
       where not exists (

@@ -66,7 +66,7 @@ export const startWorker = async (): Promise<RunningWorker> => {
 
   const stop = async () => {
     running = false
-    await rounds.stop()
+    const roundsEnded = rounds.stop()
     const force = setTimeout(() => {
       // What it could not fail stays locked, and is freed by whoever finds us dead.
       Promise.resolve(workerPool.forcefulShutdown('stopped before it was done')).catch(
@@ -76,6 +76,7 @@ export const startWorker = async (): Promise<RunningWorker> => {
     await runner.stop().catch((err: unknown) => log.warn({ err }, 'worker did not stop in order'))
     clearTimeout(force)
     await nothingLockedBy(workerPool.id)
+    await roundsEnded
     await alive.end()
     await connections.end()
   }

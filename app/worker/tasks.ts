@@ -1,4 +1,5 @@
 import type { TaskList } from 'graphile-worker'
+import callLog from '../../tasks/call_log.ts'
 import leadOutreach from '../../tasks/lead_outreach.ts'
 import leadReminder from '../../tasks/lead_reminder.ts'
 import leadSilence from '../../tasks/lead_silence.ts'
@@ -20,4 +21,5 @@ export const taskList = {
   whatsapp_event: whatsappEvent,
   opt_out_confirmation: optOutConfirmation,
   owner_notice: ownerNotice,
+  call_log: callLog,
 } satisfies Record<TaskName, TaskList[string]>

@@ -32,19 +32,25 @@ export const readFlags = <const Options extends NonNullable<ParseArgsConfig['opt
 }
 
 /**
- * A WhatsApp access token, out of an environment variable or standard input; never an argument, where every
- * user of the machine could read it.
+ * A secret, out of an environment variable (`<flag>-env NAME`) or standard input (`<flag>-stdin`); never an
+ * argument, where every user of the machine could read it.
  */
-export const readAccessToken = async (
+export const readSecret = async (
+  flag: string,
   variable: string | undefined,
   stdin: boolean | undefined,
 ): Promise<string | undefined> => {
-  if (variable && stdin) fail('--access-token-env or --access-token-stdin, not both')
-  if (variable)
-    return process.env[variable]?.trim() || fail(`--access-token-env: ${variable} is not set`)
-  if (stdin) return (await text(process.stdin)).trim() || fail('--access-token-stdin: nothing came')
+  if (variable && stdin) fail(`${flag}-env or ${flag}-stdin, not both`)
+  if (variable) return process.env[variable]?.trim() || fail(`${flag}-env: ${variable} is not set`)
+  if (stdin) return (await text(process.stdin)).trim() || fail(`${flag}-stdin: nothing came`)
   return undefined
 }
+
+/** A WhatsApp access token. */
+export const readAccessToken = (
+  variable: string | undefined,
+  stdin: boolean | undefined,
+): Promise<string | undefined> => readSecret('--access-token', variable, stdin)
 
 /** What the flags say, checked; every mistake is named by its flag. */
 export const check = <Shape extends z.ZodType>(

@@ -4,12 +4,14 @@ import { sql } from 'kysely'
 import { test } from 'tap'
 import { push } from '../../scripts/demo/cdr.ts'
 import { business, customer, db, fake, post, work, workAsIfDue } from '../support/ringback.ts'
+import { call, checkNow, voicenter, withCallLog } from '../support/voicenter.ts'
 
 const page = readFileSync(new URL('../../docs/sql.md', import.meta.url), 'utf8')
 const queries = [...page.matchAll(/^```sql\n(.+?)^```/gms)].map(([, query = '']) => query)
 
 /** The business that the page speaks of is the first one, its line and its customer are these. */
-const { tenantId, token, did, phoneNumberId } = await business()
+const shop = await business()
+const { tenantId, token, did, phoneNumberId } = shop
 const her = customer()
 await post(push({ caller: her.local, did }), { token })
 await post(push({ caller: 'anonymous', did }), { token })
@@ -24,6 +26,8 @@ await fake.inbound([
 ])
 await post(push({ caller: customer().local, did }), { token })
 await work()
+voicenter.log(await withCallLog(shop), call({ caller: customer().local, did }).record)
+await checkNow(shop)
 
 await test('the page holds more than a dozen queries', async t => {
   t.ok(queries.length >= 12, String(queries.length))

@@ -10,7 +10,7 @@ const NUMBER = ['--number', '0722000099']
 const VALID = ['add', '--name', 'A', ...NUMBER]
 const ONE = ['--phone-number-id', '1']
 const WRONG: Record<string, [args: string[], said: RegExp, how?: How]> = {
-  'no command': [[], /expected add, connect, template, found ""/],
+  'no command': [[], /expected add, connect, template, call-log, found ""/],
   'another command': [['remove', ...VALID.slice(1)], /expected add, .*, found "remove"/],
   'no name': [['add', ...NUMBER], /--name: expected a name/],
   'a blank name': [['add', '--name', ' ', ...NUMBER], /--name: expected a name/],

@@ -184,11 +184,33 @@ await t.test('what is not UTF-8 is refused, never guessed at', async t => {
 })
 
 await t.test('nesting without end is refused like any other bad body', async t => {
-  for (const depth of [33, 40_000, 1_000_000]) {
-    t.strictSame(read('['.repeat(depth) + ']'.repeat(depth)), TOO_DEEP, `[ ${depth}`)
+  for (const depth of [34, 40_000, 1_000_000]) {
+    t.strictSame(elementsOf('['.repeat(depth) + ']'.repeat(depth)), [TOO_DEEP.wrong], `[ ${depth}`)
     t.strictSame(read(`${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}`), TOO_DEEP, `{ ${depth}`)
     t.strictSame(read('['.repeat(depth)), TOO_DEEP, `never closed, ${depth}`)
   }
+})
+
+await t.test('of an array only the record that is too deep is refused, with its bytes', async t => {
+  const deep = `{"a":${'['.repeat(40_000)}${']'.repeat(40_000)}}`
+  const broken = '{"a":}'
+  const body = `[${CALL}, ${deep} ,${CALL},${broken}]`
+  t.strictSame(elementsOf(body), [call, TOO_DEEP.wrong, call, NO_JSON.wrong])
+  t.strictSame(
+    bytesOf(body),
+    [CALL, deep, CALL, broken].map(text => Buffer.from(text)),
+  )
+  const many = `[${deep},${Array.from({ length: 10_000 }, () => '1').join()}]`
+  t.strictSame(read(many), TOO_DEEP, 'too many of them are refused together')
+})
+
+await t.test('a body of more values or fields than any record has is refused unread', async t => {
+  const values = (length: number) => `{"a":[${Array.from({ length }, () => 1).join()}]}`
+  t.match(read(values(499_000)), { elements: [{}] })
+  t.strictSame(read(values(501_000)), { wrong: 'the JSON holds more than 500000 values' })
+  const fields = (length: number) => Array.from({ length }, () => 'a=1').join('&')
+  t.match(read(fields(10_000)), { elements: [{}] })
+  t.strictSame(read(fields(10_001)), { wrong: 'the form has more than 10000 fields' })
 })
 
 await t.test('escaped NUL characters and halves of pairs do not keep a call away', async t => {

@@ -41,9 +41,35 @@ await t.test('nesting is followed down to 32 levels', async t => {
   for (const nested of [arrays, objects]) {
     t.notOk('wrong' in readJson(nested(32)), `${nested.name} 32`)
     for (const depth of [33, 5_000, 40_000, 1_000_000])
-      t.strictSame(readJson(nested(depth)), TOO_DEEP, `${nested.name} ${depth}`)
+      t.match(readJson(nested(depth)), TOO_DEEP, `${nested.name} ${depth}`)
   }
   t.strictSame(readJson('['.repeat(1_000_000)), TOO_DEEP, 'never closed')
+})
+
+await t.test('of an array that is too deep the texts of its elements are still told', async t => {
+  const deep = `{"a":${'['.repeat(50_000)}${']'.repeat(50_000)}}`
+  const rows: [text: string, ...texts: string[]][] = [
+    [`[${deep}]`, deep],
+    [` [ {"a":1} , ${deep},\n2 ] `, '{"a":1}', deep, '2'],
+    [`[${deep},]`, deep, ''],
+  ]
+  for (const [text, ...texts] of rows)
+    t.strictSame(readJson(text), { ...TOO_DEEP, texts }, text.slice(0, 20))
+  // Where it begins or ends is not sure, so nothing of it is.
+  for (const text of [`{"x":${deep}}`, `[${deep}`, `[${deep}],[1]`, `[${deep}] 1`, `1 [${deep}]`])
+    t.strictSame(readJson(text), TOO_DEEP, `${text.slice(0, 8)} ... ${text.slice(-8)}`)
+})
+
+await t.test('values are counted where there is a limit', async t => {
+  const TOO_MANY = { wrong: 'the JSON holds more than 100 values' }
+  const numbers = (length: number) => `[${Array.from({ length }, () => 1).join()}]`
+  const objects = (length: number) => `[${Array.from({ length }, () => '{}').join()}]`
+  t.notOk('wrong' in readJson(numbers(100), 100))
+  t.strictSame(readJson(numbers(101), 100), TOO_MANY)
+  t.notOk('wrong' in readJson(objects(50), 100))
+  t.strictSame(readJson(objects(51), 100), TOO_MANY)
+  t.notOk('wrong' in readJson(JSON.stringify(',[{'.repeat(100)), 100), 'in a text they are none')
+  t.notOk('wrong' in readJson(numbers(1_000_000)), 'elsewhere there is none')
 })
 
 await t.test('brackets beside each other or in a string are not nesting', async t => {

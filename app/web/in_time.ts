@@ -1,0 +1,24 @@
+/**
+ * Whoever shows a token hears within ten seconds what became of a delivery that has arrived, whatever the
+ * database does: three to look the token up, six to store. Each limit of the pool is below that, and yet
+ * they would add up (a connection, a silent server, tries that collide).
+ */
+export const LOOKED_UP_WITHIN = 3000
+export const STORED_WITHIN = 6000
+
+/**
+ * @throws Error with status 503 when the work is not done by then. It may be done all the same a moment
+ * later, so a repeat must be harmless.
+ */
+export const inTime = async <T>(ms: number, work: Promise<T>): Promise<T> => {
+  const late = Promise.withResolvers<never>()
+  const timer = setTimeout(
+    () => late.reject(Object.assign(new Error(`not done within ${ms} ms`), { status: 503 })),
+    ms,
+  )
+  try {
+    return await Promise.race([work, late.promise])
+  } finally {
+    clearTimeout(timer)
+  }
+}

@@ -1,0 +1,83 @@
+/**
+ * A new ENCRYPTION_KEY: encrypts under it what was encrypted under the old one, in one transaction. Safe to
+ * run twice. What is to be sent between the change and this waits, and is tried again.
+ */
+import type { Trx } from '../app/db/kysely.ts'
+
+const HELP = `Usage: OLD_ENCRYPTION_KEY=... ENCRYPTION_KEY=... node scripts/rekey.ts
+
+First give the program its new ENCRYPTION_KEY (openssl rand -base64 32), then run this with both.`
+
+const oldKey = Buffer.from(process.env['OLD_ENCRYPTION_KEY'] ?? '', 'base64')
+if (process.argv.includes('--help') || oldKey.length !== 32) {
+  console.error(HELP)
+  process.exit(process.argv.includes('--help') ? 0 : 2)
+}
+
+const { db } = await import('../app/db/kysely.ts')
+const { open, phoneHash, seal, tokenOwner } = await import('../app/secrets.ts')
+const { credentialOwner } = await import('../app/voicenter/call_log/access.ts')
+
+/** The same secret under the new key; null if that is what it is under. */
+const resealed = (value: string, owner: string): string | null => {
+  try {
+    open(value, owner)
+    return null
+  } catch {
+    // Then it must be under the old one: this throws if it is not.
+    return seal(open(value, owner, oldKey), owner)
+  }
+}
+
+const resealAll = async (trx: Trx): Promise<number> => {
+  let count = 0
+  const connections = trx
+    .selectFrom('whatsapp_connections')
+    .select(['id', 'tenant_id', 'access_token'])
+  for (const { id, tenant_id, access_token } of await connections.forUpdate().execute()) {
+    const value = resealed(access_token, tokenOwner(tenant_id))
+    if (value === null) continue
+    const row = trx.updateTable('whatsapp_connections').where('id', '=', id)
+    await row.set({ access_token: value }).execute()
+    count++
+  }
+  const logs = trx.selectFrom('call_log_access').select(['tenant_id', 'credential'])
+  for (const { tenant_id, credential } of await logs.forUpdate().execute()) {
+    const value = resealed(credential, credentialOwner(tenant_id))
+    if (value === null) continue
+    const row = trx.updateTable('call_log_access').where('tenant_id', '=', tenant_id)
+    await row.set({ credential: value }).execute()
+    count++
+  }
+  return count
+}
+
+const rehashAll = async (trx: Trx): Promise<void> => {
+  const optOuts = trx.selectFrom('opt_outs').select(['id', 'phone', 'phone_hash'])
+  const rows = await optOuts.where('phone_hash', 'is not', null).forUpdate().execute()
+  const erased = rows.filter(({ phone }) => phone === null).length
+  if (erased)
+    throw new Error(
+      `${erased} people have opted out and been erased: they are known only by a hash under the old key, and would be written to again. Keep that key, and give each business a new access token (npm run tenant -- connect)`,
+    )
+  for (const { id, phone } of rows)
+    if (phone !== null) {
+      const row = trx.updateTable('opt_outs').where('id', '=', id)
+      await row.set({ phone_hash: phoneHash(phone) }).execute()
+    }
+}
+
+try {
+  const count = await db.transaction().execute(async trx => {
+    const resealed = await resealAll(trx)
+    // Where nothing was under the old key, neither are the hashes.
+    if (resealed) await rehashAll(trx)
+    return resealed
+  })
+  console.log(`${count} secrets are now under the new key`)
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error)
+  process.exitCode = 1
+} finally {
+  await db.destroy()
+}

@@ -1,0 +1,92 @@
+/** Voicenter's side of a test: its call log, as a server, and what the program makes of it. */
+import { sql } from 'kysely'
+import t from 'tap'
+import { type Push, push } from '../../scripts/demo/cdr.ts'
+import type { Account } from '../../scripts/fake-voicenter/accounts.ts'
+import { type LogRecord, logged } from '../../scripts/fake-voicenter/record.ts'
+import { startFakeVoicenter } from '../../scripts/fake-voicenter/server.ts'
+import { type Business, db, post, work } from './ringback.ts'
+
+const { config } = await import('../../app/config.ts')
+const { giveAccess } = await import('../../app/voicenter/call_log/access.ts')
+
+export const voicenter = await startFakeVoicenter()
+t.teardown(() => voicenter.close())
+config.VOICENTER_API_URL = voicenter.url
+
+/** A business whose calls are compared, by default since yesterday. Nothing is asked yet. */
+export const withCallLog = async (
+  { tenantId }: Business,
+  { kind = 'code', since = '1 day' }: { kind?: 'code' | 'bearer'; since?: string } = {},
+): Promise<Account> => {
+  const account = voicenter.addAccount()
+  const access = { tenantId, kind, secret: account[kind] }
+  await db.transaction().execute(trx => giveAccess(trx, access))
+  await sql`update call_log_access set watched_since = now() - ${since}::interval,
+            checked_until = now() - ${since}::interval, next_check_at = now() + interval '1 hour'
+            where tenant_id = ${tenantId}`.execute(db)
+  await sql`select graphile_worker.remove_job(${`call_log:${tenantId}`})`.execute(db)
+  return account
+}
+
+/** A call that began so long ago: as the webhook tells it, and as the log does. */
+export const call = (
+  fields: Record<string, unknown> = {},
+  secondsAgo = 900,
+): { push: Push; record: LogRecord; callId: string } => {
+  const told = push(fields, secondsAgo)
+  const record = logged(told, new Date(Date.now() - secondsAgo * 1000))
+  return { push: told, record, callId: told.ivruniqueid }
+}
+
+/** Its webhook comes, as Voicenter posts it. */
+export const webhook = async ({ token }: Business, told: Push): Promise<void> => {
+  const { status } = await post(told, { token })
+  if (status !== 200) throw new Error(`not taken: ${status}`)
+}
+
+/** The next check is due now. Then works, until no check follows at once. */
+export const checkNow = async ({ tenantId }: Business): Promise<void> => {
+  await sql`update call_log_access set next_check_at = now() where tenant_id = ${tenantId}`.execute(
+    db,
+  )
+  await sql`select graphile_worker.add_job('call_log', json_build_object('tenantId', ${tenantId}::text),
+            job_key := ${`call_log:${tenantId}`}::text)`.execute(db)
+  await work()
+}
+
+export const accessRow = ({ tenantId }: Business) =>
+  db
+    .selectFrom('call_log_access')
+    .selectAll()
+    .where('tenant_id', '=', tenantId)
+    .executeTakeFirstOrThrow()
+
+/** [in the log, missing, taken in] of every check that went through. */
+export const checksOf = async ({ tenantId }: Business) => {
+  const rows = await db
+    .selectFrom('call_log_checks')
+    .selectAll()
+    .where('tenant_id', '=', tenantId)
+    .orderBy('id')
+    .execute()
+  return rows.map(row => [row.in_log, row.missing, row.taken_in])
+}
+
+/** [call id, source] of every record of a business, in the order they came. */
+export const sourcesOf = async ({ tenantId }: Business) => {
+  const rows = await db
+    .selectFrom('raw_cdrs')
+    .select(['call_id', 'source'])
+    .where('tenant_id', '=', tenantId)
+    .orderBy('id')
+    .execute()
+  return rows.map(({ call_id, source }) => [call_id, source])
+}
+
+/** [calls, lost, late, percent] of a business, as its operator reads it. */
+export const lossOf = async ({ tenantId }: Business) => {
+  const { rows } = await sql<Record<'calls' | 'lost' | 'late' | 'loss_percent', string>>`
+    select * from webhook_loss() where tenant_id = ${tenantId}`.execute(db)
+  return rows.map(row => [row.calls, row.lost, row.late, row.loss_percent].map(Number))[0]
+}
