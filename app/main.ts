@@ -45,6 +45,12 @@ const start = async () => {
   )
 }
 
+/** One that is still starting is waited for: what it has locked by then, it must let go. */
+const stopWorker = async () => {
+  await started.catch(() => {})
+  await worker?.stop()
+}
+
 const stop = async (exitCode: number) => {
   // The platform may ask more than once.
   if (stopping.signal.aborted) return
@@ -57,7 +63,7 @@ const stop = async (exitCode: number) => {
     },
     exitCode ? CRASH_WITHIN : STOP_WITHIN,
   )
-  await Promise.allSettled([stopWeb(), started.finally(async () => worker?.stop())])
+  await Promise.allSettled([stopWeb(), stopWorker()])
   await endPools()
   process.exit(exitCode)
 }
