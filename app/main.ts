@@ -36,7 +36,7 @@ const start = async () => {
     log.info({ role: config.ROLE, port: portOf(web) }, 'Ringback listens')
   }
   await databaseReady(stopping.signal)
-  if (config.ROLE === 'web') return
+  if (config.ROLE === 'web' || stopping.signal.aborted) return
   worker = await startWorker()
   // Without a worker nothing would ever be sent, and nobody would notice.
   void worker.ended.then(

@@ -13,3 +13,5 @@ create table worker_pools (
 create index raw_cdrs_unjudged on raw_cdrs (received_at) where verdict is null;
 create index missed_calls_waiting on missed_calls (outreach_due_at) where outreach_state in ('scheduled', 'sending');
 create index lead_conversations_open on lead_conversations (id) where state = 'open';
+-- Claims whose sender may be gone, looked for every few seconds.
+create index messages_claimed on messages (claimed_at) where state = 'sending';

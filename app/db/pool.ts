@@ -43,6 +43,8 @@ export const newConnection = (name: string): pg.Client => {
     ...address(name),
     connectionTimeoutMillis: 2 * SECOND,
     ...limits,
+    // What it asks is small, and a session that has fallen silent is to be replaced soon.
+    query_timeout: 3 * SECOND,
     // A dyno that vanishes without a word is noticed within half a minute, and not within two hours.
     options: '-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3',
   })

@@ -14,7 +14,11 @@ export const stopperOf = (server: Server): (() => Promise<void>) => {
   const answers = new Set<ServerResponse>()
   server.prependListener('request', (_req, res) => {
     answers.add(res)
-    res.once('close', () => answers.delete(res))
+    res.once('close', () => {
+      answers.delete(res)
+      // One whose head was out before we could tell: its connection would stay until the other side ends it.
+      if (!server.listening) server.closeIdleConnections()
+    })
     if (!server.listening) lastOne(res)
   })
   return async () => {

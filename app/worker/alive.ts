@@ -4,9 +4,12 @@ import { newConnection } from '../db/pool.ts'
 import { log } from '../log.ts'
 
 const SECOND = 1000
-const SWEEP_EVERY = 1 * SECOND
-/** After a restart of the database all marks are gone: the other copies get this long to renew theirs. */
-const SWEEP_AFTER = 3 * SECOND
+const LOOK_EVERY = 1 * SECOND
+/**
+ * Dead is whose mark is missing so many times in a row. One whose session was cut needs up to five seconds to notice
+ * and to mark itself again, and after a restart of the database all do.
+ */
+const MISSED_LOOKS = 6
 const RECONNECT_AFTER = 0.5 * SECOND
 
 export type Alive = {
@@ -21,8 +24,9 @@ export type Alive = {
  * the jobs of a killed process locked for four hours.
  *
  * The mark is an advisory lock of one session of its own, so Postgres takes it away in the moment the process
- * dies, and no clock is involved. If only that session was cut, another process may run a job of ours while we
- * still do; that no message goes out twice even then is owed to its claim (app/messages/ledger.ts).
+ * dies, and no clock is involved. If only that session was cut, and could not be renewed in time, another process may
+ * run a job of ours while we still do; that no message goes out twice even then is owed to its claim
+ * (app/messages/ledger.ts).
  *
  * @param poolId what graphile-worker writes into `locked_by`
  * @param onBack called each time the database answers again, the first time too
@@ -32,25 +36,28 @@ export const stayAlive = (poolId: string, onBack: () => void): Alive => {
   const ending = new AbortController()
   const { signal } = ending
 
-  const watch = async (session: pg.Client) => {
-    const sweepFrom = performance.now() + SWEEP_AFTER
+  const watch = async (session: pg.Client, woken: AbortSignal) => {
+    const missed = new Map<string, number>()
     let marked = false
     while (!signal.aborted) {
       // Of a session that was cut the server may not know yet, and holds our mark for it.
       marked ||= await mark(session, poolId)
       if (marked) first.resolve()
-      if (performance.now() > sweepFrom) await freeJobsOfTheDead(session, poolId)
-      await pause(SWEEP_EVERY, signal)
+      const dead = await lookForTheDead(session, poolId, missed)
+      if (dead.length) await freeJobsOf(session, dead)
+      await pause(LOOK_EVERY, woken)
     }
-    await session.query('delete from worker_pools where id = $1', [poolId])
+    await leave(session, poolId)
   }
   const live = async () => {
     while (!signal.aborted) {
       const session = newConnection('liveness')
+      const lost = new AbortController()
+      session.once('end', () => lost.abort())
       try {
         await session.connect()
         onBack()
-        await watch(session)
+        await watch(session, AbortSignal.any([signal, lost.signal]))
       } catch (err) {
         log.warn({ err }, 'not marked as alive: the database does not answer')
         await pause(RECONNECT_AFTER, signal)
@@ -83,18 +90,42 @@ const mark = async (session: pg.Client, poolId: string): Promise<boolean> => {
   return rowCount === 1
 }
 
-/** Dead is whoever is registered and whose lock can be had. The attempt stays spent, so that a job that kills ends. */
-const freeJobsOfTheDead = async (session: pg.Client, own: string): Promise<void> => {
+/** Whose mark could be had at this look, too, and at all of the last ones. */
+const lookForTheDead = async (
+  session: pg.Client,
+  own: string,
+  missed: Map<string, number>,
+): Promise<string[]> => {
+  const { rows } = await session.query<{ id: string }>(
+    'select id from worker_pools where id <> $1 and pg_try_advisory_xact_lock(hashtextextended(id, 0))',
+    [own],
+  )
+  const looks = rows.map(({ id }) => ({ id, times: (missed.get(id) ?? 0) + 1 }))
+  missed.clear()
+  for (const { id, times } of looks) missed.set(id, times)
+  return looks.filter(({ times }) => times >= MISSED_LOOKS).map(({ id }) => id)
+}
+
+/** The attempt stays spent, so that a job which kills its worker ends. */
+const freeJobsOf = async (session: pg.Client, dead: string[]): Promise<void> => {
   const { rows } = await session.query<{ id: string }>(
     `with dead as (
        delete from worker_pools where id in (
-         select id from worker_pools where id <> $1 and pg_try_advisory_xact_lock(hashtextextended(id, 0)))
+         select id from worker_pools where id = any($1) and pg_try_advisory_xact_lock(hashtextextended(id, 0)))
        returning id
      ), freed as (
        select graphile_worker.force_unlock_workers(array_agg(id)) from dead having count(*) > 0
      )
      select id from dead, freed`,
-    [own],
+    [dead],
   )
   if (rows.length) log.warn({ workers: rows.length }, 'a worker died: its jobs go on here')
+}
+
+/** With a job that could not be given back it stays registered, and is found like one that died. */
+const leave = async (session: pg.Client, own: string): Promise<void> => {
+  await session.query(
+    'delete from worker_pools where id = $1 and not exists (select from graphile_worker.jobs where locked_by = $1)',
+    [own],
+  )
 }

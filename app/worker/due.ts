@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import { MAX_ATTEMPTS } from '../db/jobs.ts'
 import { db } from '../db/kysely.ts'
+import { CLAIM_SECONDS } from '../messages/ledger.ts'
 
 /** Only what should long have been done: a job that merely waits its turn is left alone. */
 const OVERDUE = sql`interval '1 minute'`
@@ -11,6 +12,8 @@ const AT_ONCE = 1000
 /**
  * Rows are the truth, jobs only wake us up: a row that is due and has no job gets one, however the job came to be
  * lost. One whose job was tried to the end keeps it, as a thing for a person to look at.
+ *
+ * In one order, since two copies that add the same keys in two orders would wait for each other.
  *
  * @returns how many jobs were added
  */
@@ -62,8 +65,51 @@ export const queueWhatIsDue = async (): Promise<number> => {
     select count(added.id)::int as added
     from (
       select array_agg(row(task, payload::json, null, null, (${JSON.stringify(MAX_ATTEMPTS)}::jsonb ->> task)::smallint,
-                           task || ':' || entity, null, null)::graphile_worker.job_spec) as specs
+                           task || ':' || entity, null, null)::graphile_worker.job_spec
+                       order by task, entity) as specs
       from forgotten having count(*) > 0
     ) f, graphile_worker.add_jobs(f.specs) as added`.execute(db)
+  return rows[0]?.added ?? 0
+}
+
+/**
+ * A claim whose time is over has lost its sender, and nothing follows from the message until somebody says so: its job
+ * is due now, whether it was lost, waits for another try, or counts as running somewhere and is not.
+ *
+ * @returns how many jobs were added
+ */
+export const queueAbandonedClaims = async (): Promise<number> => {
+  const { rows } = await sql<{ added: number }>`
+    with abandoned as (
+      select m.id, m.kind, c.id as conversation_id, c.lead_id, k.id as missed_call_id, k.tenant_id, k.caller_phone
+      from messages m
+      left join lead_conversations c on c.id = m.lead_conversation_id
+      left join missed_calls k on k.id = c.missed_call_id
+      where m.state = 'sending' and m.claimed_at < now() - make_interval(secs => ${CLAIM_SECONDS})
+    ), jobs (task, entity, payload) as (
+      select 'lead_outreach', missed_call_id::text, json_build_object(
+               'tenantId', tenant_id::text, 'missedCallId', missed_call_id::text, 'callerPhone', caller_phone)
+      from abandoned where kind = 'initial'
+    union all
+      select 'lead_reminder', conversation_id || ':' || right(kind, 1), json_build_object(
+               'leadId', lead_id::text, 'leadConversationId', conversation_id::text, 'reminderNumber', right(kind, 1)::int)
+      from abandoned where kind in ('reminder_1', 'reminder_2')
+    union all
+      select kind, id::text, json_build_object('messageId', id::text)
+      from abandoned where kind in ('owner_notice', 'opt_out_confirmation')
+    ), wanted as (
+      select * from jobs
+      where not exists (
+        select from graphile_worker.jobs j
+        where j.key = task || ':' || entity and j.locked_at is null and j.run_at <= now() and j.attempts < j.max_attempts)
+      limit ${AT_ONCE}
+    )
+    select count(added.id)::int as added
+    from (
+      select array_agg(row(task, payload, null, null, (${JSON.stringify(MAX_ATTEMPTS)}::jsonb ->> task)::smallint,
+                           task || ':' || entity, null, null)::graphile_worker.job_spec
+                       order by task, entity) as specs
+      from wanted having count(*) > 0
+    ) w, graphile_worker.add_jobs(w.specs) as added`.execute(db)
   return rows[0]?.added ?? 0
 }

@@ -1,57 +1,57 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { isOutage } from '../db/outage.ts'
 import { log } from '../log.ts'
 import { checkCallLogsSoon } from '../voicenter/call_log/soon.ts'
-import { queueWhatIsDue } from './due.ts'
+import { queueAbandonedClaims, queueWhatIsDue } from './due.ts'
 
 const SECOND = 1000
-const EVERY = 60 * SECOND
+const EVERY = 5 * SECOND
+const WHOLE_EVERY = 60 * SECOND
 /** After the database came back, or we did: once the jobs that were left behind are free again. */
 const SOON = 10 * SECOND
 
 /**
- * Goes round once a minute, and queues what is due and was forgotten.
+ * Goes round every few seconds and looks for claims that have lost their sender; once a minute, for everything that is
+ * due and was forgotten.
  *
- * @returns `soon`, for when we or the database have been away: goes round soon, and sees to it that calls are looked
- * for whose webhooks came to a closed door
+ * @returns `soon`, for when we or the database have been away: then for everything soon, and it is seen to that calls
+ * are looked for whose webhooks came to a closed door
  */
 export const goRounds = (): { soon: () => void; stop: () => Promise<void> } => {
-  let stopped = false
+  const ending = new AbortController()
+  let wholeAt = performance.now() + WHOLE_EVERY
   let away = false
-  let timer: NodeJS.Timeout | undefined
-  let round = Promise.resolve()
 
-  const next = (wait: number) => {
-    clearTimeout(timer)
-    if (!stopped) timer = setTimeout(go, wait)
+  const go = async () => {
+    while (!ending.signal.aborted) {
+      await sleep(EVERY, undefined, { signal: ending.signal }).catch(() => {})
+      const whole = performance.now() >= wholeAt
+      try {
+        tell(await queueAbandonedClaims(), 'claims had lost their sender: they are being given up')
+        if (!whole) continue
+        tell(await queueWhatIsDue(), 'rows were due and had no job: they have one now')
+        if (away) await checkCallLogsSoon()
+        away = false
+        wholeAt = performance.now() + WHOLE_EVERY
+      } catch (err) {
+        // What is wrong in our own statements must be seen; an outage passes.
+        log[isOutage(err) ? 'warn' : 'error']({ err }, 'due rows not looked for')
+      }
+    }
   }
-  const go = () => {
-    round = look(away).then(done => {
-      away &&= !done
-      next(EVERY)
-    })
-  }
+  const gone = go()
   return {
     soon: () => {
       away = true
-      next(SOON)
+      wholeAt = performance.now() + SOON
     },
     stop: async () => {
-      stopped = true
-      clearTimeout(timer)
-      await round
+      ending.abort()
+      await gone
     },
   }
 }
 
-const look = async (away: boolean): Promise<boolean> => {
-  try {
-    const added = await queueWhatIsDue()
-    if (added) log.warn({ added }, 'rows were due and had no job; they have one now')
-    if (away) await checkCallLogsSoon()
-    return true
-  } catch (err) {
-    // What is wrong in our own statement must be seen; an outage passes.
-    log[isOutage(err) ? 'warn' : 'error']({ err }, 'due rows not looked for')
-    return false
-  }
+const tell = (count: number, what: string): void => {
+  if (count) log.warn({ count }, what)
 }

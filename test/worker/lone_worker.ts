@@ -1,0 +1,43 @@
+/**
+ * graphile-worker alone in a process, for what its defects would do to one. `node lone_worker.ts POOL`:
+ *
+ *   patient   on our pool with its remedy     plain   on the same pool without
+ *   internal  on the pool it makes itself
+ *
+ * Its task runs until a line comes on standard input. The line `stop` stops the worker first.
+ */
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { run } from 'graphile-worker'
+import { newPool } from '../../app/db/pool.ts'
+import { patient } from '../../app/worker/pool.ts'
+
+const [kind] = process.argv.slice(2)
+const input = createInterface(process.stdin)
+const end = Promise.withResolvers<void>()
+const pool = newPool('worker', 3)
+const runner = await run({
+  ...(kind === 'internal'
+    ? { connectionString: process.env['DATABASE_URL'] ?? '' }
+    : { pgPool: kind === 'patient' ? patient(pool, async () => {}) : pool }),
+  noHandleSignals: true,
+  parsedCronItems: [],
+  taskList: {
+    held: async () => {
+      console.log('started')
+      await end.promise
+    },
+  },
+})
+const [line] = await once(input, 'line')
+if (line === 'stop') {
+  const stopped = runner.stop()
+  await sleep(400)
+  end.resolve()
+  await stopped
+  console.log('stopped')
+  await sleep(1000)
+  process.exit(0)
+}
+end.resolve()
