@@ -4,7 +4,7 @@
  */
 import type { Trx } from '../app/db/kysely.ts'
 
-const HELP = `Usage: OLD_ENCRYPTION_KEY=... ENCRYPTION_KEY=... node scripts/rekey.ts
+const HELP = `Usage: OLD_ENCRYPTION_KEY=... ENCRYPTION_KEY=... npm run rekey
 
 First give the program its new ENCRYPTION_KEY (openssl rand -base64 32), then run this with both.`
 

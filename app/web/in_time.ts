@@ -1,10 +1,10 @@
 /**
  * Whoever shows a token hears within ten seconds what became of a delivery that has arrived, whatever the
- * database does: three to look the token up, six to store. Each limit of the pool is below that, and yet
- * they would add up (a connection, a silent server, tries that collide).
+ * database does: two and a half to look the token up, seven to store, which is what the pool's own limits
+ * allow one try. They would add up otherwise (a silent server, tries that collide).
  */
-export const LOOKED_UP_WITHIN = 3000
-export const STORED_WITHIN = 6000
+export const LOOKED_UP_WITHIN = 2500
+export const STORED_WITHIN = 7000
 
 /**
  * @throws Error with status 503 when the work is not done by then. It may be done all the same a moment

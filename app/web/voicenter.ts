@@ -18,10 +18,10 @@ export const voicenter = Router()
 const PATH = '/webhooks/voicenter/cdr'
 
 /**
- * A record with its AI transcript is large, and a 413 loses it for good. Storing five megabytes takes sixty
- * of memory, so there is room for two such at once, or for thousands of ordinary ones.
+ * A record with its AI transcript is large, and a 413 loses it for good. Storing five megabytes takes a
+ * hundred of memory, so there is room for one such at a time, or for thousands of ordinary ones.
  */
-const BODY = { limitMb: 5, roomMb: 12 }
+const BODY = { limitMb: 5, roomMb: 8 }
 
 const OK = { Err: 0, Errdesc: 'OK' }
 

@@ -8,6 +8,7 @@ const verify = async (query: string) => {
   return {
     status: response.status,
     type: response.headers.get('content-type'),
+    sniffed: response.headers.get('x-content-type-options') !== 'nosniff',
     text: await response.text(),
   }
 }
@@ -18,12 +19,13 @@ await test('the right verify token gets the challenge back, and nothing else', a
   t.strictSame(await verify(asked({ 'hub.verify_token': VERIFY_TOKEN })), {
     status: 200,
     type: 'text/plain; charset=utf-8',
+    sniffed: false,
     text: '1158201444',
   })
   const html = '<script>alert(1)</script>'
   t.strictSame(
     await verify(asked({ 'hub.verify_token': VERIFY_TOKEN, 'hub.challenge': html })),
-    { status: 200, type: 'text/plain; charset=utf-8', text: html },
+    { status: 200, type: 'text/plain; charset=utf-8', sniffed: false, text: html },
     'a challenge with HTML in it is no page',
   )
 })
