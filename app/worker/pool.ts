@@ -15,14 +15,19 @@ const LONGEST_PAUSE_MS = 1000
  * Only for the worker: a webhook must fail fast.
  *
  * @param gate nothing is asked of the database before this settles
+ * @param onBroken called when a query broke off, and it is not known what became of it
  */
-export const patient = (pool: pg.Pool, gate: () => Promise<unknown>): pg.Pool => {
+export const patient = (
+  pool: pg.Pool,
+  gate: () => Promise<unknown>,
+  onBroken: () => void = () => {},
+): pg.Pool => {
   const connect = async (): Promise<pg.PoolClient> => {
     await gate()
     const until = performance.now() + WAIT_MS
     for (let pause = 100; ; pause = Math.min(2 * pause, LONGEST_PAUSE_MS))
       try {
-        return tellingOutages(await pool.connect())
+        return tellingOutages(await pool.connect(), onBroken)
       } catch (error) {
         if (!isOutage(error) || pool.ending || performance.now() > until) throw asRetryable(error)
         await sleep(pause * (0.5 + Math.random()))
@@ -39,12 +44,12 @@ export const patient = (pool: pg.Pool, gate: () => Promise<unknown>): pg.Pool =>
 }
 
 /** The same client; what breaks in one of its queries is told so that graphile-worker tries again. */
-const tellingOutages = (client: pg.PoolClient): pg.PoolClient =>
+const tellingOutages = (client: pg.PoolClient, onBroken: () => void): pg.PoolClient =>
   new Proxy(client, {
     get: (target, name) => {
       const method = bound(target, name)
       return name === 'query' && typeof method === 'function'
-        ? (...args: unknown[]) => retryable(Reflect.apply(method, undefined, args))
+        ? (...args: unknown[]) => retryable(Reflect.apply(method, undefined, args), onBroken)
         : method
     },
   })
@@ -54,9 +59,10 @@ const bound = (target: object, name: string | symbol): unknown => {
   return typeof value === 'function' ? value.bind(target) : value
 }
 
-const retryable = (result: unknown): unknown =>
+const retryable = (result: unknown, onBroken: () => void): unknown =>
   result instanceof Promise
     ? result.catch((error: unknown) => {
+        if (isOutage(error)) onBroken()
         throw asRetryable(error)
       })
     : result

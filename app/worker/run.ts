@@ -5,6 +5,7 @@ import { config } from '../config.ts'
 import { newPool, WORKER_CONNECTIONS } from '../db/pool.ts'
 import { log } from '../log.ts'
 import { type Alive, stayAlive } from './alive.ts'
+import { type HeldJobs, watchHeldJobs } from './held.ts'
 import { logger } from './logger.ts'
 import { patient } from './pool.ts'
 import { goRounds } from './rounds.ts'
@@ -33,12 +34,18 @@ export type RunningWorker = {
 export const startWorker = async (): Promise<RunningWorker> => {
   const connections = newPool('worker', WORKER_CONNECTIONS)
   const rounds = goRounds()
-  const started: { workerPool: WorkerPool; alive: Alive }[] = []
-  // No job is taken before this worker is marked as alive, or nobody would find it if it died at once.
-  const pgPool = patient(connections, async () => started[0]?.alive.marked)
+  const started: { workerPool: WorkerPool; alive: Alive; held: HeldJobs }[] = []
+  const pgPool = patient(
+    connections,
+    // No job is taken before this worker is marked as alive, or nobody would find it if it died at once.
+    async () => started[0]?.alive.marked,
+    () => started[0]?.held.doubt(),
+  )
   const events: WorkerEvents = new EventEmitter()
   events.once('pool:create', ({ workerPool }) => {
-    started.push({ workerPool, alive: stayAlive(workerPool.id, rounds.soon) })
+    const { id } = workerPool
+    const alive = stayAlive(id, rounds.soon)
+    started.push({ workerPool, alive, held: watchHeldJobs(events, connections, id) })
   })
   const runner = await run({
     pgPool,
@@ -58,7 +65,7 @@ export const startWorker = async (): Promise<RunningWorker> => {
   })
   const [own] = started
   if (!own) throw new Error('graphile-worker started without a worker pool')
-  const { workerPool, alive } = own
+  const { workerPool, alive, held } = own
   let running = true
   const ended = runner.promise.finally(() => {
     running = false
@@ -67,6 +74,7 @@ export const startWorker = async (): Promise<RunningWorker> => {
   const stop = async () => {
     running = false
     const roundsEnded = rounds.stop()
+    held.stop()
     const force = setTimeout(() => {
       // What it could not fail stays locked, and is freed by whoever finds us dead.
       Promise.resolve(workerPool.forcefulShutdown('stopped before it was done')).catch(
@@ -95,7 +103,9 @@ export const startWorker = async (): Promise<RunningWorker> => {
       if (rowCount === 0) return
       await sleep(50)
     }
-    log.error('jobs are still locked by this worker')
+    // Held and not run, or not written off: none of them runs here any more, and to run one again does no harm.
+    log.warn('jobs were still locked by this worker: they are free again')
+    await connections.query('select graphile_worker.force_unlock_workers($1)', [[poolId]])
   }
 
   return { isRunning: () => running, ended, stop }

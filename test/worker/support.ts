@@ -2,20 +2,17 @@
 import { sql } from 'kysely'
 import { db } from '../support/ringback.ts'
 
-/** A job that this worker holds, so long since; nobody runs it here. Its key. */
-export const heldBy = async (
-  poolId: string,
-  since = '0 seconds',
-  key: string = crypto.randomUUID(),
-) => {
-  await sql`select graphile_worker.add_job('lead_silence', '{"leadConversationId":"0"}', job_key := ${key}::text)`.execute(
-    db,
-  )
-  await sql`
-    update graphile_worker._private_jobs
-    set locked_by = ${poolId}, locked_at = now() - ${since}::interval, attempts = 1 where key = ${key}`.execute(
-    db,
-  )
+/** A job that this worker holds, and that nobody runs. Its key. */
+export const heldBy = async (poolId: string): Promise<string> => {
+  const key = `held:${crypto.randomUUID()}`
+  // At once, or a real worker would take it.
+  await db.transaction().execute(async trx => {
+    await sql`select graphile_worker.add_job('lead_silence', '{"leadConversationId":"0"}', job_key := ${key}::text)`.execute(
+      trx,
+    )
+    await sql`update graphile_worker._private_jobs set locked_by = ${poolId}, locked_at = now(), attempts = 1
+              where key = ${key}`.execute(trx)
+  })
   return key
 }
 
