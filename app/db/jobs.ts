@@ -44,6 +44,9 @@ export const MAX_ATTEMPTS = {
   call_log: 12,
 } satisfies Record<TaskName, number>
 
+/** As Postgres calls a transaction that must only be tried again (serialization failure), and as callers know it. */
+const IN_A_RACE = '40001'
+
 /**
  * Adds a job to the open transaction: it exists if and only if the transaction commits. Its key is
  * `<task>:<entity>`. A job with that key which is still waiting is replaced.
@@ -67,7 +70,8 @@ export const addJob = async <K extends TaskName>(
       run_at := (${at})::timestamptz,
       max_attempts := ${MAX_ATTEMPTS[task]}::int,
       job_key := ${`${task}:${entity}`}::text)`.execute(trx)
-  if (!rows[0]?.id) throw new Error(`job ${task}:${entity} was not added`)
+  if (!rows[0]?.id)
+    throw Object.assign(new Error(`job ${task}:${entity} was not added`), { code: IN_A_RACE })
 }
 
 /**

@@ -19,7 +19,7 @@ const SOON_MINUTES = 15
  */
 export const settle = async (trx: Trx, door: Door, report: StatusEvent): Promise<string> => {
   const status = report.status === 'played' ? 'read' : report.status
-  const rank = RANK[status]
+  const rank = Object.hasOwn(RANK, status) ? RANK[status] : undefined
   if (rank === undefined || rank < 20) return 'unknown_status'
   const meant = await messageMeant(trx, door, report)
   const found = meant ?? (await unknownMeant(trx, door, report))

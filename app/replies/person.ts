@@ -14,7 +14,10 @@ export type Writer = {
   userId: string | null
 }
 
-/** The lead who wrote, locked; among those of this tenant only. Null if it is nobody we know. */
+/**
+ * The lead who wrote, locked; among those of this tenant only. Null if it is nobody we know. Other leads with the
+ * number she writes from are locked along with her, all in one order, or two updates could wait for each other.
+ */
 export const whoWrote = async (
   trx: Trx,
   tenantId: string,
@@ -36,7 +39,10 @@ export const whoWrote = async (
     ) as known
     where lead_id is not null order by rank limit 1`.execute(trx)
   const leadId = rows[0]?.lead_id ?? null
-  if (leadId) await sql`select from leads where id = ${leadId} for update`.execute(trx)
+  await sql`
+    select from leads
+    where id = ${leadId} or (tenant_id = ${tenantId} and phone = any(${phone ? spellings(phone) : []}::text[]))
+    order by id for update`.execute(trx)
   return leadId
 }
 
@@ -53,7 +59,9 @@ export const rememberIdentities = async (
   leadId: string,
   identities: (string | null)[],
 ): Promise<void> => {
-  const known = [...new Set(identities)].filter(identity => identity)
+  const known = [...new Set(identities)]
+    .flatMap(identity => identity || [])
+    .toSorted((a, b) => (a < b ? -1 : 1))
   await sql`
     insert into lead_identities (tenant_id, identity, lead_id)
     select ${tenantId}, identity, ${leadId} from unnest(${known}::text[]) as names (identity)
@@ -77,8 +85,8 @@ export const phonesOf = async (
 }
 
 /**
- * Other leads with the number she writes from, locked: she may have moved to it, called from it, and be
- * known by both. What she writes ends the chase of either.
+ * Other leads with the number she writes from: she may have moved to it, called from it, and be
+ * known by both. What she writes ends the chase of either. They are locked already.
  */
 export const othersWithHerNumber = async (
   trx: Trx,
@@ -91,6 +99,6 @@ export const othersWithHerNumber = async (
     select id from leads
     where tenant_id = ${tenantId} and phone = any(${phone ? spellings(phone) : []}::text[])
       and id is distinct from ${leadId}::bigint
-    order by id for update`.execute(trx)
+    order by id`.execute(trx)
   return rows.map(({ id }) => id)
 }

@@ -55,7 +55,7 @@ const receive: RequestHandler = async (req, res) => {
     return
   }
   pass('whatsapp:received')
-  const json = readJson(body.toString('utf8'))
+  const json = readText(body)
   if ('wrong' in json)
     await inTime(
       STORED_WITHIN,
@@ -75,6 +75,15 @@ whatsapp.post(PATH, claimSignature, wholeBody(BODY), receive)
 whatsapp.all(PATH, (_req, res) => {
   res.status(405).set('Allow', 'GET, HEAD, POST').json({ error: 'GET to verify, POST to deliver' })
 })
+
+/** Never a guess: what is not UTF-8 would be stored as other words than hers. */
+const readText = (body: Buffer): ReturnType<typeof readJson> => {
+  try {
+    return readJson(new TextDecoder('utf-8', { fatal: true }).decode(body))
+  } catch {
+    return { wrong: 'the body is not valid UTF-8' }
+  }
+}
 
 /** Signed, and yet not readable: ours to look at, and no use to Meta to send again. */
 const quarantine = async (

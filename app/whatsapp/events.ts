@@ -5,11 +5,17 @@ import { z } from 'zod'
  * optional: what Meta adds or leaves out must not keep us from what we need.
  */
 
+/** Far longer than any id that Meta gives, and short enough for every index. */
+const LONGEST = 512
+const id = z.string().min(1).max(LONGEST)
+/** By which somebody is known. What is no such thing is as good as none: the rest of the update still counts. */
+const name = z.string().max(LONGEST).optional().catch(undefined)
+
 const contacts = z
   .array(
     z.looseObject({
-      wa_id: z.string().optional(),
-      user_id: z.string().optional(),
+      wa_id: name,
+      user_id: name,
       profile: z.looseObject({ name: z.string().optional() }).optional(),
     }),
   )
@@ -20,11 +26,11 @@ const caption = z.looseObject({ caption: z.string().optional() }).optional().cat
 export const messageEvent = z.object({
   contacts,
   item: z.looseObject({
-    id: z.string().min(1),
-    from: z.string().optional(),
-    from_user_id: z.string().optional(),
+    id,
+    from: name,
+    from_user_id: name,
     type: z.string().catch('unknown'),
-    context: z.looseObject({ id: z.string().optional() }).optional().catch(undefined),
+    context: z.looseObject({ id: name }).optional().catch(undefined),
     text: z.looseObject({ body: z.string() }).optional().catch(undefined),
     button: z
       .looseObject({ payload: z.string().optional(), text: z.string().optional() })
@@ -42,14 +48,14 @@ export const messageEvent = z.object({
       .optional()
       .catch(undefined),
     reaction: z
-      .looseObject({ message_id: z.string().optional(), emoji: z.string().optional() })
+      .looseObject({ message_id: name, emoji: z.string().optional() })
       .optional()
       .catch(undefined),
     system: z
       .looseObject({
         type: z.string().optional(),
-        wa_id: z.string().optional(),
-        user_id: z.string().optional(),
+        wa_id: name,
+        user_id: name,
       })
       .optional()
       .catch(undefined),
@@ -62,15 +68,15 @@ export type MessageEvent = z.infer<typeof messageEvent>
 
 export const statusEvent = z.object({
   item: z.looseObject({
-    id: z.string().min(1),
+    id,
     status: z.string(),
     /** Unix seconds, as text. */
-    timestamp: z.coerce.number().optional().catch(undefined),
-    recipient_id: z.string().optional(),
+    timestamp: z.coerce.number().min(0).max(9_999_999_999).optional().catch(undefined),
+    recipient_id: name,
     biz_opaque_callback_data: z.string().optional(),
     pricing: z.looseObject({ category: z.string().optional() }).optional().catch(undefined),
     errors: z
-      .array(z.looseObject({ code: z.number().int() }))
+      .array(z.looseObject({ code: z.int32() }))
       .optional()
       .catch(undefined),
   }),
@@ -80,17 +86,17 @@ export type StatusEvent = z.infer<typeof statusEvent>['item']
 export const preferenceEvent = z.object({
   contacts,
   item: z.looseObject({
-    wa_id: z.string().optional(),
-    user_id: z.string().optional(),
+    wa_id: name,
+    user_id: name,
     value: z.string(),
   }),
 })
 
 export const echoEvent = z.object({
   item: z.looseObject({
-    id: z.string().min(1),
-    to: z.string().optional(),
-    to_user_id: z.string().optional(),
+    id,
+    to: name,
+    to_user_id: name,
   }),
 })
 

@@ -4,13 +4,15 @@ import type { Trx } from '../db/kysely.ts'
 import type { templateEvent } from './events.ts'
 import { DEFAULT_TEMPLATES } from './templates.ts'
 
-const STATE: Record<string, 'active' | 'paused'> = {
-  APPROVED: 'active',
-  REINSTATED: 'active',
-  PAUSED: 'paused',
-  DISABLED: 'paused',
-  REJECTED: 'paused',
-}
+const STATE = new Map<string, 'active' | 'paused'>(
+  Object.entries({
+    APPROVED: 'active',
+    REINSTATED: 'active',
+    PAUSED: 'paused',
+    DISABLED: 'paused',
+    REJECTED: 'paused',
+  }),
+)
 
 /** Meta has paused a template, or lets it go again: for every connection of that account that uses it. */
 export const templateChanged = async (
@@ -22,7 +24,7 @@ export const templateChanged = async (
     message_template_language: language,
   }: z.infer<typeof templateEvent>['item'],
 ): Promise<string> => {
-  const state = STATE[event]
+  const state = STATE.get(event)
   if (!state || !wabaId) return 'kept'
   // Where the connection uses a default, there is no row yet to put the state into.
   for (const [kind, template] of Object.entries(DEFAULT_TEMPLATES))

@@ -7,7 +7,8 @@ import { CLAIM_SECONDS } from '../messages/ledger.ts'
 const OVERDUE = sql`interval '1 minute'`
 /** No task runs that long. Its worker is alive, and yet it will not come back: its answer was lost on the way. */
 const STUCK = sql`interval '5 minutes'`
-const AT_ONCE = 1000
+/** The most that one look adds. */
+export const AT_ONCE = 1000
 
 /**
  * Rows are the truth, jobs only wake us up: a row that is due and has no job gets one, however the job came to be
@@ -112,4 +113,16 @@ export const queueAbandonedClaims = async (): Promise<number> => {
       from wanted having count(*) > 0
     ) w, graphile_worker.add_jobs(w.specs) as added`.execute(db)
   return rows[0]?.added ?? 0
+}
+
+/**
+ * A job that was replaced while it ran loses its key and its further tries. If it dies then, it stays behind for good
+ * and looks like one that has failed, while another does its work.
+ */
+export const clearReplaced = async (): Promise<void> => {
+  await sql`
+    select graphile_worker.complete_jobs(array_agg(id)) from graphile_worker.jobs
+    where key is null and locked_at is null and attempts >= max_attempts having count(*) > 0`.execute(
+    db,
+  )
 }

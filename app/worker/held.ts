@@ -7,6 +7,11 @@ import { log } from '../log.ts'
  * written by then.
  */
 const LOOK_AFTER_MS = 8_000
+/**
+ * How long a job that has ended may still be on its way to be written off, by its id and by nothing else: to free it
+ * sooner could lose what was put under that id meanwhile.
+ */
+const WRITTEN_OFF_WITHIN_MS = 75_000
 
 export type HeldJobs = { doubt: () => void; stop: () => void }
 
@@ -21,8 +26,18 @@ export type HeldJobs = { doubt: () => void; stop: () => void }
  */
 export const watchHeldJobs = (events: WorkerEvents, pool: pg.Pool, poolId: string): HeldJobs => {
   const running = new Set<string>()
-  events.on('job:start', ({ job }) => running.add(job.id))
-  events.on('job:complete', ({ job }) => running.delete(job.id))
+  /** What has ended lately, and when, the first to end first. */
+  const ended = new Map<string, number>()
+  events.on('job:start', ({ job }) => running.add(tryOf(job)))
+  events.on('job:complete', ({ job }) => {
+    const now = performance.now()
+    running.delete(tryOf(job))
+    ended.set(tryOf(job), now)
+    for (const [name, at] of ended) {
+      if (now - at < WRITTEN_OFF_WITHIN_MS) break
+      ended.delete(name)
+    }
+  })
   let timer: NodeJS.Timeout | undefined
   let again = false
   let stopped = false
@@ -35,8 +50,9 @@ export const watchHeldJobs = (events: WorkerEvents, pool: pg.Pool, poolId: strin
     try {
       const { rowCount } = await pool.query(
         `update graphile_worker._private_jobs set locked_at = null, locked_by = null
-         where locked_by = $1 and locked_at < now() - interval '5 seconds' and id <> all ($2::bigint[])`,
-        [poolId, [...running]],
+         where locked_by = $1 and locked_at < now() - interval '5 seconds'
+           and id || ' ' || attempts <> all ($2::text[])`,
+        [poolId, [...running, ...ended.keys()]],
       )
       if (rowCount) log.warn({ count: rowCount }, 'jobs were held and not run: they are free again')
     } catch (err) {
@@ -55,3 +71,5 @@ export const watchHeldJobs = (events: WorkerEvents, pool: pg.Pool, poolId: strin
     },
   }
 }
+
+const tryOf = ({ id, attempts }: { id: string; attempts: number }): string => `${id} ${attempts}`

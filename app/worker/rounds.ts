@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { isOutage } from '../db/outage.ts'
 import { log } from '../log.ts'
 import { checkCallLogsSoon } from '../voicenter/call_log/soon.ts'
-import { queueAbandonedClaims, queueWhatIsDue } from './due.ts'
+import { AT_ONCE, clearReplaced, queueAbandonedClaims, queueWhatIsDue } from './due.ts'
 
 const SECOND = 1000
 const EVERY = 5 * SECOND
@@ -29,10 +29,12 @@ export const goRounds = (): { soon: () => void; stop: () => Promise<void> } => {
       try {
         tell(await queueAbandonedClaims(), 'claims had lost their sender: they are being given up')
         if (!whole) continue
-        tell(await queueWhatIsDue(), 'rows were due and had no job: they have one now')
+        const added = await queueWhatIsDue()
+        tell(added, 'rows were due and had no job: they have one now')
+        await clearReplaced()
         if (away) await checkCallLogsSoon()
         away = false
-        wholeAt = performance.now() + WHOLE_EVERY
+        wholeAt = performance.now() + (added < AT_ONCE ? WHOLE_EVERY : 0)
       } catch (err) {
         // What is wrong in our own statements must be seen; an outage passes.
         log[isOutage(err) ? 'warn' : 'error']({ err }, 'due rows not looked for')
@@ -43,7 +45,7 @@ export const goRounds = (): { soon: () => void; stop: () => Promise<void> } => {
   return {
     soon: () => {
       away = true
-      wholeAt = performance.now() + SOON
+      wholeAt = Math.min(wholeAt, performance.now() + SOON)
     },
     stop: async () => {
       ending.abort()

@@ -13,15 +13,15 @@ const { watchHeldJobs } = await import('../../app/worker/held.ts')
 const pool = newPool('test', 2)
 t.teardown(() => pool.end())
 
-const idOf = async (key: string) => {
-  const { rows } = await sql<{
-    id: string
-  }>`select id from graphile_worker.jobs where key = ${key}`.execute(db)
-  return rows[0]?.id
+type Try = { id: string; attempts: number }
+const tryOf = async (key: string) => {
+  const { rows } =
+    await sql<Try>`select id, attempts from graphile_worker.jobs where key = ${key}`.execute(db)
+  return rows[0]
 }
 /** What graphile-worker tells of a job. The rest of its event does not matter here. */
-const tell = (events: WorkerEvents, name: 'job:start' | 'job:complete', id: string | undefined) =>
-  new EventEmitter().emit.call(events, name, { job: { id } })
+const tell = (events: WorkerEvents, name: 'job:start' | 'job:complete', job: Try | undefined) =>
+  new EventEmitter().emit.call(events, name, { job })
 
 t.test('after a broken query a worker gives back what it holds and does not run', async t => {
   const events: WorkerEvents = new EventEmitter()
@@ -30,8 +30,11 @@ t.test('after a broken query a worker gives back what it holds and does not run'
   const runs = await heldBy('this worker')
   const ended = await heldBy('this worker')
   const another = await heldBy('another worker')
-  for (const key of [runs, ended]) tell(events, 'job:start', await idOf(key))
-  tell(events, 'job:complete', await idOf(ended))
+  const retried = await heldBy('this worker')
+  for (const key of [runs, ended]) tell(events, 'job:start', await tryOf(key))
+  tell(events, 'job:complete', await tryOf(ended))
+  // Of this job another try was heard of, and not the one that holds it.
+  tell(events, 'job:start', { id: (await tryOf(retried))?.id ?? '', attempts: 0 })
 
   await sleep(1500)
   t.equal(await holderOf(neverHeard), 'this worker', 'without a doubt nothing is looked at')
@@ -42,7 +45,12 @@ t.test('after a broken query a worker gives back what it holds and does not run'
   t.equal(await holderOf(neverHeard), null, 'is free again')
   t.equal(await holderOf(runs), 'this worker', 'what runs is left alone')
   t.equal(await holderOf(another), 'another worker', 'and so is what others hold')
-  t.equal(await holderOf(ended), null, 'what has ended was to be written off by then')
+  t.equal(
+    await holderOf(ended),
+    'this worker',
+    'what has ended is being written off, by its id alone',
+  )
+  t.equal(await holderOf(retried), null, 'a try that was not heard of')
   held.stop()
 })
 

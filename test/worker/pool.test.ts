@@ -6,6 +6,7 @@ import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { sql } from 'kysely'
 import t, { type Test } from 'tap'
+import { POINT_CHANNEL } from '../../app/points.ts'
 import { lineToDatabase, lockedJobs, soon, startProcess } from '../support/process.ts'
 import { db } from '../support/ringback.ts'
 import { beingSent } from '../support/sending.ts'
@@ -79,18 +80,28 @@ await t.test('stopped in order by itself, it leaves a job held that ends meanwhi
 
 await t.test('the program itself: its jobs end while the database is away', async t => {
   const line = await lineToDatabase()
-  const program = startProcess({ DATABASE_URL: line.DATABASE_URL, ROLE: 'worker' })
+  // Right before its end the job is held up, long enough for the database to go.
+  const held = `
+    import { subscribe } from 'node:diagnostics_channel'
+    subscribe('${POINT_CHANNEL}', passed => {
+      if (passed !== 'lead_outreach:recorded') return
+      console.log('about to end')
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2000)
+    })`
+  const program = startProcess({ DATABASE_URL: line.DATABASE_URL, ROLE: 'worker' }, held)
   await program.running()
-  const begun = await Promise.all([beingSent(1000), beingSent(1000), beingSent(1000)])
+  const message = await beingSent(500)
+  await program.says('about to end')
   line.refuse()
   line.reset()
-  await sleep(4000)
+  await sleep(5000)
   t.ok(program.isAlive())
+  t.ok(await holderOf(message.key), 'it is not written off yet')
   await line.accept()
-  const took = await soon('recorded', async () =>
-    (await Promise.all(begun.map(one => one.outreach()))).every(one => one === 'sent accepted'),
-  )
+  const took = await soon('written off', async () => (await lockedJobs()).length === 0)
   t.ok(took < 15, `within ${took.toFixed(1)} s`)
-  await soon('written off', async () => (await lockedJobs()).length === 0)
   t.ok(program.isAlive())
+  t.equal(await holderOf(message.key), undefined)
+  t.equal(await message.outreach(), 'sent accepted')
+  t.equal(message.received(), 1)
 })

@@ -1,7 +1,7 @@
 /** The worker stops: what has ended is written off before it goes, however many end in the last moment. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { lockedJobs, workerPools } from '../support/process.ts'
+import { lockedJobs, soon, workerPools } from '../support/process.ts'
 import { fake } from '../support/ringback.ts'
 import { dueMessage } from '../support/sending.ts'
 import { until } from '../tasks/support.ts'
@@ -29,6 +29,9 @@ await t.test('sixteen jobs end while it stops: none of them stays held', async t
 
 await t.test('it takes no new job once it stops', async t => {
   const worker = await startWorker()
+  const last = await dueMessage()
+  await last.begin()
+  await soon('the last one', async () => (await last.outreach()) === 'sent accepted')
   const stopped = worker.stop()
   const message = await dueMessage()
   await message.begin()

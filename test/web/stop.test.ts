@@ -1,0 +1,79 @@
+/** Stopping the server: nobody is cut off, and nobody keeps it from ending. */
+import { once } from 'node:events'
+import { Agent, createServer, request, type ServerResponse } from 'node:http'
+import { connect } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import { stopperOf } from '../../app/web/stop.ts'
+
+/** A server that answers when the test says so, and connections that are kept alive as a router keeps them. */
+const served = async (t: Test) => {
+  const asked: ServerResponse[] = []
+  const server = createServer({ keepAliveTimeout: 95_000 }, (_req, res) => void asked.push(res))
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => server.closeAllConnections())
+  const address = server.address()
+  const port = address && typeof address === 'object' ? address.port : 0
+  const agent = new Agent({ keepAlive: true })
+  t.teardown(() => agent.destroy())
+  const ask = async () => {
+    const sent = request({ port, agent, host: '127.0.0.1' }).end()
+    const [answer] = await once(sent, 'response')
+    answer.setEncoding('utf8')
+    let text = ''
+    for await (const chunk of answer) text += chunk
+    return { text, connection: answer.headers.connection }
+  }
+  const arrived = async (count: number) => {
+    while (asked.length < count) await sleep(5)
+    return asked[count - 1]
+  }
+  return { port, ask, arrived, stop: stopperOf(server) }
+}
+/** Whether it ends long before connections are cut. */
+const inTime = (stopped: Promise<void>) =>
+  Promise.race([stopped.then(() => true), sleep(8000, false, { ref: false })])
+
+await t.test(
+  'a request that has arrived is answered, and told that this was the last one',
+  async t => {
+    const { ask, arrived, stop } = await served(t)
+    const answer = ask()
+    const res = await arrived(1)
+    const stopped = stop()
+    await sleep(50)
+    res?.end('stored')
+    t.strictSame(await answer, { text: 'stored', connection: 'close' })
+    t.ok(await inTime(stopped))
+  },
+)
+
+await t.test('a connection that waits for its next request is ended', async t => {
+  const { ask, arrived, stop } = await served(t)
+  const answer = ask()
+  const res = await arrived(1)
+  res?.end('stored')
+  t.strictSame(await answer, { text: 'stored', connection: 'keep-alive' })
+  t.ok(await inTime(stop()))
+})
+
+await t.test('an answer whose head was out already does not keep it', async t => {
+  const { ask, arrived, stop } = await served(t)
+  const answer = ask()
+  const res = await arrived(1)
+  res?.write('sto')
+  const stopped = stop()
+  await sleep(50)
+  res?.end('red')
+  t.strictSame(await answer, { text: 'stored', connection: 'keep-alive' })
+  t.ok(await inTime(stopped))
+})
+
+await t.test('nobody is let in any more', async t => {
+  const { port, stop } = await served(t)
+  await stop()
+  const line = connect(port, '127.0.0.1')
+  const [error] = await once(line, 'error')
+  t.match(error, { code: 'ECONNREFUSED' })
+})
