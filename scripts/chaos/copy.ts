@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { hit, type Order } from './armed.ts'
 import type { Point } from '../../app/points.ts'
+import { NODE_FLAGS } from './flags.ts'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 const ARM = fileURLToPath(new URL('arm.ts', import.meta.url))
@@ -14,8 +15,6 @@ const ARM = fileURLToPath(new URL('arm.ts', import.meta.url))
 const LOOK_EVERY_MS = 50
 /** A platform waits before it starts again what ended by itself at once. */
 const CRASH_PAUSE_MS = 500
-/** As it is on a small dyno. */
-const NODE_FLAGS = ['--max-old-space-size=384']
 
 /** How a copy ended, or that it passed a point at which something was to happen. */
 export type CopyEvents = {

@@ -12,13 +12,12 @@ import { promisify } from 'node:util'
 import pg from 'pg'
 import { z } from 'zod'
 import { startFakeWhatsApp } from '../fake-whatsapp/server.ts'
+import { NODE_FLAGS } from './flags.ts'
 import { freePort, startCluster } from './postgres.ts'
 
 const run = promisify(execFile)
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 const READY_WITHIN_MS = 30_000
-/** As on a small dyno. */
-const NODE_FLAGS = ['--max-old-space-size=384']
 
 const printed = z.object({ tenantId: z.string(), webhookToken: z.string() })
 

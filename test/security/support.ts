@@ -1,20 +1,15 @@
 /** The door as somebody finds it who keeps to no rule: bytes on a socket. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
+import { NODE_FLAGS } from '../../scripts/chaos/flags.ts'
 import { url } from '../support/ringback.ts'
 
 const { config } = await import('../../app/config.ts')
-
-/** What Node is told in production. */
-const FLAGS = (/^web: node (.*)app\/main\.ts$/m.exec(readFileSync('Procfile', 'utf8'))?.[1] ?? '')
-  .split(' ')
-  .filter(Boolean)
 
 /** A connection; what the other side says about errors is of no interest. */
 export const dial = async (): Promise<Socket> => {
@@ -40,7 +35,7 @@ export const statusesIn = (answers: string): number[] =>
 
 /** The program as a process of its own, in production and with the flags of the Procfile, and what it says. */
 export const program = async (env: Record<string, string> = {}) => {
-  const child = spawn(process.execPath, [...FLAGS, 'app/main.ts'], {
+  const child = spawn(process.execPath, [...NODE_FLAGS, 'app/main.ts'], {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: {
       ...process.env,
