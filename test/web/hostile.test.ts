@@ -17,9 +17,9 @@ import {
   workAsIfDue,
 } from '../support/ringback.ts'
 import { contacted, hmac } from '../support/whatsapp.ts'
-import { type Hostile, hostileCdr } from '../../scripts/chaos/hostile.ts'
-import { hostileWebhook } from '../../scripts/chaos/hostile_webhook.ts'
-import { type Posted, posted, violations } from '../../scripts/chaos/kept.ts'
+import { type Hostile, hostileCdr } from '../../scripts/abuse/hostile_cdr.ts'
+import { hostileWebhook } from '../../scripts/abuse/hostile_webhook.ts'
+import { type Posted, posted, violations } from '../../scripts/abuse/kept.ts'
 
 const seed = Number(process.env['SEED']) || randomInt(2 ** 31)
 t.comment(`SEED=${seed}`)

@@ -1,7 +1,7 @@
 /** What somebody sends who has no token and no secret, and would like to be let in. */
 import { createHash, createHmac } from 'node:crypto'
 import { push } from '../demo/cdr.ts'
-import type { Random } from './random.ts'
+import type { Random } from '../chaos/random.ts'
 import type { Letter } from './wire.ts'
 
 export type Attack = Letter & {

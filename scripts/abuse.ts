@@ -1,17 +1,16 @@
 /**
  * Abuse: a flood of requests without a valid credential while a real sender goes on posting, then hostile bodies
  * with a valid one. Nobody may be let in, nothing may be written or lost, and the program stays as it is.
- *
- *   node scripts/chaos/abuse.ts [--long] [--unauthorised N] [--hostile N] [--connections N] [--seed N]
  */
 import { randomInt } from 'node:crypto'
 import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
-import { flood } from './abuse_flood.ts'
-import { hostile } from './abuse_hostile.ts'
-import { count } from './abuse_sender.ts'
-import type { Loot } from './attacks.ts'
-import { setTarget } from './target.ts'
+import { flood } from './abuse/flood.ts'
+import { hostile } from './abuse/bodies.ts'
+import { count } from './abuse/sender.ts'
+import type { Loot } from './abuse/attacks.ts'
+import { setTarget } from './chaos/target.ts'
+import { wholeNumber } from './flag_number.ts'
 
 export type Plan = { unauthorised: number; hostile: number; connections: number; seed: number }
 export const SHORT = { unauthorised: 5_000, hostile: 1_000, connections: 32 }
@@ -49,9 +48,22 @@ export const abuse = async (plan: Plan): Promise<number> => {
   }
 }
 
+const HELP = `Usage: npm run abuse [-- options]
+
+Starts the program with a Postgres of its own, floods it with requests that show no valid credential, then with hostile
+bodies that do, and checks that nobody was let in and nothing was lost. Exit code 1 if a promise was not kept.
+
+  --long            100,000 requests and 20,000 bodies, some ten minutes; without it 5,000 and 1,000
+  --unauthorised N  how many requests without a credential
+  --hostile N       how many hostile bodies
+  --connections N   how many at once
+  --seed N          the same again
+  --help            this text`
+
 const main = async () => {
   const { values } = parseArgs({
     options: {
+      help: { type: 'boolean', short: 'h' },
       long: { type: 'boolean' },
       unauthorised: { type: 'string' },
       hostile: { type: 'string' },
@@ -59,13 +71,15 @@ const main = async () => {
       seed: { type: 'string' },
     },
   })
+  if (values.help) return console.log(HELP)
   const usual = values.long ? LONG : SHORT
-  const number = (given: string | undefined, otherwise: number) => Number(given ?? otherwise)
+  const number = (flag: 'unauthorised' | 'hostile' | 'connections' | 'seed', usual: number) =>
+    values[flag] === undefined ? usual : wholeNumber(flag, values[flag])
   const found = await abuse({
-    unauthorised: number(values.unauthorised, usual.unauthorised),
-    hostile: number(values.hostile, usual.hostile),
-    connections: number(values.connections, usual.connections),
-    seed: number(values.seed ?? process.env['SEED'], randomInt(2 ** 31)),
+    unauthorised: number('unauthorised', usual.unauthorised),
+    hostile: number('hostile', usual.hostile),
+    connections: number('connections', usual.connections),
+    seed: number('seed', randomInt(1e9)),
   })
   process.exitCode = found ? 1 : 0
 }

@@ -1,11 +1,11 @@
 /** The flood: requests without a valid credential, while a real sender goes on. */
 import { callBackPush } from '../demo/cdr.ts'
 import { attack, INTRUDER, type Loot } from './attacks.ts'
-import { count, doorOf, JSON_TYPE, REAL, realSender, seconds, told } from './abuse_sender.ts'
-import type { Plan } from './abuse.ts'
-import { seeded } from './random.ts'
+import { count, doorOf, JSON_TYPE, REAL, realSender, seconds, told } from './sender.ts'
+import type { Plan } from '../abuse.ts'
+import { seeded } from '../chaos/random.ts'
 import { tablesWithout } from './tables.ts'
-import type { Shop, Target } from './target.ts'
+import type { Shop, Target } from '../chaos/target.ts'
 import { abreast, newWire } from './wire.ts'
 
 /** Nobody without a credential is let in, and none of them leaves a trace. */

@@ -1,7 +1,7 @@
-/** Hostile bodies for the door of WhatsApp's webhooks, signed as Meta signs: hostile.ts for the other door. */
+/** Hostile bodies for the door of WhatsApp's webhooks, signed as Meta signs: hostile_cdr.ts for the other door. */
 import { gzipSync } from 'node:zlib'
 import fc from 'fast-check'
-import { fresh, type Hostile } from './hostile.ts'
+import { fresh, type Hostile } from './hostile_cdr.ts'
 import { brokenJson, mutated, strangeJson, strangeName, strangeText } from './strange.ts'
 
 /** What is hostile about whom: the number that is ours, and the messages and people that are known to it. */

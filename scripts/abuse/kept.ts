@@ -1,6 +1,6 @@
 /** Whether every hostile body is where it belongs: stored, or kept aside with its exact bytes. */
 import { createHash } from 'node:crypto'
-import type { Hostile } from './hostile.ts'
+import type { Hostile } from './hostile_cdr.ts'
 
 /** What is remembered of a body that was posted, and of its answer; not the body, for there are many. */
 export type Posted = {

@@ -1,8 +1,8 @@
 /** The real sender amid the abuse, and how what was heard is told. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { callBackPush } from '../demo/cdr.ts'
-import type { Shop } from './target.ts'
-import { percentile } from './times.ts'
+import type { Shop } from '../chaos/target.ts'
+import { percentile } from '../chaos/times.ts'
 import type { Wire } from './wire.ts'
 
 /** What its call ids begin with. */

@@ -1,5 +1,5 @@
 /**
- * Stops the program again and again while it works: `node scripts/chaos/stops.ts --times 50`.
+ * Stops the program again and again while it works: `node scripts/stops.ts --times 50`.
  *
  * Each time the real program is started, calls come in, and messages go out to a WhatsApp that is now quick, now slow
  * and now silent; at some moment SIGTERM comes, as it does once a day. The program must end by itself within 25 s with
@@ -8,9 +8,10 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
-import { push } from '../demo/cdr.ts'
-import { seeded } from './random.ts'
-import { setTarget, type Shop, type Target } from './target.ts'
+import { push } from './demo/cdr.ts'
+import { seeded } from './chaos/random.ts'
+import { setTarget, type Shop, type Target } from './chaos/target.ts'
+import { wholeNumber } from './flag_number.ts'
 
 const ALLOWED_SECONDS = 25
 const CLIENTS = 8
@@ -25,10 +26,18 @@ const { values } = parseArgs({
   options: {
     times: { type: 'string', default: '50' },
     seed: { type: 'string', default: '1' },
+    help: { type: 'boolean', short: 'h' },
   },
 })
-const times = Number(values.times)
-const random = seeded(Number(values.seed))
+if (values.help) {
+  console.log(`Usage: node scripts/stops.ts [--times N] [--seed N]
+
+Stops the program with SIGTERM, 50 times or --times, while calls come in and messages go out, and checks that it ends in
+time and in order. Exit code 1 if it did not.`)
+  process.exit()
+}
+const times = wholeNumber('times', values.times)
+const random = seeded(wholeNumber('seed', values.seed))
 
 type Stop = { seconds: number; code: number | null; acknowledged: number; refused: number }
 
