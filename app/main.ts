@@ -11,7 +11,7 @@
  */
 import { config } from './config.ts'
 import { databaseUrl, endPools } from './db/pool.ts'
-import { databaseReady } from './db/ready.ts'
+import { databaseReady, whenItAnswers } from './db/ready.ts'
 import { log } from './log.ts'
 import { portOf, startWeb } from './web/server.ts'
 import { stopperOf } from './web/stop.ts'
@@ -37,7 +37,7 @@ const start = async () => {
   }
   await databaseReady(stopping.signal)
   if (config.ROLE === 'web' || stopping.signal.aborted) return
-  worker = await startWorker()
+  worker = await whenItAnswers(stopping.signal, startWorker)
   // Without a worker nothing would ever be sent, and nobody would notice.
   void worker.ended.then(
     () => stopping.signal.aborted || crash(new Error('the worker ended by itself')),
@@ -63,7 +63,8 @@ const stop = async (exitCode: number) => {
     },
     exitCode ? CRASH_WITHIN : STOP_WITHIN,
   )
-  await Promise.allSettled([stopWeb(), stopWorker()])
+  for (const ended of await Promise.allSettled([stopWeb(), stopWorker()]))
+    if (ended.status === 'rejected') log.warn({ err: ended.reason }, 'not stopped in order')
   await endPools()
   process.exit(exitCode)
 }
@@ -81,6 +82,7 @@ process.on('uncaughtException', crash)
 const started = start()
 started.then(
   () => {
+    if (stopping.signal.aborted) return
     log.info({ role: config.ROLE }, 'Ringback is running')
     if (!config.DATABASE_URL) log.info(`database: ${databaseUrl}`)
   },

@@ -3,9 +3,9 @@ import { payloads } from '../app/db/jobs.ts'
 import { checkCallLog } from '../app/voicenter/call_log/check.ts'
 
 /** Every hour, and after an outage: looks in Voicenter's own log for calls whose webhook never came. */
-const callLog: Task = async payload => {
+const callLog: Task = async (payload, { abortSignal }) => {
   const { tenantId } = payloads.call_log.parse(payload)
-  await checkCallLog(tenantId)
+  await checkCallLog(tenantId, abortSignal)
 }
 
 export default callLog

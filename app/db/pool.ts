@@ -56,15 +56,12 @@ export const newConnection = (name: string): pg.Client => {
  * A database that takes no writes for a while (its disk is nearly full, it is not the primary yet) says so to each
  * session as that begins, and a session that began then would stay like that for as long as it is kept.
  */
-const refuseReadOnly = (client: pg.PoolClient, done: (err?: Error) => void): void => {
-  client
-    .query<{ transaction_read_only: string }>('show transaction_read_only')
-    .then(({ rows }) =>
-      rows[0]?.transaction_read_only === 'on'
-        ? done(Object.assign(new Error('the database takes no writes'), { code: '25006' }))
-        : done(),
-    )
-    .catch(done)
+const refuseReadOnly = async (client: pg.ClientBase): Promise<void> => {
+  const { rows } = await client.query<{ transaction_read_only: string }>(
+    'show transaction_read_only',
+  )
+  if (rows[0]?.transaction_read_only === 'on')
+    throw Object.assign(new Error('the database takes no writes'), { code: '25006' })
 }
 
 /** @param patient without limits: for migrations, which may take long, and wait for each other */
@@ -77,7 +74,9 @@ export const newPool = (
     ...address(name),
     max,
     connectionTimeoutMillis: connectWithin,
-    verify: refuseReadOnly,
+    // Not `verify`, from which a connection that was asked for too long ago never comes back.
+    // oxlint-disable-next-line typescript/no-misused-promises -- pg-pool waits for it; its types do not say so yet
+    onConnect: refuseReadOnly,
     ...(patient ? {} : limits),
   })
   // Without these listeners an idle connection that the server cuts ends the whole process.

@@ -12,13 +12,17 @@ const PAUSE_MS = 1000
  *
  * @throws Error that says what to do; the signal's reason when it aborts
  */
-export const databaseReady = async (signal: AbortSignal): Promise<void> => {
+export const databaseReady = (signal: AbortSignal): Promise<void> => whenItAnswers(signal, upToDate)
+
+/** Does it as soon as the database answers, and again from the start where that broke off. */
+export const whenItAnswers = async <T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> => {
   for (;;) {
     signal.throwIfAborted()
     try {
-      return await upToDate()
+      return await work()
     } catch (err) {
-      if (!isOutage(err)) throw err
+      // The migrator wraps what the database said.
+      if (!isOutage(err) && !(err instanceof Error && isOutage(err.cause))) throw err
       log.warn({ err }, 'waiting for the database')
     }
     await sleep(PAUSE_MS, undefined, { signal })

@@ -27,18 +27,21 @@ type Good = {
  * Stores the good records together with their jobs, and keeps the bad ones aside: one statement, one
  * commit. When this returns, everything is in the database; when it throws, nothing is.
  *
+ * @param database whose connections are used: those of requests, unless it is said otherwise
  * @returns what is wrong with the bad ones; empty if all are good
  */
 export const ingest = async (
   sender: Sender,
   elements: readonly Element[],
   contentType: string | null,
+  database = webDb,
 ): Promise<string[]> => {
   const sorted = elements.map(sortOut)
   const good = sorted.filter(record => 'payload' in record)
   const bad = sorted.filter(record => 'reason' in record)
   const kept = bad.length === 0 || (await isKept(sender)) ? bad : bad.map(onlyCounted)
-  await remember(sender, await store(sender, count(good), count(kept), contentType))
+  const stored = await store(database, sender, count(good), count(kept), contentType)
+  await remember(sender, stored)
   return bad.map(({ reason }) => reason)
 }
 
@@ -101,6 +104,7 @@ const packed = (rows: { body: Buffer | null }[]) => {
  * it is forgotten as soon as the job is done, and a repeat of yesterday's call would run again.
  */
 const store = async (
+  database: typeof webDb,
   { tenantId, source = 'push' }: Sender,
   good: (Good & Counted)[],
   bad: (Refused & Counted)[],
@@ -151,6 +155,6 @@ const store = async (
        from jobs where wanted > 0),
       (select count(*)::int from refused where is_new) as records,
       (select coalesce(sum(bytes), 0)::int from refused where is_new) as bytes`
-  const { rows } = await again(() => statement.execute(webDb))
+  const { rows } = await again(() => statement.execute(database))
   return rows[0] ?? { records: 0, bytes: 0 }
 }

@@ -1,7 +1,7 @@
 /**
  * Whoever shows a token hears within ten seconds what became of a delivery that has arrived, whatever the
- * database does: two and a half to look the token up, seven to store, which is what the pool's own limits
- * allow one try. They would add up otherwise (a silent server, tries that collide).
+ * database does: two and a half to look the token up, seven to store. Each try
+ * has limits of its own, and they would add up (a silent server, tries that collide).
  */
 export const LOOKED_UP_WITHIN = 2500
 export const STORED_WITHIN = 7000

@@ -78,11 +78,13 @@ whatsapp.all(PATH, (_req, res) => {
 
 /** Never a guess: what is not UTF-8 would be stored as other words than hers. */
 const readText = (body: Buffer): ReturnType<typeof readJson> => {
+  let text: string
   try {
-    return readJson(new TextDecoder('utf-8', { fatal: true }).decode(body))
+    text = new TextDecoder('utf-8', { fatal: true }).decode(body)
   } catch {
     return { wrong: 'the body is not valid UTF-8' }
   }
+  return readJson(text)
 }
 
 /** Signed, and yet not readable: ours to look at, and no use to Meta to send again. */

@@ -90,7 +90,7 @@ export const queueAbandonedClaims = async (): Promise<number> => {
     ), jobs (task, entity, payload) as (
       select 'lead_outreach', missed_call_id::text, json_build_object(
                'tenantId', tenant_id::text, 'missedCallId', missed_call_id::text, 'callerPhone', caller_phone)
-      from abandoned where kind = 'initial'
+      from abandoned where kind = 'initial' and caller_phone is not null
     union all
       select 'lead_reminder', conversation_id || ':' || right(kind, 1), json_build_object(
                'leadId', lead_id::text, 'leadConversationId', conversation_id::text, 'reminderNumber', right(kind, 1)::int)
@@ -102,7 +102,9 @@ export const queueAbandonedClaims = async (): Promise<number> => {
       select * from jobs
       where not exists (
         select from graphile_worker.jobs j
-        where j.key = task || ':' || entity and j.locked_at is null and j.run_at <= now() and j.attempts < j.max_attempts)
+        where j.key = task || ':' || entity and j.locked_at is null and j.attempts < j.max_attempts
+          -- Due, or about to be tried again.
+          and (j.run_at <= now() or (j.attempts > 0 and j.run_at < now() + interval '1 minute')))
       limit ${AT_ONCE}
     )
     select count(added.id)::int as added

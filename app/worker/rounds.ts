@@ -10,6 +10,8 @@ const WHOLE_EVERY = 60 * SECOND
 /** After the database came back, or we did: once the jobs that were left behind are free again. */
 const SOON = 10 * SECOND
 
+export type Rounds = { soon: () => void; stop: () => Promise<void> }
+
 /**
  * Goes round every few seconds and looks for claims that have lost their sender; once a minute, for everything that is
  * due and was forgotten.
@@ -17,7 +19,7 @@ const SOON = 10 * SECOND
  * @returns `soon`, for when we or the database have been away: then for everything soon, and it is seen to that calls
  * are looked for whose webhooks came to a closed door
  */
-export const goRounds = (): { soon: () => void; stop: () => Promise<void> } => {
+export const goRounds = (): Rounds => {
   const ending = new AbortController()
   let wholeAt = performance.now() + WHOLE_EVERY
   let away = false
@@ -25,6 +27,7 @@ export const goRounds = (): { soon: () => void; stop: () => Promise<void> } => {
   const go = async () => {
     while (!ending.signal.aborted) {
       await sleep(EVERY, undefined, { signal: ending.signal }).catch(() => {})
+      if (ending.signal.aborted) return
       const whole = performance.now() >= wholeAt
       try {
         tell(await queueAbandonedClaims(), 'claims had lost their sender: they are being given up')

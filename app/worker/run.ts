@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type pg from 'pg'
 import { run, type WorkerEvents, type WorkerPool } from 'graphile-worker'
 import { config } from '../config.ts'
 import { newPool, WORKER_CONNECTIONS } from '../db/pool.ts'
@@ -8,7 +9,7 @@ import { type Alive, stayAlive } from './alive.ts'
 import { type HeldJobs, watchHeldJobs } from './held.ts'
 import { logger } from './logger.ts'
 import { patient } from './pool.ts'
-import { goRounds } from './rounds.ts'
+import { goRounds, type Rounds } from './rounds.ts'
 import { taskList } from './tasks.ts'
 
 const SECOND = 1000
@@ -33,8 +34,16 @@ export type RunningWorker = {
  */
 export const startWorker = async (): Promise<RunningWorker> => {
   const connections = newPool('worker', WORKER_CONNECTIONS)
-  const rounds = goRounds()
-  const started: { workerPool: WorkerPool; alive: Alive; held: HeldJobs }[] = []
+  try {
+    return await runOn(connections)
+  } catch (error) {
+    await connections.end()
+    throw error
+  }
+}
+
+const runOn = async (connections: pg.Pool): Promise<RunningWorker> => {
+  const started: { workerPool: WorkerPool; rounds: Rounds; alive: Alive; held: HeldJobs }[] = []
   const pgPool = patient(
     connections,
     // No job is taken before this worker is marked as alive, or nobody would find it if it died at once.
@@ -44,8 +53,9 @@ export const startWorker = async (): Promise<RunningWorker> => {
   const events: WorkerEvents = new EventEmitter()
   events.once('pool:create', ({ workerPool }) => {
     const { id } = workerPool
+    const rounds = goRounds()
     const alive = stayAlive(id, rounds.soon)
-    started.push({ workerPool, alive, held: watchHeldJobs(events, connections, id) })
+    started.push({ workerPool, rounds, alive, held: watchHeldJobs(events, connections, id) })
   })
   const runner = await run({
     pgPool,
@@ -59,13 +69,14 @@ export const startWorker = async (): Promise<RunningWorker> => {
       worker: {
         concurrentJobs: config.WORKER_CONCURRENCY,
         pollInterval: POLL_INTERVAL,
-        gracefulShutdownAbortTimeout: FORCE_AFTER - 1 * SECOND,
+        // What looks at its signal (call_log) ends at once; what has begun to send goes on.
+        gracefulShutdownAbortTimeout: 1 * SECOND,
       },
     },
   })
   const [own] = started
   if (!own) throw new Error('graphile-worker started without a worker pool')
-  const { workerPool, alive, held } = own
+  const { workerPool, rounds, alive, held } = own
   let running = true
   const ended = runner.promise.finally(() => {
     running = false
@@ -83,7 +94,9 @@ export const startWorker = async (): Promise<RunningWorker> => {
     }, FORCE_AFTER)
     await runner.stop().catch((err: unknown) => log.warn({ err }, 'worker did not stop in order'))
     clearTimeout(force)
-    await nothingLockedBy(workerPool.id)
+    await nothingLockedBy(workerPool.id).catch((err: unknown) =>
+      log.warn({ err }, 'jobs may still be locked by this worker'),
+    )
     await roundsEnded
     await alive.end()
     await connections.end()
@@ -103,7 +116,7 @@ export const startWorker = async (): Promise<RunningWorker> => {
       if (rowCount === 0) return
       await sleep(50)
     }
-    // Held and not run, or not written off: none of them runs here any more, and to run one again does no harm.
+    // Held and not run, not written off in time, or cut in the middle: to run one again does no harm.
     log.warn('jobs were still locked by this worker: they are free again')
     await connections.query('select graphile_worker.force_unlock_workers($1)', [[poolId]])
   }

@@ -20,12 +20,14 @@ const NEXT = {
 /**
  * One check of a tenant's call log: compares, takes in what is missing, and sets the time of the next. Whatever
  * goes wrong with Voicenter is written into the row and tried again later. Safe to run twice, and at once.
+ *
+ * @param signal ends it between two requests
  */
-export const checkCallLog = async (tenantId: string): Promise<void> => {
+export const checkCallLog = async (tenantId: string, signal: AbortSignal): Promise<void> => {
   const access = await accessOf(tenantId)
   if (!access?.isDue) return
   const window = windowOf(access, access.now)
-  const result = await compared(access, window)
+  const result = await compared(access, window, signal)
   await db.transaction().execute(async trx => {
     if ('why' in result) await recordFailure(trx, tenantId, result)
     else await recordCheck(trx, tenantId, window, result)
@@ -38,11 +40,12 @@ export const checkCallLog = async (tenantId: string): Promise<void> => {
 const compared = async (
   access: CallLogAccess,
   window: ReturnType<typeof windowOf>,
+  signal: AbortSignal,
 ): Promise<Counts | { why: string; passing: boolean }> => {
   const { tenantId, kind, sealed } = access
   try {
     const secret = open(sealed, credentialOwner(tenantId))
-    return await compare(tenantId, callsBetween({ kind, secret }, window), window)
+    return await compare(tenantId, callsBetween({ kind, secret }, window, { signal }), window)
   } catch (err) {
     // A job that is tried to its end never comes again, and this one must.
     log.error({ err, tenantId }, 'call log not compared')

@@ -14,23 +14,25 @@ const MAX_ANSWER_BYTES = 32 * 1024 * 1024
 /** Voicenter allows 30 requests a minute, and asks for five seconds between them where it was too much. */
 const PAUSE_MS = 5_000
 /** Of one check, so that it ends within the five minutes after which a job counts as stuck. */
-const MOST_REQUESTS = 12
+const MOST_REQUESTS = 10
 
 /** What judging needs. Not the recording's URL, the price, or who the agent was. */
 const FIELDS =
   `CallerNumber TargetNumber Date DateEpoch Duration CallID Type CdrType DialStatus TargetExtension
   CallerExtension DID QueueName RingTime RepresentativeName CustomData`.split(/\s+/)
 
+type Limits = { pause?: number; timeout?: number; signal?: AbortSignal }
+
 /**
  * Asks for the calls of a window; where they are more than one answer holds, half by half. Ends with the first
  * failure.
  *
- * @param limits in ms: the pause between two requests, and how long one may take
+ * @param limits in ms: the pause between two requests, and how long one may take; and a signal to end between two
  */
 export async function* callsBetween(
   credential: Credential,
   window: Window,
-  { pause = PAUSE_MS, timeout = TIMEOUT_MS } = {},
+  { pause = PAUSE_MS, timeout = TIMEOUT_MS, signal }: Limits = {},
 ): AsyncGenerator<Answer> {
   const open = [window]
   let asked = 0
@@ -39,7 +41,11 @@ export async function* callsBetween(
       yield { kind: 'failed', why: 'too_many_calls', passing: false }
       return
     }
-    if (asked++ > 0) await sleep(pause)
+    if (asked++ > 0) await sleep(pause, undefined, { signal }).catch(() => {})
+    if (signal?.aborted) {
+      yield { kind: 'failed', why: 'stopped', passing: true }
+      return
+    }
     const answer = await ask(credential, next, timeout)
     if (answer.kind === 'records' && !answer.whole) open.push(...halves(next).toReversed())
     else yield answer

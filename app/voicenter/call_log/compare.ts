@@ -48,7 +48,7 @@ export const compare = async (
       }))
       const elements = fresh.flatMap(({ logged }) => logged.map(({ element }) => element))
       if (elements.length)
-        await ingest({ tenantId, source: 'call_log' }, elements, 'application/json')
+        await ingest({ tenantId, source: 'call_log' }, elements, 'application/json', db)
       for (const { id, logged } of fresh) {
         // The halves of a window meet at a second, which both bring.
         if (seen.has(id)) continue

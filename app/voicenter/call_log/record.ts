@@ -49,7 +49,8 @@ const valueOf = (record: JsonObject, name: string): string => {
 
 const callIdOf = (record: JsonObject): string | null => {
   const callId = valueOf(record, 'callid')
-  return callId === '' || callId === '0' ? null : callId
+  // Postgres takes no NUL, not even to look for one: our reader refuses such a record, and it stands for itself.
+  return callId === '' || callId === '0' || callId.includes('\0') ? null : callId
 }
 
 const DATE = /^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?)\d*\s?(Z|[+-]\d\d:?\d\d)?$/i
