@@ -81,7 +81,7 @@ await test('however many calls there are, requests have an end', async t => {
   voicenter.log(account, ...moment)
   const before = voicenter.requests().length
   t.strictSame(await ask(code(account.code)), { why: 'too_many_calls', passing: false })
-  t.equal(voicenter.requests().length - before, 12)
+  t.equal(voicenter.requests().length - before, 10)
 })
 
 await test('between two requests is the pause that Voicenter asks for', async t => {

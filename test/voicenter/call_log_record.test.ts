@@ -168,7 +168,7 @@ await test('a call id is text, and 0 is none', t => {
   t.end()
 })
 
-t.test('a call id that Postgres cannot look for is none', t => {
+await test('a call id that Postgres cannot look for is none', t => {
   const { callId, element } = readLogged(
     { CallID: 'abc\0def', Date: '2024-06-10T09:04:58Z' },
     new Date('2024-06-10T10:00:00Z'),
