@@ -26,13 +26,12 @@ export const killAt = async (
   points: () => Point[],
   { random, canAbort, signal }: { random: Random; canAbort: boolean; signal: AbortSignal },
 ): Promise<void> => {
-  const order = {
-    action: canAbort && random.chance(0.05) ? ('abort' as const) : ('kill' as const),
-    skip: random.pick([0, 0, 0, 0, 1]),
-    afterMs: random.pick([0, 0, 0, 1, 3, 10]),
-  }
-  for (const life = copy.starts(); copy.starts() === life;) {
-    copy.arm({ ...order, points: points() })
+  const action = canAbort && random.chance(0.05) ? ('abort' as const) : ('kill' as const)
+  const afterMs = random.pick([0, 0, 0, 1, 3, 10])
+  // Only at first: told again each time, it would never come to a point that is passed every few seconds.
+  let skip = random.pick([0, 0, 0, 0, 1])
+  for (const life = copy.starts(); copy.starts() === life; skip = 0) {
+    copy.arm({ action, skip, afterMs, points: points() })
     const until = Date.now() + ASK_AGAIN_MS
     while (copy.starts() === life && Date.now() < until) {
       if (signal.aborted) return copy.arm(null)

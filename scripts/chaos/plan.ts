@@ -41,7 +41,7 @@ export const LONG: Omit<Plan, 'seed'> = {
   long: true,
   cdrs: 10_000,
   kills: 300,
-  stormKillsAtEach: 3,
+  stormKillsAtEach: 5,
   postgresKills: 20,
   cuts: 50,
   stalls: [5, 75, 10, 65],
