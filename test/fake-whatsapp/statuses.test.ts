@@ -98,7 +98,8 @@ await test('copies come at the same time, or one after the other', async t => {
   let most = 0
   const receiver = await startReceiver([], async () => {
     most = Math.max(most, ++open)
-    await new Promise(resume => setTimeout(resume, 20))
+    // Long enough for the others to come, on a busy machine too.
+    await new Promise(resume => setTimeout(resume, 500))
     open--
   })
   t.teardown(receiver.close)
