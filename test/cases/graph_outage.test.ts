@@ -41,7 +41,7 @@ const allDue = async (tenantId: string) => {
 
 for (const [name, outcome] of [
   ['says 500 for three hours', { kind: 'error', code: 131000 }],
-  ['says 429 for three hours', { kind: 'error', code: 130429 }],
+  ['says for three hours that it is too much', { kind: 'error', code: 80007 }],
 ] as const)
   await t.test(
     `when WhatsApp ${name}, it is asked seldom, and nobody is written to late`,
