@@ -28,6 +28,17 @@ export type JsonValue = JsonArray | JsonObject | JsonPrimitive;
 
 export type Timestamp = ColumnType<Date, Date | string, Date | string>;
 
+export interface AuditLog {
+  action: string;
+  after: Json | null;
+  at: Generated<Timestamp>;
+  before: Json | null;
+  id: Generated<Int8>;
+  subject: string;
+  tenant_id: Int8 | null;
+  who: string;
+}
+
 export interface CallLogAccess {
   checked_until: Timestamp;
   created_at: Generated<Timestamp>;
@@ -172,6 +183,7 @@ export interface Tenants {
   mode: Generated<string>;
   name: string;
   oldest_call: Generated<Interval>;
+  ops_password: string | null;
   outreach_delay: Generated<Interval>;
   owner_phone: string | null;
   quiet_windows: Generated<string[]>;
@@ -233,6 +245,7 @@ export interface WorkerPools {
 }
 
 export interface DB {
+  audit_log: AuditLog;
   call_log_access: CallLogAccess;
   call_log_checks: CallLogChecks;
   lead_conversations: LeadConversations;
