@@ -41,7 +41,7 @@ const settings = z.object({
   OPS_PASSWORD: z.string().min(1).optional(),
   // 9 in each process, so that two copies (a deploy runs the old and the new one for up to 30 s) fit
   // into the 20 connections of a small managed Postgres.
-  DATABASE_CONNECTIONS: wholeNumber(6, 500).default(9),
+  DATABASE_CONNECTIONS: wholeNumber(7, 500).default(9),
   WORKER_CONCURRENCY: wholeNumber(1, 500).default(16),
   RETENTION_DAYS: wholeNumber(1, 36_500).default(90),
   LOG_LEVEL: z

@@ -15,6 +15,7 @@ import { config } from './config.ts'
 const keyFor = (use: string, key: Buffer = config.ENCRYPTION_KEY): Buffer =>
   Buffer.from(hkdfSync('sha256', key, '', `ringback ${use}`, 32))
 const phoneKey = keyFor('phone')
+const signInKey = keyFor('sign-in')
 
 /** Tells which key something was sealed under, and nothing about it. */
 const idOf = (key?: Buffer): string => keyFor('key id', key).toString('hex', 0, 4)
@@ -72,6 +73,10 @@ export const tokenOwner = (tenantId: string): string => `tenant:${tenantId}:acce
 /** How an opted-out person is still known after her number was erased. Without the key it tells nothing. */
 export const phoneHash = (e164: string): Buffer =>
   createHmac('sha256', phoneKey).update(e164).digest()
+
+/** What only we can have written: the session of a sign-in, and the forms of its pages. */
+export const signInMac = (text: string): Buffer =>
+  createHmac('sha256', signInKey).update(text).digest()
 
 export const sha256 = (data: string | Uint8Array): Buffer =>
   createHash('sha256').update(data).digest()

@@ -1,12 +1,15 @@
 import { Kysely, PostgresDialect, type Transaction } from 'kysely'
 import type { DB } from './generated.ts'
-import { pool, webPool } from './pool.ts'
+import { opsPool, pool, webPool } from './pool.ts'
 
 /** For tasks and scripts. */
 export const db = new Kysely<DB>({ dialect: new PostgresDialect({ pool }) })
 
-/** For requests, which must not wait behind tasks. */
+/** For webhooks, which must not wait behind tasks. */
 export const webDb = new Kysely<DB>({ dialect: new PostgresDialect({ pool: webPool }) })
+
+/** For people who look, behind whom no webhook must wait. */
+export const opsDb = new Kysely<DB>({ dialect: new PostgresDialect({ pool: opsPool }) })
 
 /** An open transaction. What must be one write asks for this type, and so cannot be called without. */
 export type Trx = Transaction<DB>

@@ -101,18 +101,23 @@ export const newPool = (
 export const WORKER_CONNECTIONS = 3
 /** Kept free for the worker's sign of life. */
 const LIVENESS_CONNECTIONS = 1
+/** One page of /ops after the other: whoever looks must never keep a webhook waiting. */
+const OPS_CONNECTIONS = 1
 
-// The rest is shared out: three for the web, two for what tasks read and write, of the nine by default. Apart,
+// The rest is shared out: two for webhooks, two for what tasks read and write, of the nine by default. Apart,
 // because tasks may wait for each other's locks, and a webhook must never wait behind them.
-const shared = config.DATABASE_CONNECTIONS - WORKER_CONNECTIONS - LIVENESS_CONNECTIONS
+const shared =
+  config.DATABASE_CONNECTIONS - WORKER_CONNECTIONS - LIVENESS_CONNECTIONS - OPS_CONNECTIONS
 const WEB_CONNECTIONS = Math.ceil(shared / 2)
 
-/** For requests. */
+/** For webhooks. */
 export const webPool = newPool('web', WEB_CONNECTIONS)
+/** For /ops and /metrics. */
+export const opsPool = newPool('ops', OPS_CONNECTIONS)
 /** For tasks, which may wait for a connection: many run at once, and each needs it for milliseconds. */
 export const pool = newPool('tasks', shared - WEB_CONNECTIONS, { connectWithin: 10 * SECOND })
 
 /** At the end of the process. */
 export const endPools = async (): Promise<void> => {
-  await Promise.all([pool.end(), webPool.end()])
+  await Promise.all([pool.end(), webPool.end(), opsPool.end()])
 }

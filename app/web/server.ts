@@ -3,6 +3,7 @@ import express, { type ErrorRequestHandler } from 'express'
 import { config } from '../config.ts'
 import { log } from '../log.ts'
 import { health, type WorkerState } from './health.ts'
+import { ops } from './ops.ts'
 import { voicenter } from './voicenter.ts'
 import { whatsapp } from './whatsapp.ts'
 
@@ -24,6 +25,7 @@ const newApp = (workerState: WorkerState, isListening: () => boolean) => {
   app.use(health(workerState))
   app.use(voicenter)
   app.use(whatsapp)
+  app.use('/ops', ops)
   app.use((_req, res) => {
     res.status(404).json({ error: 'not found' })
   })

@@ -21,7 +21,7 @@ Object.assign(process.env, {
 // A message is reported on only where a test asks for it.
 fake.setStatuses([])
 
-const { db, webDb } = await import('../../app/db/kysely.ts')
+const { db, opsDb, webDb } = await import('../../app/db/kysely.ts')
 const { newPool } = await import('../../app/db/pool.ts')
 const { sha256 } = await import('../../app/secrets.ts')
 const { addTenant, newTenant } = await import('../../app/tenants/add.ts')
@@ -43,6 +43,7 @@ t.teardown(async () => {
   await workerPool.end()
   await db.destroy()
   await webDb.destroy()
+  await opsDb.destroy()
 })
 
 /** Runs every job that is due, and those that they add, until none is due. */

@@ -9,11 +9,12 @@ const entities: Record<string, string> = {
 /** A piece of HTML that is safe to put into a page as it is. */
 export type Html = { html: string }
 
-type Value = string | number | undefined | Html | Html[]
+/** What may stand in a page; nothing stands for null, undefined and false. */
+export type Value = string | number | null | undefined | false | Html | Value[]
 
 const asHtml = (value: Value): string => {
-  if (value === undefined) return ''
-  if (Array.isArray(value)) return value.map(({ html: piece }) => piece).join('')
+  if (value === undefined || value === null || value === false) return ''
+  if (Array.isArray(value)) return value.map(asHtml).join('')
   if (typeof value === 'object') return value.html
   return String(value).replace(/[&<>"']/g, found => entities[found] ?? '')
 }
