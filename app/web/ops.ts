@@ -20,6 +20,7 @@ import { bareLayout } from './ops/layout.ts'
 import { framePages } from './ops/frame.ts'
 import { fromOurForm, signedIn } from './ops/page.ts'
 import { refuse, type RefusalStatus } from './ops/refuse.ts'
+import { todayPages } from './ops/today.ts'
 import { signInPages } from './ops/sign_in.ts'
 import { logPages } from './ops/log.ts'
 import { layoutWords } from './ops/words/layout.ts'
@@ -27,6 +28,7 @@ import { layoutWords } from './ops/words/layout.ts'
 export const ops = Router()
 ops.use(headers, door, files, signInPages, signedIn, fromOurForm)
 ops.use(framePages)
+ops.use(todayPages)
 ops.use(logPages)
 ops.use(() => refuse(404))
 

@@ -1,7 +1,8 @@
 import { Router } from 'express'
 import { LANGUAGE_COOKIE } from './language.ts'
 import { refuse } from './refuse.ts'
-import { backOf, sessionCookie } from './sign_in.ts'
+import { backOf } from './sign_in.ts'
+import { sessionCookie } from './visitor.ts'
 import { z } from 'zod'
 
 const YEAR = 365 * 24 * 60 * 60 * 1000

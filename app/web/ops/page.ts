@@ -8,7 +8,8 @@ import { cookieOf, type Language, languageOf } from './language.ts'
 import { layout, type Page } from './layout.ts'
 import { refuse } from './refuse.ts'
 import { formToken, isFormToken } from './session.ts'
-import { askToSignIn, type Visitor, visitorOf } from './sign_in.ts'
+import { askToSignIn } from './sign_in.ts'
+import { type Visitor, visitorOf } from './visitor.ts'
 import { layoutWords } from './words/layout.ts'
 
 /** One request of somebody who is signed in. */
@@ -79,10 +80,10 @@ export const fromOurForm: RequestHandler[] = [
 const SAID = 'ringback_said'
 
 const dressed = (req: Request, page: Page): string => {
-  const { visit } = inside(req)
+  const { visit, visitor } = inside(req)
   return layout(page, {
     language: visit.language,
-    signedInAs: visit.own ?? layoutWords[visit.language].operator,
+    signedInAs: visitor.business ?? layoutWords[visit.language].operator,
     isTenant: visit.own !== null,
     formToken: visit.formToken,
     here: visit.here,
@@ -136,13 +137,13 @@ export const deed =
  */
 export const scopeOf = ({ own, given }: Visit): string | null => {
   const asked = given['tenant'] ?? ''
-  if (asked && !/^\d{1,18}$/.test(asked)) refuse(404)
+  if (asked && !/^[1-9]\d{0,17}$/.test(asked)) refuse(404)
   if (own && asked && asked !== own) refuse(404)
   return own ?? (asked || null)
 }
 
 /** The one business that a path or form names. */
 export const ofTenant = ({ own }: Visit, tenantId: string): string => {
-  if (!/^\d{1,18}$/.test(tenantId) || (own && own !== tenantId)) refuse(404)
+  if (!/^[1-9]\d{0,17}$/.test(tenantId) || (own && own !== tenantId)) refuse(404)
   return tenantId
 }

@@ -1,0 +1,87 @@
+import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible'
+import { config } from '../../config.ts'
+import { opsDb } from '../../db/kysely.ts'
+import { lineOf } from '../../outreach/phone.ts'
+import { isPassword } from './password.ts'
+import { refuse } from './refuse.ts'
+import { isEqual } from './session.ts'
+
+/** Who may sign in: by `operator`, or by the id of a business. */
+export type Account = {
+  name: string
+  /** What the password is checked against. */
+  credential: string
+  /** The name of the business; null = the operator. */
+  business: string | null
+}
+
+/** Wrong passwords before one has to wait: from one address, and for one name wherever they come from. */
+const byAddress = new RateLimiterMemory({ points: 10, duration: 60 })
+const byName = new RateLimiterMemory({ points: 30, duration: 600 })
+/** Each takes 16 MB and a core for a moment. */
+const MOST_AT_ONCE = 4
+let checking = 0
+
+/** null = nobody signs in by this name. */
+export const accountOf = async (name: string): Promise<Account | null> => {
+  if (name === 'operator')
+    return config.OPS_PASSWORD ? { name, credential: config.OPS_PASSWORD, business: null } : null
+  if (!/^[1-9]\d{0,17}$/.test(name)) return null
+  const tenant = await opsDb
+    .selectFrom('tenants')
+    .select(['name', 'ops_password'])
+    .where('id', '=', name)
+    .executeTakeFirst()
+  return tenant?.ops_password
+    ? { name, credential: tenant.ops_password, business: tenant.name }
+    : null
+}
+
+/** A business is known by any number that its customers dial, or by its id. */
+const nameOf = async (written: string): Promise<string> => {
+  const phone = lineOf(written)
+  if (!phone) return written.trim().toLowerCase()
+  const line = await opsDb
+    .selectFrom('tenant_numbers')
+    .select('tenant_id')
+    .where('phone', '=', phone)
+    .executeTakeFirst()
+  return line?.tenant_id ?? phone
+}
+
+const isRight = async (name: string, password: string, account: Account | null) => {
+  if (name === 'operator') return account !== null && isEqual(password, account.credential)
+  checking += 1
+  try {
+    return await isPassword(password, account?.credential ?? null)
+  } finally {
+    checking -= 1
+  }
+}
+
+/**
+ * Whose password this is; null when the name or the password is wrong, which sounds and takes the same.
+ *
+ * @throws refuses with 429 after too many wrong ones
+ */
+export const accountWith = async (
+  address: string,
+  written: string,
+  password: string,
+): Promise<Account | null> => {
+  const name = await nameOf(written.slice(0, 100))
+  const tries = [
+    { limiter: byAddress, key: address },
+    { limiter: byName, key: name },
+  ]
+  for (const { limiter, key } of tries)
+    if (((await limiter.get(key))?.remainingPoints ?? 1) <= 0) refuse(429)
+  if (checking >= MOST_AT_ONCE) refuse(429)
+  const account = await accountOf(name)
+  if (await isRight(name, password.slice(0, 1000), account)) return account
+  for (const { limiter, key } of tries)
+    await limiter.consume(key).catch((error: unknown) => {
+      if (!(error instanceof RateLimiterRes)) throw error
+    })
+  return null
+}

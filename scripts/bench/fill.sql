@@ -1,0 +1,90 @@
+-- Two months of five businesses: 50,000 calls with what followed from them, made up, for measuring the pages.
+-- Into an empty, migrated database; the one of scripts/bench/pages.ts. The same every time.
+
+select setseed(0.42);
+
+insert into tenants (name, mode)
+select (array['מספרת נועה', 'Levi Plumbing', 'מרפאת שיניים כרמל', 'Garage 24', 'פרחי השרון'])[n],
+       case when n = 5 then 'shadow' else 'live' end
+from generate_series(1, 5) n;
+insert into tenant_numbers (tenant_id, phone)
+select t, '+97272277677' || t from generate_series(1, 5) t;
+insert into whatsapp_connections (tenant_id, display_phone_number, phone_number_id, access_token)
+select t, '+97272277677' || t, (1000 + t)::text, 'v1:made up' from generate_series(1, 5) t;
+
+-- The calls: mostly of the first business, by day more than by night, more than half of them answered.
+create temporary table made as
+select n, case when random() < 0.6 then 1 else 2 + floor(random() * 4)::int end as tenant,
+       -- The last hundred within the last three hours, whatever the time of day.
+       case when n > 49900 then now() - interval '108 seconds' * (50000 - n)
+            else date_trunc('day', now() - interval '60 days' * (50000 - n) / 49900)
+                 - interval '1 day' + interval '7 hours' * (1 + random() + random()) end as at,
+       floor(random() * 12000)::int as person, random() as luck, random() as fate
+from generate_series(1, 50000) n;
+
+insert into raw_cdrs (token_tenant_id, tenant_id, call_id, root_call_id, payload, body, content_hash, received_at,
+                      called_at, clock, business_phone, reached_phone, verdict, reason)
+select tenant, tenant, 'made' || n, 'made' || n, payload, convert_to(payload::text, 'UTF8'),
+       sha256(convert_to(payload::text, 'UTF8')), at + interval '1 minute', at, 'plain', '+97272277677' || tenant,
+       case when luck >= 0.4 and luck < 0.9 then '+97252' || lpad((2000000 + person)::text, 7, '0') end,
+       case when luck < 0.4 then 'missed' when luck < 0.9 then 'answered' when luck < 0.98 then 'not_inbound'
+            else 'unmatched_number' end,
+       case when luck < 0.4 then 'no_answer' when luck < 0.9 then 'by_person' when luck < 0.98 then 'outgoing'
+            else 'number_dialled' end
+from made, lateral (select jsonb_build_object(
+  'ivruniqueid', 'made' || n, 'caller', '052' || lpad((2000000 + person)::text, 7, '0'), 'did', '072277677' || tenant,
+  'time', extract(epoch from at)::bigint, 'type', 'Incoming Call', 'status', case when luck < 0.4 then 'NOANSWER' else 'ANSWER' end,
+  'duration', case when luck < 0.4 then 0 else 95 end, 'dialtime', 24, 'representative_name', '')) p (payload);
+
+insert into leads (tenant_id, phone, missed_call_count, state, name)
+select tenant, '+97252' || lpad((2000000 + person)::text, 7, '0'), count(*),
+       (array['contacted', 'replied', 'reached_by_phone', 'unresponsive', 'opted_out'])[1 + person % 5], 'לקוחה ' || person
+from made where luck < 0.4 group by tenant, person;
+
+insert into missed_calls (tenant_id, lead_id, call_id, caller_phone, business_phone, status, called_at, outreach_state,
+                          outreach_reason, outreach_due_at, created_at)
+select m.tenant, l.id, 'made' || m.n, l.phone, '+97272277677' || m.tenant, 'NOANSWER', m.at,
+       split_part(became, '/', 1), split_part(became, '/', 2), m.at + interval '3 minutes', m.at + interval '1 minute'
+from made m
+join leads l on l.tenant_id = m.tenant and l.phone = '+97252' || lpad((2000000 + m.person)::text, 7, '0'),
+lateral (select case
+  when m.n > 49990 then 'scheduled/waiting' when m.fate < 0.55 then 'sent/accepted' when m.fate < 0.7 then 'skipped/already_contacted'
+  when m.fate < 0.8 then 'cancelled/reached_by_phone' when m.fate < 0.85 then 'skipped/not_mobile' when m.fate < 0.9 then 'skipped/opted_out'
+  when m.fate < 0.995 then 'cancelled/replied' when m.fate < 0.998 then 'failed/refused' else 'unknown/no_answer' end as became) as b
+where m.luck < 0.4;
+
+insert into lead_conversations (lead_id, missed_call_id, state, created_at)
+select lead_id, id, case when called_at > now() - interval '1 day' then 'open'
+       else (array['replied', 'unresponsive', 'reached_by_phone'])[1 + id % 3] end, created_at
+from missed_calls where outreach_state in ('sent', 'failed', 'unknown');
+
+insert into messages (tenant_id, lead_conversation_id, whatsapp_connection_id, direction, kind, state, reason, due_at,
+                      claimed_at, accepted_at, wamid, wa_id, created_at)
+select m.tenant_id, c.id, m.tenant_id, 'out', 'initial',
+       case m.outreach_state when 'sent' then (array['delivered', 'read', 'read', 'accepted'])[1 + m.id % 4] else m.outreach_state end,
+       m.outreach_reason, m.outreach_due_at, m.outreach_due_at, case m.outreach_state when 'sent' then m.outreach_due_at end,
+       'wamid.made' || m.id, substr(m.caller_phone, 2), m.outreach_due_at
+from lead_conversations c join missed_calls m on m.id = c.missed_call_id;
+insert into messages (tenant_id, lead_conversation_id, direction, kind, state, due_at, claimed_at, created_at)
+select m.tenant_id, c.id, 'out', 'reminder_' || n,
+       case c.state when 'open' then 'scheduled' when 'unresponsive' then 'read' else 'cancelled' end,
+       m.outreach_due_at + case n when 1 then interval '2 hours' else interval '24 hours' end, m.outreach_due_at, m.outreach_due_at
+from lead_conversations c join missed_calls m on m.id = c.missed_call_id, generate_series(1, 2) n where m.outreach_state = 'sent';
+insert into messages (tenant_id, lead_conversation_id, lead_id, direction, kind, state, wamid, wa_id, text, created_at)
+select m.tenant_id, c.id, m.lead_id, 'in', 'inbound', 'received', 'wamid.back' || m.id, substr(m.caller_phone, 2),
+       'אפשר לקבוע תור למחר?', m.outreach_due_at + interval '17 minutes'
+from lead_conversations c join missed_calls m on m.id = c.missed_call_id where c.state = 'replied';
+
+insert into whatsapp_events (tenant_id, phone_number_id, field, kind, payload, content_key, received_at, outcome)
+select tenant_id, (1000 + tenant_id)::text, 'messages', 'status', '{}', sha256(convert_to(id::text, 'UTF8')), created_at, 'read'
+from messages where direction = 'out';
+insert into rejected_deliveries (tenant_id, source, reason, content_type, body, body_hash, received_at)
+select 1 + n % 5, 'voicenter', 'no call id', 'application/json', '{"caller":"0502345678"}', sha256(convert_to(n::text, 'UTF8')),
+       now() - interval '1 hour' * n
+from generate_series(1, 500) n;
+insert into opt_outs (tenant_id, phone, source) select tenant_id, phone, 'reply' from leads where state = 'opted_out';
+insert into audit_log (who, tenant_id, action, subject, before, after, at)
+select 'operator', 1 + n % 5, 'tenant.set', 'tenants ' || 1 + n % 5, '{"mode": "shadow"}', '{"mode": "live"}', now() - interval '1 hour' * n
+from generate_series(1, 2000) n;
+
+analyze;

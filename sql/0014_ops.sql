@@ -1,0 +1,25 @@
+-- What the pages of /ops look things up by, so that each answers at once however much has been stored.
+
+-- The calls of one business in the order they were made: Today counts them by hour.
+create index raw_cdrs_of_day on raw_cdrs (tenant_id, called_at) include (verdict, root_call_id);
+
+-- Calls: who called, or whom the business called, in E.164; written with the verdict. Null where no number
+-- shows, or the person was erased. Of the calls judged before this, what is known of them already.
+alter table raw_cdrs add column customer_phone text;
+update raw_cdrs r set customer_phone = coalesce(r.reached_phone, (
+  select m.caller_phone from missed_calls m where m.tenant_id = r.tenant_id and m.call_id = r.root_call_id))
+where r.verdict is not null;
+
+-- A call begins when it says so; until it has been read, when it came. Newest first, of everybody or one business.
+create index raw_cdrs_by_time on raw_cdrs ((coalesce(called_at, received_at)), id);
+create index raw_cdrs_of_tenant_by_time on raw_cdrs (tenant_id, (coalesce(called_at, received_at)), id);
+-- What a person looks for among many others, and is rare.
+create index raw_cdrs_undecided on raw_cdrs (verdict, (coalesce(called_at, received_at)), id)
+  where verdict in ('unmatched_number', 'unknown');
+-- By number: a whole one, or its last digits, which people remember. Read backwards, both begin alike.
+create index raw_cdrs_by_number on raw_cdrs (reverse(customer_phone) text_pattern_ops);
+create index missed_calls_by_number on missed_calls (reverse(caller_phone) text_pattern_ops);
+-- What was decided, and why.
+create index missed_calls_by_outreach on missed_calls (outreach_state, outreach_reason, called_at, id);
+-- What was done by hand to one call or message.
+create index audit_log_of_subject on audit_log (subject);
