@@ -12,6 +12,7 @@
 import { type ErrorRequestHandler, Router } from 'express'
 import { z } from 'zod'
 import { log } from '../log.ts'
+import { isMistake } from '../mistake.ts'
 import { html } from './html.ts'
 import { door, headers } from './ops/door.ts'
 import { files } from './ops/files.ts'
@@ -34,25 +35,35 @@ ops.use(() => refuse(404))
 
 const KNOWN: RefusalStatus[] = [400, 401, 403, 404, 409, 413, 429]
 
+/** What a person may know of an error: what she herself entered or asked for. */
+const refusalOf = (error: unknown): { status: RefusalStatus | 503; detail: string } => {
+  if (isMistake(error))
+    return error.mistake === 'not_found'
+      ? { status: 404, detail: '' }
+      : { status: 400, detail: error.message }
+  if (error instanceof z.ZodError) {
+    const wrong = error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`)
+    return { status: 400, detail: wrong.join('\n') }
+  }
+  const { status, detail = '' }: { status?: unknown; detail?: unknown } = Object(error)
+  const known = KNOWN.find(candidate => candidate === status)
+  return { status: known ?? 503, detail: known && typeof detail === 'string' ? detail : '' }
+}
+
 /** What a person sees instead of the page. Of what nobody foresaw, the log has the rest. */
 const onError: ErrorRequestHandler = (error: unknown, req, res, next) => {
   if (res.headersSent) return next(error)
   const language = languageOf(req)
   const words = layoutWords[language]
-  const about: { status?: unknown; detail?: unknown } = Object(error)
-  const wrong = error instanceof z.ZodError
-  const status = wrong ? 400 : (KNOWN.find(known => known === about.status) ?? 503)
+  const { status, detail } = refusalOf(error)
   if (status === 503) log.error({ err: error }, 'page failed')
-  const detail = wrong
-    ? error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('\n')
-    : about.detail
   res.status(status).send(
     bareLayout(
       language,
       words.refused[status],
       html`<div class="card narrow">
         <h1>${words.refused[status]}</h1>
-        ${typeof detail === 'string' && html`<p dir="auto">${detail}</p>`}
+        ${detail && html`<p dir="auto">${detail}</p>`}
         <p><a href="/ops">${words.back}</a></p>
       </div>`,
     ),

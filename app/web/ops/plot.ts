@@ -10,10 +10,10 @@ const HEIGHT = 160
 const BELOW = 20
 const BESIDE = 30
 
-/** A round number that the highest bar fits under: 1, 2 or 5 and zeros. */
+/** A round number that the highest bar fits under, and whose half is whole: 4, 6, 10, 20, 40 ... */
 export const roundTop = (most: number): number => {
   const power = 10 ** Math.floor(Math.log10(Math.max(most, 1)))
-  const step = [1, 2, 5, 10].find(times => times * power >= most) ?? 10
+  const step = [1, 2, 4, 6, 10].find(times => times * power >= most) ?? 10
   return Math.max(4, step * power)
 }
 

@@ -10,7 +10,7 @@ import { signInWords } from './words/sign_in.ts'
 
 /** Where to go after signing in: a page of ours, and no other. */
 export const backOf = (path: unknown): string =>
-  typeof path === 'string' && /^\/ops(?:[/?][\w\-./?=&%+]*)?$/.test(path) ? path : '/ops'
+  typeof path === 'string' && /^\/ops(?:\/[\w\-/]*)?(?:\?[\w\-.+=&%]*)?$/.test(path) ? path : '/ops'
 
 /** The form, instead of the page that was asked for. */
 export const askToSignIn = (req: Request, back: string, wrong = false) => {
