@@ -5,7 +5,7 @@ import { page, scopeOf } from './page.ts'
 import { funnelPlot, hoursPlot } from './plot.ts'
 import { refuse } from './refuse.ts'
 import { chooseTenant, tenantsSeen } from './tenants_seen.ts'
-import { callsByHour, type Figures, figuresSince } from './today_figures.ts'
+import { callsByHour, type Figures, figuresSince, lastMonth } from './today_figures.ts'
 import { todayWords } from './words/today.ts'
 
 type Words = (typeof todayWords)['en']
@@ -49,7 +49,7 @@ todayPages.get(
     if (tenantId && !chosen) refuse(404)
     const whose = { tenantId, timezone: chosen?.timezone ?? HOME }
     const today = await figuresSince(trx, whose, 0)
-    const month = await figuresSince(trx, whose, 29)
+    const { figures: month, hours } = await lastMonth(trx, whose, new Date())
     const of = tenantId && !visit.own ? `tenant=${tenantId}&` : ''
     const calls = (state: string) => `/ops/calls?${of}state=${state}`
     return {
@@ -86,7 +86,7 @@ todayPages.get(
             { label: words.replied, value: month.replied },
             { label: words.reached, value: month.reached },
           ])}
-          ${hoursPlot('hours-month', words.hours30, await callsByHour(trx, whose, 29), words.plot)}
+          ${hoursPlot('hours-month', words.hours30, hours, words.plot)}
         </div>`,
     }
   }),
