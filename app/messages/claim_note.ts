@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import { addJob } from '../db/jobs.ts'
 import type { Trx } from '../db/kysely.ts'
 import type { Outgoing } from '../whatsapp/client.ts'
-import { claimEnds, giveUpIfAbandoned, lockMessage, setMessage } from './ledger.ts'
+import { claimEnds, giveUpIfAbandoned, lockMessage, type Message, setMessage } from './ledger.ts'
 import { outgoing, type Sender, senderFor } from './sender.ts'
 
 type NoteTask = 'owner_notice' | 'opt_out_confirmation'
@@ -15,6 +15,7 @@ type About = {
   name: string | null
   phone: string | null
   dialled: string | null
+  now: Date
 }
 
 /**
@@ -39,17 +40,22 @@ export const claimNote = async (
 
   const { rows } = await sql<About>`
     select t.mode, exists (select from opt_outs o where o.tenant_id = t.id and o.phone = m.to_phone) as opted_out,
-           m.due_at < now() - t.grace as late, l.name, l.phone,
+           m.due_at < now() - t.grace as late, now() as now,
+           -- A notice that is about nobody is about the business itself.
+           case when l.id is null then t.name else l.name end as name,
+           coalesce(l.phone, (select phone from tenant_numbers n where n.tenant_id = t.id order by n.created_at, phone limit 1)) as phone,
            (select k.business_phone from missed_calls k where k.lead_id = l.id order by k.id desc limit 1) as dialled
     from messages m join tenants t on t.id = m.tenant_id left join leads l on l.id = m.lead_id
     where m.id = ${messageId}`.execute(trx)
   const [about] = rows
-  const sender = await senderFor(trx, note.tenant_id, 'owner_notice', {
+  // What is tried is what customers will get, filled in as if the owner had just called.
+  const kind = note.is_test ? 'initial' : 'owner_notice'
+  const sender = await senderFor(trx, note.tenant_id, kind, {
     connectionId: note.whatsapp_connection_id,
     dialled: about?.dialled ?? null,
   })
-  const whyNot = about ? reasonAgainst(task, about, sender) : 'no_connection'
-  if (!sender || whyNot) {
+  const whyNot = about ? reasonAgainst(task, note, about, sender) : 'no_connection'
+  if (!about || !sender || whyNot) {
     await setMessage(trx, note, whyNot === 'shadow' ? 'shadow' : 'skipped', whyNot)
     return null
   }
@@ -57,19 +63,24 @@ export const claimNote = async (
     update messages set state = 'sending', claimed_at = now(), attempts = attempts + 1, whatsapp_connection_id = ${sender.connectionId}
     where id = ${messageId}`.execute(trx)
   const text = note.text ?? ''
-  const notice = outgoing(sender, messageId, note.to_phone, {
-    callerName: about?.name ?? null,
-    callerPhone: about?.phone ?? '',
-    whatHappened: text,
-  })
+  const values = note.is_test
+    ? { callerName: null, callerPhone: note.to_phone, calledAt: about.now }
+    : { callerName: about.name, callerPhone: about.phone ?? '', whatHappened: text }
+  const notice = outgoing(sender, messageId, note.to_phone, values)
   return task === 'owner_notice' ? notice : { ...notice, content: { text } }
 }
 
-const reasonAgainst = (task: NoteTask, about: About, sender: Sender | null): string | null => {
+const reasonAgainst = (
+  task: NoteTask,
+  { is_test }: Message,
+  about: About,
+  sender: Sender | null,
+): string | null => {
   if (about.late) return 'too_late'
   if (task === 'owner_notice' && about.opted_out) return 'opted_out'
-  if (about.mode === 'paused') return 'tenant_paused'
-  if (about.mode === 'shadow') return 'shadow'
+  // A try is how a business finds out whether it can go live.
+  if (about.mode === 'paused' && !is_test) return 'tenant_paused'
+  if (about.mode === 'shadow' && !is_test) return 'shadow'
   if (!sender) return 'no_connection'
   return task === 'owner_notice' && sender.templatePaused ? 'connection_paused' : null
 }

@@ -3,6 +3,8 @@ import express, { type ErrorRequestHandler } from 'express'
 import { config } from '../config.ts'
 import { log } from '../log.ts'
 import { health, type WorkerState } from './health.ts'
+import { measured, metrics } from './metrics.ts'
+import { operatorOnly } from './ops/guard.ts'
 import { ops } from './ops.ts'
 import { voicenter } from './voicenter.ts'
 import { whatsapp } from './whatsapp.ts'
@@ -17,6 +19,8 @@ const newApp = (workerState: WorkerState, isListening: () => boolean) => {
   // In production one router stands in front and appends the client's address; elsewhere nobody does,
   // and a client could choose its own.
   app.set('trust proxy', config.production ? 1 : false)
+  app.use('/webhooks/voicenter', measured('voicenter'))
+  app.use('/webhooks/whatsapp', measured('whatsapp'))
   // Whoever comes on an old connection while we stop: another copy, or the next one, will store it.
   app.use((_req, _res, next) => {
     if (isListening()) next()
@@ -26,6 +30,7 @@ const newApp = (workerState: WorkerState, isListening: () => boolean) => {
   app.use(voicenter)
   app.use(whatsapp)
   app.use('/ops', ops)
+  app.use('/metrics', operatorOnly, metrics)
   app.use((_req, res) => {
     res.status(404).json({ error: 'not found' })
   })
@@ -35,9 +40,11 @@ const newApp = (workerState: WorkerState, isListening: () => boolean) => {
 
 const PUBLIC_REASON: Record<number, string> = {
   400: 'the body did not arrive whole',
+  403: 'only over https with OPS_PASSWORD, or from this very machine',
   408: 'the body took too long',
   413: 'the body is too large (of a call record: larger than 5 MB)',
   415: 'compressed bodies are not read here',
+  429: 'too many wrong passwords; wait a minute',
   503: 'not stored; please send it again',
 }
 

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isOutage } from '../db/outage.ts'
 import { log } from '../log.ts'
+import { lookForTrouble } from '../signals/trouble.ts'
 import { checkCallLogsSoon } from '../voicenter/call_log/soon.ts'
 import { AT_ONCE, clearReplaced, queueAbandonedClaims, queueWhatIsDue } from './due.ts'
 
@@ -14,7 +15,7 @@ export type Rounds = { soon: () => void; stop: () => Promise<void> }
 
 /**
  * Goes round every few seconds and looks for claims that have lost their sender; once a minute, for everything that is
- * due and was forgotten.
+ * due and was forgotten, and for what somebody should know of.
  *
  * @returns `soon`, for when we or the database have been away: then for everything soon, and it is seen to that calls
  * are looked for whose webhooks came to a closed door
@@ -38,9 +39,10 @@ export const goRounds = (): Rounds => {
         if (away) await checkCallLogsSoon()
         away = false
         wholeAt = performance.now() + (added < AT_ONCE ? WHOLE_EVERY : 0)
+        await lookForTrouble()
       } catch (err) {
         // What is wrong in our own statements must be seen; an outage passes.
-        log[isOutage(err) ? 'warn' : 'error']({ err }, 'due rows not looked for')
+        log[isOutage(err) ? 'warn' : 'error']({ err }, 'a round was not finished')
       }
     }
   }

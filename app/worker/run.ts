@@ -5,7 +5,9 @@ import { run, type WorkerEvents, type WorkerPool } from 'graphile-worker'
 import { config } from '../config.ts'
 import { newPool, WORKER_CONNECTIONS } from '../db/pool.ts'
 import { log } from '../log.ts'
+import { countJobs } from '../signals/metrics.ts'
 import { type Alive, stayAlive } from './alive.ts'
+import { cronItems } from './cron.ts'
 import { type HeldJobs, watchHeldJobs } from './held.ts'
 import { logger } from './logger.ts'
 import { patient } from './pool.ts'
@@ -51,6 +53,7 @@ const runOn = async (connections: pg.Pool): Promise<RunningWorker> => {
     () => started[0]?.held.doubt(),
   )
   const events: WorkerEvents = new EventEmitter()
+  countJobs(events)
   events.once('pool:create', ({ workerPool }) => {
     const { id } = workerPool
     const rounds = goRounds()
@@ -62,7 +65,7 @@ const runOn = async (connections: pg.Pool): Promise<RunningWorker> => {
     taskList,
     events,
     logger,
-    parsedCronItems: [],
+    parsedCronItems: cronItems,
     // Its own handlers would end the process as soon as the jobs are done, in the middle of a request.
     noHandleSignals: true,
     preset: {
