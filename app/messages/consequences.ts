@@ -94,6 +94,8 @@ export const onFailed = async (
   remedy: Remedy,
   code: number | null,
 ): Promise<void> => {
+  // It tells what is wrong with the set-up; held is only what was meant for customers.
+  if (message.is_test) return
   await setOutreach(trx, message, 'failed', 'refused')
   if (remedy.do === 'pause_connection') await pauseConnection(trx, message, code)
   if (remedy.do === 'pause_template') await pauseTemplate(trx, message, code)

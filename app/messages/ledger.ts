@@ -48,6 +48,8 @@ export type Message = {
   whatsapp_connection_id: string | null
   to_phone: string | null
   text: string | null
+  /** A try of the set-up, to the owner's own phone: once, and nothing follows from it (app/tenants/test_message.ts). */
+  is_test: boolean
   lead_id: string | null
   conversation_id: string | null
   conversation_state: string | null
@@ -65,6 +67,7 @@ export const lockMessage = async (trx: Trx, messageId: string): Promise<Message 
     for update`.execute(trx)
   const { rows } = await sql<Message>`
     select m.id, m.tenant_id, m.kind, m.state, m.attempts, m.claimed_at, m.whatsapp_connection_id, m.to_phone, m.text,
+           coalesce(m.occasion like 'test:%', false) as is_test,
            coalesce(c.lead_id, m.lead_id) as lead_id, c.id as conversation_id, c.state as conversation_state, c.reason as conversation_reason,
            k.id as missed_call_id, k.caller_phone
     from messages m

@@ -41,6 +41,8 @@ export const record = async (
     return
   }
   const { remedy, code, why } = outcome
+  // Whoever tries the set-up is looking, and tries again by hand.
+  if (message.is_test) return setMessage(trx, message, 'failed', why, code)
   if (remedy.do === 'retry') {
     const wait = remedy.after[message.attempts - 1]
     if (wait !== undefined) return tryAgain(trx, message, wait, why, code)
@@ -60,9 +62,12 @@ const accepted = async (
   { wamid, waId }: Outcome & { kind: 'accepted' },
   settled: boolean,
 ): Promise<void> => {
+  // Without its connection: the person was erased while it was on its way, and either id would tell her number.
   await sql`
     update messages set
-      wamid = coalesce(wamid, ${wamid}), wa_id = coalesce(wa_id, ${waId}), accepted_at = coalesce(accepted_at, now())
+      wamid = case when whatsapp_connection_id is not null then coalesce(wamid, ${wamid}) end,
+      wa_id = case when whatsapp_connection_id is not null then coalesce(wa_id, ${waId}) end,
+      accepted_at = coalesce(accepted_at, now())
     where id = ${message.id}`.execute(trx)
   if (waId && message.lead_id && message.kind !== 'owner_notice') await remember(trx, message, waId)
   if (settled) return

@@ -1,22 +1,23 @@
-import { randomBytes } from 'node:crypto'
 import { z } from 'zod'
-import { config } from '../config.ts'
+import { audit, type SignIn } from '../audit.ts'
 import type { Trx } from '../db/kysely.ts'
-import { sha256 } from '../secrets.ts'
 import { connect } from './connect.ts'
+import { mode, phoneNumberId, tenantName } from './fields.ts'
+import { addNumber } from './number.ts'
 import { line, telephone } from './numbers.ts'
+import { addToken } from './token.ts'
 
 /** A new business, as it is described by hand. */
 export const newTenant = z
   .object({
-    name: z.string().trim().min(1, 'a name'),
+    name: tenantName,
     numbers: z.array(line).min(1, 'at least one number that customers dial'),
     /** The number WhatsApp messages come from; default: the first number. */
     whatsappNumber: telephone.optional(),
-    phoneNumberId: z.string().regex(/^\d+$/, "Meta's id of the number, digits only").optional(),
+    phoneNumberId: phoneNumberId.optional(),
     accessToken: z.string().trim().min(1, 'an access token').optional(),
     ownerPhone: telephone.optional(),
-    mode: z.enum(['live', 'shadow', 'paused'], 'live, shadow or paused').default('shadow'),
+    mode: mode.default('shadow'),
   })
   .refine(tenant => !tenant.accessToken || tenant.phoneNumberId, {
     path: ['phoneNumberId'],
@@ -36,46 +37,34 @@ export const newTenant = z
  * access token is given.
  *
  * @returns the token too, for the only time: the database keeps its hash
- * @throws Error when one of the numbers is another business's already
+ * @throws Mistake when one of the numbers is another business's already
  */
 export const addTenant = async (
   trx: Trx,
+  signIn: SignIn,
   tenant: z.infer<typeof newTenant>,
 ): Promise<{ tenantId: string; webhookToken: string }> => {
-  const { id } = await trx
+  const { name, mode, ownerPhone = null } = tenant
+  const { id: tenantId } = await trx
     .insertInto('tenants')
-    .values({ name: tenant.name, owner_phone: tenant.ownerPhone ?? null, mode: tenant.mode })
+    .values({ name, mode, owner_phone: ownerPhone })
     .returning('id')
     .executeTakeFirstOrThrow()
-  for (const phone of new Set(tenant.numbers)) {
-    const added = await trx
-      .insertInto('tenant_numbers')
-      .values({ tenant_id: id, phone })
-      .onConflict(conflict => conflict.doNothing())
-      .returning('phone')
-      .executeTakeFirst()
-    if (!added) throw new Error(`number: ${phone} belongs to another business already`)
-  }
+  await audit(trx, signIn, {
+    tenantId,
+    action: 'tenant.add',
+    subject: `tenants ${tenantId}`,
+    before: null,
+    after: { name, mode, ownerPhone },
+  })
+  for (const phone of tenant.numbers) await addNumber(trx, signIn, { tenantId, phone })
   if (tenant.accessToken && tenant.phoneNumberId)
-    await connect(trx, {
-      tenantId: id,
+    await connect(trx, signIn, {
+      tenantId,
       phoneNumberId: tenant.phoneNumberId,
       whatsappNumber: tenant.whatsappNumber ?? telephone.parse(tenant.numbers[0]),
       accessToken: tenant.accessToken,
     })
-  return { tenantId: id, webhookToken: await addWebhookToken(trx, id) }
+  const { webhookToken } = await addToken(trx, signIn, tenantId)
+  return { tenantId, webhookToken }
 }
-
-/** 256 random bits, so that its plain hash gives nothing away. */
-const addWebhookToken = async (trx: Trx, tenantId: string): Promise<string> => {
-  const token = randomBytes(32).toString('base64url')
-  await trx
-    .insertInto('webhook_tokens')
-    .values({ tenant_id: tenantId, hash: sha256(token) })
-    .execute()
-  return token
-}
-
-/** What is entered in Voicenter's CPanel: Integrations, CDR Notification. */
-export const webhookUrl = (token: string): string =>
-  `${config.PUBLIC_URL}/webhooks/voicenter/cdr?token=${token}`

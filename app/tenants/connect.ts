@@ -1,39 +1,47 @@
 import { sql } from 'kysely'
 import { z } from 'zod'
+import { audit, type SignIn } from '../audit.ts'
 import type { Trx } from '../db/kysely.ts'
+import { refused } from '../mistake.ts'
 import { seal, tokenOwner } from '../secrets.ts'
+import { difference, lockTenant } from './change.ts'
+import { phoneNumberId, tenantId } from './fields.ts'
 import { telephone } from './numbers.ts'
 
 export const connection = z.object({
-  tenantId: z.string().regex(/^\d+$/, 'the id of a business'),
-  phoneNumberId: z.string().regex(/^\d+$/, "Meta's id of the number, digits only"),
+  tenantId,
+  phoneNumberId,
   whatsappNumber: telephone.optional(),
-  accessToken: z.string().min(1, 'an access token'),
+  accessToken: z.string().trim().min(1, 'an access token'),
 })
 
 /**
  * A new WhatsApp number for a business, or a new token for one it has, which then goes on if it was paused.
  * What waits for it is looked at again within a minute.
  *
- * @throws Error when there is no such business, the number is another's, or is new and not given
+ * @throws Mistake when there is no such business, the number is another's, or is new and not given
  */
-export const connect = async (trx: Trx, wanted: z.infer<typeof connection>): Promise<string> => {
+export const connect = async (
+  trx: Trx,
+  signIn: SignIn,
+  wanted: z.infer<typeof connection>,
+): Promise<string> => {
   const { tenantId, phoneNumberId } = wanted
-  const tenant = await trx
-    .selectFrom('tenants')
-    .select('id')
-    .where('id', '=', tenantId)
-    .executeTakeFirst()
-  if (!tenant) throw new Error(`there is no tenant ${tenantId}`)
+  await lockTenant(trx, tenantId)
   const known = await trx
     .selectFrom('whatsapp_connections')
-    .select(['tenant_id', 'display_phone_number'])
+    .select(['tenant_id', 'display_phone_number', 'state', 'state_reason'])
     .where('phone_number_id', '=', phoneNumberId)
     .executeTakeFirst()
   if (known && known.tenant_id !== tenantId)
-    throw new Error(`${phoneNumberId} is another business's number`)
+    throw refused(
+      'connection_taken',
+      `${phoneNumberId} is another business's number`,
+      'phoneNumberId',
+    )
   const displayNumber = wanted.whatsappNumber ?? known?.display_phone_number
-  if (!displayNumber) throw new Error('--whatsapp-number: the number itself, since it is new here')
+  if (!displayNumber)
+    throw refused('number_missing', 'the number itself, since it is new here', 'whatsappNumber')
   const { rows } = await sql<{ id: string }>`
     insert into whatsapp_connections (tenant_id, display_phone_number, phone_number_id, access_token)
     values (${tenantId}, ${displayNumber}, ${phoneNumberId}, ${seal(wanted.accessToken, tokenOwner(tenantId))})
@@ -43,5 +51,22 @@ export const connect = async (trx: Trx, wanted: z.infer<typeof connection>): Pro
     returning id`.execute(trx)
   const [row] = rows
   if (!row) throw new Error('the connection was not stored')
+  const before = known
+    ? {
+        phoneNumberId,
+        displayNumber: known.display_phone_number,
+        state: known.state,
+        reason: known.state_reason,
+      }
+    : {}
+  const after = { phoneNumberId, displayNumber, state: 'active', reason: null, accessToken: 'new' }
+  const changed = difference(before, after)
+  await audit(trx, signIn, {
+    tenantId,
+    action: known ? 'connection.set' : 'connection.add',
+    subject: `whatsapp_connections ${row.id}`,
+    before: known && changed ? changed.before : null,
+    after: changed && changed.after,
+  })
   return row.id
 }

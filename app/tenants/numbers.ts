@@ -7,7 +7,5 @@ export const line = z.string().transform((written, context) => {
   if (!phone) context.addIssue('a telephone number such as 0722776772 or *2700')
   return phone ?? z.NEVER
 })
-export const telephone = line.refine(
-  phone => phone.startsWith('+'),
-  'a telephone number such as 0502345678',
-)
+export const A_TELEPHONE = 'a telephone number such as 0502345678'
+export const telephone = line.refine(phone => phone.startsWith('+'), A_TELEPHONE)

@@ -1,9 +1,13 @@
 import { sql } from 'kysely'
 import { z } from 'zod'
+import { audit, type SignIn } from '../audit.ts'
 import type { Trx } from '../db/kysely.ts'
+import { refused } from '../mistake.ts'
 import { DEFAULT_TEMPLATES, type TemplateKind, VARIABLES } from '../whatsapp/templates.ts'
+import { difference, lockTenant } from './change.ts'
+import { tenantId } from './fields.ts'
 
-const KINDS = [
+export const KINDS = [
   'initial',
   'reminder_1',
   'reminder_2',
@@ -13,7 +17,7 @@ const KINDS = [
 /** What is to change about the template of one kind; without a kind, nothing. */
 export const change = z
   .object({
-    tenantId: z.string().regex(/^\d+$/, 'the id of a business'),
+    tenantId,
     kind: z.enum(KINDS, KINDS.join(', ')).optional(),
     name: z
       .string()
@@ -41,21 +45,22 @@ type Change = z.infer<typeof change> & { kind: TemplateKind }
 /**
  * Sets the template of one kind for every WhatsApp number of a business. What is not given stays as it is.
  *
- * @throws Error when the business has no number to write from
+ * @throws Mistake when there is no such business, or it has no number to write from
  */
 export const changeTemplate = async (
   trx: Trx,
+  signIn: SignIn,
   { tenantId, kind, resume, backToDefault, ...given }: Change,
 ): Promise<void> => {
-  const connections = await trx
-    .selectFrom('whatsapp_connections')
-    .select('id')
-    .where('tenant_id', '=', tenantId)
-    .execute()
-  if (connections.length === 0)
-    throw new Error(`tenant ${tenantId} has no WhatsApp number: npm run tenant -- connect`)
+  await lockTenant(trx, tenantId)
+  const before = (await templatesOf(trx, tenantId)).filter(template => template.kind === kind)
+  if (before.length === 0)
+    throw refused(
+      'no_connection',
+      `tenant ${tenantId} has no WhatsApp number: npm run tenant -- connect`,
+    )
   const preset = DEFAULT_TEMPLATES[kind]
-  for (const { id } of connections) {
+  for (const { connectionId: id } of before) {
     if (backToDefault) {
       await trx
         .deleteFrom('whatsapp_templates')
@@ -75,6 +80,20 @@ export const changeTemplate = async (
         state = case when ${active} then 'active' else w.state end,
         state_reason = case when ${active} then null else w.state_reason end`.execute(trx)
   }
+  const after = await templatesOf(trx, tenantId)
+  for (const template of before) {
+    const { connectionId } = template
+    const now = after.find(one => one.connectionId === connectionId && one.kind === kind)
+    const changed = now && difference(template, now)
+    if (changed)
+      await audit(trx, signIn, {
+        tenantId,
+        action: 'template.set',
+        subject: `whatsapp_connections ${connectionId}`,
+        before: { kind, ...changed.before },
+        after: { kind, ...changed.after },
+      })
+  }
 }
 
 /** Every kind of message of every number of a business, and the template it goes out with. */
@@ -83,6 +102,7 @@ export const templatesOf = async (trx: Trx, tenantId: string) => {
     .selectFrom('whatsapp_connections as c')
     .leftJoin('whatsapp_templates as w', 'w.whatsapp_connection_id', 'c.id')
     .select([
+      'c.id',
       'c.phone_number_id',
       'w.kind',
       'w.name',
@@ -94,12 +114,13 @@ export const templatesOf = async (trx: Trx, tenantId: string) => {
     .where('c.tenant_id', '=', tenantId)
     .orderBy('c.id')
     .execute()
-  const numbers = new Set(rows.map(row => row.phone_number_id))
-  return [...numbers].flatMap(phoneNumberId =>
+  const numbers = new Map(rows.map(row => [row.id, row.phone_number_id]))
+  return [...numbers].flatMap(([connectionId, phoneNumberId]) =>
     KINDS.map(kind => {
-      const set = rows.find(row => row.phone_number_id === phoneNumberId && row.kind === kind)
+      const set = rows.find(row => row.id === connectionId && row.kind === kind)
       const { name, language, variables } = DEFAULT_TEMPLATES[kind]
       return {
+        connectionId,
         phoneNumberId,
         kind,
         name: set?.name ?? name,

@@ -1,25 +1,16 @@
 import { sql } from 'kysely'
 import { db, type Trx } from '../db/kysely.ts'
-import { lineOf, readPhone, spellings } from '../outreach/phone.ts'
-import { callKind } from './call_kind.ts'
+import { personOf, readPhone } from '../outreach/phone.ts'
 import { type Cdr, readCdr } from './cdr.ts'
-import { type Start, startOf } from './clock.ts'
 import { isObject } from '../json.ts'
-import { reachedIn, type Settings, type Verdict } from './verdict.ts'
+import { businessLine, inOrder, type Leg, legOf, namesOneOf } from './leg.ts'
+import type { Settings, Verdict } from './verdict.ts'
 
 /** What belongs together: all records of one tenant with one root id. Null = nobody's, as far as we know. */
 export type Call = { tenantId: string | null; rootCallId: string }
 
-/** One record of a call, read. */
-export type Leg = Cdr & {
-  id: string
-  calledAt: Date
-  clock: Start['clock']
-  /** The business's line in it: the number dialled, or of an outgoing call the number shown. */
-  businessPhone: string | null
-  /** The customer with whom a person talked in it, E.164. */
-  reachedPhone: string | null
-}
+/** A record of it that is stored. */
+type StoredLeg = Leg & { id: string }
 
 /**
  * The calls that have a record with this id; usually one. Records that came with an unbound token are
@@ -77,7 +68,7 @@ export const lockPeople = async (
 ): Promise<void> => {
   const people = numbers.flatMap(written => {
     const phone = readPhone(written)
-    return phone.kind === 'number' ? spellings(phone.e164).toSorted().slice(0, 1) : []
+    return phone.kind === 'number' ? [personOf(phone.e164)] : []
   })
   for (const phone of [...new Set(people)].toSorted())
     await sql`select pg_advisory_xact_lock(hashtextextended(${`person ${tenantId} ${phone}`}, 0))`.execute(
@@ -86,7 +77,7 @@ export const lockPeople = async (
 }
 
 /** All records of the call, in the order of their start. Those that retention has emptied tell nothing more. */
-export const readLegs = async (trx: Trx, { tenantId, rootCallId }: Call): Promise<Leg[]> => {
+export const readLegs = async (trx: Trx, { tenantId, rootCallId }: Call): Promise<StoredLeg[]> => {
   const rows = await trx
     .selectFrom('raw_cdrs')
     .select(['id', 'call_id', 'payload', 'received_at'])
@@ -95,24 +86,9 @@ export const readLegs = async (trx: Trx, { tenantId, rootCallId }: Call): Promis
     .where('payload', 'is not', null)
     .orderBy('id')
     .execute()
-  return rows
-    .map(({ id, payload, received_at }) => {
-      const cdr = read(payload)
-      const { at: calledAt, clock } = startOf(
-        { callId: cdr.callId, time: cdr.time ?? null },
-        received_at,
-      )
-      const reached = readPhone(reachedIn(cdr))
-      return {
-        ...cdr,
-        id,
-        calledAt,
-        clock,
-        businessPhone: businessLine(cdr),
-        reachedPhone: reached.kind === 'number' ? reached.e164 : null,
-      }
-    })
-    .toSorted((a, b) => a.calledAt.getTime() - b.calledAt.getTime())
+  return inOrder(
+    rows.map(({ id, payload, received_at }) => ({ ...legOf(read(payload), received_at), id })),
+  )
 }
 
 /** What was let in once is a record for ever; a reader that has become stricter is a bug, and says so. */
@@ -121,9 +97,6 @@ const read = (payload: unknown): Cdr => {
   if ('wrong' in result) throw new Error(`a stored record is not read any more: ${result.wrong}`)
   return result.cdr
 }
-
-const businessLine = (cdr: Cdr): string | null =>
-  lineOf(callKind(cdr) === 'outgoing' ? cdr.numberShown : cdr.did)
 
 /** How the tenant wants calls judged, and which lines are its own. */
 export const settingsOf = async (trx: Trx, { tenantId }: Call): Promise<Settings<Leg>> => {
@@ -144,30 +117,30 @@ export const settingsOf = async (trx: Trx, { tenantId }: Call): Promise<Settings
         .where('tenant_id', '=', tenantId),
     )
     .execute()
-  const ours = new Set(lines.map(({ phone }) => phone))
   return {
     missedStatuses: tenant.missed_statuses,
     minRingSeconds: tenant.min_ring_seconds,
-    isOurs: leg => leg.businessPhone !== null && ours.has(leg.businessPhone),
+    isOurs: namesOneOf(new Set(lines.map(({ phone }) => phone))),
   }
 }
 
 /** Every record of the call carries the verdict of the whole, and what was read from itself. */
 export const writeVerdict = async (
   trx: Trx,
-  legs: Leg[],
+  legs: StoredLeg[],
   { verdict, reason }: Verdict<Leg>,
 ): Promise<void> => {
   await sql`
     update raw_cdrs r
     set verdict = ${verdict}, reason = ${reason}, called_at = leg.called_at, clock = leg.clock,
-        business_phone = leg.business_phone, reached_phone = leg.reached_phone
+        business_phone = leg.business_phone, customer_phone = leg.customer_phone, reached_phone = leg.reached_phone
     from unnest(
       ${legs.map(leg => leg.id)}::bigint[],
       ${legs.map(leg => leg.calledAt)}::timestamptz[],
       ${legs.map(leg => leg.clock)}::text[],
       ${legs.map(leg => leg.businessPhone)}::text[],
+      ${legs.map(leg => leg.customerPhone)}::text[],
       ${legs.map(leg => leg.reachedPhone)}::text[]
-    ) as leg (id, called_at, clock, business_phone, reached_phone)
+    ) as leg (id, called_at, clock, business_phone, customer_phone, reached_phone)
     where r.id = leg.id`.execute(trx)
 }

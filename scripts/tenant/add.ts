@@ -1,4 +1,4 @@
-import { check, readAccessToken, readFlags, withDatabase } from './terminal.ts'
+import { check, COMMAND_LINE, readAccessToken, readFlags, withDatabase } from './terminal.ts'
 
 const HELP = `Usage: npm run tenant -- add --name NAME --number NUMBER [options]
 
@@ -20,6 +20,7 @@ Adds a business with a webhook token bound to it, and prints the URL to enter in
 const FLAGS = {
   name: '--name',
   numbers: '--number',
+  phone: '--number',
   whatsappNumber: '--whatsapp-number',
   phoneNumberId: '--phone-number-id',
   accessToken: '--access-token-env',
@@ -40,7 +41,8 @@ export const run = async (args: string[]): Promise<void> => {
     json: { type: 'boolean' },
   })
   const accessToken = await readAccessToken(flags['access-token-env'], flags['access-token-stdin'])
-  const { addTenant, newTenant, webhookUrl } = await import('../../app/tenants/add.ts')
+  const { addTenant, newTenant } = await import('../../app/tenants/add.ts')
+  const { webhookUrl } = await import('../../app/tenants/token.ts')
   const tenant = check(
     newTenant,
     {
@@ -55,7 +57,7 @@ export const run = async (args: string[]): Promise<void> => {
     FLAGS,
   )
   await withDatabase(
-    trx => addTenant(trx, tenant),
+    trx => addTenant(trx, COMMAND_LINE, tenant),
     ({ tenantId, webhookToken }) => {
       const url = webhookUrl(webhookToken)
       console.error(`added ${tenant.name} as tenant ${tenantId}, mode ${tenant.mode}`)
@@ -64,5 +66,6 @@ export const run = async (args: string[]): Promise<void> => {
       if (flags.json) console.log(JSON.stringify({ tenantId, webhookToken, webhookUrl: url }))
       else console.log(`Webhook URL for Voicenter (shown this once):\n${url}`)
     },
+    FLAGS,
   )
 }

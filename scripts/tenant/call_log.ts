@@ -1,4 +1,4 @@
-import { check, fail, readFlags, readSecret, withDatabase } from './terminal.ts'
+import { check, COMMAND_LINE, fail, readFlags, readSecret, withDatabase } from './terminal.ts'
 
 const HELP = `Usage: npm run tenant -- call-log --tenant ID [--code-env NAME | --bearer-env NAME | --off]
 
@@ -46,8 +46,8 @@ export const run = async (args: string[]): Promise<void> => {
       : check(newAccess, { tenantId, kind: isCode ? 'code' : 'bearer', secret }, FLAGS)
   await withDatabase(
     async trx => {
-      if (access) await giveAccess(trx, access)
-      if (flags.off) await endAccess(trx, tenantId)
+      if (access) await giveAccess(trx, COMMAND_LINE, access)
+      if (flags.off) await endAccess(trx, COMMAND_LINE, tenantId)
       return accessState(trx, tenantId)
     },
     callLog => {

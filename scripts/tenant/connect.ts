@@ -1,4 +1,4 @@
-import { check, readAccessToken, readFlags, withDatabase } from './terminal.ts'
+import { check, COMMAND_LINE, readAccessToken, readFlags, withDatabase } from './terminal.ts'
 
 const HELP = `Usage: npm run tenant -- connect --tenant ID --phone-number-id ID --access-token-env NAME [options]
 
@@ -42,12 +42,13 @@ export const run = async (args: string[]): Promise<void> => {
     FLAGS,
   )
   await withDatabase(
-    trx => connect(trx, wanted),
+    trx => connect(trx, COMMAND_LINE, wanted),
     connectionId => {
       console.error(
         `tenant ${wanted.tenantId} writes through WhatsApp number ${wanted.phoneNumberId}`,
       )
       if (flags.json) console.log(JSON.stringify({ connectionId, tenantId: wanted.tenantId }))
     },
+    FLAGS,
   )
 }

@@ -1,4 +1,4 @@
-import { check, readFlags, withDatabase } from './terminal.ts'
+import { check, COMMAND_LINE, readFlags, shown, withDatabase } from './terminal.ts'
 
 const HELP = `Usage: npm run tenant -- template --tenant ID [--kind KIND [options]]
 
@@ -35,7 +35,7 @@ export const run = async (args: string[]): Promise<void> => {
     default: { type: 'boolean' },
     json: { type: 'boolean' },
   })
-  const { change, changeTemplate, templatesOf } = await import('../../app/tenants/template.ts')
+  const { change, changeTemplate } = await import('../../app/tenants/template.ts')
   const wanted = check(
     change,
     {
@@ -51,8 +51,8 @@ export const run = async (args: string[]): Promise<void> => {
   )
   await withDatabase(
     async trx => {
-      if (wanted.kind) await changeTemplate(trx, { ...wanted, kind: wanted.kind })
-      return templatesOf(trx, wanted.tenantId)
+      if (wanted.kind) await changeTemplate(trx, COMMAND_LINE, { ...wanted, kind: wanted.kind })
+      return (await shown(trx, wanted.tenantId)).templates
     },
     templates => {
       if (flags.json) console.log(JSON.stringify({ templates }))

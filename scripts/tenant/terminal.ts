@@ -2,7 +2,14 @@
 import { text } from 'node:stream/consumers'
 import { parseArgs, type ParseArgsConfig } from 'node:util'
 import type { z } from 'zod'
+import type { SignIn } from '../../app/audit.ts'
 import type { Trx } from '../../app/db/kysely.ts'
+
+/** Whoever may run commands on the machine. */
+export const COMMAND_LINE: SignIn = { as: 'command line' }
+
+/** By which flag a part of what is wanted is given. */
+export type Flags = Record<string, string>
 
 /** A wrong call: said in one line, without a stack. */
 export const fail = (message: string): never => {
@@ -31,6 +38,17 @@ export const readFlags = <const Options extends NonNullable<ParseArgsConfig['opt
   }
 }
 
+/** What is to be done, where a command can do several things: its first word. Without one, the first of them. */
+export const readAction = <const Action extends string>(
+  args: string[],
+  actions: readonly [Action, ...Action[]],
+): [action: Action, rest: string[]] => {
+  const [word, ...rest] = args
+  if (word === undefined || word.startsWith('-')) return [actions[0], args]
+  const action = actions.find(one => one === word)
+  return action ? [action, rest] : fail(`expected ${actions.join(', ')}, found "${word}"`)
+}
+
 /**
  * A secret, out of an environment variable (`<flag>-env NAME`) or standard input (`<flag>-stdin`); never an
  * argument, where every user of the machine could read it.
@@ -56,7 +74,7 @@ export const readAccessToken = (
 export const check = <Shape extends z.ZodType>(
   shape: Shape,
   given: unknown,
-  flags: Record<string, string>,
+  flags: Flags,
 ): z.infer<Shape> => {
   const { data, error, success } = shape.safeParse(given)
   if (success) return data
@@ -73,20 +91,29 @@ export const check = <Shape extends z.ZodType>(
  */
 export const withDatabase = async <T>(
   work: (trx: Trx) => Promise<T>,
-  tell: (result: T) => void,
+  tell: (result: T) => void | Promise<void>,
+  flags: Flags = {},
 ): Promise<void> => {
   const { config } = await import('../../app/config.ts')
+  const { again } = await import('../../app/db/again.ts')
   const { migrate } = await import('../../app/db/migrate.ts')
   const { db } = await import('../../app/db/kysely.ts')
   try {
     // A newcomer's first command may be this one. In production the release phase has done it.
     if (!config.production) await migrate()
     // Told only after the commit: a token that was not stored must not be handed on.
-    tell(await db.transaction().execute(work))
+    await tell(await again(() => db.transaction().execute(work)))
   } catch (error) {
-    console.error(error instanceof Error ? error.message : error)
+    const { isMistake } = await import('../../app/mistake.ts')
+    const flag = isMistake(error) && error.field ? flags[error.field] : undefined
+    const message = error instanceof Error ? error.message : String(error)
+    console.error(flag ? `${flag}: ${message}` : message)
     process.exitCode = 1
   } finally {
     await db.destroy()
   }
 }
+
+/** Everything about the business that a command is for. */
+export const shown = async (trx: Trx, tenantId: string) =>
+  (await import('../../app/tenants/show.ts')).showTenant(trx, tenantId)

@@ -29,7 +29,7 @@ const hashesOf = ({ tenantId }: Business) =>
 const shop = await business()
 const { tenantId } = shop
 await db.transaction().execute(async trx => {
-  await giveAccess(trx, { tenantId, kind: 'code', secret: 'abc' })
+  await giveAccess(trx, { as: 'command line' }, { tenantId, kind: 'code', secret: 'abc' })
   await optOut(trx, tenantId, customer().e164, 'typed')
 })
 const before = await sealedOf(shop)

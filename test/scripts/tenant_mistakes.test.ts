@@ -10,8 +10,8 @@ const NUMBER = ['--number', '0722000099']
 const VALID = ['add', '--name', 'A', ...NUMBER]
 const ONE = ['--phone-number-id', '1']
 const WRONG: Record<string, [args: string[], said: RegExp, how?: How]> = {
-  'no command': [[], /expected add, connect, template, call-log, found ""/],
-  'another command': [['remove', ...VALID.slice(1)], /expected add, .*, found "remove"/],
+  'no command': [[], /expected list, show, add, .*, call-log, found ""/],
+  'another command': [['remove', ...VALID.slice(1)], /expected list, .*, found "remove"/],
   'no name': [['add', ...NUMBER], /--name: expected a name/],
   'a blank name': [['add', '--name', ' ', ...NUMBER], /--name: expected a name/],
   'no number': [['add', '--name', 'A'], /--number: expected at least one number/],

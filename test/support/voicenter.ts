@@ -21,7 +21,7 @@ export const withCallLog = async (
 ): Promise<Account> => {
   const account = voicenter.addAccount()
   const access = { tenantId, kind, secret: account[kind] }
-  await db.transaction().execute(trx => giveAccess(trx, access))
+  await db.transaction().execute(trx => giveAccess(trx, { as: 'command line' }, access))
   await sql`update call_log_access set watched_since = now() - ${since}::interval,
             checked_until = now() - ${since}::interval, next_check_at = now() + interval '1 hour'
             where tenant_id = ${tenantId}`.execute(db)

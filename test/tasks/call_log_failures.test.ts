@@ -138,7 +138,7 @@ t.test('access that ends while a check runs stays ended', async t => {
   await withCallLog(shop)
   voicenter.onRequest(async () => {
     voicenter.onRequest(null)
-    await db.transaction().execute(trx => endAccess(trx, shop.tenantId))
+    await db.transaction().execute(trx => endAccess(trx, { as: 'command line' }, shop.tenantId))
   })
   await checkNow(shop)
   await work()

@@ -1,10 +1,13 @@
 import { sql } from 'kysely'
 import { z } from 'zod'
+import { audit, type SignIn } from '../../audit.ts'
 import { addJob, removeJob } from '../../db/jobs.ts'
 import { db, type Trx } from '../../db/kysely.ts'
 import { seal } from '../../secrets.ts'
+import { lockTenant } from '../../tenants/change.ts'
+import { tenantId } from '../../tenants/fields.ts'
 
-export const tenantOfLog = z.object({ tenantId: z.string().regex(/^\d+$/, 'the id of a business') })
+export const tenantOfLog = z.object({ tenantId })
 
 /** Access to a business's call log, as it is given by hand. */
 export const newAccess = tenantOfLog.extend({
@@ -22,14 +25,15 @@ export const credentialOwner = (tenantId: string): string =>
  * The first check looks a day back, but not to before the first webhook came: what was called earlier was
  * never lost. It has at least ten minutes to ask for, so that a wrong credential is known at once.
  *
- * @throws Error when there is no such business
+ * @throws Mistake when there is no such business
  */
 export const giveAccess = async (
   trx: Trx,
+  signIn: SignIn,
   { tenantId, kind, secret }: z.infer<typeof newAccess>,
 ): Promise<void> => {
-  const tenant = trx.selectFrom('tenants').select('id').where('id', '=', tenantId)
-  if (!(await tenant.executeTakeFirst())) throw new Error(`there is no tenant ${tenantId}`)
+  await lockTenant(trx, tenantId)
+  const known = await kindOf(trx, tenantId)
   await sql`
     insert into call_log_access (tenant_id, kind, credential, watched_since, checked_until)
     select ${tenantId}, ${kind}, ${seal(secret, credentialOwner(tenantId))}, since, since
@@ -41,6 +45,18 @@ export const giveAccess = async (
       kind = excluded.kind, credential = excluded.credential, next_check_at = now(),
       last_error = null, failing_since = null`.execute(trx)
   await addJob(trx, 'call_log', tenantId, { tenantId })
+  await audit(trx, signIn, {
+    tenantId,
+    action: 'call_log.set',
+    subject: `call_log_access ${tenantId}`,
+    before: known === null ? null : { kind: known, credential: 'before' },
+    after: { kind, credential: 'new' },
+  })
+}
+
+const kindOf = async (trx: Trx, tenantId: string): Promise<string | null> => {
+  const access = trx.selectFrom('call_log_access').select('kind').where('tenant_id', '=', tenantId)
+  return (await access.executeTakeFirst())?.kind ?? null
 }
 
 /** How it stands with a business's call log, for a person to read; null = we have no access to it. */
@@ -61,10 +77,24 @@ export const accessState = async (trx: Trx, tenantId: string) => {
   return rows[0] ?? null
 }
 
-/** Forgets the credential; the log is not compared any more. What was found stays. */
-export const endAccess = async (trx: Trx, tenantId: string): Promise<void> => {
+/**
+ * Forgets the credential; the log is not compared any more. What was found stays.
+ *
+ * @throws Mistake when there is no such business
+ */
+export const endAccess = async (trx: Trx, signIn: SignIn, tenantId: string): Promise<void> => {
+  await lockTenant(trx, tenantId)
+  const known = await kindOf(trx, tenantId)
+  if (known === null) return
   await trx.deleteFrom('call_log_access').where('tenant_id', '=', tenantId).execute()
   await removeJob(trx, 'call_log', tenantId)
+  await audit(trx, signIn, {
+    tenantId,
+    action: 'call_log.end',
+    subject: `call_log_access ${tenantId}`,
+    before: { kind: known },
+    after: null,
+  })
 }
 
 export type CallLogAccess = NonNullable<Awaited<ReturnType<typeof accessOf>>>
