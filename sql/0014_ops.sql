@@ -23,3 +23,15 @@ create index missed_calls_by_number on missed_calls (reverse(caller_phone) text_
 create index missed_calls_by_outreach on missed_calls (outreach_state, outreach_reason, called_at, id);
 -- What was done by hand to one call or message.
 create index audit_log_of_subject on audit_log (subject);
+
+-- Waiting: who was missed last, of everybody; of one business there is missed_calls_recent.
+create index missed_calls_by_time on missed_calls (called_at, id);
+-- When somebody said by hand that she has been called back, from whatever phone. Null = nobody has.
+alter table leads add column called_back_at timestamptz;
+
+-- Trouble: what was refused, and nobody has put aside yet. What was put aside stays, without its body: a repeat
+-- is recognised by it.
+alter table rejected_deliveries add column discarded_at timestamptz;
+create index rejected_deliveries_open on rejected_deliveries (received_at, id) where discarded_at is null;
+create index messages_unknown on messages (id) where state = 'unknown';
+create index whatsapp_events_of_nobody on whatsapp_events (received_at) where tenant_id is null;

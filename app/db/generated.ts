@@ -28,6 +28,16 @@ export type JsonValue = JsonArray | JsonObject | JsonPrimitive;
 
 export type Timestamp = ColumnType<Date, Date | string, Date | string>;
 
+export interface Alerts {
+  ended_at: Timestamp | null;
+  id: Generated<Int8>;
+  kind: string;
+  notified_at: Timestamp | null;
+  raised_at: Generated<Timestamp>;
+  subject: string;
+  tenant_id: Int8 | null;
+}
+
 export interface AuditLog {
   action: string;
   after: Json | null;
@@ -65,7 +75,7 @@ export interface CallLogChecks {
 export interface LeadConversations {
   created_at: Generated<Timestamp>;
   id: Generated<Int8>;
-  lead_id: Int8;
+  lead_id: Int8 | null;
   missed_call_id: Int8;
   reason: string | null;
   state: Generated<string>;
@@ -78,6 +88,7 @@ export interface LeadIdentities {
 }
 
 export interface Leads {
+  called_back_at: Timestamp | null;
   created_at: Generated<Timestamp>;
   id: Generated<Int8>;
   missed_call_count: Generated<number>;
@@ -142,6 +153,7 @@ export interface RawCdrs {
   called_at: Timestamp | null;
   clock: string | null;
   content_hash: Buffer;
+  customer_phone: string | null;
   deliveries: Generated<number>;
   id: Generated<Int8>;
   payload: Json | null;
@@ -160,6 +172,7 @@ export interface RejectedDeliveries {
   body_hash: Buffer;
   content_type: string | null;
   deliveries: Generated<number>;
+  discarded_at: Timestamp | null;
   id: Generated<Int8>;
   reason: string;
   received_at: Generated<Timestamp>;
@@ -245,6 +258,7 @@ export interface WorkerPools {
 }
 
 export interface DB {
+  alerts: Alerts;
   audit_log: AuditLog;
   call_log_access: CallLogAccess;
   call_log_checks: CallLogChecks;

@@ -18,10 +18,16 @@ import { door, headers } from './ops/door.ts'
 import { files } from './ops/files.ts'
 import { languageOf } from './ops/language.ts'
 import { bareLayout } from './ops/layout.ts'
+import { callPages } from './ops/call.ts'
+import { callsPages } from './ops/calls.ts'
 import { framePages } from './ops/frame.ts'
 import { fromOurForm, signedIn } from './ops/page.ts'
 import { refuse, type RefusalStatus } from './ops/refuse.ts'
 import { todayPages } from './ops/today.ts'
+import { troublePages } from './ops/trouble.ts'
+import { waitingPages } from './ops/waiting.ts'
+import { tenantPages } from './ops/tenant.ts'
+import { tenantsPages } from './ops/tenants.ts'
 import { signInPages } from './ops/sign_in.ts'
 import { logPages } from './ops/log.ts'
 import { layoutWords } from './ops/words/layout.ts'
@@ -30,6 +36,10 @@ export const ops = Router()
 ops.use(headers, door, files, signInPages, signedIn, fromOurForm)
 ops.use(framePages)
 ops.use(todayPages)
+ops.use(waitingPages)
+ops.use(troublePages)
+ops.use(callsPages, callPages)
+ops.use(tenantsPages, tenantPages)
 ops.use(logPages)
 ops.use(() => refuse(404))
 

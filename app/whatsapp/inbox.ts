@@ -4,7 +4,15 @@ import { webDb } from '../db/kysely.ts'
 import { again } from '../db/again.ts'
 import { sha256 } from '../secrets.ts'
 import { canonical, storable } from '../json.ts'
-import type { Update } from './webhook.ts'
+import { statusKey, type Update } from './webhook.ts'
+
+/** By which an update is known: Meta repeats. */
+const contentKey = (phoneNumberId: string | null, key: string): Buffer =>
+  sha256(`${phoneNumberId} ${key}`)
+
+/** By which a report on a message is known, also once retention has emptied it. */
+export const reportKey = (phoneNumberId: string, wamid: string, status: string): Buffer =>
+  contentKey(phoneNumberId, statusKey(wamid, status))
 
 /**
  * Stores the updates of one POST together with their jobs: one statement, one commit. What Meta sends again
@@ -15,7 +23,7 @@ export const storeUpdates = async (updates: Update[]): Promise<void> => {
   const rows = new Map<string, Update & { hash: Buffer; json: string; deliveries: number }>()
   for (const update of updates) {
     const json = canonical(update.payload)
-    const hash = sha256(`${update.phoneNumberId} ${update.key ?? `${update.field} ${json}`}`)
+    const hash = contentKey(update.phoneNumberId, update.key ?? `${update.field} ${json}`)
     const key = hash.toString('hex')
     rows.set(key, { ...update, hash, json, deliveries: (rows.get(key)?.deliveries ?? 0) + 1 })
   }

@@ -85,8 +85,12 @@ const keyOf = (kind: Update['kind'], item: JsonObject): string | null => {
   const id = text(item['id'])
   if (!id) return null
   if (kind === 'message' || kind === 'echo') return `${kind} ${id}`
-  return kind === 'status' ? `status ${id} ${text(item['status'])}` : null
+  return kind === 'status' ? statusKey(id, text(item['status'])) : null
 }
+
+/** The same report on the same message, however often Meta repeats it. */
+export const statusKey = (wamid: string, status: string | null): string =>
+  `status ${wamid} ${status}`
 
 const elements = (value: Json | undefined): Json[] => (Array.isArray(value) ? value : [])
 const objects = (value: Json | undefined): JsonObject[] => elements(value).filter(isObject)

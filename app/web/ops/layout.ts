@@ -22,6 +22,8 @@ export type Page = {
   live?: boolean
   /** A notice above the body: what the last action did. */
   said?: string | null
+  /** 400 where it shows a form again because of what was entered. */
+  status?: 200 | 400
 }
 
 const document = (language: Language, title: string, head: Html | null, body: Html): string =>

@@ -119,7 +119,7 @@ export const deed =
       .parse(req.body ?? {})
     const outcome = await again(() => opsDb.transaction().execute(trx => act(trx, seen, form)))
     if (!('to' in outcome)) {
-      res.send(dressed(req, outcome))
+      res.status(outcome.status ?? 200).send(dressed(req, outcome))
       return
     }
     res.cookie(SAID, outcome.said, {

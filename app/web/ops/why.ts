@@ -1,4 +1,5 @@
 /** What became of a call and why, in one sentence. Pure. */
+import { ERASED } from '../../privacy/closed.ts'
 import type { Language } from './language.ts'
 import { whyWords } from './words/why.ts'
 
@@ -26,6 +27,7 @@ export const howMissed = (language: Language, { verdict, reason }: Stand): strin
 
 const verdictSentence = (words: Words, { verdict, reason }: Stand): string => {
   if (verdict === null || reason === null) return words.unjudged
+  if (reason === ERASED) return words.erased
   const how = look(words.statuses, reason) ?? reason
   if (verdict === 'missed') return words.missed(how)
   const known =

@@ -7,6 +7,7 @@ import { inBoth } from '../language.ts'
 export const whyWords = inBoth(
   {
     unjudged: 'This call has not been judged yet.',
+    erased: 'Everything about the caller was erased, as was asked for.',
     /** With which status of the exchange's a call ended: part of a sentence. */
     statuses: {
       noanswer: 'it rang and nobody answered',
@@ -37,7 +38,8 @@ export const whyWords = inBoth(
       transfer: 'Nothing to send: the call was handed on, and answered.',
       talk_time: 'Nothing to send: there was a conversation.',
       called_back: 'Nothing to send: the caller was called back in the same call.',
-      machine: 'Nothing was sent: a menu or an announcement answered, and that does not count as missed.',
+      machine:
+        'Nothing was sent: a menu or an announcement answered, and that does not count as missed.',
     },
     not_inbound: {
       outgoing: 'Nothing to send: the business made this call itself.',
@@ -68,7 +70,8 @@ export const whyWords = inBoth(
         'No message was sent: this is a landline, a service number or a foreign one, and only mobiles are written to.',
       'skipped.opted_out': 'No message was sent: the caller has asked not to be written to.',
       'skipped.tenant_paused': 'No message was sent: the business was paused.',
-      'skipped.no_connection': 'No message was sent: the business has no WhatsApp number connected.',
+      'skipped.no_connection':
+        'No message was sent: the business has no WhatsApp number connected.',
       'skipped.already_contacted':
         'No other message was sent: the caller is written to because of another call.',
       'skipped.too_late': 'No message was sent: it would have come too late.',
@@ -104,6 +107,7 @@ export const whyWords = inBoth(
   },
   {
     unjudged: 'השיחה עדיין לא נבדקה.',
+    erased: 'כל מה שנשמר על המספר הזה נמחק לפי בקשה.',
     statuses: {
       noanswer: 'היה צלצול ואיש לא ענה',
       abandone: 'השיחה נותקה בזמן ההמתנה בתור',
