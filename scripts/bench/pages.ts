@@ -29,7 +29,7 @@ const PAGES = {
   'today-business': '/ops?tenant=1',
   calls: '/ops/calls',
   'calls-number': '/ops/calls?number=0522004000',
-  'calls-skipped': '/ops/calls?tenant=1&state=skipped',
+  'calls-skipped': '/ops/calls?tenant=1&state=not_contacted',
   call: '/ops/calls/49900',
   waiting: '/ops/waiting',
   trouble: '/ops/trouble',

@@ -1,4 +1,5 @@
 import { Router } from 'express'
+import { DateTime } from 'luxon'
 import { html } from '../html.ts'
 import { HOME } from './format.ts'
 import { page, scopeOf } from './page.ts'
@@ -51,7 +52,8 @@ todayPages.get(
     const today = await figuresSince(trx, whose, 0)
     const { figures: month, hours } = await lastMonth(trx, whose, new Date())
     const of = tenantId && !visit.own ? `tenant=${tenantId}&` : ''
-    const calls = (state: string) => `/ops/calls?${of}state=${state}`
+    const day = DateTime.now().setZone(whose.timezone).toISODate()
+    const calls = (state: string) => `/ops/calls?${of}state=${state}&from=${day}`
     return {
       name: 'today',
       title: words.title,
