@@ -4,6 +4,7 @@ import { html } from '../html.ts'
 import { accountWith } from './account.ts'
 import { languageOf } from './language.ts'
 import { bareLayout } from './layout.ts'
+import { refuse } from './refuse.ts'
 import { newSession, SESSION_MS } from './session.ts'
 import { sessionCookie } from './visitor.ts'
 import { signInWords } from './words/sign_in.ts'
@@ -46,6 +47,8 @@ const credentials = z.object({
 export const signInPages = Router()
 
 signInPages.post('/sign-in', urlencoded({ extended: false, limit: '20kb' }), async (req, res) => {
+  // Another site could sign somebody in as whom it likes, and read later what she enters.
+  if (req.get('sec-fetch-site') === 'cross-site') refuse(403)
   const { name, password, back } = credentials.parse(req.body ?? {})
   const account = await accountWith(req.ip ?? '', name, password)
   if (!account) {

@@ -95,6 +95,15 @@ t.test('a session that we did not write is none', async t => {
   }
 })
 
+t.test('another site cannot sign anybody in', async t => {
+  const { status } = await browser().ask('/ops/sign-in', {
+    method: 'POST',
+    body: new URLSearchParams({ name: 'operator', password: OPERATOR_PASSWORD }),
+    headers: { 'sec-fetch-site': 'cross-site' },
+  })
+  t.equal(status, 403)
+})
+
 t.test('cookies are out of reach of scripts and of other sites', async t => {
   const operator = browser()
   const { headers } = await operator.signIn('operator', OPERATOR_PASSWORD)

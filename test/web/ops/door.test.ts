@@ -1,0 +1,69 @@
+/** From where /ops may be seen at all: by whoever sits at the machine, or with a password over TLS. */
+import { request } from 'node:http'
+import t from 'tap'
+import { startProcess } from '../../support/process.ts'
+
+/** As the server sees it: any host, any header. */
+const ask = (url: string, headers: Record<string, string> = {}): Promise<number> =>
+  new Promise((resolve, reject) => {
+    request(new URL('/ops', url), { headers }, answer => {
+      answer.resume()
+      resolve(answer.statusCode ?? 0)
+    })
+      .on('error', reject)
+      .end()
+  })
+
+const start = async (env: NodeJS.ProcessEnv) => {
+  const copy = startProcess({ ROLE: 'web', ...env })
+  await copy.running()
+  return copy
+}
+const basic = {
+  authorization: `Basic ${Buffer.from('operator:a long password').toString('base64')}`,
+}
+
+await t.test('without OPS_PASSWORD: this machine, and nobody else', async t => {
+  const copy = await start({ OPS_PASSWORD: '' })
+  const url = await copy.url()
+  t.equal(await ask(url), 200)
+  t.equal(await ask(url, { host: 'localhost' }), 200)
+  t.equal(await ask(url, { 'x-forwarded-for': '203.0.113.7' }), 403, 'through a proxy here')
+  t.equal(await ask(url, { forwarded: 'for=203.0.113.7' }), 403)
+  t.equal(await ask(url, { via: '1.1 proxy' }), 403)
+  t.equal(await ask(url, { host: 'evil.example' }), 403, 'a page whose name was made to point here')
+  t.equal(await ask(url, { host: 'evil.example', ...basic }), 403)
+  copy.signal('SIGTERM')
+  await copy.ended()
+})
+
+await t.test('with OPS_PASSWORD, in production: over https', async t => {
+  const copy = await start({ OPS_PASSWORD: 'a long password' })
+  const url = await copy.url()
+  t.equal(await ask(url), 401, 'this machine has to sign in too')
+  t.equal(await ask(url, basic), 200)
+  const proxied = { 'x-forwarded-for': '203.0.113.7', host: 'calls.example' }
+  t.equal(await ask(url, { ...proxied, ...basic }), 403)
+  t.equal(await ask(url, { ...proxied, ...basic, 'x-forwarded-proto': 'http' }), 403)
+  t.equal(await ask(url, { ...proxied, ...basic, 'x-forwarded-proto': 'https' }), 200)
+  t.equal(await ask(url, { ...proxied, 'x-forwarded-proto': 'https' }), 401)
+  copy.signal('SIGTERM')
+  await copy.ended()
+})
+
+await t.test('over https the cookie is for https only', async t => {
+  const copy = await start({ OPS_PASSWORD: 'a long password' })
+  const answer = await fetch(`${await copy.url()}/ops/sign-in`, {
+    method: 'POST',
+    body: new URLSearchParams({ name: 'operator', password: 'a long password' }),
+    headers: { 'x-forwarded-proto': 'https' },
+    redirect: 'manual',
+  })
+  t.equal(answer.status, 303)
+  t.match(answer.headers.getSetCookie(), [
+    /^__Host-ringback=.*; Path=\/;.*HttpOnly; Secure; SameSite=Lax/,
+  ])
+  t.match(answer.headers.get('strict-transport-security'), 'max-age')
+  copy.signal('SIGTERM')
+  await copy.ended()
+})
