@@ -57,6 +57,7 @@ export const whyWords = inBoth(
       click_to_queue: 'Nothing was sent: a call of the dialer, which does not say who was waiting.',
       unknown_direction: 'Nothing was sent: the record does not say who called whom.',
       short_ring: 'Nothing was sent: it rang so briefly that it counts as misdialled.',
+      given_up: 'Nothing was sent: judging this call failed, and it was given up by hand.',
     },
     outreach: {
       'scheduled.waiting': 'A message is waiting to be sent.',
@@ -154,6 +155,7 @@ export const whyWords = inBoth(
       click_to_queue: 'לא נשלחה הודעה: שיחה של חייגן, שאינו מוסר מי המתין.',
       unknown_direction: 'לא נשלחה הודעה: הרשומה אינה אומרת מי התקשר למי.',
       short_ring: 'לא נשלחה הודעה: הצלצול היה קצר כל כך שהוא נחשב לטעות בחיוג.',
+      given_up: 'לא נשלחה הודעה: בדיקת השיחה נכשלה, ולאחר מכן בוטלה ידנית.',
     },
     outreach: {
       'scheduled.waiting': 'הודעה ממתינה לשליחה.',
