@@ -81,7 +81,8 @@ const ROOT = { ivruniqueid: 'one', caller: '0521234567', did: '0721234567', type
 t.test(
   'every verdict that a call can get has its sentence, and every sentence its verdict',
   async t => {
-    const given = new Set<string>()
+    // By hand, when judging has failed to the end (app/worker/give_up.ts).
+    const given = new Set<string>(['unknown given_up'])
     const statuses = [...KNOWN_STATUSES]
     const answered = legFor({ ...ROOT, status: 'NOANSWER' })
     for (const record of records()) {

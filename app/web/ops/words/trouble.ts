@@ -28,6 +28,7 @@ export const troubleWords = inBoth(
       add: (business: string) => `This is a number of ${business}`,
       addChosen: 'This is a number of it',
       choose: 'Of which business?',
+      askOperator: 'Ask the operator to enter it.',
       said: (calls: number) =>
         calls === 1
           ? 'Added. One call is judged again.'
@@ -176,6 +177,7 @@ export const troubleWords = inBoth(
       add: business => `זה מספר של ${business}`,
       addChosen: 'זה מספר שלו',
       choose: 'של איזה עסק?',
+      askOperator: 'יש לבקש מהמפעיל להזין אותו.',
       said: calls =>
         calls === 1 ? 'נוסף. שיחה אחת נבדקת שוב.' : `נוסף. ${calls} שיחות נבדקות שוב.`,
     },

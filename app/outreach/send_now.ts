@@ -1,0 +1,116 @@
+import { sql } from 'kysely'
+import { audit, type SignIn } from '../audit.ts'
+import { addJob } from '../db/jobs.ts'
+import type { Trx } from '../db/kysely.ts'
+import { notFound, refused } from '../mistake.ts'
+import { afterQuiet } from './quiet.ts'
+
+// Sending by hand only brings the due moment forward to now. Everything else is looked at once more when the message
+// is claimed: she may have opted out, got through, replied, or the business may be paused.
+
+/**
+ * A first message is due at once, also one that would be given up as too late.
+ *
+ * @throws Mistake when there is no such call, nothing waits for it, or nobody is written to at this hour
+ */
+export const sendNow = async (
+  trx: Trx,
+  signIn: SignIn,
+  { tenantId, missedCallId }: { tenantId: string; missedCallId: string },
+): Promise<void> => {
+  await sql`select from leads where id = (select lead_id from missed_calls where id = ${missedCallId}) for update`.execute(
+    trx,
+  )
+  const call = await trx
+    .selectFrom('missed_calls')
+    .select(['outreach_state', 'outreach_due_at', 'caller_phone'])
+    .where('id', '=', missedCallId)
+    .where('tenant_id', '=', tenantId)
+    .forUpdate()
+    .executeTakeFirst()
+  if (!call) throw notFound(`missed call ${missedCallId} of tenant ${tenantId}`)
+  if (call.outreach_state !== 'scheduled' || !call.caller_phone) throw notWaiting()
+  await notInQuietWindow(trx, tenantId)
+  const after = await trx
+    .updateTable('missed_calls')
+    .set({ outreach_due_at: sql<Date>`now()` })
+    .where('id', '=', missedCallId)
+    .returning('outreach_due_at')
+    .executeTakeFirstOrThrow()
+  await addJob(trx, 'lead_outreach', missedCallId, {
+    tenantId,
+    missedCallId,
+    callerPhone: call.caller_phone,
+  })
+  await audit(trx, signIn, {
+    tenantId,
+    action: 'outreach.send_now',
+    subject: `missed_calls ${missedCallId}`,
+    before: { outreach_due_at: call.outreach_due_at },
+    after,
+  })
+}
+
+/**
+ * The same for a reminder. Sending the last one now makes one before it that still waits needless.
+ *
+ * @throws Mistake as above
+ */
+export const remindNow = async (
+  trx: Trx,
+  signIn: SignIn,
+  { tenantId, messageId }: { tenantId: string; messageId: string },
+): Promise<void> => {
+  const { rows } = await sql<{ lead_id: string | null }>`
+    select c.lead_id from messages m join lead_conversations c on c.id = m.lead_conversation_id
+    where m.id = ${messageId} and m.tenant_id = ${tenantId} and m.kind in ('reminder_1', 'reminder_2')`.execute(
+    trx,
+  )
+  if (!rows[0]) throw notFound(`reminder ${messageId} of tenant ${tenantId}`)
+  const leadId = rows[0].lead_id
+  await sql`select from leads where id = ${leadId} for update`.execute(trx)
+  const message = await trx
+    .selectFrom('messages')
+    .select(['state', 'kind', 'due_at', 'lead_conversation_id'])
+    .where('id', '=', messageId)
+    .forUpdate()
+    .executeTakeFirstOrThrow()
+  const { lead_conversation_id: leadConversationId } = message
+  if (message.state !== 'scheduled' || !leadId || !leadConversationId) throw notWaiting()
+  await notInQuietWindow(trx, tenantId)
+  const after = await trx
+    .updateTable('messages')
+    .set({ due_at: sql<Date>`now()` })
+    .where('id', '=', messageId)
+    .returning('due_at')
+    .executeTakeFirstOrThrow()
+  const reminderNumber = message.kind === 'reminder_1' ? 1 : 2
+  await addJob(trx, 'lead_reminder', `${leadConversationId}:${reminderNumber}`, {
+    leadId,
+    leadConversationId,
+    reminderNumber,
+  })
+  await audit(trx, signIn, {
+    tenantId,
+    action: 'outreach.send_now',
+    subject: `messages ${messageId}`,
+    before: { due_at: message.due_at },
+    after,
+  })
+}
+
+const notWaiting = () => refused('not_waiting', 'it does not wait to be sent any more')
+
+/** The hours in which nobody is written to hold for whoever is in a hurry too: to be changed, not stepped over. */
+const notInQuietWindow = async (trx: Trx, tenantId: string): Promise<void> => {
+  const { now, timezone, quiet_windows } = await trx
+    .selectFrom('tenants')
+    .select(['timezone', 'quiet_windows', sql<Date>`now()`.as('now')])
+    .where('id', '=', tenantId)
+    .executeTakeFirstOrThrow()
+  if (afterQuiet(now, quiet_windows, timezone) > now)
+    throw refused(
+      'quiet',
+      'nobody is written to at this hour: it goes out when the quiet hours end',
+    )
+}

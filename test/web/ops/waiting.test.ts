@@ -1,0 +1,211 @@
+/** Waiting: what is to be sent when, and what a person can do about it. */
+import { sql } from 'kysely'
+import t from 'tap'
+import { asOperator, asTenant, browser } from '../../support/ops.ts'
+
+const { business, contents, customer, db, outreachOf, work } =
+  await import('../../support/ringback.ts')
+const { dueSince, initialOf, messagesAfter, miss, requestsOf, conversationOf } =
+  await import('../../tasks/support.ts')
+const { reported } = await import('../../outreach/support.ts')
+const { doneTo, leadOf, partOf, toCall } = await import('./support.ts')
+
+const waiting = (page: { text: string }, words: string) => partOf(page, 'due').includes(words)
+
+t.test('a message waits for its time, and is sent sooner by hand', async t => {
+  const shop = await business()
+  const dana = customer()
+  const { id, callId } = await miss(shop, dana.local)
+  const operator = await asOperator()
+  const page = await operator.get(`/ops/waiting?tenant=${shop.tenantId}`)
+  t.match(partOf(page, 'due'), /in (1 minute|\d+ seconds)[^]*first message[^]*for its time/)
+  const path = `/ops/waiting/${shop.tenantId}/send-now/${id}`
+  t.equal((await operator.submit(path)).status, 303)
+  t.equal(requestsOf(shop).length, 0, 'the worker sends it, and looks at everything again')
+  await work()
+  t.strictSame(await outreachOf(shop.tenantId, callId), ['sent', 'accepted'])
+  t.equal(requestsOf(shop).length, 1)
+  t.match(await doneTo(shop), [
+    { who: 'operator', action: 'outreach.send_now', subject: `missed_calls ${id}` },
+  ])
+
+  const again = await operator.submit(path)
+  t.match(again, { status: 409, text: /It does not wait any more/ })
+  await work()
+  t.equal(requestsOf(shop).length, 1)
+  t.equal((await doneTo(shop)).length, 1)
+})
+
+t.test('sending by hand asks the same questions', async t => {
+  const shop = await business()
+  const dana = customer()
+  const { id, callId } = await miss(shop, dana.local)
+  await db
+    .insertInto('opt_outs')
+    .values({ tenant_id: shop.tenantId, phone: dana.e164, source: 'operator' })
+    .execute()
+  const owner = await asTenant(shop.tenantId)
+  await owner.submit(`/ops/waiting/${shop.tenantId}/send-now/${id}`)
+  await work()
+  t.strictSame(await outreachOf(shop.tenantId, callId), ['skipped', 'opted_out'])
+})
+
+t.test('nobody is written to in the quiet hours, by hand neither', async t => {
+  const shop = await business()
+  const { id } = await miss(shop, customer().local)
+  const { id: called } = await miss(shop, customer().local)
+  await dueSince(called)
+  const reminder = (
+    await db
+      .selectFrom('messages')
+      .select('id')
+      .where('tenant_id', '=', shop.tenantId)
+      .where('kind', '=', 'reminder_1')
+      .executeTakeFirstOrThrow()
+  ).id
+  await sql`update tenants set quiet_windows = '{00:00-12:00,12:00-00:00}' where id = ${shop.tenantId}`.execute(
+    db,
+  )
+  const owner = await asTenant(shop.tenantId)
+  for (const path of [`send-now/${id}`, `remind-now/${reminder}`]) {
+    const answer = await owner.submit(`/ops/waiting/${shop.tenantId}/${path}`)
+    t.match(answer, { status: 409, text: /These are the quiet hours/ }, path)
+  }
+  t.strictSame(await doneTo(shop), [])
+})
+
+t.test('a reminder is sent sooner, or stopped', async t => {
+  const shop = await business()
+  const dana = customer()
+  const { id } = await miss(shop, dana.local)
+  await dueSince(id)
+  const { id: conversation } = await conversationOf(id)
+  await reported(conversation, 'initial', 'delivered')
+  const owner = await asTenant(shop.tenantId)
+  t.ok(waiting(await owner.get('/ops/waiting'), 'last reminder'))
+  const reminders = await db
+    .selectFrom('messages')
+    .select(['id', 'kind'])
+    .where('lead_conversation_id', '=', conversation)
+    .where('state', '=', 'scheduled')
+    .orderBy('kind')
+    .execute()
+  await owner.submit(`/ops/waiting/${shop.tenantId}/remind-now/${reminders[0]?.id}`)
+  await work()
+  t.equal(requestsOf(shop).length, 2)
+
+  const answer = await owner.submit(`/ops/waiting/${shop.tenantId}/cancel/${id}`)
+  t.equal(answer.status, 303)
+  const page = await owner.get('/ops/waiting')
+  t.match(page.text, 'nothing follows it')
+  t.notOk(waiting(page, 'last reminder'))
+  t.match(await messagesAfter(id), [
+    ['initial', 'delivered', null],
+    ['reminder_1', 'accepted', null],
+    ['reminder_2', 'cancelled', 'by_operator'],
+  ])
+  t.strictSame(
+    (await doneTo(shop)).map(({ action }) => action),
+    ['outreach.send_now', 'outreach.cancel'],
+  )
+})
+
+t.test('a message that is not to be sent', async t => {
+  const shop = await business()
+  const { id, callId } = await miss(shop, customer().local)
+  const owner = await asTenant(shop.tenantId)
+  await owner.submit(`/ops/waiting/${shop.tenantId}/cancel/${id}`)
+  t.strictSame(await outreachOf(shop.tenantId, callId), ['cancelled', 'by_operator'])
+  await dueSince(id)
+  t.equal(requestsOf(shop).length, 0)
+})
+
+t.test('it says what an overdue message is waiting for', async t => {
+  const shop = await business()
+  const { id } = await miss(shop, customer().local)
+  await sql`update missed_calls set outreach_due_at = now() - interval '5 minutes' where id = ${id}`.execute(
+    db,
+  )
+  await sql`update whatsapp_connections set state = 'paused' where tenant_id = ${shop.tenantId}`.execute(
+    db,
+  )
+  const owner = await asTenant(shop.tenantId)
+  const due = partOf(await owner.get('/ops/waiting'), 'due')
+  t.match(due, /5 minutes ago[^]*overdue[^]*for the WhatsApp number, which is paused/)
+})
+
+t.test('more than a page is continued', async t => {
+  const shop = await business()
+  const people = Array.from({ length: 27 }, customer)
+  for (const [n, { local }] of people.entries()) await miss(shop, local, {}, 1000 - n)
+  const owner = await asTenant(shop.tenantId)
+  const first = await owner.get('/ops/waiting')
+  t.match(first.text, /<strong>25\+<\/strong> waiting for a call back/)
+  const next = /href="(\/ops\/waiting\?before=[^"]+)"/.exec(first.text)?.[1] ?? ''
+  const second = await owner.get(next)
+  t.strictSame([...toCall(first), ...toCall(second)], people.map(({ e164 }) => e164).toReversed())
+  const later = /href="(\/ops\/waiting\?after=[^"#]+)#due"/.exec(first.text)?.[1] ?? ''
+  const rows = (page: { text: string }) => partOf(page, 'due').match(/first message</g)?.length
+  t.strictSame([rows(first), rows(await owner.get(later))], [25, 2])
+  t.equal((await owner.get('/ops/waiting?before=yesterday')).status, 404)
+})
+
+t.test("the queue's own figures are the operator's", async t => {
+  const shop = await business()
+  await sql`select graphile_worker.add_job('owner_notice', '{"messageId":"0"}', job_key := 'owner_notice:0', run_at := now() - interval '3 hours')`.execute(
+    db,
+  )
+  const operator = await asOperator()
+  const page = await operator.get('/ops/waiting')
+  t.match(page.text, /<strong>3 hours<\/strong> the oldest due job/)
+  t.match(partOf(page, 'queue'), /owner_notice<\/code>[^]*3 hours/)
+  const owner = await asTenant(shop.tenantId)
+  t.equal(partOf(await owner.get('/ops/waiting'), 'queue'), '')
+  await work()
+})
+
+t.test('in Hebrew too', async t => {
+  const shop = await business()
+  await miss(shop, customer().local)
+  const owner = await asTenant(shop.tenantId, 'he')
+  const { text } = await owner.get('/ops/waiting')
+  t.match(text, 'dir="rtl"')
+  t.match(text, 'ממתינים לשיחה חוזרת')
+  t.match(text, 'חזרנו בטלפון')
+  t.match(text, /בעוד (דקה|דקה 1|\d+ שניות)/)
+  t.notMatch(text.replace(/<(style|script|code)[^]*?<\/\1>/g, ''), /undefined|\[object/)
+})
+
+t.test("another business's rows are as if there were none", async t => {
+  const shop = await business()
+  const other = await business()
+  const dana = customer()
+  const { id } = await miss(shop, dana.local)
+  const { id: called } = await miss(shop, customer().local)
+  await dueSince(called)
+  const { id: leadId } = await leadOf(shop.tenantId, dana.e164)
+  const { lead_conversation_id: conversation } = await initialOf(called)
+  const reminder = await db
+    .selectFrom('messages')
+    .select('id')
+    .where('lead_conversation_id', '=', conversation)
+    .where('kind', '=', 'reminder_1')
+    .executeTakeFirstOrThrow()
+  const stranger = await asTenant(other.tenantId)
+  t.notMatch((await stranger.get('/ops/waiting')).text, dana.e164)
+  t.equal((await stranger.get(`/ops/waiting?tenant=${shop.tenantId}`)).status, 404)
+  const before = await contents()
+  const rows = [
+    `called-back/${leadId}`,
+    `cancel/${id}`,
+    `send-now/${id}`,
+    `remind-now/${reminder.id}`,
+  ]
+  for (const row of rows) {
+    for (const { tenantId } of [shop, other])
+      t.equal((await stranger.submit(`/ops/waiting/${tenantId}/${row}`)).status, 404, row)
+    t.equal((await stranger.post(`/ops/waiting/${shop.tenantId}/${row}`, {})).status, 403, row)
+    t.equal((await browser().post(`/ops/waiting/${shop.tenantId}/${row}`, {})).status, 401, row)
+  }
+  t.strictSame(await contents(), before)
+})
