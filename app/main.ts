@@ -3,12 +3,15 @@
  *
  *   web      POST /webhooks/voicenter/cdr  stores the call record and its job        app/web/voicenter.ts
  *            POST /webhooks/whatsapp       stores what WhatsApp tells, and its jobs  app/web/whatsapp.ts
+ *            GET /ops, /metrics            show what became of it                    app/web/ops.ts
  *   worker   voicenter_cdr                 judges the call, records a missed one     tasks/voicenter_cdr.ts
  *            lead_outreach, 2 min later    writes to the caller                      tasks/lead_outreach.ts
  *            lead_reminder, 2 and 24 h     reminds her                               tasks/lead_reminder.ts
  *            whatsapp_event                reply, opt-out, report                    tasks/whatsapp_event.ts
  *            call_log, every hour          finds calls whose webhook never came      tasks/call_log.ts
+ *            retention, every night        empties what is past its time             tasks/retention.ts
  */
+import { advice } from './advice.ts'
 import { config } from './config.ts'
 import { databaseUrl, endPools } from './db/pool.ts'
 import { databaseReady, whenItAnswers } from './db/ready.ts'
@@ -27,6 +30,7 @@ let stopWeb = async () => {}
 let worker: RunningWorker | null = null
 
 const start = async () => {
+  for (const line of advice(config)) log.warn(line)
   if (config.ROLE !== 'worker') {
     // The web first: the platform waits for the port, and while the database is away we can at least say so.
     const web = await startWeb(() =>

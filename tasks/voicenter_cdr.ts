@@ -4,6 +4,7 @@ import { db } from '../app/db/kysely.ts'
 import { log } from '../app/log.ts'
 import { recordMissedCall } from '../app/outreach/missed_call.ts'
 import { callWasNotMissed, personReached } from '../app/outreach/reached.ts'
+import { joinClosed } from '../app/privacy/closed.ts'
 import {
   type Call,
   callsWith,
@@ -40,6 +41,7 @@ const voicenterCdr: Task = async payload => {
 const judgeCall = (call: Call): Promise<void> =>
   db.transaction().execute(async trx => {
     await lockCall(trx, call)
+    if (await joinClosed(trx, call)) return
     const legs = await readLegs(trx, call)
     const settings = await settingsOf(trx, call)
     pass('voicenter_cdr:read')

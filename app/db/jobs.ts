@@ -23,6 +23,7 @@ export const payloads = {
   owner_notice: z.object({ messageId: id }),
   opt_out_confirmation: z.object({ messageId: id }),
   call_log: z.object({ tenantId: id }),
+  retention: z.object({}),
 }
 
 type Payloads = { [K in keyof typeof payloads]: z.infer<(typeof payloads)[K]> }
@@ -42,6 +43,7 @@ export const MAX_ATTEMPTS = {
   owner_notice: 9,
   opt_out_confirmation: 9,
   call_log: 12,
+  retention: 12,
 } satisfies Record<TaskName, number>
 
 /** As Postgres calls a transaction that must only be tried again (serialization failure), and as callers know it. */

@@ -144,3 +144,16 @@ export const spellings = (e164: string): string[] => {
   }
   return [e164]
 }
+
+/** One name for one subscriber, whichever way her number is written. */
+export const personOf = (e164: string): string => spellings(e164).toSorted()[0] ?? e164
+
+/** Who calls, and under which names she, or a line of our own, may be known. */
+export const identify = (written: string | null | undefined) => {
+  const caller = readPhone(written)
+  // Nobody's number is nobody's lead, opt-out or answered call: empty lists match nothing.
+  const phones = caller.kind === 'number' ? spellings(caller.e164) : []
+  // A line of our own may also be a service or a star number, which is nobody's.
+  const line = lineOf(written)
+  return { caller, phones, lines: line === null ? phones : [...phones, line] }
+}

@@ -1,4 +1,5 @@
-import { DateTime } from 'luxon'
+import { DateTime, type Zone } from 'luxon'
+import { zoneOf } from './zone.ts'
 
 /** Times in which nobody is written to. Both ends are wall clock; `day` only of a weekly window. */
 type Edge = { day: number | null; minute: number }
@@ -6,6 +7,8 @@ type QuietWindow = { from: Edge; to: Edge }
 
 /** luxon counts weekdays from Monday = 1 to Sunday = 7. */
 const DAYS = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun']
+const SUNDAY = 7
+const MINUTE = 60_000
 const MINUTES_A_DAY = 24 * 60
 
 /**
@@ -34,30 +37,40 @@ const edge = (day: string | undefined, time: string): Edge | null => {
   return number ? { day: number, minute: hour * 60 + minute } : null
 }
 
+const known = new Map<string, QuietWindow>()
+const remembered = (written: string): QuietWindow => {
+  const window = known.get(written) ?? readWindow(written)
+  known.set(written, window)
+  return window
+}
+
 /**
  * The first moment from `due` on at which somebody may be written to: `due` itself, or the end of the
  * window it falls into, and of those that join it. On the wall clock of `timezone`, so that eight in
  * the morning stays eight on the night the clocks change. A window's end belongs to it no more.
  */
 export const afterQuiet = (due: Date, windows: readonly string[], timezone: string): Date => {
-  const quiet = windows.map(readWindow)
-  let moment: DateTime = DateTime.fromJSDate(due, { zone: timezone })
+  const quiet = windows.map(remembered)
+  const zone = zoneOf(timezone)
+  let moment = due
   // Each turn leaves one window. Windows that cover the whole week would never end: then it is due in weeks.
   for (let turns = 0; turns <= windows.length * 8; turns++) {
-    const end = quiet.map(window => endOf(window, moment)).find(end => end !== null)
-    if (!end) return moment.toJSDate()
+    const end = quiet.map(window => endOf(window, moment, zone)).find(end => end !== null)
+    if (!end) return moment
     moment = end
   }
-  return moment.toJSDate()
+  return moment
 }
 
 /** When the window that holds this moment ends; null if it does not hold it. */
-const endOf = (window: QuietWindow, moment: DateTime): DateTime | null => {
+const endOf = (window: QuietWindow, moment: Date, zone: Zone): Date | null => {
   const period = window.from.day === null ? 1 : 7
   const minuteOf = (day: number | null, minute: number) => ((day ?? 1) - 1) * MINUTES_A_DAY + minute
+  // What the clocks on the wall show, read as UTC. Only an end is worth luxon's time.
+  const wall = new Date(moment.getTime() + zone.offset(moment.getTime()) * MINUTE)
   const now = minuteOf(
-    window.from.day === null ? null : moment.weekday,
-    moment.hour * 60 + moment.minute,
+    window.from.day === null ? null : wall.getUTCDay() || SUNDAY,
+    wall.getUTCHours() * 60 + wall.getUTCMinutes(),
   )
   const from = minuteOf(window.from.day, window.from.minute)
   const to = minuteOf(window.to.day, window.to.minute)
@@ -65,10 +78,11 @@ const endOf = (window: QuietWindow, moment: DateTime): DateTime | null => {
   if (!holds) return null
   const daysAhead =
     Math.floor(to / MINUTES_A_DAY) - Math.floor(now / MINUTES_A_DAY) + (to <= now ? period : 0)
-  const end = moment
+  const end = DateTime.fromJSDate(moment, { zone })
     .startOf('day')
     .plus({ days: daysAhead })
     .set({ hour: Math.floor(window.to.minute / 60), minute: window.to.minute % 60 })
+    .toJSDate()
   // In the hour that comes twice in autumn the end has passed once already.
   return end > moment ? end : null
 }

@@ -42,6 +42,8 @@ const TYPES: Record<string, Described> = {
   faxcdr: { number: '20', kind: 'other' },
 }
 
+const NAME_OF = new Map(Object.entries(TYPES).map(([name, { number }]) => [number, name]))
+
 type WhoCalled = {
   type?: string | null | undefined
   direction?: string | null | undefined
@@ -52,7 +54,7 @@ type WhoCalled = {
 /** The type's name, lower-cased with single spaces, also where its number came. */
 export const typeName = ({ type }: WhoCalled): string => {
   const written = (type ?? '').trim().toLowerCase().replace(/\s+/g, ' ')
-  return Object.keys(TYPES).find(name => TYPES[name]?.number === written) ?? written
+  return NAME_OF.get(written) ?? written
 }
 
 const describe = (record: WhoCalled): Described | undefined => {

@@ -29,6 +29,9 @@ const NAMES = {
   rootCallId: ['originalivruniqueid', 'customdata.originalivruniqueid'],
 } as const
 
+/** A record has three times as many, and each would be looked at in vain. */
+const WANTED = new Set<string>(Object.values(NAMES).flat())
+
 /** In ids, phone numbers and extensions 0 means "none", like an empty string; not so in numbers. */
 const ZERO_IS_BLANK = new Set<string>([
   'callId',
@@ -132,7 +135,9 @@ export const rootOf = (record: Cdr): string => record.rootCallId ?? record.callI
 /** Values by lower-cased name, CustomData's own one level down; it may come as JSON text. */
 const flatten = (record: JsonObject): Map<string, Json[]> => {
   const fields = new Map<string, Json[]>()
-  const add = (name: string, value: Json) => fields.set(name, [...(fields.get(name) ?? []), value])
+  const add = (name: string, value: Json) => {
+    if (WANTED.has(name)) fields.set(name, [...(fields.get(name) ?? []), value])
+  }
   for (const [name, value] of inOrder(record)) {
     add(name.toLowerCase(), value)
     if (name.toLowerCase() === 'customdata')

@@ -5,6 +5,7 @@ import leadReminder from '../../tasks/lead_reminder.ts'
 import leadSilence from '../../tasks/lead_silence.ts'
 import optOutConfirmation from '../../tasks/opt_out_confirmation.ts'
 import ownerNotice from '../../tasks/owner_notice.ts'
+import retention from '../../tasks/retention.ts'
 import voicenterCdr from '../../tasks/voicenter_cdr.ts'
 import whatsappEvent from '../../tasks/whatsapp_event.ts'
 import type { TaskName } from '../db/jobs.ts'
@@ -22,4 +23,5 @@ export const taskList = {
   opt_out_confirmation: optOutConfirmation,
   owner_notice: ownerNotice,
   call_log: callLog,
+  retention,
 } satisfies Record<TaskName, TaskList[string]>

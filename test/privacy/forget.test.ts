@@ -1,0 +1,624 @@
+/** One person is erased: nothing of hers is left anywhere, and nobody else loses anything. */
+import { randomUUID } from 'node:crypto'
+import { sql } from 'kysely'
+import t from 'tap'
+import { answeredPush, callBackPush, push } from '../../scripts/demo/cdr.ts'
+import {
+  business,
+  type Business,
+  contents,
+  customer,
+  db,
+  fake,
+  jobs,
+  missedCall,
+  outreachOf,
+  post,
+  webhookToken,
+  work,
+} from '../support/ringback.ts'
+import { change, deliver, envelope, happens, optOutsOf, reports } from '../support/whatsapp.ts'
+import { claim, due, missedBy, recorded, send } from '../support/steps.ts'
+import {
+  conversationOf,
+  dueSince,
+  initialOf,
+  leadsOf,
+  messagesAfter,
+  miss,
+  tell,
+  until,
+} from '../tasks/support.ts'
+import { everyRow, keysKept, rowsSaying, rowsWith, writtenBy } from './support.ts'
+
+const { forget, forgetting, wouldForget } = await import('../../app/privacy/forget.ts')
+const { recordMissedCall } = await import('../../app/outreach/missed_call.ts')
+const { lockCall, lockPeople } = await import('../../app/voicenter/call.ts')
+const { phoneHash } = await import('../../app/secrets.ts')
+
+const OPERATOR = { as: 'operator' } as const
+const NAME = 'דנה כהן-לוי'
+const TEXT = 'אפשר לקבוע תור לשבוע הבא?'
+
+/** In as many groups of digits as people write. */
+const dashed = (local: string) => `${local.slice(0, 3)}-${local.slice(3, 6)}-${local.slice(6)}`
+/** As Meta makes them: three bytes, and then the number. */
+const wamidOf = (e164: string) =>
+  `wamid.${Buffer.from(`\x1c\x18\x0c${e164.slice(1)}`).toString('base64')}${randomUUID()}`
+
+type Who = ReturnType<typeof customer>
+
+/** Everything that may ever be stored of a person: calls, parts of calls, replies, reminders, notices, rubbish. */
+const story = async (shop: Business, who: Who, { stops = true } = {}) => {
+  fake.setPerson({ phone: who.e164, name: NAME })
+  const first = await miss(shop, who.local, { customdata: { note: `ring ${dashed(who.local)}` } })
+  await dueSince(first.id)
+  const [initial] = fake.inbox(who.e164).filter(one => one.phoneNumberId === shop.phoneNumberId)
+  await reports(initial?.wamid ?? '', { status: 'delivered' })
+  // Part of the same call, in which only a colleague and a recording appear.
+  const leg = push({
+    type: 'XferCDR',
+    caller: '',
+    did: shop.did,
+    callerextension: 'SIP7',
+    record: `https://recordings/${who.local.length}/${first.callId}`,
+    originalIvrUniqueID: first.callId,
+  })
+  await tell(shop.token, leg)
+  await happens({
+    kind: 'text',
+    from: who.e164,
+    phoneNumberId: shop.phoneNumberId,
+    text: TEXT,
+    id: wamidOf(who.e164),
+  })
+  // An update that names nobody but the message.
+  await deliver(
+    envelope(
+      change(shop.phoneNumberId, {
+        statuses: [{ id: initial?.wamid, status: 'read', recipient_user_id: 'US.1' }],
+      }),
+    ),
+  )
+  await tell(shop.token, callBackPush({ caller: shop.did, target: who.e164.slice(1) }, 0))
+  const form = new URLSearchParams({
+    CallID: `form-${randomUUID()}`,
+    caller: `+972 (${who.local.slice(1, 3)}) ${who.local.slice(3)}`,
+    DID: shop.did,
+    DialStatus: 'ABANDONE',
+    time: String(push().time),
+  })
+  await post(form.toString(), {
+    token: shop.token,
+    headers: { 'content-type': 'application/x-www-form-urlencoded' },
+  })
+  await work()
+  // What was refused: no call id, and bytes that are no JSON in another encoding.
+  await post(
+    { caller: dashed(who.local), did: shop.did, status: 'NOANSWER' },
+    { token: shop.token },
+  )
+  await post(Buffer.from(`{"caller":"${who.local}`, 'utf16le'), { token: shop.token })
+  if (stops)
+    await happens({ kind: 'text', from: who.e164, phoneNumberId: shop.phoneNumberId, text: 'הסר' })
+  return { ...who, ...first }
+}
+
+const erase = (shop: Business, number: string, signIn: Parameters<typeof forget>[1] = OPERATOR) =>
+  db
+    .transaction()
+    .execute(trx => forget(trx, signIn, forgetting.parse({ tenantId: shop.tenantId, number })))
+
+/** A job that a race or a crash may have left behind; what it carries of her is made up. */
+const addStrayJob = async (
+  task: 'lead_outreach' | 'lead_reminder',
+  payload: Record<string, unknown>,
+): Promise<void> => {
+  await sql`select graphile_worker.add_job(${task}::text, ${JSON.stringify(payload)}::json)`.execute(
+    db,
+  )
+}
+const strayOutreach = ({ tenantId }: Business, missedCallId: string) =>
+  addStrayJob('lead_outreach', { tenantId, missedCallId, callerPhone: '+972500000000' })
+
+/** For a lock that is one of ours. */
+const somebodyWaits = () =>
+  until(async () => {
+    const { rows } = await sql`
+      select from pg_stat_activity where datname = current_database() and wait_event = 'advisory'`.execute(
+      db,
+    )
+    return rows.length > 0
+  })
+
+// Ids that stand for nothing else: a row tells whose it is.
+await sql`alter table tenants alter column id restart with 4711001`.execute(db)
+
+await t.test('nothing of a person is left, and nothing of anybody else is touched', async t => {
+  const shop = await business({ columns: { owner_phone: customer().e164 } })
+  const other = await business()
+  const who = customer()
+  const her = await story(shop, who)
+  const neighbour = await story(shop, customer(), { stops: false })
+  await story(other, who)
+  const unbound = await webhookToken(null)
+  await post(push({ caller: who.local, did: '0721111111' }), { token: unbound })
+  await deliver(Buffer.from(`not JSON of ${who.e164}`))
+  await deliver(
+    envelope(
+      change('999', { messages: [{ id: 'wamid.x', from: who.e164.slice(1), type: 'text' }] }),
+    ),
+  )
+  await work()
+  // Somebody else speaks of her.
+  await happens({
+    kind: 'text',
+    from: neighbour.e164,
+    phoneNumberId: shop.phoneNumberId,
+    text: `התקשרו לאחותי ${dashed(who.local)}`,
+  })
+
+  // Somebody dials her own number, as if it were a line of the business.
+  await tell(shop.token, push({ caller: customer().local, did: who.local }))
+  await db
+    .insertInto('alerts')
+    .values({ tenant_id: shop.tenantId, kind: 'unmatched_number', subject: who.e164 })
+    .execute()
+  await post(push({ caller: who.local, did: shop.did }), { token: shop.token })
+
+  const before = (await rowsWith(who.e164)).map(row => row.split(':')[0])
+  for (const table of [
+    'public.leads',
+    'public.lead_identities',
+    'public.missed_calls',
+    'public.messages',
+    'public.raw_cdrs',
+    'public.rejected_deliveries',
+    'public.whatsapp_events',
+    'public.opt_outs',
+    'public.alerts',
+  ])
+    t.ok(before.includes(table), `the story reaches ${table}`)
+  t.ok((await rowsSaying(NAME)).length > 2)
+  t.ok((await rowsSaying(TEXT)).length > 2)
+  const elsewhere = await writtenBy(other.tenantId)
+  const untouched = await everyRow()
+  const keys = await keysKept()
+
+  const erased = await erase(shop, who.e164)
+
+  t.strictSame(
+    (await rowsWith(who.e164)).filter(row => !row.includes(other.tenantId)),
+    [],
+    'in no row but those of the other business',
+  )
+  t.strictSame(await writtenBy(other.tenantId), elsewhere, 'which are as they were')
+  t.strictSame(await keysKept(), keys, 'every row and key is still there')
+  const now = new Set((await everyRow()).map(({ row }) => row))
+  const changed = untouched.filter(({ row }) => !now.has(row))
+  const counted = Object.entries(erased).filter(([table, count]) => table !== 'jobs' && count > 0)
+  t.strictSame(
+    Object.fromEntries(
+      Map.groupBy(changed, ({ table }) => table.replace('public.', ''))
+        .entries()
+        .map(([table, rows]) => [table, rows.length]),
+    ),
+    Object.fromEntries(counted),
+    'what was told as erased is what was changed',
+  )
+  t.strictSame(
+    new Set(
+      changed.filter(({ row }) => row.includes(neighbour.e164.slice(4))).map(({ table }) => table),
+    ),
+    new Set(['public.messages', 'public.whatsapp_events']),
+    'of the neighbour only the words that name her',
+  )
+  t.equal((await missedCall(shop.tenantId, her.callId))?.caller_phone, null)
+  t.strictSame(await optOutsOf(shop), [[null, 'typed']])
+  const deed = await db
+    .selectFrom('audit_log')
+    .selectAll()
+    .where('action', '=', 'person.forget')
+    .executeTakeFirstOrThrow()
+  t.match(deed, { who: 'operator', tenant_id: shop.tenantId, after: erased })
+  await work()
+  t.strictSame(
+    (await rowsWith(who.e164)).filter(row => !row.includes(other.tenantId)),
+    [],
+    'nor once every job has run',
+  )
+})
+
+await t.test('what is pending is cancelled, and its job with her number is gone', async t => {
+  const shop = await business()
+  const waiting = customer()
+  const { id } = await miss(shop, waiting.local)
+  const reminded = customer()
+  const sent = await miss(shop, reminded.local)
+  await dueSince(sent.id)
+  const { id: conversation } = await conversationOf(sent.id)
+  t.equal((await jobs(`lead_outreach:${id}`)).length, 1)
+  t.equal((await jobs('lead_reminder')).length, 2)
+
+  t.match(await erase(shop, waiting.local), { jobs: 1, missed_calls: 1 })
+  t.match(await erase(shop, reminded.local), { jobs: 2, missed_calls: 1, messages: 1 })
+  const call = db.selectFrom('missed_calls').selectAll().where('id', '=', id)
+  t.match(await call.executeTakeFirstOrThrow(), {
+    outreach_state: 'cancelled',
+    outreach_reason: 'by_operator',
+    caller_phone: null,
+    lead_id: null,
+  })
+  t.strictSame(await messagesAfter(sent.id), [
+    ['initial', 'accepted', null],
+    ['reminder_1', 'cancelled', 'by_operator'],
+    ['reminder_2', 'cancelled', 'by_operator'],
+  ])
+  t.match(await conversationOf(sent.id), { state: 'stopped', reason: 'by_operator', lead_id: null })
+  for (const key of [`lead_outreach:${id}`, `lead_reminder:${conversation}:1`, 'lead_reminder'])
+    t.strictSame(await jobs(key), [], key)
+  for (const { e164 } of [waiting, reminded]) t.strictSame(await rowsWith(e164), [])
+
+  await strayOutreach(shop, id)
+  for (const reminderNumber of [1, 2])
+    await addStrayJob('lead_reminder', {
+      leadId: '1',
+      leadConversationId: conversation,
+      reminderNumber,
+    })
+  await work()
+  t.equal(fake.inbox(waiting.e164).length, 0)
+  t.equal(fake.inbox(reminded.e164).length, 1)
+})
+
+await t.test(
+  'nor is there a job that failed for good, or one for later, or a notice to the owner',
+  async t => {
+    const shop = await business({ columns: { owner_phone: customer().e164 } })
+    const who = customer()
+    const { id } = await miss(shop, who.local)
+    await dueSince(id)
+    const { id: conversation } = await conversationOf(id)
+    // What was tried to its end stays in the queue, with her number.
+    await sql`
+    select graphile_worker.permanently_fail_jobs(array[j.id]) from graphile_worker.add_job('lead_outreach',
+      ${JSON.stringify({ callerPhone: who.e164 })}::json, job_key := ${`lead_outreach:${id}`}::text) j`.execute(
+      db,
+    )
+    await sql`
+    select graphile_worker.add_job('lead_silence', run_at := now() + interval '1 day',
+      job_key := ${`lead_silence:${conversation}`}::text)`.execute(db)
+    const { id: notice } = await db
+      .insertInto('messages')
+      .values({
+        tenant_id: shop.tenantId,
+        lead_id: (await leadsOf(shop.tenantId))[0]?.id ?? null,
+        direction: 'out',
+        kind: 'owner_notice',
+        state: 'scheduled',
+        due_at: sql<Date>`now()`,
+        text: TEXT,
+        // A reply to nothing in particular is known by its id.
+        occasion: `reply:${wamidOf(who.e164)}`,
+        to_phone: customer().e164,
+      })
+      .returning('id')
+      .executeTakeFirstOrThrow()
+    await sql`
+    select graphile_worker.add_job('owner_notice', ${JSON.stringify({ messageId: notice })}::json,
+      run_at := now() + interval '1 hour', job_key := ${`owner_notice:${notice}`}::text)`.execute(
+      db,
+    )
+    t.match(await erase(shop, who.e164), { jobs: 5 })
+    t.strictSame(await rowsWith(who.e164), [])
+    for (const key of [
+      `lead_outreach:${id}`,
+      `lead_silence:${conversation}`,
+      `owner_notice:${notice}`,
+    ])
+      t.strictSame(await jobs(key), [], key)
+    const row = db.selectFrom('messages').selectAll().where('id', '=', notice)
+    t.match(await row.executeTakeFirstOrThrow(), {
+      state: 'cancelled',
+      reason: 'by_operator',
+      text: null,
+    })
+  },
+)
+
+await t.test('a message on its way is sent once, and brings nothing back', async t => {
+  for (const outcome of ['accepted', 'refused', 'died']) {
+    const shop = await business()
+    const who = customer()
+    const id = await missedBy(shop, who.e164)
+    await due(id, 'initial')
+    const claimed = await claim(id, 'initial')
+    if (!claimed) throw new Error('nothing to send')
+    await erase(shop, who.e164)
+    if (outcome === 'refused')
+      fake.script({ to: who.e164, times: 1, outcome: { kind: 'error', code: 131000 } })
+    if (outcome !== 'died') await recorded(claimed, await send(claimed))
+    await strayOutreach(shop, id)
+    await sql`select graphile_worker.reschedule_jobs(array_agg(id), run_at := now()) from graphile_worker.jobs`.execute(
+      db,
+    )
+    await work()
+    t.strictSame(await rowsWith(who.e164), [], outcome)
+    const call = db.selectFrom('missed_calls').selectAll().where('id', '=', id)
+    const { outreach_state } = await call.executeTakeFirstOrThrow()
+    const [message] = await messagesAfter(id)
+    t.strictSame(
+      [outreach_state, message?.[1]],
+      outcome === 'accepted' ? ['sent', 'accepted'] : ['unknown', 'unknown'],
+      outcome,
+    )
+    t.equal((await messagesAfter(id)).length, 1, 'no reminders')
+    t.match(await initialOf(id), { wamid: null, wa_id: null }, 'the ids tell her number')
+    t.equal(fake.inbox(who.e164).length, outcome === 'accepted' ? 1 : 0)
+  }
+})
+
+await t.test('a report that comes later finds no message, and tells it nothing', async t => {
+  const shop = await business()
+  const who = customer()
+  const { id } = await miss(shop, who.local)
+  await dueSince(id)
+  const [got] = fake.inbox(who.e164)
+  await erase(shop, who.e164)
+  await reports(got?.wamid ?? '', { status: 'delivered' })
+  t.strictSame((await messagesAfter(id))[0], ['initial', 'accepted', null])
+  t.strictSame(
+    (await rowsWith(who.e164)).map(row => row.split(':')[0]),
+    ['public.whatsapp_events'],
+    'its own row has her number until retention comes, or she is erased again',
+  )
+  await erase(shop, who.e164)
+  t.strictSame(await rowsWith(who.e164), [])
+})
+
+await t.test('the same record again is counted, and changes nothing', async t => {
+  const shop = await business()
+  const who = customer()
+  const { record, callId } = await miss(shop, who.local)
+  await erase(shop, who.e164)
+  await tell(shop.token, record)
+  const [raw] = await db.selectFrom('raw_cdrs').selectAll().where('call_id', '=', callId).execute()
+  t.match(raw, { deliveries: 2, payload: null, body: null, verdict: 'missed', reason: 'erased' })
+  t.strictSame(await jobs(`voicenter_cdr:${callId}`), [])
+  t.strictSame(await outreachOf(shop.tenantId, callId), ['cancelled', 'by_operator'])
+  t.strictSame(await rowsWith(who.e164), [])
+})
+
+await t.test(
+  'another record of an erased call is emptied, and never taken for a missed one',
+  async t => {
+    const shop = await business()
+    const who = customer()
+    const answered = answeredPush({ caller: who.local, did: shop.did })
+    await tell(shop.token, answered)
+    await erase(shop, who.e164)
+    // Alone it would be a missed call: the queue's record, before the agent's.
+    const late = {
+      ...answered,
+      status: 'ABANDONE',
+      type: 'Queue',
+      targetextension: '',
+      duration: 0,
+    }
+    await tell(shop.token, late)
+    const records = db
+      .selectFrom('raw_cdrs')
+      .selectAll()
+      .where('call_id', '=', answered.ivruniqueid)
+    for (const row of await records.execute())
+      t.match(row, { payload: null, body: null, verdict: 'answered', reason: 'erased' })
+    t.equal(await missedCall(shop.tenantId, answered.ivruniqueid), undefined)
+    t.strictSame(await rowsWith(who.e164), [])
+  },
+)
+
+await t.test('a record that nobody had judged is closed, and asked for no more', async t => {
+  const shop = await business()
+  const who = customer()
+  const record = push({ caller: who.local, did: shop.did })
+  await post(record, { token: shop.token })
+  await erase(shop, who.e164)
+  await work()
+  const row = db.selectFrom('raw_cdrs').selectAll().where('call_id', '=', record.ivruniqueid)
+  t.match(await row.executeTakeFirstOrThrow(), { verdict: 'unknown', reason: 'erased' })
+  t.equal(await missedCall(shop.tenantId, record.ivruniqueid), undefined)
+})
+
+await t.test('who had opted out stays so, and who had not is a new person', async t => {
+  const shop = await business()
+  const [out, back] = [customer(), customer()]
+  for (const { local } of [out, back]) await dueSince((await miss(shop, local)).id)
+  await happens({ kind: 'text', from: out.e164, phoneNumberId: shop.phoneNumberId, text: 'הסר' })
+  for (const { e164 } of [out, back]) await erase(shop, e164)
+  const { rows } =
+    await sql`select phone, phone_hash from opt_outs where tenant_id = ${shop.tenantId}`.execute(db)
+  t.strictSame(rows, [{ phone: null, phone_hash: phoneHash(out.e164) }])
+  const again = await miss(shop, out.local)
+  t.strictSame(await outreachOf(shop.tenantId, again.callId), ['skipped', 'opted_out'])
+  const fresh = await miss(shop, back.local)
+  t.strictSame(await outreachOf(shop.tenantId, fresh.callId), ['scheduled', 'waiting'])
+  t.match(await leadsOf(shop.tenantId), [
+    { phone: out.e164, missed_call_count: 1, name: null },
+    { phone: back.e164, missed_call_count: 1, name: null },
+  ])
+})
+
+await t.test(
+  'an opt-out that was added by hand gets its hash, and one noted twice is noted once',
+  async t => {
+    const shop = await business()
+    const [bare, twice] = [customer().e164, customer().e164]
+    const optOuts = db.insertInto('opt_outs')
+    const row = { tenant_id: shop.tenantId, source: 'operator' }
+    await optOuts.values({ ...row, phone: bare }).execute()
+    await optOuts.values({ ...row, phone: null, phone_hash: phoneHash(twice) }).execute()
+    await optOuts.values({ ...row, phone: twice }).execute()
+    t.match(await erase(shop, bare), { opt_outs: 1 })
+    t.match(await erase(shop, twice), { opt_outs: 1 })
+    const { rows } = await sql`
+    select phone, phone_hash from opt_outs where tenant_id = ${shop.tenantId} order by id`.execute(
+      db,
+    )
+    t.strictSame(rows, [
+      { phone: null, phone_hash: phoneHash(bare) },
+      { phone: null, phone_hash: phoneHash(twice) },
+    ])
+  },
+)
+
+await t.test('she is found by every number and name that WhatsApp knows her by', async t => {
+  const shop = await business()
+  const [old, moved, last] = [customer(), customer(), customer()]
+  const id = 'US.13491208655302741918'
+  const words = 'זו אני, ממספר נסתר'
+  const { id: callId } = await miss(shop, old.local)
+  await dueSince(callId)
+  const lead = (await leadsOf(shop.tenantId))[0]?.id ?? ''
+  await db
+    .insertInto('lead_identities')
+    .values(
+      [moved.e164.slice(1), id].map(identity => ({
+        tenant_id: shop.tenantId,
+        lead_id: lead,
+        identity,
+      })),
+    )
+    .execute()
+  // From there she calls, and moves again.
+  await miss(shop, moved.local)
+  const second = (await leadsOf(shop.tenantId))[1]?.id ?? ''
+  await db
+    .insertInto('lead_identities')
+    .values({ tenant_id: shop.tenantId, lead_id: second, identity: last.e164.slice(1) })
+    .execute()
+  // She hides her number, and says something.
+  await deliver(
+    envelope(
+      change(shop.phoneNumberId, {
+        messages: [{ id: 'wamid.hidden', from_user_id: id, type: 'text', text: { body: words } }],
+      }),
+    ),
+  )
+  await work()
+  t.equal((await rowsSaying(words)).length, 2)
+  t.match(await erase(shop, last.local), { leads: 2 })
+  for (const { e164 } of [old, moved, last]) t.strictSame(await rowsWith(e164), [])
+  t.strictSame(await rowsSaying(id), [])
+  t.strictSame(await rowsSaying(words), [])
+})
+
+await t.test('what she wrote a moment ago is read first: it may be “stop”', async t => {
+  const shop = await business()
+  const who = customer()
+  await dueSince((await miss(shop, who.local)).id)
+  await deliver(
+    envelope(
+      change(shop.phoneNumberId, {
+        messages: [
+          { id: 'wamid.stop', from: who.e164.slice(1), type: 'text', text: { body: 'הסר' } },
+        ],
+      }),
+    ),
+  )
+  const before = await contents()
+  await t.rejects(erase(shop, who.e164), /wrote a moment ago/)
+  t.strictSame(await contents(), before)
+  await work()
+  await erase(shop, who.e164)
+  t.strictSame(await optOutsOf(shop), [[null, 'typed']])
+})
+
+await t.test('a call that is being judged at this moment is waited for', async t => {
+  const shop = await business()
+  const who = customer()
+  const record = push({ caller: who.local, did: shop.did })
+  await post(record, { token: shop.token })
+  let erasing: Promise<unknown> = Promise.resolve()
+  await db.transaction().execute(async trx => {
+    await lockCall(trx, { tenantId: shop.tenantId, rootCallId: record.ivruniqueid })
+    erasing = erase(shop, who.e164)
+    await somebodyWaits()
+    await recordMissedCall(trx, {
+      tenantId: shop.tenantId,
+      callId: record.ivruniqueid,
+      caller: who.local,
+      businessPhone: shop.line,
+      status: 'NOANSWER',
+      calledAt: new Date(),
+    })
+  })
+  // A lead of hers is there that was not when it began: then it says so, and nothing is half done.
+  await t.rejects(erasing, /came in at this very moment/)
+  t.match(await erase(shop, who.e164), { leads: 1, missed_calls: 1, jobs: 1 })
+  t.strictSame(await rowsWith(who.e164), [])
+})
+
+await t.test('a call of hers that comes in while it waits is not left behind', async t => {
+  const shop = await business()
+  const who = customer()
+  await miss(shop, who.local)
+  const callId = randomUUID()
+  let erasing: Promise<unknown> = Promise.resolve()
+  await db.transaction().execute(async trx => {
+    await lockPeople(trx, shop.tenantId, [who.e164])
+    erasing = erase(shop, who.e164)
+    await somebodyWaits()
+    await recordMissedCall(trx, {
+      tenantId: shop.tenantId,
+      callId,
+      caller: who.local,
+      businessPhone: shop.line,
+      status: 'NOANSWER',
+      calledAt: new Date(),
+    })
+  })
+  await t.rejects(erasing, /came in at this very moment/)
+  t.match(await missedCall(shop.tenantId, callId), { caller_phone: who.e164 })
+  t.match(await erase(shop, who.e164), { missed_calls: 2 })
+  t.strictSame(await rowsWith(who.e164), [])
+})
+
+await t.test('a business that asks itself reaches its own rows only', async t => {
+  const shop = await business()
+  const who = customer()
+  await miss(shop, who.local)
+  await post(push({ caller: who.local, did: '0721111112' }), { token: await webhookToken(null) })
+  await work()
+  await erase(shop, who.e164, { as: 'tenant', tenantId: shop.tenantId })
+  t.equal((await rowsWith(who.e164)).length, 1, 'nobody’s record is left')
+  t.match(await erase(shop, who.e164), { raw_cdrs: 1 })
+  t.strictSame(await rowsWith(who.e164), [])
+})
+
+await t.test(
+  'its own lines, the owner’s phone and a business that is none are refused',
+  async t => {
+    const owner = customer().e164
+    const shop = await business({ columns: { owner_phone: owner } })
+    const before = await contents()
+    await t.rejects(erase(shop, shop.line), /a number of the business itself/)
+    await t.rejects(erase(shop, owner), /the owner is told of leads/)
+    await t.rejects(erase({ ...shop, tenantId: '999' }, owner), /there is no tenant 999/)
+    t.strictSame(await contents(), before)
+  },
+)
+
+await t.test('a rehearsal counts the same, and changes nothing', async t => {
+  const shop = await business()
+  const her = await story(shop, customer())
+  const before = await contents()
+  const person = { tenantId: shop.tenantId, number: her.e164 }
+  const would = await db.transaction().execute(trx => wouldForget(trx, OPERATOR, person))
+  t.strictSame(await contents(), before)
+  t.strictSame(would, await erase(shop, her.e164))
+  const nothing = await erase(shop, her.e164)
+  t.ok(
+    Object.values(nothing).every(count => count === 0),
+    JSON.stringify(nothing),
+  )
+})

@@ -1,0 +1,296 @@
+/** What has been kept for RETENTION_DAYS is emptied; rows and keys stay, and what is still needed is left alone. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { sql } from 'kysely'
+import t from 'tap'
+import { push } from '../../scripts/demo/cdr.ts'
+import {
+  business,
+  type Business,
+  customer,
+  db,
+  jobs,
+  missedCall,
+  post,
+  work,
+} from '../support/ringback.ts'
+import { change, deliver, envelope, eventsOf, happens } from '../support/whatsapp.ts'
+import { conversationOf, dueSince, miss, tell, until } from '../tasks/support.ts'
+import { keysKept, rowsSaying } from './support.ts'
+
+const { config } = await import('../../app/config.ts')
+const { emptyOld } = await import('../../app/privacy/retention.ts')
+const { cronItems } = await import('../../app/worker/cron.ts')
+const { startWorker } = await import('../../app/worker/run.ts')
+
+const NOTHING = {
+  raw_cdrs: 0,
+  whatsapp_events: 0,
+  rejected_deliveries: 0,
+  messages: 0,
+  call_log_checks: 0,
+}
+
+/** Everything stored so far came so much earlier. */
+const age = async (time: string): Promise<void> => {
+  for (const [table, column] of [
+    ['raw_cdrs', 'received_at'],
+    ['whatsapp_events', 'received_at'],
+    ['rejected_deliveries', 'received_at'],
+    ['messages', 'created_at'],
+    ['call_log_checks', 'checked_at'],
+  ] as const)
+    await sql`update ${sql.table(table)} set ${sql.ref(column)} = ${sql.ref(column)} - ${time}::interval`.execute(
+      db,
+    )
+}
+
+const recordsOf = ({ tenantId }: Business) =>
+  db.selectFrom('raw_cdrs').selectAll().where('tenant_id', '=', tenantId).orderBy('id').execute()
+
+/** A conversation that has ended with an answer, rubbish, and a check of the call log. */
+const oldStory = async (shop: Business, text: string) => {
+  const who = customer()
+  const missed = await miss(shop, who.local)
+  await dueSince(missed.id)
+  await happens({ kind: 'text', from: who.e164, phoneNumberId: shop.phoneNumberId, text })
+  await post({ caller: who.local, text }, { token: shop.token })
+  await sql`
+    insert into call_log_checks (tenant_id, from_at, until_at, in_log, missing, taken_in)
+    values (${shop.tenantId}, now() - interval '1 hour', now(), 3, 1, 1)`.execute(db)
+  return { ...missed, who }
+}
+
+/** So many answered calls of a hundred days ago. */
+const fill = async ({ tenantId }: Business, name: string, count: number): Promise<void> => {
+  await sql`
+    insert into raw_cdrs (tenant_id, token_tenant_id, call_id, root_call_id, payload, body, content_hash, verdict, reason, received_at)
+    select ${tenantId}, ${tenantId}, ${name}::text || '-' || n, ${name}::text || '-' || n, '{}', '\\x7b7d', sha256(n::text::bytea),
+           'answered', 'agent', now() - interval '100 days'
+    from generate_series(1, ${count}::int) n`.execute(db)
+}
+
+await t.test('what is old is emptied and told, and its rows and keys stay', async t => {
+  const shop = await business()
+  const old = await oldStory(shop, 'מילים ישנות')
+  await age('90 days 1 minute')
+  const young = await oldStory(shop, 'מילים חדשות')
+  const keys = await keysKept()
+  t.ok((await rowsSaying('מילים ישנות')).length >= 3)
+  const fresh = await rowsSaying('מילים חדשות')
+
+  t.strictSame(await emptyOld(), {
+    // Her message; what we told of it is a template, and says nothing.
+    emptied: {
+      raw_cdrs: 1,
+      whatsapp_events: 1,
+      rejected_deliveries: 1,
+      messages: 1,
+      call_log_checks: 1,
+    },
+    more: false,
+  })
+  t.strictSame(await keysKept(), keys)
+  t.strictSame(await rowsSaying('מילים ישנות'), [])
+  t.strictSame(await rowsSaying('מילים חדשות'), fresh)
+  const [first, second] = await recordsOf(shop)
+  t.match(first, { payload: null, body: null, verdict: 'missed', reason: 'noanswer' })
+  t.ok(second?.payload && second.body)
+  t.match(await missedCall(shop.tenantId, old.callId), {
+    caller_phone: old.who.e164,
+    outreach_state: 'sent',
+  })
+
+  t.strictSame(await emptyOld(), { emptied: NOTHING, more: false }, 'a second time nothing is left')
+  t.strictSame((await conversationOf(young.id)).state, 'replied')
+})
+
+await t.test('what comes again after it was emptied is recognised, and has no effect', async t => {
+  const shop = await business()
+  const { record, callId, who } = await oldStory(shop, 'שוב')
+  const [event] = await eventsOf(shop.tenantId)
+  await age('91 days')
+  await emptyOld()
+  await tell(shop.token, record)
+  await post({ caller: who.local, text: 'שוב' }, { token: shop.token })
+  const [raw] = await recordsOf(shop)
+  t.match(raw, { deliveries: 2, payload: null, verdict: 'missed' })
+  t.strictSame(await jobs(`voicenter_cdr:${callId}`), [])
+  const refused = await db
+    .selectFrom('rejected_deliveries')
+    .selectAll()
+    .where('tenant_id', '=', shop.tenantId)
+    .execute()
+  t.match(refused, [{ deliveries: 2, body: null }])
+  t.match(await eventsOf(shop.tenantId), [{ id: event?.id, payload: null, outcome: 'reply' }])
+
+  // A record of that call that is new: with nothing to judge the others by, it takes their verdict.
+  await tell(shop.token, { ...record, status: 'ANSWER', targetextension: 'SIP1', duration: 30 })
+  const late = (await recordsOf(shop))[1]
+  t.match(late, { verdict: 'missed', reason: 'noanswer' })
+  t.ok(late?.payload, 'and is kept for as long as any other')
+  t.match(await missedCall(shop.tenantId, callId), { outreach_state: 'sent' })
+})
+
+await t.test('what is still needed is not emptied, however old', async t => {
+  await age('400 days')
+  await emptyOld()
+  const shop = await business()
+  const open = await miss(shop, customer().local)
+  await dueSince(open.id)
+  await sql`update messages set text = 'חופשי' where lead_conversation_id = ${(await conversationOf(open.id)).id}`.execute(
+    db,
+  )
+  const waiting = await miss(shop, customer().local)
+  await post(push({ caller: customer().local, did: shop.did }), { token: shop.token })
+  await deliver(
+    envelope(
+      change(shop.phoneNumberId, {
+        messages: [
+          { id: 'wamid.unread', from: customer().e164.slice(1), type: 'text', text: { body: 'א' } },
+        ],
+      }),
+    ),
+  )
+  await sql`
+    insert into messages (tenant_id, direction, kind, state, due_at, text)
+    values (${shop.tenantId}, 'out', 'opt_out_confirmation', 'scheduled', now(), 'עוד לא נשלח')`.execute(
+    db,
+  )
+  await age('400 days')
+  t.strictSame((await emptyOld()).emptied, NOTHING)
+  t.ok((await recordsOf(shop)).every(({ payload }) => payload !== null))
+
+  // Once it is over, it goes like everything else.
+  await sql`update lead_conversations set state = 'unresponsive' where state = 'open'`.execute(db)
+  await sql`select cancel_outreach(${waiting.id})`.execute(db)
+  await work()
+  const { emptied } = await emptyOld()
+  t.match(emptied, { raw_cdrs: 3, whatsapp_events: 1 })
+})
+
+await t.test(
+  'in small batches, each for itself; a row that somebody holds is left to the next night',
+  async t => {
+    const shop = await business()
+    await fill(shop, 'old', 1201)
+    const holding = db.transaction().execute(async trx => {
+      await sql`select from raw_cdrs where call_id = 'old-7' for update`.execute(trx)
+      const from = performance.now()
+      const { emptied } = await emptyOld()
+      t.equal(emptied.raw_cdrs, 1200, 'all but the one that is held')
+      t.ok(performance.now() - from < 2500, 'nobody waited for it')
+    })
+    await holding
+    const rows = await recordsOf(shop)
+    const batches = new Map<unknown, number>()
+    const { rows: writers } = await sql<{ xmin: string }>`
+    select xmin::text from raw_cdrs where tenant_id = ${shop.tenantId} and payload is null`.execute(
+      db,
+    )
+    for (const { xmin } of writers) batches.set(xmin, (batches.get(xmin) ?? 0) + 1)
+    t.strictSame(
+      [...batches.values()].toSorted((a, b) => b - a),
+      [500, 500, 200],
+    )
+    t.strictSame(
+      rows.filter(({ payload }) => payload !== null).map(row => row.call_id),
+      ['old-7'],
+    )
+    t.match((await emptyOld()).emptied, { raw_cdrs: 1 })
+  },
+)
+
+await t.test('calls come in meanwhile', async t => {
+  const shop = await business()
+  const other = await business()
+  await fill(shop, 'mean', 5000)
+  let isOver = false
+  const emptying = emptyOld().finally(() => {
+    isOver = true
+  })
+  let told = 0
+  while (!isOver) {
+    const record = push({ caller: customer().local, did: other.did })
+    t.equal((await post(record, { token: other.token })).status, 200)
+    told++
+    await sleep(5)
+  }
+  t.match((await emptying).emptied, { raw_cdrs: 5000 })
+  await work()
+  t.ok(told > 0)
+  t.equal((await recordsOf(other)).filter(({ verdict }) => verdict === 'missed').length, told)
+})
+
+await t.test('finding what is old reads no whole table', async t => {
+  await sql`analyze`.execute(db)
+  for (const [table, column, what] of [
+    ['raw_cdrs', 'received_at', 'payload'],
+    ['whatsapp_events', 'received_at', 'payload'],
+    ['rejected_deliveries', 'received_at', 'body'],
+    ['messages', 'created_at', 'text'],
+  ] as const) {
+    const { rows } = await db.transaction().execute(async trx => {
+      // What a small table costs says nothing about a large one.
+      await sql`set local enable_seqscan = off`.execute(trx)
+      await sql`set local enable_bitmapscan = off`.execute(trx)
+      return sql<Record<string, string>>`
+        explain select id from ${sql.table(table)}
+        where ${sql.ref(what)} is not null and ${sql.ref(column)} < now() - interval '90 days'
+        order by ${sql.ref(column)} limit 500`.execute(trx)
+    })
+    const plan = JSON.stringify(rows)
+    t.match(plan, new RegExp(`Index (Only )?Scan using ${table}_full`), table)
+    t.notMatch(plan, /Sort/, table)
+  }
+})
+
+await t.test(
+  'the task does it every night, by RETENTION_DAYS and the database’s clock',
+  async t => {
+    const shop = await business()
+    await oldStory(shop, 'לפני שבוע')
+    await age('7 days 1 minute')
+    const run = async () => {
+      await sql`select graphile_worker.add_job('retention', '{"_cron":{"ts":"2026-01-01"}}'::json, job_key := 'retention:old')`.execute(
+        db,
+      )
+      await work()
+    }
+    await run()
+    t.ok((await recordsOf(shop))[0]?.payload, 'within 90 days')
+    config.RETENTION_DAYS = 7
+    t.teardown(() => {
+      config.RETENTION_DAYS = 90
+    })
+    await run()
+    t.equal((await recordsOf(shop))[0]?.payload, null)
+    t.strictSame(await jobs('retention'), [])
+    const worker = await startWorker()
+    try {
+      await until(async () => {
+        const { rows } = await sql`
+          select from graphile_worker._private_known_crontabs where identifier = 'retention'`.execute(
+          db,
+        )
+        return rows.length > 0
+      })
+    } finally {
+      await worker.stop()
+    }
+    t.match(cronItems, [
+      { task: 'retention', identifier: 'retention', options: { jobKey: 'retention:old' } },
+    ])
+  },
+)
+
+await t.test('a run has its end, and what is left has a run of its own', async t => {
+  const shop = await business()
+  await fill(shop, 'many', 10_100)
+  t.match(await emptyOld(AbortSignal.abort()), { emptied: NOTHING, more: true }, 'or is stopped')
+  await sql`select graphile_worker.add_job('retention', job_key := 'retention:old')`.execute(db)
+  await work()
+  t.strictSame((await emptyOld()).emptied, NOTHING)
+  await fill(shop, 'more', 10_100)
+  t.match(await emptyOld(), { emptied: { raw_cdrs: 10_000 }, more: true })
+  t.strictSame(await jobs('retention'), [])
+})

@@ -1,0 +1,79 @@
+/** What the tests of privacy look at: all that is stored, anywhere, as somebody would read it. */
+import { sql } from 'kysely'
+import { db } from '../support/ringback.ts'
+
+/** Every row of every table, ours and the queue's, as text; what is in bytes also as it reads. */
+export const everyRow = async (): Promise<{ table: string; row: string }[]> => {
+  const { rows: tables } = await sql<{ name: string }>`
+    select format('%I.%I', schemaname, tablename) as name from pg_tables
+    where schemaname in ('public', 'graphile_worker')`.execute(db)
+  const all: { table: string; row: string }[] = []
+  for (const { name } of tables) {
+    const { rows } = await sql<{
+      row: string
+    }>`select t::text as row from ${sql.raw(name)} t`.execute(db)
+    for (const { row } of rows) all.push({ table: name, row: decoded(row) })
+  }
+  return all
+}
+
+const decoded = (row: string): string =>
+  row +
+  [...row.matchAll(/\\x((?:[0-9a-f]{2})+)/g)]
+    .map(([, hex = '']) => ` ${Buffer.from(hex, 'hex').toString('utf8').replaceAll('\0', '')}`)
+    .join('')
+
+/** The tables and rows in which a number stands, whatever is between its digits and before them. */
+export const rowsWith = async (e164: string): Promise<string[]> => {
+  const subscriber = e164.replace(/^\+97[02]/, '')
+  const base64 = Buffer.from(e164.slice(1)).toString('base64').replace(/=+$/, '')
+  return (await everyRow())
+    .filter(
+      ({ row }) =>
+        row.replace(/%2[0-9a-f]|[\s().+/_\p{Pd}\p{Cf}]/giu, '').includes(subscriber) ||
+        row.normalize('NFKC').includes(subscriber) ||
+        row.includes(base64),
+    )
+    .map(({ table, row }) => `${table}: ${row.slice(0, 300)}`)
+}
+
+/** The tables and rows in which a word stands, also escaped as JSON is. */
+export const rowsSaying = async (word: string): Promise<string[]> => {
+  const escaped = JSON.stringify(word)
+    .slice(1, -1)
+    .replace(/[^\x20-\x7e]/g, sign => `\\u${sign.charCodeAt(0).toString(16).padStart(4, '0')}`)
+  return (await everyRow())
+    .filter(({ row }) => row.includes(word) || row.includes(escaped))
+    .map(({ table, row }) => `${table}: ${row.slice(0, 300)}`)
+}
+
+/** Which transaction wrote each row of a business last. */
+export const writtenBy = async (tenantId: string): Promise<Record<string, unknown>> => {
+  const { rows } = await sql<{ xmins: Record<string, unknown> }>`
+    select jsonb_build_object(
+      'raw_cdrs', (select jsonb_agg(xmin::text order by id) from raw_cdrs where tenant_id = ${tenantId}),
+      'missed_calls', (select jsonb_agg(xmin::text order by id) from missed_calls where tenant_id = ${tenantId}),
+      'leads', (select jsonb_agg(xmin::text order by id) from leads where tenant_id = ${tenantId}),
+      'lead_identities', (select jsonb_agg(xmin::text order by identity) from lead_identities where tenant_id = ${tenantId}),
+      'lead_conversations', (select jsonb_agg(c.xmin::text order by c.id) from lead_conversations c
+                             join missed_calls m on m.id = c.missed_call_id where m.tenant_id = ${tenantId}),
+      'messages', (select jsonb_agg(xmin::text order by id) from messages where tenant_id = ${tenantId}),
+      'whatsapp_events', (select jsonb_agg(xmin::text order by id) from whatsapp_events where tenant_id = ${tenantId}),
+      'rejected_deliveries', (select jsonb_agg(xmin::text order by id) from rejected_deliveries where tenant_id = ${tenantId}),
+      'opt_outs', (select jsonb_agg(xmin::text order by id) from opt_outs where tenant_id = ${tenantId})
+    ) as xmins`.execute(db)
+  return rows[0]?.xmins ?? {}
+}
+
+/** How many rows every table of ours has, and the keys by which a repeat is recognised. */
+export const keysKept = async () => {
+  const { rows } = await sql<Record<string, unknown>>`
+    select (select json_agg(json_build_array(call_id, encode(content_hash, 'hex'), deliveries) order by id) from raw_cdrs) as records,
+           (select json_agg(json_build_array(tenant_id, call_id) order by id) from missed_calls) as calls,
+           (select json_agg(json_build_array(lead_conversation_id, kind) order by id) from messages) as messages,
+           (select json_agg(encode(content_key, 'hex') order by id) from whatsapp_events) as events,
+           (select json_agg(encode(body_hash, 'hex') order by id) from rejected_deliveries) as refused`.execute(
+    db,
+  )
+  return rows[0]
+}
