@@ -26,6 +26,7 @@ import { refuse, type RefusalStatus } from './ops/refuse.ts'
 import { todayPages } from './ops/today.ts'
 import { troublePages } from './ops/trouble.ts'
 import { waitingPages } from './ops/waiting.ts'
+import { exportFile } from './ops/tenant/export.ts'
 import { tenantPages } from './ops/tenant.ts'
 import { tenantsPages } from './ops/tenants.ts'
 import { signInPages } from './ops/sign_in.ts'
@@ -39,7 +40,7 @@ ops.use(todayPages)
 ops.use(waitingPages)
 ops.use(troublePages)
 ops.use(callsPages, callPages)
-ops.use(tenantsPages, tenantPages)
+ops.use(exportFile, tenantsPages, tenantPages)
 ops.use(logPages)
 ops.use(() => refuse(404))
 
@@ -67,6 +68,7 @@ const onError: ErrorRequestHandler = (error: unknown, req, res, next) => {
   const words = layoutWords[language]
   const { status, detail } = refusalOf(error)
   if (status === 503) log.error({ err: error }, 'page failed')
+  res.removeHeader('Content-Disposition')
   res.status(status).send(
     bareLayout(
       language,

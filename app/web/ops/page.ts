@@ -63,6 +63,9 @@ export const signedIn: RequestHandler = async (req, res, next) => {
 
 const inside = (req: Request) => visits.get(req) ?? refuse(401)
 
+/** For the one thing that is neither a page nor a deed: a file. */
+export const visitOf = (req: Request): Visit => inside(req).visit
+
 /** Actions come from our own forms only: another site can make a browser post here, but not know what ours carry. */
 export const fromOurForm: RequestHandler[] = [
   urlencoded({ extended: false, limit: '100kb' }),

@@ -6,10 +6,11 @@ import { attempt, type Refusal } from './attempt.ts'
 import type { Page } from './layout.ts'
 import { deed, ofTenant, page, type Visit } from './page.ts'
 import { refuse } from './refuse.ts'
+import { exporting } from './tenant/export.ts'
 import { numbers } from './tenant/numbers.ts'
 import { overview } from './tenant/overview.ts'
 import { password } from './tenant/password.ts'
-import { framed, pathOf, type Section, type SectionName } from './tenant/section.ts'
+import { framed, NAMES, pathOf, type Section, type SectionName } from './tenant/section.ts'
 import { settings } from './tenant/settings.ts'
 import { templates } from './tenant/templates.ts'
 import { webhook } from './tenant/webhook.ts'
@@ -23,17 +24,8 @@ const SECTIONS: Record<SectionName, Section> = {
   templates,
   webhook,
   password,
+  export: exporting,
 }
-const NAMES: SectionName[] = [
-  'overview',
-  'settings',
-  'numbers',
-  'whatsapp',
-  'templates',
-  'webhook',
-  'password',
-]
-
 /**
  * A business does everything for itself but this. A number, also the one it writes from, decides whose calls
  * and replies are whose: whoever could enter any would be given those of a business that is not here yet, and

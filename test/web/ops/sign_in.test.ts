@@ -189,4 +189,12 @@ t.test('whoever guesses has to wait', async t => {
   for (let tries = 0; tries < 14; tries++)
     statuses.push((await guesser.signIn('operator', `guess ${tries}`)).status)
   t.equal(statuses.at(-1), 429)
+  const shop = await business()
+  t.equal((await browser().signIn(shop.did, 'x')).status, 429, 'whoever she says she is')
+  t.equal((await fetch(`${url}/ops`, basic('operator', 'x'))).status, 429)
+  t.equal(
+    (await fetch(`${url}/ops`, basic('operator', OPERATOR_PASSWORD))).status,
+    200,
+    'the operator is never kept out',
+  )
 })

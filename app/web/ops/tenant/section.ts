@@ -46,7 +46,8 @@ export const pathOf = (tenantId: string, section: SectionName, deed?: string): s
     .flat()
     .join('/')
 
-const NAMES: SectionName[] = [
+/** In the order in which they stand above the page. */
+export const NAMES: SectionName[] = [
   'overview',
   'settings',
   'numbers',
@@ -54,6 +55,7 @@ const NAMES: SectionName[] = [
   'templates',
   'webhook',
   'password',
+  'export',
 ]
 
 /** A page of a business, with the way to its others above it. */

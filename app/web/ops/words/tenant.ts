@@ -11,6 +11,7 @@ export const tenantWords = inBoth(
       templates: 'Templates',
       webhook: 'Webhook',
       password: 'Sign-in',
+      export: 'Export',
     },
     parts: 'Parts of this business',
     checklist: {
@@ -204,6 +205,17 @@ export const tenantWords = inBoth(
       kept: 'The old URLs are still valid. Once a record has come through this one, revoke them.',
       back: 'To the webhook URLs',
     },
+    export: {
+      title: 'Export',
+      help: 'A table for Excel or any other spreadsheet (CSV): one line for each call, person or message. It holds phone numbers and what people wrote: keep it as you would keep those. That it was taken stands in the log.',
+      what: 'What',
+      calls: 'Calls',
+      leads: 'People who called',
+      messages: 'Messages',
+      since: 'From day',
+      until: 'to day',
+      submit: 'Download',
+    },
     password: {
       title: 'The business’s own sign-in',
       help: 'With a password the business signs in here itself, and sees and changes only what is its own.',
@@ -234,6 +246,7 @@ export const tenantWords = inBoth(
       templates: 'תבניות',
       webhook: 'Webhook',
       password: 'כניסה',
+      export: 'ייצוא',
     },
     parts: 'החלקים של העסק',
     checklist: {
@@ -419,6 +432,17 @@ export const tenantWords = inBoth(
       callLogError: error => `ההשוואה האחרונה נכשלה: ${error}.`,
       kept: 'הכתובות הקודמות עדיין תקפות. אחרי שמגיע דיווח דרך החדשה, אפשר לבטל אותן.',
       back: 'לכתובות ה־webhook',
+    },
+    export: {
+      title: 'ייצוא',
+      help: 'טבלה ל־Excel או לכל גיליון אחר (CSV): שורה לכל שיחה, לכל פונה או לכל הודעה. יש בה מספרי טלפון ודברים שאנשים כתבו, ויש לשמור עליה בהתאם. הייצוא נרשם ביומן.',
+      what: 'מה לייצא',
+      calls: 'שיחות',
+      leads: 'אנשים שהתקשרו',
+      messages: 'הודעות',
+      since: 'מיום',
+      until: 'עד יום',
+      submit: 'הורדה',
     },
     password: {
       title: 'הכניסה של העסק עצמו',
