@@ -24,7 +24,7 @@ const PAGE = 1000
  * grow with what is stored.
  *
  * @param database whose connections are used: those of requests, or those of tasks
- * @param out is ended; what went out before an error is noted too
+ * @param out is ended
  * @returns how many rows
  * @throws Mistake when there is no such business, before anything is written
  */
@@ -42,6 +42,16 @@ export const exportCsv = async (
     .executeTakeFirst()
   if (!tenant) throw notFound(`tenant ${tenantId}`)
   const { timezone } = tenant
+  // First, so that nobody takes anything without a trace.
+  await database.transaction().execute(trx =>
+    audit(trx, signIn, {
+      tenantId,
+      action: `export.${what}`,
+      subject: `tenants ${tenantId}`,
+      before: null,
+      after: { since, until },
+    }),
+  )
   const page = { tenantId, timezone, ...periodIn(timezone, wanted) }
   let rows = 0
   const counted = async function* () {
@@ -50,19 +60,7 @@ export const exportCsv = async (
       yield row
     }
   }
-  try {
-    await writeCsv([...COLUMNS[what], 'timezone'], counted(), out)
-  } finally {
-    await database.transaction().execute(trx =>
-      audit(trx, signIn, {
-        tenantId,
-        action: `export.${what}`,
-        subject: `tenants ${tenantId}`,
-        before: null,
-        after: { since, until, rows },
-      }),
-    )
-  }
+  await writeCsv([...COLUMNS[what], 'timezone'], counted(), out)
   return rows
 }
 

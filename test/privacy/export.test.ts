@@ -105,16 +105,12 @@ await t.test('calls, leads and messages, as they stand in the tables', async t =
   )
   t.match(
     await deedsOf(shop),
-    [
-      ['calls', 2],
-      ['leads', 1],
-      ['messages', messages.rows],
-    ].map(([what, rows]) => ({
+    ['calls', 'leads', 'messages'].map(what => ({
       who: 'operator',
       action: `export.${what}`,
       subject: `tenants ${shop.tenantId}`,
       before: null,
-      after: { since: null, until: null, rows },
+      after: { since: null, until: null },
     })),
   )
 })
