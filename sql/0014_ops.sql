@@ -1,8 +1,5 @@
 -- What the pages of /ops look things up by, so that each answers at once however much has been stored.
 
--- The calls of one business in the order they were made: Today counts them by hour.
-create index raw_cdrs_of_day on raw_cdrs (tenant_id, called_at) include (verdict, root_call_id);
-
 -- Calls: who called, or whom the business called, in E.164; written with the verdict. Null where no number
 -- shows, or the person was erased. Of the calls judged before this, what is known of them already.
 alter table raw_cdrs add column customer_phone text;
@@ -12,7 +9,9 @@ where r.verdict is not null;
 
 -- A call begins when it says so; until it has been read, when it came. Newest first, of everybody or one business.
 create index raw_cdrs_by_time on raw_cdrs ((coalesce(called_at, received_at)), id);
-create index raw_cdrs_of_tenant_by_time on raw_cdrs (tenant_id, (coalesce(called_at, received_at)), id);
+-- With what Today counts by the hour: it looks at a month of calls, and at no more than this index.
+create index raw_cdrs_of_tenant_by_time on raw_cdrs (tenant_id, (coalesce(called_at, received_at)), id)
+  include (called_at, received_at, verdict, root_call_id);
 -- What a person looks for among many others, and is rare.
 create index raw_cdrs_undecided on raw_cdrs (verdict, (coalesce(called_at, received_at)), id)
   where verdict in ('unmatched_number', 'unknown');

@@ -73,7 +73,8 @@ export const callsByHour = async (
       from tenants t
       cross join lateral (
         select r.tenant_id, r.root_call_id, r.verdict, r.called_at from raw_cdrs r
-        where r.tenant_id = t.id and r.called_at >= ${dayStart(timezone, daysAgo)} and r.verdict in ('missed', 'answered')
+        where r.tenant_id = t.id and coalesce(r.called_at, r.received_at) >= ${dayStart(timezone, daysAgo)}
+          and r.verdict in ('missed', 'answered')
       ) r
       where ${tenantId}::bigint is null or t.id = ${tenantId}
       group by r.tenant_id, r.root_call_id
