@@ -69,7 +69,7 @@ export const callsByHour = async (
   const { rows } = await sql<Hour>`
     with calls as (
       -- All records of a call carry the same verdict.
-      select min(r.called_at) as called_at, max(r.verdict) as verdict
+      select min(r.called_at) as called_at, bool_or(r.verdict = 'missed') as missed
       from tenants t
       cross join lateral (
         select r.tenant_id, r.root_call_id, r.verdict, r.called_at from raw_cdrs r
@@ -80,8 +80,8 @@ export const callsByHour = async (
       group by r.tenant_id, r.root_call_id
     ), by_hour as (
       -- To the clock of the business only now: a calculation for each hour, and not for each call.
-      select date_trunc('hour', called_at) as at, count(*) filter (where verdict = 'missed') as missed,
-             count(*) filter (where verdict = 'answered') as answered
+      select date_trunc('hour', called_at) as at, count(*) filter (where missed) as missed,
+             count(*) filter (where not missed) as answered
       from calls group by 1
     )
     select h as hour, coalesce(sum(missed), 0)::int as missed, coalesce(sum(answered), 0)::int as answered
