@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
+import { wrongTls } from './db/tls.ts'
 
 /** Where a development machine keeps its database and its key. Never used in production. */
 export const dataFolder = fileURLToPath(new URL('../.data/', import.meta.url))
@@ -17,9 +18,16 @@ const httpUrl = z
   .url({ protocol: /^https?$/, error: 'an http or https URL' })
   .transform(url => url.replace(/\/+$/, ''))
 
-const settings = z.object({
+/** Every setting there is. */
+export const settings = z.object({
   NODE_ENV: z.string().toLowerCase().default('development'),
-  DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/, error: 'a postgres:// URL' }).optional(),
+  DATABASE_URL: z
+    .url({ protocol: /^postgres(ql)?$/, error: 'a postgres:// URL', abort: true })
+    .superRefine((url, context) => {
+      const message = wrongTls(url)
+      if (message) context.addIssue(message)
+    })
+    .optional(),
   PORT: wholeNumber(0, 65_535).default(3000),
   ROLE: z.enum(['all', 'web', 'worker'], 'all, web or worker').default('all'),
   ENCRYPTION_KEY: z
@@ -69,11 +77,14 @@ export const readConfig = (env: Record<string, string | undefined>) => {
       error.issues.map(issue => `${issue.path.join('.')}: expected ${issue.message}`).join('\n'),
     )
   const production = data.NODE_ENV === 'production'
-  if (production) {
-    const missing = (['DATABASE_URL', 'ENCRYPTION_KEY'] as const).filter(name => !data[name])
-    if (missing.length)
-      throw new Error(missing.map(name => `${name}: must be set in production`).join('\n'))
-  }
+  const needed = (['DATABASE_URL', 'ENCRYPTION_KEY'] as const).filter(name => !data[name])
+  const missing = production ? needed.map(name => `${name}: must be set in production`) : []
+  // One alone lets Meta in at one door and turns it away at the other, which shows days later.
+  const pair = ['WHATSAPP_APP_SECRET', 'WHATSAPP_VERIFY_TOKEN'] as const
+  const absent = pair.filter(name => !data[name])
+  if (absent.length === 1)
+    missing.push(`${absent[0]}: must be set too, or neither ${pair.join(' nor ')}`)
+  if (missing.length) throw new Error(missing.join('\n'))
   return {
     ...data,
     production,

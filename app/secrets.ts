@@ -3,6 +3,7 @@ import {
   createDecipheriv,
   createHash,
   createHmac,
+  createSecretKey,
   hkdfSync,
   randomBytes,
 } from 'node:crypto'
@@ -14,7 +15,8 @@ import { config } from './config.ts'
  */
 const keyFor = (use: string, key: Buffer = config.ENCRYPTION_KEY): Buffer =>
   Buffer.from(hkdfSync('sha256', key, '', `ringback ${use}`, 32))
-const phoneKey = keyFor('phone')
+// As a key that is ready: made of bytes each time it would take longer than the hash.
+const phoneKey = createSecretKey(keyFor('phone'))
 const signInKey = keyFor('sign-in')
 
 /** Tells which key something was sealed under, and nothing about it. */

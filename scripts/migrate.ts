@@ -4,9 +4,22 @@ if (process.argv.includes('--help')) {
 Brings the database of DATABASE_URL up to date (without it, the one under .data/).
 Safe to run twice, and by two processes at once.`)
 } else {
+  const { config } = await import('../app/config.ts')
+  const { databaseFits } = await import('../app/db/fit.ts')
   const { migrate } = await import('../app/db/migrate.ts')
   const { pool } = await import('../app/db/pool.ts')
-  for (const name of await migrate()) console.log(`applied ${name}`)
-  console.log('the database is up to date')
+  const { keyFits } = await import('../app/key_fits.ts')
+  const { isRefusal } = await import('../app/refusal.ts')
+  try {
+    // Looked at here already, so that a release which could not start is none, and the one before goes on.
+    await databaseFits()
+    for (const name of await migrate()) console.log(`applied ${name}`)
+    console.log('the database is up to date')
+    if (config.production) await keyFits()
+  } catch (error) {
+    if (!isRefusal(error)) throw error
+    console.error(error.message)
+    process.exitCode = 1
+  }
   await pool.end()
 }

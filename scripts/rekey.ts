@@ -6,7 +6,8 @@ import type { Trx } from '../app/db/kysely.ts'
 
 const HELP = `Usage: OLD_ENCRYPTION_KEY=... ENCRYPTION_KEY=... npm run rekey
 
-First give the program its new ENCRYPTION_KEY (openssl rand -base64 32), then run this with both.`
+Run this with both keys (a new one: openssl rand -base64 32), then give the program the new one: it does not start
+with a key that opens nothing. What is to be sent in between waits.`
 
 const oldKey = Buffer.from(process.env['OLD_ENCRYPTION_KEY'] ?? '', 'base64')
 if (process.argv.includes('--help') || oldKey.length !== 32) {

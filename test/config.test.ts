@@ -48,7 +48,7 @@ await t.test('without a key outside production one is made, and kept', async t =
 await t.test('every setting is read', async t => {
   const env = {
     NODE_ENV: 'production',
-    DATABASE_URL: 'postgresql://ringback:secret@db.example/ringback?sslmode=require',
+    DATABASE_URL: 'postgresql://ringback:secret@db.example/ringback?sslmode=verify-full',
     PORT: '8080',
     ROLE: 'worker',
     WHATSAPP_GRAPH_VERSION: 'v27.0',
@@ -84,8 +84,13 @@ await t.test('every setting is read', async t => {
   t.equal(readConfig({ PORT: '8080' }).PUBLIC_URL, 'http://localhost:8080')
 })
 
+const TLS =
+  'of sslmode only verify-full (with sslrootcert=<file> where the certificate is of a private authority), no-verify ' +
+  '(encrypted, open to somebody in the middle) or disable, and no other ssl parameter: docs/deploy.md'
+
 const WRONG: [name: string, values: string[], expected: string][] = [
   ['DATABASE_URL', ['localhost', 'mysql://u:hunter2@h/d', 'hunter2'], 'a postgres:// URL'],
+  ['DATABASE_URL', ['postgres://u:hunter2@h/d?sslmode=require', 'postgres://h/d?ssl=false'], TLS],
   ['PORT', ['http', '-1', '65536', '80.5'], 'a whole number from 0 to 65535'],
   ['ROLE', ['both', 'WEB'], 'all, web or worker'],
   [
@@ -132,6 +137,20 @@ await t.test('production needs a database and a key', async t => {
     'ENCRYPTION_KEY: must be set in production',
   )
   t.equal(messageOf({ ...production, DATABASE_URL, ENCRYPTION_KEY }), '')
+})
+
+await t.test('of what Meta needs, both are set or neither', async t => {
+  const both = 'neither WHATSAPP_APP_SECRET nor WHATSAPP_VERIFY_TOKEN'
+  t.equal(
+    messageOf({ WHATSAPP_APP_SECRET: 'hunter2' }),
+    `WHATSAPP_VERIFY_TOKEN: must be set too, or ${both}`,
+  )
+  t.equal(
+    messageOf({ WHATSAPP_VERIFY_TOKEN: 'hunter2', WHATSAPP_APP_SECRET: '' }),
+    `WHATSAPP_APP_SECRET: must be set too, or ${both}`,
+  )
+  t.equal(messageOf({ WHATSAPP_APP_SECRET: 'a', WHATSAPP_VERIFY_TOKEN: 'b' }), '')
+  t.equal(messageOf({ NODE_ENV: 'production', WHATSAPP_APP_SECRET: 'a' }).split('\n').length, 3)
 })
 
 await t.test('the program does not start with a wrong setting, and says which one', async t => {

@@ -1,6 +1,8 @@
 import pg from 'pg'
 import { config } from '../config.ts'
 import { log } from '../log.ts'
+import { sharesOf } from './shares.ts'
+import { tlsOf } from './tls.ts'
 
 /** Where the database is: DATABASE_URL, or outside production a Postgres of our own, started here. */
 export const databaseUrl =
@@ -8,15 +10,7 @@ export const databaseUrl =
 
 const SECOND = 1000
 
-/**
- * Managed Postgres wants TLS, and on small plans shows a certificate that nobody can verify, so the
- * line is encrypted but not proof against somebody in the middle. An sslmode in DATABASE_URL
- * (`?sslmode=verify-full&sslrootcert=...`) takes precedence over this.
- */
-const ssl =
-  config.production && !/@(localhost|127\.0\.0\.1|\[::1\])[:/]|sslmode=/.test(databaseUrl)
-    ? { rejectUnauthorized: false }
-    : undefined
+const ssl = tlsOf(databaseUrl, config.production)
 
 /**
  * Nothing waits for ever. The limits on the server (statement, lock, idle in transaction) end work
@@ -97,25 +91,16 @@ export const newPool = (
   return pool
 }
 
-/** graphile-worker's own connections: one listens for good, the others fetch and finish jobs. */
-export const WORKER_CONNECTIONS = 3
-/** Kept free for the worker's sign of life. */
-const LIVENESS_CONNECTIONS = 1
-/** One page of /ops after the other: whoever looks must never keep a webhook waiting. */
-const OPS_CONNECTIONS = 1
+const shares = sharesOf(config.DATABASE_CONNECTIONS)
 
-// The rest is shared out: two for webhooks, two for what tasks read and write, of the nine by default. Apart,
-// because tasks may wait for each other's locks, and a webhook must never wait behind them.
-const shared =
-  config.DATABASE_CONNECTIONS - WORKER_CONNECTIONS - LIVENESS_CONNECTIONS - OPS_CONNECTIONS
-const WEB_CONNECTIONS = Math.ceil(shared / 2)
-
+/** For graphile-worker itself, made where it starts. */
+export const WORKER_CONNECTIONS = shares.worker
 /** For webhooks. */
-export const webPool = newPool('web', WEB_CONNECTIONS)
+export const webPool = newPool('web', shares.web)
 /** For /ops and /metrics. */
-export const opsPool = newPool('ops', OPS_CONNECTIONS)
+export const opsPool = newPool('ops', shares.ops)
 /** For tasks, which may wait for a connection: many run at once, and each needs it for milliseconds. */
-export const pool = newPool('tasks', shared - WEB_CONNECTIONS, { connectWithin: 10 * SECOND })
+export const pool = newPool('tasks', shares.tasks, { connectWithin: 10 * SECOND })
 
 /** At the end of the process. */
 export const endPools = async (): Promise<void> => {

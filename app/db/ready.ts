@@ -1,14 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { config } from '../config.ts'
+import { keyFits } from '../key_fits.ts'
 import { log } from '../log.ts'
+import { refusal } from '../refusal.ts'
+import { databaseFits } from './fit.ts'
 import { migrate, pendingMigrations } from './migrate.ts'
 import { isOutage } from './outage.ts'
 
 const PAUSE_MS = 1000
 
 /**
- * Waits until the database answers, and sees to its migrations: in production the release phase has run them, and
- * what is pending there ends the start; elsewhere they are run here.
+ * Waits until the database answers, looks whether it can do what will be asked of it, and sees to its migrations: in
+ * production the release phase has run them, and what is pending there ends the start; elsewhere they are run here.
  *
  * @throws Error that says what to do; the signal's reason when it aborts
  */
@@ -30,8 +33,14 @@ export const whenItAnswers = async <T>(signal: AbortSignal, work: () => Promise<
 }
 
 const upToDate = async (): Promise<void> => {
-  if (!config.production) return void (await migrate())
+  await databaseFits()
+  if (config.production) await nothingPending()
+  else await migrate()
+  await keyFits()
+}
+
+const nothingPending = async (): Promise<void> => {
   const pending = await pendingMigrations()
   if (pending.length)
-    throw new Error(`the database has not seen ${pending.join(', ')}. Run: npm run migrate`)
+    throw refusal(`the database has not seen ${pending.join(', ')}. Run: npm run migrate`)
 }

@@ -87,6 +87,17 @@ await t.test('what fails is undone as a whole, and can be tried again', async t 
   t.strictSame(await migrate(url), { status: 0, stdout: applied(files), stderr: '' })
 })
 
+await t.test(
+  'after a rollback, on a database that has seen more, nothing is to be done',
+  async t => {
+    const url = await emptyDatabase(t)
+    await migrate(url)
+    const newer = `insert into kysely_migration (name, timestamp) values ('9999_newer.sql', '2030-01-01')`
+    await query(url, newer)
+    t.strictSame(await migrate(url), { status: 0, stdout: applied([]), stderr: '' })
+  },
+)
+
 await t.test('without a database the release fails', async t => {
   const { status, stdout, stderr } = await migrate('postgres://127.0.0.1:1/none')
   t.equal(status, 1)
