@@ -62,27 +62,38 @@ export const afterQuiet = (due: Date, windows: readonly string[], timezone: stri
   return moment
 }
 
+/** Whether this moment falls into one of the windows. */
+export const isQuiet = (moment: Date, windows: readonly string[], timezone: string): boolean => {
+  const wall = wallOf(moment, zoneOf(timezone))
+  return windows.some(window => place(remembered(window), wall).holds)
+}
+
+/** What the clocks on the wall show, read as UTC. luxon, which knows all about clocks, takes ten times as long. */
+const wallOf = (moment: Date, zone: Zone): Date =>
+  new Date(moment.getTime() + zone.offset(moment.getTime()) * MINUTE)
+
+/** Where a window begins and ends, and where in it we are, in minutes of its day or week. */
+const place = ({ from, to }: QuietWindow, wall: Date) => {
+  const minuteOf = (day: number | null, minute: number) => ((day ?? 1) - 1) * MINUTES_A_DAY + minute
+  const day = from.day === null ? null : wall.getUTCDay() || SUNDAY
+  const now = minuteOf(day, wall.getUTCHours() * 60 + wall.getUTCMinutes())
+  const start = minuteOf(from.day, from.minute)
+  const end = minuteOf(to.day, to.minute)
+  return { now, end, holds: start < end ? now >= start && now < end : now >= start || now < end }
+}
+
 /** When the window that holds this moment ends; null if it does not hold it. */
 const endOf = (window: QuietWindow, moment: Date, zone: Zone): Date | null => {
-  const period = window.from.day === null ? 1 : 7
-  const minuteOf = (day: number | null, minute: number) => ((day ?? 1) - 1) * MINUTES_A_DAY + minute
-  // What the clocks on the wall show, read as UTC. Only an end is worth luxon's time.
-  const wall = new Date(moment.getTime() + zone.offset(moment.getTime()) * MINUTE)
-  const now = minuteOf(
-    window.from.day === null ? null : wall.getUTCDay() || SUNDAY,
-    wall.getUTCHours() * 60 + wall.getUTCMinutes(),
-  )
-  const from = minuteOf(window.from.day, window.from.minute)
-  const to = minuteOf(window.to.day, window.to.minute)
-  const holds = from < to ? now >= from && now < to : now >= from || now < to
+  const { now, end, holds } = place(window, wallOf(moment, zone))
   if (!holds) return null
+  const period = window.from.day === null ? 1 : 7
   const daysAhead =
-    Math.floor(to / MINUTES_A_DAY) - Math.floor(now / MINUTES_A_DAY) + (to <= now ? period : 0)
-  const end = DateTime.fromJSDate(moment, { zone })
+    Math.floor(end / MINUTES_A_DAY) - Math.floor(now / MINUTES_A_DAY) + (end <= now ? period : 0)
+  const ends = DateTime.fromJSDate(moment, { zone })
     .startOf('day')
     .plus({ days: daysAhead })
     .set({ hour: Math.floor(window.to.minute / 60), minute: window.to.minute % 60 })
     .toJSDate()
   // In the hour that comes twice in autumn the end has passed once already.
-  return end > moment ? end : null
+  return ends > moment ? ends : null
 }

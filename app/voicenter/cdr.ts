@@ -29,8 +29,9 @@ const NAMES = {
   rootCallId: ['originalivruniqueid', 'customdata.originalivruniqueid'],
 } as const
 
-/** A record has three times as many, and each would be looked at in vain. */
-const WANTED = new Set<string>(Object.values(NAMES).flat())
+const MEANINGS = Object.entries(NAMES)
+/** A record has three times as many names, and the others would be looked at in vain. */
+const WANTED = new Set<string>([...Object.values(NAMES).flat(), 'customdata'])
 
 /** In ids, phone numbers and extensions 0 means "none", like an empty string; not so in numbers. */
 const ZERO_IS_BLANK = new Set<string>([
@@ -135,14 +136,10 @@ export const rootOf = (record: Cdr): string => record.rootCallId ?? record.callI
 /** Values by lower-cased name, CustomData's own one level down; it may come as JSON text. */
 const flatten = (record: JsonObject): Map<string, Json[]> => {
   const fields = new Map<string, Json[]>()
-  const add = (name: string, value: Json) => {
-    if (WANTED.has(name)) fields.set(name, [...(fields.get(name) ?? []), value])
-  }
-  for (const [name, value] of inOrder(record)) {
-    add(name.toLowerCase(), value)
-    if (name.toLowerCase() === 'customdata')
-      for (const [inner, custom] of inOrder(asObject(value)))
-        add(`customdata.${inner.toLowerCase()}`, custom)
+  for (const field of wanted(record)) {
+    const inner = field.name === 'customdata' ? wanted(asObject(field.value), 'customdata.') : []
+    for (const { name, value } of [field, ...inner])
+      fields.set(name, [...(fields.get(name) ?? []), value])
   }
   return fields
 }
@@ -151,8 +148,11 @@ const flatten = (record: JsonObject): Map<string, Json[]> => {
  * `did` before `DID`, since either may come and Postgres gives names back in an order of its own: a
  * record must read the same before and after it was stored.
  */
-const inOrder = (record: JsonObject) =>
-  Object.entries(record).toSorted(([a], [b]) => (a < b ? 1 : -1))
+const wanted = (record: JsonObject, prefix = '') =>
+  Object.entries(record)
+    .map(([written, value]) => ({ written, name: prefix + written.toLowerCase(), value }))
+    .filter(({ name }) => WANTED.has(name))
+    .toSorted((a, b) => (a.written < b.written ? 1 : -1))
 
 const asObject = (value: Json): JsonObject => {
   if (typeof value !== 'string') return isObject(value) ? value : {}
@@ -162,10 +162,11 @@ const asObject = (value: Json): JsonObject => {
 
 const pickAll = (fields: Map<string, Json[]>) =>
   Object.fromEntries(
-    Object.entries(NAMES).map(([meaning, names]) => {
+    MEANINGS.map(([meaning, names]) => {
       const there = names.flatMap(name => fields.get(name) ?? [])
       const filled = there.filter(value => !isBlank(value, ZERO_IS_BLANK.has(meaning)))
-      const best = meaning === 'caller' ? (filled.find(isNumber) ?? filled[0]) : filled[0]
+      const number = meaning === 'caller' && filled.length > 1 ? filled.find(isNumber) : undefined
+      const best = number ?? filled[0]
       return [meaning, best ?? (there.length && meaning !== 'callId' ? null : undefined)]
     }),
   )

@@ -1,0 +1,18 @@
+/** npm run replay: what other settings would have done with the calls there were; and judging calls again. */
+import { fail, readFlags } from './replay/flags.ts'
+
+const asked = readFlags(process.argv.slice(2))
+const { tenant, since, file } = asked
+if (!asked.apply && !tenant) fail('--tenant: whose calls? Give the id of a business')
+if (!asked.apply && !since && !file)
+  fail('--since: from when on? Give a date, "30 days", or --file with records of your own')
+
+const { run } = asked.apply
+  ? await import('./replay/apply.ts')
+  : await import('./replay/what_if.ts')
+try {
+  await run(asked)
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error)
+  process.exitCode = 1
+}

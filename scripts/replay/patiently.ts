@@ -1,0 +1,22 @@
+import { Kysely, PostgresDialect } from 'kysely'
+import type { DB } from '../../app/db/generated.ts'
+import type { Trx } from '../../app/db/kysely.ts'
+import { newPool } from '../../app/db/pool.ts'
+
+/**
+ * Reads, in one transaction that cannot write: everything as it was at one moment. On a connection of its own, for
+ * reading everything there is takes longer than a request or a job may.
+ */
+export const patiently = async <T>(read: (trx: Trx) => Promise<T>): Promise<T> => {
+  const pool = newPool('replay', 1, { patient: true })
+  const db = new Kysely<DB>({ dialect: new PostgresDialect({ pool }) })
+  try {
+    return await db
+      .transaction()
+      .setIsolationLevel('repeatable read')
+      .setAccessMode('read only')
+      .execute(read)
+  } finally {
+    await db.destroy()
+  }
+}

@@ -1,0 +1,144 @@
+/** The outcome of a what-if, for a person and for a program. */
+import { DateTime } from 'luxon'
+import type { Change, Story } from '../../app/replay/compare.ts'
+import { type Rules, SECOND } from '../../app/replay/rules.ts'
+import { writeSpan } from '../../app/tenants/span.ts'
+import type { Report } from './what_if.ts'
+
+/** As many ways in which calls go otherwise as fit on a screen. */
+const MOST_CHANGES = 12
+
+const ASSUMED = [
+  'Both columns are played anew by the settings of today: the left one need not be what was really sent.',
+  'A call is decided when its record came, and again when its message is due; nothing runs late.',
+  'Every message arrives. Nobody answers who did not: replies and opt-outs come when they really came, and none else.',
+  'Who opted out and later in again counts as never having opted out.',
+  'What was done by hand (cancelled, written by the owner herself) and paused connections play no part.',
+]
+
+const span = (ms: number): string => writeSpan(ms / SECOND)
+const list = (values: readonly string[]): string => values.join(', ') || 'none'
+
+const inWords = (rules: Rules): Record<string, string> => ({
+  mode: rules.mode,
+  delay: span(rules.outreachDelay),
+  'repeat window': span(rules.repeatWindow),
+  'oldest call': span(rules.oldestCall),
+  'quiet windows': list(rules.quietWindows),
+  'missed statuses': list(rules.missedStatuses),
+  'shortest ring': span(rules.minRingSeconds * SECOND),
+  'foreign numbers': rules.contactForeign ? 'written to' : 'not written to',
+  'WhatsApp number': rules.connected ? 'there is one' : 'none',
+})
+
+/** `delay: 2 minutes -> 5 minutes` */
+const changed = ({
+  rules,
+  changed,
+}: Report): { setting: string; before: string; after: string }[] => {
+  const after = inWords(changed)
+  return Object.entries(inWords(rules)).flatMap(([setting, before]) =>
+    after[setting] === before ? [] : [{ setting, before, after: after[setting] ?? '' }],
+  )
+}
+
+const number = (value: number): string => value.toLocaleString('en')
+const signed = (value: number): string => (value > 0 ? `+${number(value)}` : number(value))
+const row = (what: string, before: number, after: number): string =>
+  `${what.padEnd(36)}${number(before).padStart(12)}${number(after).padStart(12)}${signed(after - before).padStart(12)}`
+
+const rows = (before: Record<string, number>, after: Record<string, number>): string[] =>
+  [...new Set([...Object.keys(before), ...Object.keys(after)])]
+    .toSorted()
+    .map(what => row(`  ${what}`, before[what] ?? 0, after[what] ?? 0))
+
+export const asText = (report: Report): string => {
+  const { tenantId, file, since, until, night, rules, replayed, wrongLines, comparison } = report
+  const { before, after } = comparison
+  const clock = (at: Date) => DateTime.fromJSDate(at, { zone: rules.timezone })
+  const day = (at: Date) => clock(at).toFormat('yyyy-MM-dd HH:mm')
+  const settings = changed(report)
+  const lines = [
+    `Tenant ${tenantId}, ${since ? day(since) : 'all'} to ${day(until)} (${rules.timezone})${file ? `, from ${file}` : ''}`,
+    `${number(comparison.calls)} calls; ${number(replayed.records)} records were read, those around included`,
+    ...(replayed.unreadable
+      ? [`records that tell nothing any more, and are not in this: ${number(replayed.unreadable)}`]
+      : []),
+    ...(wrongLines.length
+      ? [`lines that could not be read, and are not in this: ${number(wrongLines.length)}`]
+      : []),
+    '',
+    ...(settings.length
+      ? settings.map(({ setting, before, after }) => `${setting}: ${before} -> ${after}`)
+      : ['No setting is changed: this is how it would go today.']),
+    '',
+    `${''.padEnd(36)}${'as it is'.padStart(12)}${'changed'.padStart(12)}${'difference'.padStart(12)}`,
+    row('calls judged missed', before.verdicts['missed'] ?? 0, after.verdicts['missed'] ?? 0),
+    row('messages', before.messages.total, after.messages.total),
+    row('  first messages', before.messages.initial, after.messages.initial),
+    row('  first reminders', before.messages.reminder_1, after.messages.reminder_1),
+    row('  second reminders', before.messages.reminder_2, after.messages.reminder_2),
+    row(`  at night (${night})`, before.atNight, after.atNight),
+    row('  to people who had opted out', before.toOptedOut, after.toOptedOut),
+    '',
+    `${signed(comparison.more)} messages more, ${number(comparison.fewer)} fewer, ${number(comparison.moved)} at another time`,
+    '',
+    'Calls by verdict',
+    ...rows(before.verdicts, after.verdicts),
+    'Missed calls by what became of them',
+    ...rows(before.outreach, after.outreach),
+    ...(comparison.changedCalls
+      ? ['', `${number(comparison.changedCalls)} calls would go otherwise, for example`]
+      : []),
+    ...comparison.changes.slice(0, MOST_CHANGES).flatMap(change => example(change, clock)),
+    '',
+    'Assumed:',
+    ...ASSUMED.map(line => `- ${line}`),
+  ]
+  return lines.join('\n')
+}
+
+const example = (
+  { before, after, calls, examples }: Change,
+  clock: (at: Date) => DateTime,
+): string[] => {
+  const times = ({ messages }: Story) =>
+    messages.map(({ at }) => clock(at).toFormat('dd.MM. HH:mm')).join(', ') || '-'
+  return [
+    `  ${number(calls)} x ${before} -> ${after}`,
+    ...examples.map(
+      ({ callId, before, after }) => `      ${callId}  ${times(before)} -> ${times(after)}`,
+    ),
+  ]
+}
+
+export const asJson = (report: Report) => {
+  const { tenantId, since, until, night, rules, replayed, wrongLines, comparison } = report
+  const { before, after, calls, more, fewer, moved, changedCalls, changes } = comparison
+  return {
+    tenantId,
+    since,
+    until,
+    timezone: rules.timezone,
+    records: replayed.records,
+    unreadable: replayed.unreadable,
+    wrongLines: wrongLines.length,
+    calls,
+    settings: changed(report),
+    night,
+    before,
+    after,
+    difference: {
+      missed: (after.verdicts['missed'] ?? 0) - (before.verdicts['missed'] ?? 0),
+      messages: after.messages.total - before.messages.total,
+      more,
+      fewer,
+      moved,
+      atNight: after.atNight - before.atNight,
+      toOptedOut: after.toOptedOut - before.toOptedOut,
+    },
+    changedCalls,
+    changes,
+    assumed: ASSUMED,
+  }
+}
