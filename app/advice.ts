@@ -11,6 +11,10 @@ export const advice = (config: Config): string[] => {
       lines.push('PUBLIC_URL is this machine: the webhook URLs that are printed lead nowhere')
     else if (protocol === 'http:')
       lines.push('PUBLIC_URL is not https: Meta posts to https only, and tokens travel in clear')
+    if (config.OPS_PASSWORD && config.OPS_PASSWORD.length < 16)
+      lines.push(
+        'OPS_PASSWORD is short: it is all that stands before every business (openssl rand -hex 24)',
+      )
     if (!config.WHATSAPP_APP_SECRET)
       lines.push(
         'WHATSAPP_APP_SECRET and WHATSAPP_VERIFY_TOKEN are not set: replies are not heard, and no reminder is sent',

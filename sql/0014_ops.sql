@@ -3,9 +3,6 @@
 -- Calls: who called, or whom the business called, in E.164; written with the verdict. Null where no number
 -- shows, or the person was erased. Of the calls judged before this, what is known of them already.
 alter table raw_cdrs add column customer_phone text;
-update raw_cdrs r set customer_phone = coalesce(r.reached_phone, (
-  select m.caller_phone from missed_calls m where m.tenant_id = r.tenant_id and m.call_id = r.root_call_id))
-where r.verdict is not null;
 
 -- A call begins when it says so; until it has been read, when it came. Newest first, of everybody or one business.
 create index raw_cdrs_by_time on raw_cdrs ((coalesce(called_at, received_at)), id);
@@ -33,4 +30,7 @@ alter table leads add column called_back_at timestamptz;
 alter table rejected_deliveries add column discarded_at timestamptz;
 create index rejected_deliveries_open on rejected_deliveries (received_at, id) where discarded_at is null;
 create index messages_unknown on messages (id) where state = 'unknown';
+-- Settled by a person, until WhatsApp says what it knows.
+create index messages_settled_by_hand on messages (whatsapp_connection_id)
+  where state in ('delivered', 'failed') and reason = 'by_operator';
 create index whatsapp_events_of_nobody on whatsapp_events (received_at) where tenant_id is null;

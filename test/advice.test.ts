@@ -20,6 +20,8 @@ t.match(told({ PUBLIC_URL: undefined }), /^PUBLIC_URL is this machine.*$/)
 for (const PUBLIC_URL of ['http://127.0.0.1:3000', 'https://localhost', 'http://[::1]:80'])
   t.match(told({ PUBLIC_URL }), /^PUBLIC_URL is this machine.*$/, PUBLIC_URL)
 t.match(told({ PUBLIC_URL: 'http://ringback.example' }), /^PUBLIC_URL is not https.*$/)
+t.match(told({ OPS_PASSWORD: 'hunter2' }), /^OPS_PASSWORD is short.*$/)
+t.equal(told({ OPS_PASSWORD: randomBytes(24).toString('hex') }), '')
 const deaf = { WHATSAPP_APP_SECRET: undefined, WHATSAPP_VERIFY_TOKEN: undefined }
 t.match(told(deaf), /^WHATSAPP_APP_SECRET and WHATSAPP_VERIFY_TOKEN are not set.*$/)
 t.match(told({ DATABASE_URL: `${WELL.DATABASE_URL}?sslmode=disable` }), /^DATABASE_URL .*clear$/)

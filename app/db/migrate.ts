@@ -3,6 +3,7 @@ import { runMigrations } from 'graphile-worker'
 import { Kysely, PostgresDialect, sql } from 'kysely'
 import { type Migration, Migrator } from 'kysely/migration'
 import type pg from 'pg'
+import { again } from './again.ts'
 import { newPool, pool } from './pool.ts'
 
 const folder = new URL('../../sql/', import.meta.url)
@@ -45,14 +46,20 @@ export const migrate = async (): Promise<string[]> => {
     // The migrator refuses a database that has seen more than we have, as after a rollback. Migrations only add, so
     // that the version before goes on working on it.
     if ((await pendingIn(migrator)).length === 0) return []
-    const { error, results = [] } = await migrator.migrateToLatest()
-    // kysely returns the error instead of throwing it; a release must fail on it.
-    if (error)
-      throw new Error('the database could not be migrated; nothing was changed', { cause: error })
-    return results.map(result => result.migrationName)
+    return await again(() => toLatest(migrator)).catch((cause: unknown) => {
+      throw new Error('the database could not be migrated; nothing was changed', { cause })
+    })
   } finally {
     await pgPool.end()
   }
+}
+
+/** The version before goes on working meanwhile, and its transactions and this one may wait for each other. */
+const toLatest = async (migrator: Migrator): Promise<string[]> => {
+  const { error, results = [] } = await migrator.migrateToLatest()
+  // kysely returns the error instead of throwing it; a release must fail on it.
+  if (error) throw error instanceof Error ? error : new Error(String(error))
+  return results.map(result => result.migrationName)
 }
 
 /** The files of sql/ that this database has not seen. */

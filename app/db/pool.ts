@@ -97,8 +97,8 @@ const shares = sharesOf(config.DATABASE_CONNECTIONS)
 export const WORKER_CONNECTIONS = shares.worker
 /** For webhooks. */
 export const webPool = newPool('web', shares.web)
-/** For /ops and /metrics. */
-export const opsPool = newPool('ops', shares.ops)
+/** For /ops and /metrics, one after the other. */
+export const opsPool = newPool('ops', shares.ops, { connectWithin: 6 * SECOND })
 /** For tasks, which may wait for a connection: many run at once, and each needs it for milliseconds. */
 export const pool = newPool('tasks', shares.tasks, { connectWithin: 10 * SECOND })
 

@@ -33,6 +33,14 @@ export const RANK: Record<string, number> = {
   read: 40,
 }
 
+/** What a person said became of it, whose word counts less than anything that WhatsApp says later. */
+export const isSettledByHand = ({ state, reason }: Pick<Message, 'state' | 'reason'>): boolean =>
+  reason === 'by_operator' && (state === 'delivered' || state === 'failed')
+
+/** How much is known of this message from WhatsApp itself. */
+export const rankOf = (message: Pick<Message, 'state' | 'reason'>): number =>
+  (isSettledByHand(message) ? RANK['unknown'] : RANK[message.state]) ?? 0
+
 /** When a claim that somebody else made will have lost its sender. */
 export const claimEnds = (messageId: string): RawBuilder<Date> =>
   sql<Date>`(select claimed_at + make_interval(secs => ${CLAIM_SECONDS}) from messages where id = ${messageId})`
@@ -43,6 +51,7 @@ export type Message = {
   tenant_id: string
   kind: 'initial' | 'reminder_1' | 'reminder_2' | 'opt_out_confirmation' | 'owner_notice'
   state: string
+  reason: string | null
   attempts: number
   claimed_at: Date | null
   whatsapp_connection_id: string | null
@@ -66,7 +75,7 @@ export const lockMessage = async (trx: Trx, messageId: string): Promise<Message 
       left join lead_conversations c on c.id = m.lead_conversation_id where m.id = ${messageId})
     for update`.execute(trx)
   const { rows } = await sql<Message>`
-    select m.id, m.tenant_id, m.kind, m.state, m.attempts, m.claimed_at, m.whatsapp_connection_id, m.to_phone, m.text,
+    select m.id, m.tenant_id, m.kind, m.state, m.reason, m.attempts, m.claimed_at, m.whatsapp_connection_id, m.to_phone, m.text,
            coalesce(m.occasion like 'test:%', false) as is_test,
            coalesce(c.lead_id, m.lead_id) as lead_id, c.id as conversation_id, c.state as conversation_state, c.reason as conversation_reason,
            k.id as missed_call_id, k.caller_phone

@@ -2,13 +2,20 @@ import { sql } from 'kysely'
 import { addJob } from '../db/jobs.ts'
 import type { Trx } from '../db/kysely.ts'
 import type { Outcome } from '../whatsapp/client.ts'
-import { onAccepted, onFailed, pauseConnection, pauseTemplate } from './consequences.ts'
+import {
+  onAccepted,
+  onArrivedAfterAll,
+  onFailed,
+  pauseConnection,
+  pauseTemplate,
+} from './consequences.ts'
 import {
   inSeconds,
   lockMessage,
   LOOK_AGAIN_SECONDS,
   type Message,
   RANK,
+  rankOf,
   setMessage,
   setOutreach,
 } from './ledger.ts'
@@ -28,7 +35,7 @@ export const record = async (
 ): Promise<void> => {
   const message = await lockMessage(trx, messageId)
   if (!message) return
-  const settled = (RANK[message.state] ?? 0) > (RANK['sending'] ?? 0)
+  const settled = rankOf(message) > (RANK['sending'] ?? 0)
   if (outcome.kind === 'accepted') return accepted(trx, message, outcome, settled)
   // Somebody knows better already: a report from WhatsApp, or whoever gave this claim up. Or this outcome had
   // been written down, the answer to the commit was lost, and the next try is under way.
@@ -72,6 +79,9 @@ const accepted = async (
   if (waId && message.lead_id && message.kind !== 'owner_notice') await remember(trx, message, waId)
   if (settled) return
   await setMessage(trx, message, 'accepted', null)
+  // A person had said that it was lost; or that it arrived, and reminders wait since then.
+  if (message.state === 'failed') return onArrivedAfterAll(trx, message)
+  if (message.state === 'delivered') return
   await onAccepted(trx, message, message.state === 'unknown' ? 'claim' : 'now')
 }
 

@@ -3,7 +3,15 @@ import type { Trx } from '../db/kysely.ts'
 import { remedyFor } from '../whatsapp/errors.ts'
 import type { StatusEvent } from '../whatsapp/events.ts'
 import { onAccepted, onArrivedAfterAll, onFailed } from './consequences.ts'
-import { CLAIM_SECONDS, lockMessage, type Message, RANK, setMessage } from './ledger.ts'
+import {
+  CLAIM_SECONDS,
+  isSettledByHand,
+  lockMessage,
+  type Message,
+  RANK,
+  rankOf,
+  setMessage,
+} from './ledger.ts'
 import { phoneOf, rememberIdentities } from '../replies/person.ts'
 import { spellings } from '../outreach/phone.ts'
 import type { Door } from '../replies/person.ts'
@@ -29,7 +37,7 @@ export const settle = async (trx: Trx, door: Door, report: StatusEvent): Promise
   const message = await lockMessage(trx, found.id)
   if (!message) return 'no_message'
   // Another report was faster, perhaps of another message.
-  if (!meant && message.state !== 'unknown') return 'later'
+  if (!meant && message.state !== 'unknown' && !isSettledByHand(message)) return 'later'
   await sql`
     update messages set
       wamid = coalesce(wamid, ${report.id}), price_category = coalesce(${report.pricing?.category ?? null}, price_category)
@@ -37,7 +45,7 @@ export const settle = async (trx: Trx, door: Door, report: StatusEvent): Promise
   const waId = report.recipient_id?.replace(/\D/g, '') ?? null
   if (waId && message.lead_id && message.kind !== 'owner_notice')
     await rememberIdentities(trx, door.tenantId, message.lead_id, [waId])
-  if (rank <= (RANK[message.state] ?? 0)) return 'old_news'
+  if (rank <= rankOf(message)) return 'old_news'
   return status === 'failed' ? failed(trx, message, report) : arrived(trx, message, status)
 }
 
@@ -78,7 +86,8 @@ const unknownMeant = async (
     from messages m
     left join lead_conversations c on c.id = m.lead_conversation_id
     left join missed_calls k on k.id = c.missed_call_id
-    where m.whatsapp_connection_id = ${connectionId} and m.state in ('sending', 'unknown')
+    where m.whatsapp_connection_id = ${connectionId}
+      and (m.state in ('sending', 'unknown') or m.state in ('delivered', 'failed') and m.reason = 'by_operator')
       and (coalesce(m.to_phone, k.caller_phone) = any(${phone ? spellings(phone) : []}::text[])
            or exists (select from lead_identities i where i.lead_id = coalesce(c.lead_id, m.lead_id)
                       and i.identity = ${waId} and m.kind <> 'owner_notice'))`.execute(trx)

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import { audit, type SignIn } from '../audit.ts'
-import { addJob } from '../db/jobs.ts'
+import { addJob, removeJob } from '../db/jobs.ts'
 import type { Trx } from '../db/kysely.ts'
 import { notFound, refused } from '../mistake.ts'
 import { afterQuiet } from './quiet.ts'
@@ -18,7 +18,8 @@ export const sendNow = async (
   signIn: SignIn,
   { tenantId, missedCallId }: { tenantId: string; missedCallId: string },
 ): Promise<void> => {
-  await sql`select from leads where id = (select lead_id from missed_calls where id = ${missedCallId}) for update`.execute(
+  await sql`select from leads where id = (
+    select lead_id from missed_calls where id = ${missedCallId} and tenant_id = ${tenantId}) for update`.execute(
     trx,
   )
   const call = await trx
@@ -85,6 +86,7 @@ export const remindNow = async (
     .returning('due_at')
     .executeTakeFirstOrThrow()
   const reminderNumber = message.kind === 'reminder_1' ? 1 : 2
+  if (reminderNumber === 2) await skipFirst(trx, leadConversationId)
   await addJob(trx, 'lead_reminder', `${leadConversationId}:${reminderNumber}`, {
     leadId,
     leadConversationId,
@@ -97,6 +99,19 @@ export const remindNow = async (
     before: { due_at: message.due_at },
     after,
   })
+}
+
+/** Else the last one would wait for it. */
+const skipFirst = async (trx: Trx, conversationId: string): Promise<void> => {
+  const skipped = await trx
+    .updateTable('messages')
+    .set({ state: 'skipped', reason: 'next_is_due' })
+    .where('lead_conversation_id', '=', conversationId)
+    .where('kind', '=', 'reminder_1')
+    .where('state', '=', 'scheduled')
+    .returning('id')
+    .executeTakeFirst()
+  if (skipped) await removeJob(trx, 'lead_reminder', `${conversationId}:1`)
 }
 
 const notWaiting = () => refused('not_waiting', 'it does not wait to be sent any more')

@@ -8,9 +8,13 @@ type Quiet = { tenantId: string; timezone: string; since: Date; now: Date; isRai
 /** A call may have several records. So many of a period are read, so that looking stays cheap. */
 const RECORDS = 50
 
-/** The businesses whose webhooks have fallen silent although calls always came at these times. */
-export const silentTenants = async (trx: Trx): Promise<string[]> => {
-  const quiet = await quietTenants(trx)
+/**
+ * The businesses whose webhooks have fallen silent although calls always came at these times.
+ *
+ * @param listening whether we could have heard them all the while; otherwise nobody is found anew
+ */
+export const silentTenants = async (trx: Trx, listening: boolean): Promise<string[]> => {
+  const quiet = (await quietTenants(trx)).filter(({ isRaised }) => isRaised || listening)
   const earlier = await callsIn(
     trx,
     quiet

@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import { db, type Trx } from '../db/kysely.ts'
 import { log } from '../log.ts'
+import { SILENT_FOR_MINUTES } from './silence.ts'
 import { silentTenants } from './silent.ts'
 import { tellOwners } from './tell.ts'
 
@@ -10,6 +11,8 @@ export type Kind =
   | 'connection_paused'
   | 'template_paused'
   | 'call_log_failing'
+
+const MINUTE = 60_000
 
 type Raised = { id: string; tenantId: string | null; kind: Kind }
 
@@ -23,13 +26,15 @@ const NUMBERS = 100
 /**
  * Looks once for everything that somebody should know of. What is wrong is raised once, in `alerts` and in the log,
  * and its owner told; what is no longer wrong ends.
+ *
+ * @param upForMs how long we and the database have not been away: our own silence is nobody else's
  */
-export const lookForTrouble = async (): Promise<void> => {
+export const lookForTrouble = async (upForMs: number): Promise<void> => {
   const raised = await db.transaction().execute(async trx => {
     const { rows: ours } = await sql`
       select where pg_try_advisory_xact_lock(hashtextextended(${TURN}, 0))`.execute(trx)
     if (ours.length === 0) return []
-    const silent = await silentTenants(trx)
+    const silent = await silentTenants(trx, upForMs > SILENT_FOR_MINUTES * MINUTE)
     await end(trx, silent)
     const alerts = await raise(trx, silent)
     await tellOwners(trx)
@@ -91,4 +96,13 @@ const end = async (trx: Trx, silent: string[]): Promise<void> => {
         select from ${troubles(silent)} as wrong
         where wrong.tenant_id = a.tenant_id and wrong.kind = a.kind and wrong.subject = a.subject)
       end`.execute(trx)
+  // What was to be told in the morning is over by then, unless some of what it tells of is not.
+  await sql`
+    update messages m set state = 'cancelled', reason = 'over'
+    where m.state = 'scheduled' and m.kind = 'owner_notice' and m.occasion like 'alert:%'
+      and exists (
+        select from alerts a where m.occasion = 'alert:' || a.id and a.ended_at is not null
+        and not exists (
+          select from alerts o where o.tenant_id = a.tenant_id and o.kind = a.kind and o.ended_at is null
+          and o.notified_at = a.notified_at))`.execute(trx)
 }

@@ -24,6 +24,7 @@ export const goRounds = (): Rounds => {
   const ending = new AbortController()
   let wholeAt = performance.now() + WHOLE_EVERY
   let away = false
+  let upSince = performance.now()
 
   const go = async () => {
     while (!ending.signal.aborted) {
@@ -39,7 +40,7 @@ export const goRounds = (): Rounds => {
         if (away) await checkCallLogsSoon()
         away = false
         wholeAt = performance.now() + (added < AT_ONCE ? WHOLE_EVERY : 0)
-        await lookForTrouble()
+        await lookForTrouble(performance.now() - upSince)
       } catch (err) {
         // What is wrong in our own statements must be seen; an outage passes.
         log[isOutage(err) ? 'warn' : 'error']({ err }, 'a round was not finished')
@@ -50,6 +51,7 @@ export const goRounds = (): Rounds => {
   return {
     soon: () => {
       away = true
+      upSince = performance.now()
       wholeAt = Math.min(wholeAt, performance.now() + SOON)
     },
     stop: async () => {

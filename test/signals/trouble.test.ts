@@ -9,9 +9,12 @@ import { alertsOf, callsCame } from './support.ts'
 const { lookForTrouble } = await import('../../app/signals/trouble.ts')
 const { seal, tokenOwner } = await import('../../app/secrets.ts')
 
+/** We have been up for a day. */
+const LONG = 24 * 60 * 60_000
+
 /** Looks, and what follows from it is done. */
-const look = async () => {
-  await lookForTrouble()
+const look = async (upForMs = LONG) => {
+  await lookForTrouble(upForMs)
   await work()
 }
 
@@ -226,6 +229,8 @@ const lively = (weeks: number[]): string[] =>
 await t.test('webhooks that fall silent', async t => {
   const shop = await owned()
   await callsCame(shop, lively([1, 2, 3, 4]))
+  await look(59 * 60_000)
+  t.strictSame(await alertsOf(shop), [], 'we may have been the silent ones')
   await look()
   await look()
   const subject = `tenants ${shop.tenantId}`
@@ -336,10 +341,30 @@ await t.test('in a quiet window the owner is told at its end', async t => {
 await t.test('several look at once: it is raised and told once', async t => {
   const shop = await owned()
   await dial(shop, '0772000007')
-  await Promise.all(Array.from({ length: 5 }, lookForTrouble))
+  await Promise.all(Array.from({ length: 5 }, () => lookForTrouble(LONG)))
   await work()
   t.equal((await alertsOf(shop)).length, 1)
   t.equal(shop.told().length, 1)
+})
+
+await t.test('what is over before the owner could be told is not told', async t => {
+  const shop = await owned({ columns: { quiet_windows: ['00:00-23:59', '23:58-00:01'] } })
+  await dial(shop, '0772000009')
+  await look()
+  t.match(await alertsOf(shop), [['unmatched_number', '+972772000009', true, false]])
+  await db
+    .insertInto('tenant_numbers')
+    .values({ tenant_id: shop.tenantId, phone: '+972772000009' })
+    .execute()
+  await work()
+  await look()
+  const notices = await db
+    .selectFrom('messages')
+    .select(['state', 'reason'])
+    .where('tenant_id', '=', shop.tenantId)
+    .where('occasion', 'like', 'alert:%')
+    .execute()
+  t.strictSame(notices, [{ state: 'cancelled', reason: 'over' }])
 })
 
 await t.test('while one looks, another leaves it to that one', async t => {
@@ -348,7 +373,7 @@ await t.test('while one looks, another leaves it to that one', async t => {
   // Or it could raise again what the first has ended since it looked.
   await db.transaction().execute(async trx => {
     await sql`select pg_advisory_xact_lock(hashtextextended('signals trouble', 0))`.execute(trx)
-    await lookForTrouble()
+    await lookForTrouble(LONG)
     t.strictSame(await alertsOf(shop), [])
   })
   await look()
