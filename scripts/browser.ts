@@ -1,4 +1,5 @@
 /** A real browser for tests and pictures: the Chromium of an npm package, with its own libraries and fonts. */
+import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -17,6 +18,8 @@ export const startBrowser = async (): Promise<{ browser: Browser; close: () => P
   // Upon this it brings what a bare machine lacks. Read when the module is loaded.
   process.env['AWS_EXECUTION_ENV'] ??= 'AWS_Lambda_nodejs22.x'
   const { default: packed } = await import('@sparticuz/chromium')
+  // Its one font lacks some signs: only for a machine that has none.
+  if (existsSync('/usr/share/fonts')) delete process.env['FONTCONFIG_PATH']
   // Not with the package's own flags: they switch off what protects pages from each other, which is tested here.
   const browser = await chromium.launch({
     executablePath: await packed.executablePath(),

@@ -17,7 +17,7 @@ export type Account = {
 
 /**
  * Wrong passwords a minute from one address before it has to wait. Not by name: then anybody could keep the
- * operator out, and Prometheus with her.
+ * operator out from anywhere, and Prometheus with her.
  */
 const failures = new RateLimiterMemory({ points: 10, duration: 60 })
 /** Each takes 16 MB and a quarter of a second: all the world together tries no faster than this. */
@@ -64,20 +64,21 @@ const isTenantsPassword = async (password: string, account: Account | null) => {
 /**
  * Whose password this is; null when the name or the password is wrong, which sounds and takes the same.
  *
- * @throws refuses with 429 after too many wrong ones. The right one of the operator is never held up: to compare
- * it costs nothing.
+ * @throws refuses with 429 after too many wrong ones, before anything is looked up
  */
 export const accountWith = async (
   address: string,
   written: string,
   password: string,
 ): Promise<Account | null> => {
+  if (((await failures.get(address))?.remainingPoints ?? 1) <= 0) refuse(429)
   const name = await nameOf(written.slice(0, 100))
   const account = await accountOf(name)
-  if (name === 'operator' && account && isEqual(password, account.credential)) return account
-  if (((await failures.get(address))?.remainingPoints ?? 1) <= 0) refuse(429)
-  if (name !== 'operator' && (await isTenantsPassword(password.slice(0, 1000), account)))
-    return account
+  const isRight =
+    name === 'operator'
+      ? account !== null && isEqual(password, account.credential)
+      : await isTenantsPassword(password.slice(0, 1000), account)
+  if (isRight) return account
   await failures.consume(address).catch((error: unknown) => {
     if (!(error instanceof RateLimiterRes)) throw error
   })

@@ -58,23 +58,35 @@ const filterForm = ({ language, own, given }: Visit, tenants: TenantSeen[], filt
 
 const row = (call: CallSeen, { language, own }: Visit) => {
   const words = callsWords[language]
+  // What the business dialled itself went the other way.
+  const outgoing = call.verdict === 'not_inbound' && call.reason === 'outgoing'
+  const customer = callerOf(language, call)
+  const line = html`${telephone(call.businessPhone)}
+  ${
+    !own &&
+    call.tenantName !== null &&
+    call.verdict !== 'unmatched_number' &&
+    html`<small><bdi>${call.tenantName}</bdi></small>`
+  }`
   return html`<tr>
     <td data-label="${words.when}">
       <a href="/ops/calls/${call.id}">${when(call.at, language, call.timezone ?? HOME)}</a>
     </td>
-    <td data-label="${words.caller}"><span>${callerOf(language, call)}</span></td>
-    <td data-label="${words.line}">
-      <span
-        >${telephone(call.businessPhone)}
-        ${!own && call.tenantName !== null && html`<small><bdi>${call.tenantName}</bdi></small>`}</span
-      >
-    </td>
+    <td data-label="${words.caller}"><span>${outgoing ? line : customer}</span></td>
+    <td data-label="${words.line}"><span>${outgoing ? customer : line}</span></td>
     <td data-label="${words.call}">
       <span>${verdictBadge(language, call)} <small>${howMissed(language, call)}</small></span>
     </td>
     <td class="wide">${whyOf(language, call)}</td>
   </tr>`
 }
+
+const whyNone = ({ number, from, until }: Filter, words: (typeof callsWords)['en']): string =>
+  from !== null && until !== null && from > until
+    ? words.noneBackwards
+    : number === null
+      ? words.none
+      : words.noneOfNumber
 
 /** The same question once more, from another place on. */
 const asked = (given: Record<string, string>, before: string | null): string => {
@@ -104,7 +116,7 @@ callsPages.get(
       body: html`<h1>${words.title}</h1>
         ${filterForm(visit, tenants, filter)}
         ${filter.number === 'unreadable' && html`<p role="alert">${words.numberUnreadable}</p>`}
-        ${calls.length === 0 && html`<p class="empty">${isAll ? words.noneYet : words.none}</p>`}
+        ${calls.length === 0 && html`<p class="empty">${isAll ? words.noneYet : whyNone(filter, words)}</p>`}
         ${
           calls.length > 0 &&
           html`<table class="stack">

@@ -4,14 +4,23 @@ import { refuse } from './refuse.ts'
 
 const LOOPBACK = /^(127\.\d+\.\d+\.\d+|::1|::ffff:127\.\d+\.\d+\.\d+)$/
 const LOCAL_NAME = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?$/i
-const FORWARDED = ['x-forwarded-for', 'x-forwarded-proto', 'forwarded', 'via']
+const FORWARDED = [
+  'x-forwarded-for',
+  'x-forwarded-proto',
+  'x-forwarded-host',
+  'x-real-ip',
+  'forwarded',
+  'via',
+]
 
 /**
- * Whether it comes from this very machine. A proxy on the same machine does too, but says for whom; and a page
- * of another site that has its name point here cannot help telling that name.
+ * Whether it comes from this very machine. A proxy on the same machine does too, but says for whom, or, as nginx
+ * when nobody told it to, speaks HTTP/1.0; and a page of another site that has its name point here cannot help
+ * telling that name.
  */
 export const isLocal = (req: Request): boolean =>
   LOOPBACK.test(req.socket.remoteAddress ?? '') &&
+  req.httpVersion !== '1.0' &&
   LOCAL_NAME.test(req.get('host') ?? '') &&
   FORWARDED.every(name => req.get(name) === undefined)
 

@@ -47,6 +47,8 @@ export const bareLayout = (language: Language, title: string, body: Html): strin
   document(language, title, null, html`<main id="content">${body}</main>`)
 
 type Frame = {
+  /** Whether the page could be asked for once more: what is shown this once cannot be had in another language. */
+  again: boolean
   language: Language
   signedInAs: string
   isTenant: boolean
@@ -78,16 +80,19 @@ export const layout = (page: Page, frame: Frame): string => {
         <nav aria-label="${words.pages}">${names.map(item)}</nav>
         <div class="who">
           <span>${frame.signedInAs}</span>
-          <form method="post" action="/ops/language">
-            ${csrf}<input type="hidden" name="back" value="${frame.here}" /><button
-              class="link"
-              name="language"
-              value="${frame.language === 'he' ? 'en' : 'he'}"
-              lang="${frame.language === 'he' ? 'en' : 'he'}"
-            >
-              ${words.otherLanguage}
-            </button>
-          </form>
+          ${
+            frame.again &&
+            html`<form method="post" action="/ops/language">
+              ${csrf}<input type="hidden" name="back" value="${frame.here}" /><button
+                class="link"
+                name="language"
+                value="${frame.language === 'he' ? 'en' : 'he'}"
+                lang="${frame.language === 'he' ? 'en' : 'he'}"
+              >
+                ${words.otherLanguage}
+              </button>
+            </form>`
+          }
           <form method="post" action="/ops/sign-out">
             ${csrf}<button class="link">${words.signOut}</button>
           </form>

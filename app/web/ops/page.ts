@@ -1,5 +1,6 @@
 /** How a page is shown and how something is done by one: what every page has in common. */
 import { type Request, type RequestHandler, urlencoded } from 'express'
+import { sql } from 'kysely'
 import { z } from 'zod'
 import type { SignIn } from '../../audit.ts'
 import { again } from '../../db/again.ts'
@@ -82,9 +83,19 @@ export const fromOurForm: RequestHandler[] = [
 
 const SAID = 'ringback_said'
 
-const dressed = (req: Request, page: Page): string => {
+/** As we wrote it; one that somebody else wrote says nothing. */
+const unescape = (said: string): string | null => {
+  try {
+    return decodeURIComponent(said)
+  } catch {
+    return null
+  }
+}
+
+const dressed = (req: Request, page: Page, again: boolean): string => {
   const { visit, visitor } = inside(req)
   return layout(page, {
+    again,
     language: visit.language,
     signedInAs: visitor.business ?? layoutWords[visit.language].operator,
     isTenant: visit.own !== null,
@@ -105,7 +116,7 @@ export const page =
       .execute(trx => show(trx, seen))
     const said = cookieOf(req, SAID)
     if (said) res.clearCookie(SAID, { path: '/ops' })
-    res.send(dressed(req, { ...shown, said: said ? decodeURIComponent(said) : null }))
+    res.send(dressed(req, { ...shown, said: said === null ? null : unescape(said) }, true))
   }
 
 /** What an action says and where it leads; or a page, for what is shown this once and never again. */
@@ -120,9 +131,15 @@ export const deed =
     const form = z
       .record(z.string(), z.union([z.string(), z.array(z.string())]))
       .parse(req.body ?? {})
-    const outcome = await again(() => opsDb.transaction().execute(trx => act(trx, seen, form)))
+    const outcome = await again(() =>
+      opsDb.transaction().execute(async trx => {
+        // Everybody else's page waits for this one's connection.
+        await sql`set local lock_timeout = '1s'`.execute(trx)
+        return act(trx, seen, form)
+      }),
+    )
     if (!('to' in outcome)) {
-      res.status(outcome.status ?? 200).send(dressed(req, outcome))
+      res.status(outcome.status ?? 200).send(dressed(req, outcome, false))
       return
     }
     res.cookie(SAID, outcome.said, {

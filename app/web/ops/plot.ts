@@ -103,14 +103,14 @@ export const hoursPlot = (id: string, title: string, hours: Hour[], words: Words
 /** How many came how far: each bar is a share of the first. A list, so that whoever cannot see it hears it. */
 export const funnelPlot = (title: string, bars: Bar[]): Html => {
   const most = Math.max(1, bars[0]?.value ?? 0)
-  const share = (value: number) => `${Math.round((100 * value) / most)} %`
+  const share = (value: number) => `${Math.round((100 * value) / most)}%`
   return html`<figure class="card">
     <h2>${title}</h2>
     <ol class="funnel">
       ${bars.map(
         ({ label, value }) =>
           html`<li>
-            <span>${label}</span> <strong>${value}</strong> <small>${share(value)}</small>
+            <span>${label}</span> <strong>${value}</strong> <small dir="ltr">${share(value)}</small>
             <svg class="plot" viewBox="0 0 100 4" preserveAspectRatio="none" aria-hidden="true">
               <rect class="rest" width="100" height="4" rx="1" />
               <rect

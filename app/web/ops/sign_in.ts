@@ -14,19 +14,26 @@ export const backOf = (path: unknown): string =>
   typeof path === 'string' && /^\/ops(?:\/[\w\-/]*)?(?:\?[\w\-.+=&%]*)?$/.test(path) ? path : '/ops'
 
 /** The form, instead of the page that was asked for. */
-export const askToSignIn = (req: Request, back: string, wrong = false) => {
+export const askToSignIn = (req: Request, back: string, wrong: string | null = null) => {
   const language = languageOf(req)
   const words = signInWords[language]
   return bareLayout(
     language,
     words.title,
     html`<form class="card narrow" method="post" action="/ops/sign-in">
-      <h1>${words.title}</h1>
-      ${wrong && html`<p role="alert">${words.wrong}</p>`}
+      <h1>Ringback</h1>
+      ${wrong !== null && html`<p role="alert">${words.wrong}</p>`}
       <input type="hidden" name="back" value="${back}" />
       <label
         >${words.name}
-        <input name="name" required autocomplete="username" autocapitalize="none" dir="ltr" />
+        <input
+          name="name"
+          value="${wrong}"
+          required
+          autocomplete="username"
+          autocapitalize="none"
+          dir="ltr"
+        />
         <small>${words.nameHelp}</small></label
       >
       <label
@@ -52,7 +59,7 @@ signInPages.post('/sign-in', urlencoded({ extended: false, limit: '20kb' }), asy
   const { name, password, back } = credentials.parse(req.body ?? {})
   const account = await accountWith(req.ip ?? '', name, password)
   if (!account) {
-    res.status(401).send(askToSignIn(req, backOf(back), true))
+    res.status(401).send(askToSignIn(req, backOf(back), name.slice(0, 100)))
     return
   }
   const session = newSession(account.name, account.credential, new Date())

@@ -1,5 +1,6 @@
 import { Router } from 'express'
 import { DateTime } from 'luxon'
+import { waitingForCallBack } from '../../outreach/call_back.ts'
 import { html } from '../html.ts'
 import { HOME } from './format.ts'
 import { page, scopeOf } from './page.ts'
@@ -11,8 +12,11 @@ import { todayWords } from './words/today.ts'
 
 type Words = (typeof todayWords)['en']
 
+/** More are not counted. */
+const MANY = 99
+
 /** One figure, and where it leads. */
-const figure = (value: number, label: string, href: string) =>
+const figure = (value: number | string, label: string, href: string) =>
   html`<li>
     <a href="${href}"><strong>${value}</strong> ${label}</a>
   </li>`
@@ -51,6 +55,7 @@ todayPages.get(
     const whose = { tenantId, timezone: chosen?.timezone ?? HOME }
     const today = await figuresSince(trx, whose, 0)
     const { figures: month, hours } = await lastMonth(trx, whose, new Date())
+    const callBack = await waitingForCallBack(trx, { tenantId, before: null, limit: MANY + 1 })
     const of = tenantId && !visit.own ? `tenant=${tenantId}&` : ''
     const day = DateTime.now().setZone(whose.timezone).toISODate()
     const calls = (state: string) => `/ops/calls?${of}state=${state}&from=${day}`
@@ -73,6 +78,7 @@ todayPages.get(
           ${figure(today.contacted, words.contacted, calls('contacted'))}
           ${figure(today.replied, words.replied, calls('replied'))}
           ${figure(today.reached, words.reached, calls('reached_by_phone'))}
+          ${figure(callBack.length > MANY ? `${MANY}+` : callBack.length, words.callBack, `/ops/waiting${of && `?${of}`}`)}
           ${figure(today.waiting, words.waiting, `/ops/waiting${of && `?${of}`}`)}
           ${today.failed > 0 && figure(today.failed, words.failed, calls('failed'))}
           ${today.unknown > 0 && figure(today.unknown, words.unknown, '/ops/trouble')}

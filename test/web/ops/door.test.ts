@@ -1,5 +1,7 @@
 /** From where /ops may be seen at all: by whoever sits at the machine, or with a password over TLS. */
 import { request } from 'node:http'
+import { connect } from 'node:net'
+import { text } from 'node:stream/consumers'
 import t from 'tap'
 import { startProcess } from '../../support/process.ts'
 
@@ -13,6 +15,13 @@ const ask = (url: string, headers: Record<string, string> = {}): Promise<number>
       .on('error', reject)
       .end()
   })
+
+const inOldHttp = async (url: string): Promise<string> => {
+  const { port } = new URL(url)
+  const socket = connect(Number(port), '127.0.0.1')
+  socket.write(`GET /ops HTTP/1.0\r\nHost: localhost:${port}\r\nConnection: close\r\n\r\n`)
+  return text(socket)
+}
 
 const start = async (env: NodeJS.ProcessEnv) => {
   const copy = startProcess({ ROLE: 'web', ...env })
@@ -31,6 +40,8 @@ await t.test('without OPS_PASSWORD: this machine, and nobody else', async t => {
   t.equal(await ask(url, { 'x-forwarded-for': '203.0.113.7' }), 403, 'through a proxy here')
   t.equal(await ask(url, { forwarded: 'for=203.0.113.7' }), 403)
   t.equal(await ask(url, { via: '1.1 proxy' }), 403)
+  t.equal(await ask(url, { 'x-real-ip': '203.0.113.7' }), 403)
+  t.match(await inOldHttp(url), /^HTTP\/1\.1 403 /, 'as nginx asks when nobody told it to say more')
   t.equal(await ask(url, { host: 'evil.example' }), 403, 'a page whose name was made to point here')
   t.equal(await ask(url, { host: 'evil.example', ...basic }), 403)
   copy.signal('SIGTERM')

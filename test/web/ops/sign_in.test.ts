@@ -194,7 +194,7 @@ t.test('whoever guesses has to wait', async t => {
   t.equal((await fetch(`${url}/ops`, basic('operator', 'x'))).status, 429)
   t.equal(
     (await fetch(`${url}/ops`, basic('operator', OPERATOR_PASSWORD))).status,
-    200,
-    'the operator is never kept out',
+    429,
+    'a right guess after many wrong ones is a guess too',
   )
 })

@@ -37,8 +37,8 @@ t.test('every missed call of today is somewhere in the figures', async t => {
   const owner = await asTenant(shop.tenantId)
   t.match(figuresIn((await owner.get('/ops')).text), {
     'missed calls': 5,
-    'still waiting': 2,
-    'written to': 0,
+    'messages still to be sent': 2,
+    'sent a message': 0,
   })
 
   await workAsIfDue()
@@ -47,10 +47,10 @@ t.test('every missed call of today is somewhere in the figures', async t => {
   const page = (await owner.get('/ops')).text
   t.match(figuresIn(page), {
     'missed calls': 5,
-    'written to': 2,
+    'sent a message': 2,
     replied: 1,
     'reached by phone': 0,
-    'still waiting': 0,
+    'messages still to be sent': 0,
   })
   t.match(page, /not a mobile number<\/dt>\s*<dd>1</)
   t.match(page, /the number was withheld<\/dt>\s*<dd>2</)

@@ -35,6 +35,8 @@ export const unmatchedNumbers: ShowSection = async (trx, visit, tenantId) => {
            count(distinct r.root_call_id)::int as calls, max(r.at) as last,
            (select count(*) from lately) = ${AT_MOST} as cut
     from lately r left join tenants t on t.id = r.tenant_id
+    -- One that was added a moment ago is being judged again.
+    where not exists (select from tenant_numbers n where n.phone = r.business_phone)
     group by r.tenant_id, t.name, t.timezone, r.business_phone order by last desc limit ${SHOWN + 1}`.execute(
     trx,
   )
