@@ -58,7 +58,7 @@ export const migrate = async (): Promise<string[]> => {
 const toLatest = async (migrator: Migrator): Promise<string[]> => {
   const { error, results = [] } = await migrator.migrateToLatest()
   // kysely returns the error instead of throwing it; a release must fail on it.
-  if (error) throw error instanceof Error ? error : new Error(String(error))
+  if (error) throw error instanceof Error ? error : new Error('not migrated', { cause: error })
   return results.map(result => result.migrationName)
 }
 

@@ -87,22 +87,25 @@ export const waitingForCallBack = async (
  * "I have talked with her", by a phone that Voicenter knows nothing of: as if it had told us. Nothing more is sent
  * to her because of her calls up to now, and she waits no longer.
  *
+ * @returns her number, to be shown
  * @throws Mistake when she is not this business's
  */
 export const calledBack = async (
   trx: Trx,
   signIn: SignIn,
   { tenantId, leadId }: { tenantId: string; leadId: string },
-): Promise<void> => {
-  const before = await trx
+): Promise<{ phone: string }> => {
+  const found = await trx
     .selectFrom('leads')
-    .select(['state', 'called_back_at'])
+    .select(['phone', 'state', 'called_back_at'])
     .where('id', '=', leadId)
     .where('tenant_id', '=', tenantId)
     // As everything that claims or cancels.
     .forUpdate()
     .executeTakeFirst()
-  if (!before) throw notFound(`lead ${leadId} of tenant ${tenantId}`)
+  if (!found) throw notFound(`lead ${leadId} of tenant ${tenantId}`)
+  // The log of what was done holds no number.
+  const { phone, ...before } = found
   await stopChase(trx, leadId, 'reached_by_phone')
   const after = await trx
     .updateTable('leads')
@@ -117,4 +120,5 @@ export const calledBack = async (
     before,
     after,
   })
+  return { phone }
 }

@@ -48,7 +48,11 @@ const database = `ringback_bench_${process.pid}`
 const onServer = async (work: (admin: pg.Client) => Promise<unknown>) => {
   const admin = new pg.Client(await embeddedPostgres({ database: 'postgres' }))
   await admin.connect()
-  await work(admin).finally(() => admin.end())
+  try {
+    await work(admin)
+  } finally {
+    await admin.end()
+  }
 }
 
 const fill = async (databaseUrl: string) => {

@@ -66,7 +66,7 @@ for (const javaScriptEnabled of [true, false])
       await page.waitForURL(/number=/)
       t.match(
         await page.locator('tbody').textContent(),
-        /No message was sent: .*asked not to be written to/,
+        /No message was sent: .*asked for no more messages/,
       )
       t.equal(await page.locator('tbody tr').count(), 1, 'this call and no other')
     })
@@ -78,7 +78,7 @@ for (const javaScriptEnabled of [true, false])
       })
       if (javaScriptEnabled) {
         t.match(await row.textContent(), 'מתי אפשר לבוא?')
-        await row.getByRole('button', { name: /Called back/ }).click()
+        await row.getByRole('button', { name: /Mark as called back/ }).click()
         await page.getByRole('status').waitFor()
       }
       t.equal(await row.count(), 0)

@@ -103,7 +103,9 @@ export const business = async (
     mode,
     ...(connected && { phoneNumberId: number.phoneNumberId, accessToken: number.token }),
   })
-  const { tenantId, webhookToken } = await db.transaction().execute(trx => addTenant(trx, { as: 'command line' }, tenant))
+  const { tenantId, webhookToken } = await db
+    .transaction()
+    .execute(trx => addTenant(trx, { as: 'command line' }, tenant))
   if (Object.keys(columns).length)
     await db.updateTable('tenants').set(columns).where('id', '=', tenantId).execute()
   return {

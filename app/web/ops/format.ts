@@ -31,10 +31,15 @@ export const when = (at: Date | null, language: Language, timezone = HOME): Html
     : html`–`
 
 /** A telephone number, as people here write it; foreign ones as they are. From left to right in any text. */
-export const telephone = (e164: string | null): Html => {
-  const [, area = '', a = '', b = ''] =
-    /^\+972(5\d|7\d|[23489])(\d{3})(\d{4})$/.exec(e164 ?? '') ?? []
-  return html`<bdi dir="ltr">${area ? `0${area}-${a}-${b}` : (e164 ?? '–')}</bdi>`
+export const telephone = (e164: string | null): Html =>
+  html`<bdi dir="ltr">${e164 === null ? '–' : asWritten(e164)}</bdi>`
+
+/** The same where there is only text, as in a notice. */
+export const telephoneText = (e164: string): string => `\u2066${asWritten(e164)}\u2069`
+
+const asWritten = (e164: string): string => {
+  const [, area = '', a = '', b = ''] = /^\+972(5\d|7\d|[23489])(\d{3})(\d{4})$/.exec(e164) ?? []
+  return area ? `0${area}-${a}-${b}` : e164
 }
 
 const UNITS = [

@@ -13,7 +13,14 @@ const UNITS = [
 export const fromNow = (at: Date, now: Date, language: Language): string => {
   const seconds = (at.getTime() - now.getTime()) / 1000
   const [unit, size] = UNITS.find(([, least]) => Math.abs(seconds) >= least) ?? ['second', 1]
-  return new Intl.RelativeTimeFormat(language).format(Math.trunc(seconds / size), unit)
+  // Yesterday is a day of the calendar, and not 24 hours ago: only of seconds, "now" is better than zero of them.
+  const numeric = unit === 'second' ? 'auto' : 'always'
+  const told = new Intl.RelativeTimeFormat(language, { numeric }).format(
+    Math.trunc(seconds / size),
+    unit,
+  )
+  // Hebrew says "an hour" and "two hours" in a word each, and has the number after it for those who look for one.
+  return told.replace(/ \([12]\)$/, '')
 }
 
 /** A moment as both: how far it is, and on the clock of the business. */

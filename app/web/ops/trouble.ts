@@ -34,20 +34,9 @@ troublePages.use(troubleDeeds)
 
 const sectionOf = (section: Section, words: (typeof troubleWords)['en']) =>
   html`<section id="${section.id}" class="card">
-    <h2>
-      ${section.title}
-      ${
-        section.count > 0 &&
-        html`<span class="badge bad">${section.count}${section.more && '+'}</span>`
-      }
-    </h2>
-    ${section.count === 0 && html`<p class="quiet">${words.nothing}</p>`}
-    ${
-      section.count > 0 &&
-      html`<p class="quiet">${section.help}</p>
-        ${section.body}`
-    }
-    ${section.more && html`<p class="quiet">${words.onlyNewest}</p>`}
+    <h2>${section.title} <span class="badge bad">${section.count}${section.more && '+'}</span></h2>
+    <p class="quiet">${section.help}</p>
+    ${section.body} ${section.more && html`<p class="quiet">${words.onlyNewest}</p>`}
   </section>`
 
 troublePages.get(
@@ -62,11 +51,8 @@ troublePages.get(
     for (const show of shown) sections.push(await show(trx, visit, tenantId))
     const count = sections.reduce((sum, section) => sum + section.count, 0)
     const more = sections.some(section => section.more)
-    // What there is comes first; of the rest it is said that there is none.
-    const inOrder = [
-      ...sections.filter(section => section.count > 0),
-      ...sections.filter(section => section.count === 0),
-    ]
+    // The title of what is in order would read as an alarm.
+    const troubles = sections.filter(section => section.count > 0)
     return {
       name: 'trouble',
       title: words.title,
@@ -85,19 +71,18 @@ troublePages.get(
         ${
           count > 0 &&
           html`<ul class="figures">
-            ${inOrder
-              .filter(section => section.count > 0)
-              .map(
-                section =>
-                  html`<li>
-                    <a href="#${section.id}"
-                      ><strong>${section.count}${section.more && '+'}</strong> ${section.title}</a
-                    >
-                  </li>`,
-              )}
+            ${troubles.map(
+              section =>
+                html`<li>
+                  <a href="#${section.id}"
+                    ><strong>${section.count}${section.more && '+'}</strong> ${section.title}</a
+                  >
+                </li>`,
+            )}
           </ul>`
         }
-        ${inOrder.map(section => sectionOf(section, words))}`,
+        ${troubles.map(section => sectionOf(section, words))}
+        ${count > 0 && troubles.length < sections.length && html`<p class="quiet">${words.allElse}</p>`}`,
     }
   }),
 )

@@ -8,7 +8,7 @@ import { remindNow, sendNow } from '../../outreach/send_now.ts'
 import { queueByTask } from '../../worker/queue.ts'
 import { html } from '../html.ts'
 import { orSayWhyNot, whence } from './deed_form.ts'
-import { span } from './format.ts'
+import { span, telephoneText } from './format.ts'
 import { deed, ofTenant, page, scopeOf, type Visit } from './page.ts'
 import { refuse } from './refuse.ts'
 import { chooseTenant, tenantsSeen } from './tenants_seen.ts'
@@ -101,8 +101,11 @@ waitingPages.post(
   '/waiting/:tenant/called-back/:id',
   deed(async (trx, visit, form) => {
     const { tenantId, id } = rowOf(visit)
-    await orSayWhyNot({}, () => calledBack(trx, visit.signIn, { tenantId, leadId: id }))
-    return { said: waitingWords[visit.language].callBack.said, to: whence(form) }
+    const { callBack: words } = waitingWords[visit.language]
+    const { phone } = await orSayWhyNot({}, () =>
+      calledBack(trx, visit.signIn, { tenantId, leadId: id }),
+    )
+    return { said: words.said(telephoneText(phone)), to: whence(form) }
   }),
 )
 

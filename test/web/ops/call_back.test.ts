@@ -118,13 +118,15 @@ t.test('"called back" ends the waiting and whatever was to be sent', async t => 
   })
   t.match(answer, { status: 303, location: '/ops/waiting' })
   const page = await owner.get('/ops/waiting')
-  t.match(page.text, 'Nothing more is sent to this number')
+  const shown = dana.local.replace(/^(\d{3})(\d{3})/, '$1-$2-')
+  t.match(page.text, `${shown}\u2069 is marked as called back. Nothing more is sent`)
   t.strictSame(toCall(page), [])
   t.strictSame(await outreachOf(shop.tenantId, callId), ['cancelled', 'reached_by_phone'])
   t.match(await leadOf(shop.tenantId, dana.e164), {
     state: 'reached_by_phone',
     called_back_at: Date,
   })
+  t.notMatch(JSON.stringify(await doneTo(shop)), dana.e164.slice(-9))
   t.match(await doneTo(shop), [
     {
       who: `tenant ${shop.tenantId}`,

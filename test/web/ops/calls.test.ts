@@ -59,10 +59,10 @@ t.test(
     t.equal(status, 200)
     const rows = rowsIn(text)
     t.match(rows, [
-      /missed.*No other message was sent: the caller is written to because of another call\.$/,
+      /missed.*No other message was sent: the caller is already getting messages because of another call\.$/,
       /missed it rang and nobody answered A message was sent, and the caller replied\.$/,
       /undecided Nothing was sent: the caller left the queue, and that does not count as missed\.$/,
-      /not from a customer Nothing to send: the business made this call itself\.$/,
+      /not incoming Nothing to send: the business made this call itself\.$/,
       /answered Nothing to send: somebody answered\.$/,
       /03-123-4567.*missed the caller hung up while waiting in the queue No message was sent: this is a landline/,
       /number withheld.*No message was sent: the caller&#39;s number is withheld\.$/,
@@ -150,9 +150,12 @@ t.test('what is asked for is found, and nothing else', async t => {
   t.equal((await found('number=0529999999')).length, 0)
 
   const { text } = await owner.get('/ops/calls?number=12')
-  t.match(text, 'at least its last four digits')
+  t.match(text, 'at least its last 4 digits')
   t.equal(rowsIn(text).length, 0)
-  t.match((await owner.get('/ops/calls?state=failed')).text, 'There are no such calls.')
+  t.match((await owner.get('/ops/calls?state=failed')).text, 'There are no such calls.<')
+  t.match((await owner.get('/ops/calls?number=9999')).text, 'or by its last 4 digits or more')
+  const backwards = await owner.get('/ops/calls?from=2026-02-02&until=2026-02-01')
+  t.match(backwards.text, '“From” is later than “To”')
   for (const wrong of [
     'state=nonsense',
     'from=2026-02-31',

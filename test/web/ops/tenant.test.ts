@@ -105,7 +105,9 @@ t.test('the head tells what is missing before it can go live', async t => {
   t.equal(await states(), '✓✓✓✓✓✓○')
   await operator.submit(at(shop, '/overview/mode'), { mode: 'live' })
   t.equal(await states(), '✓✓✓✓✓✓✓')
-  t.match((await operator.get(at(shop))).text, 'Everything is in place')
+  t.match((await operator.get(at(shop))).text, 'Yes: everything is in place')
+  await operator.submit(at(shop, '/overview/mode'), { mode: 'paused' })
+  t.equal(await states(), '✓✓✓✓✓✓–', 'paused is not "to do"')
 })
 
 t.test('trial, live, paused, and on as before', async t => {
@@ -119,15 +121,20 @@ t.test('trial, live, paused, and on as before', async t => {
     t.match((await operator.get(at(shop))).text, said)
     t.equal((await tenantOf(shop)).mode, mode)
   }
-  await turn('/overview/mode', { mode: 'live' }, 'live', /customers are written to from now on/)
-  await turn('/overview/mode', { mode: 'paused' }, 'paused', /nobody is written to/)
+  await turn(
+    '/overview/mode',
+    { mode: 'live' },
+    'live',
+    /messages are sent to customers from now on/,
+  )
+  await turn('/overview/mode', { mode: 'paused' }, 'paused', /is paused: nothing is sent/)
   t.match(await lastDeed(shop), {
     who: 'operator',
     action: 'tenant.set',
     before: { mode: 'live' },
     after: { mode: 'paused' },
   })
-  await turn('/overview/resume', {}, 'live', /customers are written to/)
+  await turn('/overview/resume', {}, 'live', /messages are sent to customers/)
   await turn('/overview/mode', { mode: 'shadow' }, 'shadow', /nothing is sent/)
   await isRefused(t, at(shop, '/overview/resume'), {}, /It is not paused/)
   await isRefused(t, at(shop, '/overview/mode'), { mode: 'dead' }, /Nothing was changed/)
@@ -206,7 +213,22 @@ t.test('settings are changed, and only what was changed is written down', async 
     contactForeign: ['yes'],
   })
   const hebrew = await (await asOperator('he')).get(at(shop, '/settings'))
-  t.match(formOf(hebrew.text), { outreachDelay: '1 דקה 30 שניות' })
+  // As a browser sends it.
+  const hebrewForm = { ...formOf(hebrew.text), name: wanted.name }
+  t.match(hebrewForm, {
+    outreachDelay: '1 דקה 30 שניות',
+    quietWindows: '13:00-16:00\nא׳ 09:00-א׳ 09:30',
+  })
+  const inHebrew = await asOperator('he')
+  const { tenantId } = shop
+  const deeds = (await deedsOf(tenantId)).length
+  await inHebrew.submit(at(shop, '/settings/save'), hebrewForm)
+  t.equal((await deedsOf(tenantId)).length, deeds, 'the same in another language changes nothing')
+  await inHebrew.submit(at(shop, '/settings/save'), {
+    ...hebrewForm,
+    quietWindows: 'שני 13:00-שלישי 14:00',
+  })
+  t.match(await tenantOf(shop), { quiet_windows: ['fri 15:00-sat 20:30', 'mon 13:00-tue 14:00'] })
 })
 
 t.test('wrong settings come back with what was entered', async t => {
@@ -218,7 +240,7 @@ t.test('wrong settings come back with what was entered', async t => {
     [{ timezone: 'IST' }, /such as Asia\/Jerusalem/],
     [{ outreachDelay: 'soon' }, /A time such as 2 minutes/],
     [{ grace: '0' }, /and at least 1 minute/],
-    [{ reminder1After: '3 days' }, /would come after the second/],
+    [{ reminder1After: '3 days' }, /“First reminder” would come after “Last reminder”/],
     [{ missedStatuses: [] }, /no call would ever count as missed/],
     [{ missedStatuses: ['MAYBE'] }, /At least one/],
     [{ minRingSeconds: '-1' }, /from 0 to 600/],
@@ -242,7 +264,7 @@ t.test('wrong settings come back with what was entered', async t => {
     reminder2After: 'דקה',
   })
   t.equal(status, 400)
-  t.match(text, 'התזכורת הראשונה תבוא אחרי השנייה')
+  t.match(text, '״תזכורת ראשונה״ מאוחרת מ״תזכורת אחרונה״')
 })
 
 t.test('a number is added, and the calls to it are judged again', async t => {
@@ -411,7 +433,7 @@ t.test('a fresh URL works beside the old one, until that is revoked', async t =>
   await operator.submit(revoke, { tokenId: old })
   t.match((await operator.get(at(shop, '/webhook'))).text, 'It was revoked already')
 
-  await isRefused(t, revoke, { tokenId: last }, /tick that you mean it/)
+  await isRefused(t, revoke, { tokenId: last }, /tick the box to confirm/)
   t.equal(await answerTo(fresh), 200)
   t.equal((await operator.submit(revoke, { tokenId: last, force: 'yes' })).status, 303)
   t.equal(await answerTo(fresh), 401)
@@ -424,6 +446,7 @@ t.test('a business gets a password, and changes it itself', async t => {
   const made = await operator.submit(set, { password: '' })
   t.equal(made.status, 200)
   const [, password = ''] = /<pre>([\w-]{20})<\/pre>/.exec(made.text) ?? []
+  t.match(made.text, shop.did.replace(/^(\d{3})(\d{3})/, '$1-$2-'), 'and the name to enter with it')
   const owner = browser()
   t.equal((await owner.signIn(shop.did, password)).status, 303)
   t.notMatch((await operator.get(at(shop, '/password'))).text, password, 'it is shown once')
@@ -588,10 +611,14 @@ t.test('asked for anew, a refused form is its page', async t => {
 })
 
 t.test('who waits is told before it goes live', async t => {
-  const shop = await business({ mode: 'shadow' })
+  const shop = await business({
+    mode: 'shadow',
+    columns: { quiet_windows: ['fri 15:00-sat 20:30'] },
+  })
   await miss(shop, customer().local)
-  t.match((await operator.get(at(shop))).text, 'So does the one who is waiting now')
+  t.match((await operator.get(at(shop))).text, 'So does the one person who is waiting now')
   const hebrew = await (await asOperator('he')).get(at(shop))
-  t.match(hebrew.text, 'כך גם מי שממתין עכשיו')
+  t.match(hebrew.text, 'תישלח גם ההודעה האחת שממתינה עכשיו')
   t.match(hebrew.text, 'כעבור 2 דקות')
+  t.match(hebrew.text, 'בזמנים השקטים (ו׳ 15:00-ש׳ 20:30)')
 })

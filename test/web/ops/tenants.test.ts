@@ -6,7 +6,9 @@ import { asOperator, asTenant, deedsOf } from '../../support/ops.ts'
 const { business, contents, customer, db, OK, post, verdictsOf, work } =
   await import('../../support/ringback.ts')
 const { miss } = await import('../../tasks/support.ts')
+const { fromNow } = await import('../../../app/web/ops/from_now.ts')
 const { spanFrom, spanText } = await import('../../../app/web/ops/span_text.ts')
+const { windowFrom, windowText } = await import('../../../app/web/ops/window_text.ts')
 
 const operator = await asOperator()
 
@@ -25,7 +27,7 @@ t.test('the list tells of each business how it stands', async t => {
   t.match(rowOf(text, live.tenantId), 'Noa &amp; &quot;Sons&quot; &lt;b&gt;')
   t.match(rowOf(text, live.tenantId), '>live<')
   t.match(rowOf(text, live.tenantId), '>connected<')
-  t.match(rowOf(text, live.tenantId), /seconds? ago/)
+  t.match(rowOf(text, live.tenantId), /now|seconds? ago/)
   t.match(rowOf(text, live.tenantId), /data-label="Waiting">1</)
   t.match(rowOf(text, live.tenantId), live.did.slice(-4))
   t.match(rowOf(text, trial.tenantId), '>trial<')
@@ -116,7 +118,7 @@ t.test('a business finds its own, and adds none', async t => {
   const { status, text } = await owner.get('/ops/tenants')
   t.equal(status, 200)
   t.match(text, 'Shop of mine')
-  t.match(text, 'On the way to going live')
+  t.match(text, 'Is everything in place?')
   t.notMatch(text, 'Shop of another')
   t.notMatch(text, `/ops/tenants/${other.tenantId}`)
   t.equal((await owner.get('/ops/tenants/add')).status, 404)
@@ -139,4 +141,54 @@ t.test('spans are written and read in either language', async t => {
     ['90s', '90s'],
   ]
   for (const [written, read] of same) t.equal(spanFrom(written), read, written)
+})
+
+t.test('quiet times are written and read in either language', async t => {
+  t.equal(windowText('en', 'fri 15:00-sat 20:30'), 'fri 15:00-sat 20:30')
+  t.equal(windowText('he', 'fri 15:00-sat 20:30'), 'ו׳ 15:00-ש׳ 20:30')
+  const same: [string, string][] = [
+    ...['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'].map((day): [string, string] => [
+      windowText('he', `${day} 09:00-${day} 10:00`),
+      `${day} 09:00-${day} 10:00`,
+    ]),
+    ['שישי 15:00 - שבת 20:30', 'fri 15:00 - sat 20:30'],
+    ['יום ששי 15:00 עד יום ראשון 08:00', 'fri 15:00-sun 08:00'],
+    ["ב'09:00-ג 10:00", 'mon 09:00-tue 10:00'],
+    ['רביעי 09:00-חמישי 10:00', 'wed 09:00-thu 10:00'],
+    ['שני 09:00-שלישי 10:00', 'mon 09:00-tue 10:00'],
+    ['21:00-08:00', '21:00-08:00'],
+    ['fri 15:00-sat 20:30', 'fri 15:00-sat 20:30'],
+    ['אחרי שבת', 'אחרי שבת'],
+  ]
+  for (const [written, read] of same) t.equal(windowFrom(written), read, written)
+})
+
+t.test('how far a moment is, in words that a person would say', async t => {
+  const DAY = 86_400
+  const told: [number, string, string][] = [
+    [0, 'now', 'עכשיו'],
+    [-1, '1 second ago', 'לפני שנייה'],
+    [-2, '2 seconds ago', 'לפני שתי שניות'],
+    [-60, '1 minute ago', 'לפני דקה'],
+    [-120, '2 minutes ago', 'לפני 2 דקות'],
+    [-3600, '1 hour ago', 'לפני שעה'],
+    [-7200, '2 hours ago', 'לפני שעתיים'],
+    [-DAY, '1 day ago', 'לפני יום אחד'],
+    [-2 * DAY, '2 days ago', 'לפני יומיים'],
+    [1, 'in 1 second', 'בעוד שנייה'],
+    [2, 'in 2 seconds', 'בעוד שתי שניות'],
+    [60, 'in 1 minute', 'בעוד דקה'],
+    [120, 'in 2 minutes', 'בעוד 2 דקות'],
+    [3600, 'in 1 hour', 'בעוד שעה'],
+    [7200, 'in 2 hours', 'בעוד שעתיים'],
+    [DAY, 'in 1 day', 'בעוד יום'],
+    [2 * DAY, 'in 2 days', 'בעוד יומיים'],
+    [12 * DAY, 'in 12 days', 'בעוד 12 ימים'],
+  ]
+  const now = new Date('2026-01-01T12:00:00Z')
+  for (const [seconds, en, he] of told) {
+    const at = new Date(now.getTime() + seconds * 1000)
+    t.equal(fromNow(at, now, 'en'), en)
+    t.equal(fromNow(at, now, 'he'), he)
+  }
 })

@@ -30,7 +30,7 @@ t.test('a message waits for its time, and is sent sooner by hand', async t => {
   ])
 
   const again = await operator.submit(path)
-  t.match(again, { status: 409, text: /It does not wait any more/ })
+  t.match(again, { status: 409, text: /It is no longer waiting/ })
   await work()
   t.equal(requestsOf(shop).length, 1)
   t.equal((await doneTo(shop)).length, 1)
@@ -69,7 +69,7 @@ t.test('nobody is written to in the quiet hours, by hand neither', async t => {
   const owner = await asTenant(shop.tenantId)
   for (const path of [`send-now/${id}`, `remind-now/${reminder}`]) {
     const answer = await owner.submit(`/ops/waiting/${shop.tenantId}/${path}`)
-    t.match(answer, { status: 409, text: /These are the quiet hours/ }, path)
+    t.match(answer, { status: 409, text: /This is a quiet time/ }, path)
   }
   t.strictSame(await doneTo(shop), [])
 })
@@ -108,6 +108,28 @@ t.test('a reminder is sent sooner, or stopped', async t => {
     (await doneTo(shop)).map(({ action }) => action),
     ['outreach.send_now', 'outreach.cancel'],
   )
+})
+
+t.test('the last reminder by hand does not wait for the one before', async t => {
+  const shop = await business()
+  const { id } = await miss(shop, customer().local)
+  await dueSince(id)
+  const { id: conversation } = await conversationOf(id)
+  await reported(conversation, 'initial', 'delivered')
+  const last = await db
+    .selectFrom('messages')
+    .select('id')
+    .where('lead_conversation_id', '=', conversation)
+    .where('kind', '=', 'reminder_2')
+    .executeTakeFirstOrThrow()
+  const owner = await asTenant(shop.tenantId)
+  await owner.submit(`/ops/waiting/${shop.tenantId}/remind-now/${last.id}`)
+  await work()
+  t.match(await messagesAfter(id), [
+    ['initial', 'delivered', null],
+    ['reminder_1', 'skipped', 'next_is_due'],
+    ['reminder_2', 'accepted', null],
+  ])
 })
 
 t.test('a message that is not to be sent', async t => {
@@ -157,7 +179,7 @@ t.test("the queue's own figures are the operator's", async t => {
   )
   const operator = await asOperator()
   const page = await operator.get('/ops/waiting')
-  t.match(page.text, /<strong>3 hours<\/strong> the oldest due job/)
+  t.match(page.text, /<strong>3 hours<\/strong> longest wait of a background job/)
   t.match(partOf(page, 'queue'), /owner_notice<\/code>[^]*3 hours/)
   const owner = await asTenant(shop.tenantId)
   t.equal(partOf(await owner.get('/ops/waiting'), 'queue'), '')
@@ -171,7 +193,7 @@ t.test('in Hebrew too', async t => {
   const { text } = await owner.get('/ops/waiting')
   t.match(text, 'dir="rtl"')
   t.match(text, 'ממתינים לשיחה חוזרת')
-  t.match(text, 'חזרנו בטלפון')
+  t.match(text, 'לסמן שחזרנו')
   t.match(text, /בעוד (דקה|דקה 1|\d+ שניות)/)
   t.notMatch(text.replace(/<(style|script|code)[^]*?<\/\1>/g, ''), /undefined|\[object/)
 })

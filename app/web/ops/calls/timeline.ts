@@ -1,4 +1,5 @@
 /** What happened in a call and because of it, in order. Pure. */
+import { typeName } from '../../../voicenter/call_kind.ts'
 import { answeredBy, statusOf } from '../../../voicenter/verdict.ts'
 import { html } from '../../html.ts'
 import type { CallRecord, Facts } from './facts.ts'
@@ -27,6 +28,7 @@ const reportOf = (
 ): Moment => {
   const words = callWords[language]
   const statuses: Record<string, string> = whyWords[language].statuses
+  const types: Record<string, string> = words.types
   const status = cdr && statusOf(cdr)
   const someone = cdr && answeredBy(cdr) ? (cdr.representative ?? cdr.agent ?? null) : null
   const plain = status && status !== 'ANSWER' ? statuses[status.toLowerCase()] : undefined
@@ -36,7 +38,7 @@ const reportOf = (
     at: receivedAt,
     what: source === 'call_log' ? words.found(what) : words.reported(what),
     more: [
-      cdr?.type ?? null,
+      cdr?.type ? (types[typeName(cdr)] ?? cdr.type) : null,
       someone !== null && words.answeredBy(html`<bdi>${someone}</bdi>`),
       !!cdr?.ringSeconds && words.rang(span(cdr.ringSeconds, language)),
       !!cdr?.talkSeconds && words.talked(span(cdr.talkSeconds, language)),

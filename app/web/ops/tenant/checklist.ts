@@ -2,9 +2,9 @@
 import type { TenantShown } from '../../../tenants/show.ts'
 import type { SectionName } from './section.ts'
 
-/** `waiting`: nothing to do but wait. */
+/** `waiting`: nothing to do but wait; `paused`: somebody has stopped it. */
 export type Step = 'webhook' | 'numbers' | 'whatsapp' | 'templates' | 'owner' | 'test' | 'live'
-export type Stand = 'done' | 'open' | 'wrong' | 'waiting'
+export type Stand = 'done' | 'open' | 'wrong' | 'waiting' | 'paused'
 export type Item = { step: Step; stand: Stand; where: SectionName }
 
 export type Facts = {
@@ -24,6 +24,8 @@ const TEST: Record<string, Stand> = {
   sent: 'waiting',
 }
 
+const LIVE: Record<string, Stand> = { live: 'done', paused: 'paused' }
+
 const or = (fine: boolean, otherwise: Stand): Stand => (fine ? 'done' : otherwise)
 
 /** The way to going live, in the order in which it is gone. */
@@ -39,6 +41,6 @@ export const checklist = ({ shown, test, unknownNumbers }: Facts): Item[] => {
     { step: 'templates', stand: connected ? or(allActive, 'wrong') : 'open', where: 'templates' },
     { step: 'owner', stand: or(shown.ownerPhone !== null, 'open'), where: 'settings' },
     { step: 'test', stand: test === null ? 'open' : (TEST[test] ?? 'wrong'), where: 'overview' },
-    { step: 'live', stand: or(shown.mode === 'live', 'open'), where: 'overview' },
+    { step: 'live', stand: LIVE[shown.mode] ?? 'open', where: 'overview' },
   ]
 }

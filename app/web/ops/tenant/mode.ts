@@ -6,6 +6,7 @@ import { text } from '../attempt.ts'
 import { deedForm } from '../deed_form.ts'
 import { refused, whyNot } from '../fields.ts'
 import { spanText } from '../span_text.ts'
+import { windowText } from '../window_text.ts'
 import { tenantWords } from '../words/tenant.ts'
 import { type About, pathOf, type Section } from './section.ts'
 
@@ -17,11 +18,13 @@ const wordsOf = ({ visit }: Pick<About, 'visit'>) => tenantWords[visit.language]
 const goLive = ({ visit, shown }: About, isReady: boolean): Html => {
   const words = wordsOf({ visit })
   const span = (written: string) => spanText(visit.language, written)
+  const quiet = shown.quietWindows.map(window => windowText(visit.language, window)).join(', ')
   return html`<details id="go-live">
     <summary class="button main">${words.toLive}</summary>
     <h3>${words.what}</h3>
     <p>${words.first(span(shown.outreachDelay))}</p>
     <p>${words.reminders(span(shown.reminder1After), span(shown.reminder2After))}</p>
+    ${shown.quietWindows.length > 0 && html`<p>${words.quiet(quiet)}</p>`}
     ${shown.waiting > 0 && html`<p>${words.waiting(shown.waiting)}</p>`}
     ${!isReady && html`<p class="problem">⚠ ${words.notReady}</p>`}
     ${deedForm(visit, {
@@ -59,10 +62,11 @@ export const modeCard = (about: About, isReady: boolean): Html => {
               ${
                 mode === 'paused' &&
                 shown.mode === 'paused' &&
-                deedForm(visit, {
-                  path: pathOf(shown.tenantId, 'overview', 'resume'),
-                  label: words.resume,
-                })
+                html`${deedForm(visit, {
+                    path: pathOf(shown.tenantId, 'overview', 'resume'),
+                    label: words.resume,
+                  })}
+                  <p class="quiet">${words.resumeMeans}</p>`
               }
             </dd>`,
       )}

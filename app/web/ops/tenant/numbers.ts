@@ -6,6 +6,7 @@ import { carefulForm, deedForm } from '../deed_form.ts'
 import { input, refused, whyNot } from '../fields.ts'
 import { telephone, when } from '../format.ts'
 import type { Form } from '../page.ts'
+import { spanText } from '../span_text.ts'
 import { tenantWords } from '../words/tenant.ts'
 import { type About, form, pathOf, refusalOf, type Section } from './section.ts'
 import { unknownNumbers } from './unknown_numbers.ts'
@@ -52,6 +53,10 @@ const unmatched = ({ visit, shown }: About, numbers: { phone: string; calls: num
     numbers.length > 0 &&
     html`<section class="card">
       <h2>${words.unknown}</h2>
+      ${
+        visit.own === null &&
+        html`<p class="quiet">${words.unknownHelp(spanText(visit.language, shown.oldestCall))}</p>`
+      }
       <ul class="rows">
         ${numbers.map(
           ({ phone, calls }) =>

@@ -13,6 +13,7 @@ const MARKS: Record<Stand, { mark: string; look: string }> = {
   waiting: { mark: '…', look: 'warn' },
   open: { mark: '○', look: '' },
   wrong: { mark: '!', look: 'bad' },
+  paused: { mark: '–', look: 'bad' },
 }
 
 /** What there is to know or to do about a step. */

@@ -1,28 +1,32 @@
 /** The password with which a business signs in here itself. */
 import { generatePassword, newPassword, setPassword } from '../../../tenants/password.ts'
-import { html } from '../../html.ts'
+import { showTenant, type TenantShown } from '../../../tenants/show.ts'
+import { html, type Html } from '../../html.ts'
 import { text } from '../attempt.ts'
 import { carefulForm } from '../deed_form.ts'
 import { refused, secretInput } from '../fields.ts'
 import { telephone } from '../format.ts'
+import type { Visit } from '../page.ts'
 import { tenantWords } from '../words/tenant.ts'
 import { type About, form, pathOf, refusalOf, type Section } from './section.ts'
 
 const wordsOf = ({ visit }: Pick<About, 'visit'>) => tenantWords[visit.language].password
 
+/** What may be entered as the name. */
+const names = (visit: Visit, { numbers: [first], tenantId }: TenantShown): Html => {
+  const words = wordsOf({ visit })
+  return html`${words.name}: <b>${first && telephone(first.phone)}</b> ${words.orId(tenantId)}`
+}
+
 export const password: Section = {
   show: about => {
     const { visit, shown } = about
     const words = wordsOf(about)
-    const [first] = shown.numbers
     return html`<section class="card">
       <h2>${words.title}</h2>
       <p class="quiet">${words.help}</p>
       <p>${shown.hasPassword ? words.has : words.hasNot}</p>
-      <p>
-        ${words.name}:
-        <b>${first && telephone(first.phone)}</b> ${words.orId(shown.tenantId)}
-      </p>
+      <p>${names(visit, shown)}</p>
       ${refused(visit.language, about.refusal, 'set')}
       ${form(
         about,
@@ -61,6 +65,8 @@ export const password: Section = {
       return {
         once: html`<section class="card">
           <h2>${words.made}</h2>
+          <p>${names(visit, await showTenant(trx, tenantId))}</p>
+          <p>${words.password}:</p>
           <pre>${made}</pre>
           <p><b>${words.once}</b></p>
           <p>${words.ends}</p>

@@ -8,6 +8,7 @@ import { input, problem, refused, textArea, tick } from '../fields.ts'
 import type { Form } from '../page.ts'
 import { spanFrom, spanText } from '../span_text.ts'
 import { tenantSettingsWords } from '../words/tenant_settings.ts'
+import { windowFrom, windowText } from '../window_text.ts'
 import { whyWords } from '../words/why.ts'
 import { type About, form, refusalOf, type Section } from './section.ts'
 
@@ -84,7 +85,7 @@ const quietCard = (about: About): Html => {
       label: words.quietOther,
       help: words.quietOtherHelp,
       rows: 3,
-      value: others.join('\n'),
+      value: others.map(window => windowText(about.visit.language, window)).join('\n'),
       refusal,
     })}
   </fieldset>`
@@ -159,7 +160,10 @@ export const settings: Section = {
         timezone: text(form, 'timezone'),
         ...spansIn(form),
         // The lines first: a mistake in one of them is told by its number.
-        quietWindows: [...lines(form, 'quietWindows'), ...several(form, 'commonWindows')],
+        quietWindows: [
+          ...lines(form, 'quietWindows').map(windowFrom),
+          ...several(form, 'commonWindows'),
+        ],
         missedStatuses: several(form, 'missedStatuses'),
         minRingSeconds: text(form, 'minRingSeconds'),
         contactForeign: text(form, 'contactForeign') === 'yes',

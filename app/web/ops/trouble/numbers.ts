@@ -76,7 +76,7 @@ export const unmatchedNumbers: ShowSection = async (trx, visit, tenantId) => {
       [words.calls, ({ calls }) => calls],
       [common.last, ({ last, timezone }) => when(last, visit.language, timezone ?? undefined)],
       visit.own === null && [
-        common.business,
+        words.came,
         ({ tenant }) => html`<bdi>${tenant ?? common.nobody}</bdi>`,
       ],
       [common.whatNow, deedOf],

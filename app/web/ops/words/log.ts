@@ -31,7 +31,7 @@ export const logWords = inBoth(
       'message.settle': 'Said whether a message arrived',
       'number.add': 'Added a number',
       'number.remove': 'Removed a number',
-      'opt_outs.add': 'Entered people not to be written to',
+      'opt_outs.add': 'Entered people who get no messages',
       'outreach.cancel': 'Cancelled a message',
       'outreach.send_now': 'Had a message sent at once',
       'password.set': 'Set the password',

@@ -6,7 +6,7 @@ export const troubleWords = inBoth(
     fine: 'Nothing needs you.',
     need: (count: number, more: boolean) =>
       count === 1 ? 'One thing needs you.' : `${more ? 'More than ' : ''}${count} things need you.`,
-    nothing: 'Nothing.',
+    allElse: 'All else is in order.',
     business: 'Business',
     nobody: 'none',
     last: 'Last',
@@ -21,8 +21,9 @@ export const troubleWords = inBoth(
     },
     numbers: {
       title: 'Numbers that belong to no business',
-      help: 'Calls of the last 30 days to numbers that nobody has entered. Once a number is added, its calls are judged again by themselves.',
+      help: 'Calls of the last 30 days to numbers that nobody has entered. Once a number is added, its calls are judged again, and whoever called and was missed recently enough may get a message at once: within the last 2 hours, unless the business has set “Oldest call” otherwise.',
       number: 'Number dialled',
+      came: 'Came through the webhook of',
       calls: 'Calls',
       unreadable: 'the record names no number',
       add: (business: string) => `This is a number of ${business}`,
@@ -35,8 +36,8 @@ export const troubleWords = inBoth(
           : `Added. ${calls} calls are judged again.`,
     },
     unknown: {
-      title: 'Messages of which nobody knows whether they arrived',
-      help: 'The answer of WhatsApp was lost. Look into the chat with this number at that time, in the WhatsApp Business app if the number is also used there; otherwise ask the person. Nothing is ever sent again by itself.',
+      title: 'Messages that may or may not have arrived',
+      help: 'The answer of WhatsApp was lost. Look into the chat with this number at that time, in the WhatsApp Business app if the number is also used there; otherwise ask the person. Such a message is never sent again by itself.',
       to: 'To',
       sent: 'Sent',
       from: 'From',
@@ -44,7 +45,8 @@ export const troubleWords = inBoth(
       arrived: 'It arrived',
       lost: 'It did not arrive',
       saidArrived: 'Noted as delivered. Reminders that are still due in time follow.',
-      saidLost: 'Noted as failed. It is not sent again; the next missed call is answered as usual.',
+      saidLost:
+        'Noted as failed. It is not sent again; after the next missed call a message goes out as usual.',
       whys: {
         sender_died: 'the program was stopped while sending',
         TimeoutError: 'WhatsApp did not answer in time',
@@ -54,7 +56,7 @@ export const troubleWords = inBoth(
     },
     paused: {
       title: 'Paused WhatsApp numbers and templates',
-      help: 'What would go out through them is held, and given up once it is too late.',
+      help: 'What should go out through them waits, and is not sent once it is too late.',
       what: 'What',
       number: 'Number',
       template: (name: string) => `template ${name}`,
@@ -64,7 +66,7 @@ export const troubleWords = inBoth(
     },
     silent: {
       title: 'No calls are coming in',
-      help: 'At these times calls always came from these businesses, and now none does.',
+      help: 'At this time of the week these businesses always had calls, and now there are none.',
       since: 'Last webhook',
       do: 'Look in Voicenter whether the CDR notification still has our address and a valid token, and call the business once.',
     },
@@ -96,8 +98,8 @@ export const troubleWords = inBoth(
       },
     },
     jobs: {
-      title: 'Jobs that failed to the end',
-      help: 'Each was tried many times. Nothing more happens to what they are for until you decide.',
+      title: 'Background jobs that have failed for good',
+      help: 'Each was tried many times. What it was for stands still until you decide.',
       job: 'Job',
       error: 'Its last error',
       noError: 'none: the program died each time',
@@ -108,14 +110,14 @@ export const troubleWords = inBoth(
       discardNow: 'Yes, give up',
       warnings: {
         voicenter_cdr:
-          'The record stays, its call is never judged, and nobody is written to because of it.',
-        lead_outreach: 'Nobody is written to because of this call.',
+          'The record stays, but its call is never judged, and no message is sent because of it.',
+        lead_outreach: 'No message is sent because of this call.',
         lead_reminder: 'Nothing more is sent because of this call.',
         lead_silence: 'The conversation ends without a word to the owner.',
         whatsapp_event:
-          'What WhatsApp told stays unread: it may be a reply, or a wish not to be written to.',
+          'What WhatsApp reported stays unread: it may be a reply, or a request for no more messages.',
         owner_notice: 'The owner does not get this notice.',
-        opt_out_confirmation: 'The person does not get the confirmation; the opt-out itself holds.',
+        opt_out_confirmation: 'The person gets no confirmation; the opt-out itself holds.',
         otherwise: 'The job is removed.',
       },
       saidRetry: (count: number) =>
@@ -124,17 +126,17 @@ export const troubleWords = inBoth(
     },
     callLog: {
       title: 'Call logs that cannot be compared',
-      help: 'Webhooks that are lost meanwhile are found once it works again.',
+      help: 'Webhooks that get lost in the meantime are found once it works again.',
       since: 'Since',
       why: 'What is wrong',
       whys: {
         unauthorized: 'Voicenter refuses the code or token: enter a valid one.',
         address_not_allowed:
           'Voicenter does not let our address in: have it added to the list of the account.',
-        rate_limited: 'Too many requests: passes by itself.',
-        timeout: 'Voicenter did not answer in time: passes by itself.',
-        unreachable: 'Voicenter cannot be reached: passes by itself.',
-        stopped: 'The program was stopped in between: passes by itself.',
+        rate_limited: 'Too many requests: this passes by itself.',
+        timeout: 'Voicenter did not answer in time: this passes by itself.',
+        unreachable: 'Voicenter cannot be reached: this passes by itself.',
+        stopped: 'The program was stopped in between: this passes by itself.',
         too_many_calls: 'There are more calls than can be asked for at once.',
         date_range: 'Voicenter refuses the period that was asked for.',
         answer_too_long: 'The answer was too long.',
@@ -145,7 +147,7 @@ export const troubleWords = inBoth(
     },
     strangers: {
       title: 'WhatsApp events for unknown numbers',
-      help: 'WhatsApp tells of numbers that no business here has connected. Connect the number, or remove our webhook from it.',
+      help: 'WhatsApp reports on numbers that no business here has connected. Connect the number, or remove our webhook from it.',
       id: "Meta's id of the number",
       events: 'Events within a week',
     },
@@ -155,7 +157,7 @@ export const troubleWords = inBoth(
     fine: 'אין דבר שדורש טיפול.',
     need: (count, more) =>
       count === 1 ? 'דבר אחד דורש טיפול.' : `${more ? 'יותר מ־' : ''}${count} דברים דורשים טיפול.`,
-    nothing: 'אין.',
+    allElse: 'כל השאר תקין.',
     business: 'עסק',
     nobody: 'אין',
     last: 'לאחרונה',
@@ -164,14 +166,15 @@ export const troubleWords = inBoth(
     onlyNewest: 'מוצגים רק החדשים ביותר.',
     refused: {
       number_taken: 'המספר הזה כבר שייך לעסק אחר.',
-      settled: 'בינתיים כבר ידוע מה עלה בגורל ההודעה.',
+      settled: 'בינתיים כבר ידוע אם ההודעה הגיעה.',
       call_log_goes_on:
         'יומן השיחות נבדק כל עוד יש לנו גישה אליו. אפשר לנסות שוב, או לבטל את הגישה.',
     },
     numbers: {
       title: 'מספרים שלא שייכים לאף עסק',
-      help: 'שיחות מ־30 הימים האחרונים למספרים שלא הוזנו. לאחר הוספת מספר, השיחות אליו נבדקות שוב מעצמן.',
+      help: 'שיחות מ־30 הימים האחרונים למספרים שלא הוזנו. לאחר הוספת מספר, השיחות אליו נבדקות שוב, וייתכן שתישלח מיד הודעה בעקבות שיחות שלא נענו בשעתיים האחרונות (או בפרק הזמן שהעסק קבע תחת ״דיווח מאוחר על שיחה״).',
       number: 'המספר שחויג',
+      came: 'הגיע דרך ה־Webhook של',
       calls: 'שיחות',
       unreadable: 'ברשומה אין מספר',
       add: business => `זה מספר של ${business}`,
@@ -190,8 +193,9 @@ export const troubleWords = inBoth(
       why: 'מה קרה',
       arrived: 'הגיעה',
       lost: 'לא הגיעה',
-      saidArrived: 'נרשם שנמסרה. תזכורות שעוד לא עבר זמנן יישלחו.',
-      saidLost: 'נרשם שנכשלה. היא לא תישלח שוב; השיחה הבאה שלא תיענה תקבל הודעה כרגיל.',
+      saidArrived: 'נרשם שההודעה נמסרה. תזכורות שזמנן עוד לא עבר יישלחו.',
+      saidLost:
+        'נרשם שההודעה לא הגיעה. היא לא תישלח שוב; אחרי השיחה הבאה שלא תיענה תישלח הודעה כרגיל.',
       whys: {
         sender_died: 'התוכנה נעצרה בזמן השליחה',
         TimeoutError: 'WhatsApp לא ענה בזמן',
@@ -201,7 +205,7 @@ export const troubleWords = inBoth(
     },
     paused: {
       title: 'מספרי WhatsApp ותבניות מושהים',
-      help: 'מה שהיה אמור לצאת דרכם מוחזק, ולא יישלח אם יהיה מאוחר מדי.',
+      help: 'מה שאמור לצאת דרכם ממתין, ולא יישלח אם יהיה מאוחר מדי.',
       what: 'מה',
       number: 'מספר',
       template: name => `תבנית ${name}`,
@@ -211,9 +215,9 @@ export const troubleWords = inBoth(
     },
     silent: {
       title: 'לא מגיעות שיחות',
-      help: 'בשעות כאלה תמיד הגיעו שיחות מהעסקים האלה, וכעת לא מגיעה אף אחת.',
+      help: 'בשעות כאלה תמיד הגיעו שיחות לעסקים האלה, וכעת לא מגיעה אף אחת.',
       since: 'הדיווח האחרון',
-      do: 'יש לבדוק בוויסנטר שהודעות ה־CDR עדיין נשלחות לכתובת שלנו עם מפתח תקף, ולהתקשר לעסק פעם אחת.',
+      do: 'יש לבדוק ב־Voicenter שדיווחי ה־CDR עדיין נשלחים לכתובת שלנו עם מפתח תקף, ולהתקשר לעסק פעם אחת.',
     },
     deliveries: {
       title: 'דיווחים שאי אפשר היה לקרוא',
@@ -236,11 +240,15 @@ export const troubleWords = inBoth(
         `${count === 1 ? 'התוכן יוסר' : `התוכן של ${count} הדיווחים האלה יוסר`} לצמיתות. מומלץ רק כשהסיבה ידועה.`,
       discardNow: 'כן, טופל',
       said: count => (count === 1 ? 'סומן כטופל.' : `${count} דיווחים סומנו כטופלו.`),
-      sources: { voicenter: 'ויסנטר', whatsapp: 'WhatsApp', call_log: 'יומן השיחות של ויסנטר' },
+      sources: {
+        voicenter: 'Voicenter',
+        whatsapp: 'WhatsApp',
+        call_log: 'יומן השיחות של Voicenter',
+      },
     },
     jobs: {
-      title: 'משימות שנכשלו סופית',
-      help: 'כל אחת נוסתה פעמים רבות. עד להחלטה לא יקרה דבר נוסף במה שהן נועדו לו.',
+      title: 'משימות רקע שנכשלו סופית',
+      help: 'לכל אחת היו ניסיונות רבים. עד להחלטה, מה שהיא נועדה לו עומד במקום.',
       job: 'משימה',
       error: 'השגיאה האחרונה',
       noError: 'אין: התוכנה נפלה בכל ניסיון',
@@ -261,7 +269,7 @@ export const troubleWords = inBoth(
       },
       saidRetry: count =>
         count === 1 ? 'מתבצע ניסיון נוסף.' : `מתבצע ניסיון נוסף של ${count} משימות.`,
-      saidDiscard: 'נרשם הוויתור.',
+      saidDiscard: 'הוויתור נרשם.',
     },
     callLog: {
       title: 'יומני שיחות שאי אפשר לבדוק',
@@ -269,23 +277,23 @@ export const troubleWords = inBoth(
       since: 'מאז',
       why: 'מה לא תקין',
       whys: {
-        unauthorized: 'ויסנטר דוחה את הקוד או המפתח: יש להזין קוד תקף.',
-        address_not_allowed: 'ויסנטר לא מאשר את הכתובת שלנו: יש להוסיף אותה לרשימה בחשבון.',
+        unauthorized: 'Voicenter דוחה את הקוד או המפתח: יש להזין קוד תקף.',
+        address_not_allowed: 'Voicenter לא מאשרת את הכתובת שלנו: יש להוסיף אותה לרשימה בחשבון.',
         rate_limited: 'יותר מדי בקשות: יסתדר מעצמו.',
-        timeout: 'ויסנטר לא ענה בזמן: יסתדר מעצמו.',
-        unreachable: 'אין קשר עם ויסנטר: יסתדר מעצמו.',
+        timeout: 'Voicenter לא ענתה בזמן: יסתדר מעצמו.',
+        unreachable: 'אין קשר עם Voicenter: יסתדר מעצמו.',
         stopped: 'התוכנה נעצרה באמצע: יסתדר מעצמו.',
         too_many_calls: 'יש יותר שיחות ממה שאפשר לבקש בבת אחת.',
-        date_range: 'ויסנטר דוחה את התקופה שהתבקשה.',
+        date_range: 'Voicenter דוחה את התקופה שהתבקשה.',
         answer_too_long: 'התשובה הייתה ארוכה מדי.',
         unreadable_answer: 'אי אפשר היה לקרוא את התשובה.',
         unexpected_error: 'שגיאה אצלנו: פרטים ביומן המערכת.',
       },
-      otherwise: why => `ויסנטר השיב בשגיאה (${why}).`,
+      otherwise: why => `Voicenter השיבה בשגיאה (${why}).`,
     },
     strangers: {
       title: 'דיווחי WhatsApp על מספרים לא מוכרים',
-      help: 'WhatsApp מדווח על מספרים שאף עסק כאן לא חיבר. יש לחבר את המספר, או להסיר ממנו את ה־webhook שלנו.',
+      help: 'WhatsApp מדווח על מספרים שאף עסק כאן לא חיבר. יש לחבר את המספר, או להסיר ממנו את ה־Webhook שלנו.',
       id: 'המזהה של המספר ב־Meta',
       events: 'דיווחים בשבוע האחרון',
     },

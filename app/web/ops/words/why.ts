@@ -68,13 +68,13 @@ export const whyWords = inBoth(
       'skipped.withheld_number': "No message was sent: the caller's number is withheld.",
       'skipped.own_number': "No message was sent: this is one of the business's own numbers.",
       'skipped.not_mobile':
-        'No message was sent: this is a landline, a service number or a foreign one, and only mobiles are written to.',
-      'skipped.opted_out': 'No message was sent: the caller has asked not to be written to.',
+        'No message was sent: this is a landline, a service number or a foreign one, and messages go to mobiles only.',
+      'skipped.opted_out': 'No message was sent: the caller has asked for no more messages.',
       'skipped.tenant_paused': 'No message was sent: the business was paused.',
       'skipped.no_connection':
         'No message was sent: the business has no WhatsApp number connected.',
       'skipped.already_contacted':
-        'No other message was sent: the caller is written to because of another call.',
+        'No other message was sent: the caller is already getting messages because of another call.',
       'skipped.too_late': 'No message was sent: it would have come too late.',
       'skipped.shadow':
         'No message was sent: the business is only trying Ringback out. Live, it would have been sent.',
@@ -82,19 +82,19 @@ export const whyWords = inBoth(
         'No message was sent: in the meantime somebody talked with the caller.',
       'cancelled.replied': 'No message was sent: in the meantime the caller wrote.',
       'cancelled.opted_out':
-        'No message was sent: in the meantime the caller asked not to be written to.',
+        'No message was sent: in the meantime the caller asked for no more messages.',
       'cancelled.owner_replied': 'No message was sent: the business wrote by itself.',
       'cancelled.by_operator': 'No message was sent: it was cancelled by hand.',
       'failed.refused': 'The message did not arrive: WhatsApp did not take it.',
       'unknown.no_answer':
-        'Nobody knows whether the message arrived: the answer of WhatsApp was lost. It is not sent again by itself.',
+        'The message may or may not have arrived: the answer of WhatsApp was lost. It is not sent again by itself.',
     },
     /** A message was sent: how the conversation stands. */
     sent: {
       open: 'A message was sent; no answer yet.',
       replied: 'A message was sent, and the caller replied.',
       reached_by_phone: 'A message was sent, and somebody talked with the caller on the phone.',
-      opted_out: 'A message was sent; the caller asked not to be written to.',
+      opted_out: 'A message was sent; the caller asked for no more.',
       unresponsive: 'A message was sent; no answer came.',
       stopped: 'A message was sent; nothing more follows.',
     },
@@ -107,7 +107,7 @@ export const whyWords = inBoth(
     sentBefore: 'A message had been sent before that was known.',
   },
   {
-    unjudged: 'השיחה עדיין לא נבדקה.',
+    unjudged: 'השיחה טרם נבדקה.',
     erased: 'כל מה שנשמר על המספר הזה נמחק לפי בקשה.',
     statuses: {
       noanswer: 'היה צלצול ואיש לא ענה',
@@ -122,12 +122,12 @@ export const whyWords = inBoth(
       chanunavail: 'השלוחה לא הייתה זמינה',
       invalidargs: 'הייתה שגיאה במרכזייה',
       sswpreauth: 'המרכזייה דחתה את השיחה בשגיאה',
-      exit: 'היציאה מהתור הייתה לפני מענה',
+      exit: 'השיחה יצאה מהתור לפני מענה',
       voend: 'השיחה הסתיימה במרכזייה, בלי מענה אנושי',
       te: 'המרכזייה דיווחה על סיום טכני (TE)',
       notcalled: 'השיחה לא הועברה לאיש',
       notdialed: 'אף טלפון לא צלצל',
-      answer: 'רק מענה אוטומטי ענה',
+      answer: 'היה רק מענה אוטומטי',
       unknown_status: 'המרכזייה מסרה סטטוס לא מוכר',
     },
     missed: how => `לא נענתה: ${how}.`,
@@ -137,8 +137,8 @@ export const whyWords = inBoth(
       answer: 'אין צורך בהודעה: השיחה נענתה.',
       transfer: 'אין צורך בהודעה: השיחה הועברה ונענתה.',
       talk_time: 'אין צורך בהודעה: התקיימה שיחה.',
-      called_back: 'אין צורך בהודעה: באותה שיחה חזרו למתקשר.',
-      machine: 'לא נשלחה הודעה: תפריט או הודעה מוקלטת ענו, וזה לא נחשב לשיחה שלא נענתה.',
+      called_back: 'אין צורך בהודעה: באותה שיחה כבר חזרו למספר הזה.',
+      machine: 'לא נשלחה הודעה: השיחה נענתה בתפריט או בהקלטה, וזה לא נחשב לשיחה שלא נענתה.',
     },
     not_inbound: {
       outgoing: 'אין צורך בהודעה: העסק עצמו התקשר.',
@@ -151,8 +151,8 @@ export const whyWords = inBoth(
         'לא נשלחה הודעה: המספר שחויג לא שייך לאף עסק כאן. לאחר שיתווסף, השיחה תיבדק שוב.',
     },
     unknown: {
-      waiting_for_root: 'לא נשלחה הודעה: זה חלק משיחה שתחילתה עדיין לא דווחה.',
-      click_to_queue: 'לא נשלחה הודעה: שיחה של חייגן, שאינו מוסר מי המתין.',
+      waiting_for_root: 'לא נשלחה הודעה: זה חלק משיחה שתחילתה טרם דווחה.',
+      click_to_queue: 'לא נשלחה הודעה: זו שיחה של חייגן, שאינו מוסר מי המתין.',
       unknown_direction: 'לא נשלחה הודעה: הרשומה אינה אומרת מי התקשר למי.',
       short_ring: 'לא נשלחה הודעה: הצלצול היה קצר כל כך שהוא נחשב לטעות בחיוג.',
       given_up: 'לא נשלחה הודעה: בדיקת השיחה נכשלה, ולאחר מכן בוטלה ידנית.',
@@ -165,14 +165,15 @@ export const whyWords = inBoth(
       'skipped.withheld_number': 'לא נשלחה הודעה: המספר חסוי.',
       'skipped.own_number': 'לא נשלחה הודעה: זה מספר של העסק עצמו.',
       'skipped.not_mobile':
-        'לא נשלחה הודעה: זה קו נייח, מספר שירות או מספר מחוץ לארץ, ונכתב רק לניידים.',
+        'לא נשלחה הודעה: זה קו נייח, מספר שירות או מספר מחו״ל, והודעות נשלחות רק לניידים.',
       'skipped.opted_out': 'לא נשלחה הודעה: התקבלה בעבר בקשה לא לכתוב למספר הזה.',
       'skipped.tenant_paused': 'לא נשלחה הודעה: העסק היה מושהה.',
       'skipped.no_connection': 'לא נשלחה הודעה: לעסק לא מחובר מספר WhatsApp.',
-      'skipped.already_contacted': 'לא נשלחה הודעה נוספת: כבר נכתב למספר הזה בעקבות שיחה אחרת.',
+      'skipped.already_contacted':
+        'לא נשלחה הודעה נוספת: למספר הזה כבר נשלחות הודעות בעקבות שיחה אחרת.',
       'skipped.too_late': 'לא נשלחה הודעה: היא הייתה מגיעה מאוחר מדי.',
       'skipped.shadow': 'לא נשלחה הודעה: העסק במצב ניסיון. במצב פעיל היא הייתה נשלחת.',
-      'cancelled.reached_by_phone': 'לא נשלחה הודעה: בינתיים התקיימה שיחה בטלפון.',
+      'cancelled.reached_by_phone': 'לא נשלחה הודעה: בינתיים שוחחו בטלפון.',
       'cancelled.replied': 'לא נשלחה הודעה: בינתיים התקבלה הודעה מהמספר הזה.',
       'cancelled.opted_out': 'לא נשלחה הודעה: בינתיים התקבלה בקשה לא לכתוב.',
       'cancelled.owner_replied': 'לא נשלחה הודעה: העסק כתב בעצמו.',
@@ -184,7 +185,7 @@ export const whyWords = inBoth(
     sent: {
       open: 'נשלחה הודעה; עדיין אין תשובה.',
       replied: 'נשלחה הודעה, והתקבלה תשובה.',
-      reached_by_phone: 'נשלחה הודעה, ואחריה התקיימה שיחה בטלפון.',
+      reached_by_phone: 'נשלחה הודעה, ואחר כך שוחחו בטלפון.',
       opted_out: 'נשלחה הודעה; התקבלה בקשה לא לכתוב עוד.',
       unresponsive: 'נשלחה הודעה; לא התקבלה תשובה.',
       stopped: 'נשלחה הודעה; לא יבואו אחריה נוספות.',
@@ -192,8 +193,8 @@ export const whyWords = inBoth(
     stopped: {
       by_operator: 'נשלחה הודעה; ההמשך בוטל ידנית.',
       owner_replied: 'נשלחה הודעה; אחר כך העסק כתב בעצמו.',
-      undeliverable: 'נשלחה הודעה; נוספות אינן ניתנות למסירה.',
+      undeliverable: 'נשלחה הודעה; אי אפשר למסור למספר הזה הודעות נוספות.',
     },
-    sentBefore: 'הודעה כבר נשלחה לפני שזה נודע.',
+    sentBefore: 'ההודעה נשלחה עוד לפני שזה נודע.',
   },
 )
