@@ -41,6 +41,7 @@ const MAY_BE_EMPTY = [
   /state = 'failed'/,
   /state = 'paused'/,
   /from opt_outs/,
+  /from alerts/,
   /^insert/,
   /^update/,
   /reschedule_jobs/,

@@ -8,7 +8,7 @@ type Words = { missed: string; answered: string; hour: string; asTable: string }
 const WIDTH = 360
 const HEIGHT = 160
 const BELOW = 20
-const BESIDE = 30
+const BESIDE = 36
 
 /** A round number that the highest bar fits under, and whose half is whole: 4, 6, 10, 20, 40 ... */
 export const roundTop = (most: number): number => {
