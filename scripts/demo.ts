@@ -105,6 +105,7 @@ console.log(`\n${looks.length - wrong} of ${looks.length} calls ended as they sh
 if (!flags.once) {
   console.log(`
 Ringback goes on serving until you press Ctrl-C.
+  the pages    ${stage.url}/ops   (what became of every call, and why)
   phones       ${stage.fake.url}   (read along, and answer as the customer)
   webhook      ${stage.webhookUrl}
   look inside  psql '${stage.databaseUrl}' -c 'select * from call_report()'

@@ -1,6 +1,6 @@
 -- The operator's page: who may sign in, and what was done by hand.
 
--- scrypt of the password with which a business signs in to /ops (app/web/ops/password.ts): the parameters, a
+-- scrypt of the password with which a business signs in to /ops (app/password.ts): the parameters, a
 -- salt of its own and the hash. Null = nobody signs in as this business.
 alter table tenants add column ops_password text
   constraint tenants_ops_password_hashed check (ops_password like 'scrypt:%');

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { z } from 'zod'
 import { audit, type SignIn } from '../audit.ts'
 import type { Trx } from '../db/kysely.ts'
-import { hashPassword, password } from '../web/ops/password.ts'
+import { hashPassword, password } from '../password.ts'
 import { lockTenant } from './change.ts'
 import { tenantId } from './fields.ts'
 

@@ -8,7 +8,7 @@ import { act, auditOf, auditSince, OPERATOR, refusalOf } from './support.ts'
 const { addTenant, newTenant } = await import('../../app/tenants/add.ts')
 const { listTenants, showTenant } = await import('../../app/tenants/show.ts')
 const { generatePassword, newPassword, setPassword } = await import('../../app/tenants/password.ts')
-const { isPassword } = await import('../../app/web/ops/password.ts')
+const { isPassword } = await import('../../app/password.ts')
 const { endAccess, giveAccess } = await import('../../app/voicenter/call_log/access.ts')
 
 const show = (tenantId: string) => act(trx => showTenant(trx, tenantId))
