@@ -5,6 +5,7 @@ import { z } from 'zod'
 import type { SignIn } from '../../audit.ts'
 import { again } from '../../db/again.ts'
 import { opsDb, type Trx } from '../../db/kysely.ts'
+import { takeTurn } from './fair.ts'
 import { cookieOf, type Language, languageOf } from './language.ts'
 import { layout, type Page } from './layout.ts'
 import { refuse } from './refuse.ts'
@@ -50,6 +51,7 @@ export const signedIn: RequestHandler = async (req, res, next) => {
     res.send(askToSignIn(req, req.method === 'GET' ? req.originalUrl : '/ops'))
     return
   }
+  if (visitor.signIn.as === 'tenant') takeTurn(visitor.signIn.tenantId, res)
   const visit = {
     signIn: visitor.signIn,
     language: languageOf(req),

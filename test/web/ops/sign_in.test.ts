@@ -182,6 +182,18 @@ t.test('what the browser is told not to do', async t => {
   t.equal(headers.get('x-content-type-options'), 'nosniff')
 })
 
+t.test('one business cannot take the pages away from the others', async t => {
+  const shop = await business()
+  const owner = await asTenant(shop.tenantId)
+  const operator = await asOperator()
+  const greedy = Array.from({ length: 40 }, () => owner.get('/ops'))
+  t.equal((await operator.get('/ops/log')).status, 200)
+  const statuses = (await Promise.all(greedy)).map(({ status }) => status)
+  t.ok(statuses.includes(200))
+  t.ok(statuses.includes(429))
+  t.equal((await owner.get('/ops')).status, 200, 'and it may go on')
+})
+
 // The last one: from here on this address has to wait.
 t.test('whoever guesses has to wait', async t => {
   const guesser = browser()
