@@ -103,8 +103,8 @@ export const queueAbandonedClaims = async (): Promise<number> => {
       where not exists (
         select from graphile_worker.jobs j
         where j.key = task || ':' || entity and j.locked_at is null and j.attempts < j.max_attempts
-          -- Due, or about to be tried again.
-          and (j.run_at <= now() or (j.attempts > 0 and j.run_at < now() + interval '1 minute')))
+          -- Due, or about to be tried again; a claim is to be settled within a minute, so not much later.
+          and (j.run_at <= now() or (j.attempts > 0 and j.run_at < now() + interval '5 seconds')))
       limit ${AT_ONCE}
     )
     select count(added.id)::int as added

@@ -26,28 +26,34 @@ export const goRounds = (): Rounds => {
   let away = false
   let upSince = performance.now()
 
-  const go = async () => {
+  const claims = async () => {
+    tell(await queueAbandonedClaims(), 'claims had lost their sender: they are being given up')
+  }
+  const everything = async () => {
+    if (performance.now() < wholeAt) return
+    const added = await queueWhatIsDue()
+    tell(added, 'rows were due and had no job: they have one now')
+    await clearReplaced()
+    if (away) await checkCallLogsSoon()
+    away = false
+    wholeAt = performance.now() + (added < AT_ONCE ? WHOLE_EVERY : 0)
+    await lookForTrouble(performance.now() - upSince)
+  }
+
+  const go = async (look: () => Promise<void>) => {
     while (!ending.signal.aborted) {
       await sleep(EVERY, undefined, { signal: ending.signal }).catch(() => {})
       if (ending.signal.aborted) return
-      const whole = performance.now() >= wholeAt
       try {
-        tell(await queueAbandonedClaims(), 'claims had lost their sender: they are being given up')
-        if (!whole) continue
-        const added = await queueWhatIsDue()
-        tell(added, 'rows were due and had no job: they have one now')
-        await clearReplaced()
-        if (away) await checkCallLogsSoon()
-        away = false
-        wholeAt = performance.now() + (added < AT_ONCE ? WHOLE_EVERY : 0)
-        await lookForTrouble(performance.now() - upSince)
+        await look()
       } catch (err) {
         // What is wrong in our own statements must be seen; an outage passes.
         log[isOutage(err) ? 'warn' : 'error']({ err }, 'a round was not finished')
       }
     }
   }
-  const gone = go()
+  // Apart: a claim has to be settled within a minute, whatever else there is to look for.
+  const gone = Promise.all([go(claims), go(everything)])
   return {
     soon: () => {
       away = true
