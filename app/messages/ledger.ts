@@ -10,7 +10,7 @@ import type { Trx } from '../db/kysely.ts'
  * Longer than a send can take (20 s until it starts, 15 s for the answer): after that, a message still `sending` has
  * lost its sender, or its sender the database. Should that one live and know better, it will still say so.
  */
-export const CLAIM_SECONDS = 45
+export const CLAIM_SECONDS = 40
 
 /** How often we look again for what a message waits for: a paused connection, word of the one before. */
 export const LOOK_AGAIN_SECONDS = 60

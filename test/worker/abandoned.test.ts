@@ -92,7 +92,7 @@ for (const [what, claim] of Object.entries(CLAIMS))
 
 t.test('a claim whose sender may still be at it is left alone', async t => {
   for (const claim of Object.values(CLAIMS)) {
-    const { key } = await claim(await business(), 40)
+    const { key } = await claim(await business(), 35)
     await sql`select graphile_worker.remove_job(${key}::text)`.execute(db)
   }
   t.equal(await queueAbandonedClaims(), 0)
