@@ -103,7 +103,7 @@ t.test('a claim that its sender did not survive is given up as unknown', async t
     )
     await dueSince(id)
   }
-  await died(40)
+  await died(35)
   t.strictSame(await outreachOf(shop.tenantId, callId), ['sending', 'claimed'])
   t.equal((await waitingFor(shop.tenantId)).length, 1, 'too young: looked at again')
   await died(61)
