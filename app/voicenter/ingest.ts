@@ -1,87 +1,154 @@
 import { sql } from 'kysely'
+import { combine } from '../combine.ts'
 import { again } from '../db/again.ts'
 import { MAX_ATTEMPTS } from '../db/jobs.ts'
 import { webDb } from '../db/kysely.ts'
-import { sha256 } from '../secrets.ts'
+import { STORED_WITHIN } from '../in_time.ts'
 import type { Element } from './body.ts'
-import { readCdr, rootOf } from './cdr.ts'
-import { canonical } from '../json.ts'
-import { isKept, onlyCounted, type Refused, remember } from './refusals.ts'
-
-/**
- * Whose credential the records came with; null = an unbound token. And which way: pushed to us, unless it is
- * said that they were found in Voicenter's call log.
- */
-export type Sender = { tenantId: string | null; source?: 'push' | 'call_log' }
-
-type Good = {
-  key: string
-  callId: string
-  rootCallId: string
-  payload: string
-  body: Buffer
-  hash: Buffer
-}
+import { type Delivery, type Sender, sortOut } from './delivery.ts'
+import { isKept, onlyCounted, remember } from './refusals.ts'
 
 /**
  * Stores the good records together with their jobs, and keeps the bad ones aside: one statement, one
  * commit. When this returns, everything is in the database; when it throws, nothing is.
  *
- * @param database whose connections are used: those of requests, unless it is said otherwise
+ * @param database where nobody waits for an answer: its connections are used, and the delivery is stored by itself;
+ * without it, together with all others that have come at this moment
  * @returns what is wrong with the bad ones; empty if all are good
  */
 export const ingest = async (
   sender: Sender,
   elements: readonly Element[],
   contentType: string | null,
-  database = webDb,
+  database?: typeof webDb,
 ): Promise<string[]> => {
-  const sorted = elements.map(sortOut)
-  const good = sorted.filter(record => 'payload' in record)
-  const bad = sorted.filter(record => 'reason' in record)
+  const { good, bad } = sortOut(elements)
   const kept = bad.length === 0 || (await isKept(sender)) ? bad : bad.map(onlyCounted)
-  const stored = await store(database, sender, count(good), count(kept), contentType)
-  await remember(sender, stored)
+  const delivery = { sender, contentType, good, bad: kept }
+  const fresh = database
+    ? (await storeAll(database, [delivery]))[0]
+    : await storeWithOthers(delivery)
+  if (fresh) await remember(sender, fresh)
   return bad.map(({ reason }) => reason)
 }
 
-const sortOut = (element: Element): Good | Refused => {
-  const read = 'wrong' in element ? element : readCdr(element.record)
-  if ('wrong' in read || 'wrong' in element) {
-    const hash = sha256(element.bytes)
-    return {
-      key: hash.toString('hex'),
-      reason: 'wrong' in read ? read.wrong : '',
-      body: element.bytes,
-      hash,
-    }
-  }
-  const payload = canonical(element.record)
-  const hash = sha256(payload)
-  const { callId } = read.cdr
-  return {
-    key: `${callId} ${hash.toString('hex')}`,
-    callId,
-    rootCallId: rootOf(read.cdr),
-    payload,
-    body: element.bytes,
-    hash,
-  }
-}
+/** Of what was refused, what had not been refused before. */
+type Fresh = { records: number; bytes: number }
 
 /**
- * The same record twice in one array counts twice and is stored once, for Postgres cannot update a row
- * twice in one statement. In order of the key, since two posts that lock the same rows in different
- * orders would wait for each other.
+ * Stores many deliveries in one statement, for what a commit costs hardly depends on how much it holds; one for each
+ * would reach a fraction of the rate, since NOTIFY makes all commits wait for each other.
+ *
+ * Only a record that is new adds a job; a repeat raises `deliveries`. A job's key alone would not do:
+ * it is forgotten as soon as the job is done, and a repeat of yesterday's call would run again.
+ *
+ * @returns for each delivery, what of it was refused and had not been before
  */
-const count = <Row extends { key: string }>(rows: Row[]): (Row & { deliveries: number })[] => {
-  const counted = new Map<string, Row & { deliveries: number }>()
-  for (const row of rows)
-    counted.set(row.key, { ...row, deliveries: (counted.get(row.key)?.deliveries ?? 0) + 1 })
-  return [...counted.values()].toSorted((a, b) => (a.key < b.key ? -1 : 1))
+export const storeAll = async (database: typeof webDb, all: Delivery[]): Promise<Fresh[]> => {
+  const good = once(
+    all.flatMap(({ sender, good }) => good.map(record => ({ ...sender, ...record }))),
+    ({ tenantId, callId, hash }) => `${callId} ${hash.toString('hex')} ${tenantId}`,
+  )
+  const bad = once(
+    all.flatMap(({ sender, contentType, bad }, of) =>
+      bad.map(refused => ({ ...sender, ...refused, contentType, of })),
+    ),
+    ({ tenantId, source, hash }) => `${source} ${hash.toString('hex')} ${tenantId}`,
+  )
+  const goods = packed(good)
+  const bads = packed(bad)
+  const statement = sql<{ fresh: { of: number; bytes: number }[] | null }>`
+    with stored as (
+      insert into raw_cdrs as r
+        (token_tenant_id, tenant_id, source, call_id, root_call_id, payload, body, content_hash, deliveries)
+      select tenant_id, tenant_id, source, call_id, root_call_id, payload::jsonb,
+             substring(${goods.bytes}::bytea from start for length), hash, deliveries
+      from unnest(
+        ${good.map(row => row.tenantId)}::bigint[],
+        ${good.map(row => row.source ?? 'push')}::text[],
+        ${good.map(row => row.callId)}::text[],
+        ${good.map(row => row.rootCallId)}::text[],
+        ${good.map(row => row.payload)}::text[],
+        ${goods.starts}::int[],
+        ${goods.lengths}::int[],
+        ${good.map(row => row.hash)}::bytea[],
+        ${good.map(row => row.deliveries)}::int[]
+      ) as good (tenant_id, source, call_id, root_call_id, payload, start, length, hash, deliveries)
+      on conflict on constraint raw_cdrs_same_record
+        do update set deliveries = r.deliveries + excluded.deliveries
+      returning r.call_id, r.xmax = 0 as is_new
+    ), bad as (
+      select *
+      from unnest(
+        ${bad.map(row => row.of)}::int[],
+        ${bad.map(row => row.tenantId)}::bigint[],
+        ${bad.map(row => (row.source === 'call_log' ? 'call_log' : 'voicenter'))}::text[],
+        ${bad.map(row => row.reason)}::text[],
+        ${bad.map(row => row.contentType)}::text[],
+        ${bads.starts}::int[],
+        ${bads.lengths}::int[],
+        ${bad.map(row => row.hash)}::bytea[],
+        ${bad.map(row => row.deliveries)}::int[]
+      ) as bad (of, tenant_id, source, reason, content_type, start, length, hash, deliveries)
+    ), refused as (
+      insert into rejected_deliveries as r (tenant_id, source, reason, content_type, body, body_hash, deliveries)
+      select tenant_id, source, reason, content_type, substring(${bads.bytes}::bytea from start for length), hash, deliveries
+      from bad
+      on conflict on constraint rejected_deliveries_same_body
+        do update set deliveries = r.deliveries + excluded.deliveries
+      returning r.tenant_id, r.source, r.body_hash, octet_length(r.body) as bytes, r.xmax = 0 as is_new
+    ), jobs as (
+      select count(*) as wanted, array_agg(
+        row('voicenter_cdr', json_build_object('callId', call_id), null, null, ${MAX_ATTEMPTS.voicenter_cdr}::smallint,
+            'voicenter_cdr:' || call_id, null, null)::graphile_worker.job_spec order by call_id) as specs
+      from (select distinct call_id from stored where is_new) as calls
+    )
+    select
+      (select assert_all_queued(wanted, (select count(*) from graphile_worker.add_jobs(specs)))
+       from jobs where wanted > 0),
+      (select json_agg(json_build_object('of', bad.of, 'bytes', coalesce(r.bytes, 0)))
+       from refused r
+       join bad on bad.hash = r.body_hash and bad.source = r.source and bad.tenant_id is not distinct from r.tenant_id
+       where r.is_new) as fresh`
+  const { rows } = await again(() => statement.execute(database))
+  const fresh = all.map(() => ({ records: 0, bytes: 0 }))
+  for (const { of, bytes } of rows[0]?.fresh ?? []) {
+    const one = fresh[of]
+    if (!one) continue
+    one.records++
+    one.bytes += bytes
+  }
+  return fresh
 }
 
-type Counted = { deliveries: number }
+/** A statement holds so many records, or so many bytes: larger ones take long, and what waits with them. */
+const MOST_RECORDS = 256
+const MOST_BYTES = 1_000_000
+
+const storeWithOthers = combine((all: Delivery[]) => storeAll(webDb, all), {
+  rounds: 2,
+  most: 1,
+  weigh: ({ good, bad }) => {
+    const records = [...good, ...bad]
+    const bytes = records.reduce((sum, { body }) => sum + (body?.length ?? 0), 0)
+    return records.length / MOST_RECORDS + bytes / MOST_BYTES
+  },
+  waiting: 2000,
+  patienceMs: STORED_WITHIN,
+})
+
+/**
+ * The same record twice counts twice and is stored once, for Postgres cannot update a row twice in one statement. In
+ * one order always, since two statements that lock the same rows in different orders would wait for each other.
+ */
+const once = <Row>(rows: Row[], keyOf: (row: Row) => string): (Row & { deliveries: number })[] => {
+  const counted = new Map<string, Row & { deliveries: number }>()
+  for (const row of rows) {
+    const key = keyOf(row)
+    counted.set(key, { ...row, deliveries: (counted.get(key)?.deliveries ?? 0) + 1 })
+  }
+  return [...counted.entries()].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => row)
+}
 
 /**
  * All bodies as one parameter, and where each begins, counted from 1. In an array each would be written out in
@@ -95,66 +162,4 @@ const packed = (rows: { body: Buffer | null }[]) => {
     starts,
     lengths: rows.map(({ body }) => body?.length ?? null),
   }
-}
-
-/**
- * @returns how much was refused that had not been refused before
- *
- * Only a record that is new adds a job; a repeat raises `deliveries`. A job's key alone would not do:
- * it is forgotten as soon as the job is done, and a repeat of yesterday's call would run again.
- */
-const store = async (
-  database: typeof webDb,
-  { tenantId, source = 'push' }: Sender,
-  good: (Good & Counted)[],
-  bad: (Refused & Counted)[],
-  contentType: string | null,
-): Promise<{ records: number; bytes: number }> => {
-  const goods = packed(good)
-  const bads = packed(bad)
-  const statement = sql<{ records: number; bytes: number }>`
-    with stored as (
-      insert into raw_cdrs as r
-        (token_tenant_id, tenant_id, source, call_id, root_call_id, payload, body, content_hash, deliveries)
-      select ${tenantId}::bigint, ${tenantId}::bigint, ${source}::text, call_id, root_call_id, payload::jsonb,
-             substring(${goods.bytes}::bytea from start for length), hash, deliveries
-      from unnest(
-        ${good.map(row => row.callId)}::text[],
-        ${good.map(row => row.rootCallId)}::text[],
-        ${good.map(row => row.payload)}::text[],
-        ${goods.starts}::int[],
-        ${goods.lengths}::int[],
-        ${good.map(row => row.hash)}::bytea[],
-        ${good.map(row => row.deliveries)}::int[]
-      ) as good (call_id, root_call_id, payload, start, length, hash, deliveries)
-      on conflict on constraint raw_cdrs_same_record
-        do update set deliveries = r.deliveries + excluded.deliveries
-      returning r.call_id, r.xmax = 0 as is_new
-    ), refused as (
-      insert into rejected_deliveries as r (tenant_id, source, reason, content_type, body, body_hash, deliveries)
-      select ${tenantId}::bigint, ${source === 'push' ? 'voicenter' : source}::text, reason, ${contentType}::text,
-             substring(${bads.bytes}::bytea from start for length), hash, deliveries
-      from unnest(
-        ${bad.map(row => row.reason)}::text[],
-        ${bads.starts}::int[],
-        ${bads.lengths}::int[],
-        ${bad.map(row => row.hash)}::bytea[],
-        ${bad.map(row => row.deliveries)}::int[]
-      ) as bad (reason, start, length, hash, deliveries)
-      on conflict on constraint rejected_deliveries_same_body
-        do update set deliveries = r.deliveries + excluded.deliveries
-      returning octet_length(r.body) as bytes, r.xmax = 0 as is_new
-    ), jobs as (
-      select count(*) as wanted, array_agg(
-        row('voicenter_cdr', json_build_object('callId', call_id), null, null, ${MAX_ATTEMPTS.voicenter_cdr}::smallint,
-            'voicenter_cdr:' || call_id, null, null)::graphile_worker.job_spec order by call_id) as specs
-      from (select distinct call_id from stored where is_new) as calls
-    )
-    select
-      (select assert_all_queued(wanted, (select count(*) from graphile_worker.add_jobs(specs)))
-       from jobs where wanted > 0),
-      (select count(*)::int from refused where is_new) as records,
-      (select coalesce(sum(bytes), 0)::int from refused where is_new) as bytes`
-  const { rows } = await again(() => statement.execute(database))
-  return rows[0] ?? { records: 0, bytes: 0 }
 }

@@ -1,7 +1,7 @@
 import { RateLimiterMemory } from 'rate-limiter-flexible'
 import { log } from '../log.ts'
 import { sha256 } from '../secrets.ts'
-import type { Sender } from './ingest.ts'
+import type { Sender } from './delivery.ts'
 
 /**
  * How much of a sender's refused records is kept in a day: a gigabyte, of which each takes ten kilobytes and
@@ -13,7 +13,7 @@ const EACH = 10_000
 const weights = new RateLimiterMemory({ points: A_DAY, duration: 24 * 60 * 60 })
 
 /** What is kept of a refused record. */
-export type Refused = { key: string; reason: string; body: Buffer | null; hash: Buffer }
+export type Refused = { reason: string; body: Buffer | null; hash: Buffer }
 
 /** Whether this sender's refused records are still kept, or by now only counted. */
 export const isKept = async (sender: Sender): Promise<boolean> =>
@@ -25,7 +25,7 @@ const nameOf = ({ tenantId, source = 'push' }: Sender) => `${source} ${tenantId 
 export const onlyCounted = (): Refused => {
   const reason = 'refused after more than a day’s share of refused records: counted, not kept'
   const hash = sha256(`${reason} ${new Date().toISOString().slice(0, 10)}`)
-  return { key: hash.toString('hex'), reason, body: null, hash }
+  return { reason, body: null, hash }
 }
 
 /**

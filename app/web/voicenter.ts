@@ -1,9 +1,10 @@
 import { type RequestHandler, Router } from 'express'
 import { type Element, readBody } from '../voicenter/body.ts'
 import { pass } from '../points.ts'
-import { ingest, type Sender } from '../voicenter/ingest.ts'
+import type { Sender } from '../voicenter/delivery.ts'
+import { ingest } from '../voicenter/ingest.ts'
 import { authenticate } from './credential.ts'
-import { inTime, STORED_WITHIN } from './in_time.ts'
+import { inTime, STORED_WITHIN } from '../in_time.ts'
 import { wholeBody } from './whole_body.ts'
 
 /**

@@ -9,7 +9,7 @@ import { pass } from '../points.ts'
 import { storeUpdates } from '../whatsapp/inbox.ts'
 import { claimsSignature, isSigned } from '../whatsapp/signature.ts'
 import { updatesIn } from '../whatsapp/webhook.ts'
-import { inTime, STORED_WITHIN } from './in_time.ts'
+import { inTime, STORED_WITHIN } from '../in_time.ts'
 import { wholeBody } from './whole_body.ts'
 
 /**

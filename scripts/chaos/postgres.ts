@@ -24,8 +24,18 @@ const START_LIMIT_MS = 60_000
 
 export type Cluster = Awaited<ReturnType<typeof startCluster>>
 
-/** @param folder does not exist yet, or is empty */
-export const startCluster = async (folder: string) => {
+/**
+ * @param folder does not exist yet, or is empty
+ * @param settings of the server, beside those that make a commit outlive a power cut
+ * @param connectionLimit of the role that the program uses; -1 = none
+ */
+export const startCluster = async (
+  folder: string,
+  {
+    settings = { max_connections: '40' },
+    connectionLimit = CONNECTION_LIMIT,
+  }: { settings?: Record<string, string>; connectionLimit?: number } = {},
+) => {
   await mkdir(folder, { recursive: true })
   // The account that runs Postgres must get through.
   await chmod(folder, 0o755)
@@ -57,7 +67,7 @@ export const startCluster = async (folder: string) => {
   const start = async (): Promise<void> => {
     for (const until = Date.now() + START_LIMIT_MS; Date.now() < until; await sleep(50)) {
       if (!child || child.exitCode !== null || child.signalCode !== null)
-        child = launch(place, folder, port)
+        child = launch(place, folder, port, settings)
       if (await accepts()) return
     }
     throw new Error(`Postgres does not come back; its log is ${join(folder, 'postgres.log')}`)
@@ -75,7 +85,7 @@ export const startCluster = async (folder: string) => {
   await admin.connect()
   // No superuser, as on a managed plan: it can neither use the reserved connections nor more than the plan has.
   await admin.query(
-    `create role ringback login password '${password}' connection limit ${CONNECTION_LIMIT}`,
+    `create role ringback login password '${password}' connection limit ${connectionLimit}`,
   )
   await admin.query(`create database ${DATABASE} owner ringback`)
   const { rows } = await admin.query<{ version: string }>(
@@ -91,6 +101,7 @@ export const startCluster = async (folder: string) => {
     programUrl: (at: number) => urlOf('ringback', at),
     /** The harness's own way, past every fault but those of Postgres itself. */
     checkingUrl: urlOf('postgres', port),
+    urlOf: (user: 'ringback' | 'postgres', database: string) => urlOf(user, port, database),
     start,
     /** Until it accepts connections again by itself, as after the death of one of its own processes. */
     back: async () => {
@@ -119,7 +130,12 @@ export const startCluster = async (folder: string) => {
   }
 }
 
-const launch = ({ postgres, data, account }: Place, folder: string, port: number): ChildProcess => {
+const launch = (
+  { postgres, data, account }: Place,
+  folder: string,
+  port: number,
+  settings: Record<string, string>,
+): ChildProcess => {
   const log = openSync(join(folder, 'postgres.log'), 'a')
   try {
     return spawn(
@@ -129,12 +145,9 @@ const launch = ({ postgres, data, account }: Place, folder: string, port: number
         data,
         '-p',
         `${port}`,
-        '-c',
-        'fsync=on',
-        '-c',
-        'synchronous_commit=on',
-        '-c',
-        'max_connections=40',
+        ...Object.entries({ fsync: 'on', synchronous_commit: 'on', ...settings }).flatMap(
+          ([name, value]) => ['-c', `${name}=${value}`],
+        ),
       ],
       { ...account, cwd: '/', env: { LC_ALL: 'C' }, stdio: ['ignore', log, log], detached: true },
     )

@@ -1,0 +1,52 @@
+import { canonical } from '../json.ts'
+import { sha256 } from '../secrets.ts'
+import type { Element } from './body.ts'
+import { readCdr, rootOf } from './cdr.ts'
+import type { Refused } from './refusals.ts'
+
+/**
+ * Whose credential the records came with; null = an unbound token. And which way: pushed to us, unless it is
+ * said that they were found in Voicenter's call log.
+ */
+export type Sender = { tenantId: string | null; source?: 'push' | 'call_log' }
+
+/** A record that can be read, as it will be stored. */
+export type Good = {
+  callId: string
+  rootCallId: string
+  payload: string
+  body: Buffer
+  hash: Buffer
+}
+
+/** One POST, or one page of the call log: what of it is a record, and what is none. */
+export type Delivery = {
+  sender: Sender
+  contentType: string | null
+  good: Good[]
+  bad: Refused[]
+}
+
+/** Reads each element for itself: a bad one takes no other with it. */
+export const sortOut = (elements: readonly Element[]): { good: Good[]; bad: Refused[] } => {
+  const good: Good[] = []
+  const bad: Refused[] = []
+  for (const element of elements) {
+    const read = 'wrong' in element ? element : readCdr(element.record)
+    if ('wrong' in read || 'wrong' in element) {
+      const reason = 'wrong' in read ? read.wrong : ''
+      bad.push({ reason, body: element.bytes, hash: sha256(element.bytes) })
+      continue
+    }
+    const payload = canonical(element.record)
+    const { callId } = read.cdr
+    good.push({
+      callId,
+      rootCallId: rootOf(read.cdr),
+      payload,
+      body: element.bytes,
+      hash: sha256(payload),
+    })
+  }
+  return { good, bad }
+}
