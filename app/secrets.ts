@@ -1,9 +1,9 @@
 import {
   createCipheriv,
   createDecipheriv,
-  createHash,
   createHmac,
   createSecretKey,
+  hash,
   hkdfSync,
   randomBytes,
 } from 'node:crypto'
@@ -80,5 +80,4 @@ export const phoneHash = (e164: string): Buffer =>
 export const signInMac = (text: string): Buffer =>
   createHmac('sha256', signInKey).update(text).digest()
 
-export const sha256 = (data: string | Uint8Array): Buffer =>
-  createHash('sha256').update(data).digest()
+export const sha256 = (data: string | Uint8Array): Buffer => hash('sha256', data, 'buffer')

@@ -10,11 +10,11 @@ import type { Refused } from './refusals.ts'
  */
 export type Sender = { tenantId: string | null; source?: 'push' | 'call_log' }
 
-/** A record that can be read, as it will be stored. */
+/** A record that can be read, as it will be stored: `payload` is its canonical form, `body` the bytes as they came. */
 export type Good = {
   callId: string
   rootCallId: string
-  payload: string
+  payload: Buffer
   body: Buffer
   hash: Buffer
 }
@@ -38,7 +38,7 @@ export const sortOut = (elements: readonly Element[]): { good: Good[]; bad: Refu
       bad.push({ reason, body: element.bytes, hash: sha256(element.bytes) })
       continue
     }
-    const payload = canonical(element.record)
+    const payload = Buffer.from(canonical(element.record))
     const { callId } = read.cdr
     good.push({
       callId,

@@ -55,25 +55,29 @@ export const storeAll = async (database: typeof webDb, all: Delivery[]): Promise
     ),
     ({ tenantId, source, hash }) => `${source} ${hash.toString('hex')} ${tenantId}`,
   )
-  const goods = packed(good)
-  const bads = packed(bad)
+  const payloads = packed(good.map(({ payload }) => payload))
+  const bodies = packed(good.map(({ body }) => body))
+  const refusals = packed(bad.map(({ body }) => body))
   const statement = sql<{ fresh: { of: number; bytes: number }[] | null }>`
     with stored as (
       insert into raw_cdrs as r
         (token_tenant_id, tenant_id, source, call_id, root_call_id, payload, body, content_hash, deliveries)
-      select tenant_id, tenant_id, source, call_id, root_call_id, payload::jsonb,
-             substring(${goods.bytes}::bytea from start for length), hash, deliveries
+      select tenant_id, tenant_id, source, call_id, root_call_id,
+             convert_from(substring(${payloads.bytes}::bytea from payload_start for payload_length), 'UTF8')::jsonb,
+             substring(${bodies.bytes}::bytea from body_start for body_length), hash, deliveries
       from unnest(
         ${good.map(row => row.tenantId)}::bigint[],
         ${good.map(row => row.source ?? 'push')}::text[],
         ${good.map(row => row.callId)}::text[],
         ${good.map(row => row.rootCallId)}::text[],
-        ${good.map(row => row.payload)}::text[],
-        ${goods.starts}::int[],
-        ${goods.lengths}::int[],
+        ${payloads.starts}::int[],
+        ${payloads.lengths}::int[],
+        ${bodies.starts}::int[],
+        ${bodies.lengths}::int[],
         ${good.map(row => row.hash)}::bytea[],
         ${good.map(row => row.deliveries)}::int[]
-      ) as good (tenant_id, source, call_id, root_call_id, payload, start, length, hash, deliveries)
+      ) as good (tenant_id, source, call_id, root_call_id,
+               payload_start, payload_length, body_start, body_length, hash, deliveries)
       on conflict on constraint raw_cdrs_same_record
         do update set deliveries = r.deliveries + excluded.deliveries
       returning r.call_id, r.xmax = 0 as is_new
@@ -85,14 +89,14 @@ export const storeAll = async (database: typeof webDb, all: Delivery[]): Promise
         ${bad.map(row => (row.source === 'call_log' ? 'call_log' : 'voicenter'))}::text[],
         ${bad.map(row => row.reason)}::text[],
         ${bad.map(row => row.contentType)}::text[],
-        ${bads.starts}::int[],
-        ${bads.lengths}::int[],
+        ${refusals.starts}::int[],
+        ${refusals.lengths}::int[],
         ${bad.map(row => row.hash)}::bytea[],
         ${bad.map(row => row.deliveries)}::int[]
       ) as bad (of, tenant_id, source, reason, content_type, start, length, hash, deliveries)
     ), refused as (
       insert into rejected_deliveries as r (tenant_id, source, reason, content_type, body, body_hash, deliveries)
-      select tenant_id, source, reason, content_type, substring(${bads.bytes}::bytea from start for length), hash, deliveries
+      select tenant_id, source, reason, content_type, substring(${refusals.bytes}::bytea from start for length), hash, deliveries
       from bad
       on conflict on constraint rejected_deliveries_same_body
         do update set deliveries = r.deliveries + excluded.deliveries
@@ -151,15 +155,15 @@ const once = <Row>(rows: Row[], keyOf: (row: Row) => string): (Row & { deliverie
 }
 
 /**
- * All bodies as one parameter, and where each begins, counted from 1. In an array each would be written out in
- * hex and escaped, at five times its size.
+ * Many texts as one parameter, and where each begins, counted from 1. In an array each would be escaped, or written out
+ * in hex and escaped, at up to five times its size.
  */
-const packed = (rows: { body: Buffer | null }[]) => {
+const packed = (texts: (Buffer | null)[]) => {
   let next = 1
-  const starts = rows.map(({ body }) => (next += body?.length ?? 0) - (body?.length ?? 0))
+  const starts = texts.map(text => (next += text?.length ?? 0) - (text?.length ?? 0))
   return {
-    bytes: Buffer.concat(rows.flatMap(({ body }) => body ?? [])),
+    bytes: Buffer.concat(texts.flatMap(text => text ?? [])),
     starts,
-    lengths: rows.map(({ body }) => body?.length ?? null),
+    lengths: texts.map(text => text?.length ?? null),
   }
 }
