@@ -1,4 +1,4 @@
-import { isOutage } from './db/outage.ts'
+import { isAway } from './db/outage.ts'
 
 type Limits<Ask> = {
   /** How many rounds may be under way at the same moment. */
@@ -32,7 +32,7 @@ export const combine = <Ask, Answer>(
   { rounds, most, weigh = () => 1, waiting, patienceMs }: Limits<Ask>,
 ): ((ask: Ask) => Promise<Answer>) => {
   type Waiting = PromiseWithResolvers<Answer> & { ask: Ask; until: number }
-  let queue: Waiting[] = []
+  const queue: Waiting[] = []
   let underWay = 0
 
   const nextRound = (): Waiting[] => {
@@ -43,14 +43,14 @@ export const combine = <Ask, Answer>(
       if (count > 0 && weight > most) break
       count++
     }
-    const round = queue.slice(0, count)
-    queue = queue.slice(count)
-    const now = performance.now()
-    for (const { until, reject } of round) if (until < now) reject(busy('waited too long'))
-    return round.filter(({ until }) => until >= now)
+    return queue.splice(0, count)
   }
 
-  const answer = async (round: Waiting[]): Promise<void> => {
+  const answer = async (all: Waiting[]): Promise<void> => {
+    const now = performance.now()
+    const round = all.filter(({ until }) => until >= now)
+    for (const { until, reject } of all) if (until < now) reject(busy('waited too long'))
+    if (round.length === 0) return
     try {
       const answers = await together(round.map(({ ask }) => ask))
       for (const [i, { resolve, reject }] of round.entries()) {
@@ -59,8 +59,8 @@ export const combine = <Ask, Answer>(
         else resolve(given)
       }
     } catch (error) {
-      // An outage is nobody's fault, and asking one by one would only take longer.
-      if (round.length === 1 || isOutage(error)) for (const { reject } of round) reject(error)
+      // Where the database is away one by one would fail as well, only later.
+      if (round.length === 1 || isAway(error)) for (const { reject } of round) reject(error)
       else for (const one of round) await answer([one])
     }
   }

@@ -1,21 +1,18 @@
 import type { Task } from 'graphile-worker'
+import { combine } from '../app/combine.ts'
 import { payloads } from '../app/db/jobs.ts'
-import { db } from '../app/db/kysely.ts'
+import { db, type Trx } from '../app/db/kysely.ts'
 import { log } from '../app/log.ts'
-import { recordMissedCall } from '../app/outreach/missed_call.ts'
-import { callWasNotMissed, personReached } from '../app/outreach/reached.ts'
+import { type MissedCall, recordedCalls, recordMissedCalls } from '../app/outreach/missed_call.ts'
+import { callWasNotMissed, peopleReached } from '../app/outreach/reached.ts'
+import { turns } from '../app/outreach/turns.ts'
 import { joinClosed } from '../app/privacy/closed.ts'
-import {
-  type Call,
-  callsWith,
-  lockCall,
-  lockPeople,
-  readLegs,
-  settingsOf,
-  writeVerdict,
-} from '../app/voicenter/call.ts'
+import { type Call, nameOf, readLegs, readSettings, writeVerdicts } from '../app/voicenter/call.ts'
+import type { Leg } from '../app/voicenter/leg.ts'
+import { lockCalls, lockPeople, peopleOf } from '../app/voicenter/locks.ts'
 import { pass } from '../app/points.ts'
 import { judge, statusOf } from '../app/voicenter/verdict.ts'
+import { callsWith } from '../app/voicenter/whose.ts'
 
 /**
  * Judges the call that a record belongs to: all records that have come of it so far, together. If it was
@@ -23,12 +20,12 @@ import { judge, statusOf } from '../app/voicenter/verdict.ts'
  * whatever was pending for her is cancelled. Safe to run twice: the second time changes nothing.
  *
  * A job names only the CallID, and two tenants may have the same one. So it judges every call with that
- * id, each in a transaction of its own; one that fails keeps none of the others back.
+ * id; one that fails keeps none of the others back.
  */
 const voicenterCdr: Task = async payload => {
   const { callId } = payloads.voicenter_cdr.parse(payload)
   pass('voicenter_cdr:started')
-  const results = await Promise.allSettled((await callsWith(callId)).map(judgeCall))
+  const results = await Promise.allSettled((await lookUp(callId)).map(judgeCall))
   pass('voicenter_cdr:committed')
   const failed = results.filter(result => result.status === 'rejected')
   if (failed.length)
@@ -38,40 +35,78 @@ const voicenterCdr: Task = async payload => {
     )
 }
 
-const judgeCall = (call: Call): Promise<void> =>
-  db.transaction().execute(async trx => {
-    await lockCall(trx, call)
-    if (await joinClosed(trx, call)) return
-    const legs = await readLegs(trx, call)
-    const settings = await settingsOf(trx, call)
-    pass('voicenter_cdr:read')
-    const verdict = judge(legs, settings)
-    await writeVerdict(trx, legs, verdict)
-    pass('voicenter_cdr:judged')
-    const { tenantId, rootCallId } = call
-    if (!tenantId) return
+/** Jobs that run at the same moment share their statements and commits, and each fails for itself. */
+const SHARED = { rounds: 2, most: 64, waiting: 10_000, patienceMs: 60_000 }
+const lookUp = combine(callsWith, SHARED)
 
-    await lockPeople(trx, tenantId, [
-      verdict.verdict === 'missed' ? verdict.missed.caller : null,
-      ...legs.map(leg => leg.reachedPhone),
-    ])
-    if (verdict.verdict === 'missed') {
-      const { caller = null, businessPhone, calledAt, ...leg } = verdict.missed
-      const missedCall = {
-        tenantId,
-        callId: rootCallId,
-        caller,
-        businessPhone: businessPhone ?? '',
-        status: statusOf(leg),
-        calledAt,
-      }
-      const recorded = await recordMissedCall(trx, missedCall)
-      pass('voicenter_cdr:recorded')
-      if (recorded)
-        log.info({ tenantId, missedCallId: recorded.id, ...recorded.decision }, 'missed call')
-    } else await callWasNotMissed(trx, tenantId, rootCallId)
-    for (const { reachedPhone, calledAt } of legs)
-      if (reachedPhone) await personReached(trx, tenantId, reachedPhone, calledAt)
+const judgeCall = combine(async (calls: Call[]): Promise<true[]> => {
+  const distinct = [...new Map(calls.map(call => [nameOf(call), call])).values()]
+  const recorded = await db.transaction().execute(trx => judgeCalls(trx, distinct))
+  for (const { id, tenantId, decision } of recorded)
+    log.info({ tenantId, missedCallId: id, ...decision }, 'missed call')
+  return calls.map(() => true)
+}, SHARED)
+
+const judgeCalls = async (trx: Trx, calls: Call[]) => {
+  await lockCalls(trx, calls)
+  const read = await readLegs(trx, calls)
+  const settings = await readSettings(trx, calls)
+  pass('voicenter_cdr:read')
+  for (const { call, isClosed } of read) if (isClosed) await joinClosed(trx, call)
+  const judged = read
+    .filter(({ isClosed }) => !isClosed)
+    .map(({ call, legs }) => ({ call, legs, verdict: judge(legs, settings(call)) }))
+  await writeVerdicts(trx, judged)
+  pass('voicenter_cdr:judged')
+
+  // Of nobody's call nothing follows.
+  const ours = judged.flatMap(({ call: { tenantId, rootCallId: callId }, legs, verdict }) => {
+    if (!tenantId) return []
+    const missed =
+      verdict.verdict === 'missed' ? missedCallOf(tenantId, callId, verdict.missed) : null
+    const reached = legs.flatMap(({ reachedPhone: phone, calledAt: at }) =>
+      phone ? { tenantId, phone, at } : [],
+    )
+    const people = peopleOf(tenantId, [missed?.caller, ...reached.map(({ phone }) => phone)])
+    return { tenantId, callId, missed, reached, people }
   })
+  await lockPeople(
+    trx,
+    ours.flatMap(({ people }) => people),
+  )
+  const known = await recordedCalls(trx, ours)
+  const recorded = []
+  for (const group of turns(ours, ({ people }) => people)) {
+    const fresh = group.filter(call => !known.has(call))
+    recorded.push(
+      ...(await recordMissedCalls(
+        trx,
+        fresh.flatMap(({ missed }) => missed ?? []),
+      )),
+    )
+    pass('voicenter_cdr:recorded')
+    for (const call of group)
+      if (!call.missed && known.has(call)) await callWasNotMissed(trx, call.tenantId, call.callId)
+    await peopleReached(
+      trx,
+      group.flatMap(({ reached }) => reached),
+    )
+  }
+  return recorded
+}
+
+/** As the record tells it in which the call was missed. */
+const missedCallOf = (
+  tenantId: string,
+  callId: string,
+  { caller = null, businessPhone, calledAt, ...leg }: Leg,
+): MissedCall => ({
+  tenantId,
+  callId,
+  caller,
+  businessPhone: businessPhone ?? '',
+  status: statusOf(leg),
+  calledAt,
+})
 
 export default voicenterCdr

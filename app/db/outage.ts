@@ -8,6 +8,8 @@ const NETWORK =
  * the system below; a lock not had in time, a transaction left open too long, a standby that is not yet the primary.
  */
 const POSTGRES = /^(08...|40...|53...|57...|58...|55P03|25P03|25006)$/
+/** Of those, what befell this very statement, and not another that is sent now. */
+const THIS_STATEMENT = /^(40...|57014|55P03)$/
 /** node-postgres gives these no code. */
 const WORDS =
   /Connection terminated|connection timeout|timeout exceeded when trying to connect|Query read timeout|not queryable/
@@ -19,3 +21,8 @@ export const isOutage = (error: unknown): boolean => {
     return NETWORK.test(error.code) || POSTGRES.test(error.code)
   return WORDS.test(error.message)
 }
+
+/** Whether the database is away for everybody: whatever else is asked of it now will fail in the same way. */
+export const isAway = (error: unknown): boolean =>
+  isOutage(error) &&
+  !(error instanceof Error && 'code' in error && THIS_STATEMENT.test(String(error.code)))

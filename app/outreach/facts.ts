@@ -14,20 +14,38 @@ type Call = {
   missedCallId: string | null
 }
 
-type Row = Omit<Facts, 'late' | 'caller' | 'contacted' | 'reached' | 'replied'> &
+type Row = { n: number } & Omit<Facts, 'late' | 'caller' | 'contacted' | 'reached' | 'replied'> &
   History &
   Wishes & { now: Date }
-type Known = Omit<Facts, 'late'> & Wishes & { now: Date }
+/** What `decide` needs to know, but for `late`, and beside it what the two forms of `late` need. */
+export type Known = Omit<Facts, 'late'> & Wishes & { now: Date }
+
+/** What is known of one call. */
+export const readFacts = async (trx: Trx, call: Call): Promise<Known> => {
+  const [facts] = await readFactsOfAll(trx, [call])
+  if (!facts) throw new Error('one call, one answer')
+  return facts
+}
 
 /**
- * What `decide` needs to know, but for `late`, whose two forms need what is returned beside: the
- * database's time, and the tenant's limits in milliseconds. One statement, after the lead was locked:
- * whoever claims or cancels for this person waits for the same lock.
+ * What `decide` needs to know of each call, but for `late`, whose two forms need what is returned beside: the
+ * database's time, and the tenant's limits in milliseconds. One statement, after the leads were locked:
+ * whoever claims or cancels for one of these people waits for the same lock.
  */
-export const readFacts = async (trx: Trx, call: Call): Promise<Known> => {
-  const { caller, phones, lines } = identify(call.caller)
+export const readFactsOfAll = async (trx: Trx, calls: readonly Call[]): Promise<Known[]> => {
+  const identified = calls.map(call => ({ ...call, ...identify(call.caller) }))
+  const asked = identified.map(({ tenantId, phones, lines, missedCallId }, n) => ({
+    n,
+    tenant_id: tenantId,
+    phones,
+    lines,
+    wa_ids: phones.map(phone => phone.slice(1)),
+    hashes: phones.map(phone => phoneHash(phone).toString('hex')),
+    missed_call_id: missedCallId,
+  }))
   const { rows } = await sql<Row>`
     select
+      call.n,
       now() as now,
       t.mode,
       t.contact_foreign as "contactForeign",
@@ -38,29 +56,32 @@ export const readFacts = async (trx: Trx, call: Call): Promise<Known> => {
       (extract(epoch from t.oldest_call) * 1000)::float8 as "oldestCall",
       (extract(epoch from t.grace) * 1000)::float8 as grace,
       (extract(epoch from t.reminder_grace) * 1000)::float8 as "reminderGrace",
-      exists (select from tenant_numbers n where n.tenant_id = t.id and n.phone = any(${lines}::text[]))
+      exists (select from tenant_numbers n where n.tenant_id = t.id and n.phone = any(call.lines))
         or exists (select from whatsapp_connections c
-                   where c.tenant_id = t.id and c.display_phone_number = any(${lines}::text[])) as "ownNumber",
-      exists (select from opt_outs o where o.tenant_id = t.id
-              and (o.phone = any(${phones}::text[]) or o.phone_hash = any(${phones.map(phoneHash)}::bytea[]))) as "optedOut",
+                   where c.tenant_id = t.id and c.display_phone_number = any(call.lines)) as "ownNumber",
+      exists (select from opt_outs o where o.tenant_id = t.id and o.phone = any(call.phones))
+        or exists (select from opt_outs o where o.tenant_id = t.id
+                   and o.phone_hash = any(array(select decode(h, 'hex') from unnest(call.hashes) h))) as "optedOut",
       -- One that works, if there is one.
       (select c.state from whatsapp_connections c where c.tenant_id = t.id order by c.state limit 1) as connection,
       -- By a call that we know of, or by another phone, and somebody said so.
       greatest(
-        (select max(r.called_at) from raw_cdrs r where r.tenant_id = t.id and r.reached_phone = any(${phones}::text[])),
-        (select max(l.called_back_at) from leads l where l.tenant_id = t.id and l.phone = any(${phones}::text[]))) as "talkedAt",
+        (select max(r.called_at) from raw_cdrs r where r.tenant_id = t.id and r.reached_phone = any(call.phones)),
+        (select max(l.called_back_at) from leads l where l.tenant_id = t.id and l.phone = any(call.phones))) as "talkedAt",
       (select max(s.created_at) from messages s where s.tenant_id = t.id and s.direction = 'in'
-       and s.wa_id = any(${phones.map(phone => phone.slice(1))}::text[])) as "wroteAt",
+       and s.wa_id = any(call.wa_ids)) as "wroteAt",
       calls.sending or messages.sending as sending,
       calls."firstDueAt", messages."reminderDueAt", messages."sentAt"
-    from tenants t,
+    from jsonb_to_recordset(${JSON.stringify(asked)}::jsonb) as call (
+        n int, tenant_id bigint, phones text[], lines text[], wa_ids text[], hashes text[], missed_call_id bigint)
+    join tenants t on t.id = call.tenant_id,
       lateral (
         select coalesce(bool_or(m.outreach_state = 'sending'), false) as sending,
                max(m.outreach_due_at) filter (where m.outreach_state = 'scheduled') as "firstDueAt"
         from leads l join missed_calls m on m.lead_id = l.id
-        where l.tenant_id = t.id and l.phone = any(${phones}::text[])
+        where l.tenant_id = t.id and l.phone = any(call.phones)
           and m.outreach_state in ('scheduled', 'sending')
-          and m.id is distinct from ${call.missedCallId}::bigint) as calls,
+          and m.id is distinct from call.missed_call_id) as calls,
       lateral (
         select coalesce(bool_or(s.state = 'sending'), false) as sending,
                max(s.due_at) filter (where s.state = 'scheduled') as "reminderDueAt",
@@ -68,11 +89,13 @@ export const readFacts = async (trx: Trx, call: Call): Promise<Known> => {
         from leads l
         join lead_conversations c on c.lead_id = l.id
         join messages s on s.lead_conversation_id = c.id
-        where l.tenant_id = t.id and l.phone = any(${phones}::text[])
-          and c.missed_call_id is distinct from ${call.missedCallId}::bigint
-          and s.direction = 'out') as messages
-    where t.id = ${call.tenantId}`.execute(trx)
-  const [row] = rows
-  if (!row) throw new Error(`tenant ${call.tenantId} is gone`)
-  return { caller, ...row, ...whatPassed(row, call.calledAt, row.now, row) }
+        where l.tenant_id = t.id and l.phone = any(call.phones)
+          and c.missed_call_id is distinct from call.missed_call_id
+          and s.direction = 'out') as messages`.execute(trx)
+  const found = new Map(rows.map(row => [row.n, row]))
+  return identified.map(({ tenantId, caller, calledAt }, n) => {
+    const row = found.get(n)
+    if (!row) throw new Error(`tenant ${tenantId} is gone`)
+    return { caller, ...row, ...whatPassed(row, calledAt, row.now, row) }
+  })
 }

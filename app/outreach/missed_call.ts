@@ -1,12 +1,10 @@
 import { sql } from 'kysely'
-import { addJob } from '../db/jobs.ts'
 import type { Trx } from '../db/kysely.ts'
 import { type Decision, decide } from './eligibility.ts'
-import { readFacts } from './facts.ts'
-import type { Wishes } from './history.ts'
-import { tellOfThirdCall } from './owner.ts'
-import { readPhone, spellings } from './phone.ts'
-import { afterQuiet } from './quiet.ts'
+import { readFactsOfAll } from './facts.ts'
+import { countMissedCalls } from './leads.ts'
+import { OFTEN, tellOfThirdCall } from './owner.ts'
+import { quietUntil, schedule } from './schedule.ts'
 import { isTooOld } from './timing.ts'
 
 /** A call that was missed, as its records tell it. */
@@ -21,149 +19,83 @@ export type MissedCall = {
   calledAt: Date
 }
 
+/** Which of these calls are recorded as missed. */
+export const recordedCalls = async <C extends Pick<MissedCall, 'tenantId' | 'callId'>>(
+  trx: Trx,
+  calls: readonly C[],
+): Promise<Set<C>> => {
+  const { rows } = await sql<{ n: number }>`
+    select c.n::int from unnest(
+      ${calls.map(({ tenantId }) => tenantId)}::bigint[],
+      ${calls.map(({ callId }) => callId)}::text[]
+    ) with ordinality as c (tenant_id, call_id, n)
+    join missed_calls m on m.tenant_id = c.tenant_id and m.call_id = c.call_id`.execute(trx)
+  return new Set(rows.flatMap(({ n }) => calls[n - 1] ?? []))
+}
+
 /**
- * Records a missed call once, counts it with its caller's lead, and decides whether she is to be
+ * Records missed calls, counts each with its caller's lead, and decides whether she is to be
  * written to; if so, the message is due after the tenant's outreach_delay, and the job that will send
- * it is added in this very transaction. Safe to run twice: the second time changes nothing.
+ * it is added in this very transaction.
  *
- * The caller must hold the lock of the call. The lead is locked here, by the statement that counts.
+ * The caller must hold the locks of the calls and know that none of them is recorded, and no two may be of one person:
+ * what is decided of the second depends on the first. The leads are locked here, by the statement that counts.
  *
- * @returns the row's id and the decision; null if the call was recorded before
+ * @returns the rows' ids and the decisions
  */
-export const recordMissedCall = async (
+export const recordMissedCalls = async (
   trx: Trx,
-  call: MissedCall,
-): Promise<{ id: string; decision: Decision } | null> => {
-  const known = await trx
-    .selectFrom('missed_calls')
-    .select('id')
-    .where('tenant_id', '=', call.tenantId)
-    .where('call_id', '=', call.callId)
-    .executeTakeFirst()
-  if (known) return null
-
-  const leadId = await countMissedCall(trx, call)
-  const facts = await readFacts(trx, { ...call, missedCallId: null })
-  const decision = decide({ ...facts, late: isTooOld(facts.now, call.calledAt, facts.oldestCall) })
-  const recorded = await trx
-    .insertInto('missed_calls')
-    .values({
-      tenant_id: call.tenantId,
-      lead_id: leadId,
-      call_id: call.callId,
-      caller_phone: facts.caller.kind === 'number' ? facts.caller.e164 : null,
-      business_phone: call.businessPhone,
-      status: call.status,
-      called_at: call.calledAt,
-      ...outreach(decision, call.tenantId, facts),
-    })
-    .returning(['id', 'tenant_id', 'lead_id', 'caller_phone', 'outreach_state'])
-    .executeTakeFirstOrThrow()
-  await addOutreachJob(trx, recorded)
-  if (leadId && decision.state === 'cancelled')
-    await trx
-      .updateTable('leads')
-      .set({ state: decision.reason })
-      .where('id', '=', leadId)
-      .execute()
-  if (leadId) await tellOfThirdCall(trx, leadId, recorded.id)
-  return { id: recorded.id, decision }
-}
-
-/**
- * Decides again about calls that were skipped because another message to the same person was pending,
- * when that message has been cancelled. Only those that began after `since`, when somebody talked with
- * her. The caller must hold the lead's lock.
- */
-export const decideAgain = async (trx: Trx, leadId: string, since: Date): Promise<void> => {
-  const skipped = await trx
-    .selectFrom('missed_calls')
-    .select(['id', 'tenant_id', 'caller_phone', 'called_at'])
-    .where('lead_id', '=', leadId)
-    .where('outreach_state', '=', 'skipped')
-    .where('outreach_reason', '=', 'already_contacted')
-    .where('called_at', '>', since)
-    .orderBy('called_at')
-    .execute()
-  // In order and one by one: the first that is scheduled is the reason why the next is not.
-  for (const call of skipped) {
-    const facts = await readFacts(trx, {
-      tenantId: call.tenant_id,
-      caller: call.caller_phone,
-      calledAt: call.called_at,
-      missedCallId: call.id,
-    })
-    const decision = decide({
-      ...facts,
-      late: isTooOld(facts.now, call.called_at, facts.oldestCall),
-    })
-    // Otherwise what is written there stays true: she had been contacted when this call came.
-    if (decision.state !== 'scheduled') continue
-    const decided = await trx
-      .updateTable('missed_calls')
-      .set(outreach(decision, call.tenant_id, facts))
-      .where('id', '=', call.id)
-      .returning(['id', 'tenant_id', 'lead_id', 'caller_phone', 'outreach_state'])
-      .executeTakeFirstOrThrow()
-    await addOutreachJob(trx, decided)
-  }
-}
-
-/**
- * The columns a decision fills. The due moment is the database's now() plus the tenant's delay; where
- * that falls into a quiet window, the window's end.
- */
-const outreach = ({ state, reason }: Decision, tenantId: string, facts: Wishes & { now: Date }) => {
-  const due = new Date(facts.now.getTime() + facts.outreachDelay)
-  const allowed = afterQuiet(due, facts.quietWindows, facts.timezone)
-  const dueAt =
-    allowed > due
-      ? allowed
-      : sql<Date>`now() + (select outreach_delay from tenants where id = ${tenantId})`
-  return {
-    outreach_state: state,
-    outreach_reason: reason,
-    outreach_due_at: state === 'scheduled' ? dueAt : null,
-  }
-}
-
-type Decided = {
-  id: string
-  tenant_id: string
-  lead_id: string | null
-  caller_phone: string | null
-  outreach_state: string
-}
-
-const addOutreachJob = async (trx: Trx, call: Decided): Promise<void> => {
-  if (call.outreach_state !== 'scheduled' || !call.caller_phone) return
-  // A person whose last story has ended starts a new one.
-  await trx.updateTable('leads').set({ state: 'new' }).where('id', '=', call.lead_id).execute()
-  await addJob(
+  calls: readonly MissedCall[],
+): Promise<{ id: string; tenantId: string; decision: Decision }[]> => {
+  if (calls.length === 0) return []
+  const leads = await countMissedCalls(trx, calls)
+  const facts = await readFactsOfAll(
     trx,
-    'lead_outreach',
-    call.id,
-    { tenantId: call.tenant_id, missedCallId: call.id, callerPhone: call.caller_phone },
-    { at: sql<Date>`(select outreach_due_at from missed_calls where id = ${call.id})` },
+    calls.map(call => ({ ...call, missedCallId: null })),
   )
-}
-
-/** Nobody's lead: a withheld number, a word, a line of our own. */
-const countMissedCall = async (
-  trx: Trx,
-  { tenantId, caller }: MissedCall,
-): Promise<string | null> => {
-  const phone = readPhone(caller)
-  if (phone.kind !== 'number') return null
-  const { rows } = await sql<{ id: string }>`
-    insert into leads (tenant_id, phone, missed_call_count)
-    select ${tenantId}, coalesce(
-      (select l.phone from leads l where l.tenant_id = ${tenantId} and l.phone = any(${spellings(phone.e164)}::text[])
-       order by l.id limit 1), ${phone.e164}), 1
-    where not exists (select from tenant_numbers n where n.tenant_id = ${tenantId} and n.phone = ${phone.e164})
-      and not exists (select from whatsapp_connections c where c.tenant_id = ${tenantId} and c.display_phone_number = ${phone.e164})
-    on conflict on constraint leads_one_per_person
-      do update set missed_call_count = leads.missed_call_count + 1
-    returning id`.execute(trx)
-  return rows[0]?.id ?? null
+  const decided = calls.map((call, i) => {
+    const known = facts[i]
+    if (!known) throw new Error('a call without its facts')
+    const late = isTooOld(known.now, call.calledAt, known.oldestCall)
+    return { call, known, lead: leads[i] ?? null, decision: decide({ ...known, late }) }
+  })
+  const { rows } = await sql<{ n: number; id: string }>`
+    with call as (
+      select * from unnest(
+        ${calls.map(({ tenantId }) => tenantId)}::bigint[],
+        ${decided.map(({ lead }) => lead?.id ?? null)}::bigint[],
+        ${calls.map(({ callId }) => callId)}::text[],
+        ${decided.map(({ known: { caller } }) => (caller.kind === 'number' ? caller.e164 : null))}::text[],
+        ${calls.map(({ businessPhone }) => businessPhone)}::text[],
+        ${calls.map(({ status }) => status)}::text[],
+        ${calls.map(({ calledAt }) => calledAt)}::timestamptz[],
+        ${decided.map(({ decision }) => decision.state)}::text[],
+        ${decided.map(({ decision }) => decision.reason)}::text[],
+        ${decided.map(({ known }) => quietUntil(known))}::timestamptz[]
+      ) with ordinality as call (tenant_id, lead_id, call_id, caller_phone, business_phone, status, called_at,
+                                 outreach_state, outreach_reason, quiet_until, n)
+    ), recorded as (
+      insert into missed_calls (tenant_id, lead_id, call_id, caller_phone, business_phone, status, called_at,
+                                outreach_state, outreach_reason, outreach_due_at)
+      select tenant_id, lead_id, call_id, caller_phone, business_phone, status, called_at, outreach_state, outreach_reason,
+             case when outreach_state = 'scheduled' then coalesce(quiet_until, now() + t.outreach_delay) end
+      from call join tenants t on t.id = tenant_id
+      order by n
+      returning id, tenant_id, call_id
+    )
+    select n::int, id from recorded join call using (tenant_id, call_id) order by n`.execute(trx)
+  const recorded = rows.flatMap(({ n, id }) => {
+    const one = decided[n - 1]
+    return one ? { ...one, id } : []
+  })
+  await schedule(
+    trx,
+    recorded.flatMap(({ id, decision }) => (decision.state === 'scheduled' ? id : [])),
+  )
+  for (const { lead, decision } of recorded)
+    if (lead && decision.state === 'cancelled')
+      await sql`update leads set state = ${decision.reason} where id = ${lead.id}`.execute(trx)
+  for (const { id, lead } of recorded)
+    if (lead && lead.calls >= OFTEN) await tellOfThirdCall(trx, lead.id, id)
+  return recorded.map(({ id, call: { tenantId }, decision }) => ({ id, tenantId, decision }))
 }

@@ -27,7 +27,7 @@ export const tellOwner = async (
 }
 
 /** How many calls within the repeat window make somebody worth a word to the owner. */
-const OFTEN = 3
+export const OFTEN = 3
 
 /** The caller whose missed call has just been recorded tries again and again: the owner should know. */
 export const tellOfThirdCall = async (

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { audit, type SignIn } from '../audit.ts'
 import type { Trx } from '../db/kysely.ts'
 import { notFound, refused } from '../mistake.ts'
-import { lockCall, lockPeople } from '../voicenter/call.ts'
+import { lockCalls, lockPeople, peopleOf } from '../voicenter/locks.ts'
 import { tenantId } from '../tenants/fields.ts'
 import { telephone } from '../tenants/numbers.ts'
 import {
@@ -72,10 +72,10 @@ export const forget = async (
   const records = await rowsNaming(trx, 'raw_cdrs', names, where)
   const calls = await callsOf(trx, where, person, records)
   // Nobody is judging one of them from what is about to go.
-  for (const call of calls) await lockCall(trx, call)
+  await lockCalls(trx, calls)
   const events = await rowsNaming(trx, 'whatsapp_events', names, where)
   await lockEvents(trx, events)
-  await lockPeople(trx, tenantId, person.phones)
+  await lockPeople(trx, peopleOf(tenantId, person.phones))
   await lockLeads(trx, person)
   const isMore = (await callsOf(trx, where, person, records)).length > calls.length
   if (isMore || !isSame(person, await whoHas(trx, tenantId, number)))

@@ -32,8 +32,8 @@ import {
 import { everyRow, keysKept, rowsSaying, rowsWith, writtenBy } from './support.ts'
 
 const { forget, forgetting, wouldForget } = await import('../../app/privacy/forget.ts')
-const { recordMissedCall } = await import('../../app/outreach/missed_call.ts')
-const { lockCall, lockPeople } = await import('../../app/voicenter/call.ts')
+const { recordMissedCalls } = await import('../../app/outreach/missed_call.ts')
+const { lockCalls, lockPeople, peopleOf } = await import('../../app/voicenter/locks.ts')
 const { phoneHash } = await import('../../app/secrets.ts')
 
 const OPERATOR = { as: 'operator' } as const
@@ -540,17 +540,19 @@ await t.test('a call that is being judged at this moment is waited for', async t
   await post(record, { token: shop.token })
   let erasing: Promise<unknown> = Promise.resolve()
   await db.transaction().execute(async trx => {
-    await lockCall(trx, { tenantId: shop.tenantId, rootCallId: record.ivruniqueid })
+    await lockCalls(trx, [{ tenantId: shop.tenantId, rootCallId: record.ivruniqueid }])
     erasing = erase(shop, who.e164)
     await somebodyWaits()
-    await recordMissedCall(trx, {
-      tenantId: shop.tenantId,
-      callId: record.ivruniqueid,
-      caller: who.local,
-      businessPhone: shop.line,
-      status: 'NOANSWER',
-      calledAt: new Date(),
-    })
+    await recordMissedCalls(trx, [
+      {
+        tenantId: shop.tenantId,
+        callId: record.ivruniqueid,
+        caller: who.local,
+        businessPhone: shop.line,
+        status: 'NOANSWER',
+        calledAt: new Date(),
+      },
+    ])
   })
   // A lead of hers is there that was not when it began: then it says so, and nothing is half done.
   await t.rejects(erasing, /came in at this very moment/)
@@ -565,17 +567,19 @@ await t.test('a call of hers that comes in while it waits is not left behind', a
   const callId = randomUUID()
   let erasing: Promise<unknown> = Promise.resolve()
   await db.transaction().execute(async trx => {
-    await lockPeople(trx, shop.tenantId, [who.e164])
+    await lockPeople(trx, peopleOf(shop.tenantId, [who.e164]))
     erasing = erase(shop, who.e164)
     await somebodyWaits()
-    await recordMissedCall(trx, {
-      tenantId: shop.tenantId,
-      callId,
-      caller: who.local,
-      businessPhone: shop.line,
-      status: 'NOANSWER',
-      calledAt: new Date(),
-    })
+    await recordMissedCalls(trx, [
+      {
+        tenantId: shop.tenantId,
+        callId,
+        caller: who.local,
+        businessPhone: shop.line,
+        status: 'NOANSWER',
+        calledAt: new Date(),
+      },
+    ])
   })
   await t.rejects(erasing, /came in at this very moment/)
   t.match(await missedCall(shop.tenantId, callId), { caller_phone: who.e164 })

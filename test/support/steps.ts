@@ -5,7 +5,7 @@ import { type Business, db } from './ringback.ts'
 
 const { claimFirstMessage } = await import('../../app/messages/claim_first.ts')
 const { claimReminder } = await import('../../app/messages/claim_reminder.ts')
-const { recordMissedCall } = await import('../../app/outreach/missed_call.ts')
+const { recordMissedCalls } = await import('../../app/outreach/missed_call.ts')
 const { record } = await import('../../app/messages/record.ts')
 const { settle } = await import('../../app/messages/settle.ts')
 const { send } = await import('../../app/whatsapp/client.ts')
@@ -32,15 +32,17 @@ export const doorOf = async ({ tenantId }: Business): Promise<Door> => {
 
 /** A missed call of half a minute ago, recorded, and its first message scheduled; its id. */
 export const missedBy = async ({ tenantId, line }: Business, caller: string): Promise<string> => {
-  const recorded = await db.transaction().execute(trx =>
-    recordMissedCall(trx, {
-      tenantId,
-      callId: randomUUID(),
-      caller,
-      businessPhone: line,
-      status: 'NOANSWER',
-      calledAt: new Date(Date.now() - 30_000),
-    }),
+  const [recorded] = await db.transaction().execute(trx =>
+    recordMissedCalls(trx, [
+      {
+        tenantId,
+        callId: randomUUID(),
+        caller,
+        businessPhone: line,
+        status: 'NOANSWER',
+        calledAt: new Date(Date.now() - 30_000),
+      },
+    ]),
   )
   if (recorded?.decision.state !== 'scheduled') throw new Error(JSON.stringify(recorded))
   return recorded.id

@@ -1,0 +1,54 @@
+import { sql } from 'kysely'
+import { db } from '../db/kysely.ts'
+import { type Call, readStored } from './call.ts'
+import { businessLine } from './leg.ts'
+
+/**
+ * For each of these ids the calls that have a record with it; usually one. Records that came with an unbound token are
+ * first given to the tenant whose line they name, or else to the one who has the rest of the call.
+ */
+export const callsWith = async (callIds: string[]): Promise<Call[][]> => {
+  const read = async () => {
+    const { rows } = await sql<Call & { callId: string; hasNobodys: boolean }>`
+      select distinct r.call_id as "callId", r.tenant_id as "tenantId", r.root_call_id as "rootCallId",
+        exists (select from raw_cdrs o where o.root_call_id = r.root_call_id and o.tenant_id is null) as "hasNobodys"
+      from raw_cdrs r where r.call_id = any(${callIds}::text[])`.execute(db)
+    return rows
+  }
+  let rows = await read()
+  const roots = rows.filter(({ hasNobodys }) => hasNobodys).map(({ rootCallId }) => rootCallId)
+  if (roots.length > 0) {
+    await findTenants([...new Set(roots)].toSorted())
+    rows = await read()
+  }
+  const calls = Map.groupBy(rows, ({ callId }) => callId)
+  return callIds.map(callId =>
+    (calls.get(callId) ?? []).map(({ tenantId, rootCallId }) => ({ tenantId, rootCallId })),
+  )
+}
+
+const findTenants = async (roots: string[]): Promise<void> => {
+  const nobodys = await db
+    .selectFrom('raw_cdrs')
+    .select(['id', 'payload'])
+    .where('root_call_id', 'in', roots)
+    .where('tenant_id', 'is', null)
+    .orderBy('id')
+    .execute()
+  for (const { id, payload } of nobodys) {
+    const line = payload && businessLine(readStored(payload))
+    await sql`
+      update raw_cdrs set tenant_id = coalesce(
+        (select tenant_id from tenant_numbers where phone = ${line}),
+        -- A number that several businesses write from tells nothing.
+        (select min(tenant_id) from whatsapp_connections where display_phone_number = ${line} having count(distinct tenant_id) = 1))
+      where id = ${id} and tenant_id is null`.execute(db)
+  }
+  // Only after all of them were looked at, for a transfer may come before the root that names the line.
+  // And only among themselves: a call id that came with a bound token draws nobody else's records to it.
+  await sql`
+    update raw_cdrs r set tenant_id = (
+      select min(o.tenant_id) from raw_cdrs o
+      where o.root_call_id = r.root_call_id and o.token_tenant_id is null having count(distinct o.tenant_id) = 1)
+    where r.root_call_id = any(${roots}::text[]) and r.tenant_id is null`.execute(db)
+}
