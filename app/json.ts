@@ -127,8 +127,11 @@ export const canonical = (value: Json): string => {
   if (typeof value === 'string') return JSON.stringify(storable(value))
   if (Array.isArray(value)) return `[${value.map(canonical).join()}]`
   if (!isObject(value)) return JSON.stringify(value)
+  // Piece by piece, for this runs with every record: to map and join takes half as long again.
   let fields = ''
-  for (const name of Object.keys(value).sort())
-    fields += `${fields && ','}${JSON.stringify(storable(name))}:${canonical(value[name] ?? null)}`
+  for (const name of Object.keys(value).sort()) {
+    if (fields) fields += ','
+    fields += `${JSON.stringify(storable(name))}:${canonical(value[name] ?? null)}`
+  }
   return `{${fields}}`
 }

@@ -11,6 +11,8 @@ const MOST_VALUES = 500_000
 /** A record has some thirty. */
 const MOST_FIELDS = 10_000
 
+const utf8 = new TextDecoder('utf-8', { fatal: true })
+
 /** One element of a body: a record, or the reason why it is none. `bytes` are its own, as they came. */
 export type Element = { bytes: Buffer } & ({ record: JsonObject } | { wrong: string })
 
@@ -22,7 +24,7 @@ export const readBody = (bytes: Buffer): Body => {
   if (bytes.length === 0) return { wrong: 'the body is empty' }
   let text: string
   try {
-    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+    text = utf8.decode(bytes)
   } catch {
     return { wrong: 'the body is not valid UTF-8' }
   }

@@ -74,18 +74,16 @@ const id = z
       ),
   )
 
+const asText = (value: Json | undefined): string | null | undefined => {
+  if (value === undefined) return undefined
+  const written = value instanceof Exact ? value.source : value
+  return written === null || typeof written === 'object'
+    ? null
+    : storable(String(written)).trim().slice(0, MAX_TEXT)
+}
+
 /** null = there but blank, undefined = not there at all. For an agent the difference matters. */
-const text = z
-  .union([
-    z.string(),
-    z.number().transform(String),
-    z.boolean().transform(String),
-    z.instanceof(Exact).transform(({ source }) => source),
-  ])
-  .transform(value => storable(value).trim().slice(0, MAX_TEXT))
-  .nullable()
-  .catch(null)
-  .optional()
+const text = z.custom<Json>().transform(asText).optional()
 
 const count = text.transform(value => (value && /^\d{1,9}$/.test(value) ? Number(value) : null))
 
@@ -133,26 +131,24 @@ export const readCdr = (record: JsonObject): { cdr: Cdr } | { wrong: string } =>
 /** The first of a call's records: what all of them are joined by. */
 export const rootOf = (record: Cdr): string => record.rootCallId ?? record.callId
 
-/** Values by lower-cased name, CustomData's own one level down; it may come as JSON text. */
-const flatten = (record: JsonObject): Map<string, Json[]> => {
-  const fields = new Map<string, Json[]>()
-  for (const field of wanted(record)) {
-    const inner = field.name === 'customdata' ? wanted(asObject(field.value), 'customdata.') : []
-    for (const { name, value } of [field, ...inner])
-      fields.set(name, [...(fields.get(name) ?? []), value])
-  }
-  return fields
-}
-
 /**
+ * Values by lower-cased name, CustomData's own one level down; it may come as JSON text.
+ *
  * `did` before `DID`, since either may come and Postgres gives names back in an order of its own: a
  * record must read the same before and after it was stored.
  */
-const wanted = (record: JsonObject, prefix = '') =>
-  Object.entries(record)
-    .map(([written, value]) => ({ written, name: prefix + written.toLowerCase(), value }))
-    .filter(({ name }) => WANTED.has(name))
-    .toSorted((a, b) => (a.written < b.written ? 1 : -1))
+const flatten = (record: JsonObject, prefix = '', fields = new Map<string, Json[]>()) => {
+  const written = Object.keys(record).filter(name => WANTED.has(prefix + name.toLowerCase()))
+  for (const name of written.sort().reverse()) {
+    const value = record[name] ?? null
+    const known = prefix + name.toLowerCase()
+    const values = fields.get(known)
+    if (values) values.push(value)
+    else fields.set(known, [value])
+    if (known === 'customdata') flatten(asObject(value), 'customdata.', fields)
+  }
+  return fields
+}
 
 const asObject = (value: Json): JsonObject => {
   if (typeof value !== 'string') return isObject(value) ? value : {}
@@ -160,16 +156,24 @@ const asObject = (value: Json): JsonObject => {
   return 'value' in json && isObject(json.value) ? json.value : {}
 }
 
-const pickAll = (fields: Map<string, Json[]>) =>
-  Object.fromEntries(
-    MEANINGS.map(([meaning, names]) => {
-      const there = names.flatMap(name => fields.get(name) ?? [])
-      const filled = there.filter(value => !isBlank(value, ZERO_IS_BLANK.has(meaning)))
-      const number = meaning === 'caller' && filled.length > 1 ? filled.find(isNumber) : undefined
-      const best = number ?? filled[0]
-      return [meaning, best ?? (there.length && meaning !== 'callId' ? null : undefined)]
-    }),
-  )
+/** What each meaning is taken from; null = there but blank, absent = not there at all. */
+const pickAll = (fields: Map<string, Json[]>): Partial<Record<keyof typeof NAMES, Json>> => {
+  const picked: Record<string, Json> = {}
+  for (const [meaning, names] of MEANINGS) {
+    const filled: Json[] = []
+    let isThere = false
+    for (const name of names)
+      for (const value of fields.get(name) ?? []) {
+        isThere = true
+        if (!isBlank(value, ZERO_IS_BLANK.has(meaning))) filled.push(value)
+      }
+    const number = meaning === 'caller' && filled.length > 1 ? filled.find(isNumber) : undefined
+    const best = number ?? filled[0]
+    if (best !== undefined) picked[meaning] = best
+    else if (isThere && meaning !== 'callId') picked[meaning] = null
+  }
+  return picked
+}
 
 const isBlank = (value: Json, zeroToo: boolean): boolean =>
   value === null ||
@@ -177,4 +181,4 @@ const isBlank = (value: Json, zeroToo: boolean): boolean =>
   (zeroToo && (value === 0 || value === '0'))
 
 /** callerPhone and caller are both the customer; where one of them is no number, the other is meant. */
-const isNumber = (value: Json): boolean => readPhone(text.parse(value)).kind === 'number'
+const isNumber = (value: Json): boolean => readPhone(asText(value)).kind === 'number'
