@@ -46,15 +46,15 @@ t.teardown(async () => {
   await opsDb.destroy()
 })
 
-/** Runs every job that is due, and those that they add, until none is due. */
-export const work = async (): Promise<void> => {
+/** Runs every job that is due, and those that they add, until none is due; so many at the same moment. */
+export const work = async (atOnce = 4): Promise<void> => {
   const { rows } = await sql<{ now: Date }>`select now()`.execute(db)
   await runOnce({
     pgPool: workerPool,
     taskList,
     noHandleSignals: true,
     parsedCronItems: [],
-    preset: { worker: { concurrentJobs: 4 } },
+    preset: { worker: { concurrentJobs: atOnce } },
   })
   // It says that it has ended before the last jobs are written off.
   const ours = () =>

@@ -13,7 +13,7 @@ await t.test('sixteen jobs end while it stops: none of them stays held', async t
     const worker = await startWorker()
     const messages = []
     for (let n = 0; n < 16; n++) messages.push(await dueMessage())
-    fake.script({ times: 16, outcome: { kind: 'accept', delayMs: 1500 } })
+    fake.script({ times: 16, outcome: { kind: 'accept', delayMs: 4000 } })
     const before = fake.requests().length
     await Promise.all(messages.map(({ begin }) => begin()))
     await until(() => fake.requests().length === before + 16)

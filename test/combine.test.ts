@@ -1,0 +1,159 @@
+/** What many ask for at the same moment is done together; each is answered, or fails, for itself. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import t from 'tap'
+import { combine } from '../app/combine.ts'
+
+const LIMITS = { rounds: 1, most: 100, waiting: 100, patienceMs: 10_000 }
+
+/** Rounds that end when they are told to; `rounds` is what each was asked. */
+const held = () => {
+  const rounds: number[][] = []
+  const ends: (() => void)[] = []
+  const work = async (asks: number[]) => {
+    rounds.push(asks)
+    await new Promise<void>(resolve => ends.push(resolve))
+    return asks.map(ask => ask * 2)
+  }
+  const end = async () => {
+    ends.shift()?.()
+    await sleep(5)
+  }
+  return { rounds, work, end }
+}
+
+await t.test('who asks alone waits for nobody', async t => {
+  const { rounds, work, end } = held()
+  const ask = combine(work, LIMITS)
+  const answer = ask(1)
+  await new Promise(setImmediate)
+  await new Promise(setImmediate)
+  t.strictSame(rounds, [[1]])
+  await end()
+  t.equal(await answer, 2)
+})
+
+await t.test('what is asked for during a round is the next one, in its order', async t => {
+  const { rounds, work, end } = held()
+  const ask = combine(work, LIMITS)
+  const first = ask(1)
+  await sleep(5)
+  const others = [2, 3, 4].map(ask)
+  await sleep(5)
+  t.strictSame(rounds, [[1]], 'they wait')
+  await end()
+  t.strictSame(rounds, [[1], [2, 3, 4]])
+  await end()
+  t.strictSame(await Promise.all([first, ...others]), [2, 4, 6, 8], 'to each his own answer')
+})
+
+await t.test('what is asked for in one turn goes together', async t => {
+  const { rounds, work, end } = held()
+  const ask = combine(work, { ...LIMITS, rounds: 2 })
+  const answers = [1, 2, 3].map(ask)
+  await sleep(5)
+  t.strictSame(rounds, [[1, 2, 3]])
+  await end()
+  await Promise.all(answers)
+})
+
+await t.test('no more rounds at once than said, and no more in one than it bears', async t => {
+  const { rounds, work, end } = held()
+  const ask = combine(work, { ...LIMITS, rounds: 2, most: 10, weigh: weight => weight })
+  const answers: Promise<number>[] = []
+  for (const weight of [4, 4, 4, 30, 1]) {
+    answers.push(ask(weight))
+    await sleep(5)
+  }
+  t.strictSame(rounds, [[4], [4]])
+  await end()
+  t.strictSame(rounds[2], [4], 'what is too heavy for this round waits')
+  await end()
+  t.strictSame(rounds[3], [30], 'and is a round of its own')
+  await end()
+  t.strictSame(rounds[4], [1])
+  await end()
+  await end()
+  t.strictSame(await Promise.all(answers), [8, 8, 8, 60, 2])
+})
+
+await t.test('a bad one fails alone', async t => {
+  const rounds: number[][] = []
+  const ask = combine(async (asks: number[]) => {
+    rounds.push(asks)
+    await sleep(1)
+    if (asks.includes(3)) throw new Error('three is bad')
+    return asks
+  }, LIMITS)
+  const results = await Promise.allSettled([1, 2, 3, 4].map(ask))
+  t.strictSame(rounds, [[1, 2, 3, 4], [1], [2], [3], [4]])
+  t.strictSame(
+    results.map(result => (result.status === 'fulfilled' ? result.value : String(result.reason))),
+    [1, 2, 'Error: three is bad', 4],
+  )
+  t.equal(await ask(5), 5, 'and the next round begins anew')
+})
+
+const failure = (code: string) => Object.assign(new Error('failed'), { code })
+
+await t.test('where the database is away nobody is asked again', async t => {
+  for (const code of ['ECONNREFUSED', '57P01', '53300', '08006', '25006']) {
+    let rounds = 0
+    const ask = combine((): Promise<number[]> => {
+      rounds++
+      return Promise.reject(failure(code))
+    }, LIMITS)
+    const results = await Promise.allSettled([1, 2, 3].map(ask))
+    t.strictSame(new Set(results.map(({ status }) => status)), new Set(['rejected']), code)
+    t.equal(rounds, 1, code)
+  }
+})
+
+await t.test('a lock that one of them waits for in vain takes no other with it', async t => {
+  for (const code of ['55P03', '57014', '40P01']) {
+    const ask = combine(async (asks: number[]) => {
+      await sleep(1)
+      if (asks.includes(2)) throw failure(code)
+      return asks
+    }, LIMITS)
+    const results = await Promise.allSettled([1, 2, 3].map(ask))
+    t.strictSame(
+      results.map(({ status }) => status),
+      ['fulfilled', 'rejected', 'fulfilled'],
+      code,
+    )
+  }
+})
+
+await t.test('when too many wait, the next is sent away at once', async t => {
+  const { work, end } = held()
+  const ask = combine(work, { ...LIMITS, waiting: 2 })
+  const first = ask(1)
+  await sleep(5)
+  const waiting = [ask(2), ask(3)]
+  await t.rejects(ask(4), { message: 'too many wait', status: 503 })
+  await end()
+  await end()
+  t.strictSame(await Promise.all([first, ...waiting]), [2, 4, 6])
+})
+
+await t.test('who has waited too long is left out of the round', async t => {
+  const { rounds, work, end } = held()
+  const ask = combine(work, { ...LIMITS, patienceMs: 30 })
+  const first = ask(1)
+  await sleep(5)
+  const impatient = ask(2)
+  await sleep(40)
+  const fresh = ask(3)
+  const sentAway = t.rejects(impatient, { message: 'waited too long', status: 503 })
+  await end()
+  t.strictSame(rounds, [[1], [3]])
+  await end()
+  await sentAway
+  t.strictSame(await Promise.all([first, fresh]), [2, 6])
+})
+
+await t.test('nobody is left without an answer', async t => {
+  const ask = combine(async (asks: number[]) => asks.slice(1), LIMITS)
+  const results = await Promise.allSettled([1, 2].map(ask))
+  t.match(results, [{ status: 'fulfilled' }, { status: 'rejected' }])
+})

@@ -1,0 +1,140 @@
+/** Calls that are judged at the same moment are judged together, and each as if it were alone. */
+import { sql } from 'kysely'
+import t from 'tap'
+import { push } from '../../scripts/demo/cdr.ts'
+import { type Business, business, customer, db, jobs, OK, post, work } from '../support/ringback.ts'
+import { leadsOf, until } from './support.ts'
+
+const AT_ONCE = 16
+
+/** Posts all of them, and only then judges them, as many as possible at the same moment. */
+const judgeTogether = async ({ token }: Business, ...records: unknown[]) => {
+  t.strictSame(await post(records, { token }), OK)
+  await work(AT_ONCE)
+}
+const callsOf = async ({ tenantId }: Business) => {
+  const { rows } = await sql<{ call_id: string; outcome: string; transaction: string }>`
+    select call_id, outreach_state || ' ' || outreach_reason as outcome, xmin::text as transaction
+    from missed_calls where tenant_id = ${tenantId} order by called_at, id`.execute(db)
+  return rows
+}
+
+await t.test('many calls are few transactions, and each is recorded with its job', async t => {
+  const shop = await business()
+  const people = Array.from({ length: 48 }, () => customer())
+  await judgeTogether(shop, ...people.map(({ local }) => push({ caller: local, did: shop.did })))
+  const calls = await callsOf(shop)
+  t.equal(calls.length, people.length)
+  for (const { outcome } of calls) t.equal(outcome, 'scheduled waiting')
+  const transactions = new Set(calls.map(({ transaction }) => transaction)).size
+  t.ok(transactions <= 24, `48 calls, ${transactions} transactions`)
+  t.strictSame(
+    (await leadsOf(shop.tenantId)).map(({ missed_call_count }) => missed_call_count),
+    people.map(() => 1),
+  )
+  const { rows } = await sql<{ onTime: number }>`
+    select count(*)::int as "onTime" from missed_calls m join graphile_worker.jobs j on j.key = 'lead_outreach:' || m.id
+    where m.tenant_id = ${shop.tenantId} and j.run_at = m.outreach_due_at
+      and m.outreach_due_at = m.created_at + interval '2 minutes'`.execute(db)
+  t.equal(rows[0]?.onTime, people.length, 'due two minutes after it was recorded')
+})
+
+await t.test(
+  'of one person’s calls the first is answered, whichever are judged together',
+  async t => {
+    for (let round = 0; round < 5; round++) {
+      const shop = await business()
+      const { local } = customer()
+      const record = (secondsAgo: number) => push({ caller: local, did: shop.did }, secondsAgo)
+      await judgeTogether(shop, ...[90, 60, 30].map(record))
+      const outcomes = (await callsOf(shop)).map(({ outcome }) => outcome).toSorted()
+      t.strictSame(outcomes, [
+        'scheduled waiting',
+        'skipped already_contacted',
+        'skipped already_contacted',
+      ])
+      t.match(await leadsOf(shop.tenantId), [{ missed_call_count: 3 }])
+    }
+  },
+)
+
+await t.test('who was called back is not written to, whichever is judged first', async t => {
+  for (let round = 0; round < 5; round++) {
+    const shop = await business()
+    const { local } = customer()
+    const missed = push({ caller: local, did: shop.did }, 90)
+    const calledBack = push(
+      {
+        type: 'Extension Outgoing',
+        caller: shop.did,
+        target: local,
+        status: 'ANSWER',
+        duration: 40,
+      },
+      30,
+    )
+    const others = Array.from({ length: 6 }, () =>
+      push({ caller: customer().local, did: shop.did }),
+    )
+    await judgeTogether(
+      shop,
+      ...(round % 2 ? [missed, calledBack] : [calledBack, missed]),
+      ...others,
+    )
+    const calls = await callsOf(shop)
+    t.equal(
+      calls.find(({ call_id }) => call_id === missed.ivruniqueid)?.outcome,
+      'cancelled reached_by_phone',
+    )
+    t.equal(calls.filter(({ outcome }) => outcome === 'scheduled waiting').length, others.length)
+  }
+})
+
+await t.test('a call that cannot be recorded fails alone', async t => {
+  await sql`
+    create function refuse_poison() returns trigger language plpgsql as $$
+    begin
+      if new.call_id like 'poison%' then raise exception 'poison'; end if;
+      return new;
+    end $$`.execute(db)
+  await sql`
+    create trigger refuse_poison before insert on missed_calls for each row execute function refuse_poison()`.execute(
+    db,
+  )
+  const shop = await business()
+  const good = Array.from({ length: 12 }, () => push({ caller: customer().local, did: shop.did }))
+  const bad = push({ caller: customer().local, did: shop.did, ivruniqueid: 'poison of one' })
+  await judgeTogether(shop, ...good.slice(0, 6), bad, ...good.slice(6))
+  t.strictSame(
+    (await callsOf(shop)).map(({ call_id }) => call_id).toSorted(),
+    good.map(({ ivruniqueid }) => ivruniqueid).toSorted(),
+  )
+  const key = 'voicenter_cdr:poison of one'
+  await until(async () => (await jobs(key))[0]?.attempts === 1)
+  t.equal((await jobs('voicenter_cdr')).length, 1, 'the others are done')
+
+  await sql`drop function refuse_poison() cascade`.execute(db)
+  await sql`select graphile_worker.reschedule_jobs(array_agg(id), run_at := now())
+            from graphile_worker.jobs where key = ${key}`.execute(db)
+  await work()
+  t.equal((await callsOf(shop)).length, good.length + 1, 'and it too, once it can be')
+})
+
+await t.test('legs that are judged together with their own call are one call', async t => {
+  const shop = await business()
+  const { local } = customer()
+  const root = push({ caller: local, did: shop.did, type: 'Queue', status: 'TIMEOUT' })
+  const legs = Array.from({ length: 5 }, (_, i) =>
+    push({
+      caller: local,
+      did: shop.did,
+      type: 'XferCDR',
+      status: 'NOANSWER',
+      OriginalIvrUniqueID: root.ivruniqueid,
+      dialtime: i,
+    }),
+  )
+  await judgeTogether(shop, ...legs, root)
+  t.match(await callsOf(shop), [{ call_id: root.ivruniqueid, outcome: 'scheduled waiting' }])
+  t.match(await leadsOf(shop.tenantId), [{ missed_call_count: 1 }])
+})
