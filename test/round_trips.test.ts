@@ -1,0 +1,93 @@
+/**
+ * How often the database is asked, for every question is a wait: a budget for each step, so that none grows
+ * unnoticed. What graphile-worker asks for itself (two for each job) is not in it.
+ */
+import t, { type Test } from 'tap'
+import { sql } from 'kysely'
+import { contacted, reported } from './outreach/support.ts'
+import { business, customer, db, post, reminderDue, silenceDue, work } from './support/ringback.ts'
+import { happens } from './support/whatsapp.ts'
+import { conversationOf, dueSince, miss } from './tasks/support.ts'
+import { push } from '../scripts/demo/cdr.ts'
+
+const { pool, webPool } = await import('../app/db/pool.ts')
+
+let trips = 0
+/** What the test asks itself, to make something due and to work. */
+const OF_THE_TEST =
+  /^(select now\(\)$|select from graphile_worker\.jobs|select graphile_worker\.reschedule_jobs|update \w+ set (outreach_)?due_at)/
+for (const one of [pool, webPool])
+  one.on('connect', client => {
+    client.query = new Proxy(client.query, {
+      apply: (target, self, args: unknown[]) => {
+        const [first] = args
+        const text = typeof first === 'object' && first && 'text' in first ? first.text : first
+        if (!OF_THE_TEST.test(String(text).trim())) trips++
+        return Reflect.apply(target, self, args)
+      },
+    })
+  })
+
+const during = async (step: () => Promise<unknown>): Promise<number> => {
+  // Connections that are made first ask something too.
+  await Promise.all(Array.from({ length: 4 }, () => sql`select pg_sleep(0.01)`.execute(db)))
+  trips = 0
+  await step()
+  return trips
+}
+/** The budget is what it takes today: less is better and then written here, more has to be worth it. */
+const costs = async (t: Test, name: string, budget: number, step: () => Promise<unknown>) => {
+  const cost = await during(step)
+  t.ok(cost > 0 && cost <= budget, `${name}: ${cost} of ${budget}`)
+}
+
+const shop = await business()
+const missed = (fields = {}) => push({ caller: customer().local, did: shop.did, ...fields })
+const { token } = shop
+// The first of everything prepares something.
+await post(missed(), { token })
+await work()
+
+await t.test(
+  'a call record is stored with two: whose token is it, and the record with its job',
+  async t => {
+    const record = missed()
+    await costs(t, 'new', 2, () => post(record, { token }))
+    await costs(t, 'again', 2, () => post(record, { token }))
+    await costs(t, 'refused', 2, () => post({ no: 'record' }, { token }))
+    const many = Array.from({ length: 50 }, () => missed())
+    await costs(t, '50 in one array', 2, () => post(many, { token }))
+    await work()
+  },
+)
+
+await t.test('a call is judged with a dozen, and sixteen with a few dozen', async t => {
+  const judged = async (name: string, budget: number, ...records: unknown[]) => {
+    await post(records, { token })
+    await costs(t, name, budget, () => work(16))
+  }
+  await judged('missed', 13, missed())
+  await judged('withheld', 11, missed({ caller: 'anonymous' }))
+  await judged('answered', 10, missed({ status: 'ANSWER', duration: 40, targetextension: 'SIP1' }))
+  await judged('outgoing', 8, missed({ type: 'Extension Outgoing', target: customer().local }))
+  await judged('16 missed', 80, ...Array.from({ length: 16 }, () => missed()))
+})
+
+await t.test('a message is claimed, sent and recorded, and so is a reminder', async t => {
+  const { local } = customer()
+  const { id } = await miss(shop, local)
+  await costs(t, 'first message', 21, () => dueSince(id))
+  const { id: conversation } = await conversationOf(id)
+  await reported(conversation, 'initial', 'delivered')
+  await costs(t, 'reminder', 15, () => reminderDue(conversation, 1))
+  await reported(conversation, 'reminder_1', 'delivered')
+  await reminderDue(conversation, 2)
+  await costs(t, 'silence', 7, () => silenceDue(conversation))
+})
+
+await t.test('what WhatsApp tells is stored with one, and followed up', async t => {
+  const { who, shop } = await contacted()
+  await costs(t, 'reply', 21, () =>
+    happens({ from: who.e164, phoneNumberId: shop.phoneNumberId, kind: 'text', text: 'hello' }),
+  )
+})
