@@ -1,22 +1,27 @@
 import { isAway } from './db/outage.ts'
 
 type Limits<Ask> = {
-  /** How many rounds may be under way at the same moment. */
-  rounds: number
   /** The weight that one round takes on, at least one ask. */
   most: number
   /** What an ask weighs; default 1. */
   weigh?: (ask: Ask) => number
   /** How many may wait for their round. */
   waiting: number
-  /** Whoever has waited so long for its round is gone by then, and is left out of it. */
+  /** Within this everybody hears something, whatever a round does. */
   patienceMs: number
 }
 
 /**
+ * A round that takes longer than this waits for something itself, such as a lock; what has collected meanwhile need not
+ * wait for it too, and one more round may begin.
+ */
+const LONG_MS = 50
+const ROUNDS = 2
+
+/**
  * Work that many ask for at the same moment is done in rounds: while one is under way the asks collect, and the next
- * round does them all. So the more there is to do, the cheaper each becomes, and a lone ask waits for nobody. There is
- * no timer: what is asked for within one turn of the event loop goes together.
+ * round does them all. So the more there is to do, the cheaper each becomes, and a lone ask waits for nobody: what is
+ * asked for within one turn of the event loop goes together, and no timer holds it back.
  *
  * A round does everything or nothing. One that fails because of what it was asked is done again ask by ask, so that a
  * bad one fails alone.
@@ -25,17 +30,18 @@ type Limits<Ask> = {
  * its like run asks side by side, never together.
  *
  * @param together does the asks of a round and answers them in their order; when it throws, nothing of them is done
- * @throws Error with status 503, from the function returned, when too many wait or the wait was too long
+ * @throws Error with status 503, from the function returned, when too many wait or it takes too long
  */
 export const combine = <Ask, Answer>(
   together: (asks: Ask[]) => Promise<Answer[]>,
-  { rounds, most, weigh = () => 1, waiting, patienceMs }: Limits<Ask>,
+  { most, weigh = () => 1, waiting, patienceMs }: Limits<Ask>,
 ): ((ask: Ask) => Promise<Answer>) => {
-  type Waiting = PromiseWithResolvers<Answer> & { ask: Ask; until: number }
-  const queue: Waiting[] = []
+  type Asked = PromiseWithResolvers<Answer> & { ask: Ask; late?: NodeJS.Timeout; isGone: boolean }
+  const queue: Asked[] = []
   let underWay = 0
+  let lastBegan = 0
 
-  const nextRound = (): Waiting[] => {
+  const nextRound = (): Asked[] => {
     let weight = 0
     let count = 0
     for (const { ask } of queue) {
@@ -43,13 +49,11 @@ export const combine = <Ask, Answer>(
       if (count > 0 && weight > most) break
       count++
     }
-    return queue.splice(0, count)
+    // Whoever has heard that it takes too long is gone, and will ask again.
+    return queue.splice(0, count).filter(({ isGone }) => !isGone)
   }
 
-  const answer = async (all: Waiting[]): Promise<void> => {
-    const now = performance.now()
-    const round = all.filter(({ until }) => until >= now)
-    for (const { until, reject } of all) if (until < now) reject(busy('waited too long'))
+  const answer = async (round: Asked[]): Promise<void> => {
     if (round.length === 0) return
     try {
       const answers = await together(round.map(({ ask }) => ask))
@@ -61,24 +65,41 @@ export const combine = <Ask, Answer>(
     } catch (error) {
       // Where the database is away one by one would fail as well, only later.
       if (round.length === 1 || isAway(error)) for (const { reject } of round) reject(error)
-      else for (const one of round) await answer([one])
+      else for (const one of round) if (!one.isGone) await answer([one])
     }
+    for (const { late } of round) clearTimeout(late)
   }
 
+  const mayBegin = () =>
+    underWay === 0 || (underWay < ROUNDS && performance.now() - lastBegan >= LONG_MS)
+
+  /** Round after round, until nobody waits any more. */
   const go = async (): Promise<void> => {
     underWay++
+    lastBegan = performance.now()
     // So that all who ask in this turn are in.
     await new Promise(setImmediate)
-    while (queue.length > 0) await answer(nextRound())
+    while (queue.length > 0) {
+      lastBegan = performance.now()
+      const long = setTimeout(() => {
+        if (queue.length > 0 && mayBegin()) void go()
+      }, LONG_MS + 1)
+      await answer(nextRound())
+      clearTimeout(long)
+    }
     underWay--
   }
 
   return ask => {
     if (queue.length >= waiting) return Promise.reject(busy('too many wait'))
-    const one = { ask, until: performance.now() + patienceMs, ...Promise.withResolvers<Answer>() }
-    queue.push(one)
-    if (underWay < rounds) void go()
-    return one.promise
+    const asked: Asked = { ask, isGone: false, ...Promise.withResolvers<Answer>() }
+    asked.late = setTimeout(() => {
+      asked.isGone = true
+      asked.reject(busy('it took too long'))
+    }, patienceMs)
+    queue.push(asked)
+    if (mayBegin()) void go()
+    return asked.promise
   }
 }
 

@@ -3,11 +3,11 @@ import { combine } from '../app/combine.ts'
 import { payloads } from '../app/db/jobs.ts'
 import { db, type Trx } from '../app/db/kysely.ts'
 import { log } from '../app/log.ts'
-import { type MissedCall, recordedCalls, recordMissedCalls } from '../app/outreach/missed_call.ts'
+import { type MissedCall, recordMissedCalls } from '../app/outreach/missed_call.ts'
 import { callWasNotMissed, peopleReached } from '../app/outreach/reached.ts'
 import { turns } from '../app/outreach/turns.ts'
 import { joinClosed } from '../app/privacy/closed.ts'
-import { type Call, nameOf, readLegs, readSettings, writeVerdicts } from '../app/voicenter/call.ts'
+import { type Call, readCalls, readSettings, writeVerdicts } from '../app/voicenter/call.ts'
 import type { Leg } from '../app/voicenter/leg.ts'
 import { lockCalls, lockPeople, peopleOf } from '../app/voicenter/locks.ts'
 import { pass } from '../app/points.ts'
@@ -25,8 +25,30 @@ import { callsWith } from '../app/voicenter/whose.ts'
 const voicenterCdr: Task = async payload => {
   const { callId } = payloads.voicenter_cdr.parse(payload)
   pass('voicenter_cdr:started')
-  const results = await Promise.allSettled((await lookUp(callId)).map(judgeCall))
+  await judgeWithOthers(callId)
   pass('voicenter_cdr:committed')
+}
+
+/** Jobs that run at the same moment share their statements and their commit, and each fails for itself. */
+const judgeWithOthers = combine(
+  async (callIds: string[]): Promise<true[]> => {
+    const calls = await callsWith(callIds)
+    if (callIds.length > 1) await judgeAll(calls)
+    else await judgeEach(calls)
+    return callIds.map(() => true)
+  },
+  { most: 64, waiting: 10_000, patienceMs: 60_000 },
+)
+
+const judgeAll = async (calls: Call[]): Promise<void> => {
+  const recorded = await db.transaction().execute(trx => judgeCalls(trx, calls))
+  for (const { id, tenantId, decision } of recorded)
+    log.info({ tenantId, missedCallId: id, ...decision }, 'missed call')
+}
+
+/** Each for itself: what fails for one tenant keeps nothing back from another. */
+const judgeEach = async (calls: Call[]): Promise<void> => {
+  const results = await Promise.allSettled(calls.map(call => judgeAll([call])))
   const failed = results.filter(result => result.status === 'rejected')
   if (failed.length)
     throw new AggregateError(
@@ -35,49 +57,43 @@ const voicenterCdr: Task = async payload => {
     )
 }
 
-/** Jobs that run at the same moment share their statements and commits, and each fails for itself. */
-const SHARED = { rounds: 2, most: 64, waiting: 10_000, patienceMs: 60_000 }
-const lookUp = combine(callsWith, SHARED)
-
-const judgeCall = combine(async (calls: Call[]): Promise<true[]> => {
-  const distinct = [...new Map(calls.map(call => [nameOf(call), call])).values()]
-  const recorded = await db.transaction().execute(trx => judgeCalls(trx, distinct))
-  for (const { id, tenantId, decision } of recorded)
-    log.info({ tenantId, missedCallId: id, ...decision }, 'missed call')
-  return calls.map(() => true)
-}, SHARED)
-
 const judgeCalls = async (trx: Trx, calls: Call[]) => {
   await lockCalls(trx, calls)
-  const read = await readLegs(trx, calls)
+  const read = await readCalls(trx, calls)
   const settings = await readSettings(trx, calls)
   pass('voicenter_cdr:read')
   for (const { call, isClosed } of read) if (isClosed) await joinClosed(trx, call)
   const judged = read
     .filter(({ isClosed }) => !isClosed)
-    .map(({ call, legs }) => ({ call, legs, verdict: judge(legs, settings(call)) }))
+    .map(({ call, legs, isRecorded }) => ({
+      call,
+      legs,
+      isRecorded,
+      verdict: judge(legs, settings(call)),
+    }))
   await writeVerdicts(trx, judged)
   pass('voicenter_cdr:judged')
 
   // Of nobody's call nothing follows.
-  const ours = judged.flatMap(({ call: { tenantId, rootCallId: callId }, legs, verdict }) => {
-    if (!tenantId) return []
-    const missed =
-      verdict.verdict === 'missed' ? missedCallOf(tenantId, callId, verdict.missed) : null
-    const reached = legs.flatMap(({ reachedPhone: phone, calledAt: at }) =>
-      phone ? { tenantId, phone, at } : [],
-    )
-    const people = peopleOf(tenantId, [missed?.caller, ...reached.map(({ phone }) => phone)])
-    return { tenantId, callId, missed, reached, people }
-  })
+  const ours = judged.flatMap(
+    ({ call: { tenantId, rootCallId: callId }, legs, isRecorded, verdict }) => {
+      if (!tenantId) return []
+      const missed =
+        verdict.verdict === 'missed' ? missedCallOf(tenantId, callId, verdict.missed) : null
+      const reached = legs.flatMap(({ reachedPhone: phone, calledAt: at }) =>
+        phone ? { tenantId, phone, at } : [],
+      )
+      const people = peopleOf(tenantId, [missed?.caller, ...reached.map(({ phone }) => phone)])
+      return { tenantId, callId, missed, isRecorded, reached, people }
+    },
+  )
   await lockPeople(
     trx,
     ours.flatMap(({ people }) => people),
   )
-  const known = await recordedCalls(trx, ours)
   const recorded = []
   for (const group of turns(ours, ({ people }) => people)) {
-    const fresh = group.filter(call => !known.has(call))
+    const fresh = group.filter(({ isRecorded }) => !isRecorded)
     recorded.push(
       ...(await recordMissedCalls(
         trx,
@@ -86,7 +102,7 @@ const judgeCalls = async (trx: Trx, calls: Call[]) => {
     )
     pass('voicenter_cdr:recorded')
     for (const call of group)
-      if (!call.missed && known.has(call)) await callWasNotMissed(trx, call.tenantId, call.callId)
+      if (!call.missed && call.isRecorded) await callWasNotMissed(trx, call.tenantId, call.callId)
     await peopleReached(
       trx,
       group.flatMap(({ reached }) => reached),

@@ -3,7 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { combine } from '../app/combine.ts'
 
-const LIMITS = { rounds: 1, most: 100, waiting: 100, patienceMs: 10_000 }
+const busy = (why: string) => Object.assign(new Error(why), { status: 503 })
+const LIMITS = { most: 100, waiting: 100, patienceMs: 10_000 }
 
 /** Rounds that end when they are told to; `rounds` is what each was asked. */
 const held = () => {
@@ -48,7 +49,7 @@ await t.test('what is asked for during a round is the next one, in its order', a
 
 await t.test('what is asked for in one turn goes together', async t => {
   const { rounds, work, end } = held()
-  const ask = combine(work, { ...LIMITS, rounds: 2 })
+  const ask = combine(work, LIMITS)
   const answers = [1, 2, 3].map(ask)
   await sleep(5)
   t.strictSame(rounds, [[1, 2, 3]])
@@ -56,24 +57,52 @@ await t.test('what is asked for in one turn goes together', async t => {
   await Promise.all(answers)
 })
 
-await t.test('no more rounds at once than said, and no more in one than it bears', async t => {
+await t.test('a round takes no more than it bears, and at least one', async t => {
   const { rounds, work, end } = held()
-  const ask = combine(work, { ...LIMITS, rounds: 2, most: 10, weigh: weight => weight })
-  const answers: Promise<number>[] = []
-  for (const weight of [4, 4, 4, 30, 1]) {
-    answers.push(ask(weight))
-    await sleep(5)
-  }
-  t.strictSame(rounds, [[4], [4]])
-  await end()
-  t.strictSame(rounds[2], [4], 'what is too heavy for this round waits')
-  await end()
-  t.strictSame(rounds[3], [30], 'and is a round of its own')
-  await end()
-  t.strictSame(rounds[4], [1])
-  await end()
-  await end()
+  const ask = combine(work, { ...LIMITS, most: 10, weigh: weight => weight })
+  const answers = [4, 4, 4, 30, 1].map(ask)
+  await sleep(5)
+  for (let i = 0; i < 4; i++) await end()
+  t.strictSame(rounds, [[4, 4], [4], [30], [1]])
   t.strictSame(await Promise.all(answers), [8, 8, 8, 60, 2])
+})
+
+await t.test('a round that takes long does not keep the others waiting', async t => {
+  const { rounds, work, end } = held()
+  const ask = combine(work, LIMITS)
+  const first = ask(1)
+  await sleep(5)
+  const others = [2, 3].map(ask)
+  await sleep(5)
+  t.strictSame(rounds, [[1]], 'not at once')
+  await sleep(100)
+  t.strictSame(rounds, [[1], [2, 3]])
+  const more = ask(4)
+  await sleep(100)
+  t.strictSame(rounds, [[1], [2, 3]], 'but there are never more than two')
+  for (let i = 0; i < 3; i++) await end()
+  t.strictSame(await Promise.all([first, ...others, more]), [2, 4, 6, 8])
+})
+
+await t.test('nor one that comes only when it has taken long already', async t => {
+  const { rounds, work, end } = held()
+  const ask = combine(work, LIMITS)
+  const first = ask(1)
+  await sleep(100)
+  const second = ask(2)
+  await sleep(5)
+  t.strictSame(rounds, [[1], [2]])
+  for (let i = 0; i < 2; i++) await end()
+  t.strictSame(await Promise.all([first, second]), [2, 4])
+  const third = ask(3)
+  await sleep(5)
+  await end()
+  t.equal(await third, 6)
+})
+
+await t.test('who is in a round that never ends hears so in time', async t => {
+  const ask = combine(() => new Promise<number[]>(() => {}), { ...LIMITS, patienceMs: 30 })
+  await t.rejects(ask(1), busy('it took too long'))
 })
 
 await t.test('a bad one fails alone', async t => {
@@ -130,7 +159,7 @@ await t.test('when too many wait, the next is sent away at once', async t => {
   const first = ask(1)
   await sleep(5)
   const waiting = [ask(2), ask(3)]
-  await t.rejects(ask(4), { message: 'too many wait', status: 503 })
+  await t.rejects(ask(4), busy('too many wait'))
   await end()
   await end()
   t.strictSame(await Promise.all([first, ...waiting]), [2, 4, 6])
@@ -139,17 +168,15 @@ await t.test('when too many wait, the next is sent away at once', async t => {
 await t.test('who has waited too long is left out of the round', async t => {
   const { rounds, work, end } = held()
   const ask = combine(work, { ...LIMITS, patienceMs: 30 })
-  const first = ask(1)
+  const sentAway = [1, 2].map(n => t.rejects(ask(n), busy('it took too long')))
   await sleep(5)
-  const impatient = ask(2)
-  await sleep(40)
-  const fresh = ask(3)
-  const sentAway = t.rejects(impatient, { message: 'waited too long', status: 503 })
+  const waiting = t.rejects(ask(3), busy('it took too long'))
+  await Promise.all([...sentAway, waiting])
+  const fresh = ask(4)
   await end()
-  t.strictSame(rounds, [[1], [3]])
+  t.strictSame(rounds, [[1, 2], [4]])
   await end()
-  await sentAway
-  t.strictSame(await Promise.all([first, fresh]), [2, 6])
+  t.equal(await fresh, 8)
 })
 
 await t.test('nobody is left without an answer', async t => {

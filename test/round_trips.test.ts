@@ -18,6 +18,7 @@ const OF_THE_TEST =
   /^(select now\(\)$|select from graphile_worker\.jobs|select graphile_worker\.reschedule_jobs|update \w+ set (outreach_)?due_at)/
 for (const one of [pool, webPool])
   one.on('connect', client => {
+    // oxlint-disable-next-line typescript/unbound-method -- it is called with its own `this`
     client.query = new Proxy(client.query, {
       apply: (target, self, args: unknown[]) => {
         const [first] = args

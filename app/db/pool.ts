@@ -49,13 +49,33 @@ export const newConnection = (name: string): pg.Client => {
 /**
  * A database that takes no writes for a while (its disk is nearly full, it is not the primary yet) says so to each
  * session as that begins, and a session that began then would stay like that for as long as it is kept.
+ *
+ * And a plan that is made while a table is small would read all of it, and be kept while it grows.
  */
-const refuseReadOnly = async (client: pg.ClientBase): Promise<void> => {
-  const { rows } = await client.query<{ transaction_read_only: string }>(
-    'show transaction_read_only',
+const prepare = async (client: pg.ClientBase): Promise<void> => {
+  const { rows } = await client.query<{ read_only: string }>(
+    `select current_setting('transaction_read_only') as read_only, set_config('enable_seqscan', 'off', false)`,
   )
-  if (rows[0]?.transaction_read_only === 'on')
+  if (rows[0]?.read_only === 'on')
     throw Object.assign(new Error('the database takes no writes'), { code: '25006' })
+}
+
+const NAME = /^\s*\/\* (\w+) \*\//
+
+/**
+ * A statement that begins with its name, such as "store" in a comment, is planned once for each connection, and by its
+ * name it is found in pg_stat_activity. For those that run with every call: to plan them again takes longer than to run
+ * them. Kysely has no way to say so. The text must be the same each time, or node-postgres throws.
+ */
+const planOnce = (client: pg.PoolClient): void => {
+  // oxlint-disable-next-line typescript/unbound-method -- it is called with its own `this`
+  client.query = new Proxy(client.query, {
+    apply: (query, self, [text, values, ...others]: unknown[]) => {
+      const name = typeof text === 'string' ? NAME.exec(text)?.[1] : undefined
+      const args = name ? [{ name, text, values }, ...others] : [text, values, ...others]
+      return Reflect.apply(query, self, args)
+    },
+  })
 }
 
 /** @param patient without limits: for migrations, which may take long, and wait for each other */
@@ -70,13 +90,14 @@ export const newPool = (
     connectionTimeoutMillis: connectWithin,
     // Not `verify`, from which a connection that was asked for too long ago never comes back.
     // oxlint-disable-next-line typescript/no-misused-promises -- pg-pool waits for it; its types do not say so yet
-    onConnect: refuseReadOnly,
+    onConnect: prepare,
     ...(patient ? {} : limits),
   })
   // Without these listeners an idle connection that the server cuts ends the whole process.
   pool.on('error', err => log.warn({ err, pool: name }, 'idle database connection lost'))
   pool.on('connect', client => {
     client.on('error', err => log.warn({ err, pool: name }, 'database connection lost'))
+    planOnce(client)
   })
   // After query_timeout a connection goes back to the pool although its query still waits, and whoever
   // took it next would wait behind that one, and time out too. One that has just failed may not be ready

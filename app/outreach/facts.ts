@@ -44,6 +44,7 @@ export const readFactsOfAll = async (trx: Trx, calls: readonly Call[]): Promise<
     missed_call_id: missedCallId,
   }))
   const { rows } = await sql<Row>`
+    /* facts */
     select
       call.n,
       now() as now,

@@ -22,6 +22,7 @@ export const countMissedCalls = async (
   // In one order always: who counts two of them elsewhere would wait for us, and we for her.
   const sorted = callers.toSorted((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1))
   const { rows } = await sql<Lead & { tenantId: string; phone: string }>`
+    /* leads */
     insert into leads (tenant_id, phone, missed_call_count)
     select tenant_id, coalesce(
       (select l.phone from leads l where l.tenant_id = c.tenant_id and l.phone in (c.phone, c.other_spelling)

@@ -19,20 +19,6 @@ export type MissedCall = {
   calledAt: Date
 }
 
-/** Which of these calls are recorded as missed. */
-export const recordedCalls = async <C extends Pick<MissedCall, 'tenantId' | 'callId'>>(
-  trx: Trx,
-  calls: readonly C[],
-): Promise<Set<C>> => {
-  const { rows } = await sql<{ n: number }>`
-    select c.n::int from unnest(
-      ${calls.map(({ tenantId }) => tenantId)}::bigint[],
-      ${calls.map(({ callId }) => callId)}::text[]
-    ) with ordinality as c (tenant_id, call_id, n)
-    join missed_calls m on m.tenant_id = c.tenant_id and m.call_id = c.call_id`.execute(trx)
-  return new Set(rows.flatMap(({ n }) => calls[n - 1] ?? []))
-}
-
 /**
  * Records missed calls, counts each with its caller's lead, and decides whether she is to be
  * written to; if so, the message is due after the tenant's outreach_delay, and the job that will send
@@ -60,6 +46,7 @@ export const recordMissedCalls = async (
     return { call, known, lead: leads[i] ?? null, decision: decide({ ...known, late }) }
   })
   const { rows } = await sql<{ n: number; id: string }>`
+    /* record */
     with call as (
       select * from unnest(
         ${calls.map(({ tenantId }) => tenantId)}::bigint[],

@@ -20,10 +20,12 @@ export const peopleReached = async (trx: Trx, reached: readonly Reached[]): Prom
     ${asked.map(({ at }) => at)}::timestamptz[]) as r (n, tenant_id, phone, at)`
   // Locked before it is looked whether there is anything to stop: something may just be becoming pending.
   const { rows: leads } = await sql`
+    /* talked_with */
     select l.id from leads l where (l.tenant_id, l.phone) in (select r.tenant_id, r.phone from ${people})
     order by l.id for update`.execute(trx)
   if (leads.length === 0) return
   const { rows: chased } = await sql<{ n: number }>`
+    /* chased */
     select distinct r.n from ${people}
     join leads l on l.tenant_id = r.tenant_id and l.phone = r.phone
     join missed_calls m on m.lead_id = l.id and m.called_at <= r.at

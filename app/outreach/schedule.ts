@@ -18,6 +18,7 @@ export const quietUntil = (facts: Wishes & { now: Date }): Date | null => {
 export const schedule = async (trx: Trx, missedCallIds: string[]): Promise<void> => {
   if (missedCallIds.length === 0) return
   await sql`
+    /* schedule */
     with call as (
       select * from missed_calls where id = any(${missedCallIds}::bigint[]) and caller_phone is not null
     ), renewed as (

@@ -2,13 +2,19 @@ import { sql } from 'kysely'
 import { config } from '../config.ts'
 import { db } from '../db/kysely.ts'
 
-/** Rows that one statement takes: some milliseconds, in which nobody who wants one of them waits. */
-const BATCH = 500
+/** Rows that one statement takes: some ten milliseconds, in which nobody who wants one of them waits. */
+const BATCH = 200
 /** In one run; what is left has a run of its own, so that nothing else waits behind a year of records. */
-const MOST_BATCHES = 20
+const MOST_BATCHES = 50
 
-const tooOld = (column: 'received_at' | 'created_at' | 'checked_at', days: number) =>
-  sql`${sql.ref(column)} < now() - make_interval(days => ${days})`
+/** Past its time; and where this run has been it does not look again, at the rows that it has emptied or must leave. */
+type Span = { days: number; from: Date | null }
+
+const tooOld = (
+  column: 'received_at' | 'created_at' | 'checked_at',
+  { days, from }: Span,
+) => sql`${sql.ref(column)} < now() - make_interval(days => ${days})
+  ${from === null ? sql`` : sql`and ${sql.ref(column)} >= ${from}`}`
 
 /**
  * One batch of each table: the oldest rows that are past their time and no longer needed. A row that somebody holds
@@ -16,45 +22,53 @@ const tooOld = (column: 'received_at' | 'created_at' | 'checked_at', days: numbe
  */
 const BATCHES = {
   /** Not before they are judged, nor while something may follow from the call. */
-  raw_cdrs: (days: number) => sql`
+  raw_cdrs: (span: Span) => sql<Taken>`
     update raw_cdrs set payload = null, body = null
     where id in (
       select id from raw_cdrs r
-      where payload is not null and verdict is not null and ${tooOld('received_at', days)}
+      where payload is not null and verdict is not null and ${tooOld('received_at', span)}
         and not exists (
           select from missed_calls k left join lead_conversations c on c.missed_call_id = k.id
           where k.tenant_id = r.tenant_id and k.call_id = r.root_call_id
             and (k.outreach_state in ('scheduled', 'sending') or c.state = 'open'))
-      order by received_at limit ${BATCH} for update skip locked)`,
+      order by received_at limit ${BATCH} for update skip locked)
+    returning received_at as at`,
   /** Not before they are handled. */
-  whatsapp_events: (days: number) => sql`
+  whatsapp_events: (span: Span) => sql<Taken>`
     update whatsapp_events set payload = null
     where id in (
       select id from whatsapp_events
-      where payload is not null and outcome is not null and ${tooOld('received_at', days)}
-      order by received_at limit ${BATCH} for update skip locked)`,
-  rejected_deliveries: (days: number) => sql`
+      where payload is not null and outcome is not null and ${tooOld('received_at', span)}
+      order by received_at limit ${BATCH} for update skip locked)
+    returning received_at as at`,
+  rejected_deliveries: (span: Span) => sql<Taken>`
     update rejected_deliveries set body = null
     where id in (
       select id from rejected_deliveries
-      where body is not null and ${tooOld('received_at', days)}
-      order by received_at limit ${BATCH} for update skip locked)`,
+      where body is not null and ${tooOld('received_at', span)}
+      order by received_at limit ${BATCH} for update skip locked)
+    returning received_at as at`,
   /** Not what is still to be sent, nor while the conversation goes on. */
-  messages: (days: number) => sql`
+  messages: (span: Span) => sql<Taken>`
     update messages set text = null
     where id in (
       select id from messages m
-      where text is not null and state not in ('scheduled', 'sending') and ${tooOld('created_at', days)}
+      where text is not null and state not in ('scheduled', 'sending') and ${tooOld('created_at', span)}
         and not exists (
           select from lead_conversations c where c.id = m.lead_conversation_id and c.state = 'open')
-      order by created_at limit ${BATCH} for update skip locked)`,
+      order by created_at limit ${BATCH} for update skip locked)
+    returning created_at as at`,
   /** Figures only: nothing is recognised by them, so they go as a whole. */
-  call_log_checks: (days: number) => sql`
+  call_log_checks: (span: Span) => sql<Taken>`
     delete from call_log_checks
     where id in (
-      select id from call_log_checks where ${tooOld('checked_at', days)}
-      order by checked_at limit ${BATCH} for update skip locked)`,
+      select id from call_log_checks where ${tooOld('checked_at', span)}
+      order by checked_at limit ${BATCH} for update skip locked)
+    returning checked_at as at`,
 }
+
+/** A row of a batch, by its age. */
+type Taken = { at: Date }
 
 const TABLES = [
   'raw_cdrs',
@@ -85,12 +99,14 @@ export const emptyOld = async (
   }
   let batches = 0
   for (const table of TABLES) {
+    let from: Date | null = null
     let count = BATCH
     while (count === BATCH) {
       if (signal?.aborted || batches++ === MOST_BATCHES) return { emptied, more: true }
-      const { numAffectedRows = 0n } = await BATCHES[table](days).execute(db)
-      count = Number(numAffectedRows)
+      const { rows }: { rows: Taken[] } = await BATCHES[table]({ days, from }).execute(db)
+      count = rows.length
       emptied[table] += count
+      from = rows.reduce((last, { at }) => (at > last ? at : last), from ?? new Date(0))
     }
   }
   return { emptied, more: false }

@@ -32,8 +32,13 @@ export const listTenants = async (trx: Trx): Promise<TenantLine[]> => {
     select t.id as "tenantId", t.name, t.mode,
            array(select n.phone from tenant_numbers n where n.tenant_id = t.id order by n.created_at, n.phone) as numbers,
            (select min(c.state) from whatsapp_connections c where c.tenant_id = t.id) as connection,
-           ${LAST_WEBHOOK} as "lastWebhookAt", ${WAITING} as waiting
-    from tenants t order by t.id`.execute(trx)
+           ${LAST_WEBHOOK} as "lastWebhookAt", coalesce(w.waiting, 0) as waiting
+    from tenants t
+    -- Counted at once: one by one, each would read what waits of all of them.
+    left join (
+      select tenant_id, count(*)::int as waiting from missed_calls
+      where outreach_state in ('scheduled', 'sending') group by 1) w on w.tenant_id = t.id
+    order by t.id`.execute(trx)
   return rows
 }
 

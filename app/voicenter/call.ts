@@ -13,16 +13,28 @@ export const nameOf = ({ tenantId, rootCallId }: Call): string => `${tenantId} $
 /** A record of it that is stored. */
 type StoredLeg = Leg & { id: string }
 
-/**
- * All records of each call, in the order of their start. `isClosed`: some of them have been emptied, and tell nothing
- * more.
- */
-export const readLegs = async (
-  trx: Trx,
-  calls: readonly Call[],
-): Promise<{ call: Call; legs: StoredLeg[]; isClosed: boolean }[]> => {
-  const { rows } = await sql<{ n: number; id: string; payload: unknown; received_at: Date }>`
-    select c.n::int, r.id, r.payload, r.received_at
+/** A call as it is stored: its records, in the order of their start. */
+type StoredCall = {
+  call: Call
+  legs: StoredLeg[]
+  /** It has been recorded as missed. */
+  isRecorded: boolean
+  /** Some of its records have been emptied, and tell nothing more. */
+  isClosed: boolean
+}
+
+/** Reads calls, whose locks the caller holds. */
+export const readCalls = async (trx: Trx, calls: readonly Call[]): Promise<StoredCall[]> => {
+  const { rows } = await sql<{
+    n: number
+    id: string
+    payload: unknown
+    received_at: Date
+    is_recorded: boolean
+  }>`
+    /* legs */
+    select c.n::int, r.id, r.payload, r.received_at,
+      exists (select from missed_calls m where m.tenant_id = c.tenant_id and m.call_id = c.root_call_id) as is_recorded
     from unnest(
       ${calls.map(({ tenantId }) => tenantId)}::bigint[],
       ${calls.map(({ rootCallId }) => rootCallId)}::text[]
@@ -36,7 +48,7 @@ export const readLegs = async (
     const legs = all.flatMap(({ id, payload, received_at }) =>
       payload === null ? [] : [{ ...legOf(readStored(payload), received_at), id }],
     )
-    return { call, legs: inOrder(legs), isClosed }
+    return { call, legs: inOrder(legs), isRecorded: all[0]?.is_recorded ?? false, isClosed }
   })
 }
 
@@ -57,6 +69,7 @@ export const readSettings = async (
 ): Promise<(call: Call) => Settings<Leg>> => {
   const tenants = [...new Set(calls.flatMap(({ tenantId }) => tenantId ?? []))]
   const { rows } = await sql<{ id: string; statuses: string[]; ring: number; lines: string[] }>`
+    /* settings */
     select t.id, t.missed_statuses as statuses, t.min_ring_seconds as ring, array(
       select n.phone from tenant_numbers n where n.tenant_id = t.id
       union select c.display_phone_number from whatsapp_connections c where c.tenant_id = t.id) as lines
@@ -79,6 +92,7 @@ export const writeVerdicts = async (
     legs.map(leg => ({ ...leg, verdict, reason })),
   )
   await sql`
+    /* verdicts */
     update raw_cdrs r
     set verdict = leg.verdict, reason = leg.reason, called_at = leg.called_at, clock = leg.clock,
         business_phone = leg.business_phone, customer_phone = leg.customer_phone, reached_phone = leg.reached_phone

@@ -59,6 +59,7 @@ export const storeAll = async (database: typeof webDb, all: Delivery[]): Promise
   const bodies = packed(good.map(({ body }) => body))
   const refusals = packed(bad.map(({ body }) => body))
   const statement = sql<{ fresh: { of: number; bytes: number }[] | null }>`
+    /* store */
     with stored as (
       insert into raw_cdrs as r
         (token_tenant_id, tenant_id, source, call_id, root_call_id, payload, body, content_hash, deliveries)
@@ -130,7 +131,6 @@ const MOST_RECORDS = 256
 const MOST_BYTES = 1_000_000
 
 const storeWithOthers = combine((all: Delivery[]) => storeAll(webDb, all), {
-  rounds: 2,
   most: 1,
   weigh: ({ good, bad }) => {
     const records = [...good, ...bad]

@@ -37,6 +37,7 @@ const lockNames = async (trx: Trx, names: string[]): Promise<void> => {
   const sorted = [...new Set(names)].toSorted()
   if (sorted.length === 0) return
   await sql`
+    /* lock */
     select pg_advisory_xact_lock(hashtextextended(name, 0)) from unnest(${sorted}::text[]) as name`.execute(
     trx,
   )

@@ -4,13 +4,14 @@ import { type Call, readStored } from './call.ts'
 import { businessLine } from './leg.ts'
 
 /**
- * For each of these ids the calls that have a record with it; usually one. Records that came with an unbound token are
+ * The calls that have a record with one of these ids; usually one each. Records that came with an unbound token are
  * first given to the tenant whose line they name, or else to the one who has the rest of the call.
  */
-export const callsWith = async (callIds: string[]): Promise<Call[][]> => {
+export const callsWith = async (callIds: string[]): Promise<Call[]> => {
   const read = async () => {
-    const { rows } = await sql<Call & { callId: string; hasNobodys: boolean }>`
-      select distinct r.call_id as "callId", r.tenant_id as "tenantId", r.root_call_id as "rootCallId",
+    const { rows } = await sql<Call & { hasNobodys: boolean }>`
+      /* whose */
+      select distinct r.tenant_id as "tenantId", r.root_call_id as "rootCallId",
         exists (select from raw_cdrs o where o.root_call_id = r.root_call_id and o.tenant_id is null) as "hasNobodys"
       from raw_cdrs r where r.call_id = any(${callIds}::text[])`.execute(db)
     return rows
@@ -21,10 +22,7 @@ export const callsWith = async (callIds: string[]): Promise<Call[][]> => {
     await findTenants([...new Set(roots)].toSorted())
     rows = await read()
   }
-  const calls = Map.groupBy(rows, ({ callId }) => callId)
-  return callIds.map(callId =>
-    (calls.get(callId) ?? []).map(({ tenantId, rootCallId }) => ({ tenantId, rootCallId })),
-  )
+  return rows.map(({ tenantId, rootCallId }) => ({ tenantId, rootCallId }))
 }
 
 const findTenants = async (roots: string[]): Promise<void> => {

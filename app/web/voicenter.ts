@@ -4,7 +4,6 @@ import { pass } from '../points.ts'
 import type { Sender } from '../voicenter/delivery.ts'
 import { ingest } from '../voicenter/ingest.ts'
 import { authenticate } from './credential.ts'
-import { inTime, STORED_WITHIN } from '../in_time.ts'
 import { wholeBody } from './whole_body.ts'
 
 /**
@@ -63,7 +62,7 @@ const store = async (...delivery: Parameters<typeof ingest>): Promise<string[]> 
   try {
     const stored = ingest(...delivery)
     pass('cdr:storing')
-    const wrong = await inTime(STORED_WITHIN, stored)
+    const wrong = await stored
     pass('cdr:stored')
     return wrong
   } catch (cause) {

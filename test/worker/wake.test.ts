@@ -25,7 +25,9 @@ const shop = await business()
  */
 const watch = (t: Test, lookTakes = 0) => {
   const events: WorkerEvents = new EventEmitter()
-  const tell = (name: string, about = {}) => new EventEmitter().emit.call(events, name, about)
+  const worker = {}
+  const tell = (name: string, from = worker) =>
+    new EventEmitter().emit.call(events, name, { worker: from })
   const woken: { workers: number; at: number }[] = []
   const nudge = (workers: number) => {
     woken.push({ workers, at: Date.now() })
@@ -127,9 +129,13 @@ await t.test('where one finds a job others look too, until one finds none', asyn
   tell('job:start')
   t.equal(woken.length, before, 'it was told of that job, or awaited it')
   look()
+  const slow = {}
+  tell('worker:getJob:start', slow)
   tell('job:start')
+  tell('worker:getJob:empty', slow)
   tell('job:start')
-  t.equal(woken.length, before + 3)
+  t.equal(woken.length, before + 3, 'one that had begun before says nothing')
+  tell('worker:getJob:start')
   tell('worker:getJob:empty')
   tell('job:start')
   t.equal(woken.length, before + 3)
