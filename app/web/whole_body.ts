@@ -40,7 +40,8 @@ export const wholeBody = (limits: { limitMb: number; roomMb: number }): RequestH
       else chunks.push(chunk)
     }
     const onEnd = () => {
-      req.body = Buffer.concat(chunks)
+      const [only = Buffer.alloc(0), ...others] = chunks
+      req.body = others.length === 0 ? only : Buffer.concat(chunks)
       settle()
     }
     const onClose = () => settle(refusal(400))

@@ -30,8 +30,13 @@ export type Alive = {
  *
  * @param poolId what graphile-worker writes into `locked_by`
  * @param onBack called each time the database answers again, the first time too
+ * @param onFreed called when jobs of a dead worker were freed, of which graphile-worker tells nobody
  */
-export const stayAlive = (poolId: string, onBack: () => void): Alive => {
+export const stayAlive = (
+  poolId: string,
+  onBack: () => void,
+  onFreed: () => void = () => {},
+): Alive => {
   const first = Promise.withResolvers<void>()
   const ending = new AbortController()
   const { signal } = ending
@@ -44,7 +49,7 @@ export const stayAlive = (poolId: string, onBack: () => void): Alive => {
       marked ||= await mark(session, poolId)
       if (marked) first.resolve()
       const dead = await lookForTheDead(session, poolId, missed)
-      if (dead.length) await freeJobsOf(session, dead)
+      if (dead.length && (await freeJobsOf(session, dead))) onFreed()
       await pause(LOOK_EVERY, woken)
     }
     await leave(session, poolId)
@@ -107,7 +112,7 @@ const lookForTheDead = async (
 }
 
 /** The attempt stays spent, so that a job which kills its worker ends. */
-const freeJobsOf = async (session: pg.Client, dead: string[]): Promise<void> => {
+const freeJobsOf = async (session: pg.Client, dead: string[]): Promise<boolean> => {
   const { rows } = await session.query<{ id: string }>(
     `with dead as (
        delete from worker_pools where id in (
@@ -120,6 +125,7 @@ const freeJobsOf = async (session: pg.Client, dead: string[]): Promise<void> => 
     [dead],
   )
   if (rows.length) log.warn({ workers: rows.length }, 'a worker died: its jobs go on here')
+  return rows.length > 0
 }
 
 /** With a job that could not be given back it stays registered, and is found like one that died. */

@@ -13,11 +13,13 @@ import { logger } from './logger.ts'
 import { patient } from './pool.ts'
 import { goRounds, type Rounds } from './rounds.ts'
 import { taskList } from './tasks.ts'
+import { type Wake, wakeInTime } from './wake.ts'
 
 const SECOND = 1000
+const MINUTE = 60 * SECOND
 
-/** How often due jobs are looked for. New ones wake the worker at once; this finds those whose time has come. */
-const POLL_INTERVAL = 1 * SECOND
+/** Workers are woken (wake.ts) when there is something to do. That each also looks for itself is only for safety. */
+const POLL_INTERVAL = 5 * MINUTE
 /** A job that still runs so long after the stop began is failed, and goes on in the next process. */
 const FORCE_AFTER = 18 * SECOND
 /** How long the last jobs may take to be written off. */
@@ -30,12 +32,21 @@ export type RunningWorker = {
   stop: () => Promise<void>
 }
 
+/** What runs beside graphile-worker, for as long as it does. */
+type Started = {
+  workerPool: WorkerPool
+  rounds: Rounds
+  wake: Wake
+  alive: Alive
+  held: HeldJobs
+}
+
 /**
  * Runs the tasks on graphile-worker. Without its local queue, for what waits there can no longer be
  * cancelled, and without batched completion, for one failed write then ends the worker.
  */
 export const startWorker = async (): Promise<RunningWorker> => {
-  const connections = newPool('worker', WORKER_CONNECTIONS)
+  const connections = newPool('worker', WORKER_CONNECTIONS, { isQueue: true })
   try {
     return await runOn(connections)
   } catch (error) {
@@ -45,7 +56,7 @@ export const startWorker = async (): Promise<RunningWorker> => {
 }
 
 const runOn = async (connections: pg.Pool): Promise<RunningWorker> => {
-  const started: { workerPool: WorkerPool; rounds: Rounds; alive: Alive; held: HeldJobs }[] = []
+  const started: Started[] = []
   const pgPool = patient(
     connections,
     // No job is taken before this worker is marked as alive, or nobody would find it if it died at once.
@@ -57,8 +68,10 @@ const runOn = async (connections: pg.Pool): Promise<RunningWorker> => {
   events.once('pool:create', ({ workerPool }) => {
     const { id } = workerPool
     const rounds = goRounds()
-    const alive = stayAlive(id, rounds.soon)
-    started.push({ workerPool, rounds, alive, held: watchHeldJobs(events, connections, id) })
+    const wake = wakeInTime(workerPool, events, connections)
+    const alive = stayAlive(id, rounds.soon, wake.look)
+    const held = watchHeldJobs(events, connections, id)
+    started.push({ workerPool, rounds, wake, alive, held })
   })
   const runner = await run({
     pgPool,
@@ -79,7 +92,7 @@ const runOn = async (connections: pg.Pool): Promise<RunningWorker> => {
   })
   const [own] = started
   if (!own) throw new Error('graphile-worker started without a worker pool')
-  const { workerPool, rounds, alive, held } = own
+  const { workerPool, rounds, wake, alive, held } = own
   let running = true
   const ended = runner.promise.finally(() => {
     running = false
@@ -87,7 +100,7 @@ const runOn = async (connections: pg.Pool): Promise<RunningWorker> => {
 
   const stop = async () => {
     running = false
-    const roundsEnded = rounds.stop()
+    const lookingEnded = Promise.all([rounds.stop(), wake.stop()])
     held.stop()
     const force = setTimeout(() => {
       // What it could not fail stays locked, and is freed by whoever finds us dead.
@@ -100,7 +113,7 @@ const runOn = async (connections: pg.Pool): Promise<RunningWorker> => {
     await nothingLockedBy(workerPool.id).catch((err: unknown) =>
       log.warn({ err }, 'jobs may still be locked by this worker'),
     )
-    await roundsEnded
+    await lookingEnded
     await alive.end()
     await connections.end()
   }

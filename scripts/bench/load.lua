@@ -1,0 +1,25 @@
+-- For wrk: a call record of its own with every request, and the outcome as one line of JSON.
+-- Arguments: the three parts of a body (scripts/bench/cdr.ts) and where the callers begin.
+
+local first, middle, last, from
+local head, n = '', 0
+
+function init(args)
+  first, middle, last, from = args[1], args[2], args[3], tonumber(args[4])
+  local length = #first + 7 + #middle + 8 + #last
+  head = wrk.format('POST', nil, { ['content-type'] = 'application/json', ['content-length'] = length })
+end
+
+function request()
+  n = n + 1
+  return head .. first .. string.format('%07d', 2000000 + (from + n) % 8000000)
+    .. middle .. string.format('%08d', n) .. last
+end
+
+function done(summary, latency)
+  local e = summary.errors
+  io.write(string.format(
+    '{"requests":%d,"seconds":%.6f,"p50":%.3f,"p99":%.3f,"max":%.3f,"wrong":%d,"failed":%d}\n',
+    summary.requests, summary.duration / 1e6, latency:percentile(50) / 1e3, latency:percentile(99) / 1e3,
+    latency.max / 1e3, e.status, e.connect + e.read + e.write + e.timeout))
+end
