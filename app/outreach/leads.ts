@@ -26,7 +26,8 @@ export const countMissedCalls = async (
     insert into leads (tenant_id, phone, missed_call_count)
     select tenant_id, coalesce(
       (select l.phone from leads l where l.tenant_id = c.tenant_id and l.phone in (c.phone, c.other_spelling)
-       order by l.id limit 1), c.phone), 1
+       -- Not by the index of ids, in which a plan that was made for few leads would look through all of them.
+       order by l.id + 0 limit 1), c.phone), 1
     from unnest(
       ${sorted.map(({ tenantId }) => tenantId)}::bigint[],
       ${sorted.map(({ phone }) => phone)}::text[],
