@@ -38,8 +38,9 @@ export const combine = <Ask, Answer>(
 ): ((ask: Ask) => Promise<Answer>) => {
   type Asked = PromiseWithResolvers<Answer> & { ask: Ask; late?: NodeJS.Timeout; isGone: boolean }
   const queue: Asked[] = []
-  let underWay = 0
-  let lastBegan = 0
+  /** The rounds under way, and since when each is. */
+  const underWay = new Set<{ since: number }>()
+  let later: NodeJS.Timeout | undefined
 
   const nextRound = (): Asked[] => {
     let weight = 0
@@ -65,29 +66,44 @@ export const combine = <Ask, Answer>(
     } catch (error) {
       // Where the database is away one by one would fail as well, only later.
       if (round.length === 1 || isAway(error)) for (const { reject } of round) reject(error)
-      else for (const one of round) if (!one.isGone) await answer([one])
+      else await oneByOne(round)
     }
     for (const { late } of round) clearTimeout(late)
   }
 
-  const mayBegin = () =>
-    underWay === 0 || (underWay < ROUNDS && performance.now() - lastBegan >= LONG_MS)
+  /** Two at a time: the bad one may wait for a lock in vain, and the others must not wait for it again. */
+  const oneByOne = async (round: Asked[]): Promise<void> => {
+    const left = [...round]
+    const goOn = async () => {
+      for (let one = left.shift(); one; one = left.shift()) if (!one.isGone) await answer([one])
+    }
+    await Promise.all([goOn(), goOn()])
+  }
 
   /** Round after round, until nobody waits any more. */
   const go = async (): Promise<void> => {
-    underWay++
-    lastBegan = performance.now()
+    const round = { since: performance.now() }
+    underWay.add(round)
     // So that all who ask in this turn are in.
     await new Promise(setImmediate)
     while (queue.length > 0) {
-      lastBegan = performance.now()
-      const long = setTimeout(() => {
-        if (queue.length > 0 && mayBegin()) void go()
-      }, LONG_MS + 1)
+      round.since = performance.now()
       await answer(nextRound())
-      clearTimeout(long)
     }
-    underWay--
+    underWay.delete(round)
+  }
+
+  /** Begins a round if one may begin, or looks again when one may. */
+  const begin = (): void => {
+    if (queue.length === 0 || underWay.size === ROUNDS) return
+    const last = Math.max(...[...underWay].map(({ since }) => since))
+    const wait = underWay.size === 0 ? 0 : last + LONG_MS - performance.now()
+    if (wait <= 0) void go()
+    else
+      later ??= setTimeout(() => {
+        later = undefined
+        begin()
+      }, wait)
   }
 
   return ask => {
@@ -98,7 +114,7 @@ export const combine = <Ask, Answer>(
       asked.reject(busy('it took too long'))
     }, patienceMs)
     queue.push(asked)
-    if (mayBegin()) void go()
+    begin()
     return asked.promise
   }
 }

@@ -6,11 +6,12 @@
 -- are a fifth smaller.
 --
 -- Rebuilding takes some ten seconds per million records, in which nobody else reads or writes them: webhooks are answered
--- 503 meanwhile, and Voicenter sends them again. All locks are taken before anything is built, so that whoever meets a
+-- 503 meanwhile, and Voicenter and Meta send them again. All locks are taken before anything is built, so that whoever meets a
 -- deadlock does so at once and is tried again. A backup that reads for minutes is not waited for, since every webhook
 -- would wait behind us: the release fails then, and the version before goes on.
 set local lock_timeout = '5s';
-lock table raw_cdrs, missed_calls in access exclusive mode;
+lock table tenants, raw_cdrs, missed_calls in access exclusive mode;
+lock table leads, messages, whatsapp_events in share update exclusive mode;
 set local lock_timeout to default;
 
 -- The key of a repeat began with the tenant. Begun with the call it also answers "which records have this CallID?", for

@@ -1,7 +1,7 @@
 import type { Task } from 'graphile-worker'
 import { combine } from '../app/combine.ts'
 import { payloads } from '../app/db/jobs.ts'
-import { db, type Trx } from '../app/db/kysely.ts'
+import { db, planOnce, type Trx } from '../app/db/kysely.ts'
 import { log } from '../app/log.ts'
 import { type MissedCall, recordMissedCalls } from '../app/outreach/missed_call.ts'
 import { callWasNotMissed, peopleReached } from '../app/outreach/reached.ts'
@@ -58,6 +58,7 @@ const judgeEach = async (calls: Call[]): Promise<void> => {
 }
 
 const judgeCalls = async (trx: Trx, calls: Call[]) => {
+  await planOnce(trx)
   await lockCalls(trx, calls)
   const read = await readCalls(trx, calls)
   const settings = await readSettings(trx, calls)

@@ -6,6 +6,8 @@ import { combine } from '../app/combine.ts'
 const busy = (why: string) => Object.assign(new Error(why), { status: 503 })
 const LIMITS = { most: 100, waiting: 100, patienceMs: 10_000 }
 
+const failure = (code: string) => Object.assign(new Error('failed'), { code })
+
 /** Rounds that end when they are told to; `rounds` is what each was asked. */
 const held = () => {
   const rounds: number[][] = []
@@ -84,6 +86,37 @@ await t.test('a round that takes long does not keep the others waiting', async t
   t.strictSame(await Promise.all([first, ...others, more]), [2, 4, 6, 8])
 })
 
+await t.test('nor those who ask right after another round has ended beside it', async t => {
+  const ends: (() => void)[] = []
+  const ask = combine(async (asks: number[]) => {
+    if (asks.includes(1)) await new Promise<void>(resolve => ends.push(resolve))
+    return asks
+  }, LIMITS)
+  const stuck = ask(1)
+  await sleep(10)
+  const from = performance.now()
+  t.equal(await ask(2), 2)
+  t.equal(await ask(3), 3, 'at once')
+  t.ok(performance.now() - from < 1000)
+  ends[0]?.()
+  t.equal(await stuck, 1)
+})
+
+await t.test('a bad one that takes long is not waited for twice', async t => {
+  const ask = combine(async (asks: number[]) => {
+    if (asks.includes(2)) {
+      await sleep(300)
+      throw failure('55P03')
+    }
+    return asks
+  }, LIMITS)
+  const from = performance.now()
+  const slow = t.rejects(ask(2), failure('55P03'))
+  await Promise.all([ask(1), ask(3), ask(4), ask(5)])
+  t.ok(performance.now() - from < 500, 'the others: the round, and not the bad one again')
+  await slow
+})
+
 await t.test('nor one that comes only when it has taken long already', async t => {
   const { rounds, work, end } = held()
   const ask = combine(work, LIMITS)
@@ -121,8 +154,6 @@ await t.test('a bad one fails alone', async t => {
   )
   t.equal(await ask(5), 5, 'and the next round begins anew')
 })
-
-const failure = (code: string) => Object.assign(new Error('failed'), { code })
 
 await t.test('where the database is away nobody is asked again', async t => {
   for (const code of ['ECONNREFUSED', '57P01', '53300', '08006', '25006']) {

@@ -1,6 +1,6 @@
-import { Kysely, PostgresDialect, type Transaction } from 'kysely'
+import { Kysely, PostgresDialect, sql, type Transaction } from 'kysely'
 import type { DB } from './generated.ts'
-import { opsPool, pool, webPool } from './pool.ts'
+import { opsPool, PLAN_ONCE, pool, settings, webPool } from './pool.ts'
 
 /** For tasks and scripts. */
 export const db = new Kysely<DB>({ dialect: new PostgresDialect({ pool }) })
@@ -13,3 +13,8 @@ export const opsDb = new Kysely<DB>({ dialect: new PostgresDialect({ pool: opsPo
 
 /** An open transaction. What must be one write asks for this type, and so cannot be called without. */
 export type Trx = Transaction<DB>
+
+/** For the rest of this transaction the plans of named statements are kept, also where one for these very values is better. */
+export const planOnce = async (trx: Trx): Promise<void> => {
+  await sql.raw(`select ${settings(PLAN_ONCE, true)}`).execute(trx)
+}

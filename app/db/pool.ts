@@ -46,23 +46,29 @@ export const newConnection = (name: string): pg.Client => {
   return client
 }
 
-const settings = (values: Record<string, string>): string =>
+/** As a part of a select; for the session, or only for the open transaction. */
+export const settings = (values: Record<string, string>, isLocal = false): string =>
   Object.entries(values)
-    .map(([name, value]) => `set_config('${name}', '${value}', false)`)
+    .map(([name, value]) => `set_config('${name}', '${value}', ${isLocal})`)
     .join()
 
 /**
- * What is asked here is small and always the same, and is looked up by an index. A plan that is made once is good for
+ * What webhooks ask is small and always the same, and is looked up by an index. A plan that is made once is good for
  * each time, but one that was made while a table was small would read all of it, also when it is not small any more.
+ * Where reading all of it cannot be helped, Postgres before 18 takes that for so dear that it would compile it (jit).
  */
-const PLAN_ONCE = { plan_cache_mode: 'force_generic_plan', enable_seqscan: 'off', jit: 'off' }
+export const PLAN_ONCE = {
+  plan_cache_mode: 'force_generic_plan',
+  enable_seqscan: 'off',
+  jit: 'off',
+}
 
 /**
  * Of graphile-worker. The next job is the first of an index, and a plan that was made while there were none would collect
  * and sort all that there are: 7 ms in place of 0.2 with some thousands waiting.
  *
- * And its commits wait for no disk: a database that loses its power may forget the last of them, and then a job runs once
- * more, which every task has to bear anyhow. What tasks write goes through another pool.
+ * And its commits wait for no disk: a database that loses its power may forget the last of them, and then a job is run
+ * once more, or freed once more, which every task has to bear anyhow. What tasks write goes through another pool.
  */
 const QUEUE = {
   ...PLAN_ONCE,
@@ -77,7 +83,7 @@ const QUEUE = {
  */
 const begin = async (client: pg.ClientBase, values: Record<string, string>): Promise<void> => {
   const { rows } = await client.query<{ read_only: string }>(
-    `select current_setting('transaction_read_only') as read_only, ${settings(values)}`,
+    `select ${["current_setting('transaction_read_only') as read_only", settings(values)].filter(Boolean).join()}`,
   )
   if (rows[0]?.read_only === 'on')
     throw Object.assign(new Error('the database takes no writes'), { code: '25006' })
@@ -90,7 +96,7 @@ const NAME = /^\s*\/\* (\w+) \*\//
  * name it is found in pg_stat_activity. For those that run with every call: to plan them again takes longer than to run
  * them. Kysely has no way to say so. The text must be the same each time, or node-postgres throws.
  */
-const planOnce = (client: pg.PoolClient): void => {
+const keepPlans = (client: pg.PoolClient): void => {
   // oxlint-disable-next-line typescript/unbound-method -- it is called with its own `this`
   client.query = new Proxy(client.query, {
     apply: (query, self, [text, values, ...others]: unknown[]) => {
@@ -101,14 +107,18 @@ const planOnce = (client: pg.PoolClient): void => {
   })
 }
 
-/**
- * @param patient without limits: for migrations, which may take long, and wait for each other
- * @param isQueue for graphile-worker itself
- */
+type Options = {
+  /** Without limits: for migrations, which may take long, and wait for each other. */
+  patient?: boolean
+  connectWithin?: number
+  /** What each of its sessions is told. */
+  session?: Record<string, string>
+}
+
 export const newPool = (
   name: string,
   max: number,
-  { patient = false, isQueue = false, connectWithin = 2 * SECOND } = {},
+  { patient = false, connectWithin = 2 * SECOND, session = {} }: Options = {},
 ): pg.Pool => {
   const pool = new pg.Pool({
     ...address(name),
@@ -116,14 +126,14 @@ export const newPool = (
     connectionTimeoutMillis: connectWithin,
     // Not `verify`, from which a connection that was asked for too long ago never comes back.
     // oxlint-disable-next-line typescript/no-misused-promises -- pg-pool waits for it; its types do not say so yet
-    onConnect: client => begin(client, isQueue ? QUEUE : PLAN_ONCE),
+    onConnect: client => begin(client, session),
     ...(patient ? {} : limits),
   })
   // Without these listeners an idle connection that the server cuts ends the whole process.
   pool.on('error', err => log.warn({ err, pool: name }, 'idle database connection lost'))
   pool.on('connect', client => {
     client.on('error', err => log.warn({ err, pool: name }, 'database connection lost'))
-    planOnce(client)
+    keepPlans(client)
   })
   // After query_timeout a connection goes back to the pool although its query still waits, and whoever
   // took it next would wait behind that one, and time out too. One that has just failed may not be ready
@@ -141,9 +151,9 @@ export const newPool = (
 const shares = sharesOf(config.DATABASE_CONNECTIONS)
 
 /** For graphile-worker itself, made where it starts. */
-export const WORKER_CONNECTIONS = shares.worker
+export const newQueuePool = (): pg.Pool => newPool('worker', shares.worker, { session: QUEUE })
 /** For webhooks. */
-export const webPool = newPool('web', shares.web)
+export const webPool = newPool('web', shares.web, { session: PLAN_ONCE })
 /** For /ops and /metrics, one after the other. */
 export const opsPool = newPool('ops', shares.ops, { connectWithin: 6 * SECOND })
 /** For tasks, which may wait for a connection: many run at once, and each needs it for milliseconds. */

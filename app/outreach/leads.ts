@@ -19,7 +19,7 @@ export const countMissedCalls = async (
     const phone = readPhone(caller)
     return phone.kind === 'number' ? { tenantId, phone: phone.e164 } : []
   })
-  // In one order always: who counts two of them elsewhere would wait for us, and we for her.
+  // Nobody else counts any of these people meanwhile: the caller holds their locks. In one order all the same.
   const sorted = callers.toSorted((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1))
   const { rows } = await sql<Lead & { tenantId: string; phone: string }>`
     /* leads */

@@ -80,7 +80,7 @@ const setDecision = (rules: Rules, call: MissedCall, decision: Decision, now: Da
   call.person.open.push(call)
 }
 
-/** A call of hers was judged as missed: as recordMissedCall (app/outreach/missed_call.ts). */
+/** A call of hers was judged as missed: as recordMissedCalls (app/outreach/missed_call.ts). */
 export const missed = (rules: Rules, person: Person, calledAt: Date, now: Date): MissedCall => {
   const late = isTooOld(now, calledAt, rules.oldestCall)
   const decision = decide({ ...factsOf(rules, person, { calledAt }, now), late })
@@ -113,7 +113,7 @@ const stop = (reason: Stop, calls: readonly MissedCall[]): void => {
   }
 }
 
-/** As decideAgain (app/outreach/missed_call.ts). */
+/** As decideAgain (app/outreach/decide_again.ts). */
 const decideAgain = (rules: Rules, person: Person, since: Date, now: Date): void => {
   const skipped = person.passedOver
     .filter(({ calledAt }) => calledAt > since)

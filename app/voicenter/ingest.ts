@@ -53,7 +53,7 @@ export const storeAll = async (database: typeof webDb, all: Delivery[]): Promise
     all.flatMap(({ sender, contentType, bad }, of) =>
       bad.map(refused => ({ ...sender, ...refused, contentType, of })),
     ),
-    ({ tenantId, source, hash }) => `${source} ${hash.toString('hex')} ${tenantId}`,
+    ({ tenantId, source = 'push', hash }) => `${source} ${hash.toString('hex')} ${tenantId}`,
   )
   const payloads = packed(good.map(({ payload }) => payload))
   const bodies = packed(good.map(({ body }) => body))

@@ -34,7 +34,7 @@ export const deadJobs = async (trx: Trx, limit: number): Promise<DeadJob[]> => {
 /**
  * Tries again from the beginning: one, or all dead ones of a task.
  *
- * @returns how many; the worker finds them within a second
+ * @returns how many; the worker finds them within a few seconds
  * @throws Mistake when there is none
  */
 export const retryJobs = async (

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type pg from 'pg'
 import { run, type WorkerEvents, type WorkerPool } from 'graphile-worker'
 import { config } from '../config.ts'
-import { newPool, WORKER_CONNECTIONS } from '../db/pool.ts'
+import { newQueuePool } from '../db/pool.ts'
 import { log } from '../log.ts'
 import { countJobs } from '../signals/metrics.ts'
 import { type Alive, stayAlive } from './alive.ts'
@@ -16,10 +16,9 @@ import { taskList } from './tasks.ts'
 import { type Wake, wakeInTime } from './wake.ts'
 
 const SECOND = 1000
-const MINUTE = 60 * SECOND
 
 /** Workers are woken (wake.ts) when there is something to do. That each also looks for itself is only for safety. */
-const POLL_INTERVAL = 5 * MINUTE
+const POLL_INTERVAL = 60 * SECOND
 /** A job that still runs so long after the stop began is failed, and goes on in the next process. */
 const FORCE_AFTER = 18 * SECOND
 /** How long the last jobs may take to be written off. */
@@ -46,7 +45,7 @@ type Started = {
  * cancelled, and without batched completion, for one failed write then ends the worker.
  */
 export const startWorker = async (): Promise<RunningWorker> => {
-  const connections = newPool('worker', WORKER_CONNECTIONS, { isQueue: true })
+  const connections = newQueuePool()
   try {
     return await runOn(connections)
   } catch (error) {

@@ -43,7 +43,13 @@ export const wakeInTime = (
   // It may stop by itself, too, and whoever wakes a worker that has stopped is thrown an error.
   events.once('pool:gracefulShutdown', () => ending.abort())
   const wake = (workers: number) => {
-    if (workers > 0 && !signal.aborted) workerPool.nudge(workers)
+    if (workers === 0 || signal.aborted) return
+    try {
+      workerPool.nudge(workers)
+    } catch (err) {
+      // A worker that has just ended: whoever it belongs to hears of that in other ways.
+      log.warn({ err }, 'a worker was not woken')
+    }
   }
 
   let looking = false

@@ -33,6 +33,6 @@ const round = async () => {
   } catch {
     wait = Math.min(wait * 2, 60_000)
   }
-  setTimeout(round, wait)
+  setTimeout(() => void round(), wait)
 }
-setTimeout(round, wait)
+setTimeout(() => void round(), wait)

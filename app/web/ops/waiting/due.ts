@@ -8,7 +8,7 @@ import type { Visit } from '../page.ts'
 import { table } from '../table.ts'
 import { waitingWords } from '../words/waiting.ts'
 
-/** A job is looked for every second, and may take a while: only then is a message late. */
+/** A message starts within half a second of its moment, and may take a while: only then is it late. */
 const LATE_AFTER_MS = 60_000
 
 /** A notice is due at once and worthless later: there is nothing to hurry or to stop. */
