@@ -12,6 +12,7 @@ import type { Leg } from '../app/voicenter/leg.ts'
 import { lockCalls, lockPeople, peopleOf } from '../app/voicenter/locks.ts'
 import { pass } from '../app/points.ts'
 import { judge, statusOf } from '../app/voicenter/verdict.ts'
+import { takeWaiting } from '../app/voicenter/waiting.ts'
 import { callsWith } from '../app/voicenter/whose.ts'
 
 /**
@@ -29,26 +30,34 @@ const voicenterCdr: Task = async payload => {
   pass('voicenter_cdr:committed')
 }
 
-/** Jobs that run at the same moment share their statements and their commit, and each fails for itself. */
+/**
+ * Jobs that run at the same moment share their statements and their commit, and where several run there may be more that
+ * wait: those are taken along. Each fails for itself.
+ */
 const judgeWithOthers = combine(
   async (callIds: string[]): Promise<true[]> => {
-    const calls = await callsWith(callIds)
-    if (callIds.length > 1) await judgeAll(calls)
-    else await judgeEach(calls)
+    if (callIds.length > 1)
+      await judgeAll(async trx => callsWith(trx, [...callIds, ...(await takeWaiting(trx))]))
+    else await judgeEach(await callsWith(db, callIds))
     return callIds.map(() => true)
   },
   { most: 64, waiting: 10_000, patienceMs: 60_000 },
 )
 
-const judgeAll = async (calls: Call[]): Promise<void> => {
-  const recorded = await db.transaction().execute(trx => judgeCalls(trx, calls))
+const judgeAll = async (callsIn: (trx: Trx) => Promise<Call[]>): Promise<void> => {
+  const recorded = await db.transaction().execute(async trx => {
+    await planOnce(trx)
+    return judgeCalls(trx, await callsIn(trx))
+  })
   for (const { id, tenantId, decision } of recorded)
     log.info({ tenantId, missedCallId: id, ...decision }, 'missed call')
 }
 
 /** Each for itself: what fails for one tenant keeps nothing back from another. */
 const judgeEach = async (calls: Call[]): Promise<void> => {
-  const results = await Promise.allSettled(calls.map(call => judgeAll([call])))
+  const results = await Promise.allSettled(
+    calls.map(call => judgeAll(() => Promise.resolve([call]))),
+  )
   const failed = results.filter(result => result.status === 'rejected')
   if (failed.length)
     throw new AggregateError(
@@ -58,7 +67,6 @@ const judgeEach = async (calls: Call[]): Promise<void> => {
 }
 
 const judgeCalls = async (trx: Trx, calls: Call[]) => {
-  await planOnce(trx)
   await lockCalls(trx, calls)
   const read = await readCalls(trx, calls)
   const settings = await readSettings(trx, calls)

@@ -20,6 +20,7 @@ import {
 
 const ADD_JOB =
   'graphile_worker.add_job(text, json, text, timestamptz, int, text, int, text[], text)'
+const ADD_JOBS = 'graphile_worker.add_jobs(graphile_worker.job_spec[], boolean)'
 const run = (statement: string) => sql.raw(statement).execute(db)
 
 /** The next jobs with such a key are not added, and nobody says so. */
@@ -31,9 +32,17 @@ const withoutJobs = async (key: string, meanwhile: () => Promise<unknown>): Prom
     returns graphile_worker._private_jobs language sql as $$
       select case when job_key not like '${key}' then
         graphile_worker.real_add_job(identifier, payload, queue_name, run_at, max_attempts, job_key, priority, flags, job_key_mode) end $$`)
+  await run(`alter function ${ADD_JOBS} rename to real_add_jobs`)
+  await run(`create function graphile_worker.add_jobs(
+      specs graphile_worker.job_spec[], job_key_preserve_run_at boolean default false)
+    returns setof graphile_worker._private_jobs language sql as $$
+      select * from graphile_worker.real_add_jobs(
+        array(select s from unnest(specs) s where s.job_key not like '${key}'), job_key_preserve_run_at) $$`)
   try {
     await meanwhile()
   } finally {
+    await run(`drop function ${ADD_JOBS}`)
+    await run(`alter function ${ADD_JOBS.replace('add_jobs', 'real_add_jobs')} rename to add_jobs`)
     await run(`drop function ${ADD_JOB}`)
     await run(
       `alter function graphile_worker.real_add_job(text, json, text, timestamptz, int, text, int, text[], text) rename to add_job`,

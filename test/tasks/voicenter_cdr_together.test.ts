@@ -120,6 +120,51 @@ await t.test('a call that cannot be recorded fails alone', async t => {
   t.equal((await callsOf(shop)).length, good.length + 1, 'and it too, once it can be')
 })
 
+await t.test('what waits is taken along, and by two workers at once still judged once', async t => {
+  const shop = await business()
+  const records = Array.from({ length: 150 }, () =>
+    push({ caller: customer().local, did: shop.did }),
+  )
+  t.strictSame(await post(records, { token: shop.token }), OK)
+  await Promise.all([work(2), work(2)])
+  const calls = await callsOf(shop)
+  t.strictSame(
+    calls.map(({ call_id }) => call_id).toSorted(),
+    records.map(({ ivruniqueid }) => ivruniqueid).toSorted(),
+  )
+  const transactions = new Set(calls.map(({ transaction }) => transaction)).size
+  t.ok(transactions <= 20, `150 calls, ${transactions} transactions, though four are run at once`)
+  await until(async () => (await jobs('voicenter_cdr')).length === 0)
+  t.equal(
+    (await jobs('lead_outreach')).filter(({ run_at }) => run_at > new Date()).length > 149,
+    true,
+  )
+})
+
+await t.test('one that cannot be judged keeps those from nothing that wait with it', async t => {
+  await sql`
+    create function refuse_poison() returns trigger language plpgsql as $$
+    begin
+      if new.call_id like 'poison%' then raise exception 'poison'; end if;
+      return new;
+    end $$`.execute(db)
+  await sql`
+    create trigger refuse_poison before insert on missed_calls for each row execute function refuse_poison()`.execute(
+    db,
+  )
+  const shop = await business()
+  const good = Array.from({ length: 60 }, () => push({ caller: customer().local, did: shop.did }))
+  const bad = push({ caller: customer().local, did: shop.did, ivruniqueid: 'poison among them' })
+  t.strictSame(await post([...good, bad], { token: shop.token }), OK)
+  await work(4)
+  t.equal((await callsOf(shop)).length, good.length)
+  await until(async () => (await jobs('voicenter_cdr:poison among them'))[0]?.attempts === 1)
+  t.equal((await jobs('voicenter_cdr')).length, 1)
+  await sql`drop function refuse_poison() cascade`.execute(db)
+  await sql`select graphile_worker.complete_jobs(array_agg(id)) from graphile_worker.jobs
+            where key = 'voicenter_cdr:poison among them'`.execute(db)
+})
+
 await t.test('legs that are judged together with their own call are one call', async t => {
   const shop = await business()
   const { local } = customer()
