@@ -57,9 +57,9 @@ const asWritten = (_name: string, value: Json, context?: { source?: string }): J
   return value
 }
 
-const [QUOTE, BACKSLASH, COMMA, OPEN, CLOSE, OPEN_LIST, CLOSE_LIST] = [...'"\\,{}[]'].map(sign =>
-  sign.charCodeAt(0),
-)
+const [QUOTE, BACKSLASH, COMMA, OPEN, CLOSE, OPEN_LIST, CLOSE_LIST] = '"\\,{}[]'
+  .split('')
+  .map(sign => sign.charCodeAt(0))
 /** More digits may be more than a double holds. */
 const SAFE_DIGITS = 15
 
