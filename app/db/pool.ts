@@ -67,15 +67,10 @@ export const PLAN_ONCE = {
  * Of graphile-worker. The next job is the first of an index, and a plan that was made while there were none would collect
  * and sort all that there are: 7 ms in place of 0.2 with some thousands waiting.
  *
- * And its commits wait for no disk: a database that loses its power may forget the last of them, and then a job is run
- * once more, or freed once more, which every task has to bear anyhow. What tasks write goes through another pool.
+ * Its commits wait for the disk like all others. Without that (synchronous_commit) a database that is killed forgets that
+ * a job is done, and the job stays locked for the worker that did it, until graphile-worker frees it after four hours.
  */
-const QUEUE = {
-  ...PLAN_ONCE,
-  enable_bitmapscan: 'off',
-  enable_sort: 'off',
-  synchronous_commit: 'off',
-}
+const QUEUE = { ...PLAN_ONCE, enable_bitmapscan: 'off', enable_sort: 'off' }
 
 /**
  * A database that takes no writes for a while (its disk is nearly full, it is not the primary yet) says so to each
