@@ -9,7 +9,7 @@ const NETWORK =
  */
 const POSTGRES = /^(08...|40...|53...|57...|58...|55P03|25P03|25006)$/
 /** Of those, what befell this very statement, and not another that is sent now. */
-const THIS_STATEMENT = /^(40...|57014|55P03)$/
+const THIS_STATEMENT = /^(40...|53200|57014|55P03)$/
 /** node-postgres gives these no code. */
 const WORDS =
   /Connection terminated|connection timeout|timeout exceeded when trying to connect|Query read timeout|not queryable/

@@ -1,8 +1,11 @@
 import { sql } from 'kysely'
 import type { Trx } from '../db/kysely.ts'
 
-/** As many as are judged in a moment; what comes meanwhile is the next round's. */
-const AT_ONCE = 100
+/**
+ * As many as are judged in a moment. Each call and each person is a lock until then, and of those a small Postgres has
+ * some thousand for everybody.
+ */
+const AT_ONCE = 50
 
 /**
  * Takes the jobs of calls that wait to be judged: they are done if and only if this transaction commits. Fetched and
