@@ -161,8 +161,10 @@ const once = <Row>(rows: Row[], keyOf: (row: Row) => string): (Row & { deliverie
 const packed = (texts: (Buffer | null)[]) => {
   let next = 1
   const starts = texts.map(text => (next += text?.length ?? 0) - (text?.length ?? 0))
+  const [first = Buffer.alloc(0), ...others] = texts.flatMap(text => text ?? [])
   return {
-    bytes: Buffer.concat(texts.flatMap(text => text ?? [])),
+    // One alone may be megabytes, and is not copied.
+    bytes: others.length === 0 ? first : Buffer.concat([first, ...others]),
     starts,
     lengths: texts.map(text => text?.length ?? null),
   }
