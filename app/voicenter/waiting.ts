@@ -27,8 +27,9 @@ export const takeWaiting = async (trx: Trx): Promise<string[]> => {
     select substring(taken.key from length('voicenter_cdr:') + 1) as "callId"
     from (
       select array_agg(j.id order by j.id) as ids
-      from (select distinct call_id from waiting) as w
-      join graphile_worker.jobs j on j.key = 'voicenter_cdr:' || w.call_id
+      from (select distinct call_id from waiting) as w,
+        -- One by one by their keys (offset), and never the whole queue.
+        lateral (select * from graphile_worker.jobs where key = 'voicenter_cdr:' || w.call_id offset 0) as j
       where j.locked_at is null and j.attempts = 0 and j.run_at <= now()
     ) as found, graphile_worker.complete_jobs(found.ids) as taken`.execute(trx)
   return rows.map(({ callId }) => callId)
