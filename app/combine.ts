@@ -1,35 +1,35 @@
 import { isAway } from './db/outage.ts'
 
 type Limits<Ask> = {
-  /** The weight that one round takes on, at least one ask. */
+  /** The weight that one batch takes on, at least one ask. */
   most: number
   /** What an ask weighs; default 1. */
   weigh?: (ask: Ask) => number
-  /** How many may wait for their round. */
+  /** How many may wait for their batch. */
   waiting: number
-  /** Within this everybody hears something, whatever a round does. */
+  /** Within this everybody hears something, whatever a batch does. */
   patienceMs: number
 }
 
 /**
- * A round that takes longer than this waits for something itself, such as a lock; what has collected meanwhile need not
- * wait for it too, and one more round may begin.
+ * A batch that takes longer than this waits for something itself, such as a lock; what has collected meanwhile need not
+ * wait for it too, and one more batch may begin.
  */
 const LONG_MS = 50
-const ROUNDS = 2
+const BATCHES = 2
 
 /**
- * Work that many ask for at the same moment is done in rounds: while one is under way the asks collect, and the next
- * round does them all. So the more there is to do, the cheaper each becomes, and a lone ask waits for nobody: what is
+ * Work that many ask for at the same moment is done in batches: while one is under way the asks collect, and the next
+ * batch does them all. So the more there is to do, the cheaper each becomes, and a lone ask waits for nobody: what is
  * asked for within one turn of the event loop goes together, and no timer holds it back.
  *
- * A round does everything or nothing. One that fails because of what it was asked is done again ask by ask, so that a
+ * A batch does everything or nothing. One that fails because of what it was asked is done again ask by ask, so that a
  * bad one fails alone.
  *
- * Not dataloader, which has no limit for what waits or weighs and would need a scheduler written around it; p-queue and
+ * Not dataloader, which has no limit for what waits or weighs and would need a scheduler written abatch it; p-queue and
  * its like run asks side by side, never together.
  *
- * @param together does the asks of a round and answers them in their order; when it throws, nothing of them is done
+ * @param together does the asks of a batch and answers them in their order; when it throws, nothing of them is done
  * @throws Error with status 503, from the function returned, when too many wait or it takes too long
  */
 export const combine = <Ask, Answer>(
@@ -38,11 +38,11 @@ export const combine = <Ask, Answer>(
 ): ((ask: Ask) => Promise<Answer>) => {
   type Asked = PromiseWithResolvers<Answer> & { ask: Ask; late?: NodeJS.Timeout; isGone: boolean }
   const queue: Asked[] = []
-  /** The rounds under way, and since when each is. */
+  /** The batches under way, and since when each is. */
   const underWay = new Set<{ since: number }>()
   let later: NodeJS.Timeout | undefined
 
-  const nextRound = (): Asked[] => {
+  const nextBatch = (): Asked[] => {
     let weight = 0
     let count = 0
     for (const { ask } of queue) {
@@ -54,48 +54,48 @@ export const combine = <Ask, Answer>(
     return queue.splice(0, count).filter(({ isGone }) => !isGone)
   }
 
-  const answer = async (round: Asked[]): Promise<void> => {
-    if (round.length === 0) return
+  const answer = async (batch: Asked[]): Promise<void> => {
+    if (batch.length === 0) return
     try {
-      const answers = await together(round.map(({ ask }) => ask))
-      for (const [i, { resolve, reject }] of round.entries()) {
+      const answers = await together(batch.map(({ ask }) => ask))
+      for (const [i, { resolve, reject }] of batch.entries()) {
         const given = answers[i]
-        if (given === undefined) reject(new Error('a round left somebody without an answer'))
+        if (given === undefined) reject(new Error('a batch left somebody without an answer'))
         else resolve(given)
       }
     } catch (error) {
       // Where the database is away one by one would fail as well, only later.
-      if (round.length === 1 || isAway(error)) for (const { reject } of round) reject(error)
-      else await oneByOne(round)
+      if (batch.length === 1 || isAway(error)) for (const { reject } of batch) reject(error)
+      else await oneByOne(batch)
     }
-    for (const { late } of round) clearTimeout(late)
+    for (const { late } of batch) clearTimeout(late)
   }
 
   /** Two at a time: the bad one may wait for a lock in vain, and the others must not wait for it again. */
-  const oneByOne = async (round: Asked[]): Promise<void> => {
-    const left = [...round]
+  const oneByOne = async (batch: Asked[]): Promise<void> => {
+    const left = [...batch]
     const goOn = async () => {
       for (let one = left.shift(); one; one = left.shift()) if (!one.isGone) await answer([one])
     }
     await Promise.all([goOn(), goOn()])
   }
 
-  /** Round after round, until nobody waits any more. */
+  /** Batch after batch, until nobody waits any more. */
   const go = async (): Promise<void> => {
-    const round = { since: performance.now() }
-    underWay.add(round)
+    const batch = { since: performance.now() }
+    underWay.add(batch)
     // So that all who ask in this turn are in.
     await new Promise(setImmediate)
     while (queue.length > 0) {
-      round.since = performance.now()
-      await answer(nextRound())
+      batch.since = performance.now()
+      await answer(nextBatch())
     }
-    underWay.delete(round)
+    underWay.delete(batch)
   }
 
-  /** Begins a round if one may begin, or looks again when one may. */
+  /** Begins a batch if one may begin, or looks again when one may. */
   const begin = (): void => {
-    if (queue.length === 0 || underWay.size === ROUNDS) return
+    if (queue.length === 0 || underWay.size === BATCHES) return
     const last = Math.max(...[...underWay].map(({ since }) => since))
     const wait = underWay.size === 0 ? 0 : last + LONG_MS - performance.now()
     if (wait <= 0) void go()

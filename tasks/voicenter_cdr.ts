@@ -1,5 +1,6 @@
 import type { Task } from 'graphile-worker'
 import { combine } from '../app/combine.ts'
+import { again } from '../app/db/again.ts'
 import { payloads } from '../app/db/jobs.ts'
 import { db, planOnce, type Trx } from '../app/db/kysely.ts'
 import { log } from '../app/log.ts'
@@ -45,10 +46,14 @@ const judgeWithOthers = combine(
 )
 
 const judgeAll = async (callsIn: (trx: Trx) => Promise<Call[]>): Promise<void> => {
-  const recorded = await db.transaction().execute(async trx => {
-    await planOnce(trx)
-    return judgeCalls(trx, await callsIn(trx))
-  })
+  const judging = db.transaction()
+  // Others store records of these calls meanwhile, and may lock them in another order.
+  const recorded = await again(() =>
+    judging.execute(async trx => {
+      await planOnce(trx)
+      return judgeCalls(trx, await callsIn(trx))
+    }),
+  )
   for (const { id, tenantId, decision } of recorded)
     log.info({ tenantId, missedCallId: id, ...decision }, 'missed call')
 }

@@ -8,12 +8,12 @@ const LIMITS = { most: 100, waiting: 100, patienceMs: 10_000 }
 
 const failure = (code: string) => Object.assign(new Error('failed'), { code })
 
-/** Rounds that end when they are told to; `rounds` is what each was asked. */
+/** Batches that end when they are told to; `batches` is what each was asked. */
 const held = () => {
-  const rounds: number[][] = []
+  const batches: number[][] = []
   const ends: (() => void)[] = []
   const work = async (asks: number[]) => {
-    rounds.push(asks)
+    batches.push(asks)
     await new Promise<void>(resolve => ends.push(resolve))
     return asks.map(ask => ask * 2)
   }
@@ -21,72 +21,72 @@ const held = () => {
     ends.shift()?.()
     await sleep(5)
   }
-  return { rounds, work, end }
+  return { batches, work, end }
 }
 
 await t.test('who asks alone waits for nobody', async t => {
-  const { rounds, work, end } = held()
+  const { batches, work, end } = held()
   const ask = combine(work, LIMITS)
   const answer = ask(1)
   await new Promise(setImmediate)
   await new Promise(setImmediate)
-  t.strictSame(rounds, [[1]])
+  t.strictSame(batches, [[1]])
   await end()
   t.equal(await answer, 2)
 })
 
-await t.test('what is asked for during a round is the next one, in its order', async t => {
-  const { rounds, work, end } = held()
+await t.test('what is asked for during a batch is the next one, in its order', async t => {
+  const { batches, work, end } = held()
   const ask = combine(work, LIMITS)
   const first = ask(1)
   await sleep(5)
   const others = [2, 3, 4].map(ask)
   await sleep(5)
-  t.strictSame(rounds, [[1]], 'they wait')
+  t.strictSame(batches, [[1]], 'they wait')
   await end()
-  t.strictSame(rounds, [[1], [2, 3, 4]])
+  t.strictSame(batches, [[1], [2, 3, 4]])
   await end()
   t.strictSame(await Promise.all([first, ...others]), [2, 4, 6, 8], 'to each his own answer')
 })
 
 await t.test('what is asked for in one turn goes together', async t => {
-  const { rounds, work, end } = held()
+  const { batches, work, end } = held()
   const ask = combine(work, LIMITS)
   const answers = [1, 2, 3].map(ask)
   await sleep(5)
-  t.strictSame(rounds, [[1, 2, 3]])
+  t.strictSame(batches, [[1, 2, 3]])
   await end()
   await Promise.all(answers)
 })
 
-await t.test('a round takes no more than it bears, and at least one', async t => {
-  const { rounds, work, end } = held()
+await t.test('a batch takes no more than it bears, and at least one', async t => {
+  const { batches, work, end } = held()
   const ask = combine(work, { ...LIMITS, most: 10, weigh: weight => weight })
   const answers = [4, 4, 4, 30, 1].map(ask)
   await sleep(5)
   for (let i = 0; i < 4; i++) await end()
-  t.strictSame(rounds, [[4, 4], [4], [30], [1]])
+  t.strictSame(batches, [[4, 4], [4], [30], [1]])
   t.strictSame(await Promise.all(answers), [8, 8, 8, 60, 2])
 })
 
-await t.test('a round that takes long does not keep the others waiting', async t => {
-  const { rounds, work, end } = held()
+await t.test('a batch that takes long does not keep the others waiting', async t => {
+  const { batches, work, end } = held()
   const ask = combine(work, LIMITS)
   const first = ask(1)
   await sleep(5)
   const others = [2, 3].map(ask)
   await sleep(5)
-  t.strictSame(rounds, [[1]], 'not at once')
+  t.strictSame(batches, [[1]], 'not at once')
   await sleep(100)
-  t.strictSame(rounds, [[1], [2, 3]])
+  t.strictSame(batches, [[1], [2, 3]])
   const more = ask(4)
   await sleep(100)
-  t.strictSame(rounds, [[1], [2, 3]], 'but there are never more than two')
+  t.strictSame(batches, [[1], [2, 3]], 'but there are never more than two')
   for (let i = 0; i < 3; i++) await end()
   t.strictSame(await Promise.all([first, ...others, more]), [2, 4, 6, 8])
 })
 
-await t.test('nor those who ask right after another round has ended beside it', async t => {
+await t.test('nor those who ask right after another batch has ended beside it', async t => {
   const ends: (() => void)[] = []
   const ask = combine(async (asks: number[]) => {
     if (asks.includes(1)) await new Promise<void>(resolve => ends.push(resolve))
@@ -113,18 +113,18 @@ await t.test('a bad one that takes long is not waited for twice', async t => {
   const from = performance.now()
   const slow = t.rejects(ask(2), failure('55P03'))
   await Promise.all([ask(1), ask(3), ask(4), ask(5)])
-  t.ok(performance.now() - from < 500, 'the others: the round, and not the bad one again')
+  t.ok(performance.now() - from < 500, 'the others: the batch, and not the bad one again')
   await slow
 })
 
 await t.test('nor one that comes only when it has taken long already', async t => {
-  const { rounds, work, end } = held()
+  const { batches, work, end } = held()
   const ask = combine(work, LIMITS)
   const first = ask(1)
   await sleep(100)
   const second = ask(2)
   await sleep(5)
-  t.strictSame(rounds, [[1], [2]])
+  t.strictSame(batches, [[1], [2]])
   for (let i = 0; i < 2; i++) await end()
   t.strictSame(await Promise.all([first, second]), [2, 4])
   const third = ask(3)
@@ -133,38 +133,38 @@ await t.test('nor one that comes only when it has taken long already', async t =
   t.equal(await third, 6)
 })
 
-await t.test('who is in a round that never ends hears so in time', async t => {
+await t.test('who is in a batch that never ends hears so in time', async t => {
   const ask = combine(() => new Promise<number[]>(() => {}), { ...LIMITS, patienceMs: 30 })
   await t.rejects(ask(1), busy('it took too long'))
 })
 
 await t.test('a bad one fails alone', async t => {
-  const rounds: number[][] = []
+  const batches: number[][] = []
   const ask = combine(async (asks: number[]) => {
-    rounds.push(asks)
+    batches.push(asks)
     await sleep(1)
     if (asks.includes(3)) throw new Error('three is bad')
     return asks
   }, LIMITS)
   const results = await Promise.allSettled([1, 2, 3, 4].map(ask))
-  t.strictSame(rounds, [[1, 2, 3, 4], [1], [2], [3], [4]])
+  t.strictSame(batches, [[1, 2, 3, 4], [1], [2], [3], [4]])
   t.strictSame(
     results.map(result => (result.status === 'fulfilled' ? result.value : String(result.reason))),
     [1, 2, 'Error: three is bad', 4],
   )
-  t.equal(await ask(5), 5, 'and the next round begins anew')
+  t.equal(await ask(5), 5, 'and the next batch begins anew')
 })
 
 await t.test('where the database is away nobody is asked again', async t => {
   for (const code of ['ECONNREFUSED', '57P01', '53300', '08006', '25006']) {
-    let rounds = 0
+    let batches = 0
     const ask = combine((): Promise<number[]> => {
-      rounds++
+      batches++
       return Promise.reject(failure(code))
     }, LIMITS)
     const results = await Promise.allSettled([1, 2, 3].map(ask))
     t.strictSame(new Set(results.map(({ status }) => status)), new Set(['rejected']), code)
-    t.equal(rounds, 1, code)
+    t.equal(batches, 1, code)
   }
 })
 
@@ -199,8 +199,8 @@ await t.test('when too many wait, the next is sent away at once', async t => {
   t.strictSame(await Promise.all([first, ...waiting]), [2, 4, 6])
 })
 
-await t.test('who has waited too long is left out of the round', async t => {
-  const { rounds, work, end } = held()
+await t.test('who has waited too long is left out of the batch', async t => {
+  const { batches, work, end } = held()
   const ask = combine(work, { ...LIMITS, patienceMs: 30 })
   const sentAway = [1, 2].map(n => t.rejects(ask(n), busy('it took too long')))
   await sleep(5)
@@ -208,7 +208,7 @@ await t.test('who has waited too long is left out of the round', async t => {
   await Promise.all([...sentAway, waiting])
   const fresh = ask(4)
   await end()
-  t.strictSame(rounds, [[1, 2], [4]])
+  t.strictSame(batches, [[1, 2], [4]])
   await end()
   t.equal(await fresh, 8)
 })

@@ -16,5 +16,5 @@ export type Trx = Transaction<DB>
 
 /** For the rest of this transaction the plans of named statements are kept, also where one for these very values is better. */
 export const planOnce = async (trx: Trx): Promise<void> => {
-  await sql.raw(`select ${settings(PLAN_ONCE, true)}`).execute(trx)
+  await sql.raw(`select ${settings(PLAN_ONCE, true).join()}`).execute(trx)
 }

@@ -46,11 +46,9 @@ export const newConnection = (name: string): pg.Client => {
   return client
 }
 
-/** As a part of a select; for the session, or only for the open transaction. */
-export const settings = (values: Record<string, string>, isLocal = false): string =>
-  Object.entries(values)
-    .map(([name, value]) => `set_config('${name}', '${value}', ${isLocal})`)
-    .join()
+/** As parts of a select; for the session, or only for the open transaction. */
+export const settings = (values: Record<string, string>, isLocal = false): string[] =>
+  Object.entries(values).map(([name, value]) => `set_config('${name}', '${value}', ${isLocal})`)
 
 /**
  * What webhooks ask is small and always the same, and is looked up by an index. A plan that is made once is good for
@@ -77,9 +75,8 @@ const QUEUE = { ...PLAN_ONCE, enable_bitmapscan: 'off', enable_sort: 'off' }
  * session as that begins, and a session that began then would stay like that for as long as it is kept.
  */
 const begin = async (client: pg.ClientBase, values: Record<string, string>): Promise<void> => {
-  const { rows } = await client.query<{ read_only: string }>(
-    `select ${["current_setting('transaction_read_only') as read_only", settings(values)].filter(Boolean).join()}`,
-  )
+  const asked = ["current_setting('transaction_read_only') as read_only", ...settings(values)]
+  const { rows } = await client.query<{ read_only: string }>(`select ${asked.join()}`)
   if (rows[0]?.read_only === 'on')
     throw Object.assign(new Error('the database takes no writes'), { code: '25006' })
 }

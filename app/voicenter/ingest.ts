@@ -3,6 +3,7 @@ import { combine } from '../combine.ts'
 import { again } from '../db/again.ts'
 import { MAX_ATTEMPTS } from '../db/jobs.ts'
 import { webDb } from '../db/kysely.ts'
+import { once, packed } from '../db/rows.ts'
 import { STORED_WITHIN } from '../in_time.ts'
 import type { Element } from './body.ts'
 import { type Delivery, type Sender, sortOut } from './delivery.ts'
@@ -140,32 +141,3 @@ const storeWithOthers = combine((all: Delivery[]) => storeAll(webDb, all), {
   waiting: 2000,
   patienceMs: STORED_WITHIN,
 })
-
-/**
- * The same record twice counts twice and is stored once, for Postgres cannot update a row twice in one statement. In
- * one order always, since two statements that lock the same rows in different orders would wait for each other.
- */
-const once = <Row>(rows: Row[], keyOf: (row: Row) => string): (Row & { deliveries: number })[] => {
-  const counted = new Map<string, Row & { deliveries: number }>()
-  for (const row of rows) {
-    const key = keyOf(row)
-    counted.set(key, { ...row, deliveries: (counted.get(key)?.deliveries ?? 0) + 1 })
-  }
-  return [...counted.entries()].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => row)
-}
-
-/**
- * Many texts as one parameter, and where each begins, counted from 1. In an array each would be escaped, or written out
- * in hex and escaped, at up to five times its size.
- */
-const packed = (texts: (Buffer | null)[]) => {
-  let next = 1
-  const starts = texts.map(text => (next += text?.length ?? 0) - (text?.length ?? 0))
-  const [first = Buffer.alloc(0), ...others] = texts.flatMap(text => text ?? [])
-  return {
-    // One alone may be megabytes, and is not copied.
-    bytes: others.length === 0 ? first : Buffer.concat([first, ...others]),
-    starts,
-    lengths: texts.map(text => text?.length ?? null),
-  }
-}

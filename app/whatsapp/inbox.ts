@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import { MAX_ATTEMPTS } from '../db/jobs.ts'
 import { webDb } from '../db/kysely.ts'
 import { again } from '../db/again.ts'
+import { once } from '../db/rows.ts'
 import { sha256 } from '../secrets.ts'
 import { canonical, storable } from '../json.ts'
 import { statusKey, type Update } from './webhook.ts'
@@ -20,27 +21,29 @@ export const reportKey = (phoneNumberId: string, wamid: string, status: string):
  * is nobody's it is kept without one.
  */
 export const storeUpdates = async (updates: Update[]): Promise<void> => {
-  const rows = new Map<string, Update & { hash: Buffer; json: string; deliveries: number }>()
-  for (const update of updates) {
-    const json = canonical(update.payload)
-    const hash = contentKey(update.phoneNumberId, update.key ?? `${update.field} ${json}`)
-    const key = hash.toString('hex')
-    rows.set(key, { ...update, hash, json, deliveries: (rows.get(key)?.deliveries ?? 0) + 1 })
-  }
-  // In one order always, or two POSTs with the same updates could wait for each other.
-  const sorted = [...rows.entries()].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => row)
+  const rows = once(
+    updates.map(update => {
+      const json = canonical(update.payload)
+      return {
+        ...update,
+        json,
+        hash: contentKey(update.phoneNumberId, update.key ?? `${update.field} ${json}`),
+      }
+    }),
+    ({ hash }) => hash.toString('hex'),
+  )
   const statement = sql`
     with stored as (
       insert into whatsapp_events as e (tenant_id, phone_number_id, waba_id, field, kind, payload, content_key, deliveries)
       select c.tenant_id, u.phone_number_id, u.waba_id, u.field, u.kind, u.payload::jsonb, u.content_key, u.deliveries
       from unnest(
-        ${sorted.map(row => row.phoneNumberId && storable(row.phoneNumberId))}::text[],
-        ${sorted.map(row => row.wabaId && storable(row.wabaId))}::text[],
-        ${sorted.map(row => storable(row.field))}::text[],
-        ${sorted.map(row => row.kind)}::text[],
-        ${sorted.map(row => row.json)}::text[],
-        ${sorted.map(row => row.hash)}::bytea[],
-        ${sorted.map(row => row.deliveries)}::int[]
+        ${rows.map(row => row.phoneNumberId && storable(row.phoneNumberId))}::text[],
+        ${rows.map(row => row.wabaId && storable(row.wabaId))}::text[],
+        ${rows.map(row => storable(row.field))}::text[],
+        ${rows.map(row => row.kind)}::text[],
+        ${rows.map(row => row.json)}::text[],
+        ${rows.map(row => row.hash)}::bytea[],
+        ${rows.map(row => row.deliveries)}::int[]
       ) with ordinality as u (phone_number_id, waba_id, field, kind, payload, content_key, deliveries, n)
       left join whatsapp_connections c on c.phone_number_id = u.phone_number_id
       order by u.n

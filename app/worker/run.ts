@@ -46,16 +46,20 @@ type Started = {
  */
 export const startWorker = async (): Promise<RunningWorker> => {
   const connections = newQueuePool()
+  const started: Started[] = []
   try {
-    return await runOn(connections)
+    return await runOn(connections, started)
   } catch (error) {
+    for (const { rounds, wake, alive, held } of started) {
+      held.stop()
+      await Promise.all([rounds.stop(), wake.stop(), alive.end()])
+    }
     await connections.end()
     throw error
   }
 }
 
-const runOn = async (connections: pg.Pool): Promise<RunningWorker> => {
-  const started: Started[] = []
+const runOn = async (connections: pg.Pool, started: Started[]): Promise<RunningWorker> => {
   const pgPool = patient(
     connections,
     // No job is taken before this worker is marked as alive, or nobody would find it if it died at once.

@@ -7,7 +7,7 @@ import { randomBytes, randomInt } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { runOnce } from 'graphile-worker'
 import { sql } from 'kysely'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { startFakeWhatsApp } from '../../scripts/fake-whatsapp/server.ts'
 
 export const fake = await startFakeWhatsApp()
@@ -245,4 +245,22 @@ export const jobDue = async (key: string): Promise<void> => {
   await sql`select graphile_worker.reschedule_jobs(array_agg(id), run_at := now())
             from graphile_worker.jobs where key = ${key} having count(*) > 0`.execute(db)
   await work()
+}
+
+/** For the rest of this test no row of a CallID that begins with "poison" can be written into this table. */
+export const refusePoison = async (t: Test, table: 'raw_cdrs' | 'missed_calls'): Promise<void> => {
+  await sql`
+    create function refuse_poison() returns trigger language plpgsql as $$
+    begin
+      if new.call_id like 'poison%' then raise exception 'poison'; end if;
+      return new;
+    end $$`.execute(db)
+  await sql`
+    create trigger refuse_poison before insert on ${sql.table(table)} for each row execute function refuse_poison()`.execute(
+    db,
+  )
+  t.teardown(allowPoison)
+}
+export const allowPoison = async (): Promise<void> => {
+  await sql`drop function if exists refuse_poison() cascade`.execute(db)
 }

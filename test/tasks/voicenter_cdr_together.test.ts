@@ -2,7 +2,18 @@
 import { sql } from 'kysely'
 import t from 'tap'
 import { push } from '../../scripts/demo/cdr.ts'
-import { type Business, business, customer, db, jobs, OK, post, work } from '../support/ringback.ts'
+import {
+  allowPoison,
+  type Business,
+  business,
+  customer,
+  db,
+  jobs,
+  OK,
+  post,
+  refusePoison,
+  work,
+} from '../support/ringback.ts'
 import { leadsOf, until } from './support.ts'
 
 const AT_ONCE = 16
@@ -91,16 +102,7 @@ await t.test('who was called back is not written to, whichever is judged first',
 })
 
 await t.test('a call that cannot be recorded fails alone', async t => {
-  await sql`
-    create function refuse_poison() returns trigger language plpgsql as $$
-    begin
-      if new.call_id like 'poison%' then raise exception 'poison'; end if;
-      return new;
-    end $$`.execute(db)
-  await sql`
-    create trigger refuse_poison before insert on missed_calls for each row execute function refuse_poison()`.execute(
-    db,
-  )
+  await refusePoison(t, 'missed_calls')
   const shop = await business()
   const good = Array.from({ length: 12 }, () => push({ caller: customer().local, did: shop.did }))
   const bad = push({ caller: customer().local, did: shop.did, ivruniqueid: 'poison of one' })
@@ -113,7 +115,7 @@ await t.test('a call that cannot be recorded fails alone', async t => {
   await until(async () => (await jobs(key))[0]?.attempts === 1)
   t.equal((await jobs('voicenter_cdr')).length, 1, 'the others are done')
 
-  await sql`drop function refuse_poison() cascade`.execute(db)
+  await allowPoison()
   await sql`select graphile_worker.reschedule_jobs(array_agg(id), run_at := now())
             from graphile_worker.jobs where key = ${key}`.execute(db)
   await work()
@@ -142,16 +144,7 @@ await t.test('what waits is taken along, and by two workers at once still judged
 })
 
 await t.test('one that cannot be judged keeps those from nothing that wait with it', async t => {
-  await sql`
-    create function refuse_poison() returns trigger language plpgsql as $$
-    begin
-      if new.call_id like 'poison%' then raise exception 'poison'; end if;
-      return new;
-    end $$`.execute(db)
-  await sql`
-    create trigger refuse_poison before insert on missed_calls for each row execute function refuse_poison()`.execute(
-    db,
-  )
+  await refusePoison(t, 'missed_calls')
   const shop = await business()
   const good = Array.from({ length: 60 }, () => push({ caller: customer().local, did: shop.did }))
   const bad = push({ caller: customer().local, did: shop.did, ivruniqueid: 'poison among them' })
@@ -160,7 +153,7 @@ await t.test('one that cannot be judged keeps those from nothing that wait with 
   t.equal((await callsOf(shop)).length, good.length)
   await until(async () => (await jobs('voicenter_cdr:poison among them'))[0]?.attempts === 1)
   t.equal((await jobs('voicenter_cdr')).length, 1)
-  await sql`drop function refuse_poison() cascade`.execute(db)
+  await allowPoison()
   await sql`select graphile_worker.complete_jobs(array_agg(id)) from graphile_worker.jobs
             where key = 'voicenter_cdr:poison among them'`.execute(db)
 })

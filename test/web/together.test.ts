@@ -2,7 +2,17 @@
 import { sql } from 'kysely'
 import t from 'tap'
 import { push } from '../../scripts/demo/cdr.ts'
-import { business, CDR, customer, db, jobs, OK, post, rejectedOf } from '../support/ringback.ts'
+import {
+  business,
+  CDR,
+  customer,
+  db,
+  jobs,
+  OK,
+  post,
+  refusePoison,
+  rejectedOf,
+} from '../support/ringback.ts'
 
 const storedOf = async (tenantId: string) => {
   const { rows } = await sql<{ call_id: string; deliveries: number; transaction: string }>`
@@ -48,17 +58,7 @@ await t.test('the same record of two businesses at once is a row of each', async
 
 await t.test('a record that cannot be stored fails alone', async t => {
   const { tenantId, token, did } = await business()
-  await sql`
-    create function refuse_poison() returns trigger language plpgsql as $$
-    begin
-      if new.call_id like 'poison%' then raise exception 'poison'; end if;
-      return new;
-    end $$`.execute(db)
-  await sql`
-    create trigger refuse_poison before insert on raw_cdrs for each row execute function refuse_poison()`.execute(
-    db,
-  )
-  t.teardown(() => sql`drop function refuse_poison() cascade`.execute(db))
+  await refusePoison(t, 'raw_cdrs')
   const good = Array.from({ length: 30 }, () => push({ caller: customer().local, did }))
   const poison = Array.from({ length: 2 }, (_, i) => push({ did, ivruniqueid: `poison${i}` }))
   const mixed = [...good.slice(0, 15), ...poison, ...good.slice(15)]
