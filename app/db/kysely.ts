@@ -1,6 +1,7 @@
 import { Kysely, PostgresDialect, sql, type Transaction } from 'kysely'
 import type { DB } from './generated.ts'
-import { opsPool, PLAN_ONCE, pool, settings, webPool } from './pool.ts'
+import { opsPool, pool, webPool } from './pool.ts'
+import { PLAN_ONCE, settings } from './session.ts'
 
 /** For tasks and scripts. */
 export const db = new Kysely<DB>({ dialect: new PostgresDialect({ pool }) })
