@@ -6,9 +6,10 @@ import type { Refused } from './refusals.ts'
 
 /**
  * Whose credential the records came with; null = an unbound token. And which way: pushed to us, unless it is
- * said that they were found in Voicenter's call log.
+ * said that they were found in Voicenter's call log. `token`: the hash in hex of what was shown, if it must
+ * still be valid when they are stored.
  */
-export type Sender = { tenantId: string | null; source?: 'push' | 'call_log' }
+export type Sender = { tenantId: string | null; source?: 'push' | 'call_log'; token?: string }
 
 /** A record that can be read, as it will be stored: `payload` is its canonical form, `body` the bytes as they came. */
 export type Good = {

@@ -16,6 +16,7 @@ import { isKept, onlyCounted, remember } from './refusals.ts'
  * @param database where nobody waits for an answer: its connections are used, and the delivery is stored by itself;
  * without it, together with all others that have come at this moment
  * @returns what is wrong with the bad ones; empty if all are good
+ * @throws NoLongerValid when the sender's token was revoked meanwhile
  */
 export const ingest = async (
   sender: Sender,
@@ -33,6 +34,9 @@ export const ingest = async (
   return bad.map(({ reason }) => reason)
 }
 
+/** A token was shown that is not valid any more; nothing that came with it is stored. */
+export class NoLongerValid extends Error {}
+
 /** Of what was refused, what had not been refused before. */
 type Fresh = { records: number; bytes: number }
 
@@ -43,7 +47,10 @@ type Fresh = { records: number; bytes: number }
  * Only a record that is new adds a job; a repeat raises `deliveries`. A job's key alone would not do:
  * it is forgotten as soon as the job is done, and a repeat of yesterday's call would run again.
  *
+ * Nothing is stored unless every token that was shown is valid at this moment.
+ *
  * @returns for each delivery, what of it was refused and had not been before
+ * @throws NoLongerValid
  */
 export const storeAll = async (database: typeof webDb, all: Delivery[]): Promise<Fresh[]> => {
   const good = once(
@@ -59,9 +66,14 @@ export const storeAll = async (database: typeof webDb, all: Delivery[]): Promise
   const payloads = packed(good.map(({ payload }) => payload))
   const bodies = packed(good.map(({ body }) => body))
   const refusals = packed(bad.map(({ body }) => body))
-  const statement = sql<{ fresh: { of: number; bytes: number }[] | null }>`
+  const tokens = [...new Set(all.flatMap(({ sender }) => sender.token ?? []))]
+  type Outcome = { is_valid: boolean; fresh: { of: number; bytes: number }[] | null }
+  const statement = sql<Outcome>`
     /* store */
-    with stored as (
+    with shown as (
+      select count(*) = cardinality(${tokens}::text[]) as is_valid from webhook_tokens
+      where hash in (select decode(token, 'hex') from unnest(${tokens}::text[]) as token) and revoked_at is null
+    ), stored as (
       insert into raw_cdrs as r
         (token_tenant_id, tenant_id, source, call_id, root_call_id, payload, body, content_hash, deliveries)
       select tenant_id, tenant_id, source, call_id, root_call_id,
@@ -80,6 +92,7 @@ export const storeAll = async (database: typeof webDb, all: Delivery[]): Promise
         ${good.map(row => row.deliveries)}::int[]
       ) as good (tenant_id, source, call_id, root_call_id,
                payload_start, payload_length, body_start, body_length, hash, deliveries)
+      where (select is_valid from shown)
       on conflict on constraint raw_cdrs_same_record
         do update set deliveries = r.deliveries + excluded.deliveries
       returning r.call_id, r.xmax = 0 as is_new
@@ -100,6 +113,7 @@ export const storeAll = async (database: typeof webDb, all: Delivery[]): Promise
       insert into rejected_deliveries as r (tenant_id, source, reason, content_type, body, body_hash, deliveries)
       select tenant_id, source, reason, content_type, substring(${refusals.bytes}::bytea from start for length), hash, deliveries
       from bad
+      where (select is_valid from shown)
       on conflict on constraint rejected_deliveries_same_body
         do update set deliveries = r.deliveries + excluded.deliveries
       returning r.tenant_id, r.source, r.body_hash, octet_length(r.body) as bytes, r.xmax = 0 as is_new
@@ -110,15 +124,17 @@ export const storeAll = async (database: typeof webDb, all: Delivery[]): Promise
       from (select distinct call_id from stored where is_new) as calls
     )
     select
+      (select is_valid from shown),
       (select assert_all_queued(wanted, (select count(*) from graphile_worker.add_jobs(specs)))
        from jobs where wanted > 0),
       (select json_agg(json_build_object('of', bad.of, 'bytes', coalesce(r.bytes, 0)))
        from refused r
        join bad on bad.hash = r.body_hash and bad.source = r.source and bad.tenant_id is not distinct from r.tenant_id
        where r.is_new) as fresh`
-  const { rows } = await again(() => statement.execute(database))
+  const [outcome] = (await again(() => statement.execute(database))).rows
+  if (!outcome?.is_valid) throw new NoLongerValid('a token that was shown is not valid any more')
   const fresh = all.map(() => ({ records: 0, bytes: 0 }))
-  for (const { of, bytes } of rows[0]?.fresh ?? []) {
+  for (const { of, bytes } of outcome.fresh ?? []) {
     const one = fresh[of]
     if (!one) continue
     one.records++

@@ -38,10 +38,14 @@ export const remember = async (
   { records, bytes }: { records: number; bytes: number },
 ): Promise<void> => {
   if (records === 0) return
+  const { tenantId, source = 'push' } = sender
   const weight = records * EACH + bytes
   const { consumedPoints } = await weights.penalty(nameOf(sender), weight)
   if (consumedPoints === weight)
-    log.warn(sender, 'a delivery was refused: its reason is in rejected_deliveries')
+    log.warn({ tenantId, source }, 'a delivery was refused: its reason is in rejected_deliveries')
   if (consumedPoints >= A_DAY && consumedPoints - weight < A_DAY)
-    log.error(sender, 'too much was refused today: from now on it is counted and not kept')
+    log.error(
+      { tenantId, source },
+      'too much was refused today: from now on it is counted and not kept',
+    )
 }

@@ -1,4 +1,4 @@
-import type { Request, RequestHandler } from 'express'
+import type { Request, RequestHandler, Response } from 'express'
 import { sql } from 'kysely'
 import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible'
 import { combine } from '../combine.ts'
@@ -13,27 +13,38 @@ import { inTime, LOOKED_UP_WITHIN } from '../in_time.ts'
 const FAILURES_A_MINUTE = 100
 const failures = new RateLimiterMemory({ points: FAILURES_A_MINUTE, duration: 60 })
 
+type Handler = RequestHandler<object, unknown, unknown, object, { sender: Sender }>
+type Asked = Request<object, unknown, unknown, object>
+
 /**
  * Lets through who shows a token that is in `webhook_tokens`, before a byte of the body is read; the
  * sender is then in `res.locals.sender`. Everybody else hears 401 and leaves no trace in the database.
+ *
+ * Who has shown a valid one before is not looked up again: whether it still is valid is asked by the very
+ * statement that stores what it sends (`ingest`), and that is one question less.
  *
  * The token is looked up by its SHA-256, so what is compared tells nothing about the token. Failures
  * are counted after the look-up: a sender with the right token is never held up by those who share its
  * address.
  */
-export const authenticate: RequestHandler<
-  object,
-  unknown,
-  unknown,
-  object,
-  { sender: Sender }
-> = async (req, res, next) => {
+export const authenticate: Handler = async (req, res, next) => {
   const sender = await senderOf(req)
   if (sender) {
     res.locals.sender = sender
     next()
-    return
-  }
+  } else await refuse(req, res)
+}
+
+/** For a sender whose token is not valid any more, as storing has shown. */
+export const refuseRevoked = async (
+  req: Asked,
+  res: Response<unknown, { sender: Sender }>,
+): Promise<void> => {
+  seen.delete(res.locals.sender.token ?? '')
+  await refuse(req, res)
+}
+
+const refuse = async (req: Asked, res: Response): Promise<void> => {
   const status = (await tooMany(req.ip ?? '')) ? 429 : 401
   if (status === 401) res.set('WWW-Authenticate', 'Basic realm="ringback"')
   else res.set('Retry-After', '60')
@@ -52,33 +63,41 @@ const tooMany = async (address: string): Promise<boolean> => {
   }
 }
 
-const senderOf = async (req: Request<object, unknown, unknown, object>): Promise<Sender | null> => {
+const senderOf = async (req: Asked): Promise<Sender | null> => {
   const tokens = tokensOf(req)
   const [token] = tokens
   if (token === undefined)
     return (await inTime(LOOKED_UP_WITHIN, openDoor())) ? { tenantId: null } : null
   // Two that differ: whoever sent this is not one of ours, or is misconfigured. Never guess.
   if (tokens.some(other => other !== token)) return null
-  return lookUp(sha256(token))
+  const hash = sha256(token).toString('hex')
+  const sender = seen.get(hash) ?? (await lookUp(hash))
+  // Of those that are revoked and never shown again nothing would be forgotten.
+  if (seen.size === MOST_SEEN) seen.clear()
+  if (sender) seen.set(hash, sender)
+  return sender
 }
 
-/** All that are asked for at the same moment in one question; never from memory, for a token may have been revoked. */
+/** Whose token was valid when it was shown last, by its hash. */
+const seen = new Map<string, Sender>()
+const MOST_SEEN = 10_000
+
+/** All that are asked for at the same moment in one question. */
 const lookUp = combine(
-  async (hashes: Buffer[]): Promise<(Sender | null)[]> => {
-    const names = hashes.map(hash => hash.toString('hex'))
+  async (names: string[]): Promise<(Sender | null)[]> => {
     const { rows } = await sql<{ name: string; tenantId: string | null }>`
       /* tokens */
       select encode(hash, 'hex') as name, tenant_id as "tenantId" from webhook_tokens
       where hash in (select decode(name, 'hex') from unnest(${[...new Set(names)]}::text[]) as name)
         and revoked_at is null`.execute(webDb)
-    const known = new Map(rows.map(({ name, tenantId }) => [name, { tenantId }]))
+    const known = new Map(rows.map(({ name, tenantId }) => [name, { tenantId, token: name }]))
     return names.map(name => known.get(name) ?? null)
   },
   { most: 256, waiting: 2000, patienceMs: LOOKED_UP_WITHIN },
 )
 
 /** `?token=`, the password of Basic, or Bearer; Voicenter's page names only what fits into a URL. */
-const tokensOf = (req: Request<object, unknown, unknown, object>): string[] => {
+const tokensOf = (req: Asked): string[] => {
   // By hand: a request may come with a whole URL, of which URL cannot read everything that Node lets through.
   const [, search] = req.url.split(/\?(.*)/s)
   const query = new URLSearchParams(search).getAll('token')

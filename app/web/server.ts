@@ -3,7 +3,7 @@ import express, { type ErrorRequestHandler } from 'express'
 import { config } from '../config.ts'
 import { log } from '../log.ts'
 import { health, type WorkerState } from './health.ts'
-import { measured, metrics } from './metrics.ts'
+import { metrics } from './metrics.ts'
 import { operatorOnly } from './ops/guard.ts'
 import { ops } from './ops.ts'
 import { voicenter } from './voicenter.ts'
@@ -19,16 +19,14 @@ const newApp = (workerState: WorkerState, isListening: () => boolean) => {
   // In production one router stands in front and appends the client's address; elsewhere nobody does,
   // and a client could choose its own.
   app.set('trust proxy', config.production ? 1 : false)
-  app.use('/webhooks/voicenter', measured('voicenter'))
-  app.use('/webhooks/whatsapp', measured('whatsapp'))
   // Whoever comes on an old connection while we stop: another copy, or the next one, will store it.
   app.use((_req, _res, next) => {
     if (isListening()) next()
     else next(Object.assign(new Error('stopping'), { status: 503 }))
   })
-  app.use(health(workerState))
   app.use(voicenter)
   app.use(whatsapp)
+  app.use(health(workerState))
   app.use('/ops', ops)
   app.use('/metrics', operatorOnly, metrics)
   app.use((_req, res) => {

@@ -1,9 +1,10 @@
-import { type RequestHandler, type Response, Router } from 'express'
+import { type ErrorRequestHandler, type RequestHandler, type Response, Router } from 'express'
 import { type Element, readBody } from '../voicenter/body.ts'
 import { pass } from '../points.ts'
 import type { Sender } from '../voicenter/delivery.ts'
-import { ingest } from '../voicenter/ingest.ts'
-import { authenticate } from './credential.ts'
+import { ingest, NoLongerValid } from '../voicenter/ingest.ts'
+import { measured } from './metrics.ts'
+import { authenticate, refuseRevoked } from './credential.ts'
 import { wholeBody } from './whole_body.ts'
 
 /**
@@ -27,12 +28,12 @@ const OK = { Err: 0, Errdesc: 'OK' }
 
 /** What nearly every answer is, without what Express looks up and works out anew for each. */
 const acknowledge = (res: Response): void => {
-  res.writeHead(200, ACKNOWLEDGED).end(OK_BYTES)
+  res.writeHead(200, ACKNOWLEDGED).end(OK_TEXT)
 }
-const OK_BYTES = Buffer.from(JSON.stringify(OK))
+const OK_TEXT = JSON.stringify(OK)
 const ACKNOWLEDGED = {
   'Content-Type': 'application/json; charset=utf-8',
-  'Content-Length': OK_BYTES.length,
+  'Content-Length': OK_TEXT.length,
 }
 
 type Handler = RequestHandler<object, unknown, unknown, object, { sender: Sender }>
@@ -80,6 +81,13 @@ const store = async (...delivery: Parameters<typeof ingest>): Promise<string[]> 
   }
 }
 
+type OnError = ErrorRequestHandler<object, unknown, unknown, object, { sender: Sender }>
+
+const onError: OnError = async (error: unknown, req, res, next) => {
+  if (error instanceof Error && error.cause instanceof NoLongerValid) await refuseRevoked(req, res)
+  else next(error)
+}
+
 /** It comes alone: one in an array would take the other records with it. */
 const isIvrLayer = ([element, ...others]: readonly Element[]): boolean =>
   element !== undefined &&
@@ -96,7 +104,7 @@ const summary = (wrong: string[], all: number): string =>
 voicenter.get(PATH, (_req, res) => {
   res.json(OK)
 })
-voicenter.post(PATH, authenticate, wholeBody(BODY), receive)
+voicenter.post(PATH, measured('voicenter'), authenticate, wholeBody(BODY), receive, onError)
 voicenter.all(PATH, (_req, res) => {
   res
     .status(405)

@@ -10,6 +10,7 @@ import { storeUpdates } from '../whatsapp/inbox.ts'
 import { claimsSignature, isSigned } from '../whatsapp/signature.ts'
 import { updatesIn } from '../whatsapp/webhook.ts'
 import { inTime, STORED_WITHIN } from '../in_time.ts'
+import { measured } from './metrics.ts'
 import { wholeBody } from './whole_body.ts'
 
 /**
@@ -70,7 +71,7 @@ const receive: RequestHandler = async (req, res) => {
   res.json({ status: 'stored' })
 }
 
-whatsapp.post(PATH, claimSignature, wholeBody(BODY), receive)
+whatsapp.post(PATH, measured('whatsapp'), claimSignature, wholeBody(BODY), receive)
 
 whatsapp.all(PATH, (_req, res) => {
   res.status(405).set('Allow', 'GET, HEAD, POST').json({ error: 'GET to verify, POST to deliver' })

@@ -9,15 +9,13 @@ import { business, customer, db, fake, post, work } from '../support/ringback.ts
 import { dueSince, miss, until } from '../tasks/support.ts'
 import { callsCame, figuresIn } from './support.ts'
 
-const { measured, metrics } = await import('../../app/web/metrics.ts')
+const { metrics } = await import('../../app/web/metrics.ts')
 const { voicenter } = await import('../../app/web/voicenter.ts')
 const { whatsapp } = await import('../../app/web/whatsapp.ts')
 const { countJobs } = await import('../../app/signals/metrics.ts')
 const { newPool } = await import('../../app/db/pool.ts')
 
 const app = express()
-app.use('/webhooks/voicenter', measured('voicenter'))
-app.use('/webhooks/whatsapp', measured('whatsapp'))
 app.use(voicenter, whatsapp)
 app.use('/metrics', metrics)
 const server = app.listen(0)

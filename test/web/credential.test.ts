@@ -126,6 +126,49 @@ await t.test('while a token is being replaced both are valid', async t => {
   t.strictSame(await post(push(), { token: next }), OK)
 })
 
+await t.test('a token that was valid a moment ago is refused, and nobody with it', async t => {
+  const [gone, stays] = [await business(), await business()]
+  for (const { token } of [gone, stays]) t.strictSame(await post(push(), { token }), OK)
+  await revoke(gone.token)
+  const before = await contents()
+  const ivr = { METHOD: 'IVR_LAYER_INPUT', IVR_UNIQUE_ID: '1' }
+  for (const body of ['no record', '<methodCall>', { nothing: 1 }, ivr])
+    t.strictSame(await post(body, { token: gone.token }), REFUSED)
+  t.strictSame(await contents(), before, 'nothing of it is kept')
+
+  const another = await business()
+  t.strictSame(await post(push(), { token: another.token }), OK)
+  await revoke(another.token)
+  const ten = Array.from({ length: 10 }, () => push({ did: stays.did }))
+  const answers = await Promise.all(
+    ten.flatMap(record => [
+      post(record, { token: another.token }),
+      post(record, { token: stays.token }),
+    ]),
+  )
+  t.strictSame(
+    answers,
+    ten.flatMap(() => [REFUSED, OK]),
+  )
+  for (const { ivruniqueid } of ten) {
+    t.strictSame(await verdictsOf(another.tenantId, ivruniqueid), [])
+    t.equal(
+      (await verdictsOf(stays.tenantId, ivruniqueid)).length,
+      1,
+      'what comes beside it is stored',
+    )
+  }
+})
+
+await t.test('one record under two tokens of a business at once is one row', async t => {
+  const { tenantId, token } = await business()
+  const next = await webhookToken(tenantId)
+  const record = push()
+  const both = [post(record, { token }), post(record, { token: next })]
+  t.strictSame(await Promise.all(both), [OK, OK])
+  t.equal((await verdictsOf(tenantId, record.ivruniqueid)).length, 1)
+})
+
 await t.test('a bound token fixes the tenant, whatever number the record names', async t => {
   const a = await business()
   const b = await business()
