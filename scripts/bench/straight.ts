@@ -5,6 +5,8 @@
 import { Kysely, PostgresDialect } from 'kysely'
 import type { DB } from '../../app/db/generated.ts'
 import { endPools, newPool } from '../../app/db/pool.ts'
+import { PLAN_ONCE } from '../../app/db/session.ts'
+import { sha256 } from '../../app/secrets.ts'
 import { readBody } from '../../app/voicenter/body.ts'
 import { type Delivery, sortOut } from '../../app/voicenter/delivery.ts'
 import { storeAll } from '../../app/voicenter/ingest.ts'
@@ -14,7 +16,10 @@ const setting = (name: string): number => Number(process.env[name])
 const clients = setting('CLIENTS')
 const records = setting('RECORDS')
 const milliseconds = setting('SECONDS') * 1000
-const tenantId = process.env['TENANT_ID'] ?? null
+const sender = {
+  tenantId: process.env['TENANT_ID'] ?? null,
+  token: sha256(process.env['TOKEN'] ?? '').toString('hex'),
+}
 
 const WARM_UP_MS = 2000
 /** More than the warm-up lets expect, for what is made ahead is neither validated nor hashed while the clock runs. */
@@ -25,10 +30,10 @@ const made = (count: number): Delivery[] =>
   Array.from({ length: count }, () => {
     const body = readBody(Buffer.from(next()))
     const elements = 'elements' in body ? body.elements : []
-    return { sender: { tenantId }, contentType: 'application/json', ...sortOut(elements) }
+    return { sender, contentType: 'application/json', ...sortOut(elements) }
   })
 
-const pool = newPool('straight', clients)
+const pool = newPool('straight', clients, { session: PLAN_ONCE })
 const database = new Kysely<DB>({ dialect: new PostgresDialect({ pool }) })
 const run = async (stock: Delivery[], forMs: number) => {
   const took: number[] = []
