@@ -26,7 +26,7 @@ const BATCHES = 2
  * A batch does everything or nothing. One that fails because of what it was asked is done again ask by ask, so that a
  * bad one fails alone.
  *
- * Not dataloader, which has no limit for what waits or weighs and would need a scheduler written abatch it; p-queue and
+ * Not dataloader, which has no limit for what waits or weighs and would need a scheduler written beside it; p-queue and
  * its like run asks side by side, never together.
  *
  * @param together does the asks of a batch and answers them in their order; when it throws, nothing of them is done

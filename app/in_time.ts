@@ -1,6 +1,6 @@
 /**
  * Whoever shows a token hears within ten seconds what became of a delivery that has arrived, whatever the
- * database does: two and a half to look the token up, seven to store. Each try
+ * database does: two and a half to look a token up that is not known yet, seven to store. Each try
  * has limits of its own, and they would add up (a silent server, tries that collide).
  */
 export const LOOKED_UP_WITHIN = 2500

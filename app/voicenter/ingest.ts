@@ -47,7 +47,7 @@ type Fresh = { records: number; bytes: number }
  * Only a record that is new adds a job; a repeat raises `deliveries`. A job's key alone would not do:
  * it is forgotten as soon as the job is done, and a repeat of yesterday's call would run again.
  *
- * Nothing is stored unless every token that was shown is valid at this moment.
+ * Nothing is stored unless every token that was shown is valid at this moment, and the same business's as it was.
  *
  * @returns for each delivery, what of it was refused and had not been before
  * @throws NoLongerValid
@@ -66,13 +66,21 @@ export const storeAll = async (database: typeof webDb, all: Delivery[]): Promise
   const payloads = packed(good.map(({ payload }) => payload))
   const bodies = packed(good.map(({ body }) => body))
   const refusals = packed(bad.map(({ body }) => body))
-  const tokens = [...new Set(all.flatMap(({ sender }) => sender.token ?? []))]
+  const shown = once(
+    all.flatMap(({ sender: { token, tenantId } }) => (token ? { token, tenantId } : [])),
+    ({ token, tenantId }) => `${token} ${tenantId}`,
+  )
   type Outcome = { is_valid: boolean; fresh: { of: number; bytes: number }[] | null }
   const statement = sql<Outcome>`
     /* store */
     with shown as (
-      select count(*) = cardinality(${tokens}::text[]) as is_valid from webhook_tokens
-      where hash in (select decode(token, 'hex') from unnest(${tokens}::text[]) as token) and revoked_at is null
+      select count(*) = ${shown.length}::int as is_valid
+      from unnest(
+        ${shown.map(({ token }) => token)}::text[],
+        ${shown.map(({ tenantId }) => tenantId)}::bigint[]
+      ) as shown (token, tenant_id)
+      join webhook_tokens t on t.hash = decode(shown.token, 'hex')
+      where t.revoked_at is null and t.tenant_id is not distinct from shown.tenant_id
     ), stored as (
       insert into raw_cdrs as r
         (token_tenant_id, tenant_id, source, call_id, root_call_id, payload, body, content_hash, deliveries)

@@ -160,6 +160,22 @@ await t.test('a token that was valid a moment ago is refused, and nobody with it
   }
 })
 
+await t.test('a token that was given to another business is looked up anew', async t => {
+  const [before, after] = [await business(), await business()]
+  const { token } = before
+  t.strictSame(await post(push(), { token }), OK)
+  await db
+    .updateTable('webhook_tokens')
+    .set({ tenant_id: after.tenantId })
+    .where('hash', '=', sha256(token))
+    .execute()
+  const record = push()
+  t.strictSame(await post(record, { token }), REFUSED, 'once, and the sender comes again')
+  t.strictSame(await post(record, { token }), OK)
+  t.strictSame(await verdictsOf(before.tenantId, record.ivruniqueid), [])
+  t.equal((await verdictsOf(after.tenantId, record.ivruniqueid)).length, 1)
+})
+
 await t.test('one record under two tokens of a business at once is one row', async t => {
   const { tenantId, token } = await business()
   const next = await webhookToken(tenantId)
