@@ -31,19 +31,33 @@ const voicenterCdr: Task = async payload => {
   pass('voicenter_cdr:committed')
 }
 
-/**
- * Jobs that run at the same moment share their statements and their commit, and where several run there may be more that
- * wait: those are taken along. Each fails for itself.
- */
+/** Jobs that run at the same moment share their statements and their commit. Each fails for itself. */
 const judgeWithOthers = combine(
   async (callIds: string[]): Promise<true[]> => {
-    if (callIds.length > 1)
-      await judgeAll(async trx => callsWith(trx, [...callIds, ...(await takeWaiting(trx))]))
+    if (callIds.length > 1) await judgeBatch(callIds)
     else await judgeEach(await callsWith(db, callIds))
     return callIds.map(() => true)
   },
   { most: 64, waiting: 10_000, patienceMs: 60_000 },
 )
+
+/**
+ * Where several jobs run there may be more that wait: those are taken along. But for a while not after a batch has failed:
+ * if something that waits cannot be judged, each would fail for it, until its own job has been tried.
+ */
+const judgeBatch = async (callIds: string[]): Promise<void> => {
+  const taking = performance.now() > takingFrom
+  try {
+    await judgeAll(async trx =>
+      callsWith(trx, taking ? [...callIds, ...(await takeWaiting(trx))] : callIds),
+    )
+  } catch (error) {
+    if (taking) takingFrom = performance.now() + PAUSE_MS
+    throw error
+  }
+}
+let takingFrom = 0
+const PAUSE_MS = 10_000
 
 const judgeAll = async (callsIn: (trx: Trx) => Promise<Call[]>): Promise<void> => {
   const judging = db.transaction()

@@ -249,10 +249,12 @@ export const jobDue = async (key: string): Promise<void> => {
 
 /** For the rest of this test no row of a CallID that begins with "poison" can be written into this table. */
 export const refusePoison = async (t: Test, table: 'raw_cdrs' | 'missed_calls'): Promise<void> => {
+  // Which counts though what refused it is rolled back.
+  await sql`create sequence poisonings`.execute(db)
   await sql`
     create function refuse_poison() returns trigger language plpgsql as $$
     begin
-      if new.call_id like 'poison%' then raise exception 'poison'; end if;
+      if new.call_id like 'poison%' then raise exception 'poison %', nextval('poisonings'); end if;
       return new;
     end $$`.execute(db)
   await sql`
@@ -263,4 +265,5 @@ export const refusePoison = async (t: Test, table: 'raw_cdrs' | 'missed_calls'):
 }
 export const allowPoison = async (): Promise<void> => {
   await sql`drop function if exists refuse_poison() cascade`.execute(db)
+  await sql`drop sequence if exists poisonings`.execute(db)
 }
