@@ -9,13 +9,13 @@ type Limits<Ask> = {
   waiting: number
   /** Within this everybody hears something, whatever a batch does. */
   patienceMs: number
+  /**
+   * A batch that takes longer than this waits for something itself, such as a lock; what has collected meanwhile need not
+   * wait for it too, and one more batch may begin. Default 50.
+   */
+  longMs?: number
 }
 
-/**
- * A batch that takes longer than this waits for something itself, such as a lock; what has collected meanwhile need not
- * wait for it too, and one more batch may begin.
- */
-const LONG_MS = 50
 const BATCHES = 2
 
 /**
@@ -34,7 +34,7 @@ const BATCHES = 2
  */
 export const combine = <Ask, Answer>(
   together: (asks: Ask[]) => Promise<Answer[]>,
-  { most, weigh = () => 1, waiting, patienceMs }: Limits<Ask>,
+  { most, weigh = () => 1, waiting, patienceMs, longMs = 50 }: Limits<Ask>,
 ): ((ask: Ask) => Promise<Answer>) => {
   type Asked = PromiseWithResolvers<Answer> & { ask: Ask; late?: NodeJS.Timeout; isGone: boolean }
   const queue: Asked[] = []
@@ -97,7 +97,7 @@ export const combine = <Ask, Answer>(
   const begin = (): void => {
     if (queue.length === 0 || underWay.size === BATCHES) return
     const last = Math.max(...[...underWay].map(({ since }) => since))
-    const wait = underWay.size === 0 ? 0 : last + LONG_MS - performance.now()
+    const wait = underWay.size === 0 ? 0 : last + longMs - performance.now()
     if (wait <= 0) void go()
     else
       later ??= setTimeout(() => {

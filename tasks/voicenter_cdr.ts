@@ -38,7 +38,7 @@ const judgeWithOthers = combine(
     else await judgeEach(await callsWith(db, callIds))
     return callIds.map(() => true)
   },
-  { most: 64, waiting: 10_000, patienceMs: 60_000 },
+  { most: 64, waiting: 10_000, patienceMs: 60_000, longMs: 200 },
 )
 
 /**

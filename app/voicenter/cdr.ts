@@ -92,7 +92,7 @@ const count = (value: string | null = null): number | null =>
 const cdr = cdrShape
   .superRefine((record, context) => {
     const missing = (what: string) => context.addIssue(`${what} is missing`)
-    if (!record.callId) missing('call id (ivruniqueid or CallID)')
+    if (record.callId === undefined) missing('call id (ivruniqueid or CallID)')
     if (!record.status) missing('status (status or DialStatus)')
     // An outgoing or internal call has no caller and no number dialled to speak of.
     if (isNotInbound(callKind(record))) return

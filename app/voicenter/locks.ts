@@ -5,17 +5,20 @@ import { type Call, nameOf } from './call.ts'
 
 /** Whoever judges one of these calls waits here until this transaction ends. */
 export const lockCalls = (trx: Trx, calls: readonly Call[]): Promise<void> =>
-  lockNames(trx, CALLS, calls.map(nameOf))
+  lockNames(
+    trx,
+    calls.map(call => `call ${nameOf(call)}`),
+  )
 
 /**
  * Whoever records that one of these people was missed, or was talked with, waits here for each other. Their
  * leads would not do: until there is one, each would overlook what the other is about to write.
  */
 export const lockPeople = (trx: Trx, people: readonly string[]): Promise<void> =>
-  lockNames(trx, PEOPLE, people)
-
-/** What a lock is of. Calls are locked before people, always. */
-const [CALLS, PEOPLE] = [1, 2]
+  lockNames(
+    trx,
+    people.map(person => `person ${person}`),
+  )
 
 /** Who is behind these numbers, as customers of one tenant, each by one name; withheld numbers and words are nobody. */
 export const peopleOf = (
@@ -29,18 +32,13 @@ export const peopleOf = (
   return [...new Set(people)]
 }
 
-/**
- * Names share 256 locks, since all sessions together may hold only some thousand on a small Postgres
- * (max_locks_per_transaction), and whoever judges two hundred calls at once would take four hundred. Two that share a lock
- * by chance wait for each other for nothing, a tenth of a second in a rush.
- *
- * In one order always, so that no two transactions wait for each other for good.
- */
-const lockNames = async (trx: Trx, what: number, names: readonly string[]): Promise<void> => {
-  if (names.length === 0) return
+/** In one order always, so that no two transactions wait for each other. */
+const lockNames = async (trx: Trx, names: string[]): Promise<void> => {
+  const sorted = [...new Set(names)].toSorted()
+  if (sorted.length === 0) return
   await sql`
     /* lock */
-    select pg_advisory_xact_lock(${what}::int, lock) from (
-      select distinct (hashtextextended(name, 0) & 255)::int as lock from unnest(${names}::text[]) as name order by lock
-    ) as locks`.execute(trx)
+    select pg_advisory_xact_lock(hashtextextended(name, 0)) from unnest(${sorted}::text[]) as name`.execute(
+    trx,
+  )
 }

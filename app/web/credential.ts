@@ -20,8 +20,9 @@ type Asked = Request<object, unknown, unknown, object>
  * Lets through who shows a token that is in `webhook_tokens`, before a byte of the body is read; the
  * sender is then in `res.locals.sender`. Everybody else hears 401 and leaves no trace in the database.
  *
- * Who has shown a valid one before is not looked up again: whether it still is valid is asked by the very
- * statement that stores what it sends (`ingest`), and that is one question less.
+ * Whose token was looked up within the last minute is not looked up again: whether it still is valid is asked by the very
+ * statement that stores what came (`ingest`), and that is one question less. Whoever shows a revoked one may so keep us
+ * reading a body for a minute, and nothing of it is stored.
  *
  * The token is looked up by its SHA-256, so what is compared tells nothing about the token. Failures
  * are counted after the look-up: a sender with the right token is never held up by those who share its
@@ -35,16 +36,12 @@ export const authenticate: Handler = async (req, res, next) => {
   } else await refuse(req, res)
 }
 
-/** For a sender whose token is not valid any more, as storing has shown. */
-export const refuseRevoked = async (
-  req: Asked,
-  res: Response<unknown, { sender: Sender }>,
-): Promise<void> => {
-  seen.delete(res.locals.sender.token ?? '')
-  await refuse(req, res)
+/** Whatever was wrong with what came, the next that shows this token is looked up. */
+export const forget = ({ token = '' }: Partial<Sender> = {}): void => {
+  seen.delete(token)
 }
 
-const refuse = async (req: Asked, res: Response): Promise<void> => {
+export const refuse = async (req: Asked, res: Response): Promise<void> => {
   const status = (await tooMany(req.ip ?? '')) ? 429 : 401
   if (status === 401) res.set('WWW-Authenticate', 'Basic realm="ringback"')
   else res.set('Retry-After', '60')
@@ -71,15 +68,18 @@ const senderOf = async (req: Asked): Promise<Sender | null> => {
   // Two that differ: whoever sent this is not one of ours, or is misconfigured. Never guess.
   if (tokens.some(other => other !== token)) return null
   const hash = sha256(token).toString('hex')
-  const sender = seen.get(hash) ?? (await lookUp(hash))
-  // Of those that are revoked and never shown again nothing would be forgotten.
+  const known = seen.get(hash)
+  if (known && performance.now() < known.until) return known.sender
+  const sender = await lookUp(hash)
+  // Those that are never shown again would stay.
   if (seen.size === MOST_SEEN) seen.clear()
-  if (sender) seen.set(hash, sender)
+  if (sender) seen.set(hash, { sender, until: performance.now() + SEEN_MS })
   return sender
 }
 
-/** Whose token was valid when it was shown last, by its hash. */
-const seen = new Map<string, Sender>()
+/** Whose token was valid a moment ago, by its hash. */
+const seen = new Map<string, { sender: Sender; until: number }>()
+const SEEN_MS = 60_000
 const MOST_SEEN = 10_000
 
 /** All that are asked for at the same moment in one question. */

@@ -16,12 +16,11 @@ metrics.all('/', (_req, res) => {
 /** Measures the answers to what is posted to a door: from the request's head to the answer's last byte. */
 export const measured =
   (door: Door): RequestHandler =>
-  (req, res, next) => {
+  (_req, res, next) => {
     const from = performance.now()
-    if (req.method === 'POST')
-      res.once('close', () => {
-        const status = res.writableFinished ? String(res.statusCode) : 'cut'
-        answerSeconds.observe({ door, status }, (performance.now() - from) / 1000)
-      })
+    res.once('close', () => {
+      const status = res.writableFinished ? String(res.statusCode) : 'cut'
+      answerSeconds.observe({ door, status }, (performance.now() - from) / 1000)
+    })
     next()
   }

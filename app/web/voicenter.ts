@@ -4,7 +4,7 @@ import { pass } from '../points.ts'
 import type { Sender } from '../voicenter/delivery.ts'
 import { ingest, NoLongerValid } from '../voicenter/ingest.ts'
 import { measured } from './metrics.ts'
-import { authenticate, refuseRevoked } from './credential.ts'
+import { authenticate, forget, refuse } from './credential.ts'
 import { wholeBody } from './whole_body.ts'
 
 /**
@@ -81,10 +81,11 @@ const store = async (...delivery: Parameters<typeof ingest>): Promise<string[]> 
   }
 }
 
-type OnError = ErrorRequestHandler<object, unknown, unknown, object, { sender: Sender }>
+type OnError = ErrorRequestHandler<object, unknown, unknown, object, { sender?: Sender }>
 
 const onError: OnError = async (error: unknown, req, res, next) => {
-  if (error instanceof Error && error.cause instanceof NoLongerValid) await refuseRevoked(req, res)
+  forget(res.locals.sender)
+  if (error instanceof Error && error.cause instanceof NoLongerValid) await refuse(req, res)
   else next(error)
 }
 

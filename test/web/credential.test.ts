@@ -160,6 +160,20 @@ await t.test('a token that was valid a moment ago is refused, and nobody with it
   }
 })
 
+await t.test('whoever shows a revoked token is not asked for a body twice', async t => {
+  const { token } = await business()
+  t.strictSame(await post(push(), { token }), OK)
+  await revoke(token)
+  const compressed = () =>
+    fetch(`${CDR}?token=${token}`, {
+      method: 'POST',
+      body: '{}',
+      headers: { 'content-encoding': 'gzip' },
+    })
+  t.equal((await compressed()).status, 415)
+  t.equal((await compressed()).status, 401)
+})
+
 await t.test('a token that was given to another business is looked up anew', async t => {
   const [before, after] = [await business(), await business()]
   const { token } = before

@@ -70,6 +70,22 @@ await t.test('an answer whose head was out already does not keep it', async t =>
   t.ok(await inTime(stopped))
 })
 
+await t.test('two that came on one connection without waiting are both answered', async t => {
+  const { port, arrived, stop } = await served(t)
+  const line = connect(port, '127.0.0.1').setEncoding('utf8')
+  line.write('GET /1 HTTP/1.1\r\nHost: x\r\n\r\nGET /2 HTTP/1.1\r\nHost: x\r\n\r\n')
+  const first = await arrived(1)
+  const second = await arrived(2)
+  const stopped = stop()
+  first?.end('one')
+  await sleep(20)
+  second?.end('two')
+  let heard = ''
+  for await (const chunk of line) heard += chunk
+  t.match(heard, /Connection: keep-alive\r\n.*one.*Connection: close\r\n.*two/s)
+  t.ok(await inTime(stopped))
+})
+
 await t.test('nobody is let in any more', async t => {
   const { port, stop } = await served(t)
   await stop()
