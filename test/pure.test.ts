@@ -30,6 +30,7 @@ const PURE = [
   'voicenter/call_log/record.ts',
   'voicenter/call_log/window.ts',
   'voicenter/cdr.ts',
+  'voicenter/fields.ts',
   'voicenter/clock.ts',
   'voicenter/leg.ts',
   'voicenter/verdict.ts',
