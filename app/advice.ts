@@ -2,7 +2,7 @@ import type { Config } from './config.ts'
 import { isInClear } from './db/tls.ts'
 
 /** What is set in a way that works, but hardly as it was meant. Told at every start, since nothing else would tell. */
-export const advice = (config: Config): string[] => {
+export const configWarnings = (config: Config): string[] => {
   if (!config.production) return []
   const lines: string[] = []
   if (config.ROLE !== 'worker') {

@@ -1,11 +1,10 @@
 import type { Trx } from './db/kysely.ts'
 
 /** Who does it: a sign-in of /ops, or whoever may run commands on the machine. */
-export type SignIn =
-  { as: 'operator' } | { as: 'tenant'; tenantId: string } | { as: 'command line' }
+export type Actor = { as: 'operator' } | { as: 'tenant'; tenantId: string } | { as: 'command line' }
 
 /** What was done by hand. Neither customers' numbers nor secrets belong into it: ids tell who is meant. */
-export type Deed = {
+export type AuditEntry = {
   /** Which business it concerns; null = none. */
   tenantId: string | null
   /** `<noun>.<verb>`: tenant.set, outreach.cancel, delivery.discard */
@@ -17,11 +16,11 @@ export type Deed = {
   after: Record<string, unknown> | null
 }
 
-const nameOf = (signIn: SignIn): string =>
+const nameOf = (signIn: Actor): string =>
   signIn.as === 'tenant' ? `tenant ${signIn.tenantId}` : signIn.as
 
 /** Writes down what was done, in the transaction that does it: neither is there without the other. */
-export const audit = async (trx: Trx, signIn: SignIn, deed: Deed): Promise<void> => {
+export const audit = async (trx: Trx, signIn: Actor, deed: AuditEntry): Promise<void> => {
   const { tenantId, before, after, ...rest } = deed
   await trx
     .insertInto('audit_log')

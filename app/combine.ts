@@ -32,7 +32,7 @@ const BATCHES = 2
  * @param together does the asks of a batch and answers them in their order; when it throws, nothing of them is done
  * @throws Error with status 503, from the function returned, when too many wait or it takes too long
  */
-export const combine = <Ask, Answer>(
+export const batcher = <Ask, Answer>(
   together: (asks: Ask[]) => Promise<Answer[]>,
   { most, weigh = () => 1, waiting, patienceMs, longMs = 50 }: Limits<Ask>,
 ): ((ask: Ask) => Promise<Answer>) => {

@@ -1,10 +1,10 @@
 /** JSON from outside: parsed once, with every digit kept, and written so that Postgres takes it. */
 
-export type Json = string | number | boolean | null | Exact | Json[] | JsonObject
+export type Json = string | number | boolean | null | LosslessNumber | Json[] | JsonObject
 export type JsonObject = { [name: string]: Json }
 
 /** A number that a double would not keep as it was written (1.0, 1e400), or not safely: 28 digits of a call id. */
-export class Exact {
+export class LosslessNumber {
   readonly source: string
   constructor(source: string) {
     this.source = source
@@ -12,7 +12,10 @@ export class Exact {
 }
 
 export const isObject = (value: unknown): value is JsonObject =>
-  value !== null && typeof value === 'object' && !Array.isArray(value) && !(value instanceof Exact)
+  value !== null &&
+  typeof value === 'object' &&
+  !Array.isArray(value) &&
+  !(value instanceof LosslessNumber)
 
 /** Voicenter's records are three levels deep. JSON.stringify overflows the stack at some thousands. */
 const DEEPEST = 32
@@ -49,7 +52,7 @@ const asWritten = (_name: string, value: Json, context?: { source?: string }): J
   if (typeof value === 'number' && context?.source !== undefined) {
     // Beyond 2^53 a double may hold these very digits by chance, yet what reads it trusts none of them.
     const kept = !Number.isInteger(value) || Number.isSafeInteger(value)
-    return kept && String(value) === context.source ? value : new Exact(context.source)
+    return kept && String(value) === context.source ? value : new LosslessNumber(context.source)
   }
   // What is read now must be what is read again from the database, where `did\0` has become `did`.
   if (isObject(value) && Object.keys(value).some(name => storable(name) !== name))
@@ -124,7 +127,7 @@ export const storable = (text: string): string =>
  * writes 1e100000 out and refuses 1e200000.
  */
 export const canonical = (value: Json): string => {
-  if (value instanceof Exact)
+  if (value instanceof LosslessNumber)
     return /^-?\d{1,20}\.\d{1,20}$/.test(value.source) ? value.source : JSON.stringify(value.source)
   if (typeof value === 'string') return JSON.stringify(storable(value))
   if (Array.isArray(value)) return `[${value.map(canonical).join()}]`

@@ -1,7 +1,7 @@
 import { db } from './db/kysely.ts'
 import { log } from './log.ts'
-import { refusal } from './refusal.ts'
-import { open, tokenOwner } from './secrets.ts'
+import { startupError } from './refusal.ts'
+import { decrypt, tokenOwner } from './secrets.ts'
 import { credentialOwner } from './voicenter/call_log/access.ts'
 
 /**
@@ -11,11 +11,11 @@ import { credentialOwner } from './voicenter/call_log/access.ts'
  * @throws Error that says what to do, if it opens nothing. That single ones do not open is only told: they are
  * one business's trouble, and the others go on.
  */
-export const keyFits = async (): Promise<void> => {
+export const verifyEncryptionKey = async (): Promise<void> => {
   const sealed = await stored()
   const shut = sealed.filter(({ value, owner }) => !opens(value, owner)).length
   if (shut && shut === sealed.length)
-    throw refusal(
+    throw startupError(
       `ENCRYPTION_KEY opens none of the ${shut} secrets that are stored: give the key under which they were stored, or move them to this one with OLD_ENCRYPTION_KEY=... npm run rekey (docs/deploy.md)`,
     )
   if (shut) log.warn(`ENCRYPTION_KEY does not open ${shut} of ${sealed.length} stored secrets`)
@@ -38,7 +38,7 @@ const stored = async (): Promise<{ value: string; owner: string }[]> => {
 
 const opens = (value: string, owner: string): boolean => {
   try {
-    open(value, owner)
+    decrypt(value, owner)
     return true
   } catch {
     return false

@@ -11,7 +11,7 @@
  *            call_log, every hour          finds calls whose webhook never came      tasks/call_log.ts
  *            retention, every night        empties what is past its time             tasks/retention.ts
  */
-import { advice } from './advice.ts'
+import { configWarnings } from './advice.ts'
 import { config } from './config.ts'
 import { databaseUrl, endPools } from './db/pool.ts'
 import { databaseReady, whenItAnswers } from './db/ready.ts'
@@ -30,7 +30,7 @@ let stopWeb = async () => {}
 let worker: RunningWorker | null = null
 
 const start = async () => {
-  for (const line of advice(config)) log.warn(line)
+  for (const line of configWarnings(config)) log.warn(line)
   if (config.ROLE !== 'worker') {
     // The web first: the platform waits for the port, and while the database is away we can at least say so.
     const web = await startWeb(() =>

@@ -1,5 +1,5 @@
 /** What somebody asked for by hand and cannot have, told apart from what has gone wrong in the program. */
-export type Mistake = Error & {
+export type UserError = Error & {
   mistake: 'not_found' | 'refused'
   /** In a word, for whoever has other words for it. */
   why: string
@@ -8,7 +8,7 @@ export type Mistake = Error & {
 }
 
 /** @param what `tenant 7`; also of a thing that is another business's, which must not be told apart */
-export const notFound = (what: string): Mistake =>
+export const notFound = (what: string): UserError =>
   Object.assign(new Error(`there is no ${what}`), {
     mistake: 'not_found' as const,
     why: 'not_found',
@@ -16,8 +16,8 @@ export const notFound = (what: string): Mistake =>
   })
 
 /** @param message says what is in the way, and what to do instead */
-export const refused = (why: string, message: string, field: string | null = null): Mistake =>
+export const rejected = (why: string, message: string, field: string | null = null): UserError =>
   Object.assign(new Error(message), { mistake: 'refused' as const, why, field })
 
-export const isMistake = (error: unknown): error is Mistake =>
+export const isUserError = (error: unknown): error is UserError =>
   error instanceof Error && 'mistake' in error

@@ -16,7 +16,7 @@ const STEPS = [
  * passes them. `npm run chaos` kills the program at each of them; nobody else listens, and then passing one
  * is a single comparison.
  */
-export const POINTS = [
+export const FAILPOINTS = [
   // app/web/voicenter.ts
   'cdr:received',
   'cdr:storing',
@@ -41,14 +41,14 @@ export const POINTS = [
   ...STEPS.map(step => `opt_out_confirmation:${step}` as const),
 ] as const
 
-export type Point = (typeof POINTS)[number]
+export type Failpoint = (typeof FAILPOINTS)[number]
 
 /** The channel's name, for whoever listens (scripts/chaos). */
-export const POINT_CHANNEL = 'ringback:point'
+export const FAILPOINT_CHANNEL = 'ringback:point'
 
-const passed = channel(POINT_CHANNEL)
+const passed = channel(FAILPOINT_CHANNEL)
 
 /** Tells that this step has come. Synchronous: who listens may end the process right here. */
-export const pass = (point: Point): void => {
+export const failpoint = (point: Failpoint): void => {
   if (passed.hasSubscribers) passed.publish(point)
 }

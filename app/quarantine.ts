@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import { audit, type SignIn } from './audit.ts'
+import { audit, type Actor } from './audit.ts'
 import type { Trx } from './db/kysely.ts'
 import { notFound } from './mistake.ts'
 
@@ -23,7 +23,7 @@ type Wanted = {
  */
 export const discardDelivery = async (
   trx: Trx,
-  signIn: SignIn,
+  signIn: Actor,
   { id, tenantId, alike }: Wanted,
 ): Promise<number> => {
   const given = await trx

@@ -31,7 +31,7 @@ const TAG_BYTES = 16
  * (`tenant:7:access_token`), so that a value copied into another tenant's row cannot be opened there.
  * Not pgcrypto: it would hand key and clear text to the server, and so to its logs.
  */
-export const seal = (secret: string, owner: string): string => {
+export const encrypt = (secret: string, owner: string): string => {
   const nonce = randomBytes(NONCE_BYTES)
   const cipher = createCipheriv('aes-256-gcm', keyFor('seal'), nonce, {
     authTagLength: TAG_BYTES,
@@ -45,7 +45,7 @@ export const seal = (secret: string, owner: string): string => {
  * @throws Error if the value was changed, belongs to another owner, or was sealed under another
  * ENCRYPTION_KEY (scripts/rekey.ts moves all of them to a new one).
  */
-export const open = (value: string, owner: string, key?: Buffer): string => {
+export const decrypt = (value: string, owner: string, key?: Buffer): string => {
   // The first ones were written without the id of their key.
   const [, id = idOf(key), sealed = ''] = /^v1:(?:([0-9a-f]{8}):)?(.*)$/s.exec(value) ?? []
   const bytes = Buffer.from(sealed, 'base64')

@@ -8,16 +8,16 @@ Safe to run twice, and by two processes at once.`)
   const { databaseFits } = await import('../app/db/fit.ts')
   const { migrate } = await import('../app/db/migrate.ts')
   const { pool } = await import('../app/db/pool.ts')
-  const { keyFits } = await import('../app/key_fits.ts')
-  const { isRefusal } = await import('../app/refusal.ts')
+  const { verifyEncryptionKey } = await import('../app/key_fits.ts')
+  const { isStartupError } = await import('../app/refusal.ts')
   try {
     // Looked at here already, so that a release which could not start is none, and the one before goes on.
     await databaseFits()
     for (const name of await migrate()) console.log(`applied ${name}`)
     console.log('the database is up to date')
-    if (config.production) await keyFits()
+    if (config.production) await verifyEncryptionKey()
   } catch (error) {
-    if (!isRefusal(error)) throw error
+    if (!isStartupError(error)) throw error
     console.error(error.message)
     process.exitCode = 1
   }

@@ -16,17 +16,17 @@ if (process.argv.includes('--help') || oldKey.length !== 32) {
 }
 
 const { db } = await import('../app/db/kysely.ts')
-const { open, phoneHash, seal, tokenOwner } = await import('../app/secrets.ts')
+const { decrypt, phoneHash, encrypt, tokenOwner } = await import('../app/secrets.ts')
 const { credentialOwner } = await import('../app/voicenter/call_log/access.ts')
 
 /** The same secret under the new key; null if that is what it is under. */
 const resealed = (value: string, owner: string): string | null => {
   try {
-    open(value, owner)
+    decrypt(value, owner)
     return null
   } catch {
     // Then it must be under the old one: this throws if it is not.
-    return seal(open(value, owner, oldKey), owner)
+    return encrypt(decrypt(value, owner, oldKey), owner)
   }
 }
 

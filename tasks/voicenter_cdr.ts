@@ -1,5 +1,5 @@
 import type { Task } from 'graphile-worker'
-import { combine } from '../app/combine.ts'
+import { batcher } from '../app/combine.ts'
 import { again } from '../app/db/again.ts'
 import { payloads } from '../app/db/jobs.ts'
 import { db, planOnce, type Trx } from '../app/db/kysely.ts'
@@ -11,7 +11,7 @@ import { joinClosed } from '../app/privacy/closed.ts'
 import { type Call, readCalls, readSettings, writeVerdicts } from '../app/voicenter/call.ts'
 import type { Leg } from '../app/voicenter/leg.ts'
 import { lockCalls, lockPeople, peopleOf } from '../app/voicenter/locks.ts'
-import { pass } from '../app/points.ts'
+import { failpoint } from '../app/points.ts'
 import { judge, statusOf } from '../app/voicenter/verdict.ts'
 import { takeWaiting } from '../app/voicenter/waiting.ts'
 import { callsWith } from '../app/voicenter/whose.ts'
@@ -26,13 +26,13 @@ import { callsWith } from '../app/voicenter/whose.ts'
  */
 const voicenterCdr: Task = async payload => {
   const { callId } = payloads.voicenter_cdr.parse(payload)
-  pass('voicenter_cdr:started')
+  failpoint('voicenter_cdr:started')
   await judgeWithOthers(callId)
-  pass('voicenter_cdr:committed')
+  failpoint('voicenter_cdr:committed')
 }
 
 /** Jobs that run at the same moment share their statements and their commit. Each fails for itself. */
-const judgeWithOthers = combine(
+const judgeWithOthers = batcher(
   async (callIds: string[]): Promise<true[]> => {
     if (callIds.length > 1) await judgeBatch(callIds)
     else await judgeEach(await callsWith(db, callIds))
@@ -89,7 +89,7 @@ const judgeCalls = async (trx: Trx, calls: Call[]) => {
   await lockCalls(trx, calls)
   const read = await readCalls(trx, calls)
   const settings = await readSettings(trx, calls)
-  pass('voicenter_cdr:read')
+  failpoint('voicenter_cdr:read')
   for (const { call, isClosed } of read) if (isClosed) await joinClosed(trx, call)
   const judged = read
     .filter(({ isClosed }) => !isClosed)
@@ -100,7 +100,7 @@ const judgeCalls = async (trx: Trx, calls: Call[]) => {
       verdict: judge(legs, settings(call)),
     }))
   await writeVerdicts(trx, judged)
-  pass('voicenter_cdr:judged')
+  failpoint('voicenter_cdr:judged')
 
   // Of nobody's call nothing follows.
   const ours = judged.flatMap(
@@ -128,7 +128,7 @@ const judgeCalls = async (trx: Trx, calls: Call[]) => {
         fresh.flatMap(({ missed }) => missed ?? []),
       )),
     )
-    pass('voicenter_cdr:recorded')
+    failpoint('voicenter_cdr:recorded')
     for (const call of group)
       if (!call.missed && call.isRecorded) await callWasNotMissed(trx, call.tenantId, call.callId)
     await peopleReached(

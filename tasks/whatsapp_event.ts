@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { addJob, payloads } from '../app/db/jobs.ts'
 import { db, type Trx } from '../app/db/kysely.ts'
 import { log } from '../app/log.ts'
-import { pass } from '../app/points.ts'
+import { failpoint } from '../app/points.ts'
 import { preferenceChanged, ownerWrote } from '../app/replies/hand.ts'
 import type { Door } from '../app/replies/person.ts'
 import { receive } from '../app/replies/reply.ts'
@@ -38,12 +38,12 @@ type Event = {
  */
 const whatsappEvent: Task = async payload => {
   const { eventId } = payloads.whatsapp_event.parse(payload)
-  pass('whatsapp_event:started')
+  failpoint('whatsapp_event:started')
   const outcome = await db.transaction().execute(async trx => {
     const event = await lockEvent(trx, eventId)
     if (!event) return null
     const outcome = await handle(trx, event)
-    pass('whatsapp_event:handled')
+    failpoint('whatsapp_event:handled')
     if (outcome === 'later' && event.is_young) {
       await addJob(
         trx,
@@ -62,7 +62,7 @@ const whatsappEvent: Task = async payload => {
       .execute()
     return outcome
   })
-  pass('whatsapp_event:committed')
+  failpoint('whatsapp_event:committed')
   log.debug({ eventId, outcome }, 'WhatsApp event')
 }
 

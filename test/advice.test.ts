@@ -1,7 +1,7 @@
 /** What works, but hardly as it was meant, is told at the start. */
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
-import { advice } from '../app/advice.ts'
+import { configWarnings } from '../app/advice.ts'
 import { readConfig } from '../app/config.ts'
 
 const WELL = {
@@ -13,7 +13,7 @@ const WELL = {
   WHATSAPP_VERIFY_TOKEN: 'hunter2',
 }
 const told = (env: Record<string, string | undefined>): string =>
-  advice(readConfig({ ...WELL, ...env })).join('\n')
+  configWarnings(readConfig({ ...WELL, ...env })).join('\n')
 
 t.equal(told({}), '', 'nothing where all is well')
 t.match(told({ PUBLIC_URL: undefined }), /^PUBLIC_URL is this machine.*$/)

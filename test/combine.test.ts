@@ -1,7 +1,7 @@
 /** What many ask for at the same moment is done together; each is answered, or fails, for itself. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { combine } from '../app/combine.ts'
+import { batcher } from '../app/combine.ts'
 
 const busy = (why: string) => Object.assign(new Error(why), { status: 503 })
 const LIMITS = { most: 100, waiting: 100, patienceMs: 10_000 }
@@ -26,7 +26,7 @@ const held = () => {
 
 await t.test('who asks alone waits for nobody', async t => {
   const { batches, work, end } = held()
-  const ask = combine(work, LIMITS)
+  const ask = batcher(work, LIMITS)
   const answer = ask(1)
   await new Promise(setImmediate)
   await new Promise(setImmediate)
@@ -37,7 +37,7 @@ await t.test('who asks alone waits for nobody', async t => {
 
 await t.test('what is asked for during a batch is the next one, in its order', async t => {
   const { batches, work, end } = held()
-  const ask = combine(work, LIMITS)
+  const ask = batcher(work, LIMITS)
   const first = ask(1)
   await sleep(5)
   const others = [2, 3, 4].map(ask)
@@ -51,7 +51,7 @@ await t.test('what is asked for during a batch is the next one, in its order', a
 
 await t.test('what is asked for in one turn goes together', async t => {
   const { batches, work, end } = held()
-  const ask = combine(work, LIMITS)
+  const ask = batcher(work, LIMITS)
   const answers = [1, 2, 3].map(ask)
   await sleep(5)
   t.strictSame(batches, [[1, 2, 3]])
@@ -61,7 +61,7 @@ await t.test('what is asked for in one turn goes together', async t => {
 
 await t.test('a batch takes no more than it bears, and at least one', async t => {
   const { batches, work, end } = held()
-  const ask = combine(work, { ...LIMITS, most: 10, weigh: weight => weight })
+  const ask = batcher(work, { ...LIMITS, most: 10, weigh: weight => weight })
   const answers = [4, 4, 4, 30, 1].map(ask)
   await sleep(5)
   for (let i = 0; i < 4; i++) await end()
@@ -71,7 +71,7 @@ await t.test('a batch takes no more than it bears, and at least one', async t =>
 
 await t.test('a batch that takes long does not keep the others waiting', async t => {
   const { batches, work, end } = held()
-  const ask = combine(work, LIMITS)
+  const ask = batcher(work, LIMITS)
   const first = ask(1)
   await sleep(5)
   const others = [2, 3].map(ask)
@@ -88,7 +88,7 @@ await t.test('a batch that takes long does not keep the others waiting', async t
 
 await t.test('nor those who ask right after another batch has ended beside it', async t => {
   const ends: (() => void)[] = []
-  const ask = combine(async (asks: number[]) => {
+  const ask = batcher(async (asks: number[]) => {
     if (asks.includes(1)) await new Promise<void>(resolve => ends.push(resolve))
     return asks
   }, LIMITS)
@@ -103,7 +103,7 @@ await t.test('nor those who ask right after another batch has ended beside it', 
 })
 
 await t.test('a bad one that takes long is not waited for twice', async t => {
-  const ask = combine(async (asks: number[]) => {
+  const ask = batcher(async (asks: number[]) => {
     if (asks.includes(2)) {
       await sleep(300)
       throw failure('55P03')
@@ -119,7 +119,7 @@ await t.test('a bad one that takes long is not waited for twice', async t => {
 
 await t.test('nor one that comes only when it has taken long already', async t => {
   const { batches, work, end } = held()
-  const ask = combine(work, LIMITS)
+  const ask = batcher(work, LIMITS)
   const first = ask(1)
   await sleep(100)
   const second = ask(2)
@@ -134,13 +134,13 @@ await t.test('nor one that comes only when it has taken long already', async t =
 })
 
 await t.test('who is in a batch that never ends hears so in time', async t => {
-  const ask = combine(() => new Promise<number[]>(() => {}), { ...LIMITS, patienceMs: 30 })
+  const ask = batcher(() => new Promise<number[]>(() => {}), { ...LIMITS, patienceMs: 30 })
   await t.rejects(ask(1), busy('it took too long'))
 })
 
 await t.test('a bad one fails alone', async t => {
   const batches: number[][] = []
-  const ask = combine(async (asks: number[]) => {
+  const ask = batcher(async (asks: number[]) => {
     batches.push(asks)
     await sleep(1)
     if (asks.includes(3)) throw new Error('three is bad')
@@ -158,7 +158,7 @@ await t.test('a bad one fails alone', async t => {
 await t.test('where the database is away nobody is asked again', async t => {
   for (const code of ['ECONNREFUSED', '57P01', '53300', '08006', '25006']) {
     let batches = 0
-    const ask = combine((): Promise<number[]> => {
+    const ask = batcher((): Promise<number[]> => {
       batches++
       return Promise.reject(failure(code))
     }, LIMITS)
@@ -172,7 +172,7 @@ await t.test(
   'a lock or memory that one of them waits for in vain takes no other with it',
   async t => {
     for (const code of ['55P03', '57014', '40P01', '53200']) {
-      const ask = combine(async (asks: number[]) => {
+      const ask = batcher(async (asks: number[]) => {
         await sleep(1)
         if (asks.includes(2)) throw failure(code)
         return asks
@@ -189,7 +189,7 @@ await t.test(
 
 await t.test('when too many wait, the next is sent away at once', async t => {
   const { work, end } = held()
-  const ask = combine(work, { ...LIMITS, waiting: 2 })
+  const ask = batcher(work, { ...LIMITS, waiting: 2 })
   const first = ask(1)
   await sleep(5)
   const waiting = [ask(2), ask(3)]
@@ -201,7 +201,7 @@ await t.test('when too many wait, the next is sent away at once', async t => {
 
 await t.test('who has waited too long is left out of the batch', async t => {
   const { batches, work, end } = held()
-  const ask = combine(work, { ...LIMITS, patienceMs: 30 })
+  const ask = batcher(work, { ...LIMITS, patienceMs: 30 })
   const sentAway = [1, 2].map(n => t.rejects(ask(n), busy('it took too long')))
   await sleep(5)
   const waiting = t.rejects(ask(3), busy('it took too long'))
@@ -214,7 +214,7 @@ await t.test('who has waited too long is left out of the batch', async t => {
 })
 
 await t.test('nobody is left without an answer', async t => {
-  const ask = combine(async (asks: number[]) => asks.slice(1), LIMITS)
+  const ask = batcher(async (asks: number[]) => asks.slice(1), LIMITS)
   const results = await Promise.allSettled([1, 2].map(ask))
   t.match(results, [{ status: 'fulfilled' }, { status: 'rejected' }])
 })

@@ -2,7 +2,7 @@
 import { isNativeError } from 'node:util/types'
 import type pg from 'pg'
 import { log } from '../log.ts'
-import { refusal } from '../refusal.ts'
+import { startupError } from '../refusal.ts'
 import { newConnection } from './pool.ts'
 import { connectionsSuffice } from './room.ts'
 
@@ -42,7 +42,7 @@ const newEnough = async (session: pg.Client): Promise<void> => {
     `select current_setting('server_version') as name, current_setting('server_version_num')::int / 10000 as major`,
   )
   const message = rows[0] && tooOld(rows[0])
-  if (message) throw refusal(message)
+  if (message) throw startupError(message)
 }
 
 export const tooOld = ({ name, major }: { name: string; major: number }): string | null =>
@@ -60,7 +60,7 @@ export const limitsHold = async (session: pg.Client): Promise<void> => {
     `select from pg_settings where setting = '0'
      and name in ('statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout')`,
   )
-  if (rowCount) throw refusal(POOLER)
+  if (rowCount) throw startupError(POOLER)
 }
 
 /** Enough for a pooler on which others are busy, too. */
@@ -74,7 +74,8 @@ export const sessionsAreOurs = async (one: pg.Client, other: pg.Client): Promise
   const own = await backendOf(one)
   for (let look = 0; look < LOOKS; look++) {
     await other.query('begin')
-    if ((await backendOf(other)) === own || (await backendOf(one)) !== own) throw refusal(POOLER)
+    if ((await backendOf(other)) === own || (await backendOf(one)) !== own)
+      throw startupError(POOLER)
     await other.query('commit')
   }
 }
@@ -89,16 +90,16 @@ const inWords = (error: unknown): Error | null => {
   if (!isNativeError(error)) return null
   const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
   if (/unsupported startup parameter|transaction blocks not allowed/.test(error.message))
-    return refusal(POOLER)
+    return startupError(POOLER)
   if (/CERT|SIGNATURE|HOSTNAME_MISMATCH/.test(code))
-    return refusal(
+    return startupError(
       `the database's certificate is not accepted (${code}): in DATABASE_URL, name its authority with sslrootcert=<file>, or do without proof with sslmode=no-verify (docs/deploy.md)`,
     )
   if (error.message.includes('does not support SSL'))
-    return refusal(
+    return startupError(
       'the database offers no TLS: where the network is your own, write sslmode=disable into DATABASE_URL (docs/deploy.md)',
     )
   if (/^(ENOENT|EACCES)$/.test(code))
-    return refusal(`a file named in DATABASE_URL cannot be read: ${error.message}`)
+    return startupError(`a file named in DATABASE_URL cannot be read: ${error.message}`)
   return null
 }

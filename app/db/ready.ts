@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { config } from '../config.ts'
-import { keyFits } from '../key_fits.ts'
+import { verifyEncryptionKey } from '../key_fits.ts'
 import { log } from '../log.ts'
-import { refusal } from '../refusal.ts'
+import { startupError } from '../refusal.ts'
 import { databaseFits } from './fit.ts'
 import { migrate, pendingMigrations } from './migrate.ts'
 import { isOutage } from './outage.ts'
@@ -36,11 +36,11 @@ const upToDate = async (): Promise<void> => {
   await databaseFits()
   if (config.production) await nothingPending()
   else await migrate()
-  await keyFits()
+  await verifyEncryptionKey()
 }
 
 const nothingPending = async (): Promise<void> => {
   const pending = await pendingMigrations()
   if (pending.length)
-    throw refusal(`the database has not seen ${pending.join(', ')}. Run: npm run migrate`)
+    throw startupError(`the database has not seen ${pending.join(', ')}. Run: npm run migrate`)
 }

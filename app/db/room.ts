@@ -1,7 +1,7 @@
 import type pg from 'pg'
 import { type Config, config } from '../config.ts'
 import { log } from '../log.ts'
-import { refusal } from '../refusal.ts'
+import { startupError } from '../refusal.ts'
 import { heldBy } from './shares.ts'
 
 /** Superusers are held to no limit of role or database. */
@@ -29,7 +29,7 @@ export const roomFor = async (session: pg.Client): Promise<Room> => {
 /** Looks whether a copy can hold all connections that it will, and tells where a second one could not. */
 export const connectionsSuffice = async (session: pg.Client): Promise<void> => {
   const { enough, message } = suffices(await roomFor(session), config)
-  if (!enough) throw refusal(message)
+  if (!enough) throw startupError(message)
   if (message) log.warn(message)
 }
 

@@ -4,7 +4,7 @@ import { isOutage } from '../db/outage.ts'
 import { log } from '../log.ts'
 import { type Outcome, type Outgoing, send } from '../whatsapp/client.ts'
 import { NOT_ARRIVED } from '../whatsapp/errors.ts'
-import { pass } from '../points.ts'
+import { failpoint } from '../points.ts'
 import { record } from './record.ts'
 
 /**
@@ -30,25 +30,25 @@ export const deliver = async (
   claim: (trx: Trx) => Promise<Outgoing | null>,
   about: Record<string, string | number>,
 ): Promise<void> => {
-  pass(`${task}:started`)
+  failpoint(`${task}:started`)
   const claimed = performance.now()
   const message = await db.transaction().execute(async trx => {
     const made = await claim(trx)
-    if (made) pass(`${task}:claiming`)
+    if (made) failpoint(`${task}:claiming`)
     return made && { ...made, attempt: await attemptOf(trx, made.messageId) }
   })
   if (!message) return
-  pass(`${task}:claimed`)
+  failpoint(`${task}:claimed`)
   const stale = performance.now() - claimed > STALE_AFTER_MS
   const sent = stale ? Promise.resolve(NEVER_SENT) : send(message)
-  pass(`${task}:sending`)
+  failpoint(`${task}:sending`)
   const outcome = await sent
-  pass(`${task}:answered`)
+  failpoint(`${task}:answered`)
   await atLast(message.messageId, async trx => {
     await record(trx, message.messageId, outcome, message.attempt)
-    pass(`${task}:recording`)
+    failpoint(`${task}:recording`)
   })
-  pass(`${task}:recorded`)
+  failpoint(`${task}:recorded`)
   const code = outcome.kind === 'refused' ? outcome.code : undefined
   log.info({ task, ...about, messageId: message.messageId, outcome: outcome.kind, code }, 'message')
 }

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import { z } from 'zod'
 import type { Trx } from '../db/kysely.ts'
-import { open, tokenOwner } from '../secrets.ts'
+import { decrypt, tokenOwner } from '../secrets.ts'
 import type { Outgoing } from '../whatsapp/client.ts'
 import {
   callTime,
@@ -65,7 +65,7 @@ export const senderFor = async (
   return {
     connectionId: row.id,
     phoneNumberId: row.phone_number_id,
-    accessToken: open(row.access_token, tokenOwner(tenantId)),
+    accessToken: decrypt(row.access_token, tokenOwner(tenantId)),
     businessName: row.business_name,
     timezone: row.timezone,
     template: row.template_name

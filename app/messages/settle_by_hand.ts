@@ -1,6 +1,6 @@
-import { audit, type SignIn } from '../audit.ts'
+import { audit, type Actor } from '../audit.ts'
 import type { Trx } from '../db/kysely.ts'
-import { notFound, refused } from '../mistake.ts'
+import { notFound, rejected } from '../mistake.ts'
 import { onAccepted, onFailed } from './consequences.ts'
 import { lockMessage, setMessage } from './ledger.ts'
 
@@ -13,7 +13,7 @@ import { lockMessage, setMessage } from './ledger.ts'
  */
 export const settleByHand = async (
   trx: Trx,
-  signIn: SignIn,
+  signIn: Actor,
   { tenantId, messageId, arrived }: { tenantId: string; messageId: string; arrived: boolean },
 ): Promise<void> => {
   const owned = await trx
@@ -25,7 +25,7 @@ export const settleByHand = async (
   const message = owned && (await lockMessage(trx, messageId))
   if (!message) throw notFound(`message ${messageId} of tenant ${tenantId}`)
   if (message.state !== 'unknown')
-    throw refused('settled', 'what became of this message is known by now')
+    throw rejected('settled', 'what became of this message is known by now')
 
   const state = arrived ? 'delivered' : 'failed'
   await setMessage(trx, message, state, 'by_operator')

@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import { audit, type SignIn } from '../audit.ts'
+import { audit, type Actor } from '../audit.ts'
 import type { Trx } from '../db/kysely.ts'
 import { notFound } from '../mistake.ts'
 import { lockLead } from './stop.ts'
@@ -10,7 +10,7 @@ export type Cancelled = 'cancelled' | 'reminders stopped' | 'nothing to cancel'
 /** "Do not write to her": nothing more is sent because of this missed call. */
 export const cancelOutreach = async (
   trx: Trx,
-  signIn: SignIn,
+  signIn: Actor,
   { tenantId, missedCallId }: { tenantId: string; missedCallId: string },
 ): Promise<Cancelled> => {
   const call = await trx

@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import { audit, type SignIn } from '../audit.ts'
+import { audit, type Actor } from '../audit.ts'
 import type { Trx } from '../db/kysely.ts'
 import { notFound } from '../mistake.ts'
 import { stopChase } from './stop.ts'
@@ -92,7 +92,7 @@ export const waitingForCallBack = async (
  */
 export const calledBack = async (
   trx: Trx,
-  signIn: SignIn,
+  signIn: Actor,
   { tenantId, leadId }: { tenantId: string; leadId: string },
 ): Promise<{ phone: string }> => {
   const found = await trx

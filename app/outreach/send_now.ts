@@ -1,8 +1,8 @@
 import { sql } from 'kysely'
-import { audit, type SignIn } from '../audit.ts'
+import { audit, type Actor } from '../audit.ts'
 import { addJob, removeJob } from '../db/jobs.ts'
 import type { Trx } from '../db/kysely.ts'
-import { notFound, refused } from '../mistake.ts'
+import { notFound, rejected } from '../mistake.ts'
 import { afterQuiet } from './quiet.ts'
 
 // Sending by hand only brings the due moment forward to now. Everything else is looked at once more when the message
@@ -15,7 +15,7 @@ import { afterQuiet } from './quiet.ts'
  */
 export const sendNow = async (
   trx: Trx,
-  signIn: SignIn,
+  signIn: Actor,
   { tenantId, missedCallId }: { tenantId: string; missedCallId: string },
 ): Promise<void> => {
   await sql`select from leads where id = (
@@ -59,7 +59,7 @@ export const sendNow = async (
  */
 export const remindNow = async (
   trx: Trx,
-  signIn: SignIn,
+  signIn: Actor,
   { tenantId, messageId }: { tenantId: string; messageId: string },
 ): Promise<void> => {
   const { rows } = await sql<{ lead_id: string | null }>`
@@ -114,7 +114,7 @@ const skipFirst = async (trx: Trx, conversationId: string): Promise<void> => {
   if (skipped) await removeJob(trx, 'lead_reminder', `${conversationId}:1`)
 }
 
-const notWaiting = () => refused('not_waiting', 'it does not wait to be sent any more')
+const notWaiting = () => rejected('not_waiting', 'it does not wait to be sent any more')
 
 /** The hours in which nobody is written to hold for whoever is in a hurry too: to be changed, not stepped over. */
 const notInQuietWindow = async (trx: Trx, tenantId: string): Promise<void> => {
@@ -124,7 +124,7 @@ const notInQuietWindow = async (trx: Trx, tenantId: string): Promise<void> => {
     .where('id', '=', tenantId)
     .executeTakeFirstOrThrow()
   if (afterQuiet(now, quiet_windows, timezone) > now)
-    throw refused(
+    throw rejected(
       'quiet',
       'nobody is written to at this hour: it goes out when the quiet hours end',
     )

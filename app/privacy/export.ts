@@ -1,7 +1,7 @@
 import type { Writable } from 'node:stream'
 import type { Kysely } from 'kysely'
 import { z } from 'zod'
-import { audit, type SignIn } from '../audit.ts'
+import { audit, type Actor } from '../audit.ts'
 import type { DB } from '../db/generated.ts'
 import { notFound } from '../mistake.ts'
 import { tenantId } from '../tenants/fields.ts'
@@ -30,7 +30,7 @@ const PAGE = 1000
  */
 export const exportCsv = async (
   database: Kysely<DB>,
-  signIn: SignIn,
+  signIn: Actor,
   wanted: z.infer<typeof exporting>,
   out: Writable,
 ): Promise<number> => {

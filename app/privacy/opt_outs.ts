@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import { audit, type SignIn } from '../audit.ts'
+import { audit, type Actor } from '../audit.ts'
 import type { Trx } from '../db/kysely.ts'
 import { notFound } from '../mistake.ts'
 import { spellings } from '../outreach/phone.ts'
@@ -18,7 +18,7 @@ const SOURCE = 'import'
  */
 export const addOptOuts = async (
   trx: Trx,
-  signIn: SignIn,
+  signIn: Actor,
   { tenantId, numbers }: { tenantId: string; numbers: readonly string[] },
 ): Promise<{ added: number; known: number }> => {
   const tenant = trx.selectFrom('tenants').select('id').where('id', '=', tenantId)

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import { webDb } from '../db/kysely.ts'
 import { log } from '../log.ts'
-import { inTime } from '../in_time.ts'
+import { withTimeout } from '../in_time.ts'
 import { type Reading, show } from './gauges.ts'
 
 // Read when somebody asks. So it is the same whichever process answers, counts what all of them did, and survives
@@ -17,7 +17,7 @@ let reading: Promise<void> | null = null
 
 /** Brings the gauges up to date. Whoever asks meanwhile waits for the same reading. */
 export const readState = (): Promise<void> =>
-  (reading ??= inTime(READ_WITHIN, read())
+  (reading ??= withTimeout(READ_WITHIN, read())
     .catch((err: unknown) => {
       log.warn({ err }, 'metrics without the database')
       return null

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { audit, type SignIn } from '../audit.ts'
+import { audit, type Actor } from '../audit.ts'
 import type { Trx } from '../db/kysely.ts'
 import { connect } from './connect.ts'
 import { mode, phoneNumberId, tenantName } from './fields.ts'
@@ -41,7 +41,7 @@ export const newTenant = z
  */
 export const addTenant = async (
   trx: Trx,
-  signIn: SignIn,
+  signIn: Actor,
   tenant: z.infer<typeof newTenant>,
 ): Promise<{ tenantId: string; webhookToken: string }> => {
   const { name, mode, ownerPhone = null } = tenant

@@ -1,9 +1,9 @@
 import { sql } from 'kysely'
 import { z } from 'zod'
-import { audit, type SignIn } from '../audit.ts'
+import { audit, type Actor } from '../audit.ts'
 import type { Trx } from '../db/kysely.ts'
-import { refused } from '../mistake.ts'
-import { seal, tokenOwner } from '../secrets.ts'
+import { rejected } from '../mistake.ts'
+import { encrypt, tokenOwner } from '../secrets.ts'
 import { difference, lockTenant } from './change.ts'
 import { phoneNumberId, tenantId } from './fields.ts'
 import { telephone } from './numbers.ts'
@@ -23,7 +23,7 @@ export const connection = z.object({
  */
 export const connect = async (
   trx: Trx,
-  signIn: SignIn,
+  signIn: Actor,
   wanted: z.infer<typeof connection>,
 ): Promise<string> => {
   const { tenantId, phoneNumberId } = wanted
@@ -34,17 +34,17 @@ export const connect = async (
     .where('phone_number_id', '=', phoneNumberId)
     .executeTakeFirst()
   if (known && known.tenant_id !== tenantId)
-    throw refused(
+    throw rejected(
       'connection_taken',
       `${phoneNumberId} is another business's number`,
       'phoneNumberId',
     )
   const displayNumber = wanted.whatsappNumber ?? known?.display_phone_number
   if (!displayNumber)
-    throw refused('number_missing', 'the number itself, since it is new here', 'whatsappNumber')
+    throw rejected('number_missing', 'the number itself, since it is new here', 'whatsappNumber')
   const { rows } = await sql<{ id: string }>`
     insert into whatsapp_connections (tenant_id, display_phone_number, phone_number_id, access_token)
-    values (${tenantId}, ${displayNumber}, ${phoneNumberId}, ${seal(wanted.accessToken, tokenOwner(tenantId))})
+    values (${tenantId}, ${displayNumber}, ${phoneNumberId}, ${encrypt(wanted.accessToken, tokenOwner(tenantId))})
     on conflict on constraint whatsapp_connections_phone_number_id_key do update set
       display_phone_number = excluded.display_phone_number, access_token = excluded.access_token,
       state = 'active', state_reason = null

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { audit, type SignIn } from '../audit.ts'
+import { audit, type Actor } from '../audit.ts'
 import type { Trx } from '../db/kysely.ts'
 import { notFound } from '../mistake.ts'
 import { lockTenant } from './change.ts'
@@ -19,7 +19,7 @@ export const connectionState = z.object({
  */
 export const setConnectionState = async (
   trx: Trx,
-  signIn: SignIn,
+  signIn: Actor,
   { tenantId, phoneNumberId, state }: z.infer<typeof connectionState>,
 ): Promise<{ changed: boolean }> => {
   await lockTenant(trx, tenantId)

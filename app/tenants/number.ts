@@ -1,8 +1,8 @@
 import { sql } from 'kysely'
 import { z } from 'zod'
-import { audit, type SignIn } from '../audit.ts'
+import { audit, type Actor } from '../audit.ts'
 import type { Trx } from '../db/kysely.ts'
-import { notFound, refused } from '../mistake.ts'
+import { notFound, rejected } from '../mistake.ts'
 import { lockTenant } from './change.ts'
 import { tenantId } from './fields.ts'
 import { line } from './numbers.ts'
@@ -19,7 +19,7 @@ type Wanted = z.infer<typeof tenantNumber>
  */
 export const addNumber = async (
   trx: Trx,
-  signIn: SignIn,
+  signIn: Actor,
   { tenantId, phone }: Wanted,
 ): Promise<{ phone: string; added: boolean; judgedAgain: number }> => {
   await lockTenant(trx, tenantId)
@@ -32,7 +32,7 @@ export const addNumber = async (
     .executeTakeFirst()
   if (!added) {
     if (await hasNumber(trx, { tenantId, phone })) return { phone, added: false, judgedAgain: 0 }
-    throw refused('number_taken', `${phone} belongs to another business already`, 'phone')
+    throw rejected('number_taken', `${phone} belongs to another business already`, 'phone')
   }
   await audit(trx, signIn, {
     tenantId,
@@ -51,7 +51,7 @@ export const addNumber = async (
  */
 export const removeNumber = async (
   trx: Trx,
-  signIn: SignIn,
+  signIn: Actor,
   { tenantId, phone }: Wanted,
 ): Promise<void> => {
   await lockTenant(trx, tenantId)
@@ -64,7 +64,7 @@ export const removeNumber = async (
     .where('phone', '<>', phone)
     .limit(1)
   if (!(await others.executeTakeFirst()))
-    throw refused(
+    throw rejected(
       'last_number',
       `${phone} is the last number, without it no call would be this business's: add another first, or pause the business`,
       'phone',

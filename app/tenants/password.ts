@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { z } from 'zod'
-import { audit, type SignIn } from '../audit.ts'
+import { audit, type Actor } from '../audit.ts'
 import type { Trx } from '../db/kysely.ts'
 import { hashPassword, password } from '../password.ts'
 import { lockTenant } from './change.ts'
@@ -19,7 +19,7 @@ export const generatePassword = (): string => randomBytes(15).toString('base64ur
  */
 export const setPassword = async (
   trx: Trx,
-  signIn: SignIn,
+  signIn: Actor,
   wanted: z.infer<typeof newPassword>,
 ): Promise<{ changed: boolean }> => {
   const { tenantId } = wanted

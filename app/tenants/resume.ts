@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
-import type { SignIn } from '../audit.ts'
+import type { Actor } from '../audit.ts'
 import type { Trx } from '../db/kysely.ts'
-import { refused } from '../mistake.ts'
+import { rejected } from '../mistake.ts'
 import { lockTenant } from './change.ts'
 import { mode } from './fields.ts'
 import { setTenant } from './set.ts'
@@ -12,10 +12,10 @@ import { setTenant } from './set.ts'
  * @returns what changed
  * @throws Mistake when it is not paused, or nothing is written of how it was before
  */
-export const resumeTenant = async (trx: Trx, signIn: SignIn, tenantId: string) => {
+export const resumeTenant = async (trx: Trx, signIn: Actor, tenantId: string) => {
   const tenant = await lockTenant(trx, tenantId)
   if (tenant.mode !== 'paused')
-    throw refused('not_paused', `tenant ${tenantId} is not paused, its mode is ${tenant.mode}`)
+    throw rejected('not_paused', `tenant ${tenantId} is not paused, its mode is ${tenant.mode}`)
   const { rows } = await sql<{ before: string; after: string }>`
     select before ->> 'mode' as before, after ->> 'mode' as after from audit_log
     where tenant_id = ${tenantId} and action = 'tenant.set' and after ? 'mode' order by id desc limit 1`.execute(
@@ -23,7 +23,7 @@ export const resumeTenant = async (trx: Trx, signIn: SignIn, tenantId: string) =
   )
   const { success, data } = mode.safeParse(rows[0]?.before)
   if (!success || rows[0]?.after !== 'paused')
-    throw refused(
+    throw rejected(
       'mode_before_unknown',
       `how tenant ${tenantId} was before is not known: set its mode to live or shadow`,
     )

@@ -1,8 +1,8 @@
 import { IANAZone } from 'luxon'
 import { z } from 'zod'
-import { audit, type SignIn } from '../audit.ts'
+import { audit, type Actor } from '../audit.ts'
 import type { Trx } from '../db/kysely.ts'
-import { refused } from '../mistake.ts'
+import { rejected } from '../mistake.ts'
 import { KNOWN_STATUSES, statusOf } from '../voicenter/verdict.ts'
 import { difference, lockTenant } from './change.ts'
 import { mode, tenantId, tenantName } from './fields.ts'
@@ -80,7 +80,7 @@ export const settings = z.object({
  */
 export const setTenant = async (
   trx: Trx,
-  signIn: SignIn,
+  signIn: Actor,
   { tenantId, ...wanted }: z.infer<typeof settings>,
 ) => {
   await lockTenant(trx, tenantId)
@@ -90,7 +90,7 @@ export const setTenant = async (
   const first = wanted.reminder1After ?? before.reminder1After
   const second = wanted.reminder2After ?? before.reminder2After
   if (first > second)
-    throw refused(
+    throw rejected(
       'reminders_out_of_order',
       `the first reminder (${writeSpan(first)}) would come after the second (${writeSpan(second)})`,
       wanted.reminder1After === undefined ? 'reminder2After' : 'reminder1After',

@@ -1,8 +1,8 @@
 import { sql } from 'kysely'
 import { z } from 'zod'
-import { audit, type SignIn } from '../audit.ts'
+import { audit, type Actor } from '../audit.ts'
 import type { Trx } from '../db/kysely.ts'
-import { refused } from '../mistake.ts'
+import { rejected } from '../mistake.ts'
 import { DEFAULT_TEMPLATES, type TemplateKind, VARIABLES } from '../whatsapp/templates.ts'
 import { difference, lockTenant } from './change.ts'
 import { tenantId } from './fields.ts'
@@ -49,13 +49,13 @@ type Change = z.infer<typeof change> & { kind: TemplateKind }
  */
 export const changeTemplate = async (
   trx: Trx,
-  signIn: SignIn,
+  signIn: Actor,
   { tenantId, kind, resume, backToDefault, ...given }: Change,
 ): Promise<void> => {
   await lockTenant(trx, tenantId)
   const before = (await templatesOf(trx, tenantId)).filter(template => template.kind === kind)
   if (before.length === 0)
-    throw refused(
+    throw rejected(
       'no_connection',
       `tenant ${tenantId} has no WhatsApp number: npm run tenant -- connect`,
     )

@@ -1,9 +1,9 @@
 import { sql } from 'kysely'
 import { z } from 'zod'
-import { audit, type SignIn } from '../audit.ts'
+import { audit, type Actor } from '../audit.ts'
 import { addJob } from '../db/jobs.ts'
 import type { Trx } from '../db/kysely.ts'
-import { notFound, refused } from '../mistake.ts'
+import { notFound, rejected } from '../mistake.ts'
 import { lockTenant } from './change.ts'
 import { connectionsOf } from './connection.ts'
 import { messageId, tenantId } from './fields.ts'
@@ -21,23 +21,23 @@ export const testMessageOf = z.object({ tenantId, messageId })
  */
 export const testMessage = async (
   trx: Trx,
-  signIn: SignIn,
+  signIn: Actor,
   tenantId: string,
 ): Promise<{ messageId: string }> => {
   const { owner_phone: phone } = await lockTenant(trx, tenantId)
   if (!phone)
-    throw refused(
+    throw rejected(
       'no_owner_phone',
       `the owner's phone of tenant ${tenantId} is not known: set it first`,
     )
   const connection = (await connectionsOf(trx, tenantId)).find(one => one.state === 'active')
   if (!connection)
-    throw refused('no_connection', `tenant ${tenantId} has no WhatsApp number that is active`)
+    throw rejected('no_connection', `tenant ${tenantId} has no WhatsApp number that is active`)
   const template = (await templatesOf(trx, tenantId)).find(
     one => one.connectionId === connection.connectionId && one.kind === 'initial',
   )
   if (template?.state === 'paused')
-    throw refused(
+    throw rejected(
       'template_paused',
       `the template of the first message is paused: ${template.reason}`,
     )
@@ -45,7 +45,7 @@ export const testMessage = async (
     select from messages
     where tenant_id = ${tenantId} and occasion like 'test:%' and created_at > now() - interval '1 minute'
     limit 1`.execute(trx)
-  if (recent.length > 0) throw refused('too_soon', 'the last test message is not a minute old')
+  if (recent.length > 0) throw rejected('too_soon', 'the last test message is not a minute old')
   const { id } = await trx
     .insertInto('messages')
     .values({

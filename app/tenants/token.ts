@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { sql } from 'kysely'
 import { z } from 'zod'
-import { audit, type SignIn } from '../audit.ts'
+import { audit, type Actor } from '../audit.ts'
 import { config } from '../config.ts'
 import type { Trx } from '../db/kysely.ts'
-import { notFound, refused } from '../mistake.ts'
+import { notFound, rejected } from '../mistake.ts'
 import { sha256 } from '../secrets.ts'
 import { lockTenant } from './change.ts'
 import { tenantId, tokenId } from './fields.ts'
@@ -19,7 +19,7 @@ export const tenantToken = z.object({ tenantId, tokenId, force: z.boolean().defa
  */
 export const addToken = async (
   trx: Trx,
-  signIn: SignIn,
+  signIn: Actor,
   tenantId: string,
 ): Promise<{ tokenId: string; webhookToken: string }> => {
   await lockTenant(trx, tenantId)
@@ -47,7 +47,7 @@ export const addToken = async (
  */
 export const revokeToken = async (
   trx: Trx,
-  signIn: SignIn,
+  signIn: Actor,
   { tenantId, tokenId, force = false }: z.input<typeof tenantToken>,
 ): Promise<{ revoked: boolean }> => {
   await lockTenant(trx, tenantId)
@@ -57,7 +57,7 @@ export const revokeToken = async (
   if (token.revokedAt) return { revoked: false }
   const isLast = tokens.filter(one => !one.revokedAt).length === 1
   if (isLast && !force)
-    throw refused(
+    throw rejected(
       'last_token',
       `webhook token ${tokenId} is the last valid one, without it Voicenter's calls are turned away: add another first`,
       'tokenId',

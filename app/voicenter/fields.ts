@@ -1,6 +1,13 @@
 /** Which of a record's many fields means what, as text: Voicenter has several names for everything. */
 import { readPhone } from '../outreach/phone.ts'
-import { Exact, isObject, type Json, type JsonObject, readJson, storable } from '../json.ts'
+import {
+  LosslessNumber,
+  isObject,
+  type Json,
+  type JsonObject,
+  readJson,
+  storable,
+} from '../json.ts'
 
 /**
  * The names under which a value may come, the first that is not blank wins. Names are compared whole
@@ -115,7 +122,7 @@ const isBlank = (value: Json, zeroToo: boolean): boolean =>
   (zeroToo && (value === 0 || value === '0'))
 
 const asText = (value: Json): string | null => {
-  const written = value instanceof Exact ? value.source : value
+  const written = value instanceof LosslessNumber ? value.source : value
   return written === null || typeof written === 'object'
     ? null
     : storable(String(written)).trim().slice(0, MAX_TEXT)
@@ -124,7 +131,7 @@ const asText = (value: Json): string | null => {
 /** Ids are text. A number counts by its digits, all of them; whatever else there is is none. */
 const asId = (value: Json): Json => {
   if (typeof value === 'string') return value.trim()
-  if (value instanceof Exact) return /^\d+$/.test(value.source) ? value.source : value
+  if (value instanceof LosslessNumber) return /^\d+$/.test(value.source) ? value.source : value
   const isNumber = typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
   return isNumber ? String(value) : value
 }

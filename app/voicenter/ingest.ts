@@ -1,10 +1,10 @@
 import { sql } from 'kysely'
-import { combine } from '../combine.ts'
+import { batcher } from '../combine.ts'
 import { again } from '../db/again.ts'
 import { MAX_ATTEMPTS } from '../db/jobs.ts'
 import { webDb } from '../db/kysely.ts'
 import { once, packed } from '../db/rows.ts'
-import { STORED_WITHIN } from '../in_time.ts'
+import { STORE_TIMEOUT_MS } from '../in_time.ts'
 import type { Element } from './body.ts'
 import { type Delivery, type Sender, sortOut } from './delivery.ts'
 import { isKept, onlyCounted, remember } from './refusals.ts'
@@ -155,7 +155,7 @@ export const storeAll = async (database: typeof webDb, all: Delivery[]): Promise
 const MOST_RECORDS = 256
 const MOST_BYTES = 1_000_000
 
-const storeWithOthers = combine((all: Delivery[]) => storeAll(webDb, all), {
+const storeWithOthers = batcher((all: Delivery[]) => storeAll(webDb, all), {
   most: 1,
   weigh: ({ good, bad }) => {
     const records = [...good, ...bad]
@@ -163,5 +163,5 @@ const storeWithOthers = combine((all: Delivery[]) => storeAll(webDb, all), {
     return records.length / MOST_RECORDS + bytes / MOST_BYTES
   },
   waiting: 2000,
-  patienceMs: STORED_WITHIN,
+  patienceMs: STORE_TIMEOUT_MS,
 })

@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import { audit, type SignIn } from '../audit.ts'
+import { audit, type Actor } from '../audit.ts'
 import { addJob } from '../db/jobs.ts'
 import type { Trx } from '../db/kysely.ts'
 
@@ -46,7 +46,7 @@ export const undecidedCalls = async (
  */
 export const judgeAgain = async (
   trx: Trx,
-  signIn: SignIn,
+  signIn: Actor,
   { tenantId, callIds }: { tenantId: string | null; callIds: readonly string[] },
 ): Promise<number> => {
   const { rows } = await sql<{ call_id: string; first_id: string; verdict: string | null }>`

@@ -1,13 +1,13 @@
 import type { Request, RequestHandler, Response } from 'express'
 import { sql } from 'kysely'
 import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible'
-import { combine } from '../combine.ts'
+import { batcher } from '../combine.ts'
 import { config } from '../config.ts'
 import { webDb } from '../db/kysely.ts'
 import { log } from '../log.ts'
 import { sha256 } from '../secrets.ts'
 import type { Sender } from '../voicenter/delivery.ts'
-import { inTime, LOOKED_UP_WITHIN } from '../in_time.ts'
+import { withTimeout, TOKEN_TIMEOUT_MS } from '../in_time.ts'
 
 /** Wrong credentials a minute from one address before it hears 429. */
 const FAILURES_A_MINUTE = 100
@@ -64,7 +64,7 @@ const senderOf = async (req: Asked): Promise<Sender | null> => {
   const tokens = tokensOf(req)
   const [token] = tokens
   if (token === undefined)
-    return (await inTime(LOOKED_UP_WITHIN, openDoor())) ? { tenantId: null } : null
+    return (await withTimeout(TOKEN_TIMEOUT_MS, openDoor())) ? { tenantId: null } : null
   // Two that differ: whoever sent this is not one of ours, or is misconfigured. Never guess.
   if (tokens.some(other => other !== token)) return null
   const hash = sha256(token).toString('hex')
@@ -83,7 +83,7 @@ const SEEN_MS = 60_000
 const MOST_SEEN = 10_000
 
 /** All that are asked for at the same moment in one question. */
-const lookUp = combine(
+const lookUp = batcher(
   async (names: string[]): Promise<(Sender | null)[]> => {
     const { rows } = await sql<{ name: string; tenantId: string | null }>`
       /* tokens */
@@ -93,7 +93,7 @@ const lookUp = combine(
     const known = new Map(rows.map(({ name, tenantId }) => [name, { tenantId, token: name }]))
     return names.map(name => known.get(name) ?? null)
   },
-  { most: 256, waiting: 2000, patienceMs: LOOKED_UP_WITHIN },
+  { most: 256, waiting: 2000, patienceMs: TOKEN_TIMEOUT_MS },
 )
 
 /** `?token=`, the password of Basic, or Bearer; Voicenter's page names only what fits into a URL. */

@@ -12,7 +12,7 @@
 import { type ErrorRequestHandler, Router } from 'express'
 import { z } from 'zod'
 import { log } from '../log.ts'
-import { isMistake } from '../mistake.ts'
+import { isUserError } from '../mistake.ts'
 import { html } from './html.ts'
 import { door, headers } from './ops/door.ts'
 import { files } from './ops/files.ts'
@@ -48,7 +48,7 @@ const KNOWN: RefusalStatus[] = [400, 401, 403, 404, 409, 413, 429]
 
 /** What a person may know of an error: what she herself entered or asked for. */
 const refusalOf = (error: unknown): { status: RefusalStatus | 503; detail: string } => {
-  if (isMistake(error))
+  if (isUserError(error))
     return error.mistake === 'not_found'
       ? { status: 404, detail: '' }
       : { status: 400, detail: error.message }

@@ -1,6 +1,6 @@
 import { type ErrorRequestHandler, type RequestHandler, type Response, Router } from 'express'
 import { type Element, readBody } from '../voicenter/body.ts'
-import { pass } from '../points.ts'
+import { failpoint } from '../points.ts'
 import type { Sender } from '../voicenter/delivery.ts'
 import { ingest, NoLongerValid } from '../voicenter/ingest.ts'
 import { measured } from './metrics.ts'
@@ -39,7 +39,7 @@ const ACKNOWLEDGED = {
 type Handler = RequestHandler<object, unknown, unknown, object, { sender: Sender }>
 
 const receive: Handler = async (req, res) => {
-  pass('cdr:received')
+  failpoint('cdr:received')
   const bytes = Buffer.isBuffer(req.body) ? req.body : Buffer.alloc(0)
   const contentType = req.get('content-type')?.slice(0, 200) ?? null
   const body = readBody(bytes)
@@ -72,9 +72,9 @@ const receive: Handler = async (req, res) => {
 const store = async (...delivery: Parameters<typeof ingest>): Promise<string[]> => {
   try {
     const stored = ingest(...delivery)
-    pass('cdr:storing')
+    failpoint('cdr:storing')
     const wrong = await stored
-    pass('cdr:stored')
+    failpoint('cdr:stored')
     return wrong
   } catch (cause) {
     throw Object.assign(new Error('delivery not stored', { cause }), { status: 503 })

@@ -5,11 +5,11 @@ import { config } from '../config.ts'
 import { webDb } from '../db/kysely.ts'
 import { sha256 } from '../secrets.ts'
 import { readJson } from '../json.ts'
-import { pass } from '../points.ts'
+import { failpoint } from '../points.ts'
 import { storeUpdates } from '../whatsapp/inbox.ts'
 import { claimsSignature, isSigned } from '../whatsapp/signature.ts'
 import { updatesIn } from '../whatsapp/webhook.ts'
-import { inTime, STORED_WITHIN } from '../in_time.ts'
+import { withTimeout, STORE_TIMEOUT_MS } from '../in_time.ts'
 import { measured } from './metrics.ts'
 import { wholeBody } from './whole_body.ts'
 
@@ -55,19 +55,19 @@ const receive: RequestHandler = async (req, res) => {
     res.status(401).json({ error: 'wrong signature' })
     return
   }
-  pass('whatsapp:received')
+  failpoint('whatsapp:received')
   const json = readText(body)
   if ('wrong' in json)
-    await inTime(
-      STORED_WITHIN,
+    await withTimeout(
+      STORE_TIMEOUT_MS,
       quarantine(body, json.wrong, req.get('content-type')?.slice(0, 200) ?? null),
     )
   else {
     const stored = storeUpdates(updatesIn(json.value))
-    pass('whatsapp:storing')
-    await inTime(STORED_WITHIN, stored)
+    failpoint('whatsapp:storing')
+    await withTimeout(STORE_TIMEOUT_MS, stored)
   }
-  pass('whatsapp:stored')
+  failpoint('whatsapp:stored')
   res.json({ status: 'stored' })
 }
 

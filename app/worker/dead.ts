@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import { audit, type SignIn } from '../audit.ts'
+import { audit, type Actor } from '../audit.ts'
 import type { Trx } from '../db/kysely.ts'
 import { notFound } from '../mistake.ts'
 import { giveUp } from './give_up.ts'
@@ -39,7 +39,7 @@ export const deadJobs = async (trx: Trx, limit: number): Promise<DeadJob[]> => {
  */
 export const retryJobs = async (
   trx: Trx,
-  signIn: SignIn,
+  signIn: Actor,
   which: { jobId: string } | { task: string },
 ): Promise<number> => {
   const wanted = 'jobId' in which ? sql`id = ${which.jobId}` : sql`task_identifier = ${which.task}`
@@ -65,7 +65,7 @@ export const retryJobs = async (
  *
  * @throws Mistake when there is no such dead job, or what it is for cannot be given up
  */
-export const discardJob = async (trx: Trx, signIn: SignIn, jobId: string): Promise<void> => {
+export const discardJob = async (trx: Trx, signIn: Actor, jobId: string): Promise<void> => {
   const { rows } = await sql<{ task: string; key: string; tries: number }>`
     select task_identifier as task, key, attempts as tries from graphile_worker.jobs
     where ${IS_DEAD} and id = ${jobId}`.execute(trx)

@@ -3,7 +3,7 @@
  * abort at the step that the harness names. Without this file nothing listens to app/points.ts.
  */
 import { subscribe } from 'node:diagnostics_channel'
-import { POINT_CHANNEL } from '../../app/points.ts'
+import { FAILPOINT_CHANNEL } from '../../app/points.ts'
 import { armed } from './armed.ts'
 
 const tell = process.send?.bind(process)
@@ -18,7 +18,7 @@ const { order, passed } = armed({
     process.kill(process.pid, action === 'stop' ? 'SIGSTOP' : 'SIGKILL')
   },
 })
-subscribe(POINT_CHANNEL, passed)
+subscribe(FAILPOINT_CHANNEL, passed)
 process.on('message', order)
 // A harness that was killed leaves nobody behind.
 process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'))

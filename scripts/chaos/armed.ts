@@ -1,13 +1,13 @@
 /** What an armed process does when it passes a point. Apart from arm.ts, which has effects when it is loaded. */
 import { z } from 'zod'
-import { POINTS } from '../../app/points.ts'
+import { FAILPOINTS } from '../../app/points.ts'
 
 const ACTIONS = ['kill', 'stop', 'abort'] as const
 export type Action = (typeof ACTIONS)[number]
 
 /** What the harness wants to happen, once, the next time that one of these points is passed. */
 const order = z.strictObject({
-  points: z.array(z.enum(POINTS)),
+  points: z.array(z.enum(FAILPOINTS)),
   action: z.enum(ACTIONS),
   /** Let so many pass before. */
   skip: z.int().min(0),
@@ -20,7 +20,7 @@ export type Order = z.infer<typeof order>
 const orders = z.strictObject({ order: order.nullable() })
 
 /** What the process tells the harness right before. */
-export const hit = z.strictObject({ hit: z.enum(POINTS), action: z.enum(ACTIONS) })
+export const hit = z.strictObject({ hit: z.enum(FAILPOINTS), action: z.enum(ACTIONS) })
 export type Hit = z.infer<typeof hit>
 
 /** One order at a time; a new one takes the place of the last. */

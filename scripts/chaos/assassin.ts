@@ -1,6 +1,6 @@
 /** Kills the copies of the program at the named points: first once at each of them, then again and again. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Point, POINTS } from '../../app/points.ts'
+import { type Failpoint, FAILPOINTS } from '../../app/points.ts'
 import type { Copy } from './copy.ts'
 import type { Random } from './random.ts'
 
@@ -10,9 +10,9 @@ const ASK_AGAIN_MS = 1000
 const ANY_MOMENT_EVERY = 8
 
 /** The points where the fewest kills have been: whichever of them is passed first is the next. */
-export const leastKilled = (points: ReadonlyMap<Point, number>): Point[] => {
-  const fewest = Math.min(...POINTS.map(point => points.get(point) ?? 0))
-  return POINTS.filter(point => (points.get(point) ?? 0) === fewest)
+export const leastKilled = (points: ReadonlyMap<Failpoint, number>): Failpoint[] => {
+  const fewest = Math.min(...FAILPOINTS.map(point => points.get(point) ?? 0))
+  return FAILPOINTS.filter(point => (points.get(point) ?? 0) === fewest)
 }
 
 /**
@@ -23,7 +23,7 @@ export const leastKilled = (points: ReadonlyMap<Point, number>): Point[] => {
  */
 export const killAt = async (
   copy: Copy,
-  points: () => Point[],
+  points: () => Failpoint[],
   { random, canAbort, signal }: { random: Random; canAbort: boolean; signal: AbortSignal },
 ): Promise<void> => {
   const action = canAbort && random.chance(0.05) ? ('abort' as const) : ('kill' as const)
@@ -49,7 +49,7 @@ export const waitUntilReady = async (copy: Copy, signal: AbortSignal): Promise<b
 /** Kills a copy as often as it comes up, mostly at the points where the fewest kills have been. */
 export const assassinate = async (
   copy: Copy,
-  points: ReadonlyMap<Point, number>,
+  points: ReadonlyMap<Failpoint, number>,
   how: { random: Random; canAbort: boolean; signal: AbortSignal },
 ): Promise<void> => {
   const { random, signal } = how

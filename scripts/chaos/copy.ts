@@ -5,7 +5,7 @@ import { createWriteStream } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { hit, type Order } from './armed.ts'
-import type { Point } from '../../app/points.ts'
+import type { Failpoint } from '../../app/points.ts'
 import { NODE_FLAGS } from './flags.ts'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
@@ -18,7 +18,7 @@ const CRASH_PAUSE_MS = 500
 
 /** How a copy ended, or that it passed a point at which something was to happen. */
 export type CopyEvents = {
-  passed: (point: Point) => void
+  passed: (point: Failpoint) => void
   /** @param wanted whether we ended it ourselves */
   ended: (how: {
     code: number | null

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Point } from '../../app/points.ts'
+import type { Failpoint } from '../../app/points.ts'
 import type { Customers } from './customers.ts'
 import type { Plan } from './plan.ts'
 import type { Random } from './random.ts'
@@ -22,7 +22,7 @@ const PASSED_BY: Record<string, string[]> = {
   opt_out_confirmation: ['missed, opts out'],
 }
 /** While only few points are still to be killed at: the stories that lead past them. */
-const storiesPast = (points: Point[]): string[] =>
+const storiesPast = (points: Failpoint[]): string[] =>
   points.length > FEW ? [] : points.flatMap(point => PASSED_BY[point.split(':')[0] ?? ''] ?? [])
 const FEW = 16
 /** After this share of the records nothing begins that takes minutes to end. */
@@ -49,7 +49,7 @@ export const driving = (
       await vendor.post(post)
     }
   }
-  const traffic = async (goOn: () => boolean, rare: () => Point[]) => {
+  const traffic = async (goOn: () => boolean, rare: () => Failpoint[]) => {
     let due = Date.now()
     let planned = 0
     while (goOn()) {

@@ -1,6 +1,6 @@
 /** What is done to Postgres, to the network and to a copy as a whole, one after the other, while copies are killed. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { POINTS } from '../../app/points.ts'
+import { FAILPOINTS } from '../../app/points.ts'
 import type { Plan } from './plan.ts'
 import type { Random } from './random.ts'
 import type { Stage } from './stage.ts'
@@ -120,7 +120,7 @@ export const newDeeds = (stage: Stage, plan: Plan, random: Random): Deed[] => {
       const life = copy.starts()
       // Every second one at the most delicate moment: it has claimed a message, and has not sent it.
       if (n % 2 === 1) {
-        const points = POINTS.filter(name => /:(claimed|sending)$/.test(name))
+        const points = FAILPOINTS.filter(name => /:(claimed|sending)$/.test(name))
         copy.arm({ points, action: 'stop', skip: 0, afterMs: 0 })
         await sleep(3 * SECOND)
       } else copy.freeze()

@@ -1,5 +1,5 @@
 /** The run in figures, as a text for the terminal and for docs/reliability.md. */
-import { type Point, POINTS } from '../../app/points.ts'
+import { type Failpoint, FAILPOINTS } from '../../app/points.ts'
 import type { Counts } from './check.ts'
 import { GOALS, type Plan } from './plan.ts'
 import { percentile } from './times.ts'
@@ -16,7 +16,7 @@ export type Ledger = {
   requests: number
   failedRequests: number
   faults: Map<string, number>
-  points: Map<Point, number>
+  points: Map<Failpoint, number>
   recoveries: number[]
   /** From each claim until it was settled or given up. */
   claims: number[]
@@ -77,7 +77,7 @@ export const lines = (ledger: Ledger): [name: string, figure: string][] => {
     ['unknown in the end, each listed', String(counts.unknown.length)],
     [
       'kills of the program at named points',
-      `${sum(points)} at ${points.size} of ${POINTS.length}`,
+      `${sum(points)} at ${points.size} of ${FAILPOINTS.length}`,
     ],
     ...[...faults]
       .toSorted(([a], [b]) => (a < b ? -1 : 1))
@@ -108,7 +108,7 @@ export const print = (ledger: Ledger): string => {
     ...lines(ledger).map(([name, figure]) => `${name.padEnd(width)}  ${figure}`),
     '',
     'kills by point:',
-    ...POINTS.map(point => `  ${point.padEnd(28)} ${points.get(point) ?? 0}`),
+    ...FAILPOINTS.map(point => `  ${point.padEnd(28)} ${points.get(point) ?? 0}`),
     '',
     counts.unknown.length ? 'unknown:' : 'unknown: none',
     ...counts.unknown.map(

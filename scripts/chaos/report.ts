@@ -5,7 +5,7 @@ import { cpus, totalmem } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { format, resolveConfig } from 'prettier'
-import { POINTS } from '../../app/points.ts'
+import { FAILPOINTS } from '../../app/points.ts'
 import { type Ledger, lines, missedGoals } from './ledger.ts'
 
 const run = promisify(execFile)
@@ -70,7 +70,7 @@ export const block = (ledger: Ledger, commit: string, at: Date): string => {
 
 Two copies of the program, as during a deploy, with ${plan.long ? 'the long run' : 'the short run'} of \`npm run chaos\`: calls
 of four businesses come in, customers answer, every fifth call to WhatsApp fails or its answer is lost; meanwhile the
-copies are killed at each of ${POINTS.length} named steps, and Postgres and the connections to it are killed, cut and
+copies are killed at each of ${FAILPOINTS.length} named steps, and Postgres and the connections to it are killed, cut and
 stalled. At the end everything is counted at both ends: what the exchange was told is compared with what is stored, and
 what the fake WhatsApp took with what the messages say.
 
@@ -80,7 +80,7 @@ what the fake WhatsApp took with what the messages say.
 | --- | --- |
 ${figures.map(([name, figure]) => `| ${name} | ${figure} |`).join('\n')}
 
-Kills by step: ${POINTS.map(point => `\`${point}\` ${points.get(point) ?? 0}`).join(', ')}.
+Kills by step: ${FAILPOINTS.map(point => `\`${point}\` ${points.get(point) ?? 0}`).join(', ')}.
 ${
   problems.length
     ? `\nNot kept:\n\n${problems

@@ -1,6 +1,6 @@
 /** One run from the first record to the verdict. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { POINTS } from '../../app/points.ts'
+import { FAILPOINTS } from '../../app/points.ts'
 import { check } from './check.ts'
 import { healthy } from './copy.ts'
 import { newCustomers } from './customers.ts'
@@ -58,7 +58,7 @@ export const run = async (
   })
 
   const kills = () => stage.faults.filter(({ point }) => point !== null).length
-  const missing = () => POINTS.filter(point => !stage.points.has(point))
+  const missing = () => FAILPOINTS.filter(point => !stage.points.has(point))
   const deadline = AbortSignal.timeout(FAULTS_SHARE * plan.minutes * MINUTE)
   const ended = new AbortController()
   const either = AbortSignal.any([signal, deadline, ended.signal])
@@ -73,7 +73,7 @@ export const run = async (
   let faultsAreOver = false
   const traffic = drive.traffic(
     () => !either.aborted && (vendor.posts() < plan.cdrs || !faultsAreOver),
-    () => POINTS.filter(point => (stage.points.get(point) ?? 0) < plan.stormKillsAtEach),
+    () => FAILPOINTS.filter(point => (stage.points.get(point) ?? 0) < plan.stormKillsAtEach),
   )
   const leftOut = await doFaults(plan, stage, seen, random, either, say)
   faultsAreOver = true

@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import pg from 'pg'
-import type { Point } from '../../app/points.ts'
+import type { Failpoint } from '../../app/points.ts'
 import { startFakeWhatsApp } from '../fake-whatsapp/server.ts'
 import { addBusinesses } from './businesses.ts'
 import { type Copy, runCopy } from './copy.ts'
@@ -77,7 +77,7 @@ export const setStage = async (onCleanUp: (task: () => Promise<void>) => void, k
 
   const absences = newAbsences()
   const faults: Fault[] = []
-  const points = new Map<Point, number>()
+  const points = new Map<Failpoint, number>()
   const weather = { storm: true }
   const life = bookOfLife(copies, absences, faults, points, weather)
   const proxies = []
@@ -150,7 +150,7 @@ const bookOfLife = (
   copies: Copy[],
   absences: Absences,
   faults: Fault[],
-  points: Map<Point, number>,
+  points: Map<Failpoint, number>,
   weather: { storm: boolean },
 ) => {
   /** Ends of the program by itself after it had been ready: it should survive everything but a kill. */
@@ -159,9 +159,9 @@ const bookOfLife = (
   let waitingForBack: Fault[] = []
 
   const eventsOf = (name: string) => {
-    let at: Point | null = null
+    let at: Failpoint | null = null
     return {
-      passed: (point: Point) => {
+      passed: (point: Failpoint) => {
         at = point
         count(points, point)
       },

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { POINTS } from '../../app/points.ts'
+import { FAILPOINTS } from '../../app/points.ts'
 import { assassinate, killAt, leastKilled, waitUntilReady } from './assassin.ts'
 import { doDeed, doDeeds, newDeeds } from './faults.ts'
 import { sum } from './ledger.ts'
@@ -36,7 +36,7 @@ export const doFaults = async (
   const deeds = newDeeds(stage, plan, random.fork('deeds'))
   const first = plan.kills > 0 ? deeds.splice(0, Math.round(plan.stormShare * deeds.length)) : []
   if (plan.kills > 0) {
-    say(`the storm: kills at ${POINTS.length} points`)
+    say(`the storm: kills at ${FAILPOINTS.length} points`)
     const over = new AbortController()
     const either = AbortSignal.any([signal, over.signal])
     const assassins = stage.copies.map((copy, n) =>
@@ -48,7 +48,7 @@ export const doFaults = async (
     )
     const others = doDeeds(first, stage, STORM_PAUSE_MS, either)
     const enough = () =>
-      POINTS.every(point => (stage.points.get(point) ?? 0) >= plan.stormKillsAtEach)
+      FAILPOINTS.every(point => (stage.points.get(point) ?? 0) >= plan.stormKillsAtEach)
     while (!enough() && !signal.aborted) await sleep(50)
     over.abort()
     // What it had no time for comes later.

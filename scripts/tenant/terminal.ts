@@ -2,11 +2,11 @@
 import { text } from 'node:stream/consumers'
 import { parseArgs, type ParseArgsConfig } from 'node:util'
 import type { z } from 'zod'
-import type { SignIn } from '../../app/audit.ts'
+import type { Actor } from '../../app/audit.ts'
 import type { Trx } from '../../app/db/kysely.ts'
 
 /** Whoever may run commands on the machine. */
-export const COMMAND_LINE: SignIn = { as: 'command line' }
+export const COMMAND_LINE: Actor = { as: 'command line' }
 
 /** By which flag a part of what is wanted is given. */
 export type Flags = Record<string, string>
@@ -104,8 +104,8 @@ export const withDatabase = async <T>(
     // Told only after the commit: a token that was not stored must not be handed on.
     await tell(await again(() => db.transaction().execute(work)))
   } catch (error) {
-    const { isMistake } = await import('../../app/mistake.ts')
-    const flag = isMistake(error) && error.field ? flags[error.field] : undefined
+    const { isUserError } = await import('../../app/mistake.ts')
+    const flag = isUserError(error) && error.field ? flags[error.field] : undefined
     const message = error instanceof Error ? error.message : String(error)
     console.error(flag ? `${flag}: ${message}` : message)
     process.exitCode = 1

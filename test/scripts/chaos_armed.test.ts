@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import t from 'tap'
-import { pass, POINT_CHANNEL, type Point, POINTS } from '../../app/points.ts'
+import { failpoint, FAILPOINT_CHANNEL, type Failpoint, FAILPOINTS } from '../../app/points.ts'
 import { type Action, armed } from '../../scripts/chaos/armed.ts'
 
 const ARM = fileURLToPath(new URL('../../scripts/chaos/arm.ts', import.meta.url))
@@ -16,10 +16,10 @@ const PROGRAM = `
   setInterval(() => pass(POINTS[0]), 5)
 `
 const run = promisify(execFile)
-const [POINT, OTHER] = POINTS
+const [POINT, OTHER] = FAILPOINTS
 
 const listening = () => {
-  const heard: (Point | Action)[] = []
+  const heard: (Failpoint | Action)[] = []
   const { order, passed } = armed({
     tell: ({ hit }) => heard.push(hit),
     die: action => heard.push(action),
@@ -29,13 +29,13 @@ const listening = () => {
 const usual = { points: [POINT], action: 'kill', skip: 0, afterMs: 0 }
 
 await t.test('passing a point is heard by nobody unless somebody listens', t => {
-  t.doesNotThrow(() => pass(POINT))
+  t.doesNotThrow(() => failpoint(POINT))
   const heard: unknown[] = []
   const listen = (point: unknown) => void heard.push(point)
-  subscribe(POINT_CHANNEL, listen)
-  pass(OTHER)
-  unsubscribe(POINT_CHANNEL, listen)
-  pass(POINT)
+  subscribe(FAILPOINT_CHANNEL, listen)
+  failpoint(OTHER)
+  unsubscribe(FAILPOINT_CHANNEL, listen)
+  failpoint(POINT)
   t.same(heard, [OTHER])
   t.end()
 })

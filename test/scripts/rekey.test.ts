@@ -6,7 +6,7 @@ import { business, customer, db, type Business } from '../support/ringback.ts'
 import { optOutsOf } from '../support/whatsapp.ts'
 
 const { config } = await import('../../app/config.ts')
-const { open, tokenOwner } = await import('../../app/secrets.ts')
+const { decrypt, tokenOwner } = await import('../../app/secrets.ts')
 const { credentialOwner, giveAccess } = await import('../../app/voicenter/call_log/access.ts')
 const { optOut } = await import('../../app/replies/opt_out.ts')
 
@@ -33,17 +33,17 @@ await db.transaction().execute(async trx => {
   await optOut(trx, tenantId, customer().e164, 'typed')
 })
 const before = await sealedOf(shop)
-const token = open(before.token, tokenOwner(tenantId))
+const token = decrypt(before.token, tokenOwner(tenantId))
 
 await t.test('everything moves to the new key, once', async t => {
   const key = randomBytes(32)
   const [hash] = await hashesOf(shop)
   t.match(await rekey(key), { status: 0, stdout: '2 secrets are now under the new key\n' })
   const after = await sealedOf(shop)
-  t.equal(open(after.token, tokenOwner(tenantId), key), token)
-  t.equal(open(after.credential, credentialOwner(tenantId), key), 'abc')
+  t.equal(decrypt(after.token, tokenOwner(tenantId), key), token)
+  t.equal(decrypt(after.credential, credentialOwner(tenantId), key), 'abc')
   t.throws(
-    () => open(after.token, tokenOwner(tenantId)),
+    () => decrypt(after.token, tokenOwner(tenantId)),
     /cannot be decrypted/,
     'and leaves the old',
   )
@@ -55,7 +55,7 @@ await t.test('everything moves to the new key, once', async t => {
 
   const back = await rekey(Buffer.from(oldKey, 'base64'), key.toString('base64'))
   t.match(back, { status: 0 })
-  t.equal(open((await sealedOf(shop)).token, tokenOwner(tenantId)), token)
+  t.equal(decrypt((await sealedOf(shop)).token, tokenOwner(tenantId)), token)
   t.strictSame(await hashesOf(shop), [hash], 'the way back is the same')
 })
 

@@ -17,7 +17,7 @@ import {
 import { push } from '../../scripts/demo/cdr.ts'
 import { type How, run } from './command.ts'
 
-const { open, tokenOwner } = await import('../../app/secrets.ts')
+const { decrypt, tokenOwner } = await import('../../app/secrets.ts')
 
 const SECRET = 'EAAG-a-very-secret-token'
 
@@ -133,7 +133,7 @@ await t.test('the access token is read from a variable too, and nowhere to be se
   )
   const [connection] = await connectionsOf(business.tenantId)
   t.match(connection, { display_phone_number: '+972502345679', phone_number_id: '777' })
-  t.equal(open(connection?.access_token ?? '', tokenOwner(business.tenantId)), SECRET)
+  t.equal(decrypt(connection?.access_token ?? '', tokenOwner(business.tenantId)), SECRET)
   const { rows } = await sql<{
     text: string
   }>`select c::text as text from whatsapp_connections c`.execute(db)

@@ -6,7 +6,7 @@ import { accessRow, call, checksOf, voicenter, webhook } from '../support/voicen
 import { secondsUntil } from '../tasks/support.ts'
 import { type How, run } from './command.ts'
 
-const { open } = await import('../../app/secrets.ts')
+const { decrypt } = await import('../../app/secrets.ts')
 const { credentialOwner } = await import('../../app/voicenter/call_log/access.ts')
 
 const callLog = (tenantId: string, args: string[], how: How = {}) =>
@@ -29,8 +29,8 @@ t.test('a code out of a variable opens the log, and the first check follows at o
     callLog: { kind: 'code', lastError: null, calls: '0', lost: '0' },
   })
   const row = await accessRow(shop)
-  t.equal(open(row.credential, credentialOwner(shop.tenantId)), account.code)
-  t.throws(() => open(row.credential, credentialOwner('0')), /cannot be decrypted/)
+  t.equal(decrypt(row.credential, credentialOwner(shop.tenantId)), account.code)
+  t.throws(() => decrypt(row.credential, credentialOwner('0')), /cannot be decrypted/)
   const { rows } = await sql<{ text: string }>`
     select to_jsonb(a)::text as text from call_log_access a
     union all select to_jsonb(j)::text from graphile_worker.jobs j`.execute(db)

@@ -90,7 +90,7 @@ await t.test('neither phone numbers nor texts, tokens, headers, bodies, query st
     .select('access_token')
     .where('tenant_id', '=', shop.tenantId)
     .executeTakeFirstOrThrow()
-  const { open, tokenOwner } = await import('../../app/secrets.ts')
+  const { decrypt, tokenOwner } = await import('../../app/secrets.ts')
   const log = app.lines.join('\n')
   t.match(log, /"constraint":"never"/, 'the faults are told')
   t.match(log, /a delivery was refused/)
@@ -105,7 +105,7 @@ await t.test('neither phone numbers nor texts, tokens, headers, bodies, query st
     'a token': shop.token,
     'the unbound token': unbound,
     'a wrong token': 'wrong-token',
-    'the access token': open(sealed, tokenOwner(shop.tenantId)),
+    'the access token': decrypt(sealed, tokenOwner(shop.tenantId)),
     'the sealed access token': sealed,
     'the app secret': APP_SECRET,
     'the verify token': VERIFY_TOKEN,

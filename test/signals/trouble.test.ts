@@ -7,7 +7,7 @@ import { dueSince, miss, requestsOf, tell, unboundToken } from '../tasks/support
 import { alertsOf, callsCame } from './support.ts'
 
 const { lookForTrouble } = await import('../../app/signals/trouble.ts')
-const { seal, tokenOwner } = await import('../../app/secrets.ts')
+const { encrypt, tokenOwner } = await import('../../app/secrets.ts')
 
 /** We have been up for a day. */
 const LONG = 24 * 60 * 60_000
@@ -152,7 +152,7 @@ await t.test('a connection that WhatsApp refuses', async t => {
       tenant_id: shop.tenantId,
       display_phone_number: customer().e164,
       phone_number_id: second.phoneNumberId,
-      access_token: seal(second.token, tokenOwner(shop.tenantId)),
+      access_token: encrypt(second.token, tokenOwner(shop.tenantId)),
     })
     .execute()
   await state('paused')

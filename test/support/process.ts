@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { sql } from 'kysely'
 import t from 'tap'
-import { type Point, POINT_CHANNEL } from '../../app/points.ts'
+import { type Failpoint, FAILPOINT_CHANNEL } from '../../app/points.ts'
 import { startProxy } from '../../scripts/chaos/proxy.ts'
 import { db } from './ringback.ts'
 
@@ -95,12 +95,12 @@ export const startProcess = (env: NodeJS.ProcessEnv = {}, preload: string | null
 }
 
 /** A preload: something is done to the program as soon as it passes this point. */
-const at = (point: Point, signal: NodeJS.Signals): string => `
+const at = (point: Failpoint, signal: NodeJS.Signals): string => `
   import { subscribe } from 'node:diagnostics_channel'
-  subscribe('${POINT_CHANNEL}', passed => passed === '${point}' && process.kill(process.pid, '${signal}'))`
-export const dieAt = (point: Point): string => at(point, 'SIGKILL')
+  subscribe('${FAILPOINT_CHANNEL}', passed => passed === '${point}' && process.kill(process.pid, '${signal}'))`
+export const dieAt = (point: Failpoint): string => at(point, 'SIGKILL')
 /** It stands still there until it is killed. */
-export const stopAt = (point: Point): string => at(point, 'SIGSTOP')
+export const stopAt = (point: Failpoint): string => at(point, 'SIGSTOP')
 
 /** Stopped in order, in the time that the platform gives. */
 export const IN_ORDER = { how: 0, inTime: true }

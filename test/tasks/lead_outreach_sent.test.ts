@@ -61,7 +61,7 @@ t.test('the access token is encrypted in the database and sent in clear', async 
 })
 
 t.test('of two connections the one writes whose number she dialled', async t => {
-  const { seal, tokenOwner } = await import('../../app/secrets.ts')
+  const { encrypt, tokenOwner } = await import('../../app/secrets.ts')
   const shop = await business()
   const other = fake.addNumber()
   const dialled = `073${shop.did.slice(3)}`
@@ -71,7 +71,7 @@ t.test('of two connections the one writes whose number she dialled', async t => 
       tenant_id: shop.tenantId,
       display_phone_number: `+972${dialled.slice(1)}`,
       phone_number_id: other.phoneNumberId,
-      access_token: seal(other.token, tokenOwner(shop.tenantId)),
+      access_token: encrypt(other.token, tokenOwner(shop.tenantId)),
     })
     .execute()
   const [dana, yossi] = [customer(), customer()]

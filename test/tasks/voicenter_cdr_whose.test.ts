@@ -70,7 +70,7 @@ t.test('the number that another business adds is not taken from under a bound to
 })
 
 t.test('the number that writes may be dialled, also when its connection comes later', async t => {
-  const { seal, tokenOwner } = await import('../../app/secrets.ts')
+  const { encrypt, tokenOwner } = await import('../../app/secrets.ts')
   const shop = await business({ connected: false })
   const did = aNewLine()
   const record = push({ caller: customer().local, did })
@@ -82,7 +82,7 @@ t.test('the number that writes may be dialled, also when its connection comes la
       tenant_id: shop.tenantId,
       display_phone_number: `+972${did.slice(1)}`,
       phone_number_id: shop.phoneNumberId,
-      access_token: seal('token', tokenOwner(shop.tenantId)),
+      access_token: encrypt('token', tokenOwner(shop.tenantId)),
     })
     .execute()
   await work()

@@ -1,10 +1,10 @@
 /** What the tests of deeds by hand have in common. */
 import type { Trx } from '../../app/db/kysely.ts'
-import type { SignIn } from '../../app/audit.ts'
-import { isMistake } from '../../app/mistake.ts'
+import type { Actor } from '../../app/audit.ts'
+import { isUserError } from '../../app/mistake.ts'
 import { db } from '../support/ringback.ts'
 
-export const OPERATOR: SignIn = { as: 'operator' }
+export const OPERATOR: Actor = { as: 'operator' }
 
 /** In a transaction of its own. */
 export const act = <T>(deed: (trx: Trx) => Promise<T>): Promise<T> => db.transaction().execute(deed)
@@ -14,7 +14,7 @@ export const refusalOf = async (deed: (trx: Trx) => Promise<unknown>) => {
   try {
     await act(deed)
   } catch (error) {
-    if (isMistake(error)) return [error.why, error.field]
+    if (isUserError(error)) return [error.why, error.field]
     throw error
   }
   throw new Error('it was done')

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import t from 'tap'
 import { type Body, readBody } from '../../app/voicenter/body.ts'
 import { readCdr } from '../../app/voicenter/cdr.ts'
-import { canonical, Exact, type JsonObject } from '../../app/json.ts'
+import { canonical, LosslessNumber, type JsonObject } from '../../app/json.ts'
 
 const read = (body: string | Buffer): Body => readBody(Buffer.from(body))
 
@@ -227,7 +227,10 @@ await t.test('escaped NUL characters and halves of pairs do not keep a call away
 
 await t.test('numbers keep their digits', async t => {
   t.strictSame(recordsOf('{"CallID":2026111810200200000000000001,"price":0.0}'), [
-    { CallID: new Exact('2026111810200200000000000001'), price: new Exact('0.0') },
+    {
+      CallID: new LosslessNumber('2026111810200200000000000001'),
+      price: new LosslessNumber('0.0'),
+    },
   ])
 })
 

@@ -1,7 +1,14 @@
 import { readFile } from 'node:fs/promises'
 import t from 'tap'
 import { type Cdr, readCdr, rootOf } from '../../app/voicenter/cdr.ts'
-import { canonical, Exact, isObject, type Json, type JsonObject, readJson } from '../../app/json.ts'
+import {
+  canonical,
+  LosslessNumber,
+  isObject,
+  type Json,
+  type JsonObject,
+  readJson,
+} from '../../app/json.ts'
 
 const GOOD = { ivruniqueid: 'id-1', status: 'NOANSWER', caller: '0502345678', did: '0722776772' }
 
@@ -305,7 +312,10 @@ await t.test('a root that can be no id joins nothing', async t => {
   t.equal(rootOf(good()), 'id-1')
   t.equal(rootOf(good({ OriginalIvrUniqueID: ' root-1 ' })), 'root-1')
   t.equal(rootOf(good({ OriginalIvrUniqueID: 20261118 })), '20261118')
-  t.equal(rootOf(good({ OriginalIvrUniqueID: new Exact('9007199254740993') })), '9007199254740993')
+  t.equal(
+    rootOf(good({ OriginalIvrUniqueID: new LosslessNumber('9007199254740993') })),
+    '9007199254740993',
+  )
 })
 
 await t.test('the root may stand in CustomData, as an object or as JSON text', async t => {
@@ -348,12 +358,12 @@ await t.test('an agent who is not there is told from an agent field that is empt
 })
 
 await t.test('values come as text or as numbers, and whatever else is none', async t => {
-  t.match(good({ caller: 502345678, did: new Exact('0722776772') }), {
+  t.match(good({ caller: 502345678, did: new LosslessNumber('0722776772') }), {
     caller: '502345678',
     did: '0722776772',
   })
   t.equal(good({ time: 1794737706 }).time, '1794737706')
-  t.equal(good({ time: new Exact('1794737706.0') }).time, '1794737706.0')
+  t.equal(good({ time: new LosslessNumber('1794737706.0') }).time, '1794737706.0')
   for (const value of [{}, [], { a: 1 }])
     t.match(good({ caller: value, type: value, time: value }), {
       caller: null,

@@ -1,5 +1,12 @@
 import t from 'tap'
-import { canonical, Exact, isObject, type Json, readJson, storable } from '../../app/json.ts'
+import {
+  canonical,
+  LosslessNumber,
+  isObject,
+  type Json,
+  readJson,
+  storable,
+} from '../../app/json.ts'
 
 const valueOf = (text: string): Json => {
   const json = readJson(text)
@@ -29,10 +36,14 @@ await t.test('a number keeps the digits it was written with', async t => {
     '-1e-400',
     '3.141592653589793238',
   ]
-  for (const number of kept) t.strictSame(valueOf(number), new Exact(number), number)
+  for (const number of kept) t.strictSame(valueOf(number), new LosslessNumber(number), number)
   for (const number of ['0', '12', '-7', '1.5', '9007199254740991'])
     t.strictSame(valueOf(number), Number(number), number)
-  t.strictSame(valueOf('{"a":[{"b":1.0}]}'), { a: [{ b: new Exact('1.0') }] }, 'at any level')
+  t.strictSame(
+    valueOf('{"a":[{"b":1.0}]}'),
+    { a: [{ b: new LosslessNumber('1.0') }] },
+    'at any level',
+  )
 })
 
 await t.test('nesting is followed down to 32 levels', async t => {
@@ -99,7 +110,7 @@ await t.test('each element of an array comes with its own text', async t => {
   }
   const paired = readJson('[{"a":1.0},2]')
   t.match(paired, {
-    elements: [{ value: { a: new Exact('1.0') }, text: '{"a":1.0}' }, { value: 2 }],
+    elements: [{ value: { a: new LosslessNumber('1.0') }, text: '{"a":1.0}' }, { value: 2 }],
   })
 })
 
@@ -218,7 +229,7 @@ await t.test('a record read back from its canonical form has the same canonical 
 
 await t.test('only what has names is an object', async t => {
   for (const value of [{}, { a: 1 }, Object.create(null)]) t.ok(isObject(value))
-  for (const value of [null, undefined, [], 'x', 1, true, new Exact('1.0')])
+  for (const value of [null, undefined, [], 'x', 1, true, new LosslessNumber('1.0')])
     t.notOk(isObject(value), JSON.stringify(value))
 })
 

@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { sql } from 'kysely'
 import t, { type Test } from 'tap'
-import { POINT_CHANNEL } from '../../app/points.ts'
+import { FAILPOINT_CHANNEL } from '../../app/points.ts'
 import { lineToDatabase, lockedJobs, soon, startProcess } from '../support/process.ts'
 import { db } from '../support/ringback.ts'
 import { beingSent } from '../support/sending.ts'
@@ -83,7 +83,7 @@ await t.test('the program itself: its jobs end while the database is away', asyn
   // Right before its end the job is held up, long enough for the database to go.
   const held = `
     import { subscribe } from 'node:diagnostics_channel'
-    subscribe('${POINT_CHANNEL}', passed => {
+    subscribe('${FAILPOINT_CHANNEL}', passed => {
       if (passed !== 'lead_outreach:recorded') return
       console.log('about to end')
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2000)

@@ -1,9 +1,9 @@
 import { sql } from 'kysely'
 import { z } from 'zod'
-import { audit, type SignIn } from '../../audit.ts'
+import { audit, type Actor } from '../../audit.ts'
 import { addJob, removeJob } from '../../db/jobs.ts'
 import { db, type Trx } from '../../db/kysely.ts'
-import { seal } from '../../secrets.ts'
+import { encrypt } from '../../secrets.ts'
 import { lockTenant } from '../../tenants/change.ts'
 import { tenantId } from '../../tenants/fields.ts'
 
@@ -29,14 +29,14 @@ export const credentialOwner = (tenantId: string): string =>
  */
 export const giveAccess = async (
   trx: Trx,
-  signIn: SignIn,
+  signIn: Actor,
   { tenantId, kind, secret }: z.infer<typeof newAccess>,
 ): Promise<void> => {
   await lockTenant(trx, tenantId)
   const known = await kindOf(trx, tenantId)
   await sql`
     insert into call_log_access (tenant_id, kind, credential, watched_since, checked_until)
-    select ${tenantId}, ${kind}, ${seal(secret, credentialOwner(tenantId))}, since, since
+    select ${tenantId}, ${kind}, ${encrypt(secret, credentialOwner(tenantId))}, since, since
     from (
       select least(greatest(coalesce(min(received_at), now()), now() - interval '1 day'), now() - interval '10 minutes') as since
       from raw_cdrs where tenant_id = ${tenantId} and source = 'push'
@@ -82,7 +82,7 @@ export const accessState = async (trx: Trx, tenantId: string) => {
  *
  * @throws Mistake when there is no such business
  */
-export const endAccess = async (trx: Trx, signIn: SignIn, tenantId: string): Promise<void> => {
+export const endAccess = async (trx: Trx, signIn: Actor, tenantId: string): Promise<void> => {
   await lockTenant(trx, tenantId)
   const known = await kindOf(trx, tenantId)
   if (known === null) return

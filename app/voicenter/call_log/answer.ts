@@ -1,4 +1,4 @@
-import { Exact, isObject, type Json, readJson } from '../../json.ts'
+import { LosslessNumber, isObject, type Json, readJson } from '../../json.ts'
 
 /** What Voicenter's call log answered. `whole` = everything that was asked for, and not only its first part. */
 export type Answer =
@@ -52,6 +52,6 @@ const failed = (why: string, passing = false): Answer => ({ kind: 'failed', why,
 
 /** A number may be written as text. */
 const written = (value: Json | undefined): string => {
-  if (value instanceof Exact) return value.source
+  if (value instanceof LosslessNumber) return value.source
   return typeof value === 'string' || typeof value === 'number' ? String(value).trim() : ''
 }

@@ -2,7 +2,7 @@ import { type RawBuilder, sql } from 'kysely'
 import { addJob } from '../../db/jobs.ts'
 import { db, type Trx } from '../../db/kysely.ts'
 import { log } from '../../log.ts'
-import { open } from '../../secrets.ts'
+import { decrypt } from '../../secrets.ts'
 import { accessOf, type CallLogAccess, credentialOwner } from './access.ts'
 import { callsBetween } from './client.ts'
 import { compare, type Counts } from './compare.ts'
@@ -44,7 +44,7 @@ const compared = async (
 ): Promise<Counts | { why: string; passing: boolean }> => {
   const { tenantId, kind, sealed } = access
   try {
-    const secret = open(sealed, credentialOwner(tenantId))
+    const secret = decrypt(sealed, credentialOwner(tenantId))
     return await compare(tenantId, callsBetween({ kind, secret }, window, { signal }), window)
   } catch (err) {
     // A job that is tried to its end never comes again, and this one must.

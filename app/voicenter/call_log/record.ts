@@ -1,4 +1,4 @@
-import { canonical, Exact, isObject, type Json, type JsonObject } from '../../json.ts'
+import { canonical, LosslessNumber, isObject, type Json, type JsonObject } from '../../json.ts'
 import type { Element } from '../body.ts'
 import { readCdr } from '../cdr.ts'
 
@@ -43,7 +43,7 @@ const TIMES = ['time', 'date', 'dateepoch']
 /** Real accounts are said to answer with all names in small letters. */
 const valueOf = (record: JsonObject, name: string): string => {
   const [, value = null] = Object.entries(record).find(([key]) => key.toLowerCase() === name) ?? []
-  if (value instanceof Exact) return value.source
+  if (value instanceof LosslessNumber) return value.source
   return typeof value === 'string' || typeof value === 'number' ? String(value).trim() : ''
 }
 

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import { z } from 'zod'
 import type { Trx } from '../../db/kysely.ts'
-import { isMistake } from '../../mistake.ts'
+import { isUserError } from '../../mistake.ts'
 import type { Language } from './language.ts'
 import type { Page } from './layout.ts'
 import type { Form, Outcome } from './page.ts'
@@ -16,7 +16,7 @@ const look = (words: Record<string, string>, name: string): string | undefined =
 /** Null = nobody's mistake: the program's, or one that has a page of its own (there is no such thing). */
 const problemsIn = (error: unknown, language: Language): Problems | null => {
   const { why, expected, each, line } = mistakeWords[language]
-  if (isMistake(error))
+  if (isUserError(error))
     return error.mistake === 'refused'
       ? { [error.field ?? '']: look(why, error.why) ?? error.message }
       : null

@@ -1,4 +1,4 @@
-import { isMistake } from '../../mistake.ts'
+import { isUserError } from '../../mistake.ts'
 import { html, type Html } from '../html.ts'
 import type { Form, Visit } from './page.ts'
 import { refuse } from './refuse.ts'
@@ -56,7 +56,7 @@ export const orSayWhyNot = async <Done>(
   try {
     return await act()
   } catch (error) {
-    if (!isMistake(error)) throw error
+    if (!isUserError(error)) throw error
     return refuse(error.mistake === 'not_found' ? 404 : 409, words[error.why] ?? '')
   }
 }

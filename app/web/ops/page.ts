@@ -2,7 +2,7 @@
 import { type Request, type RequestHandler, urlencoded } from 'express'
 import { sql } from 'kysely'
 import { z } from 'zod'
-import type { SignIn } from '../../audit.ts'
+import type { Actor } from '../../audit.ts'
 import { again } from '../../db/again.ts'
 import { opsDb, type Trx } from '../../db/kysely.ts'
 import { takeTurn } from './fair.ts'
@@ -16,7 +16,7 @@ import { layoutWords } from './words/layout.ts'
 
 /** One request of somebody who is signed in. */
 export type Visit = {
-  signIn: SignIn
+  signIn: Actor
   language: Language
   /** The business that is signed in, which sees nothing else; null = the operator, who sees all. */
   own: string | null

@@ -6,7 +6,7 @@ import { asOperator, asTenant, browser, deedsOf } from '../../support/ops.ts'
 const { business, contents, customer, db, fake, OK, outreachOf, post, verdictsOf, work } =
   await import('../../support/ringback.ts')
 const { miss } = await import('../../tasks/support.ts')
-const { open, tokenOwner } = await import('../../../app/secrets.ts')
+const { decrypt, tokenOwner } = await import('../../../app/secrets.ts')
 type Business = Awaited<ReturnType<typeof business>>
 
 const operator = await asOperator()
@@ -322,7 +322,7 @@ t.test('WhatsApp is connected, paused, let go on, and given a new token', async 
   t.equal((await operator.submit(connect, fields)).status, 303)
   const mine = { ...shop, phoneNumberId: number.phoneNumberId }
   const opened = async () =>
-    open((await connectionOf(mine)).access_token, tokenOwner(shop.tenantId))
+    decrypt((await connectionOf(mine)).access_token, tokenOwner(shop.tenantId))
   t.equal(await opened(), 'SECRET-one')
   t.match(await lastDeed(shop), { who: 'operator', action: 'connection.add' })
 
