@@ -1,7 +1,7 @@
 import { db } from './db/kysely.ts'
 import { log } from './log.ts'
-import { startupError } from './refusal.ts'
-import { decrypt, tokenOwner } from './secrets.ts'
+import { startupError } from './errors.ts'
+import { decrypt, tokenOwner } from './crypto.ts'
 import { credentialOwner } from './voicenter/call_log/access.ts'
 
 /**

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import { audit, type Actor } from './audit.ts'
 import type { Trx } from './db/kysely.ts'
-import { notFound } from './mistake.ts'
+import { notFound } from './errors.ts'
 
 /** More at once would keep others waiting; what is left is there to be discarded again. */
 const AT_ONCE = 10_000

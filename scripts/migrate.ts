@@ -9,7 +9,7 @@ Safe to run twice, and by two processes at once.`)
   const { migrate } = await import('../app/db/migrate.ts')
   const { pool } = await import('../app/db/pool.ts')
   const { verifyEncryptionKey } = await import('../app/key_fits.ts')
-  const { isStartupError } = await import('../app/refusal.ts')
+  const { isStartupError } = await import('../app/errors.ts')
   try {
     // Looked at here already, so that a release which could not start is none, and the one before goes on.
     await databaseFits()

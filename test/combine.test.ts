@@ -1,7 +1,7 @@
 /** What many ask for at the same moment is done together; each is answered, or fails, for itself. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { batcher } from '../app/combine.ts'
+import { batcher } from '../app/batcher.ts'
 
 const busy = (why: string) => Object.assign(new Error(why), { status: 503 })
 const LIMITS = { most: 100, waiting: 100, patienceMs: 10_000 }

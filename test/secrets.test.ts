@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
-import { decrypt, phoneHash, encrypt, sha256, tokenOwner } from '../app/secrets.ts'
+import { decrypt, phoneHash, encrypt, sha256, tokenOwner } from '../app/crypto.ts'
 
 const OWNER = tokenOwner('7')
 const SECRET = 'EAAG סוד 🔑'

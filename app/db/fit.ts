@@ -2,7 +2,7 @@
 import { isNativeError } from 'node:util/types'
 import type pg from 'pg'
 import { log } from '../log.ts'
-import { startupError } from '../refusal.ts'
+import { startupError } from '../errors.ts'
 import { newConnection } from './pool.ts'
 import { connectionsSuffice } from './room.ts'
 

@@ -1,7 +1,7 @@
 import type pg from 'pg'
 import { type Config, config } from '../config.ts'
 import { log } from '../log.ts'
-import { startupError } from '../refusal.ts'
+import { startupError } from '../errors.ts'
 import { heldBy } from './shares.ts'
 
 /** Superusers are held to no limit of role or database. */

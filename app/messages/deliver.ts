@@ -4,7 +4,7 @@ import { isOutage } from '../db/outage.ts'
 import { log } from '../log.ts'
 import { type Outcome, type Outgoing, send } from '../whatsapp/client.ts'
 import { NOT_ARRIVED } from '../whatsapp/errors.ts'
-import { failpoint } from '../points.ts'
+import { failpoint } from '../failpoints.ts'
 import { record } from './record.ts'
 
 /**

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import { z } from 'zod'
 import type { Trx } from '../db/kysely.ts'
-import { decrypt, tokenOwner } from '../secrets.ts'
+import { decrypt, tokenOwner } from '../crypto.ts'
 import type { Outgoing } from '../whatsapp/client.ts'
 import {
   callTime,

@@ -12,10 +12,8 @@ import {
   rankOf,
   setMessage,
 } from './ledger.ts'
-import { phoneOf, rememberIdentities } from '../replies/person.ts'
-import { spellings } from '../outreach/phone.ts'
-import type { Door } from '../replies/person.ts'
-
+import { phoneOf, rememberIdentities, type Door } from '../replies/person.ts'
+import { spellings } from '../phone.ts'
 /** How long after its claim a send whose answer was lost can be told by the first status of its pair. */
 const SOON_MINUTES = 15
 

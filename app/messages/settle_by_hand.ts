@@ -1,6 +1,6 @@
 import { audit, type Actor } from '../audit.ts'
 import type { Trx } from '../db/kysely.ts'
-import { notFound, rejected } from '../mistake.ts'
+import { notFound, userError } from '../errors.ts'
 import { onAccepted, onFailed } from './consequences.ts'
 import { lockMessage, setMessage } from './ledger.ts'
 
@@ -25,7 +25,7 @@ export const settleByHand = async (
   const message = owned && (await lockMessage(trx, messageId))
   if (!message) throw notFound(`message ${messageId} of tenant ${tenantId}`)
   if (message.state !== 'unknown')
-    throw rejected('settled', 'what became of this message is known by now')
+    throw userError('settled', 'what became of this message is known by now')
 
   const state = arrived ? 'delivered' : 'failed'
   await setMessage(trx, message, state, 'by_operator')

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import { audit, type Actor } from '../audit.ts'
 import type { Trx } from '../db/kysely.ts'
-import { notFound } from '../mistake.ts'
+import { notFound } from '../errors.ts'
 import { lockLead } from './stop.ts'
 
 /** What becomes of a cancel: nothing is sent at all, nothing follows what was sent, or all had ended already. */

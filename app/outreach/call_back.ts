@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import { audit, type Actor } from '../audit.ts'
 import type { Trx } from '../db/kysely.ts'
-import { notFound } from '../mistake.ts'
+import { notFound } from '../errors.ts'
 import { stopChase } from './stop.ts'
 
 /** Somebody who called or wrote, and with whom nobody of the business has talked since. */

@@ -1,4 +1,4 @@
-import { isIsraeliMobile, isValidForeign, type Phone } from './phone.ts'
+import { isIsraeliMobile, isValidForeign, type Phone } from '../phone.ts'
 
 /** Everything that decides whether a caller is written to; read under the lead's lock. */
 export type Facts = {

@@ -1,9 +1,9 @@
 import { sql } from 'kysely'
 import type { Trx } from '../db/kysely.ts'
-import { phoneHash } from '../secrets.ts'
+import { phoneHash } from '../crypto.ts'
 import type { Facts } from './eligibility.ts'
 import { type History, whatPassed, type Wishes } from './history.ts'
-import { identify } from './phone.ts'
+import { identify } from '../phone.ts'
 
 type Call = {
   tenantId: string

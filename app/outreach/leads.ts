@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import type { Trx } from '../db/kysely.ts'
 import type { MissedCall } from './missed_call.ts'
-import { personOf, readPhone, spellings } from './phone.ts'
+import { personOf, readPhone, spellings } from '../phone.ts'
 
 /** Who called, and how often she has been missed in all. */
 export type Lead = { id: string; calls: number }

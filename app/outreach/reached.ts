@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import type { Trx } from '../db/kysely.ts'
 import { decideAgain } from './decide_again.ts'
-import { spellings } from './phone.ts'
+import { spellings } from '../phone.ts'
 import { lockLead, stopChase } from './stop.ts'
 
 /** Somebody of the business talked with this number (E.164), in a call that began at `at`. */

@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import { audit, type Actor } from '../audit.ts'
 import { addJob, removeJob } from '../db/jobs.ts'
 import type { Trx } from '../db/kysely.ts'
-import { notFound, rejected } from '../mistake.ts'
+import { notFound, userError } from '../errors.ts'
 import { afterQuiet } from './quiet.ts'
 
 // Sending by hand only brings the due moment forward to now. Everything else is looked at once more when the message
@@ -114,7 +114,7 @@ const skipFirst = async (trx: Trx, conversationId: string): Promise<void> => {
   if (skipped) await removeJob(trx, 'lead_reminder', `${conversationId}:1`)
 }
 
-const notWaiting = () => rejected('not_waiting', 'it does not wait to be sent any more')
+const notWaiting = () => userError('not_waiting', 'it does not wait to be sent any more')
 
 /** The hours in which nobody is written to hold for whoever is in a hurry too: to be changed, not stepped over. */
 const notInQuietWindow = async (trx: Trx, tenantId: string): Promise<void> => {
@@ -124,7 +124,7 @@ const notInQuietWindow = async (trx: Trx, tenantId: string): Promise<void> => {
     .where('id', '=', tenantId)
     .executeTakeFirstOrThrow()
   if (afterQuiet(now, quiet_windows, timezone) > now)
-    throw rejected(
+    throw userError(
       'quiet',
       'nobody is written to at this hour: it goes out when the quiet hours end',
     )

@@ -1,7 +1,7 @@
 /** What we noted of a person ourselves: her lead, her missed calls, her messages, her wish to be left alone. */
 import { type RawBuilder, sql } from 'kysely'
 import type { Trx } from '../db/kysely.ts'
-import { phoneHash } from '../secrets.ts'
+import { phoneHash } from '../crypto.ts'
 import { ERASED } from './closed.ts'
 import type { Person } from './person.ts'
 

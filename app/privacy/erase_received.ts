@@ -1,7 +1,7 @@
 /** What others told us of a person: call records, WhatsApp's updates, what was refused. */
 import { sql } from 'kysely'
 import type { Trx } from '../db/kysely.ts'
-import { rejected } from '../mistake.ts'
+import { userError } from '../errors.ts'
 import type { Call } from '../voicenter/call.ts'
 import { ERASED } from './closed.ts'
 import type { Person } from './person.ts'
@@ -61,7 +61,7 @@ export const lockEvents = async (trx: Trx, ids: string[]): Promise<void> => {
     from whatsapp_events e where id = any(${ids}::bigint[]) and payload is not null
     order by id for update`.execute(trx)
   if (rows.some(({ unread }) => unread))
-    throw rejected(
+    throw userError(
       'unread',
       'she wrote a moment ago, and it has not been read yet: try again in a minute',
     )

@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import { z } from 'zod'
 import { audit, type Actor } from '../audit.ts'
 import type { Trx } from '../db/kysely.ts'
-import { notFound, rejected } from '../mistake.ts'
+import { notFound, userError } from '../errors.ts'
 import { lockCalls, lockPeople, peopleOf } from '../voicenter/locks.ts'
 import { tenantId } from '../tenants/fields.ts'
 import { telephone } from '../tenants/numbers.ts'
@@ -79,7 +79,7 @@ export const forget = async (
   await lockLeads(trx, person)
   const isMore = (await callsOf(trx, where, person, records)).length > calls.length
   if (isMore || !isSame(person, await whoHas(trx, tenantId, number)))
-    throw rejected('heard_of', 'something of hers came in at this very moment: try again')
+    throw userError('heard_of', 'something of hers came in at this very moment: try again')
 
   const jobs = await stopAll(trx, tenantId, person)
   const refusals = await rowsNaming(trx, 'rejected_deliveries', names, where)
@@ -128,9 +128,9 @@ const refuseItsOwn = async (trx: Trx, tenantId: string, { phones }: Person): Pro
     from tenants t where t.id = ${tenantId}`.execute(trx)
   const [its] = rows
   if (!its) throw notFound(`tenant ${tenantId}`)
-  if (its.line) throw rejected('own_number', 'this is a number of the business itself', 'number')
+  if (its.line) throw userError('own_number', 'this is a number of the business itself', 'number')
   if (its.owner)
-    throw rejected(
+    throw userError(
       'owner_phone',
       'this is the phone on which the owner is told of leads: take it out of the settings first',
       'number',

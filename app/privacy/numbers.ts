@@ -1,4 +1,4 @@
-import { readPhone } from '../outreach/phone.ts'
+import { readPhone } from '../phone.ts'
 
 /** What a list of people says: their numbers in E.164, and the lines (from 1) that are no number. */
 export type NumberList = { numbers: string[]; badLines: number[] }

@@ -1,8 +1,8 @@
 import { sql } from 'kysely'
 import { audit, type Actor } from '../audit.ts'
 import type { Trx } from '../db/kysely.ts'
-import { notFound } from '../mistake.ts'
-import { spellings } from '../outreach/phone.ts'
+import { notFound } from '../errors.ts'
+import { spellings } from '../phone.ts'
 import { stopChase } from '../outreach/stop.ts'
 import { optOut } from '../replies/opt_out.ts'
 

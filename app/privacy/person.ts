@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import type { Trx } from '../db/kysely.ts'
-import { spellings } from '../outreach/phone.ts'
+import { spellings } from '../phone.ts'
 import { phoneOf } from '../replies/person.ts'
 
 /** One person, as one business knows her. */

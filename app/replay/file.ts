@@ -1,7 +1,7 @@
 /** Call records from a file, one JSON record per line, as Voicenter would have posted them. */
 import { z } from 'zod'
 import { canonical, isObject, type JsonObject, readJson } from '../json.ts'
-import { sha256 } from '../secrets.ts'
+import { sha256 } from '../crypto.ts'
 import { type Cdr, readCdr, rootOf } from '../voicenter/cdr.ts'
 import { startOf } from '../voicenter/clock.ts'
 import { legOf } from '../voicenter/leg.ts'

@@ -4,7 +4,7 @@
  */
 import { type Decision, decide, type Facts } from '../outreach/eligibility.ts'
 import { type History, whatPassed } from '../outreach/history.ts'
-import type { identify } from '../outreach/phone.ts'
+import type { identify } from '../phone.ts'
 import { afterQuiet } from '../outreach/quiet.ts'
 import { isTooLate, isTooOld } from '../outreach/timing.ts'
 import type { Rules } from './rules.ts'

@@ -1,5 +1,5 @@
 /** What would have been decided about calls, and sent, under some rules: a world of its own, with its own time. */
-import { identify, personOf } from '../outreach/phone.ts'
+import { identify, personOf } from '../phone.ts'
 import type { Leg } from '../voicenter/leg.ts'
 import { judge, type Settings } from '../voicenter/verdict.ts'
 import { advance, missed, type MissedCall, type Person, reached, wasNotMissed } from './person.ts'

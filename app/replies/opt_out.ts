@@ -1,8 +1,8 @@
 import type { ExpressionBuilder } from 'kysely'
 import type { DB } from '../db/generated.ts'
 import type { Trx } from '../db/kysely.ts'
-import { phoneHash } from '../secrets.ts'
-import { spellings } from '../outreach/phone.ts'
+import { phoneHash } from '../crypto.ts'
+import { spellings } from '../phone.ts'
 
 /** In any spelling of her number, or by its hash where the number itself was erased. */
 const isHers = (phone: string) => (eb: ExpressionBuilder<DB, 'opt_outs'>) =>

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import type { Trx } from '../db/kysely.ts'
-import { readPhone, spellings } from '../outreach/phone.ts'
+import { readPhone, spellings } from '../phone.ts'
 
 /** Whose door it came through, and which of its numbers that is. */
 export type Door = { tenantId: string; connectionId: string }

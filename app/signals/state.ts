@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import { webDb } from '../db/kysely.ts'
 import { log } from '../log.ts'
-import { withTimeout } from '../in_time.ts'
+import { withTimeout } from '../errors.ts'
 import { type Reading, show } from './gauges.ts'
 
 // Read when somebody asks. So it is the same whichever process answers, counts what all of them did, and survives

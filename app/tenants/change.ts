@@ -1,5 +1,5 @@
 import type { Trx } from '../db/kysely.ts'
-import { notFound } from '../mistake.ts'
+import { notFound } from '../errors.ts'
 import { tenantId as id } from './fields.ts'
 
 /**

@@ -2,8 +2,8 @@ import { sql } from 'kysely'
 import { z } from 'zod'
 import { audit, type Actor } from '../audit.ts'
 import type { Trx } from '../db/kysely.ts'
-import { rejected } from '../mistake.ts'
-import { encrypt, tokenOwner } from '../secrets.ts'
+import { userError } from '../errors.ts'
+import { encrypt, tokenOwner } from '../crypto.ts'
 import { difference, lockTenant } from './change.ts'
 import { phoneNumberId, tenantId } from './fields.ts'
 import { telephone } from './numbers.ts'
@@ -34,14 +34,14 @@ export const connect = async (
     .where('phone_number_id', '=', phoneNumberId)
     .executeTakeFirst()
   if (known && known.tenant_id !== tenantId)
-    throw rejected(
+    throw userError(
       'connection_taken',
       `${phoneNumberId} is another business's number`,
       'phoneNumberId',
     )
   const displayNumber = wanted.whatsappNumber ?? known?.display_phone_number
   if (!displayNumber)
-    throw rejected('number_missing', 'the number itself, since it is new here', 'whatsappNumber')
+    throw userError('number_missing', 'the number itself, since it is new here', 'whatsappNumber')
   const { rows } = await sql<{ id: string }>`
     insert into whatsapp_connections (tenant_id, display_phone_number, phone_number_id, access_token)
     values (${tenantId}, ${displayNumber}, ${phoneNumberId}, ${encrypt(wanted.accessToken, tokenOwner(tenantId))})

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { audit, type Actor } from '../audit.ts'
 import type { Trx } from '../db/kysely.ts'
-import { notFound } from '../mistake.ts'
+import { notFound } from '../errors.ts'
 import { lockTenant } from './change.ts'
 import { phoneNumberId, tenantId } from './fields.ts'
 

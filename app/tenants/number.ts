@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import { z } from 'zod'
 import { audit, type Actor } from '../audit.ts'
 import type { Trx } from '../db/kysely.ts'
-import { notFound, rejected } from '../mistake.ts'
+import { notFound, userError } from '../errors.ts'
 import { lockTenant } from './change.ts'
 import { tenantId } from './fields.ts'
 import { line } from './numbers.ts'
@@ -32,7 +32,7 @@ export const addNumber = async (
     .executeTakeFirst()
   if (!added) {
     if (await hasNumber(trx, { tenantId, phone })) return { phone, added: false, judgedAgain: 0 }
-    throw rejected('number_taken', `${phone} belongs to another business already`, 'phone')
+    throw userError('number_taken', `${phone} belongs to another business already`, 'phone')
   }
   await audit(trx, signIn, {
     tenantId,
@@ -64,7 +64,7 @@ export const removeNumber = async (
     .where('phone', '<>', phone)
     .limit(1)
   if (!(await others.executeTakeFirst()))
-    throw rejected(
+    throw userError(
       'last_number',
       `${phone} is the last number, without it no call would be this business's: add another first, or pause the business`,
       'phone',

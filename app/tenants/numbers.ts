@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { lineOf } from '../outreach/phone.ts'
+import { lineOf } from '../phone.ts'
 
 /** A line that customers dial, in any common form: 072-277-6772, +972722776772, 1-700-123-456, *2700. */
 export const line = z.string().transform((written, context) => {

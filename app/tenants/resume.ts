@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import type { Actor } from '../audit.ts'
 import type { Trx } from '../db/kysely.ts'
-import { rejected } from '../mistake.ts'
+import { userError } from '../errors.ts'
 import { lockTenant } from './change.ts'
 import { mode } from './fields.ts'
 import { setTenant } from './set.ts'
@@ -15,7 +15,7 @@ import { setTenant } from './set.ts'
 export const resumeTenant = async (trx: Trx, signIn: Actor, tenantId: string) => {
   const tenant = await lockTenant(trx, tenantId)
   if (tenant.mode !== 'paused')
-    throw rejected('not_paused', `tenant ${tenantId} is not paused, its mode is ${tenant.mode}`)
+    throw userError('not_paused', `tenant ${tenantId} is not paused, its mode is ${tenant.mode}`)
   const { rows } = await sql<{ before: string; after: string }>`
     select before ->> 'mode' as before, after ->> 'mode' as after from audit_log
     where tenant_id = ${tenantId} and action = 'tenant.set' and after ? 'mode' order by id desc limit 1`.execute(
@@ -23,7 +23,7 @@ export const resumeTenant = async (trx: Trx, signIn: Actor, tenantId: string) =>
   )
   const { success, data } = mode.safeParse(rows[0]?.before)
   if (!success || rows[0]?.after !== 'paused')
-    throw rejected(
+    throw userError(
       'mode_before_unknown',
       `how tenant ${tenantId} was before is not known: set its mode to live or shadow`,
     )

@@ -2,7 +2,7 @@ import { IANAZone } from 'luxon'
 import { z } from 'zod'
 import { audit, type Actor } from '../audit.ts'
 import type { Trx } from '../db/kysely.ts'
-import { rejected } from '../mistake.ts'
+import { userError } from '../errors.ts'
 import { KNOWN_STATUSES, statusOf } from '../voicenter/verdict.ts'
 import { difference, lockTenant } from './change.ts'
 import { mode, tenantId, tenantName } from './fields.ts'
@@ -90,7 +90,7 @@ export const setTenant = async (
   const first = wanted.reminder1After ?? before.reminder1After
   const second = wanted.reminder2After ?? before.reminder2After
   if (first > second)
-    throw rejected(
+    throw userError(
       'reminders_out_of_order',
       `the first reminder (${writeSpan(first)}) would come after the second (${writeSpan(second)})`,
       wanted.reminder1After === undefined ? 'reminder2After' : 'reminder1After',

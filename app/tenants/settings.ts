@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import type { Trx } from '../db/kysely.ts'
-import { notFound } from '../mistake.ts'
+import { notFound } from '../errors.ts'
 import { writeSpan } from './span.ts'
 
 /** The spans of time that a business can set, and the columns they stand in. */

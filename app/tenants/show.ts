@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import type { Trx } from '../db/kysely.ts'
-import { notFound } from '../mistake.ts'
+import { notFound } from '../errors.ts'
 import { accessState } from '../voicenter/call_log/access.ts'
 import { connectionsOf } from './connection.ts'
 import { tenantId as id } from './fields.ts'

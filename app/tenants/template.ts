@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import { z } from 'zod'
 import { audit, type Actor } from '../audit.ts'
 import type { Trx } from '../db/kysely.ts'
-import { rejected } from '../mistake.ts'
+import { userError } from '../errors.ts'
 import { DEFAULT_TEMPLATES, type TemplateKind, VARIABLES } from '../whatsapp/templates.ts'
 import { difference, lockTenant } from './change.ts'
 import { tenantId } from './fields.ts'
@@ -55,7 +55,7 @@ export const changeTemplate = async (
   await lockTenant(trx, tenantId)
   const before = (await templatesOf(trx, tenantId)).filter(template => template.kind === kind)
   if (before.length === 0)
-    throw rejected(
+    throw userError(
       'no_connection',
       `tenant ${tenantId} has no WhatsApp number: npm run tenant -- connect`,
     )

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { audit, type Actor } from '../audit.ts'
 import { addJob } from '../db/jobs.ts'
 import type { Trx } from '../db/kysely.ts'
-import { notFound, rejected } from '../mistake.ts'
+import { notFound, userError } from '../errors.ts'
 import { lockTenant } from './change.ts'
 import { connectionsOf } from './connection.ts'
 import { messageId, tenantId } from './fields.ts'
@@ -26,18 +26,18 @@ export const testMessage = async (
 ): Promise<{ messageId: string }> => {
   const { owner_phone: phone } = await lockTenant(trx, tenantId)
   if (!phone)
-    throw rejected(
+    throw userError(
       'no_owner_phone',
       `the owner's phone of tenant ${tenantId} is not known: set it first`,
     )
   const connection = (await connectionsOf(trx, tenantId)).find(one => one.state === 'active')
   if (!connection)
-    throw rejected('no_connection', `tenant ${tenantId} has no WhatsApp number that is active`)
+    throw userError('no_connection', `tenant ${tenantId} has no WhatsApp number that is active`)
   const template = (await templatesOf(trx, tenantId)).find(
     one => one.connectionId === connection.connectionId && one.kind === 'initial',
   )
   if (template?.state === 'paused')
-    throw rejected(
+    throw userError(
       'template_paused',
       `the template of the first message is paused: ${template.reason}`,
     )
@@ -45,7 +45,7 @@ export const testMessage = async (
     select from messages
     where tenant_id = ${tenantId} and occasion like 'test:%' and created_at > now() - interval '1 minute'
     limit 1`.execute(trx)
-  if (recent.length > 0) throw rejected('too_soon', 'the last test message is not a minute old')
+  if (recent.length > 0) throw userError('too_soon', 'the last test message is not a minute old')
   const { id } = await trx
     .insertInto('messages')
     .values({

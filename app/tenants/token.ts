@@ -4,8 +4,8 @@ import { z } from 'zod'
 import { audit, type Actor } from '../audit.ts'
 import { config } from '../config.ts'
 import type { Trx } from '../db/kysely.ts'
-import { notFound, rejected } from '../mistake.ts'
-import { sha256 } from '../secrets.ts'
+import { notFound, userError } from '../errors.ts'
+import { sha256 } from '../crypto.ts'
 import { lockTenant } from './change.ts'
 import { tenantId, tokenId } from './fields.ts'
 
@@ -57,7 +57,7 @@ export const revokeToken = async (
   if (token.revokedAt) return { revoked: false }
   const isLast = tokens.filter(one => !one.revokedAt).length === 1
   if (isLast && !force)
-    throw rejected(
+    throw userError(
       'last_token',
       `webhook token ${tokenId} is the last valid one, without it Voicenter's calls are turned away: add another first`,
       'tokenId',

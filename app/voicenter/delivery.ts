@@ -1,5 +1,5 @@
 import { canonical } from '../json.ts'
-import { sha256 } from '../secrets.ts'
+import { sha256 } from '../crypto.ts'
 import type { Element } from './body.ts'
 import { readCdr, rootOf } from './cdr.ts'
 import type { Refused } from './refusals.ts'

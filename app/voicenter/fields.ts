@@ -1,5 +1,5 @@
 /** Which of a record's many fields means what, as text: Voicenter has several names for everything. */
-import { readPhone } from '../outreach/phone.ts'
+import { readPhone } from '../phone.ts'
 import {
   LosslessNumber,
   isObject,

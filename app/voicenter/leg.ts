@@ -1,4 +1,4 @@
-import { lineOf, readPhone } from '../outreach/phone.ts'
+import { lineOf, readPhone } from '../phone.ts'
 import { callKind, isNotInbound } from './call_kind.ts'
 import type { Cdr } from './cdr.ts'
 import { type Start, startOf } from './clock.ts'

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import type { Trx } from '../db/kysely.ts'
-import { personOf, readPhone } from '../outreach/phone.ts'
+import { personOf, readPhone } from '../phone.ts'
 import { type Call, nameOf } from './call.ts'
 
 /** Whoever judges one of these calls waits here until this transaction ends. */

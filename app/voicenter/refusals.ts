@@ -1,6 +1,6 @@
 import { RateLimiterMemory } from 'rate-limiter-flexible'
 import { log } from '../log.ts'
-import { sha256 } from '../secrets.ts'
+import { sha256 } from '../crypto.ts'
 import type { Sender } from './delivery.ts'
 
 /**

@@ -1,13 +1,13 @@
 import type { Request, RequestHandler, Response } from 'express'
 import { sql } from 'kysely'
 import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible'
-import { batcher } from '../combine.ts'
+import { batcher } from '../batcher.ts'
 import { config } from '../config.ts'
 import { webDb } from '../db/kysely.ts'
 import { log } from '../log.ts'
-import { sha256 } from '../secrets.ts'
+import { sha256 } from '../crypto.ts'
 import type { Sender } from '../voicenter/delivery.ts'
-import { withTimeout, TOKEN_TIMEOUT_MS } from '../in_time.ts'
+import { withTimeout, TOKEN_TIMEOUT_MS } from '../errors.ts'
 
 /** Wrong credentials a minute from one address before it hears 429. */
 const FAILURES_A_MINUTE = 100

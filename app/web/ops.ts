@@ -12,7 +12,7 @@
 import { type ErrorRequestHandler, Router } from 'express'
 import { z } from 'zod'
 import { log } from '../log.ts'
-import { isUserError } from '../mistake.ts'
+import { isUserError } from '../errors.ts'
 import { html } from './html.ts'
 import { door, headers } from './ops/door.ts'
 import { files } from './ops/files.ts'

@@ -1,6 +1,6 @@
 import { type ErrorRequestHandler, type RequestHandler, type Response, Router } from 'express'
 import { type Element, readBody } from '../voicenter/body.ts'
-import { failpoint } from '../points.ts'
+import { failpoint } from '../failpoints.ts'
 import type { Sender } from '../voicenter/delivery.ts'
 import { ingest, NoLongerValid } from '../voicenter/ingest.ts'
 import { measured } from './metrics.ts'

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import { audit, type Actor } from '../audit.ts'
 import type { Trx } from '../db/kysely.ts'
-import { notFound } from '../mistake.ts'
+import { notFound } from '../errors.ts'
 import { giveUp } from './give_up.ts'
 
 // A job that was tried to its end stays in the queue for a person to look at, and as long as it does, nobody adds

@@ -1,7 +1,7 @@
 import { type RawBuilder, sql } from 'kysely'
 import type { Trx } from '../db/kysely.ts'
 import type { TaskName } from '../db/jobs.ts'
-import { rejected } from '../mistake.ts'
+import { userError } from '../errors.ts'
 
 /** Whose row it was, and what became of it. */
 export type GivenUp = { tenantId: string | null; became: string }
@@ -49,7 +49,7 @@ const isWay = (task: string): task is keyof typeof WAYS => Object.hasOwn(WAYS, t
  */
 export const giveUp = async (trx: Trx, task: string, entity: string): Promise<GivenUp> => {
   if (task === 'call_log')
-    throw rejected('call_log_goes_on', 'retry it, or take back the access to the call log')
+    throw userError('call_log_goes_on', 'retry it, or take back the access to the call log')
   if (!isWay(task)) return { tenantId: null, became: 'removed' }
   const { rows } = await WAYS[task](entity).execute(trx)
   return { tenantId: rows[0]?.tenant_id ?? null, became: rows[0]?.became ?? 'nothing to give up' }

@@ -65,7 +65,7 @@ const fill = async (databaseUrl: string) => {
   await client.connect()
   await client.query(await readFile(new URL('fill.sql', import.meta.url), 'utf8'))
   // The start looks whether its key opens them.
-  const { encrypt, tokenOwner } = await import('../../app/secrets.ts')
+  const { encrypt, tokenOwner } = await import('../../app/crypto.ts')
   for (const tenantId of ['1', '2', '3', '4', '5'])
     await client.query('update whatsapp_connections set access_token = $1 where tenant_id = $2', [
       encrypt('made up', tokenOwner(tenantId)),

@@ -1,6 +1,6 @@
 /** A webhook that checks what Ringback checks, by the very same functions, and stores as it is told. */
 import express from 'express'
-import { sha256 } from '../../app/secrets.ts'
+import { sha256 } from '../../app/crypto.ts'
 import { readBody } from '../../app/voicenter/body.ts'
 import { type Good, sortOut } from '../../app/voicenter/delivery.ts'
 import { wholeBody } from '../../app/web/whole_body.ts'

@@ -3,7 +3,7 @@
  * abort at the step that the harness names. Without this file nothing listens to app/points.ts.
  */
 import { subscribe } from 'node:diagnostics_channel'
-import { FAILPOINT_CHANNEL } from '../../app/points.ts'
+import { FAILPOINT_CHANNEL } from '../../app/failpoints.ts'
 import { armed } from './armed.ts'
 
 const tell = process.send?.bind(process)

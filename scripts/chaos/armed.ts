@@ -1,6 +1,6 @@
 /** What an armed process does when it passes a point. Apart from arm.ts, which has effects when it is loaded. */
 import { z } from 'zod'
-import { FAILPOINTS } from '../../app/points.ts'
+import { FAILPOINTS } from '../../app/failpoints.ts'
 
 const ACTIONS = ['kill', 'stop', 'abort'] as const
 export type Action = (typeof ACTIONS)[number]

@@ -1,6 +1,6 @@
 /** Kills the copies of the program at the named points: first once at each of them, then again and again. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Failpoint, FAILPOINTS } from '../../app/points.ts'
+import { type Failpoint, FAILPOINTS } from '../../app/failpoints.ts'
 import type { Copy } from './copy.ts'
 import type { Random } from './random.ts'
 

@@ -5,7 +5,7 @@ import { createWriteStream } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { hit, type Order } from './armed.ts'
-import type { Failpoint } from '../../app/points.ts'
+import type { Failpoint } from '../../app/failpoints.ts'
 import { NODE_FLAGS } from './flags.ts'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))

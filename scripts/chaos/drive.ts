@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Failpoint } from '../../app/points.ts'
+import type { Failpoint } from '../../app/failpoints.ts'
 import type { Customers } from './customers.ts'
 import type { Plan } from './plan.ts'
 import type { Random } from './random.ts'

@@ -1,6 +1,6 @@
 /** What is done to Postgres, to the network and to a copy as a whole, one after the other, while copies are killed. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { FAILPOINTS } from '../../app/points.ts'
+import { FAILPOINTS } from '../../app/failpoints.ts'
 import type { Plan } from './plan.ts'
 import type { Random } from './random.ts'
 import type { Stage } from './stage.ts'

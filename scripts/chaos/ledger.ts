@@ -1,5 +1,5 @@
 /** The run in figures, as a text for the terminal and for docs/reliability.md. */
-import { type Failpoint, FAILPOINTS } from '../../app/points.ts'
+import { type Failpoint, FAILPOINTS } from '../../app/failpoints.ts'
 import type { Counts } from './check.ts'
 import { GOALS, type Plan } from './plan.ts'
 import { percentile } from './times.ts'

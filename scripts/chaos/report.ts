@@ -5,7 +5,7 @@ import { cpus, totalmem } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { format, resolveConfig } from 'prettier'
-import { FAILPOINTS } from '../../app/points.ts'
+import { FAILPOINTS } from '../../app/failpoints.ts'
 import { type Ledger, lines, missedGoals } from './ledger.ts'
 
 const run = promisify(execFile)

@@ -1,6 +1,6 @@
 /** One run from the first record to the verdict. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { FAILPOINTS } from '../../app/points.ts'
+import { FAILPOINTS } from '../../app/failpoints.ts'
 import { check } from './check.ts'
 import { healthy } from './copy.ts'
 import { newCustomers } from './customers.ts'

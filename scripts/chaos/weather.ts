@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { FAILPOINTS } from '../../app/points.ts'
+import { FAILPOINTS } from '../../app/failpoints.ts'
 import { assassinate, killAt, leastKilled, waitUntilReady } from './assassin.ts'
 import { doDeed, doDeeds, newDeeds } from './faults.ts'
 import { sum } from './ledger.ts'

@@ -104,7 +104,7 @@ export const withDatabase = async <T>(
     // Told only after the commit: a token that was not stored must not be handed on.
     await tell(await again(() => db.transaction().execute(work)))
   } catch (error) {
-    const { isUserError } = await import('../../app/mistake.ts')
+    const { isUserError } = await import('../../app/errors.ts')
     const flag = isUserError(error) && error.field ? flags[error.field] : undefined
     const message = error instanceof Error ? error.message : String(error)
     console.error(flag ? `${flag}: ${message}` : message)

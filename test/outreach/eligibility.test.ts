@@ -1,6 +1,6 @@
 import t from 'tap'
 import { decide, type Facts, type SkipReason } from '../../app/outreach/eligibility.ts'
-import { readPhone } from '../../app/outreach/phone.ts'
+import { readPhone } from '../../app/phone.ts'
 
 const withCaller = (written: string | null): Partial<Facts> => ({ caller: readPhone(written) })
 

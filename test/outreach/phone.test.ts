@@ -1,11 +1,5 @@
 import { test } from 'tap'
-import {
-  isIsraeliMobile,
-  isValidForeign,
-  lineOf,
-  readPhone,
-  spellings,
-} from '../../app/outreach/phone.ts'
+import { isIsraeliMobile, isValidForeign, lineOf, readPhone, spellings } from '../../app/phone.ts'
 
 const padded = (length: number) => '0502345678'.padEnd(length, '-')
 

@@ -5,7 +5,7 @@ import t from 'tap'
 import { db } from '../support/ringback.ts'
 
 const { mentions, readable, sieve } = await import('../../app/privacy/mentions.ts')
-const { spellings } = await import('../../app/outreach/phone.ts')
+const { spellings } = await import('../../app/phone.ts')
 
 const of = (e164: string) => ({ phones: spellings(e164), others: ['US.13491208655302741918'] })
 const HERS = of('+972521234567')

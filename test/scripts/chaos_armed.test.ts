@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import t from 'tap'
-import { failpoint, FAILPOINT_CHANNEL, type Failpoint, FAILPOINTS } from '../../app/points.ts'
+import { failpoint, FAILPOINT_CHANNEL, type Failpoint, FAILPOINTS } from '../../app/failpoints.ts'
 import { type Action, armed } from '../../scripts/chaos/armed.ts'
 
 const ARM = fileURLToPath(new URL('../../scripts/chaos/arm.ts', import.meta.url))

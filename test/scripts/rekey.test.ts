@@ -6,7 +6,7 @@ import { business, customer, db, type Business } from '../support/ringback.ts'
 import { optOutsOf } from '../support/whatsapp.ts'
 
 const { config } = await import('../../app/config.ts')
-const { decrypt, tokenOwner } = await import('../../app/secrets.ts')
+const { decrypt, tokenOwner } = await import('../../app/crypto.ts')
 const { credentialOwner, giveAccess } = await import('../../app/voicenter/call_log/access.ts')
 const { optOut } = await import('../../app/replies/opt_out.ts')
 

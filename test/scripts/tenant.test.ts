@@ -17,7 +17,7 @@ import {
 import { push } from '../../scripts/demo/cdr.ts'
 import { type How, run } from './command.ts'
 
-const { decrypt, tokenOwner } = await import('../../app/secrets.ts')
+const { decrypt, tokenOwner } = await import('../../app/crypto.ts')
 
 const SECRET = 'EAAG-a-very-secret-token'
 

@@ -6,7 +6,7 @@ import { accessRow, call, checksOf, voicenter, webhook } from '../support/voicen
 import { secondsUntil } from '../tasks/support.ts'
 import { type How, run } from './command.ts'
 
-const { decrypt } = await import('../../app/secrets.ts')
+const { decrypt } = await import('../../app/crypto.ts')
 const { credentialOwner } = await import('../../app/voicenter/call_log/access.ts')
 
 const callLog = (tenantId: string, args: string[], how: How = {}) =>

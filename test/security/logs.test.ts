@@ -90,7 +90,7 @@ await t.test('neither phone numbers nor texts, tokens, headers, bodies, query st
     .select('access_token')
     .where('tenant_id', '=', shop.tenantId)
     .executeTakeFirstOrThrow()
-  const { decrypt, tokenOwner } = await import('../../app/secrets.ts')
+  const { decrypt, tokenOwner } = await import('../../app/crypto.ts')
   const log = app.lines.join('\n')
   t.match(log, /"constraint":"never"/, 'the faults are told')
   t.match(log, /a delivery was refused/)

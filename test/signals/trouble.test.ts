@@ -7,7 +7,7 @@ import { dueSince, miss, requestsOf, tell, unboundToken } from '../tasks/support
 import { alertsOf, callsCame } from './support.ts'
 
 const { lookForTrouble } = await import('../../app/signals/trouble.ts')
-const { encrypt, tokenOwner } = await import('../../app/secrets.ts')
+const { encrypt, tokenOwner } = await import('../../app/crypto.ts')
 
 /** We have been up for a day. */
 const LONG = 24 * 60 * 60_000

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { sql } from 'kysely'
 import t from 'tap'
-import { type Failpoint, FAILPOINT_CHANNEL } from '../../app/points.ts'
+import { type Failpoint, FAILPOINT_CHANNEL } from '../../app/failpoints.ts'
 import { startProxy } from '../../scripts/chaos/proxy.ts'
 import { db } from './ringback.ts'
 

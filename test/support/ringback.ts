@@ -23,7 +23,7 @@ fake.setStatuses([])
 
 const { db, opsDb, webDb } = await import('../../app/db/kysely.ts')
 const { newPool } = await import('../../app/db/pool.ts')
-const { sha256 } = await import('../../app/secrets.ts')
+const { sha256 } = await import('../../app/crypto.ts')
 const { addTenant, newTenant } = await import('../../app/tenants/add.ts')
 const { startWeb } = await import('../../app/web/server.ts')
 const { taskList } = await import('../../app/worker/tasks.ts')

@@ -61,7 +61,7 @@ t.test('the access token is encrypted in the database and sent in clear', async 
 })
 
 t.test('of two connections the one writes whose number she dialled', async t => {
-  const { encrypt, tokenOwner } = await import('../../app/secrets.ts')
+  const { encrypt, tokenOwner } = await import('../../app/crypto.ts')
   const shop = await business()
   const other = fake.addNumber()
   const dialled = `073${shop.did.slice(3)}`

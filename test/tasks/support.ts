@@ -143,7 +143,7 @@ export const everythingOf = async (tenantId: string) => {
 
 /** The credential of an operator's own account: the number dialled decides whose call it is. */
 export const unboundToken = async (): Promise<string> => {
-  const { sha256 } = await import('../../app/secrets.ts')
+  const { sha256 } = await import('../../app/crypto.ts')
   const token = `unbound-${Math.random()}`
   await db
     .insertInto('webhook_tokens')

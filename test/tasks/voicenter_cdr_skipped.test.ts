@@ -126,7 +126,7 @@ t.test('whoever opted out is never written to', async t => {
     db,
   )
   // What is left of somebody who was erased.
-  const { phoneHash } = await import('../../app/secrets.ts')
+  const { phoneHash } = await import('../../app/crypto.ts')
   await db
     .insertInto('opt_outs')
     .values({ tenant_id: shop.tenantId, phone_hash: phoneHash(yossi.e164), source: 'keyword' })

@@ -70,7 +70,7 @@ t.test('the number that another business adds is not taken from under a bound to
 })
 
 t.test('the number that writes may be dialled, also when its connection comes later', async t => {
-  const { encrypt, tokenOwner } = await import('../../app/secrets.ts')
+  const { encrypt, tokenOwner } = await import('../../app/crypto.ts')
   const shop = await business({ connected: false })
   const did = aNewLine()
   const record = push({ caller: customer().local, did })

@@ -1,7 +1,7 @@
 /** What the tests of deeds by hand have in common. */
 import type { Trx } from '../../app/db/kysely.ts'
 import type { Actor } from '../../app/audit.ts'
-import { isUserError } from '../../app/mistake.ts'
+import { isUserError } from '../../app/errors.ts'
 import { db } from '../support/ringback.ts'
 
 export const OPERATOR: Actor = { as: 'operator' }

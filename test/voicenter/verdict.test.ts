@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
-import { readPhone } from '../../app/outreach/phone.ts'
+import { readPhone } from '../../app/phone.ts'
 import { readBody } from '../../app/voicenter/body.ts'
 import { type Cdr, readCdr } from '../../app/voicenter/cdr.ts'
 import type { JsonObject } from '../../app/json.ts'

@@ -16,7 +16,7 @@ import {
 } from '../support/ringback.ts'
 import { push } from '../../scripts/demo/cdr.ts'
 
-const { sha256 } = await import('../../app/secrets.ts')
+const { sha256 } = await import('../../app/crypto.ts')
 
 const REFUSED = { status: 401, body: { Err: 1, Errdesc: 'wrong or missing token' } }
 const basic = (password: string, user = 'voicenter') =>

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { audit, type Actor } from '../../audit.ts'
 import { addJob, removeJob } from '../../db/jobs.ts'
 import { db, type Trx } from '../../db/kysely.ts'
-import { encrypt } from '../../secrets.ts'
+import { encrypt } from '../../crypto.ts'
 import { lockTenant } from '../../tenants/change.ts'
 import { tenantId } from '../../tenants/fields.ts'
 

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import { db } from '../../db/kysely.ts'
-import { sha256 } from '../../secrets.ts'
+import { sha256 } from '../../crypto.ts'
 import { ingest } from '../ingest.ts'
 import type { Answer } from './answer.ts'
 import { type Logged, readLogged } from './record.ts'

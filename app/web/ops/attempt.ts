@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import { z } from 'zod'
 import type { Trx } from '../../db/kysely.ts'
-import { isUserError } from '../../mistake.ts'
+import { isUserError } from '../../errors.ts'
 import type { Language } from './language.ts'
 import type { Page } from './layout.ts'
 import type { Form, Outcome } from './page.ts'

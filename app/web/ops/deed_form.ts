@@ -1,4 +1,4 @@
-import { isUserError } from '../../mistake.ts'
+import { isUserError } from '../../errors.ts'
 import { html, type Html } from '../html.ts'
 import type { Form, Visit } from './page.ts'
 import { refuse } from './refuse.ts'

@@ -1,6 +1,6 @@
 /** Sessions without a table: a sign-in is a text that only we can have written. Pure but for the key. */
 import { timingSafeEqual } from 'node:crypto'
-import { sha256, signInMac } from '../../secrets.ts'
+import { sha256, signInMac } from '../../crypto.ts'
 
 const HOUR = 60 * 60 * 1000
 /** A working day; whoever comes back tomorrow signs in again. */

@@ -6,7 +6,7 @@ import { asOperator, asTenant, browser, deedsOf } from '../../support/ops.ts'
 const { business, contents, customer, db, fake, OK, outreachOf, post, verdictsOf, work } =
   await import('../../support/ringback.ts')
 const { miss } = await import('../../tasks/support.ts')
-const { decrypt, tokenOwner } = await import('../../../app/secrets.ts')
+const { decrypt, tokenOwner } = await import('../../../app/crypto.ts')
 type Business = Awaited<ReturnType<typeof business>>
 
 const operator = await asOperator()

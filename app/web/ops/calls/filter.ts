@@ -1,7 +1,7 @@
 /** Which calls somebody wants to see: what the form of /ops/calls asks, as conditions. */
 import { type RawBuilder, sql } from 'kysely'
 import { z } from 'zod'
-import { readPhone, spellings } from '../../../outreach/phone.ts'
+import { readPhone, spellings } from '../../../phone.ts'
 import { callsWords } from '../words/calls.ts'
 
 export type State = Exclude<keyof (typeof callsWords)['en']['states'], 'all'>

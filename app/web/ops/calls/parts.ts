@@ -1,7 +1,7 @@
 /** How a caller and a verdict are shown, in the list and on the page of one call. */
 import { readCdr } from '../../../voicenter/cdr.ts'
 import { isObject } from '../../../json.ts'
-import { readPhone } from '../../../outreach/phone.ts'
+import { readPhone } from '../../../phone.ts'
 import { html, type Html } from '../../html.ts'
 import { telephone } from '../format.ts'
 import type { Language } from '../language.ts'

@@ -1,8 +1,8 @@
 /** What else bears on a call: her wishes, her other calls, what was done by hand. */
 import { sql } from 'kysely'
 import type { Trx } from '../../../db/kysely.ts'
-import { spellings } from '../../../outreach/phone.ts'
-import { phoneHash } from '../../../secrets.ts'
+import { spellings } from '../../../phone.ts'
+import { phoneHash } from '../../../crypto.ts'
 import type { MissedCall, Root } from './facts.ts'
 
 /** Her wish to be left alone, whenever she told it. */

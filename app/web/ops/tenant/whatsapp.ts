@@ -2,7 +2,7 @@
 import { connect, connection } from '../../../tenants/connect.ts'
 import { connectionsOf, connectionState, setConnectionState } from '../../../tenants/connection.ts'
 import type { TenantShown } from '../../../tenants/show.ts'
-import { notFound } from '../../../mistake.ts'
+import { notFound } from '../../../errors.ts'
 import { html, type Html } from '../../html.ts'
 import { type Refusal, text } from '../attempt.ts'
 import { carefulForm, deedForm } from '../deed_form.ts'
