@@ -1,4 +1,4 @@
-import { isAway } from './db/outage.ts'
+import { isUnavailable } from './db/retry.ts'
 
 type Limits<Ask> = {
   /** The weight that one batch takes on, at least one ask. */
@@ -65,7 +65,7 @@ export const batcher = <Ask, Answer>(
       }
     } catch (error) {
       // Where the database is away one by one would fail as well, only later.
-      if (batch.length === 1 || isAway(error)) for (const { reject } of batch) reject(error)
+      if (batch.length === 1 || isUnavailable(error)) for (const { reject } of batch) reject(error)
       else await oneByOne(batch)
     }
     for (const { late } of batch) clearTimeout(late)
@@ -127,7 +127,7 @@ const busy = (why: string): Error => Object.assign(new Error(why), { status: 503
  * The same twice counts twice and is stored once, for Postgres cannot update a row twice in one statement. In
  * one order always, since two statements that lock the same rows in different orders would wait for each other.
  */
-export const once = <Row>(
+export const dedupe = <Row>(
   rows: Row[],
   keyOf: (row: Row) => string,
 ): (Row & { deliveries: number })[] => {
@@ -143,7 +143,7 @@ export const once = <Row>(
  * Many texts as one parameter, and where each begins, counted from 1. In an array each would be escaped, or written out
  * in hex and escaped, at up to five times its size.
  */
-export const packed = (texts: (Buffer | null)[]) => {
+export const concatBuffers = (texts: (Buffer | null)[]) => {
   let next = 1
   const starts = texts.map(text => (next += text?.length ?? 0) - (text?.length ?? 0))
   const [first = Buffer.alloc(0), ...others] = texts.flatMap(text => text ?? [])

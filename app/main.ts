@@ -11,10 +11,9 @@
  *            call_log, every hour          finds calls whose webhook never came      tasks/call_log.ts
  *            retention, every night        empties what is past its time             tasks/retention.ts
  */
-import { configWarnings } from './advice.ts'
+import { configWarnings, databaseReady, whenItAnswers } from './db/preflight.ts'
 import { config } from './config.ts'
 import { databaseUrl, endPools } from './db/pool.ts'
-import { databaseReady, whenItAnswers } from './db/ready.ts'
 import { log } from './log.ts'
 import { portOf, startWeb } from './web/server.ts'
 import { stopperOf } from './web/stop.ts'

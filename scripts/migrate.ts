@@ -5,14 +5,14 @@ Brings the database of DATABASE_URL up to date (without it, the one under .data/
 Safe to run twice, and by two processes at once.`)
 } else {
   const { config } = await import('../app/config.ts')
-  const { databaseFits } = await import('../app/db/fit.ts')
+  const { preflight } = await import('../app/db/preflight.ts')
   const { migrate } = await import('../app/db/migrate.ts')
   const { pool } = await import('../app/db/pool.ts')
-  const { verifyEncryptionKey } = await import('../app/key_fits.ts')
+  const { verifyEncryptionKey } = await import('../app/db/preflight.ts')
   const { isStartupError } = await import('../app/errors.ts')
   try {
     // Looked at here already, so that a release which could not start is none, and the one before goes on.
-    await databaseFits()
+    await preflight()
     for (const name of await migrate()) console.log(`applied ${name}`)
     console.log('the database is up to date')
     if (config.production) await verifyEncryptionKey()

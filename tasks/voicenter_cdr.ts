@@ -1,8 +1,8 @@
 import type { Task } from 'graphile-worker'
 import { batcher } from '../app/batcher.ts'
-import { again } from '../app/db/again.ts'
+import { retryOnConflict } from '../app/db/retry.ts'
 import { payloads } from '../app/db/jobs.ts'
-import { db, planOnce, type Trx } from '../app/db/kysely.ts'
+import { db, useGenericPlan, type Trx } from '../app/db/kysely.ts'
 import { log } from '../app/log.ts'
 import { type MissedCall, recordMissedCalls } from '../app/outreach/missed_call.ts'
 import { callWasNotMissed, peopleReached } from '../app/outreach/reached.ts'
@@ -62,9 +62,9 @@ const PAUSE_MS = 10_000
 const judgeAll = async (callsIn: (trx: Trx) => Promise<Call[]>): Promise<void> => {
   const judging = db.transaction()
   // Others store records of these calls meanwhile, and may lock them in another order.
-  const recorded = await again(() =>
+  const recorded = await retryOnConflict(() =>
     judging.execute(async trx => {
-      await planOnce(trx)
+      await useGenericPlan(trx)
       return judgeCalls(trx, await callsIn(trx))
     }),
   )

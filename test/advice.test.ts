@@ -1,7 +1,7 @@
 /** What works, but hardly as it was meant, is told at the start. */
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
-import { configWarnings } from '../app/advice.ts'
+import { configWarnings } from '../app/db/preflight.ts'
 import { readConfig } from '../app/config.ts'
 
 const WELL = {

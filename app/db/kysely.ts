@@ -1,8 +1,6 @@
 import { Kysely, PostgresDialect, sql, type Transaction } from 'kysely'
 import type { DB } from './generated.ts'
-import { opsPool, pool, webPool } from './pool.ts'
-import { PLAN_ONCE, settings } from './session.ts'
-
+import { opsPool, pool, webPool, GENERIC_PLANS, setConfig } from './pool.ts'
 /** For tasks and scripts. */
 export const db = new Kysely<DB>({ dialect: new PostgresDialect({ pool }) })
 
@@ -16,6 +14,6 @@ export const opsDb = new Kysely<DB>({ dialect: new PostgresDialect({ pool: opsPo
 export type Trx = Transaction<DB>
 
 /** For the rest of this transaction the plans of named statements are kept, also where one for these very values is better. */
-export const planOnce = async (trx: Trx): Promise<void> => {
-  await sql.raw(`select ${settings(PLAN_ONCE, true).join()}`).execute(trx)
+export const useGenericPlan = async (trx: Trx): Promise<void> => {
+  await sql.raw(`select ${setConfig(GENERIC_PLANS, true).join()}`).execute(trx)
 }

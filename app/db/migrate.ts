@@ -3,7 +3,7 @@ import { runMigrations } from 'graphile-worker'
 import { Kysely, PostgresDialect, sql } from 'kysely'
 import { type Migration, Migrator } from 'kysely/migration'
 import type pg from 'pg'
-import { again } from './again.ts'
+import { retryOnConflict } from './retry.ts'
 import { newPool, pool } from './pool.ts'
 
 const folder = new URL('../../sql/', import.meta.url)
@@ -46,7 +46,7 @@ export const migrate = async (): Promise<string[]> => {
     // The migrator refuses a database that has seen more than we have, as after a rollback. Migrations only add, so
     // that the version before goes on working on it.
     if ((await pendingIn(migrator)).length === 0) return []
-    return await again(() => toLatest(migrator)).catch((cause: unknown) => {
+    return await retryOnConflict(() => toLatest(migrator)).catch((cause: unknown) => {
       throw new Error('the database could not be migrated; nothing was changed', { cause })
     })
   } finally {

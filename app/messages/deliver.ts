@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { db, type Trx } from '../db/kysely.ts'
-import { isOutage } from '../db/outage.ts'
+import { isTransient } from '../db/retry.ts'
 import { log } from '../log.ts'
 import { type Outcome, type Outgoing, send } from '../whatsapp/client.ts'
 import { NOT_ARRIVED } from '../whatsapp/errors.ts'
@@ -70,7 +70,7 @@ const atLast = async (messageId: string, work: (trx: Trx) => Promise<void>): Pro
       await db.transaction().execute(work)
       return
     } catch (err) {
-      if (!isOutage(err) || performance.now() + wait > until) throw err
+      if (!isTransient(err) || performance.now() + wait > until) throw err
       log.warn({ err, messageId }, 'outcome not recorded yet')
       await sleep(wait)
     }

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
-import { batcher, once, packed } from '../batcher.ts'
-import { again } from '../db/again.ts'
+import { batcher, dedupe, concatBuffers } from '../batcher.ts'
+import { retryOnConflict } from '../db/retry.ts'
 import { MAX_ATTEMPTS } from '../db/jobs.ts'
 import { webDb } from '../db/kysely.ts'
 import { STORE_TIMEOUT_MS } from '../errors.ts'
@@ -52,20 +52,20 @@ type Fresh = { records: number; bytes: number }
  * @throws NoLongerValid
  */
 export const storeAll = async (database: typeof webDb, all: Delivery[]): Promise<Fresh[]> => {
-  const good = once(
+  const good = dedupe(
     all.flatMap(({ sender, good }) => good.map(record => ({ ...sender, ...record }))),
     ({ tenantId, callId, hash }) => `${callId} ${hash.toString('hex')} ${tenantId}`,
   )
-  const bad = once(
+  const bad = dedupe(
     all.flatMap(({ sender, contentType, bad }, of) =>
       bad.map(refused => ({ ...sender, ...refused, contentType, of })),
     ),
     ({ tenantId, source = 'push', hash }) => `${source} ${hash.toString('hex')} ${tenantId}`,
   )
-  const payloads = packed(good.map(({ payload }) => payload))
-  const bodies = packed(good.map(({ body }) => body))
-  const refusals = packed(bad.map(({ body }) => body))
-  const shown = once(
+  const payloads = concatBuffers(good.map(({ payload }) => payload))
+  const bodies = concatBuffers(good.map(({ body }) => body))
+  const refusals = concatBuffers(bad.map(({ body }) => body))
+  const shown = dedupe(
     all.flatMap(({ sender: { token, tenantId } }) => (token ? { token, tenantId } : [])),
     ({ token, tenantId }) => `${token} ${tenantId}`,
   )
@@ -138,7 +138,7 @@ export const storeAll = async (database: typeof webDb, all: Delivery[]): Promise
        from refused r
        join bad on bad.hash = r.body_hash and bad.source = r.source and bad.tenant_id is not distinct from r.tenant_id
        where r.is_new) as fresh`
-  const [outcome] = (await again(() => statement.execute(database))).rows
+  const [outcome] = (await retryOnConflict(() => statement.execute(database))).rows
   if (!outcome?.is_valid) throw new NoLongerValid('a token that was shown is not valid any more')
   const fresh = all.map(() => ({ records: 0, bytes: 0 }))
   for (const { of, bytes } of outcome.fresh ?? []) {

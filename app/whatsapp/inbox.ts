@@ -1,8 +1,8 @@
 import { sql } from 'kysely'
 import { MAX_ATTEMPTS } from '../db/jobs.ts'
 import { webDb } from '../db/kysely.ts'
-import { again } from '../db/again.ts'
-import { once } from '../batcher.ts'
+import { retryOnConflict } from '../db/retry.ts'
+import { dedupe } from '../batcher.ts'
 import { sha256 } from '../crypto.ts'
 import { canonical, storable } from '../json.ts'
 import { statusKey, type Update } from './webhook.ts'
@@ -21,7 +21,7 @@ export const reportKey = (phoneNumberId: string, wamid: string, status: string):
  * is nobody's it is kept without one.
  */
 export const storeUpdates = async (updates: Update[]): Promise<void> => {
-  const rows = once(
+  const rows = dedupe(
     updates.map(update => {
       const json = canonical(update.payload)
       return {
@@ -57,5 +57,5 @@ export const storeUpdates = async (updates: Update[]): Promise<void> => {
     )
     select assert_all_queued(wanted, (select count(*) from graphile_worker.add_jobs(specs)))
     from jobs where wanted > 0`
-  await again(() => statement.execute(webDb))
+  await retryOnConflict(() => statement.execute(webDb))
 }

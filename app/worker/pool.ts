@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type pg from 'pg'
-import { isOutage } from '../db/outage.ts'
+import { isTransient } from '../db/retry.ts'
 
 /** How long one call waits for a database that is away; graphile-worker asks a hundred times. */
 const WAIT_MS = 60_000
@@ -29,7 +29,8 @@ export const patient = (
       try {
         return tellingOutages(await pool.connect(), onBroken)
       } catch (error) {
-        if (!isOutage(error) || pool.ending || performance.now() > until) throw asRetryable(error)
+        if (!isTransient(error) || pool.ending || performance.now() > until)
+          throw asRetryable(error)
         await sleep(pause * (0.5 + Math.random()))
       }
   }
@@ -62,7 +63,7 @@ const bound = (target: object, name: string | symbol): unknown => {
 const retryable = (result: unknown, onBroken: () => void): unknown =>
   result instanceof Promise
     ? result.catch((error: unknown) => {
-        if (isOutage(error)) onBroken()
+        if (isTransient(error)) onBroken()
         throw asRetryable(error)
       })
     : result
@@ -70,6 +71,6 @@ const retryable = (result: unknown, onBroken: () => void): unknown =>
 const SERIALIZATION_FAILURE = '40001'
 
 const asRetryable = (error: unknown): unknown =>
-  error instanceof Error && isOutage(error)
+  error instanceof Error && isTransient(error)
     ? Object.assign(new Error(error.message, { cause: error }), { code: SERIALIZATION_FAILURE })
     : error

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { isOutage } from '../db/outage.ts'
+import { isTransient } from '../db/retry.ts'
 import { log } from '../log.ts'
 import { lookForTrouble } from '../signals/trouble.ts'
 import { checkCallLogsSoon } from '../voicenter/call_log/soon.ts'
@@ -48,7 +48,7 @@ export const goRounds = (): Rounds => {
         await look()
       } catch (err) {
         // What is wrong in our own statements must be seen; an outage passes.
-        log[isOutage(err) ? 'warn' : 'error']({ err }, 'a round was not finished')
+        log[isTransient(err) ? 'warn' : 'error']({ err }, 'a round was not finished')
       }
     }
   }

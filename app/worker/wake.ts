@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { WorkerEvents, WorkerPool } from 'graphile-worker'
 import type pg from 'pg'
-import { isOutage } from '../db/outage.ts'
+import { isTransient } from '../db/retry.ts'
 import { log } from '../log.ts'
 
 const SECOND = 1000
@@ -89,7 +89,7 @@ export const wakeInTime = (
         away = false
       } catch (err) {
         // What is wrong in our own statement must be seen; an outage passes.
-        if (!away) log[isOutage(err) ? 'warn' : 'error']({ err }, 'not asked what is due')
+        if (!away) log[isTransient(err) ? 'warn' : 'error']({ err }, 'not asked what is due')
         away = true
       }
       await sleep(pause, undefined, { signal }).catch(() => {})

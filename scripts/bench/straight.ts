@@ -4,8 +4,7 @@
  */
 import { Kysely, PostgresDialect } from 'kysely'
 import type { DB } from '../../app/db/generated.ts'
-import { endPools, newPool } from '../../app/db/pool.ts'
-import { PLAN_ONCE } from '../../app/db/session.ts'
+import { endPools, newPool, GENERIC_PLANS } from '../../app/db/pool.ts'
 import { sha256 } from '../../app/crypto.ts'
 import { readBody } from '../../app/voicenter/body.ts'
 import { type Delivery, sortOut } from '../../app/voicenter/delivery.ts'
@@ -33,7 +32,7 @@ const made = (count: number): Delivery[] =>
     return { sender, contentType: 'application/json', ...sortOut(elements) }
   })
 
-const pool = newPool('straight', clients, { session: PLAN_ONCE })
+const pool = newPool('straight', clients, { session: GENERIC_PLANS })
 const database = new Kysely<DB>({ dialect: new PostgresDialect({ pool }) })
 const run = async (stock: Delivery[], forMs: number) => {
   const took: number[] = []

@@ -15,7 +15,7 @@ export const run = async (asked: Asked): Promise<void> => {
     fail(
       `--apply judges by the settings of the business as they are, and goes with --tenant and --since only, not with --${foreign.join(', --')}`,
     )
-  const { again } = await import('../../app/db/again.ts')
+  const { retryOnConflict } = await import('../../app/db/retry.ts')
   const { db } = await import('../../app/db/kysely.ts')
   const { readSettings } = await import('../../app/tenants/settings.ts')
   const { judgeAgain, undecidedCalls } = await import('../../app/voicenter/judge_again.ts')
@@ -30,7 +30,7 @@ export const run = async (asked: Asked): Promise<void> => {
     let calls = 0
     for (let from = 0; from < callIds.length; from += BATCH) {
       const batch = { tenantId, callIds: callIds.slice(from, from + BATCH) }
-      calls += await again(() =>
+      calls += await retryOnConflict(() =>
         db.transaction().execute(trx => judgeAgain(trx, { as: 'command line' }, batch)),
       )
       console.error(`${calls} of ${callIds.length} calls`)

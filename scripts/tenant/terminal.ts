@@ -95,14 +95,14 @@ export const withDatabase = async <T>(
   flags: Flags = {},
 ): Promise<void> => {
   const { config } = await import('../../app/config.ts')
-  const { again } = await import('../../app/db/again.ts')
+  const { retryOnConflict } = await import('../../app/db/retry.ts')
   const { migrate } = await import('../../app/db/migrate.ts')
   const { db } = await import('../../app/db/kysely.ts')
   try {
     // A newcomer's first command may be this one. In production the release phase has done it.
     if (!config.production) await migrate()
     // Told only after the commit: a token that was not stored must not be handed on.
-    await tell(await again(() => db.transaction().execute(work)))
+    await tell(await retryOnConflict(() => db.transaction().execute(work)))
   } catch (error) {
     const { isUserError } = await import('../../app/errors.ts')
     const flag = isUserError(error) && error.field ? flags[error.field] : undefined

@@ -1,9 +1,14 @@
 /** A database that cannot do what will be asked of it is refused at the start, in one clear line. */
 import pg from 'pg'
 import t, { type Test } from 'tap'
-import { limitsHold, sessionsAreOurs, tooOld } from '../../app/db/fit.ts'
+import {
+  limitsHold,
+  sessionsAreOurs,
+  tooOld,
+  connectionLimit,
+  suffices,
+} from '../../app/db/preflight.ts'
 import { newConnection } from '../../app/db/pool.ts'
-import { roomFor, suffices } from '../../app/db/room.ts'
 import { IN_ORDER, startProcess } from '../support/process.ts'
 
 const DATABASE_URL = process.env['DATABASE_URL'] ?? ''
@@ -64,14 +69,14 @@ await t.test('where TLS is asked of a database that has none it does not wait fo
 })
 
 await t.test('the tightest of the limits counts', async t => {
-  const unlimited = await roomFor(admin)
+  const unlimited = await connectionLimit(admin)
   t.match(unlimited, { who: 'the server has' })
   t.ok(unlimited.room > 100 && unlimited.room < 200, 'what is kept for superusers is not ours')
   const limited = await session(t, await limitedTo(100))
-  t.match(await roomFor(limited), { who: /^role ringback_limited_\d+_100 has$/, room: 100 })
+  t.match(await connectionLimit(limited), { who: /^role ringback_limited_\d+_100 has$/, room: 100 })
   await admin.query(`alter database ${DATABASE} connection limit 30`)
-  t.strictSame(await roomFor(limited), { who: `database ${DATABASE} has`, room: 30 })
-  t.strictSame(await roomFor(admin), unlimited, 'but not for a superuser')
+  t.strictSame(await connectionLimit(limited), { who: `database ${DATABASE} has`, room: 30 })
+  t.strictSame(await connectionLimit(admin), unlimited, 'but not for a superuser')
   await admin.query(`alter database ${DATABASE} connection limit -1`)
 })
 

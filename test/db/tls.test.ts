@@ -2,7 +2,7 @@
 import pg from 'pg'
 import t from 'tap'
 import { z } from 'zod'
-import { isInClear, tlsOf, wrongTls } from '../../app/db/tls.ts'
+import { isInClear, tlsOf, wrongTls } from '../../app/config.ts'
 
 const SERVER = 'postgres://ringback:secret@db.example:5432/ringback'
 const connection = z.object({ connectionParameters: z.object({ ssl: z.unknown() }) })

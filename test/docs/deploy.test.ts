@@ -7,8 +7,8 @@ import { push } from '../../scripts/demo/cdr.ts'
 import { business, customer, db, post, work, workAsIfDue } from '../support/ringback.ts'
 
 const { readConfig, settings } = await import('../../app/config.ts')
-const { heldBy } = await import('../../app/db/shares.ts')
-const { tlsOf, wrongTls } = await import('../../app/db/tls.ts')
+const { heldBy } = await import('../../app/db/pool.ts')
+const { tlsOf, wrongTls } = await import('../../app/config.ts')
 
 const root = new URL('../../', import.meta.url)
 const read = (path: string): string => readFileSync(new URL(path, root), 'utf8')

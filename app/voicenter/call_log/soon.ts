@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import { again } from '../../db/again.ts'
+import { retryOnConflict } from '../../db/retry.ts'
 import { MAX_ATTEMPTS } from '../../db/jobs.ts'
 import { db } from '../../db/kysely.ts'
 
@@ -28,6 +28,6 @@ export const checkCallLogsSoon = async (): Promise<number> => {
     )
     select assert_all_queued(wanted, (select count(*) from graphile_worker.add_jobs(specs))) as wanted
     from jobs where wanted > 0`
-  const { rows } = await again(() => statement.execute(db))
+  const { rows } = await retryOnConflict(() => statement.execute(db))
   return Number(rows[0]?.wanted ?? 0)
 }

@@ -3,7 +3,7 @@ import { type Request, type RequestHandler, urlencoded } from 'express'
 import { sql } from 'kysely'
 import { z } from 'zod'
 import type { Actor } from '../../audit.ts'
-import { again } from '../../db/again.ts'
+import { retryOnConflict } from '../../db/retry.ts'
 import { opsDb, type Trx } from '../../db/kysely.ts'
 import { takeTurn } from './fair.ts'
 import { cookieOf, type Language, languageOf } from './language.ts'
@@ -133,7 +133,7 @@ export const deed =
     const form = z
       .record(z.string(), z.union([z.string(), z.array(z.string())]))
       .parse(req.body ?? {})
-    const outcome = await again(() =>
+    const outcome = await retryOnConflict(() =>
       opsDb.transaction().execute(async trx => {
         // Everybody else's page waits for this one's connection.
         await sql`set local lock_timeout = '1s'`.execute(trx)
