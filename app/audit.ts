@@ -16,7 +16,7 @@ export type AuditEntry = {
   after: Record<string, unknown> | null
 }
 
-const nameOf = (signIn: Actor): string =>
+const actorName = (signIn: Actor): string =>
   signIn.as === 'tenant' ? `tenant ${signIn.tenantId}` : signIn.as
 
 /** Writes down what was done, in the transaction that does it: neither is there without the other. */
@@ -26,7 +26,7 @@ export const audit = async (trx: Trx, signIn: Actor, deed: AuditEntry): Promise<
     .insertInto('audit_log')
     .values({
       ...rest,
-      who: nameOf(signIn),
+      who: actorName(signIn),
       tenant_id: tenantId,
       before: before && JSON.stringify(before),
       after: after && JSON.stringify(after),

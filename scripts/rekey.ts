@@ -17,7 +17,7 @@ if (process.argv.includes('--help') || oldKey.length !== 32) {
 
 const { db } = await import('../app/db/kysely.ts')
 const { decrypt, phoneHash, encrypt, tokenOwner } = await import('../app/crypto.ts')
-const { credentialOwner } = await import('../app/voicenter/call_log/access.ts')
+const { credentialOwner } = await import('../app/voicenter/call_log/client.ts')
 
 /** The same secret under the new key; null if that is what it is under. */
 const resealed = (value: string, owner: string): string | null => {

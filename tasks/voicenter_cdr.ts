@@ -8,14 +8,19 @@ import { type MissedCall, recordMissedCalls } from '../app/outreach/missed_call.
 import { callWasNotMissed, peopleReached } from '../app/outreach/reached.ts'
 import { turns } from '../app/outreach/turns.ts'
 import { joinClosed } from '../app/privacy/closed.ts'
-import { type Call, readCalls, readSettings, writeVerdicts } from '../app/voicenter/call.ts'
-import type { Leg } from '../app/voicenter/leg.ts'
-import { lockCalls, lockPeople, peopleOf } from '../app/voicenter/locks.ts'
+import {
+  type Call,
+  readCalls,
+  readClassifyRules,
+  writeVerdicts,
+  lockCalls,
+  lockPeople,
+  peopleOf,
+  claimQueued,
+  findCalls,
+} from '../app/voicenter/calls.ts'
+import { type Leg, classify, statusOf } from '../app/voicenter/classify.ts'
 import { failpoint } from '../app/failpoints.ts'
-import { judge, statusOf } from '../app/voicenter/verdict.ts'
-import { takeWaiting } from '../app/voicenter/waiting.ts'
-import { callsWith } from '../app/voicenter/whose.ts'
-
 /**
  * Judges the call that a record belongs to: all records that have come of it so far, together. If it was
  * missed, the missed call is recorded and the outreach scheduled; if a person talked with the customer,
@@ -35,7 +40,7 @@ const voicenterCdr: Task = async payload => {
 const judgeWithOthers = batcher(
   async (callIds: string[]): Promise<true[]> => {
     if (callIds.length > 1) await judgeBatch(callIds)
-    else await judgeEach(await callsWith(db, callIds))
+    else await judgeEach(await findCalls(db, callIds))
     return callIds.map(() => true)
   },
   { most: 64, waiting: 10_000, patienceMs: 60_000, longMs: 200 },
@@ -49,7 +54,7 @@ const judgeBatch = async (callIds: string[]): Promise<void> => {
   const taking = performance.now() > takingFrom
   try {
     await judgeAll(async trx =>
-      callsWith(trx, taking ? [...callIds, ...(await takeWaiting(trx))] : callIds),
+      findCalls(trx, taking ? [...callIds, ...(await claimQueued(trx))] : callIds),
     )
   } catch (error) {
     if (taking) takingFrom = performance.now() + PAUSE_MS
@@ -88,7 +93,7 @@ const judgeEach = async (calls: Call[]): Promise<void> => {
 const judgeCalls = async (trx: Trx, calls: Call[]) => {
   await lockCalls(trx, calls)
   const read = await readCalls(trx, calls)
-  const settings = await readSettings(trx, calls)
+  const settings = await readClassifyRules(trx, calls)
   failpoint('voicenter_cdr:read')
   for (const { call, isClosed } of read) if (isClosed) await joinClosed(trx, call)
   const judged = read
@@ -97,7 +102,7 @@ const judgeCalls = async (trx: Trx, calls: Call[]) => {
       call,
       legs,
       isRecorded,
-      verdict: judge(legs, settings(call)),
+      verdict: classify(legs, settings(call)),
     }))
   await writeVerdicts(trx, judged)
   failpoint('voicenter_cdr:judged')

@@ -6,7 +6,7 @@ import { IN_ORDER, startProcess } from './support/process.ts'
 import { business, db } from './support/ringback.ts'
 
 const { config } = await import('../app/config.ts')
-const { giveAccess } = await import('../app/voicenter/call_log/access.ts')
+const { grantAccess } = await import('../app/voicenter/call_log/client.ts')
 
 const KEY = config.ENCRYPTION_KEY.toString('base64')
 const other = randomBytes(32).toString('base64')
@@ -27,7 +27,7 @@ await t.test('where nothing is stored any key will do', async t => {
 await t.test('another key is refused, and npm run rekey named', async t => {
   const { tenantId } = await business()
   const access = { tenantId, kind: 'code' as const, secret: 'abc' }
-  await db.transaction().execute(trx => giveAccess(trx, { as: 'command line' }, access))
+  await db.transaction().execute(trx => grantAccess(trx, { as: 'command line' }, access))
   const program = startProcess({ ENCRYPTION_KEY: other })
   t.match(await program.ended(), { how: 1, inTime: true })
   const line = program.lines.find(one => one.includes('Ringback ends')) ?? ''

@@ -10,7 +10,7 @@ import { heldBy, newConnection } from './pool.ts'
 import { isTransient } from './retry.ts'
 import { startupError } from '../errors.ts'
 import { log } from '../log.ts'
-import { credentialOwner } from '../voicenter/call_log/access.ts'
+import { credentialOwner } from '../voicenter/call_log/client.ts'
 
 /**
  * @throws Error that says what to do instead; what the database said, where it is only away

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import type { Trx } from '../db/kysely.ts'
-import type { Call } from '../voicenter/call.ts'
+import type { Call } from '../voicenter/calls.ts'
 
 /** The reason that the records of an erased person carry in place of their own. */
 export const ERASED = 'erased'

@@ -2,7 +2,7 @@
 import { sql } from 'kysely'
 import type { Trx } from '../db/kysely.ts'
 import { userError } from '../errors.ts'
-import type { Call } from '../voicenter/call.ts'
+import type { Call } from '../voicenter/calls.ts'
 import { ERASED } from './closed.ts'
 import type { Person } from './person.ts'
 

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { audit, type Actor } from '../audit.ts'
 import type { Trx } from '../db/kysely.ts'
 import { notFound, userError } from '../errors.ts'
-import { lockCalls, lockPeople, peopleOf } from '../voicenter/locks.ts'
+import { lockCalls, lockPeople, peopleOf } from '../voicenter/calls.ts'
 import { tenantId } from '../tenants/fields.ts'
 import { telephone } from '../tenants/numbers.ts'
 import {

@@ -2,9 +2,9 @@
 import { z } from 'zod'
 import { canonical, isObject, type JsonObject, readJson } from '../json.ts'
 import { sha256 } from '../crypto.ts'
-import { type Cdr, readCdr, rootOf } from '../voicenter/cdr.ts'
-import { startOf } from '../voicenter/clock.ts'
-import { legOf } from '../voicenter/leg.ts'
+import { type Cdr, readCdr, rootOf } from '../voicenter/parse.ts'
+import { startOf } from '../voicenter/time.ts'
+import { legOf } from '../voicenter/classify.ts'
 import type { Heard } from './replay.ts'
 import { SECOND } from './rules.ts'
 

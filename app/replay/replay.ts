@@ -1,4 +1,4 @@
-import { inOrder, type Leg } from '../voicenter/leg.ts'
+import { byStart, type Leg } from '../voicenter/classify.ts'
 import { finish, hear, type Simulation } from './simulate.ts'
 
 /** One record, as it came. */
@@ -41,7 +41,7 @@ export const replay = async (
     }
     const { rootCallId, receivedAt, leg, records } = record
     const others = unfinished.get(rootCallId)
-    const legs = others ? inOrder([...others, leg]) : [leg]
+    const legs = others ? byStart([...others, leg]) : [leg]
     if (legs.length === records) unfinished.delete(rootCallId)
     else unfinished.set(rootCallId, legs)
     if (!replayed.heardAt.has(rootCallId)) replayed.heardAt.set(rootCallId, receivedAt)

@@ -1,8 +1,6 @@
 import type { Wishes } from '../outreach/history.ts'
 import type { Milliseconds } from '../outreach/timing.ts'
-import { type Leg, namesOneOf } from '../voicenter/leg.ts'
-import type { Settings } from '../voicenter/verdict.ts'
-
+import { type Leg, usesNumberOf, type ClassifyRules } from '../voicenter/classify.ts'
 /** Settings are in seconds; here everything is compared with moments. */
 export const SECOND = 1000
 
@@ -38,10 +36,10 @@ export type Changes = Partial<
 >
 
 /** What `judge` needs to know of them. */
-export const judging = ({ missedStatuses, minRingSeconds, lines }: Rules): Settings<Leg> => ({
+export const judging = ({ missedStatuses, minRingSeconds, lines }: Rules): ClassifyRules<Leg> => ({
   missedStatuses,
   minRingSeconds,
-  isOurs: namesOneOf(lines),
+  isOurs: usesNumberOf(lines),
 })
 
 /** How long after a call something may still follow from it, short of quiet windows. */

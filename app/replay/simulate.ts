@@ -1,7 +1,6 @@
 /** What would have been decided about calls, and sent, under some rules: a world of its own, with its own time. */
 import { identify, personOf } from '../phone.ts'
-import type { Leg } from '../voicenter/leg.ts'
-import { judge, type Settings } from '../voicenter/verdict.ts'
+import { type Leg, classify, type ClassifyRules } from '../voicenter/classify.ts'
 import { advance, missed, type MissedCall, type Person, reached, wasNotMissed } from './person.ts'
 import { judging, type Rules } from './rules.ts'
 
@@ -16,7 +15,7 @@ export type Outcome = { verdict: string; reason: string; missed: MissedCall | nu
 
 export type Simulation = {
   rules: Rules
-  judging: Settings<Leg>
+  judging: ClassifyRules<Leg>
   known: Known
   people: Map<string, Person>
   /** The same by their numbers as the exchange writes them, for reading one takes long. */
@@ -72,7 +71,7 @@ export const hear = (
   now: Date,
 ): void => {
   const { rules, calls } = simulation
-  const verdict = judge(legs, simulation.judging)
+  const verdict = classify(legs, simulation.judging)
   const known = calls.get(rootCallId)?.missed ?? null
   const outcome: Outcome = { verdict: verdict.verdict, reason: verdict.reason, missed: known }
   calls.set(rootCallId, outcome)

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import type { Trx } from '../db/kysely.ts'
 import { notFound } from '../errors.ts'
-import { accessState } from '../voicenter/call_log/access.ts'
+import { accessState } from '../voicenter/call_log/client.ts'
 import { connectionsOf } from './connection.ts'
 import { tenantId as id } from './fields.ts'
 import { inWords, readSettings } from './settings.ts'

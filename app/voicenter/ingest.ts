@@ -1,12 +1,67 @@
 import { sql } from 'kysely'
-import { batcher, dedupe, concatBuffers } from '../batcher.ts'
-import { retryOnConflict } from '../db/retry.ts'
+import { batcher, concatBuffers, dedupe } from '../batcher.ts'
+import { sha256 } from '../crypto.ts'
 import { MAX_ATTEMPTS } from '../db/jobs.ts'
 import { webDb } from '../db/kysely.ts'
+import { retryOnConflict } from '../db/retry.ts'
 import { STORE_TIMEOUT_MS } from '../errors.ts'
-import type { Element } from './body.ts'
-import { type Delivery, type Sender, sortOut } from './delivery.ts'
-import { isKept, onlyCounted, remember } from './refusals.ts'
+import { canonical } from '../json.ts'
+import { countRejected, isKept, onlyCounted, type RejectedElement } from '../rejected_deliveries.ts'
+import { type BodyElement, readCdr, rootOf } from './parse.ts'
+
+/**
+ * Whose credential the records came with; null = an unbound token. And which way: pushed to us, unless it is
+ * said that they were found in Voicenter's call log. `token`: the hash in hex of what was shown, if it must
+ * still be valid when they are stored.
+ */
+export type DeliverySource = {
+  tenantId: string | null
+  source?: 'push' | 'call_log'
+  token?: string
+}
+
+/** A record that can be read, as it will be stored: `payload` is its canonical form, `body` the bytes as they came. */
+export type ValidCdr = {
+  callId: string
+  rootCallId: string
+  payload: Buffer
+  body: Buffer
+  hash: Buffer
+}
+
+/** One POST, or one page of the call log: what of it is a record, and what is none. */
+export type Delivery = {
+  sender: DeliverySource
+  contentType: string | null
+  good: ValidCdr[]
+  bad: RejectedElement[]
+}
+
+/** Reads each element for itself: a bad one takes no other with it. */
+export const partition = (
+  elements: readonly BodyElement[],
+): { good: ValidCdr[]; bad: RejectedElement[] } => {
+  const good: ValidCdr[] = []
+  const bad: RejectedElement[] = []
+  for (const element of elements) {
+    const read = 'wrong' in element ? element : readCdr(element.record)
+    if ('wrong' in read || 'wrong' in element) {
+      const reason = 'wrong' in read ? read.wrong : ''
+      bad.push({ reason, body: element.bytes, hash: sha256(element.bytes) })
+      continue
+    }
+    const payload = Buffer.from(canonical(element.record))
+    const { callId } = read.cdr
+    good.push({
+      callId,
+      rootCallId: rootOf(read.cdr),
+      payload,
+      body: element.bytes,
+      hash: sha256(payload),
+    })
+  }
+  return { good, bad }
+}
 
 /**
  * Stores the good records together with their jobs, and keeps the bad ones aside: one statement, one
@@ -18,18 +73,18 @@ import { isKept, onlyCounted, remember } from './refusals.ts'
  * @throws NoLongerValid when the sender's token was revoked meanwhile
  */
 export const ingest = async (
-  sender: Sender,
-  elements: readonly Element[],
+  sender: DeliverySource,
+  elements: readonly BodyElement[],
   contentType: string | null,
   database?: typeof webDb,
 ): Promise<string[]> => {
-  const { good, bad } = sortOut(elements)
+  const { good, bad } = partition(elements)
   const kept = bad.length === 0 || (await isKept(sender)) ? bad : bad.map(onlyCounted)
   const delivery = { sender, contentType, good, bad: kept }
   const fresh = database
     ? (await storeAll(database, [delivery]))[0]
     : await storeWithOthers(delivery)
-  if (fresh) await remember(sender, fresh)
+  if (fresh) await countRejected(sender, fresh)
   return bad.map(({ reason }) => reason)
 }
 

@@ -6,14 +6,14 @@ import { config } from '../config.ts'
 import { webDb } from '../db/kysely.ts'
 import { log } from '../log.ts'
 import { sha256 } from '../crypto.ts'
-import type { Sender } from '../voicenter/delivery.ts'
+import type { DeliverySource } from '../voicenter/ingest.ts'
 import { withTimeout, TOKEN_TIMEOUT_MS } from '../errors.ts'
 
 /** Wrong credentials a minute from one address before it hears 429. */
 const FAILURES_A_MINUTE = 100
 const failures = new RateLimiterMemory({ points: FAILURES_A_MINUTE, duration: 60 })
 
-type Handler = RequestHandler<object, unknown, unknown, object, { sender: Sender }>
+type Handler = RequestHandler<object, unknown, unknown, object, { sender: DeliverySource }>
 type Asked = Request<object, unknown, unknown, object>
 
 /**
@@ -37,7 +37,7 @@ export const authenticate: Handler = async (req, res, next) => {
 }
 
 /** Whatever was wrong with what came, the next that shows this token is looked up. */
-export const forget = ({ token = '' }: Partial<Sender> = {}): void => {
+export const forget = ({ token = '' }: Partial<DeliverySource> = {}): void => {
   seen.delete(token)
 }
 
@@ -60,7 +60,7 @@ const tooMany = async (address: string): Promise<boolean> => {
   }
 }
 
-const senderOf = async (req: Asked): Promise<Sender | null> => {
+const senderOf = async (req: Asked): Promise<DeliverySource | null> => {
   const tokens = tokensOf(req)
   const [token] = tokens
   if (token === undefined)
@@ -78,13 +78,13 @@ const senderOf = async (req: Asked): Promise<Sender | null> => {
 }
 
 /** Whose token was valid a moment ago, by its hash. */
-const seen = new Map<string, { sender: Sender; until: number }>()
+const seen = new Map<string, { sender: DeliverySource; until: number }>()
 const SEEN_MS = 60_000
 const MOST_SEEN = 10_000
 
 /** All that are asked for at the same moment in one question. */
 const lookUp = batcher(
-  async (names: string[]): Promise<(Sender | null)[]> => {
+  async (names: string[]): Promise<(DeliverySource | null)[]> => {
     const { rows } = await sql<{ name: string; tenantId: string | null }>`
       /* tokens */
       select encode(hash, 'hex') as name, tenant_id as "tenantId" from webhook_tokens

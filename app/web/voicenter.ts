@@ -1,8 +1,7 @@
 import { type ErrorRequestHandler, type RequestHandler, type Response, Router } from 'express'
-import { type Element, readBody } from '../voicenter/body.ts'
+import { type BodyElement, readBody } from '../voicenter/parse.ts'
 import { failpoint } from '../failpoints.ts'
-import type { Sender } from '../voicenter/delivery.ts'
-import { ingest, NoLongerValid } from '../voicenter/ingest.ts'
+import { type DeliverySource, ingest, NoLongerValid } from '../voicenter/ingest.ts'
 import { measured } from './metrics.ts'
 import { authenticate, forget, refuse } from './credential.ts'
 import { wholeBody } from './whole_body.ts'
@@ -36,7 +35,7 @@ const ACKNOWLEDGED = {
   'Content-Length': OK_TEXT.length,
 }
 
-type Handler = RequestHandler<object, unknown, unknown, object, { sender: Sender }>
+type Handler = RequestHandler<object, unknown, unknown, object, { sender: DeliverySource }>
 
 const receive: Handler = async (req, res) => {
   failpoint('cdr:received')
@@ -81,7 +80,7 @@ const store = async (...delivery: Parameters<typeof ingest>): Promise<string[]> 
   }
 }
 
-type OnError = ErrorRequestHandler<object, unknown, unknown, object, { sender?: Sender }>
+type OnError = ErrorRequestHandler<object, unknown, unknown, object, { sender?: DeliverySource }>
 
 const onError: OnError = async (error: unknown, req, res, next) => {
   forget(res.locals.sender)
@@ -90,7 +89,7 @@ const onError: OnError = async (error: unknown, req, res, next) => {
 }
 
 /** It comes alone: one in an array would take the other records with it. */
-const isIvrLayer = ([element, ...others]: readonly Element[]): boolean =>
+const isIvrLayer = ([element, ...others]: readonly BodyElement[]): boolean =>
   element !== undefined &&
   others.length === 0 &&
   'record' in element &&

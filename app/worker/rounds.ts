@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { isTransient } from '../db/retry.ts'
 import { log } from '../log.ts'
 import { lookForTrouble } from '../signals/trouble.ts'
-import { checkCallLogsSoon } from '../voicenter/call_log/soon.ts'
+import { scheduleChecks } from '../voicenter/call_log/check.ts'
 import { AT_ONCE, clearReplaced, queueAbandonedClaims, queueWhatIsDue } from './due.ts'
 
 const SECOND = 1000
@@ -34,7 +34,7 @@ export const goRounds = (): Rounds => {
     const added = await queueWhatIsDue()
     tell(added, 'rows were due and had no job: they have one now')
     await clearReplaced()
-    if (away) await checkCallLogsSoon()
+    if (away) await scheduleChecks()
     away = false
     wholeAt = performance.now() + (added < AT_ONCE ? WHOLE_EVERY : 0)
     await lookForTrouble(performance.now() - upSince)

@@ -1,14 +1,14 @@
 /** A webhook that checks what Ringback checks, by the very same functions, and stores as it is told. */
 import express from 'express'
 import { sha256 } from '../../app/crypto.ts'
-import { readBody } from '../../app/voicenter/body.ts'
-import { type Good, sortOut } from '../../app/voicenter/delivery.ts'
+import { readBody } from '../../app/voicenter/parse.ts'
+import { type ValidCdr, partition } from '../../app/voicenter/ingest.ts'
 import { wholeBody } from '../../app/web/whole_body.ts'
 
 const OK = { Err: 0, Errdesc: 'OK' }
 
 /** @param store resolves once the record is stored; only then does its sender hear so */
-export const startPlainWeb = (store: (record: Good) => Promise<void>): void => {
+export const startPlainWeb = (store: (record: ValidCdr) => Promise<void>): void => {
   // One business and one token: what its look-up costs, these are spared.
   const known = sha256(process.env['TOKEN'] ?? '')
   const app = express()
@@ -25,7 +25,7 @@ export const startPlainWeb = (store: (record: Good) => Promise<void>): void => {
     async (req, res) => {
       const body = readBody(Buffer.isBuffer(req.body) ? req.body : Buffer.alloc(0))
       const elements = 'elements' in body ? body.elements : []
-      const { good, bad } = sortOut(elements)
+      const { good, bad } = partition(elements)
       if (good.length === 0 || bad.length) {
         res.status(400).json({ Err: 1, Errdesc: 'no call record' })
         return

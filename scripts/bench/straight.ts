@@ -6,9 +6,8 @@ import { Kysely, PostgresDialect } from 'kysely'
 import type { DB } from '../../app/db/generated.ts'
 import { endPools, newPool, GENERIC_PLANS } from '../../app/db/pool.ts'
 import { sha256 } from '../../app/crypto.ts'
-import { readBody } from '../../app/voicenter/body.ts'
-import { type Delivery, sortOut } from '../../app/voicenter/delivery.ts'
-import { storeAll } from '../../app/voicenter/ingest.ts'
+import { readBody } from '../../app/voicenter/parse.ts'
+import { type Delivery, partition, storeAll } from '../../app/voicenter/ingest.ts'
 import { cdrs } from './cdr.ts'
 
 const setting = (name: string): number => Number(process.env[name])
@@ -29,7 +28,7 @@ const made = (count: number): Delivery[] =>
   Array.from({ length: count }, () => {
     const body = readBody(Buffer.from(next()))
     const elements = 'elements' in body ? body.elements : []
-    return { sender, contentType: 'application/json', ...sortOut(elements) }
+    return { sender, contentType: 'application/json', ...partition(elements) }
   })
 
 const pool = newPool('straight', clients, { session: GENERIC_PLANS })

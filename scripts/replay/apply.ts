@@ -18,7 +18,7 @@ export const run = async (asked: Asked): Promise<void> => {
   const { retryOnConflict } = await import('../../app/db/retry.ts')
   const { db } = await import('../../app/db/kysely.ts')
   const { readSettings } = await import('../../app/tenants/settings.ts')
-  const { judgeAgain, undecidedCalls } = await import('../../app/voicenter/judge_again.ts')
+  const { reclassify, undecidedCalls } = await import('../../app/voicenter/calls.ts')
   const { patiently } = await import('./patiently.ts')
   const tenantId = asked.tenant ?? null
   try {
@@ -31,7 +31,7 @@ export const run = async (asked: Asked): Promise<void> => {
     for (let from = 0; from < callIds.length; from += BATCH) {
       const batch = { tenantId, callIds: callIds.slice(from, from + BATCH) }
       calls += await retryOnConflict(() =>
-        db.transaction().execute(trx => judgeAgain(trx, { as: 'command line' }, batch)),
+        db.transaction().execute(trx => reclassify(trx, { as: 'command line' }, batch)),
       )
       console.error(`${calls} of ${callIds.length} calls`)
     }

@@ -37,8 +37,8 @@ export const run = async (args: string[]): Promise<void> => {
   const secret =
     (await readSecret('--code', flags['code-env'], flags['code-stdin'])) ??
     (await readSecret('--bearer', flags['bearer-env'], flags['bearer-stdin']))
-  const { accessState, endAccess, giveAccess, newAccess, tenantOfLog } =
-    await import('../../app/voicenter/call_log/access.ts')
+  const { accessState, endAccess, grantAccess, newAccess, tenantOfLog } =
+    await import('../../app/voicenter/call_log/client.ts')
   const { tenantId } = check(tenantOfLog, { tenantId: flags.tenant ?? '' }, FLAGS)
   const access =
     secret === undefined
@@ -46,7 +46,7 @@ export const run = async (args: string[]): Promise<void> => {
       : check(newAccess, { tenantId, kind: isCode ? 'code' : 'bearer', secret }, FLAGS)
   await withDatabase(
     async trx => {
-      if (access) await giveAccess(trx, COMMAND_LINE, access)
+      if (access) await grantAccess(trx, COMMAND_LINE, access)
       if (flags.off) await endAccess(trx, COMMAND_LINE, tenantId)
       return accessState(trx, tenantId)
     },

@@ -33,7 +33,7 @@ import { everyRow, keysKept, rowsSaying, rowsWith, writtenBy } from './support.t
 
 const { forget, forgetting, wouldForget } = await import('../../app/privacy/forget.ts')
 const { recordMissedCalls } = await import('../../app/outreach/missed_call.ts')
-const { lockCalls, lockPeople, peopleOf } = await import('../../app/voicenter/locks.ts')
+const { lockCalls, lockPeople, peopleOf } = await import('../../app/voicenter/calls.ts')
 const { phoneHash } = await import('../../app/crypto.ts')
 
 const OPERATOR = { as: 'operator' } as const

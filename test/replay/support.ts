@@ -3,8 +3,8 @@ import type { JsonObject } from '../../app/json.ts'
 import { type Heard, replay } from '../../app/replay/replay.ts'
 import type { Rules } from '../../app/replay/rules.ts'
 import { type Known, newSimulation, type Simulation } from '../../app/replay/simulate.ts'
-import { readCdr, rootOf } from '../../app/voicenter/cdr.ts'
-import { legOf } from '../../app/voicenter/leg.ts'
+import { readCdr, rootOf } from '../../app/voicenter/parse.ts'
+import { legOf } from '../../app/voicenter/classify.ts'
 
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE

@@ -7,7 +7,7 @@ import { optOutsOf } from '../support/whatsapp.ts'
 
 const { config } = await import('../../app/config.ts')
 const { decrypt, tokenOwner } = await import('../../app/crypto.ts')
-const { credentialOwner, giveAccess } = await import('../../app/voicenter/call_log/access.ts')
+const { credentialOwner, grantAccess } = await import('../../app/voicenter/call_log/client.ts')
 const { optOut } = await import('../../app/replies/opt_out.ts')
 
 const oldKey = config.ENCRYPTION_KEY.toString('base64')
@@ -29,7 +29,7 @@ const hashesOf = ({ tenantId }: Business) =>
 const shop = await business()
 const { tenantId } = shop
 await db.transaction().execute(async trx => {
-  await giveAccess(trx, { as: 'command line' }, { tenantId, kind: 'code', secret: 'abc' })
+  await grantAccess(trx, { as: 'command line' }, { tenantId, kind: 'code', secret: 'abc' })
   await optOut(trx, tenantId, customer().e164, 'typed')
 })
 const before = await sealedOf(shop)

@@ -7,7 +7,7 @@ import { secondsUntil } from '../tasks/support.ts'
 import { type How, run } from './command.ts'
 
 const { decrypt } = await import('../../app/crypto.ts')
-const { credentialOwner } = await import('../../app/voicenter/call_log/access.ts')
+const { credentialOwner } = await import('../../app/voicenter/call_log/client.ts')
 
 const callLog = (tenantId: string, args: string[], how: How = {}) =>
   run('tenant', ['call-log', '--tenant', tenantId, ...args], how)

@@ -8,7 +8,7 @@ import { startFakeVoicenter } from '../../scripts/fake-voicenter/server.ts'
 import { type Business, db, post, work } from './ringback.ts'
 
 const { config } = await import('../../app/config.ts')
-const { giveAccess } = await import('../../app/voicenter/call_log/access.ts')
+const { grantAccess } = await import('../../app/voicenter/call_log/client.ts')
 
 export const voicenter = await startFakeVoicenter()
 t.teardown(() => voicenter.close())
@@ -21,7 +21,7 @@ export const withCallLog = async (
 ): Promise<Account> => {
   const account = voicenter.addAccount()
   const access = { tenantId, kind, secret: account[kind] }
-  await db.transaction().execute(trx => giveAccess(trx, { as: 'command line' }, access))
+  await db.transaction().execute(trx => grantAccess(trx, { as: 'command line' }, access))
   await sql`update call_log_access set watched_since = now() - ${since}::interval,
             checked_until = now() - ${since}::interval, next_check_at = now() + interval '1 hour'
             where tenant_id = ${tenantId}`.execute(db)

@@ -12,8 +12,8 @@ import {
 } from '../support/voicenter.ts'
 import { secondsUntil } from './support.ts'
 
-const { checkCallLogsSoon } = await import('../../app/voicenter/call_log/soon.ts')
-const { endAccess } = await import('../../app/voicenter/call_log/access.ts')
+const { scheduleChecks } = await import('../../app/voicenter/call_log/check.ts')
+const { endAccess } = await import('../../app/voicenter/call_log/client.ts')
 
 const HOUR = 3600
 const TEN_MINUTES = 600
@@ -107,7 +107,7 @@ t.test('after an outage every check is brought forward', async t => {
   await withCallLog(other)
   for (const one of [shop, other, shop, other]) await checkNow(one)
   t.equal(await secondsUntil((await accessRow(shop)).next_check_at), HOUR)
-  t.ok((await checkCallLogsSoon()) >= 2)
+  t.ok((await scheduleChecks()) >= 2)
   for (const one of [shop, other]) {
     const seconds = await secondsUntil((await accessRow(one)).next_check_at)
     t.ok(seconds >= TEN_MINUTES - 2 && seconds < TEN_MINUTES + 60, String(seconds))
@@ -115,7 +115,7 @@ t.test('after an outage every check is brought forward', async t => {
     t.equal(queued.length, 1)
     t.equal(await secondsUntil(queued[0]?.run_at), seconds)
   }
-  t.equal(await checkCallLogsSoon(), 0, 'and only once')
+  t.equal(await scheduleChecks(), 0, 'and only once')
 })
 
 t.test('one brought forward while a check runs is not put off again by it', async t => {

@@ -24,7 +24,7 @@ import {
 import { leadsOf, until } from './support.ts'
 
 const { readJson } = await import('../../app/json.ts')
-const { compare } = await import('../../app/voicenter/call_log/compare.ts')
+const { compareWithLog } = await import('../../app/voicenter/call_log/check.ts')
 
 t.test('what was taken in once is not taken in again', async t => {
   const shop = await business()
@@ -132,7 +132,7 @@ t.test('the halves of a window may bring a call twice, or one record of it each'
       yield { kind: 'records' as const, records, whole: true }
     }
   }
-  t.strictSame(await compare(shop.tenantId, halves(), { until: new Date() }), {
+  t.strictSame(await compareWithLog(shop.tenantId, halves(), { until: new Date() }), {
     inLog: 1,
     missing: 1,
     takenIn: 1,

@@ -9,7 +9,7 @@ const { addTenant, newTenant } = await import('../../app/tenants/add.ts')
 const { listTenants, showTenant } = await import('../../app/tenants/show.ts')
 const { generatePassword, newPassword, setPassword } = await import('../../app/tenants/password.ts')
 const { isPassword } = await import('../../app/password.ts')
-const { endAccess, giveAccess } = await import('../../app/voicenter/call_log/access.ts')
+const { endAccess, grantAccess } = await import('../../app/voicenter/call_log/client.ts')
 
 const show = (tenantId: string) => act(trx => showTenant(trx, tenantId))
 const line = async (tenantId: string) =>
@@ -172,8 +172,8 @@ await test('access to a call log is given, replaced and taken back', async t => 
   const { code, bearer } = voicenter.addAccount()
   const end = () => act(trx => endAccess(trx, OPERATOR, tenantId))
   await end()
-  await act(trx => giveAccess(trx, OPERATOR, { tenantId, kind: 'code', secret: code }))
-  await act(trx => giveAccess(trx, OPERATOR, { tenantId, kind: 'bearer', secret: bearer }))
+  await act(trx => grantAccess(trx, OPERATOR, { tenantId, kind: 'code', secret: code }))
+  await act(trx => grantAccess(trx, OPERATOR, { tenantId, kind: 'bearer', secret: bearer }))
   await end()
   const rows = await written()
   t.strictSame(

@@ -1,10 +1,9 @@
 import { readFile } from 'node:fs/promises'
 import t from 'tap'
-import { type Body, readBody } from '../../app/voicenter/body.ts'
-import { readCdr } from '../../app/voicenter/cdr.ts'
+import { type ParsedBody, readBody, readCdr } from '../../app/voicenter/parse.ts'
 import { canonical, LosslessNumber, type JsonObject } from '../../app/json.ts'
 
-const read = (body: string | Buffer): Body => readBody(Buffer.from(body))
+const read = (body: string | Buffer): ParsedBody => readBody(Buffer.from(body))
 
 /** The records of a body that has nothing but records. */
 const recordsOf = (body: string | Buffer): JsonObject[] => {
@@ -137,7 +136,7 @@ await t.test('of an array each element stands for itself', async t => {
 })
 
 await t.test('what is no record is refused, and says why', async t => {
-  const rows: [body: string, wrong: Body][] = [
+  const rows: [body: string, wrong: ParsedBody][] = [
     ['', { wrong: 'the body is empty' }],
     [' \n', NEITHER],
     ['null', NEITHER],

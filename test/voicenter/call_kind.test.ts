@@ -2,10 +2,10 @@ import t from 'tap'
 import {
   type CallKind,
   callKind,
-  handedOn,
+  transferKind,
   isNotInbound,
   typeName,
-} from '../../app/voicenter/call_kind.ts'
+} from '../../app/voicenter/classify.ts'
 
 type Row = {
   number: string
@@ -60,7 +60,7 @@ for (const { number, type, kind, always, notInbound } of TYPES)
 
     const handed = kind === 'transfer' || kind === 'forward' ? kind : null
     for (const direction of [null, 'incoming', 'outgoing', 'internal'])
-      t.equal(handedOn({ type, direction }), handed, `handed on, ${direction}`)
+      t.equal(transferKind({ type, direction }), handed, `handed on, ${direction}`)
 
     t.equal(callKind({ type, direction: 'incoming' }), always ? kind : 'inbound', 'incoming')
     t.equal(callKind({ type, direction: 'internal' }), always ? kind : 'internal', 'internal')
@@ -101,7 +101,7 @@ await t.test('a type is known only as a whole', async t => {
   const types = ['Queue 2', 'Incoming', 'Call', 'XferCDR leg1', '1.0', '01', '+1', 'Incoming-Call']
   for (const type of [...types, 'toString', 'constructor', '__proto__', 'hasOwnProperty']) {
     t.equal(callKind({ type }), 'unknown', type)
-    t.equal(handedOn({ type }), null, type)
+    t.equal(transferKind({ type }), null, type)
     t.equal(typeName({ type }), type.toLowerCase(), 'and keeps its name')
   }
 })

@@ -1,5 +1,5 @@
 import { test } from 'tap'
-import { MOST_RECORDS, readAnswer } from '../../app/voicenter/call_log/answer.ts'
+import { MOST_RECORDS, readAnswer } from '../../app/voicenter/call_log/entries.ts'
 
 const OK = { ERROR_NUMBER: 0, ERROR_DESCRIPTION: 'OK', STATUS_CODE: 200 }
 const read = (answer: unknown, status = 200) =>

@@ -1,10 +1,15 @@
 /** A record of the call log says of a call what its webhook would have said. */
 import { test } from 'tap'
-import { readLogged } from '../../app/voicenter/call_log/record.ts'
-import { callKind, handedOn } from '../../app/voicenter/call_kind.ts'
-import { type Cdr, readCdr, rootOf } from '../../app/voicenter/cdr.ts'
-import { startOf } from '../../app/voicenter/clock.ts'
-import { answeredBy, reachedIn, statusOf } from '../../app/voicenter/verdict.ts'
+import { readLogged } from '../../app/voicenter/call_log/entries.ts'
+import {
+  callKind,
+  transferKind,
+  answeredBy,
+  reachedIn,
+  statusOf,
+} from '../../app/voicenter/classify.ts'
+import { type Cdr, readCdr, rootOf } from '../../app/voicenter/parse.ts'
+import { startOf } from '../../app/voicenter/time.ts'
 import { exchangeTime, newCallId, type Push, push } from '../../scripts/demo/cdr.ts'
 import { logged } from '../../scripts/fake-voicenter/record.ts'
 import type { JsonObject } from '../../app/json.ts'
@@ -39,7 +44,7 @@ const said = (cdr: Cdr) => ({
   root: rootOf(cdr),
   status: statusOf(cdr),
   kind: callKind(cdr),
-  part: handedOn(cdr),
+  part: transferKind(cdr),
   caller: cdr.caller,
   did: cdr.did,
   ring: cdr.ringSeconds,

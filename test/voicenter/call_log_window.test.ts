@@ -1,5 +1,5 @@
 import { test } from 'tap'
-import { halves, windowOf } from '../../app/voicenter/call_log/window.ts'
+import { halves, windowOf } from '../../app/voicenter/call_log/entries.ts'
 
 const at = (time: string) => new Date(`2026-11-${time}Z`)
 const NOW = at('15T12:00')

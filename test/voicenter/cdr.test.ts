@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import t from 'tap'
-import { type Cdr, readCdr, rootOf } from '../../app/voicenter/cdr.ts'
+import { type Cdr, readCdr, rootOf } from '../../app/voicenter/parse.ts'
 import {
   canonical,
   LosslessNumber,

@@ -1,5 +1,5 @@
 import { test } from 'tap'
-import { startOf } from '../../app/voicenter/clock.ts'
+import { startOf } from '../../app/voicenter/time.ts'
 
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE

@@ -18,7 +18,7 @@ import {
 } from '../support/ringback.ts'
 import { everythingOf, requestsOf, tell } from '../tasks/support.ts'
 
-const { judgeAgain, undecidedCalls } = await import('../../app/voicenter/judge_again.ts')
+const { reclassify, undecidedCalls } = await import('../../app/voicenter/calls.ts')
 
 const apply = async (...args: string[]): Promise<number> => {
   const { status, stdout, stderr } = await run('replay', ['--apply', '--json', ...args])
@@ -26,8 +26,8 @@ const apply = async (...args: string[]): Promise<number> => {
   const told: unknown = JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? '')
   return told && typeof told === 'object' && 'calls' in told ? Number(told.calls) : Number.NaN
 }
-const again = (which: Parameters<typeof judgeAgain>[2]) =>
-  db.transaction().execute(trx => judgeAgain(trx, { as: 'operator' }, which))
+const again = (which: Parameters<typeof reclassify>[2]) =>
+  db.transaction().execute(trx => reclassify(trx, { as: 'operator' }, which))
 const undecided = (which: Parameters<typeof undecidedCalls>[1]) =>
   db.transaction().execute(trx => undecidedCalls(trx, which))
 /** All of a business, as the command does, without starting one. */

@@ -1,16 +1,15 @@
 import { readFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
 import { readPhone } from '../../app/phone.ts'
-import { readBody } from '../../app/voicenter/body.ts'
-import { type Cdr, readCdr } from '../../app/voicenter/cdr.ts'
+import { readBody, type Cdr, readCdr } from '../../app/voicenter/parse.ts'
 import type { JsonObject } from '../../app/json.ts'
 import {
   answeredBy,
-  judge,
+  classify,
   reachedIn,
   statusOf,
   type Verdict,
-} from '../../app/voicenter/verdict.ts'
+} from '../../app/voicenter/classify.ts'
 
 const OURS = '0722776772'
 const OTHERS = '0732791800'
@@ -56,7 +55,11 @@ const machine = (fields: JsonObject = {}): Cdr => call({ status: 'ANSWER', ...fi
 type Options = { missed?: readonly string[]; minRing?: number }
 
 const verdictOf = (legs: Cdr[], { missed = DEFAULT, minRing = 0 }: Options = {}): Verdict<Cdr> =>
-  judge(legs, { missedStatuses: missed, minRingSeconds: minRing, isOurs: leg => leg.did === OURS })
+  classify(legs, {
+    missedStatuses: missed,
+    minRingSeconds: minRing,
+    isOurs: leg => leg.did === OURS,
+  })
 
 const inWords = ({ verdict, reason }: { verdict: string; reason: string }) =>
   `${verdict} / ${reason}`

@@ -1,7 +1,7 @@
 import { Router } from 'express'
 import type { Trx } from '../../db/kysely.ts'
 import { cancelOutreach } from '../../outreach/by_hand.ts'
-import { judgeAgain } from '../../voicenter/judge_again.ts'
+import { reclassify } from '../../voicenter/calls.ts'
 import { html } from '../html.ts'
 import { callOfMissed, callOfRecord, type Facts, factsOf } from './calls/facts.ts'
 import { actions, heading, isPending, isUndecided, moment } from './calls/one.ts'
@@ -78,7 +78,7 @@ callPages.post(
     const facts = await factsOf(trx, { tenantId, rootCallId })
     if (!facts || !isUndecided(facts)) return refuse(409)
     const callIds = [...new Set(facts.records.map(({ callId }) => callId))]
-    await judgeAgain(trx, visit.signIn, { tenantId, callIds })
+    await reclassify(trx, visit.signIn, { tenantId, callIds })
     return { said: callWords[visit.language].judgedAgain, to: `/ops/calls/${idIn(visit)}` }
   }),
 )

@@ -2,9 +2,8 @@
 import { sql } from 'kysely'
 import t from 'tap'
 import { db } from '../../../app/db/kysely.ts'
-import { readCdr } from '../../../app/voicenter/cdr.ts'
-import { legOf } from '../../../app/voicenter/leg.ts'
-import { judge, KNOWN_STATUSES } from '../../../app/voicenter/verdict.ts'
+import { readCdr } from '../../../app/voicenter/parse.ts'
+import { legOf, classify, KNOWN_STATUSES } from '../../../app/voicenter/classify.ts'
 import { STATE_GROUPS } from '../../../app/web/ops/calls/filter.ts'
 import { LANGUAGES } from '../../../app/web/ops/language.ts'
 import { howMissed, type Stand, whyOf } from '../../../app/web/ops/why.ts'
@@ -94,7 +93,11 @@ t.test(
         for (const missedStatuses of [[], statuses])
           for (const isOurs of [() => true, () => false]) {
             if (legs.length === 0) continue
-            const { verdict, reason } = judge(legs, { missedStatuses, minRingSeconds: 5, isOurs })
+            const { verdict, reason } = classify(legs, {
+              missedStatuses,
+              minRingSeconds: 5,
+              isOurs,
+            })
             given.add(`${verdict} ${reason}`)
           }
     }

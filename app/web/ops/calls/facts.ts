@@ -2,7 +2,7 @@
 import { sql } from 'kysely'
 import type { Trx } from '../../../db/kysely.ts'
 import { isObject } from '../../../json.ts'
-import { type Cdr, readCdr } from '../../../voicenter/cdr.ts'
+import { type Cdr, readCdr } from '../../../voicenter/parse.ts'
 import { messagesOf, noticesOf, repliesTo } from './messages.ts'
 import { HOME } from '../format.ts'
 import { callBefore, deedsTo, optOutOf, talkWith } from './related.ts'

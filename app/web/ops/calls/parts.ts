@@ -1,5 +1,5 @@
 /** How a caller and a verdict are shown, in the list and on the page of one call. */
-import { readCdr } from '../../../voicenter/cdr.ts'
+import { readCdr } from '../../../voicenter/parse.ts'
 import { isObject } from '../../../json.ts'
 import { readPhone } from '../../../phone.ts'
 import { html, type Html } from '../../html.ts'

@@ -2,7 +2,7 @@
 import { Router } from 'express'
 import { z } from 'zod'
 import { settleByHand } from '../../../messages/settle_by_hand.ts'
-import { discardDelivery } from '../../../quarantine.ts'
+import { discardDelivery } from '../../../rejected_deliveries.ts'
 import { connectionState, setConnectionState } from '../../../tenants/connection.ts'
 import { addNumber, tenantNumber } from '../../../tenants/number.ts'
 import { changeTemplate, KINDS } from '../../../tenants/template.ts'
