@@ -1,7 +1,7 @@
 import type { Task } from 'graphile-worker'
 import { payloads } from '../app/db/jobs.ts'
 import { claimFirstMessage } from '../app/messages/claim_first.ts'
-import { deliver } from '../app/messages/deliver.ts'
+import { sendMessage } from '../app/messages/send.ts'
 
 /**
  * Two minutes after a missed call: looks again, and sends the caller one WhatsApp message.
@@ -10,7 +10,7 @@ import { deliver } from '../app/messages/deliver.ts'
  */
 const leadOutreach: Task = async payload => {
   const { tenantId, missedCallId } = payloads.lead_outreach.parse(payload)
-  await deliver('lead_outreach', trx => claimFirstMessage(trx, missedCallId), {
+  await sendMessage('lead_outreach', trx => claimFirstMessage(trx, missedCallId), {
     tenantId,
     missedCallId,
   })

@@ -1,14 +1,14 @@
 import type { Task } from 'graphile-worker'
 import { payloads } from '../app/db/jobs.ts'
-import { claimNote } from '../app/messages/claim_note.ts'
-import { deliver } from '../app/messages/deliver.ts'
+import { claimNotice } from '../app/messages/claim_note.ts'
+import { sendMessage } from '../app/messages/send.ts'
 
 /** The one answer to "stop": that we will. */
 const optOutConfirmation: Task = async payload => {
   const { messageId } = payloads.opt_out_confirmation.parse(payload)
-  await deliver(
+  await sendMessage(
     'opt_out_confirmation',
-    trx => claimNote(trx, 'opt_out_confirmation', messageId),
+    trx => claimNotice(trx, 'opt_out_confirmation', messageId),
     {},
   )
 }

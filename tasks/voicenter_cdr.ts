@@ -4,9 +4,8 @@ import { retryOnConflict } from '../app/db/retry.ts'
 import { payloads } from '../app/db/jobs.ts'
 import { db, useGenericPlan, type Trx } from '../app/db/kysely.ts'
 import { log } from '../app/log.ts'
-import { type MissedCall, recordMissedCalls } from '../app/outreach/missed_call.ts'
-import { callWasNotMissed, peopleReached } from '../app/outreach/reached.ts'
-import { turns } from '../app/outreach/turns.ts'
+import { type MissedCall, recordMissedCalls, groupByPerson } from '../app/outreach/missed_calls.ts'
+import { withdrawMissedCall, cancelForAllReached } from '../app/outreach/cancel.ts'
 import { joinClosed } from '../app/privacy/closed.ts'
 import {
   type Call,
@@ -125,7 +124,7 @@ const judgeCalls = async (trx: Trx, calls: Call[]) => {
     ours.flatMap(({ people }) => people),
   )
   const recorded = []
-  for (const group of turns(ours, ({ people }) => people)) {
+  for (const group of groupByPerson(ours, ({ people }) => people)) {
     const fresh = group.filter(({ isRecorded }) => !isRecorded)
     recorded.push(
       ...(await recordMissedCalls(
@@ -135,8 +134,8 @@ const judgeCalls = async (trx: Trx, calls: Call[]) => {
     )
     failpoint('voicenter_cdr:recorded')
     for (const call of group)
-      if (!call.missed && call.isRecorded) await callWasNotMissed(trx, call.tenantId, call.callId)
-    await peopleReached(
+      if (!call.missed && call.isRecorded) await withdrawMissedCall(trx, call.tenantId, call.callId)
+    await cancelForAllReached(
       trx,
       group.flatMap(({ reached }) => reached),
     )

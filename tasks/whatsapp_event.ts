@@ -5,17 +5,16 @@ import { addJob, payloads } from '../app/db/jobs.ts'
 import { db, type Trx } from '../app/db/kysely.ts'
 import { log } from '../app/log.ts'
 import { failpoint } from '../app/failpoints.ts'
-import { preferenceChanged, ownerWrote } from '../app/replies/hand.ts'
-import type { Door } from '../app/replies/person.ts'
-import { receive } from '../app/replies/reply.ts'
-import { settle } from '../app/messages/settle.ts'
+import { applyPreference, recordOwnerReply, handleInbound } from '../app/replies/inbound.ts'
+import type { Connection } from '../app/replies/contacts.ts'
+import { applyStatus } from '../app/messages/statuses.ts'
 import {
   echoEvent,
   messageEvent,
   preferenceEvent,
   statusEvent,
   templateEvent,
-} from '../app/whatsapp/events.ts'
+} from '../app/whatsapp/webhook.ts'
 import { templateChanged } from '../app/whatsapp/template_state.ts'
 
 /** How often, and how long, a report waits for the record of the send it may be about. */
@@ -84,7 +83,7 @@ const handle = async (trx: Trx, event: Event): Promise<string> => {
     return read(templateEvent, event, ({ item }) => templateChanged(trx, event.waba_id, item))
   if (!event.tenant_id || !event.connection_id)
     return event.kind === 'other' ? 'kept' : 'number_unknown'
-  const door: Door = { tenantId: event.tenant_id, connectionId: event.connection_id }
+  const door: Connection = { tenantId: event.tenant_id, connectionId: event.connection_id }
   const outcome = await act(trx, door, event)
   // Last, since whoever pauses a connection has locked a lead before.
   if (event.waba_id)
@@ -97,16 +96,16 @@ const handle = async (trx: Trx, event: Event): Promise<string> => {
   return outcome
 }
 
-const act = async (trx: Trx, door: Door, event: Event): Promise<string> => {
+const act = async (trx: Trx, door: Connection, event: Event): Promise<string> => {
   switch (event.kind) {
     case 'message':
-      return read(messageEvent, event, message => receive(trx, door, message))
+      return read(messageEvent, event, message => handleInbound(trx, door, message))
     case 'status':
-      return read(statusEvent, event, ({ item }) => settle(trx, door, item))
+      return read(statusEvent, event, ({ item }) => applyStatus(trx, door, item))
     case 'preference':
-      return read(preferenceEvent, event, preference => preferenceChanged(trx, door, preference))
+      return read(preferenceEvent, event, preference => applyPreference(trx, door, preference))
     case 'echo':
-      return read(echoEvent, event, ({ item }) => ownerWrote(trx, door, item))
+      return read(echoEvent, event, ({ item }) => recordOwnerReply(trx, door, item))
     default:
       return 'kept'
   }

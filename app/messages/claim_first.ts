@@ -2,13 +2,11 @@ import { type RawBuilder, sql } from 'kysely'
 import { addJob } from '../db/jobs.ts'
 import type { Trx } from '../db/kysely.ts'
 import type { Outgoing } from '../whatsapp/client.ts'
-import { decide } from '../outreach/eligibility.ts'
-import { readFacts } from '../outreach/facts.ts'
-import { claimEnds, giveUpIfAbandoned, inSeconds, LOOK_AGAIN_SECONDS } from './ledger.ts'
-import { afterQuiet } from '../outreach/quiet.ts'
-import { outgoing, type Sender, senderFor } from './sender.ts'
-import { isTooLate } from '../outreach/timing.ts'
-
+import { decide, isTooLate } from '../outreach/rules.ts'
+import { readContext } from '../outreach/contact_context.ts'
+import { claimEnds, expireClaim, secondsFromNow, LOOK_AGAIN_SECONDS } from './states.ts'
+import { firstAllowed } from '../outreach/quiet_hours.ts'
+import { buildMessage, type Sender, senderFor } from './sender.ts'
 type Call = {
   id: string
   tenant_id: string
@@ -36,7 +34,7 @@ export const claimFirstMessage = async (
   const call = await lockMissedCall(trx, missedCallId)
   if (!call) return null
   if (call.outreach_state === 'sending' && call.message_id) {
-    if (!(await giveUpIfAbandoned(trx, call.message_id)))
+    if (!(await expireClaim(trx, call.message_id)))
       await lookAgain(trx, call, claimEnds(call.message_id))
     return null
   }
@@ -48,24 +46,24 @@ export const claimFirstMessage = async (
       sql<Date>`(select outreach_due_at from missed_calls where id = ${call.id})`,
     )
 
-  const facts = await readFacts(trx, {
+  const facts = await readContext(trx, {
     tenantId: call.tenant_id,
     caller: call.caller_phone,
     calledAt: call.called_at,
     missedCallId: call.id,
   })
-  const due = afterQuiet(call.outreach_due_at, facts.quietWindows, facts.timezone)
+  const due = firstAllowed(call.outreach_due_at, facts.quietWindows, facts.timezone)
   if (due > facts.now) return postpone(trx, call, due)
   const decision = decide({ ...facts, late: isTooLate(facts.now, due, facts.grace) })
   if (decision.state !== 'scheduled') return end(trx, call, decision.state, decision.reason)
   // Due before the window and late into it: not now, and when the window ends most likely too late.
-  const allowed = afterQuiet(facts.now, facts.quietWindows, facts.timezone)
+  const allowed = firstAllowed(facts.now, facts.quietWindows, facts.timezone)
   if (allowed > facts.now) return lookAgain(trx, call, allowed)
 
   const sender = await senderFor(trx, call.tenant_id, 'initial', { dialled: call.business_phone })
   if (!sender || sender.templatePaused) {
     await setOutreach(trx, call, 'scheduled', 'connection_paused')
-    return lookAgain(trx, call, inSeconds(LOOK_AGAIN_SECONDS))
+    return lookAgain(trx, call, secondsFromNow(LOOK_AGAIN_SECONDS))
   }
   if (facts.mode !== 'shadow') return claim(trx, call, sender)
   await writeMessage(trx, call, 'shadow', null)
@@ -138,7 +136,7 @@ const end = async (
 const claim = async (trx: Trx, call: Call, sender: Sender): Promise<Outgoing> => {
   const messageId = await writeMessage(trx, call, 'sending', sender.connectionId)
   await setOutreach(trx, call, 'sending', 'claimed')
-  return outgoing(sender, messageId, call.caller_phone, {
+  return buildMessage(sender, messageId, call.caller_phone, {
     callerName: call.lead_name,
     callerPhone: call.caller_phone,
     calledAt: call.called_at,

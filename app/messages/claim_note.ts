@@ -2,8 +2,8 @@ import { sql } from 'kysely'
 import { addJob } from '../db/jobs.ts'
 import type { Trx } from '../db/kysely.ts'
 import type { Outgoing } from '../whatsapp/client.ts'
-import { claimEnds, giveUpIfAbandoned, lockMessage, type Message, setMessage } from './ledger.ts'
-import { outgoing, type Sender, senderFor } from './sender.ts'
+import { claimEnds, expireClaim, lockMessage, type Message, setMessage } from './states.ts'
+import { buildMessage, type Sender, senderFor } from './sender.ts'
 
 type NoteTask = 'owner_notice' | 'opt_out_confirmation'
 
@@ -24,7 +24,7 @@ type About = {
  *
  * @returns null when there is nothing to send
  */
-export const claimNote = async (
+export const claimNotice = async (
   trx: Trx,
   task: NoteTask,
   messageId: string,
@@ -32,7 +32,7 @@ export const claimNote = async (
   const note = await lockMessage(trx, messageId)
   if (!note) return null
   if (note.state === 'sending') {
-    if (await giveUpIfAbandoned(trx, messageId)) return null
+    if (await expireClaim(trx, messageId)) return null
     await addJob(trx, task, messageId, { messageId }, { at: claimEnds(messageId) })
     return null
   }
@@ -66,7 +66,7 @@ export const claimNote = async (
   const values = note.is_test
     ? { callerName: null, callerPhone: note.to_phone, calledAt: about.now }
     : { callerName: about.name, callerPhone: about.phone ?? '', whatHappened: text }
-  const notice = outgoing(sender, messageId, note.to_phone, values)
+  const notice = buildMessage(sender, messageId, note.to_phone, values)
   return task === 'owner_notice' ? notice : { ...notice, content: { text } }
 }
 

@@ -2,21 +2,12 @@ import { type RawBuilder, sql } from 'kysely'
 import { addJob } from '../db/jobs.ts'
 import type { Trx } from '../db/kysely.ts'
 import type { Outgoing } from '../whatsapp/client.ts'
-import { decide } from '../outreach/eligibility.ts'
-import { readFacts } from '../outreach/facts.ts'
-import {
-  claimEnds,
-  giveUpIfAbandoned,
-  inSeconds,
-  LOOK_AGAIN_SECONDS,
-  setMessage,
-} from './ledger.ts'
-import { afterQuiet } from '../outreach/quiet.ts'
-import { outgoing, senderFor } from './sender.ts'
-import { waitForSilence } from '../outreach/silence.ts'
-import { stopChase } from '../outreach/stop.ts'
-import { isTooLate } from '../outreach/timing.ts'
-
+import { decide, isTooLate } from '../outreach/rules.ts'
+import { readContext } from '../outreach/contact_context.ts'
+import { claimEnds, expireClaim, secondsFromNow, LOOK_AGAIN_SECONDS, setMessage } from './states.ts'
+import { firstAllowed } from '../outreach/quiet_hours.ts'
+import { buildMessage, senderFor } from './sender.ts'
+import { scheduleUnresponsive, cancelPending } from '../outreach/cancel.ts'
 type Reminder = {
   id: string
   tenant_id: string
@@ -64,13 +55,13 @@ export const claimReminder = async (
   }
   const end = async (state: string, reason: string): Promise<null> => {
     await setMessage(trx, reminder, state, reason)
-    if (number === 2) await waitForSilence(trx, conversationId)
+    if (number === 2) await scheduleUnresponsive(trx, conversationId)
     return null
   }
 
   if (reminder.state === 'sending') {
-    if (!(await giveUpIfAbandoned(trx, reminder.id))) return lookAgain(claimEnds(reminder.id))
-    if (number === 2) await waitForSilence(trx, conversationId)
+    if (!(await expireClaim(trx, reminder.id))) return lookAgain(claimEnds(reminder.id))
+    if (number === 2) await scheduleUnresponsive(trx, conversationId)
     return null
   }
   if (reminder.state !== 'scheduled') return null
@@ -79,13 +70,13 @@ export const claimReminder = async (
   if (!reminder.is_due)
     return lookAgain(sql<Date>`(select due_at from messages where id = ${reminder.id})`)
 
-  const facts = await readFacts(trx, {
+  const facts = await readContext(trx, {
     tenantId: reminder.tenant_id,
     caller: reminder.caller_phone,
     calledAt: reminder.called_at,
     missedCallId: reminder.missed_call_id,
   })
-  const quietEnds = (moment: Date) => afterQuiet(moment, facts.quietWindows, facts.timezone)
+  const quietEnds = (moment: Date) => firstAllowed(moment, facts.quietWindows, facts.timezone)
   const due = quietEnds(reminder.due_at)
   if (due > facts.now) {
     // A window put up since: due at its end, and late counting from there.
@@ -98,11 +89,11 @@ export const claimReminder = async (
   // That she has been written to is the very reason for a reminder.
   const decision = decide({ ...facts, contacted: false, late })
   if (decision.reason === 'opted_out') {
-    await stopChase(trx, reminder.lead_id, 'opted_out')
+    await cancelPending(trx, reminder.lead_id, 'opted_out')
     return null
   }
   if (decision.state === 'cancelled') {
-    await stopChase(trx, reminder.lead_id, decision.reason, [reminder.missed_call_id])
+    await cancelPending(trx, reminder.lead_id, decision.reason, [reminder.missed_call_id])
     return null
   }
   if (decision.state !== 'scheduled') return end(decision.state, decision.reason)
@@ -118,13 +109,14 @@ export const claimReminder = async (
     connectionId: reminder.connection_id,
     dialled: reminder.business_phone,
   })
-  if (!arrived || !sender || sender.templatePaused) return lookAgain(inSeconds(LOOK_AGAIN_SECONDS))
+  if (!arrived || !sender || sender.templatePaused)
+    return lookAgain(secondsFromNow(LOOK_AGAIN_SECONDS))
 
   await sql`
     update messages set state = 'sending', reason = null, claimed_at = now(), attempts = attempts + 1,
                         whatsapp_connection_id = ${sender.connectionId}
     where id = ${reminder.id}`.execute(trx)
-  return outgoing(sender, reminder.id, reminder.caller_phone, {
+  return buildMessage(sender, reminder.id, reminder.caller_phone, {
     callerName: reminder.lead_name,
     callerPhone: reminder.caller_phone,
     calledAt: reminder.called_at,

@@ -88,7 +88,7 @@ type About = {
 }
 
 /** A claimed message, with the sender's template filled in. */
-export const outgoing = (
+export const buildMessage = (
   sender: Sender,
   messageId: string,
   to: string,

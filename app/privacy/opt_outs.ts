@@ -3,8 +3,8 @@ import { audit, type Actor } from '../audit.ts'
 import type { Trx } from '../db/kysely.ts'
 import { notFound } from '../errors.ts'
 import { spellings } from '../phone.ts'
-import { stopChase } from '../outreach/stop.ts'
-import { optOut } from '../replies/opt_out.ts'
+import { cancelPending } from '../outreach/cancel.ts'
+import { optOut } from '../replies/contacts.ts'
 
 /** In `opt_outs.source`: the business knew it before us. */
 const SOURCE = 'import'
@@ -29,7 +29,7 @@ export const addOptOuts = async (
   for (const { id, phone } of leads) {
     // She may have moved to the number in the list: her wish holds for both.
     await optOut(trx, tenantId, phone, SOURCE)
-    await stopChase(trx, id, 'opted_out')
+    await cancelPending(trx, id, 'opted_out')
   }
   const counts = { added, known: numbers.length - added }
   await audit(trx, signIn, {

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import type { Trx } from '../db/kysely.ts'
 import { spellings } from '../phone.ts'
-import { phoneOf } from '../replies/person.ts'
+import { writerPhone } from '../replies/contacts.ts'
 
 /** One person, as one business knows her. */
 export type Person = {
@@ -33,7 +33,7 @@ export const whoHas = async (trx: Trx, tenantId: string, e164: string): Promise<
     const identities = rows.flatMap(row => row.identities)
     const phones = [
       ...rows.map(({ phone }) => phone),
-      ...identities.flatMap(waId => (/^\d+$/.test(waId) ? (phoneOf({ waId }) ?? []) : [])),
+      ...identities.flatMap(waId => (/^\d+$/.test(waId) ? (writerPhone({ waId }) ?? []) : [])),
     ].flatMap(spellings)
     const next = {
       leadIds: rows.map(({ id }) => id),

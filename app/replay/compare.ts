@@ -1,5 +1,5 @@
 /** What a change of the rules would have changed, from two simulations of the same records. */
-import { isQuiet } from '../outreach/quiet.ts'
+import { isQuiet } from '../outreach/quiet_hours.ts'
 import type { Sent } from './person.ts'
 import type { Outcome, Simulation } from './simulate.ts'
 

@@ -2,11 +2,17 @@
  * One person in a simulation: what is pending for her, and what has passed. Time only goes forward: whoever tells
  * something about her first lets pass what was due until then.
  */
-import { type Decision, decide, type Facts } from '../outreach/eligibility.ts'
-import { type History, whatPassed } from '../outreach/history.ts'
+import {
+  type Decision,
+  decide,
+  type ContactContext,
+  type History,
+  contactHistory,
+  isTooLate,
+  isTooOld,
+} from '../outreach/rules.ts'
 import type { identify } from '../phone.ts'
-import { afterQuiet } from '../outreach/quiet.ts'
-import { isTooLate, isTooOld } from '../outreach/timing.ts'
+import { firstAllowed } from '../outreach/quiet_hours.ts'
 import type { Rules } from './rules.ts'
 
 export type Kind = 'initial' | 'reminder_1' | 'reminder_2'
@@ -14,7 +20,7 @@ export type Sent = { kind: Kind; at: Date }
 type Due = { kind: Kind | 'silence'; at: Date }
 
 /** A missed call, as `missed_calls`, its conversation and its messages would tell of it. */
-export type MissedCall = {
+export type SimulatedCall = {
   person: Person
   calledAt: Date
   state: Decision['state'] | 'sent'
@@ -34,9 +40,9 @@ export type Person = ReturnType<typeof identify> & {
   wroteAt: Date | null
   sentAt: Date | null
   /** Calls with something pending. */
-  open: MissedCall[]
+  open: SimulatedCall[]
   /** Calls nobody wrote about since another message was pending: decided again should that be cancelled. */
-  passedOver: MissedCall[]
+  passedOver: SimulatedCall[]
 }
 
 const latest = (moments: readonly Date[]): Date | null =>
@@ -46,9 +52,9 @@ const latest = (moments: readonly Date[]): Date | null =>
 const factsOf = (
   rules: Rules,
   person: Person,
-  call: Pick<MissedCall, 'calledAt'>,
+  call: Pick<SimulatedCall, 'calledAt'>,
   now: Date,
-): Omit<Facts, 'late'> => {
+): Omit<ContactContext, 'late'> => {
   const pending = person.open.filter(other => other !== call).flatMap(other => other.pending)
   const lastOf = (...kinds: string[]) =>
     latest(pending.filter(({ kind }) => kinds.includes(kind)).map(({ at }) => at))
@@ -67,24 +73,24 @@ const factsOf = (
     optedOut: person.optedOutAt !== null && person.optedOutAt <= now,
     mode: rules.mode,
     connection: rules.connected ? 'active' : null,
-    ...whatPassed(history, call.calledAt, now, rules),
+    ...contactHistory(history, call.calledAt, now, rules),
   }
 }
 
-const setDecision = (rules: Rules, call: MissedCall, decision: Decision, now: Date): void => {
+const setDecision = (rules: Rules, call: SimulatedCall, decision: Decision, now: Date): void => {
   call.state = decision.state
   call.reason = decision.reason
   if (decision.state !== 'scheduled') return
   const due = new Date(now.getTime() + rules.outreachDelay)
-  call.pending = [{ kind: 'initial', at: afterQuiet(due, rules.quietWindows, rules.timezone) }]
+  call.pending = [{ kind: 'initial', at: firstAllowed(due, rules.quietWindows, rules.timezone) }]
   call.person.open.push(call)
 }
 
 /** A call of hers was judged as missed: as recordMissedCalls (app/outreach/missed_call.ts). */
-export const missed = (rules: Rules, person: Person, calledAt: Date, now: Date): MissedCall => {
+export const missed = (rules: Rules, person: Person, calledAt: Date, now: Date): SimulatedCall => {
   const late = isTooOld(now, calledAt, rules.oldestCall)
   const decision = decide({ ...factsOf(rules, person, { calledAt }, now), late })
-  const call: MissedCall = { person, calledAt, ...decision, sent: [], pending: [] }
+  const call: SimulatedCall = { person, calledAt, ...decision, sent: [], pending: [] }
   setDecision(rules, call, decision, now)
   if (decision.reason === 'already_contacted') {
     // What is too old by now will never be written about, so it need not be kept.
@@ -97,13 +103,13 @@ export const missed = (rules: Rules, person: Person, calledAt: Date, now: Date):
 }
 
 /** Nothing follows from it any more. */
-const close = (call: MissedCall): void => {
+const close = (call: SimulatedCall): void => {
   call.pending = []
   call.person.open = call.person.open.filter(other => other !== call)
 }
 
 /** As stopChase (app/outreach/stop.ts). */
-const stop = (reason: Stop, calls: readonly MissedCall[]): void => {
+const stop = (reason: Stop, calls: readonly SimulatedCall[]): void => {
   for (const call of calls) {
     if (call.state === 'scheduled') {
       call.state = 'cancelled'
@@ -136,13 +142,13 @@ export const reached = (rules: Rules, person: Person, at: Date, now: Date): void
 }
 
 /** What was recorded as missed was not: as callWasNotMissed (app/outreach/reached.ts). */
-export const wasNotMissed = (rules: Rules, call: MissedCall, now: Date): void => {
+export const wasNotMissed = (rules: Rules, call: SimulatedCall, now: Date): void => {
   stop('reached_by_phone', [call])
   decideAgain(rules, call.person, call.calledAt, now)
 }
 
 /** The first message has its moment: as claimFirstMessage, and its record as accepted (app/messages/). */
-const sendFirst = (rules: Rules, call: MissedCall, now: Date): void => {
+const sendFirst = (rules: Rules, call: SimulatedCall, now: Date): void => {
   const { person } = call
   const late = isTooLate(now, now, rules.grace)
   const decision = decide({ ...factsOf(rules, person, call, now), late })
@@ -155,20 +161,20 @@ const sendFirst = (rules: Rules, call: MissedCall, now: Date): void => {
   call.state = 'sent'
   call.reason = 'accepted'
   const due = (span: number) =>
-    afterQuiet(new Date(now.getTime() + span), rules.quietWindows, rules.timezone)
+    firstAllowed(new Date(now.getTime() + span), rules.quietWindows, rules.timezone)
   call.pending = [
     { kind: 'reminder_1', at: due(rules.reminder1After) },
     { kind: 'reminder_2', at: due(rules.reminder2After) },
   ]
 }
 
-const send = (call: MissedCall, kind: Kind, at: Date): void => {
+const send = (call: SimulatedCall, kind: Kind, at: Date): void => {
   call.sent.push({ kind, at })
   call.person.sentAt = at
 }
 
 /** As claimReminder (app/messages/claim_reminder.ts), of a message that has arrived. */
-const remind = (rules: Rules, call: MissedCall, kind: Kind, now: Date): void => {
+const remind = (rules: Rules, call: SimulatedCall, kind: Kind, now: Date): void => {
   const { person } = call
   const decision = decide({ ...factsOf(rules, person, call, now), contacted: false, late: false })
   if (decision.reason === 'opted_out') return stop('opted_out', person.open)
@@ -182,7 +188,7 @@ const remind = (rules: Rules, call: MissedCall, kind: Kind, now: Date): void => 
 }
 
 type Step =
-  { at: Date; what: 'opt_out' | 'reply' } | { at: Date; what: Due['kind']; call: MissedCall }
+  { at: Date; what: 'opt_out' | 'reply' } | { at: Date; what: Due['kind']; call: SimulatedCall }
 
 /** What happens to her next, by itself. Of two at one moment what ends the chase comes first. */
 const nextStep = ({ open, optedOutAt, replies: [reply] }: Person): Step | undefined => {

@@ -1,11 +1,10 @@
-import type { Wishes } from '../outreach/history.ts'
-import type { Milliseconds } from '../outreach/timing.ts'
+import type { OutreachSettings, Milliseconds } from '../outreach/rules.ts'
 import { type Leg, usesNumberOf, type ClassifyRules } from '../voicenter/classify.ts'
 /** Settings are in seconds; here everything is compared with moments. */
 export const SECOND = 1000
 
 /** Everything of a tenant that decides about a call: its columns, its lines, and whether it can write at all. */
-export type Rules = Wishes & {
+export type Rules = OutreachSettings & {
   mode: string
   /** It has a WhatsApp connection; whether that was paused at times is not known any more. */
   connected: boolean

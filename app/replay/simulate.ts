@@ -1,7 +1,14 @@
 /** What would have been decided about calls, and sent, under some rules: a world of its own, with its own time. */
 import { identify, personOf } from '../phone.ts'
 import { type Leg, classify, type ClassifyRules } from '../voicenter/classify.ts'
-import { advance, missed, type MissedCall, type Person, reached, wasNotMissed } from './person.ts'
+import {
+  advance,
+  missed,
+  type SimulatedCall,
+  type Person,
+  reached,
+  wasNotMissed,
+} from './person.ts'
 import { judging, type Rules } from './rules.ts'
 
 /** What is known of people from elsewhere than their calls, by any spelling of their numbers. */
@@ -11,7 +18,7 @@ export type Known = {
   repliesOf: (phones: readonly string[]) => readonly Date[]
 }
 
-export type Outcome = { verdict: string; reason: string; missed: MissedCall | null }
+export type Outcome = { verdict: string; reason: string; missed: SimulatedCall | null }
 
 export type Simulation = {
   rules: Rules

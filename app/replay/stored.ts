@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import type { Trx } from '../db/kysely.ts'
 import { isObject } from '../json.ts'
 import { personOf } from '../phone.ts'
-import { phoneOf } from '../replies/person.ts'
+import { writerPhone } from '../replies/contacts.ts'
 import { phoneHash } from '../crypto.ts'
 import { readSettings } from '../tenants/settings.ts'
 import { readCdr } from '../voicenter/parse.ts'
@@ -69,7 +69,9 @@ export const readKnown = async (trx: Trx, tenantId: string, from: Date): Promise
     .execute()
   const replies = new Map<string, Date[]>()
   for (const { wa_id, phone, created_at } of inbound) {
-    const names = [phoneOf({ waId: wa_id }), phone].flatMap(name => (name ? [personOf(name)] : []))
+    const names = [writerPhone({ waId: wa_id }), phone].flatMap(name =>
+      name ? [personOf(name)] : [],
+    )
     for (const name of new Set(names)) replies.set(name, [...(replies.get(name) ?? []), created_at])
   }
 

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import { addJob } from '../db/jobs.ts'
 import type { Trx } from '../db/kysely.ts'
-import { afterQuiet } from '../outreach/quiet.ts'
+import { firstAllowed } from '../outreach/quiet_hours.ts'
 import { alertText } from './words.ts'
 
 /** What an owner is told of one kind of trouble: every alert of it of which he has not heard. */
@@ -30,7 +30,7 @@ export const tellOwners = async (trx: Trx): Promise<void> => {
     const text = alertText(news.kind, news)
     if (!first || !text) continue
     // Not in the night, and not on Shabbat: nothing of this is worth being woken for.
-    const at = afterQuiet(news.now, news.quietWindows, news.timezone)
+    const at = firstAllowed(news.now, news.quietWindows, news.timezone)
     const { id } = await trx
       .insertInto('messages')
       .values({

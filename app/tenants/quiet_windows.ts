@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { readWindow } from '../outreach/quiet.ts'
+import { parseQuietWindow } from '../outreach/quiet_hours.ts'
 
 const MINUTES_A_DAY = 24 * 60
 const DAYS_A_WEEK = 7
@@ -16,7 +16,7 @@ const window = z
   .transform(tidy)
   .refine(written => {
     try {
-      readWindow(written)
+      parseQuietWindow(written)
       return true
     } catch {
       // What is expected stands in the message below.
@@ -27,7 +27,7 @@ const window = z
 /** Whether no minute of the week is left in which somebody may be written to. */
 const coverTheWeek = (windows: readonly string[]): boolean => {
   const quiet = Array.from({ length: DAYS_A_WEEK * MINUTES_A_DAY }, () => false)
-  for (const { from, to } of windows.map(readWindow)) {
+  for (const { from, to } of windows.map(parseQuietWindow)) {
     const days = from.day === null ? [1, 2, 3, 4, 5, 6, 7] : [from.day]
     for (const day of days) {
       const start = (day - 1) * MINUTES_A_DAY + from.minute

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { config } from '../config.ts'
-import { NOT_ARRIVED, neverArrived, type Remedy, remedyFor } from './errors.ts'
+import { NOT_ACCEPTED, neverArrived, type ErrorPolicy, errorPolicy } from './errors.ts'
 
 /** A message, ready to go. */
 export type Outgoing = {
@@ -10,17 +10,17 @@ export type Outgoing = {
   accessToken: string
   /** E.164 with the plus: without it Meta puts the business's own country code in front. */
   to: string
-  content: Template | FreeText
+  content: TemplateContent | FreeText
 }
 /** The body's variables in order; the template must be approved under exactly this language. */
-export type Template = { template: string; language: string; variables: readonly string[] }
+export type TemplateContent = { template: string; language: string; variables: readonly string[] }
 /** Only within 24 hours after the person wrote. */
 export type FreeText = { text: string }
 
 export type Outcome =
   | { kind: 'accepted'; wamid: string; waId: string | null }
   /** Not accepted, for sure. `code` is Meta's; null when the request never arrived. */
-  | { kind: 'refused'; code: number | null; remedy: Remedy; why: string }
+  | { kind: 'refused'; code: number | null; remedy: ErrorPolicy; why: string }
   /** It may have been accepted. Must never be sent again by itself. */
   | { kind: 'unknown'; why: string }
 
@@ -68,7 +68,7 @@ export const send = async (message: Outgoing): Promise<Outcome> => {
     text = await readAnswer(response)
   } catch (error) {
     if (neverArrived(error))
-      return { kind: 'refused', code: null, remedy: NOT_ARRIVED, why: 'never_arrived' }
+      return { kind: 'refused', code: null, remedy: NOT_ACCEPTED, why: 'never_arrived' }
     return { kind: 'unknown', why: error instanceof Error ? error.name : 'no_answer' }
   }
   return outcomeOf(status, text)
@@ -109,7 +109,7 @@ export const outcomeOf = (status: number, text: string): Outcome => {
   const answer = parsed(text)
   const code = refusal.safeParse(answer).data?.error.code
   if (code !== undefined && status >= 400) {
-    const remedy = remedyFor(code, status)
+    const remedy = errorPolicy(code, status)
     return remedy
       ? { kind: 'refused', code, remedy, why: 'error_code' }
       : { kind: 'unknown', why: `http_${status}` }
@@ -123,7 +123,7 @@ export const outcomeOf = (status: number, text: string): Outcome => {
   }
   // A redirect, or a 4xx that is not Meta's: a wrong base URL, a proxy. Nothing was taken.
   if (status < 500)
-    return { kind: 'refused', code: null, remedy: NOT_ARRIVED, why: `http_${status}` }
+    return { kind: 'refused', code: null, remedy: NOT_ACCEPTED, why: `http_${status}` }
   return { kind: 'unknown', why: `http_${status}` }
 }
 

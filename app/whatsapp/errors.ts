@@ -9,7 +9,7 @@
 /** Seconds to wait before each further try; when they are used up, the message has failed. */
 type Retry = { do: 'retry'; after: readonly number[] }
 
-export type Remedy =
+export type ErrorPolicy =
   | Retry
   /** This message cannot go out; others can. */
   | { do: 'fail' }
@@ -24,11 +24,11 @@ export type Remedy =
 
 const MINUTE = 60
 const SOON: Retry = { do: 'retry', after: [30, 2 * MINUTE, 10 * MINUTE, 30 * MINUTE] }
-const FAIL: Remedy = { do: 'fail' }
-const PAUSE_CONNECTION: Remedy = { do: 'pause_connection' }
-const PAUSE_TEMPLATE: Remedy = { do: 'pause_template' }
+const FAIL: ErrorPolicy = { do: 'fail' }
+const PAUSE_CONNECTION: ErrorPolicy = { do: 'pause_connection' }
+const PAUSE_TEMPLATE: ErrorPolicy = { do: 'pause_template' }
 
-const BY_CODE: ReadonlyMap<number, Remedy> = new Map<number, Remedy>([
+const BY_CODE: ReadonlyMap<number, ErrorPolicy> = new Map<number, ErrorPolicy>([
   // Sign-in, permission, account, payment, number: nothing goes out until somebody acts.
   ...[0, 3, 10, 33, 104, 190, 368, 131005, 131031, 131037, 131042, 131045, 133010, 134011].map(
     code => [code, PAUSE_CONNECTION] as const,
@@ -72,7 +72,7 @@ const BY_CODE: ReadonlyMap<number, Remedy> = new Map<number, Remedy>([
  * What to do about `code`; null when it cannot be known whether the message was accepted: an unlisted
  * code with a 5xx.
  */
-export const remedyFor = (code: number, httpStatus: number): Remedy | null => {
+export const errorPolicy = (code: number, httpStatus: number): ErrorPolicy | null => {
   const listed = BY_CODE.get(code)
   if (listed) return listed
   if (code >= 200 && code <= 299) return PAUSE_CONNECTION
@@ -81,7 +81,7 @@ export const remedyFor = (code: number, httpStatus: number): Remedy | null => {
 }
 
 /** What is done when the request surely never arrived. */
-export const NOT_ARRIVED: Remedy = SOON
+export const NOT_ACCEPTED: ErrorPolicy = SOON
 
 /** Node's words for a request of which not a byte of the body was read by the other side. */
 const NEVER_ARRIVED = new Set(

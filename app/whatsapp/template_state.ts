@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import type { z } from 'zod'
 import type { Trx } from '../db/kysely.ts'
-import type { templateEvent } from './events.ts'
+import type { templateEvent } from './webhook.ts'
 import { DEFAULT_TEMPLATES } from './templates.ts'
 
 const STATE = new Map<string, 'active' | 'paused'>(

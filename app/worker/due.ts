@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import { MAX_ATTEMPTS } from '../db/jobs.ts'
 import { db } from '../db/kysely.ts'
-import { CLAIM_SECONDS } from '../messages/ledger.ts'
+import { CLAIM_SECONDS } from '../messages/states.ts'
 
 /** Only what should long have been done: a job that merely waits its turn is left alone. */
 const OVERDUE = sql`interval '1 minute'`

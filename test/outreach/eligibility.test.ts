@@ -1,11 +1,13 @@
 import t from 'tap'
-import { decide, type Facts, type SkipReason } from '../../app/outreach/eligibility.ts'
+import { decide, type ContactContext, type SkipReason } from '../../app/outreach/rules.ts'
 import { readPhone } from '../../app/phone.ts'
 
-const withCaller = (written: string | null): Partial<Facts> => ({ caller: readPhone(written) })
+const withCaller = (written: string | null): Partial<ContactContext> => ({
+  caller: readPhone(written),
+})
 
 /** A caller to whom nothing speaks against writing. */
-const GOOD: Facts = {
+const GOOD: ContactContext = {
   caller: readPhone('0502345678'),
   ownNumber: false,
   contactForeign: false,
@@ -17,13 +19,13 @@ const GOOD: Facts = {
   reached: false,
   replied: false,
 }
-const decided = (...facts: Partial<Facts>[]): string => {
+const decided = (...facts: Partial<ContactContext>[]): string => {
   const { state, reason } = decide(Object.assign({}, GOOD, ...facts))
   return `${state} / ${reason}`
 }
 
 /** In the order in which they are asked. */
-const REASONS: [reason: SkipReason, facts: Partial<Facts>][] = [
+const REASONS: [reason: SkipReason, facts: Partial<ContactContext>][] = [
   ['withheld_number', withCaller('')],
   ['own_number', { ownNumber: true }],
   ['not_mobile', withCaller('031234567')],
@@ -35,7 +37,7 @@ const REASONS: [reason: SkipReason, facts: Partial<Facts>][] = [
 ]
 const REACHED = { reached: true }
 const REPLIED = { replied: true }
-const PAUSED: Partial<Facts> = { connection: 'paused' }
+const PAUSED: Partial<ContactContext> = { connection: 'paused' }
 
 await t.test('a caller is written to if nothing speaks against it', async t => {
   t.equal(decided(), 'scheduled / waiting')

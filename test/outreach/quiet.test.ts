@@ -1,6 +1,6 @@
 /** Quiet windows on the wall clock: when a due moment is moved, and to which. */
 import { test } from 'tap'
-import { afterQuiet, readWindow } from '../../app/outreach/quiet.ts'
+import { firstAllowed, parseQuietWindow } from '../../app/outreach/quiet_hours.ts'
 
 const NIGHT = '21:00-08:00'
 const NOON = '13:00-15:00'
@@ -125,7 +125,7 @@ const check = (name: string, zone: string, cases: Case[]) =>
   test(name, async t => {
     for (const [what, windows, due, end = due] of cases)
       t.equal(
-        afterQuiet(new Date(due), windows, zone).toISOString(),
+        firstAllowed(new Date(due), windows, zone).toISOString(),
         new Date(end).toISOString(),
         what,
       )
@@ -161,13 +161,13 @@ await test('what is not a window is refused, and shown', async t => {
     '-1:00-08:00',
   ])
     t.throws(
-      () => readWindow(written),
+      () => parseQuietWindow(written),
       {
         message: `a quiet window: expected 21:00-08:00 or "fri 15:00-sat 20:30", found "${written}"`,
       },
       JSON.stringify(written),
     )
-  t.throws(() => afterQuiet(new Date(), ['21:00'], ISRAEL), /quiet window/)
+  t.throws(() => firstAllowed(new Date(), ['21:00'], ISRAEL), /quiet window/)
 })
 
 await test('windows that leave no moment put it off for weeks', async t => {
@@ -176,5 +176,5 @@ await test('windows that leave no moment put it off for weeks', async t => {
     ['08:00-20:00', '20:00-08:00'],
     ['sun 00:00-thu 00:00', 'wed 00:00-sun 00:00'],
   ])
-    t.ok(afterQuiet(now, windows, ISRAEL) > now, windows.join())
+    t.ok(firstAllowed(now, windows, ISRAEL) > now, windows.join())
 })

@@ -5,8 +5,8 @@ import { business, customer, db, fake, outreachOf } from '../support/ringback.ts
 import { dueSince, initialOf, messagesAfter, miss, requestsOf } from '../tasks/support.ts'
 
 const { record } = await import('../../app/messages/record.ts')
-const { settle } = await import('../../app/messages/settle.ts')
-const { settleByHand } = await import('../../app/messages/settle_by_hand.ts')
+const { applyStatus } = await import('../../app/messages/statuses.ts')
+const { resolveUnknown } = await import('../../app/messages/statuses.ts')
 
 /** A message whose answer was lost two minutes ago, and of which a person said what became of it. */
 const said = async (arrived: boolean) => {
@@ -22,11 +22,11 @@ const said = async (arrived: boolean) => {
   const { tenantId } = shop
   await db
     .transaction()
-    .execute(trx => settleByHand(trx, { as: 'operator' }, { tenantId, messageId, arrived }))
+    .execute(trx => resolveUnknown(trx, { as: 'operator' }, { tenantId, messageId, arrived }))
   const message = await initialOf(id)
   const report = (status: string, fields: object = {}) =>
     db.transaction().execute(trx =>
-      settle(
+      applyStatus(
         trx,
         { tenantId, connectionId: message.whatsapp_connection_id ?? '' },
         {

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { isTooLate, isTooOld } from '../../app/outreach/timing.ts'
+import { isTooLate, isTooOld } from '../../app/outreach/rules.ts'
 
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE

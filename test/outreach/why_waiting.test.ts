@@ -1,9 +1,9 @@
 /** Why a message has not gone out yet: what a person can do something about comes first. */
 import t from 'tap'
-import { type Facts, type WhyWaiting, whyWaiting } from '../../app/outreach/why_waiting.ts'
+import { type PendingMessage, type WhyWaiting, whyWaiting } from '../../app/outreach/rules.ts'
 
 const now = new Date('2026-11-15T12:00:00Z')
-const due: Facts = {
+const due: PendingMessage = {
   kind: 'initial',
   dueAt: new Date('2026-11-15T11:59:00Z'),
   now,
@@ -17,7 +17,7 @@ const due: Facts = {
 }
 const later = new Date('2026-11-15T12:02:00Z')
 
-const CASES: [string, Partial<Facts>, WhyWaiting][] = [
+const CASES: [string, Partial<PendingMessage>, WhyWaiting][] = [
   ['it is due and nothing is in its way', {}, 'any_moment'],
   ['its time has not come', { dueAt: later }, 'not_yet'],
   ['it is due this very moment', { dueAt: now }, 'any_moment'],

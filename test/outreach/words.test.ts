@@ -1,6 +1,6 @@
 /** Which whole messages mean "leave me alone", and which mean "write to me again". */
 import { test } from 'tap'
-import { wish } from '../../app/replies/words.ts'
+import { parseKeyword } from '../../app/replies/keywords.ts'
 
 const ENGLISH = [
   'stop',
@@ -66,9 +66,10 @@ for (const [wanted, words] of [
 ] as const)
   for (const word of words)
     await test(`"${word}" means ${wanted}, however it is dressed`, async t => {
-      for (const written of dressed(word)) t.equal(wish(written), wanted, JSON.stringify(written))
+      for (const written of dressed(word))
+        t.equal(parseKeyword(written), wanted, JSON.stringify(written))
       for (const longer of [`${word} tomorrow`, `לא ${word}`, `${word}ish`, `x${word}`])
-        t.equal(wish(longer), null, `${longer}: only the whole message counts`)
+        t.equal(parseKeyword(longer), null, `${longer}: only the whole message counts`)
     })
 
 await test('the written forms of the same word are one', async t => {
@@ -81,9 +82,9 @@ await test('the written forms of the same word are one', async t => {
     'ｓｔｏｐ',
     'Opt-Out',
   ])
-    t.equal(wish(written), 'stop', written)
+    t.equal(parseKeyword(written), 'stop', written)
   for (const written of ['START!', 'הִתְחֵל', '\u200eהצטרף\u200e'])
-    t.equal(wish(written), 'start', written)
+    t.equal(parseKeyword(written), 'start', written)
 })
 
 await test('a word within a sentence is an answer like any other', async t => {
@@ -104,10 +105,10 @@ await test('a word within a sentence is an answer like any other', async t => {
     'cancel my appointment',
     'הסר אותי מהתור של מחר',
   ])
-    t.equal(wish(written), null, written)
+    t.equal(parseKeyword(written), null, written)
 })
 
 await test('nothing at all is no wish', async t => {
   for (const written of ['', ' ', '.', '🛑', '\u200f', '\ufe0f', '\u05b0'])
-    t.equal(wish(written), null, JSON.stringify(written))
+    t.equal(parseKeyword(written), null, JSON.stringify(written))
 })

@@ -32,7 +32,7 @@ import {
 import { everyRow, keysKept, rowsSaying, rowsWith, writtenBy } from './support.ts'
 
 const { forget, forgetting, wouldForget } = await import('../../app/privacy/forget.ts')
-const { recordMissedCalls } = await import('../../app/outreach/missed_call.ts')
+const { recordMissedCalls } = await import('../../app/outreach/missed_calls.ts')
 const { lockCalls, lockPeople, peopleOf } = await import('../../app/voicenter/calls.ts')
 const { phoneHash } = await import('../../app/crypto.ts')
 

@@ -8,7 +8,7 @@ import { optOutsOf } from '../support/whatsapp.ts'
 const { config } = await import('../../app/config.ts')
 const { decrypt, tokenOwner } = await import('../../app/crypto.ts')
 const { credentialOwner, grantAccess } = await import('../../app/voicenter/call_log/client.ts')
-const { optOut } = await import('../../app/replies/opt_out.ts')
+const { optOut } = await import('../../app/replies/contacts.ts')
 
 const oldKey = config.ENCRYPTION_KEY.toString('base64')
 const rekey = (newKey: Buffer, old = oldKey) =>

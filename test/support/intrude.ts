@@ -4,10 +4,10 @@ import { sql } from 'kysely'
 import { type Business, db, fake } from './ringback.ts'
 import { doorOf } from './steps.ts'
 
-const { ownerWrote } = await import('../../app/replies/hand.ts')
-const { personReached } = await import('../../app/outreach/reached.ts')
-const { receive } = await import('../../app/replies/reply.ts')
-const { messageEvent } = await import('../../app/whatsapp/events.ts')
+const { recordOwnerReply } = await import('../../app/replies/inbound.ts')
+const { cancelForReached } = await import('../../app/outreach/cancel.ts')
+const { handleInbound } = await import('../../app/replies/inbound.ts')
+const { messageEvent } = await import('../../app/whatsapp/webhook.ts')
 
 export const INTRUSIONS = ['reply', 'stop', 'answered', 'owner', 'operator'] as const
 export type Intrusion = (typeof INTRUSIONS)[number]
@@ -40,7 +40,7 @@ export const intrude = async (
         select cancel_outreach(${missedCallId}) as result`.execute(trx)
       return rows[0]?.result !== 'nothing to cancel'
     }
-    if (what === 'owner') await ownerWrote(trx, door, { id: randomUUID(), to: waId })
+    if (what === 'owner') await recordOwnerReply(trx, door, { id: randomUUID(), to: waId })
     else if (what === 'answered') {
       const id = randomUUID()
       const at = new Date()
@@ -49,12 +49,12 @@ export const intrude = async (
         values (${tenantId}, ${id}, ${id}, sha256(${id}::bytea), ${phone}, ${at}, 'answered', 'person')`.execute(
         trx,
       )
-      await personReached(trx, tenantId, phone, at)
+      await cancelForReached(trx, tenantId, phone, at)
     } else {
       fake.openWindow({ phone, phoneNumberId: shop.phoneNumberId })
       const body = what === 'stop' ? 'הסר' : 'אני כאן'
       const item = { id: `wamid.${randomUUID()}`, from: waId, type: 'text', text: { body } }
-      await receive(trx, door, messageEvent.parse({ contacts: [], item }))
+      await handleInbound(trx, door, messageEvent.parse({ contacts: [], item }))
     }
     return true
   })

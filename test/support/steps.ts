@@ -5,9 +5,9 @@ import { type Business, db } from './ringback.ts'
 
 const { claimFirstMessage } = await import('../../app/messages/claim_first.ts')
 const { claimReminder } = await import('../../app/messages/claim_reminder.ts')
-const { recordMissedCalls } = await import('../../app/outreach/missed_call.ts')
+const { recordMissedCalls } = await import('../../app/outreach/missed_calls.ts')
 const { record } = await import('../../app/messages/record.ts')
-const { settle } = await import('../../app/messages/settle.ts')
+const { applyStatus } = await import('../../app/messages/statuses.ts')
 const { send } = await import('../../app/whatsapp/client.ts')
 
 export const TEMPLATE = {
@@ -18,8 +18,8 @@ export const TEMPLATE = {
 export type Step = keyof typeof TEMPLATE
 export type Claimed = NonNullable<Awaited<ReturnType<typeof claimFirstMessage>>>
 export type Outcome = Awaited<ReturnType<typeof send>>
-export type Report = Parameters<typeof settle>[2]
-export type Door = Parameters<typeof settle>[1]
+export type Report = Parameters<typeof applyStatus>[2]
+export type Door = Parameters<typeof applyStatus>[1]
 
 export const doorOf = async ({ tenantId }: Business): Promise<Door> => {
   const { id } = await db
@@ -97,4 +97,4 @@ export const sentTo = async (
 }
 
 export const settled = (door: Door, report: Report): Promise<string> =>
-  db.transaction().execute(trx => settle(trx, door, report))
+  db.transaction().execute(trx => applyStatus(trx, door, report))

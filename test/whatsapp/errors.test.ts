@@ -3,20 +3,25 @@ import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { inspect } from 'node:util'
 import t from 'tap'
-import { NOT_ARRIVED, neverArrived, type Remedy, remedyFor } from '../../app/whatsapp/errors.ts'
+import {
+  NOT_ACCEPTED,
+  neverArrived,
+  type ErrorPolicy,
+  errorPolicy,
+} from '../../app/whatsapp/errors.ts'
 
 const ANY_STATUS = [200, 302, 400, 401, 403, 404, 429, 500, 502, 503]
 
-const FAIL: Remedy = { do: 'fail' }
-const STOP_LEAD: Remedy = { do: 'stop_lead' }
-const OPT_OUT: Remedy = { do: 'opt_out' }
-const PAUSE_TEMPLATE: Remedy = { do: 'pause_template' }
-const PAUSE_CONNECTION: Remedy = { do: 'pause_connection' }
-const retry = (...after: number[]): Remedy => ({ do: 'retry', after })
+const FAIL: ErrorPolicy = { do: 'fail' }
+const STOP_LEAD: ErrorPolicy = { do: 'stop_lead' }
+const OPT_OUT: ErrorPolicy = { do: 'opt_out' }
+const PAUSE_TEMPLATE: ErrorPolicy = { do: 'pause_template' }
+const PAUSE_CONNECTION: ErrorPolicy = { do: 'pause_connection' }
+const retry = (...after: number[]): ErrorPolicy => ({ do: 'retry', after })
 const SOON = retry(30, 120, 600, 1800)
 const THROUGHPUT = retry(1, 2, 4, 8, 16, 32, 60)
 
-const ROWS: [meaning: string, codes: number[], remedy: Remedy][] = [
+const ROWS: [meaning: string, codes: number[], remedy: ErrorPolicy][] = [
   ['the app user cannot be authenticated', [0], PAUSE_CONNECTION],
   ['a capability or a permission is missing', [3], PAUSE_CONNECTION],
   ['access is denied', [10, 131005, 200, 201, 250, 298, 299], PAUSE_CONNECTION],
@@ -65,7 +70,7 @@ for (const [meaning, codes, remedy] of ROWS)
   await t.test(`${codes.join(', ')}: ${meaning}`, async t => {
     for (const code of codes)
       for (const status of ANY_STATUS)
-        t.strictSame(remedyFor(code, status), remedy, `${code} with HTTP ${status}`)
+        t.strictSame(errorPolicy(code, status), remedy, `${code} with HTTP ${status}`)
   })
 
 await t.test('every code stands in one row', async t => {
@@ -76,10 +81,10 @@ await t.test('every code stands in one row', async t => {
 await t.test('of a code that nobody has listed, the HTTP status tells', async t => {
   for (const code of [5, -1, 199, 300, 999, 130000, 131999, 2_147_483_647]) {
     for (const status of [400, 401, 403, 404, 410, 499])
-      t.strictSame(remedyFor(code, status), FAIL, `${code} with HTTP ${status}`)
-    t.strictSame(remedyFor(code, 429), THROUGHPUT, `${code} with HTTP 429`)
+      t.strictSame(errorPolicy(code, status), FAIL, `${code} with HTTP ${status}`)
+    t.strictSame(errorPolicy(code, 429), THROUGHPUT, `${code} with HTTP 429`)
     for (const status of [500, 502, 503, 504, 599])
-      t.equal(remedyFor(code, status), null, `${code} with HTTP ${status}: nobody knows`)
+      t.equal(errorPolicy(code, status), null, `${code} with HTTP ${status}: nobody knows`)
   }
 })
 
@@ -104,7 +109,7 @@ await t.test('these failures come before the request', async t => {
     'ERR_SSL_WRONG_VERSION_NUMBER',
   ]
   for (const code of codes) t.equal(neverArrived(failure(withCode(code))), true, code)
-  t.strictSame(NOT_ARRIVED, remedyFor(2, 503), 'and are tried again like a server that is down')
+  t.strictSame(NOT_ACCEPTED, errorPolicy(2, 503), 'and are tried again like a server that is down')
 })
 
 await t.test('these failures may come after it', async t => {

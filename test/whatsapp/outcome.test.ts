@@ -1,6 +1,6 @@
 import t from 'tap'
 import { type Outcome, outcomeOf } from '../../app/whatsapp/client.ts'
-import { NOT_ARRIVED, remedyFor } from '../../app/whatsapp/errors.ts'
+import { NOT_ACCEPTED, errorPolicy } from '../../app/whatsapp/errors.ts'
 
 const WAMID = 'wamid.HBgLOTcyNTAyMzQ1Njc4'
 const accepted = (waId: string | null = null): Outcome => ({ kind: 'accepted', wamid: WAMID, waId })
@@ -8,7 +8,7 @@ const unknown = (why: string): Outcome => ({ kind: 'unknown', why })
 const notTaken = (status: number): Outcome => ({
   kind: 'refused',
   code: null,
-  remedy: NOT_ARRIVED,
+  remedy: NOT_ACCEPTED,
   why: `http_${status}`,
 })
 /** Meta's envelope, with what else is in it. */
@@ -65,7 +65,7 @@ await t.test('an answer without an id that says it was taken leaves it open', as
 await t.test("one of Meta's codes is taken at its word, whatever the HTTP status", async t => {
   for (const code of [0, 3, 4, 100, 131026, 131047, 131056, 132001, 250])
     for (const status of [400, 401, 403, 404, 429, 500, 503]) {
-      const remedy = remedyFor(code, status)
+      const remedy = errorPolicy(code, status)
       t.ok(remedy)
       t.strictSame(
         outcomeOf(status, refusal(code)),

@@ -1,6 +1,6 @@
 import { Router } from 'express'
 import type { Trx } from '../../db/kysely.ts'
-import { cancelOutreach } from '../../outreach/by_hand.ts'
+import { cancelOutreach } from '../../outreach/operator_actions.ts'
 import { reclassify } from '../../voicenter/calls.ts'
 import { html } from '../html.ts'
 import { callOfMissed, callOfRecord, type Facts, factsOf } from './calls/facts.ts'

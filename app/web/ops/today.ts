@@ -1,6 +1,6 @@
 import { Router } from 'express'
 import { DateTime } from 'luxon'
-import { waitingForCallBack } from '../../outreach/call_back.ts'
+import { callbacks } from '../../outreach/callbacks.ts'
 import { html } from '../html.ts'
 import { HOME } from './format.ts'
 import { page, scopeOf } from './page.ts'
@@ -55,7 +55,7 @@ todayPages.get(
     const whose = { tenantId, timezone: chosen?.timezone ?? HOME }
     const today = await figuresSince(trx, whose, 0)
     const { figures: month, hours } = await lastMonth(trx, whose, new Date())
-    const callBack = await waitingForCallBack(trx, { tenantId, before: null, limit: MANY + 1 })
+    const callBack = await callbacks(trx, { tenantId, before: null, limit: MANY + 1 })
     const of = tenantId && !visit.own ? `tenant=${tenantId}&` : ''
     const day = DateTime.now().setZone(whose.timezone).toISODate()
     const calls = (state: string) => `/ops/calls?${of}state=${state}&from=${day}`

@@ -1,10 +1,9 @@
 /** Waiting: who is to be called back, and what is to be sent when. */
 import { Router } from 'express'
 import { sql } from 'kysely'
-import { CALL_BACK_CURSOR, calledBack, waitingForCallBack } from '../../outreach/call_back.ts'
-import { cancelOutreach } from '../../outreach/by_hand.ts'
-import { DUE_CURSOR, dueNext } from '../../outreach/due_next.ts'
-import { remindNow, sendNow } from '../../outreach/send_now.ts'
+import { CALLBACK_CURSOR, markCalledBack, callbacks } from '../../outreach/callbacks.ts'
+import { cancelOutreach, remindNow, sendNow } from '../../outreach/operator_actions.ts'
+import { UPCOMING_CURSOR, upcoming } from '../../outreach/upcoming.ts'
 import { queueByTask } from '../../worker/queue.ts'
 import { html } from '../html.ts'
 import { orSayWhyNot, whence } from './deed_form.ts'
@@ -37,11 +36,11 @@ waitingPages.get(
     const tenantId = scopeOf(visit)
     const tenants = await tenantsSeen(trx, visit)
     if (tenantId && !tenants.some(({ id }) => id === tenantId)) refuse(404)
-    const before = cursor(visit, 'before', CALL_BACK_CURSOR)
-    const after = cursor(visit, 'after', DUE_CURSOR)
+    const before = cursor(visit, 'before', CALLBACK_CURSOR)
+    const after = cursor(visit, 'after', UPCOMING_CURSOR)
     const limit = AT_ONCE + 1
-    const calls = shown(await waitingForCallBack(trx, { tenantId, before, limit }))
-    const due = shown(await dueNext(trx, { tenantId, after, limit }))
+    const calls = shown(await callbacks(trx, { tenantId, before, limit }))
+    const due = shown(await upcoming(trx, { tenantId, after, limit }))
     const queue = visit.own === null ? await queueByTask(trx) : null
     const { rows } = await sql<{ now: Date }>`select now()`.execute(trx)
     const now = rows[0]?.now ?? new Date()
@@ -103,7 +102,7 @@ waitingPages.post(
     const { tenantId, id } = rowOf(visit)
     const { callBack: words } = waitingWords[visit.language]
     const { phone } = await orSayWhyNot({}, () =>
-      calledBack(trx, visit.signIn, { tenantId, leadId: id }),
+      markCalledBack(trx, visit.signIn, { tenantId, leadId: id }),
     )
     return { said: words.said(telephoneText(phone)), to: whence(form) }
   }),

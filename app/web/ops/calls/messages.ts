@@ -2,7 +2,7 @@
 import { sql } from 'kysely'
 import { z } from 'zod'
 import type { Trx } from '../../../db/kysely.ts'
-import { statusEvent } from '../../../whatsapp/events.ts'
+import { statusEvent } from '../../../whatsapp/webhook.ts'
 import { reportKey } from '../../../whatsapp/inbox.ts'
 import type { MissedCall } from './facts.ts'
 

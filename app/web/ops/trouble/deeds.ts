@@ -1,7 +1,7 @@
 /** What a person can do about a trouble. */
 import { Router } from 'express'
 import { z } from 'zod'
-import { settleByHand } from '../../../messages/settle_by_hand.ts'
+import { resolveUnknown } from '../../../messages/statuses.ts'
 import { discardDelivery } from '../../../rejected_deliveries.ts'
 import { connectionState, setConnectionState } from '../../../tenants/connection.ts'
 import { addNumber, tenantNumber } from '../../../tenants/number.ts'
@@ -51,7 +51,7 @@ troubleDeeds.post(
     if (became !== 'arrived' && became !== 'lost') refuse(404)
     const arrived = became === 'arrived'
     const which = { tenantId: ofTenant(visit, tenant), messageId: idOf(visit), arrived }
-    await orSayWhyNot(refused, () => settleByHand(trx, visit.signIn, which))
+    await orSayWhyNot(refused, () => resolveUnknown(trx, visit.signIn, which))
     return { said: arrived ? words.saidArrived : words.saidLost, to: whence(form) }
   }),
 )

@@ -1,4 +1,4 @@
-import type { WaitingForCall } from '../../../outreach/call_back.ts'
+import type { Callback } from '../../../outreach/callbacks.ts'
 import { html, type Html } from '../../html.ts'
 import { deedForm } from '../deed_form.ts'
 import { telephone } from '../format.ts'
@@ -11,7 +11,7 @@ import { waitingWords } from '../words/waiting.ts'
 const LONGEST_TEXT = 200
 
 /** What she wrote, or else what became of her call. */
-const standOf = (one: WaitingForCall, visit: Visit) => {
+const standOf = (one: Callback, visit: Visit) => {
   const words = waitingWords[visit.language].callBack
   if (one.wroteAt && one.wroteAt > one.calledAt)
     return one.text
@@ -21,7 +21,7 @@ const standOf = (one: WaitingForCall, visit: Visit) => {
 }
 
 /** Who waits for a call back: a number to tap, and a button for when it is done. */
-export const callBackSection = (waiting: WaitingForCall[], now: Date, visit: Visit): Html => {
+export const callBackSection = (waiting: Callback[], now: Date, visit: Visit): Html => {
   const { callBack: words, business } = waitingWords[visit.language]
   return html`<section id="call-back">
     <h2>${words.title}</h2>

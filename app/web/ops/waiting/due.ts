@@ -1,5 +1,5 @@
-import type { Due } from '../../../outreach/due_next.ts'
-import { whyWaiting } from '../../../outreach/why_waiting.ts'
+import type { UpcomingMessage } from '../../../outreach/upcoming.ts'
+import { whyWaiting } from '../../../outreach/rules.ts'
 import { html, type Html } from '../../html.ts'
 import { carefulForm, deedForm } from '../deed_form.ts'
 import { telephone } from '../format.ts'
@@ -12,7 +12,10 @@ import { waitingWords } from '../words/waiting.ts'
 const LATE_AFTER_MS = 60_000
 
 /** A notice is due at once and worthless later: there is nothing to hurry or to stop. */
-const deedsOf = ({ tenantId, kind, id, missedCallId, phone }: Due, visit: Visit): Html | false => {
+const deedsOf = (
+  { tenantId, kind, id, missedCallId, phone }: UpcomingMessage,
+  visit: Visit,
+): Html | false => {
   const words = waitingWords[visit.language].due
   if (!missedCallId) return false
   const now = kind === 'initial' ? `send-now/${id}` : `remind-now/${id}`
@@ -32,14 +35,14 @@ const deedsOf = ({ tenantId, kind, id, missedCallId, phone }: Due, visit: Visit)
 }
 
 /** What a person can do something about stands out. */
-const whyOf = (due: Due, visit: Visit) => {
+const whyOf = (due: UpcomingMessage, visit: Visit) => {
   const why = whyWaiting(due)
   const text = waitingWords[visit.language].due.whys[why]
   return ['not_yet', 'any_moment', 'shadow', 'quiet'].includes(why) ? text : html`<b>${text}</b>`
 }
 
 /** What is to be sent when, and why it has not been sent yet. */
-export const dueSection = (due: Due[], visit: Visit): Html => {
+export const dueSection = (due: UpcomingMessage[], visit: Visit): Html => {
   const { due: words, business } = waitingWords[visit.language]
   return html`<section id="due">
     <h2>${words.title}</h2>

@@ -28,7 +28,7 @@ const plain = (text: string): string =>
  * The whole message must be the word, whatever stands around it in dots and emoji: "please stop by
  * tomorrow" is an answer, and so is "not interested".
  */
-export const wish = (text: string): 'stop' | 'start' | null => {
+export const parseKeyword = (text: string): 'stop' | 'start' | null => {
   const word = plain(text)
   return STOP.has(word) ? 'stop' : START.has(word) ? 'start' : null
 }

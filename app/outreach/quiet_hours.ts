@@ -1,5 +1,35 @@
-import { DateTime, type Zone } from 'luxon'
-import { zoneOf } from './zone.ts'
+import { DateTime, IANAZone, type Zone } from 'luxon'
+
+const QUARTER = 15 * 60_000
+/** Months of them: the oldest are not asked for again. */
+const MOST = 20_000
+
+/**
+ * A time zone that remembers its offsets. luxon asks Intl anew each time, which takes as long as all the rest of a
+ * decision. Clocks change on a quarter of an hour (in UTC), everywhere and since long before there were webhooks.
+ */
+class CachedZone extends IANAZone {
+  readonly #offsets = new Map<number, number>()
+
+  override offset(ms: number): number {
+    const quarter = Math.floor(ms / QUARTER)
+    const known = this.#offsets.get(quarter)
+    if (known !== undefined) return known
+    if (this.#offsets.size >= MOST) this.#offsets.clear()
+    const offset = super.offset(ms)
+    this.#offsets.set(quarter, offset)
+    return offset
+  }
+}
+
+const zones = new Map<string, CachedZone>()
+
+/** @param timezone as `tenants.timezone` has it: Asia/Jerusalem */
+export const zoneOf = (timezone: string): IANAZone => {
+  const zone = zones.get(timezone) ?? new CachedZone(timezone)
+  zones.set(timezone, zone)
+  return zone
+}
 
 /** Times in which nobody is written to. Both ends are wall clock; `day` only of a weekly window. */
 type Edge = { day: number | null; minute: number }
@@ -16,7 +46,7 @@ const MINUTES_A_DAY = 24 * 60
  *
  * @throws Error for anything else, and for a window without length
  */
-export const readWindow = (written: string): QuietWindow => {
+export const parseQuietWindow = (written: string): QuietWindow => {
   const [, fromDay, fromTime = '', toDay, toTime = ''] =
     /^(?:(\w{3}) )?(\d\d:\d\d)-(?:(\w{3}) )?(\d\d:\d\d)$/.exec(written) ?? []
   const from = edge(fromDay, fromTime)
@@ -39,7 +69,7 @@ const edge = (day: string | undefined, time: string): Edge | null => {
 
 const known = new Map<string, QuietWindow>()
 const remembered = (written: string): QuietWindow => {
-  const window = known.get(written) ?? readWindow(written)
+  const window = known.get(written) ?? parseQuietWindow(written)
   known.set(written, window)
   return window
 }
@@ -49,7 +79,7 @@ const remembered = (written: string): QuietWindow => {
  * window it falls into, and of those that join it. On the wall clock of `timezone`, so that eight in
  * the morning stays eight on the night the clocks change. A window's end belongs to it no more.
  */
-export const afterQuiet = (due: Date, windows: readonly string[], timezone: string): Date => {
+export const firstAllowed = (due: Date, windows: readonly string[], timezone: string): Date => {
   const quiet = windows.map(remembered)
   const zone = zoneOf(timezone)
   let moment = due

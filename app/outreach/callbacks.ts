@@ -1,11 +1,11 @@
 import { sql } from 'kysely'
-import { audit, type Actor } from '../audit.ts'
+import { type Actor, audit } from '../audit.ts'
 import type { Trx } from '../db/kysely.ts'
 import { notFound } from '../errors.ts'
-import { stopChase } from './stop.ts'
+import { cancelPending } from './cancel.ts'
 
 /** Somebody who called or wrote, and with whom nobody of the business has talked since. */
-export type WaitingForCall = {
+export type Callback = {
   leadId: string
   phone: string
   name: string | null
@@ -31,7 +31,7 @@ export type WaitingForCall = {
 const LOOK_BACK = sql`interval '7 days'`
 
 /** A moment to the microsecond, which a Date does not hold, and an id. */
-export const CALL_BACK_CURSOR = /^(\d{1,17})-(\d{1,18})$/
+export const CALLBACK_CURSOR = /^(\d{1,17})-(\d{1,18})$/
 
 /**
  * Who waits for a call back, those who called last first. She does whether or not a message went out to her, until
@@ -40,12 +40,12 @@ export const CALL_BACK_CURSOR = /^(\d{1,17})-(\d{1,18})$/
  *
  * @param before the cursor of the last one seen
  */
-export const waitingForCallBack = async (
+export const callbacks = async (
   trx: Trx,
   { tenantId, before, limit }: { tenantId: string | null; before: string | null; limit: number },
-): Promise<WaitingForCall[]> => {
-  const [, micros, id] = CALL_BACK_CURSOR.exec(before ?? '') ?? []
-  const { rows } = await sql<WaitingForCall>`
+): Promise<Callback[]> => {
+  const [, micros, id] = CALLBACK_CURSOR.exec(before ?? '') ?? []
+  const { rows } = await sql<Callback>`
     select l.id as "leadId", l.phone, l.name, l.missed_call_count as calls, t.id as "tenantId", t.name as tenant, t.timezone,
            (select min(r.id) from raw_cdrs r where r.tenant_id = k.tenant_id and r.root_call_id = k.call_id) as "recordId", k.called_at as "calledAt", wrote.at as "wroteAt", wrote.text,
            k.outreach_state as "outreachState", k.outreach_reason as "outreachReason",
@@ -90,7 +90,7 @@ export const waitingForCallBack = async (
  * @returns her number, to be shown
  * @throws Mistake when she is not this business's
  */
-export const calledBack = async (
+export const markCalledBack = async (
   trx: Trx,
   signIn: Actor,
   { tenantId, leadId }: { tenantId: string; leadId: string },
@@ -106,7 +106,7 @@ export const calledBack = async (
   if (!found) throw notFound(`lead ${leadId} of tenant ${tenantId}`)
   // The log of what was done holds no number.
   const { phone, ...before } = found
-  await stopChase(trx, leadId, 'reached_by_phone')
+  await cancelPending(trx, leadId, 'reached_by_phone')
   const after = await trx
     .updateTable('leads')
     .set({ called_back_at: sql<Date>`now()` })

@@ -1,19 +1,22 @@
 import { sql } from 'kysely'
+import { type Actor, audit } from '../audit.ts'
 import type { Trx } from '../db/kysely.ts'
-import { remedyFor } from '../whatsapp/errors.ts'
-import type { StatusEvent } from '../whatsapp/events.ts'
-import { onAccepted, onArrivedAfterAll, onFailed } from './consequences.ts'
+import { notFound, userError } from '../errors.ts'
+import { onAccepted, onDeliveredAfterFailure, onFailed } from './record.ts'
 import {
   CLAIM_SECONDS,
-  isSettledByHand,
+  isResolvedByHand,
   lockMessage,
   type Message,
   RANK,
   rankOf,
   setMessage,
-} from './ledger.ts'
-import { phoneOf, rememberIdentities, type Door } from '../replies/person.ts'
+} from './states.ts'
 import { spellings } from '../phone.ts'
+import { type Connection, rememberIdentities, writerPhone } from '../replies/contacts.ts'
+import { errorPolicy } from '../whatsapp/errors.ts'
+import type { StatusEvent } from '../whatsapp/webhook.ts'
+
 /** How long after its claim a send whose answer was lost can be told by the first status of its pair. */
 const SOON_MINUTES = 15
 
@@ -23,7 +26,11 @@ const SOON_MINUTES = 15
  *
  * @returns in a word what became of it; `later` when the message it means may still be on its way
  */
-export const settle = async (trx: Trx, door: Door, report: StatusEvent): Promise<string> => {
+export const applyStatus = async (
+  trx: Trx,
+  door: Connection,
+  report: StatusEvent,
+): Promise<string> => {
   const status = report.status === 'played' ? 'read' : report.status
   const rank = Object.hasOwn(RANK, status) ? RANK[status] : undefined
   if (rank === undefined || rank < 20) return 'unknown_status'
@@ -35,7 +42,7 @@ export const settle = async (trx: Trx, door: Door, report: StatusEvent): Promise
   const message = await lockMessage(trx, found.id)
   if (!message) return 'no_message'
   // Another report was faster, perhaps of another message.
-  if (!meant && message.state !== 'unknown' && !isSettledByHand(message)) return 'later'
+  if (!meant && message.state !== 'unknown' && !isResolvedByHand(message)) return 'later'
   await sql`
     update messages set
       wamid = coalesce(wamid, ${report.id}), price_category = coalesce(${report.pricing?.category ?? null}, price_category)
@@ -50,7 +57,7 @@ export const settle = async (trx: Trx, door: Door, report: StatusEvent): Promise
 /** By our own id, which WhatsApp echoes, or by its id; only among the messages of that number. */
 const messageMeant = async (
   trx: Trx,
-  { connectionId }: Door,
+  { connectionId }: Connection,
   report: StatusEvent,
 ): Promise<{ id: string } | null> => {
   const ours = /^\d{1,18}$/.test(report.biz_opaque_callback_data ?? '')
@@ -71,11 +78,11 @@ const messageMeant = async (
  */
 const unknownMeant = async (
   trx: Trx,
-  { connectionId }: Door,
+  { connectionId }: Connection,
   report: StatusEvent,
 ): Promise<{ id: string } | 'later' | null> => {
   const waId = report.recipient_id?.replace(/\D/g, '') ?? null
-  const phone = phoneOf({ waId })
+  const phone = writerPhone({ waId })
   const { rows } = await sql<{ id: string; state: string; settled: boolean; fits: boolean }>`
     select m.id, m.state,
            m.claimed_at < now() - make_interval(secs => ${CLAIM_SECONDS}) as settled,
@@ -100,7 +107,7 @@ const arrived = async (trx: Trx, message: Message, status: string): Promise<stri
   await setMessage(trx, message, status, null)
   // The first we hear of its acceptance, or the end of a failure that was none.
   if ((RANK[message.state] ?? 0) < (RANK['accepted'] ?? 0)) await onAccepted(trx, message, 'claim')
-  else if (message.state === 'failed') await onArrivedAfterAll(trx, message)
+  else if (message.state === 'failed') await onDeliveredAfterFailure(trx, message)
   return 'status'
 }
 
@@ -108,6 +115,42 @@ const arrived = async (trx: Trx, message: Message, status: string): Promise<stri
 const failed = async (trx: Trx, message: Message, report: StatusEvent): Promise<string> => {
   const code = report.errors?.[0]?.code ?? null
   await setMessage(trx, message, 'failed', 'reported', code)
-  await onFailed(trx, message, (code !== null && remedyFor(code, 400)) || { do: 'fail' }, code)
+  await onFailed(trx, message, (code !== null && errorPolicy(code, 400)) || { do: 'fail' }, code)
   return 'status'
+}
+
+/**
+ * A person has found out what became of a message whose answer was lost. One that arrived counts as delivered, for
+ * reminders follow only what has left WhatsApp; they run from its claim. One that did not arrive has failed, and
+ * is never sent again; the next missed call is written to. Should WhatsApp report on it after all, its word counts.
+ *
+ * @throws Mistake when there is no such message, or it is known by now what became of it
+ */
+export const resolveUnknown = async (
+  trx: Trx,
+  signIn: Actor,
+  { tenantId, messageId, arrived }: { tenantId: string; messageId: string; arrived: boolean },
+): Promise<void> => {
+  const owned = await trx
+    .selectFrom('messages')
+    .select('id')
+    .where('id', '=', messageId)
+    .where('tenant_id', '=', tenantId)
+    .executeTakeFirst()
+  const message = owned && (await lockMessage(trx, messageId))
+  if (!message) throw notFound(`message ${messageId} of tenant ${tenantId}`)
+  if (message.state !== 'unknown')
+    throw userError('settled', 'what became of this message is known by now')
+
+  const state = arrived ? 'delivered' : 'failed'
+  await setMessage(trx, message, state, 'by_operator')
+  if (arrived) await onAccepted(trx, message, 'claim')
+  else await onFailed(trx, message, { do: 'fail' }, null)
+  await audit(trx, signIn, {
+    tenantId,
+    action: 'message.settle',
+    subject: `messages ${messageId}`,
+    before: { state: message.state },
+    after: { state },
+  })
 }

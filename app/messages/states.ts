@@ -16,7 +16,7 @@ export const CLAIM_SECONDS = 40
 export const LOOK_AGAIN_SECONDS = 60
 
 /** A moment of the database's clock, for jobs. */
-export const inSeconds = (seconds: number): RawBuilder<Date> =>
+export const secondsFromNow = (seconds: number): RawBuilder<Date> =>
   sql<Date>`now() + make_interval(secs => ${seconds})`
 
 /**
@@ -34,12 +34,12 @@ export const RANK: Record<string, number> = {
 }
 
 /** What a person said became of it, whose word counts less than anything that WhatsApp says later. */
-export const isSettledByHand = ({ state, reason }: Pick<Message, 'state' | 'reason'>): boolean =>
+export const isResolvedByHand = ({ state, reason }: Pick<Message, 'state' | 'reason'>): boolean =>
   reason === 'by_operator' && (state === 'delivered' || state === 'failed')
 
 /** How much is known of this message from WhatsApp itself. */
 export const rankOf = (message: Pick<Message, 'state' | 'reason'>): number =>
-  (isSettledByHand(message) ? RANK['unknown'] : RANK[message.state]) ?? 0
+  (isResolvedByHand(message) ? RANK['unknown'] : RANK[message.state]) ?? 0
 
 /** When a claim that somebody else made will have lost its sender. */
 export const claimEnds = (messageId: string): RawBuilder<Date> =>
@@ -122,7 +122,7 @@ export const setOutreach = async (
  *
  * @returns whether it was given up
  */
-export const giveUpIfAbandoned = async (trx: Trx, messageId: string): Promise<boolean> => {
+export const expireClaim = async (trx: Trx, messageId: string): Promise<boolean> => {
   const message = await lockMessage(trx, messageId)
   const { rows } = await sql`
     update messages set state = 'unknown', reason = 'sender_died'

@@ -1,9 +1,11 @@
-import { sql } from 'kysely'
+import { type ExpressionBuilder, sql } from 'kysely'
+import { phoneHash } from '../crypto.ts'
+import type { DB } from '../db/generated.ts'
 import type { Trx } from '../db/kysely.ts'
 import { readPhone, spellings } from '../phone.ts'
 
 /** Whose door it came through, and which of its numbers that is. */
-export type Door = { tenantId: string; connectionId: string }
+export type Connection = { tenantId: string; connectionId: string }
 
 /** What a webhook says of who wrote. Any of it may be missing: people may hide their number. */
 export type Writer = {
@@ -18,13 +20,13 @@ export type Writer = {
  * The lead who wrote, locked; among those of this tenant only. Null if it is nobody we know. Other leads with the
  * number she writes from are locked along with her, all in one order, or two updates could wait for each other.
  */
-export const whoWrote = async (
+export const findLead = async (
   trx: Trx,
   tenantId: string,
   writer: Writer,
 ): Promise<string | null> => {
   const digits = writer.waId?.replace(/\D/g, '') ?? null
-  const phone = phoneOf(writer)
+  const phone = writerPhone(writer)
   const { rows } = await sql<{ lead_id: string }>`
     select lead_id from (
       -- Best evidence first: she answered a message of ours; a name we have seen; her number.
@@ -47,7 +49,7 @@ export const whoWrote = async (
 }
 
 /** The number somebody writes from in E.164, where it shows. */
-export const phoneOf = ({ waId }: Pick<Writer, 'waId'>): string | null => {
+export const writerPhone = ({ waId }: Pick<Writer, 'waId'>): string | null => {
   const phone = readPhone(waId && `+${waId.replace(/\D/g, '')}`)
   return phone.kind === 'number' ? phone.e164 : null
 }
@@ -71,7 +73,7 @@ export const rememberIdentities = async (
 }
 
 /** The numbers a writer is known by: her lead's, and the one she writes from where it shows and differs. */
-export const phonesOf = async (
+export const knownPhones = async (
   trx: Trx,
   leadId: string | null,
   writer: Pick<Writer, 'waId'>,
@@ -81,24 +83,95 @@ export const phonesOf = async (
     .select('phone')
     .where('id', '=', leadId)
     .executeTakeFirst()
-  return [...new Set([lead?.phone, phoneOf(writer)])].filter(phone => typeof phone === 'string')
+  return [...new Set([lead?.phone, writerPhone(writer)])].filter(phone => typeof phone === 'string')
 }
 
 /**
  * Other leads with the number she writes from: she may have moved to it, called from it, and be
  * known by both. What she writes ends the chase of either. They are locked already.
  */
-export const othersWithHerNumber = async (
+export const leadsWithSameNumber = async (
   trx: Trx,
   tenantId: string,
   leadId: string | null,
   writer: Pick<Writer, 'waId'>,
 ): Promise<string[]> => {
-  const phone = phoneOf(writer)
+  const phone = writerPhone(writer)
   const { rows } = await sql<{ id: string }>`
     select id from leads
     where tenant_id = ${tenantId} and phone = any(${phone ? spellings(phone) : []}::text[])
       and id is distinct from ${leadId}::bigint
     order by id`.execute(trx)
   return rows.map(({ id }) => id)
+}
+
+/** In any spelling of her number, or by its hash where the number itself was erased. */
+const isNumberOf = (phone: string) => (eb: ExpressionBuilder<DB, 'opt_outs'>) =>
+  eb.or([
+    eb('phone', 'in', spellings(phone)),
+    eb('phone_hash', 'in', spellings(phone).map(phoneHash)),
+  ])
+
+/**
+ * Remembers, for ever, that this person must not be written to by this tenant.
+ *
+ * @param source how we know: typed, button, user_preferences, whatsapp_131050 ..., operator
+ * @returns whether that is news
+ */
+export const optOut = async (
+  trx: Trx,
+  tenantId: string,
+  phone: string,
+  source: string,
+): Promise<boolean> => {
+  const known = await optedOutBy(trx, tenantId, phone)
+  if (known === 'user_preferences' && source !== known)
+    // What she says in her own words is not taken back by a switch in WhatsApp.
+    await trx
+      .updateTable('opt_outs')
+      .set({ source })
+      .where('tenant_id', '=', tenantId)
+      .where(isNumberOf(phone))
+      .execute()
+  if (known !== null) return false
+  const added = await trx
+    .insertInto('opt_outs')
+    .values({ tenant_id: tenantId, phone, phone_hash: phoneHash(phone), source })
+    .onConflict(conflict => conflict.doNothing())
+    .returning('id')
+    .executeTakeFirst()
+  return added !== undefined
+}
+
+/** How we know that this person must not be written to; null if she may be. */
+export const optedOutBy = async (
+  trx: Trx,
+  tenantId: string,
+  phone: string,
+): Promise<string | null> => {
+  const known = await trx
+    .selectFrom('opt_outs')
+    .select('source')
+    .where('tenant_id', '=', tenantId)
+    .where(isNumberOf(phone))
+    .executeTakeFirst()
+  return known?.source ?? null
+}
+
+/**
+ * She wants to be written to again.
+ *
+ * @param source only an opt-out that came this way; without it, any
+ * @returns whether there was one
+ */
+export const optIn = async (
+  trx: Trx,
+  tenantId: string,
+  phone: string,
+  source?: string,
+): Promise<boolean> => {
+  let opted = trx.deleteFrom('opt_outs').where('tenant_id', '=', tenantId).where(isNumberOf(phone))
+  if (source !== undefined) opted = opted.where('source', '=', source)
+  const { numDeletedRows } = await opted.executeTakeFirst()
+  return numDeletedRows > 0n
 }

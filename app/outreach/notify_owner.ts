@@ -9,7 +9,7 @@ import type { Trx } from '../db/kysely.ts'
  * @param occasion what it is about, unique within the tenant: `reply:<conversation>`
  * @param text what happened, to be read after the customer's name and number
  */
-export const tellOwner = async (
+export const notifyOwner = async (
   trx: Trx,
   leadId: string,
   occasion: string,
@@ -27,10 +27,10 @@ export const tellOwner = async (
 }
 
 /** How many calls within the repeat window make somebody worth a word to the owner. */
-export const OFTEN = 3
+export const REPEAT_CALLER_THRESHOLD = 3
 
 /** The caller whose missed call has just been recorded tries again and again: the owner should know. */
-export const tellOfThirdCall = async (
+export const notifyRepeatCaller = async (
   trx: Trx,
   leadId: string,
   missedCallId: string,
@@ -42,8 +42,8 @@ export const tellOfThirdCall = async (
               and s.created_at > now() - t.repeat_window) as told
     from leads l join tenants t on t.id = l.tenant_id where l.id = ${leadId}`.execute(trx)
   const [row] = rows
-  if (row && row.calls >= OFTEN && !row.told)
-    await tellOwner(
+  if (row && row.calls >= REPEAT_CALLER_THRESHOLD && !row.told)
+    await notifyOwner(
       trx,
       leadId,
       `third_call:${missedCallId}`,

@@ -1,8 +1,12 @@
 import { sql } from 'kysely'
-import type { Trx } from '../db/kysely.ts'
 import { phoneHash } from '../crypto.ts'
-import type { Facts } from './eligibility.ts'
-import { type History, whatPassed, type Wishes } from './history.ts'
+import type { Trx } from '../db/kysely.ts'
+import {
+  type ContactContext,
+  contactHistory,
+  type History,
+  type OutreachSettings,
+} from './rules.ts'
 import { identify } from '../phone.ts'
 
 type Call = {
@@ -14,15 +18,18 @@ type Call = {
   missedCallId: string | null
 }
 
-type Row = { n: number } & Omit<Facts, 'late' | 'caller' | 'contacted' | 'reached' | 'replied'> &
+type Row = { n: number } & Omit<
+  ContactContext,
+  'late' | 'caller' | 'contacted' | 'reached' | 'replied'
+> &
   History &
-  Wishes & { now: Date }
+  OutreachSettings & { now: Date }
 /** What `decide` needs to know, but for `late`, and beside it what the two forms of `late` need. */
-export type Known = Omit<Facts, 'late'> & Wishes & { now: Date }
+export type Known = Omit<ContactContext, 'late'> & OutreachSettings & { now: Date }
 
 /** What is known of one call. */
-export const readFacts = async (trx: Trx, call: Call): Promise<Known> => {
-  const [facts] = await readFactsOfAll(trx, [call])
+export const readContext = async (trx: Trx, call: Call): Promise<Known> => {
+  const [facts] = await readContexts(trx, [call])
   if (!facts) throw new Error('one call, one answer')
   return facts
 }
@@ -32,7 +39,7 @@ export const readFacts = async (trx: Trx, call: Call): Promise<Known> => {
  * database's time, and the tenant's limits in milliseconds. One statement, after the leads were locked:
  * whoever claims or cancels for one of these people waits for the same lock.
  */
-export const readFactsOfAll = async (trx: Trx, calls: readonly Call[]): Promise<Known[]> => {
+export const readContexts = async (trx: Trx, calls: readonly Call[]): Promise<Known[]> => {
   const identified = calls.map(call => ({ ...call, ...identify(call.caller) }))
   const asked = identified.map(({ tenantId, phones, lines, missedCallId }, n) => ({
     n,
@@ -97,6 +104,6 @@ export const readFactsOfAll = async (trx: Trx, calls: readonly Call[]): Promise<
   return identified.map(({ tenantId, caller, calledAt }, n) => {
     const row = found.get(n)
     if (!row) throw new Error(`tenant ${tenantId} is gone`)
-    return { caller, ...row, ...whatPassed(row, calledAt, row.now, row) }
+    return { caller, ...row, ...contactHistory(row, calledAt, row.now, row) }
   })
 }

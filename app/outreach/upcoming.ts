@@ -1,9 +1,9 @@
 import { sql } from 'kysely'
 import type { Trx } from '../db/kysely.ts'
-import type { Facts } from './why_waiting.ts'
+import type { PendingMessage } from './rules.ts'
 
 /** A message that is still to go out. */
-export type Due = Facts & {
+export type UpcomingMessage = PendingMessage & {
   kind: 'initial' | 'reminder_1' | 'reminder_2' | 'owner_notice' | 'opt_out_confirmation'
   /** Of a first message the missed call's, of any other its own. */
   id: string
@@ -20,21 +20,21 @@ export type Due = Facts & {
 }
 
 /** A moment to the microsecond, which a Date does not hold; missed call or message; an id. */
-export const DUE_CURSOR = /^(\d{1,17})-([01])-(\d{1,18})$/
+export const UPCOMING_CURSOR = /^(\d{1,17})-([01])-(\d{1,18})$/
 
 /**
  * What is due when, the most overdue first, with what it may be waiting for.
  *
  * @param after the cursor of the last one seen
  */
-export const dueNext = async (
+export const upcoming = async (
   trx: Trx,
   { tenantId, after, limit }: { tenantId: string | null; after: string | null; limit: number },
-): Promise<Due[]> => {
-  const [, micros = '0', source = '0', id = '0'] = DUE_CURSOR.exec(after ?? '') ?? []
+): Promise<UpcomingMessage[]> => {
+  const [, micros = '0', source = '0', id = '0'] = UPCOMING_CURSOR.exec(after ?? '') ?? []
   const last = sql`(timestamptz 'epoch' + ${micros}::bigint * interval '1 microsecond', ${source}::int, ${id}::bigint)`
   const own = tenantId === null ? sql`` : sql`and tenant_id = ${tenantId}`
-  const { rows } = await sql<Due>`
+  const { rows } = await sql<UpcomingMessage>`
     with waiting as (
       (select outreach_due_at as due_at, 0 as source, id, tenant_id from missed_calls
        where outreach_state = 'scheduled' ${own} and (outreach_due_at, 0, id) > ${last}

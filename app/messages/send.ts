@@ -1,18 +1,18 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { db, type Trx } from '../db/kysely.ts'
 import { isTransient } from '../db/retry.ts'
-import { log } from '../log.ts'
-import { type Outcome, type Outgoing, send } from '../whatsapp/client.ts'
-import { NOT_ARRIVED } from '../whatsapp/errors.ts'
 import { failpoint } from '../failpoints.ts'
+import { log } from '../log.ts'
 import { record } from './record.ts'
+import { type Outcome, type Outgoing, send } from '../whatsapp/client.ts'
+import { NOT_ACCEPTED } from '../whatsapp/errors.ts'
 
 /**
  * A process that was stopped or starved for so long after its claim may find the message given up, and the
  * customer answered: it does not send any more. Together with the send itself well within CLAIM_SECONDS.
  */
 const STALE_AFTER_MS = 20_000
-const NEVER_SENT: Outcome = { kind: 'refused', code: null, remedy: NOT_ARRIVED, why: 'never_sent' }
+const NEVER_SENT: Outcome = { kind: 'refused', code: null, remedy: NOT_ACCEPTED, why: 'never_sent' }
 /**
  * How long an outcome waits for the database. Others may have given the claim up by then: that a message was accepted
  * is still worth knowing, and the rest of it is ignored.
@@ -25,7 +25,7 @@ const RECORD_WITHIN_MS = 10 * 60_000
  *
  * @param about ids for the log
  */
-export const deliver = async (
+export const sendMessage = async (
   task: 'lead_outreach' | 'lead_reminder' | 'owner_notice' | 'opt_out_confirmation',
   claim: (trx: Trx) => Promise<Outgoing | null>,
   about: Record<string, string | number>,

@@ -1,9 +1,60 @@
 import { sql } from 'kysely'
-import { audit, type Actor } from '../audit.ts'
+import { type Actor, audit } from '../audit.ts'
 import { addJob, removeJob } from '../db/jobs.ts'
 import type { Trx } from '../db/kysely.ts'
 import { notFound, userError } from '../errors.ts'
-import { afterQuiet } from './quiet.ts'
+import { lockLead } from './cancel.ts'
+import { firstAllowed } from './quiet_hours.ts'
+
+/** What becomes of a cancel: nothing is sent at all, nothing follows what was sent, or all had ended already. */
+export type Cancelled = 'cancelled' | 'reminders stopped' | 'nothing to cancel'
+
+/** "Do not write to her": nothing more is sent because of this missed call. */
+export const cancelOutreach = async (
+  trx: Trx,
+  signIn: Actor,
+  { tenantId, missedCallId }: { tenantId: string; missedCallId: string },
+): Promise<Cancelled> => {
+  const call = await trx
+    .selectFrom('missed_calls')
+    .select('lead_id')
+    .where('id', '=', missedCallId)
+    .where('tenant_id', '=', tenantId)
+    .executeTakeFirst()
+  if (!call) throw notFound(`missed call ${missedCallId}`)
+  // Before we look, as everything that claims or cancels does: what is written down as "before" is what it was.
+  if (call.lead_id) await lockLead(trx, call.lead_id)
+
+  const before = await standOf(trx, missedCallId)
+  const { rows } = await sql<{ became: Cancelled }>`
+    select cancel_outreach(${missedCallId}) as became`.execute(trx)
+  const after = await standOf(trx, missedCallId)
+  if (JSON.stringify(before) !== JSON.stringify(after))
+    await audit(trx, signIn, {
+      tenantId,
+      action: 'outreach.cancel',
+      subject: `missed_calls ${missedCallId}`,
+      before,
+      after,
+    })
+  return rows[0]?.became ?? 'nothing to cancel'
+}
+
+/** How far it has come, and how many messages are still to follow. */
+const standOf = async (trx: Trx, missedCallId: string) => {
+  const { rows } = await sql<{
+    outreach: string
+    conversation: string | null
+    messages_waiting: number
+  }>`
+    select k.outreach_state || ' / ' || k.outreach_reason as outreach,
+           c.state || coalesce(' / ' || c.reason, '') as conversation,
+           (select count(*)::int from messages m
+            where m.lead_conversation_id = c.id and m.state = 'scheduled') as messages_waiting
+    from missed_calls k left join lead_conversations c on c.missed_call_id = k.id
+    where k.id = ${missedCallId}`.execute(trx)
+  return rows[0] ?? null
+}
 
 // Sending by hand only brings the due moment forward to now. Everything else is looked at once more when the message
 // is claimed: she may have opted out, got through, replied, or the business may be paused.
@@ -123,7 +174,7 @@ const notInQuietWindow = async (trx: Trx, tenantId: string): Promise<void> => {
     .select(['timezone', 'quiet_windows', sql<Date>`now()`.as('now')])
     .where('id', '=', tenantId)
     .executeTakeFirstOrThrow()
-  if (afterQuiet(now, quiet_windows, timezone) > now)
+  if (firstAllowed(now, quiet_windows, timezone) > now)
     throw userError(
       'quiet',
       'nobody is written to at this hour: it goes out when the quiet hours end',
