@@ -15,8 +15,7 @@ import { configWarnings, databaseReady, whenItAnswers } from './db/preflight.ts'
 import { config } from './config.ts'
 import { databaseUrl, endPools } from './db/pool.ts'
 import { log } from './log.ts'
-import { portOf, startWeb } from './web/server.ts'
-import { stopperOf } from './web/stop.ts'
+import { portOf, startWeb, gracefulShutdown } from './web/server.ts'
 import { type RunningWorker, startWorker } from './worker/run.ts'
 
 /** The platform kills us 30 s after it asked us to stop. What hangs by then is left to the next process. */
@@ -35,7 +34,7 @@ const start = async () => {
     const web = await startWeb(() =>
       config.ROLE === 'web' ? null : (worker?.isRunning() ?? false),
     )
-    stopWeb = stopperOf(web)
+    stopWeb = gracefulShutdown(web)
     log.info({ role: config.ROLE, port: portOf(web) }, 'Ringback listens')
   }
   await databaseReady(stopping.signal)

@@ -6,7 +6,7 @@ import { db, useGenericPlan, type Trx } from '../app/db/kysely.ts'
 import { log } from '../app/log.ts'
 import { type MissedCall, recordMissedCalls, groupByPerson } from '../app/outreach/missed_calls.ts'
 import { withdrawMissedCall, cancelForAllReached } from '../app/outreach/cancel.ts'
-import { joinClosed } from '../app/privacy/closed.ts'
+import { redactErasedCall } from '../app/privacy/erase.ts'
 import {
   type Call,
   readCalls,
@@ -94,7 +94,7 @@ const judgeCalls = async (trx: Trx, calls: Call[]) => {
   const read = await readCalls(trx, calls)
   const settings = await readClassifyRules(trx, calls)
   failpoint('voicenter_cdr:read')
-  for (const { call, isClosed } of read) if (isClosed) await joinClosed(trx, call)
+  for (const { call, isClosed } of read) if (isClosed) await redactErasedCall(trx, call)
   const judged = read
     .filter(({ isClosed }) => !isClosed)
     .map(({ call, legs, isRecorded }) => ({

@@ -15,7 +15,7 @@ import {
   statusEvent,
   templateEvent,
 } from '../app/whatsapp/webhook.ts'
-import { templateChanged } from '../app/whatsapp/template_state.ts'
+import { templateChanged } from '../app/tenants/templates.ts'
 
 /** How often, and how long, a report waits for the record of the send it may be about. */
 const LOOK_AGAIN_SECONDS = 20

@@ -1,13 +1,155 @@
-import type { Writable } from 'node:stream'
-import type { Kysely } from 'kysely'
+import { stringify } from 'csv-stringify'
+import { type Kysely, type RawBuilder, sql } from 'kysely'
+import { Readable, type Writable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
 import { z } from 'zod'
-import { audit, type Actor } from '../audit.ts'
+import { type Actor, audit } from '../audit.ts'
 import type { DB } from '../db/generated.ts'
 import { notFound } from '../errors.ts'
-import { tenantId } from '../tenants/fields.ts'
-import { writeCsv, type Row } from './csv.ts'
-import { period, periodIn } from './period.ts'
-import { COLUMNS, EXPORTS, type Page, PAGES } from './tables.ts'
+import { period, periodIn } from './inputs.ts'
+import { tenantId } from '../tenants/schema.ts'
+
+export type Row = Record<string, string | null>
+
+/**
+ * Writes rows as CSV for Excel: a byte order mark, or Hebrew would be rubbish there, and no cell that it would
+ * take for a formula. Reads no faster than `out` takes, and ends it.
+ */
+export const writeCsv = async (
+  columns: readonly string[],
+  rows: AsyncIterable<Row>,
+  out: Writable,
+): Promise<void> => {
+  const lines = stringify({
+    header: true,
+    columns: [...columns],
+    bom: true,
+    record_delimiter: 'windows',
+    escape_formulas: true,
+    cast: { string: text => escapeFormula(text) },
+  })
+  await pipeline(Readable.from(rows), lines, out)
+}
+
+/**
+ * An apostrophe before everything that a spreadsheet might calculate. csv-stringify's own escape_formulas looks at
+ * the first sign only, and knows =, +, -, @, tab, CR and the full-width four: not a sign behind a space, a line break
+ * or a mark that cannot be seen, nor its other forms in Unicode. A number in E.164 is no exception: with its
+ * apostrophe it stays text, and Excel keeps all its digits and its plus.
+ */
+export const escapeFormula = (text: string): string => (isDangerous(text) ? `'${text}` : text)
+
+/** Also behind apostrophes of its own, so that each cell can be read back as it was. */
+const isDangerous = (text: string): boolean =>
+  /^'*[\t\r\n]|^[\s\p{C}']*[=+\-@\u2212]/u.test(text.normalize('NFKC'))
+
+/** The cell as it was. */
+export const unescapeFormula = (cell: string): string =>
+  cell.startsWith("'") && isDangerous(cell.slice(1)) ? cell.slice(1) : cell
+
+/** What an export holds: the columns of each, under their names in SQL, and the statement that reads a page. */
+
+export const EXPORTS = ['calls', 'leads', 'messages'] as const
+type What = (typeof EXPORTS)[number]
+
+export const COLUMNS: Record<What, readonly string[]> = {
+  calls: [
+    'called_at',
+    'call_id',
+    'verdict',
+    'reason',
+    'customer_phone',
+    'business_phone',
+    'status',
+    'outreach_state',
+    'outreach_reason',
+    'outreach_due_at',
+    'records',
+    'deliveries',
+    'received_at',
+  ],
+  leads: ['id', 'phone', 'name', 'state', 'missed_call_count', 'last_called_at', 'created_at'],
+  messages: [
+    'id',
+    'created_at',
+    'direction',
+    'kind',
+    'state',
+    'reason',
+    'phone',
+    'name',
+    'text',
+    'due_at',
+    'claimed_at',
+    'accepted_at',
+    'error_code',
+    'price_category',
+    'call_id',
+  ],
+}
+
+export type Page = {
+  tenantId: string
+  timezone: string
+  from: Date | null
+  before: Date | null
+  /** The last row of the page before, by its id; null = there is none. */
+  after: string | null
+  limit: number
+}
+
+/** A moment on the business's clock, in the one form that Excel takes for a moment whatever its language. */
+const local = (moment: RawBuilder<unknown>, timezone: string) =>
+  sql`to_char(${moment} at time zone ${timezone}, 'YYYY-MM-DD HH24:MI:SS')`
+
+const within = (moment: RawBuilder<unknown>, { from, before }: Page) =>
+  sql`(${from}::timestamptz is null or ${moment} >= ${from}) and (${before}::timestamptz is null or ${moment} < ${before})`
+
+/** Every column as text, as it is written, and `position`, by which the next page begins. */
+export const PAGES: Record<What, (page: Page) => RawBuilder<Row>> = {
+  // A call stands where its first record does.
+  calls: page => {
+    const at = sql`coalesce(r.called_at, r.received_at)`
+    return sql<Row>`
+      select r.id::text as position, ${local(sql`coalesce(m.called_at, r.called_at)`, page.timezone)} as called_at,
+             r.root_call_id as call_id, r.verdict, r.reason, coalesce(m.caller_phone, legs.customer_phone) as customer_phone,
+             coalesce(m.business_phone, r.business_phone) as business_phone,
+             m.status, m.outreach_state, m.outreach_reason, ${local(sql`m.outreach_due_at`, page.timezone)} as outreach_due_at,
+             legs.records::text as records, legs.deliveries::text as deliveries,
+             ${local(sql`r.received_at`, page.timezone)} as received_at
+      from raw_cdrs r
+      left join missed_calls m on m.tenant_id = r.tenant_id and m.call_id = r.root_call_id,
+      lateral (
+        select count(*) as records, sum(l.deliveries) as deliveries, min(l.customer_phone) as customer_phone, min(l.id) as first
+        from raw_cdrs l where l.root_call_id = r.root_call_id and l.tenant_id = r.tenant_id) as legs
+      where r.tenant_id = ${page.tenantId} and legs.first = r.id and ${within(at, page)}
+        and ${
+          page.after === null
+            ? sql`true`
+            : sql`(${at}, r.id) > (select coalesce(called_at, received_at), id from raw_cdrs where id = ${page.after})`
+        }
+      order by ${at}, r.id limit ${page.limit}`
+  },
+  leads: page => sql<Row>`
+    select l.id::text as position, l.id::text as id, l.phone, l.name, l.state, l.missed_call_count::text as missed_call_count,
+           ${local(sql`(select max(m.called_at) from missed_calls m where m.lead_id = l.id)`, page.timezone)} as last_called_at,
+           ${local(sql`l.created_at`, page.timezone)} as created_at
+    from leads l
+    where l.tenant_id = ${page.tenantId} and l.id > ${page.after ?? 0} and ${within(sql`l.created_at`, page)}
+    order by l.id limit ${page.limit}`,
+  messages: page => sql<Row>`
+    select s.id::text as position, s.id::text as id, ${local(sql`s.created_at`, page.timezone)} as created_at,
+           s.direction, s.kind, s.state, s.reason, coalesce(s.to_phone, l.phone, '+' || s.wa_id) as phone, l.name, s.text,
+           ${local(sql`s.due_at`, page.timezone)} as due_at, ${local(sql`s.claimed_at`, page.timezone)} as claimed_at,
+           ${local(sql`s.accepted_at`, page.timezone)} as accepted_at, s.error_code::text as error_code, s.price_category,
+           m.call_id
+    from messages s
+    left join lead_conversations c on c.id = s.lead_conversation_id
+    left join missed_calls m on m.id = c.missed_call_id
+    left join leads l on l.id = coalesce(c.lead_id, s.lead_id)
+    where s.tenant_id = ${page.tenantId} and s.id > ${page.after ?? 0} and ${within(sql`s.created_at`, page)}
+    order by s.id limit ${page.limit}`,
+}
 
 /** What is wanted: one kind of rows of one business, of a period or of all time. */
 export const exporting = period.extend({

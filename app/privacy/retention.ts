@@ -77,7 +77,7 @@ const TABLES = [
   'messages',
   'call_log_checks',
 ] as const
-export type Emptied = Record<(typeof TABLES)[number], number>
+export type Redacted = Record<(typeof TABLES)[number], number>
 
 /**
  * Empties what is older than RETENTION_DAYS, by the database's clock: raw records, updates, refused bodies and the
@@ -86,11 +86,11 @@ export type Emptied = Record<(typeof TABLES)[number], number>
  * @param signal ends it between two batches
  * @returns how many rows of each table; `more` when it stopped before the end
  */
-export const emptyOld = async (
+export const redactExpired = async (
   signal?: AbortSignal,
   days: number = config.RETENTION_DAYS,
-): Promise<{ emptied: Emptied; more: boolean }> => {
-  const emptied: Emptied = {
+): Promise<{ emptied: Redacted; more: boolean }> => {
+  const emptied: Redacted = {
     raw_cdrs: 0,
     whatsapp_events: 0,
     rejected_deliveries: 0,

@@ -13,7 +13,7 @@ import {
 } from '../outreach/rules.ts'
 import type { identify } from '../phone.ts'
 import { firstAllowed } from '../outreach/quiet_hours.ts'
-import type { Rules } from './rules.ts'
+import type { Rules } from './simulate.ts'
 
 export type Kind = 'initial' | 'reminder_1' | 'reminder_2'
 export type Sent = { kind: Kind; at: Date }

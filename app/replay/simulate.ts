@@ -1,15 +1,67 @@
-/** What would have been decided about calls, and sent, under some rules: a world of its own, with its own time. */
+import type { Milliseconds, OutreachSettings } from '../outreach/rules.ts'
 import { identify, personOf } from '../phone.ts'
-import { type Leg, classify, type ClassifyRules } from '../voicenter/classify.ts'
 import {
   advance,
   missed,
-  type SimulatedCall,
   type Person,
   reached,
+  type SimulatedCall,
   wasNotMissed,
 } from './person.ts'
-import { judging, type Rules } from './rules.ts'
+import {
+  byStart,
+  classify,
+  type ClassifyRules,
+  type Leg,
+  usesNumberOf,
+} from '../voicenter/classify.ts'
+
+/** Settings are in seconds; here everything is compared with moments. */
+export const SECOND = 1000
+
+/** Everything of a tenant that decides about a call: its columns, its lines, and whether it can write at all. */
+export type Rules = OutreachSettings & {
+  mode: string
+  /** It has a WhatsApp connection; whether that was paused at times is not known any more. */
+  connected: boolean
+  contactForeign: boolean
+  reminder1After: Milliseconds
+  reminder2After: Milliseconds
+  unresponsiveAfter: Milliseconds
+  missedStatuses: readonly string[]
+  minRingSeconds: number
+  /** The numbers customers dial, and those it writes from. */
+  lines: ReadonlySet<string>
+}
+
+/** What may be asked "what if" about. */
+export type Changes = Partial<
+  Pick<
+    Rules,
+    | 'outreachDelay'
+    | 'repeatWindow'
+    | 'oldestCall'
+    | 'quietWindows'
+    | 'missedStatuses'
+    | 'minRingSeconds'
+    | 'contactForeign'
+    | 'mode'
+    | 'connected'
+  >
+>
+
+/** What `judge` needs to know of them. */
+export const judging = ({ missedStatuses, minRingSeconds, lines }: Rules): ClassifyRules<Leg> => ({
+  missedStatuses,
+  minRingSeconds,
+  isOurs: usesNumberOf(lines),
+})
+
+/** How long after a call something may still follow from it, short of quiet windows. */
+export const reachOf = (rules: Rules): Milliseconds =>
+  rules.outreachDelay + rules.reminder2After + rules.repeatWindow
+
+/** What would have been decided about calls, and sent, under some rules: a world of its own, with its own time. */
 
 /** What is known of people from elsewhere than their calls, by any spelling of their numbers. */
 export type Known = {
@@ -71,7 +123,7 @@ const newPerson = ({ known }: Simulation, identity: ReturnType<typeof identify>)
  *
  * @param legs in order (leg.ts)
  */
-export const hear = (
+export const addCdr = (
   simulation: Simulation,
   rootCallId: string,
   legs: readonly Leg[],
@@ -104,4 +156,55 @@ export const hear = (
 /** No more records: what is due until then happens. */
 export const finish = ({ rules, people }: Simulation, until: Date): void => {
   for (const person of people.values()) advance(rules, person, until)
+}
+
+/** One record, as it came. */
+export type Heard = {
+  rootCallId: string
+  receivedAt: Date
+  leg: Leg
+  /** How many its call has in all; null = nobody has counted. */
+  records: number | null
+}
+
+export type Replayed = {
+  records: number
+  /** Records that could not be read any more. */
+  unreadable: number
+  /** When the first record of each call came, by root id. */
+  heardAt: Map<string, Date>
+}
+
+/**
+ * Plays records, which must come in the order of their receipt, through several simulations at once: each is read
+ * only once, and only calls with records to come are kept.
+ *
+ * @param until when the simulations end
+ * @param tell is told, of every record, how many there have been and when it came
+ */
+export const replay = async (
+  heard: AsyncIterable<Heard | null> | Iterable<Heard | null>,
+  simulations: readonly Simulation[],
+  until: Date,
+  tell: (records: number, at: Date) => void = () => {},
+): Promise<Replayed> => {
+  const replayed: Replayed = { records: 0, unreadable: 0, heardAt: new Map() }
+  const unfinished = new Map<string, Leg[]>()
+  for await (const record of heard) {
+    replayed.records++
+    if (record === null) {
+      replayed.unreadable++
+      continue
+    }
+    const { rootCallId, receivedAt, leg, records } = record
+    const others = unfinished.get(rootCallId)
+    const legs = others ? byStart([...others, leg]) : [leg]
+    if (legs.length === records) unfinished.delete(rootCallId)
+    else unfinished.set(rootCallId, legs)
+    if (!replayed.heardAt.has(rootCallId)) replayed.heardAt.set(rootCallId, receivedAt)
+    for (const simulation of simulations) addCdr(simulation, rootCallId, legs, receivedAt)
+    tell(replayed.records, receivedAt)
+  }
+  for (const simulation of simulations) finish(simulation, until)
+  return replayed
 }

@@ -4,10 +4,10 @@ import { audit, type Actor } from '../audit.ts'
 import { addJob } from '../db/jobs.ts'
 import type { Trx } from '../db/kysely.ts'
 import { notFound, userError } from '../errors.ts'
-import { lockTenant } from './change.ts'
-import { connectionsOf } from './connection.ts'
-import { messageId, tenantId } from './fields.ts'
-import { templatesOf } from './template.ts'
+import { lockTenant } from './tenants.ts'
+import { connectionsOf } from './connections.ts'
+import { messageId, tenantId } from './schema.ts'
+import { templatesOf } from './templates.ts'
 
 export const testMessageOf = z.object({ tenantId, messageId })
 

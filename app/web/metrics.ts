@@ -1,7 +1,5 @@
 import { type RequestHandler, Router } from 'express'
-import { answerSeconds, type Door, registry } from '../signals/metrics.ts'
-import { readState } from '../signals/state.ts'
-
+import { answerSeconds, type Endpoint, registry, readState } from '../monitoring/metrics.ts'
 /** GET /metrics, for Prometheus. Who may ask is decided where it is mounted. */
 export const metrics = Router()
 
@@ -15,7 +13,7 @@ metrics.all('/', (_req, res) => {
 
 /** Measures the answers to what is posted to a door: from the request's head to the answer's last byte. */
 export const measured =
-  (door: Door): RequestHandler =>
+  (door: Endpoint): RequestHandler =>
   (_req, res, next) => {
     const from = performance.now()
     res.once('close', () => {

@@ -1,13 +1,103 @@
-import { createServer, type Server } from 'node:http'
-import express, { type ErrorRequestHandler } from 'express'
+import express, { type ErrorRequestHandler, Router } from 'express'
+import { sql } from 'kysely'
+import { once } from 'node:events'
+import { createServer, type Server, type ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import { config } from '../config.ts'
+import { webDb } from '../db/kysely.ts'
 import { log } from '../log.ts'
-import { health, type WorkerState } from './health.ts'
 import { metrics } from './metrics.ts'
 import { operatorOnly } from './ops/guard.ts'
-import { ops } from './ops.ts'
+import { ops } from './ops/router.ts'
 import { voicenter } from './voicenter.ts'
 import { whatsapp } from './whatsapp.ts'
+
+/** A request that is still not through so long after the stop began never will be. */
+const CUT_AFTER_MS = 18_000
+
+/**
+ * What it takes to stop a server without cutting anybody off: requests that have arrived are answered, and told that
+ * their connection ends; Node alone would let it live on for as long as it is kept alive.
+ *
+ * @returns how to stop it, to be called once
+ */
+export const gracefulShutdown = (server: Server): (() => Promise<void>) => {
+  /**
+   * The answer that is due on each connection, the last if several are. Not a set of answers: every few dozen
+   * of them a set moves to a new table, and what V8 leaves behind of the old one keeps all answers that it held from
+   * being collected soon, which doubled what garbage collection takes.
+   */
+  const due = new Map<Socket, ServerResponse | null>()
+  server.on('connection', (socket: Socket) => {
+    due.set(socket, null)
+    socket.once('close', () => due.delete(socket))
+  })
+  server.prependListener('request', ({ socket }, res) => {
+    due.set(socket, res)
+    res.once('close', () => {
+      if (due.get(socket) === res) due.set(socket, null)
+      // One whose head was out before we could tell: its connection would stay until the other side ends it.
+      if (!server.listening) server.closeIdleConnections()
+    })
+    if (!server.listening) lastOne(res)
+  })
+  return async () => {
+    const closed = once(server, 'close')
+    server.close()
+    for (const res of due.values()) if (res) lastOne(res)
+    const cut = setTimeout(() => server.closeAllConnections(), CUT_AFTER_MS)
+    await closed
+    clearTimeout(cut)
+  }
+}
+
+const lastOne = (res: ServerResponse): void => {
+  if (!res.headersSent) res.setHeader('Connection', 'close')
+}
+
+/** Whether this process's worker runs; null where the role has none. */
+export type WorkerState = () => boolean | null
+
+/**
+ * GET /healthz: the process is alive. GET /readyz: it can work, that is, the database answers and the
+ * worker runs where there is one; ages in seconds, null = none.
+ */
+export const health = (workerState: WorkerState): Router => {
+  const router = Router()
+  router.get('/healthz', (_req, res) => {
+    res.json({ status: 'ok' })
+  })
+  router.get('/readyz', async (_req, res) => {
+    const worker = workerState()
+    const database = await ages()
+    res.status(database && worker !== false ? 200 : 503).json({
+      status: database && worker !== false ? 'ready' : 'not ready',
+      database: database !== null,
+      worker,
+      ...database,
+    })
+  })
+  return router
+}
+
+/** A job that is not due yet is no backlog. */
+const ages = async () => {
+  try {
+    const { rows } = await sql<{
+      oldestDueJobSeconds: number | null
+      lastWebhookSeconds: number | null
+    }>`
+      select
+        (select extract(epoch from now() - min(run_at))::int from graphile_worker.jobs
+         where run_at <= now() and locked_at is null and attempts < max_attempts) as "oldestDueJobSeconds",
+        (select extract(epoch from now() - received_at)::int from raw_cdrs order by id desc limit 1) as "lastWebhookSeconds"
+      `.execute(webDb)
+    return rows[0] ?? null
+  } catch (err) {
+    log.warn({ err }, 'not ready: the database does not answer')
+    return null
+  }
+}
 
 const SECOND = 1000
 

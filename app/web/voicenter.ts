@@ -3,8 +3,8 @@ import { type BodyElement, readBody } from '../voicenter/parse.ts'
 import { failpoint } from '../failpoints.ts'
 import { type DeliverySource, ingest, NoLongerValid } from '../voicenter/ingest.ts'
 import { measured } from './metrics.ts'
-import { authenticate, forget, refuse } from './credential.ts'
-import { wholeBody } from './whole_body.ts'
+import { authenticate, evictToken, answerUnauthorized } from './auth.ts'
+import { readRawBody } from './raw_body.ts'
 
 /**
  * POST /webhooks/voicenter/cdr: Voicenter tells us of a call, minutes after its end. The record is
@@ -83,8 +83,9 @@ const store = async (...delivery: Parameters<typeof ingest>): Promise<string[]> 
 type OnError = ErrorRequestHandler<object, unknown, unknown, object, { sender?: DeliverySource }>
 
 const onError: OnError = async (error: unknown, req, res, next) => {
-  forget(res.locals.sender)
-  if (error instanceof Error && error.cause instanceof NoLongerValid) await refuse(req, res)
+  evictToken(res.locals.sender)
+  if (error instanceof Error && error.cause instanceof NoLongerValid)
+    await answerUnauthorized(req, res)
   else next(error)
 }
 
@@ -104,7 +105,7 @@ const summary = (wrong: string[], all: number): string =>
 voicenter.get(PATH, (_req, res) => {
   res.json(OK)
 })
-voicenter.post(PATH, measured('voicenter'), authenticate, wholeBody(BODY), receive, onError)
+voicenter.post(PATH, measured('voicenter'), authenticate, readRawBody(BODY), receive, onError)
 voicenter.all(PATH, (_req, res) => {
   res
     .status(405)

@@ -1,19 +1,85 @@
+import {
+  Logger,
+  parseCronItems,
+  type ParsedCronItem,
+  run,
+  type TaskList,
+  type WorkerEvents,
+  type WorkerPool,
+} from 'graphile-worker'
 import { EventEmitter } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type pg from 'pg'
-import { run, type WorkerEvents, type WorkerPool } from 'graphile-worker'
 import { config } from '../config.ts'
+import { MAX_ATTEMPTS, type TaskName } from '../db/jobs.ts'
 import { newQueuePool } from '../db/pool.ts'
 import { log } from '../log.ts'
-import { countJobs } from '../signals/metrics.ts'
-import { type Alive, stayAlive } from './alive.ts'
-import { cronItems } from './cron.ts'
-import { type HeldJobs, watchHeldJobs } from './held.ts'
-import { logger } from './logger.ts'
-import { patient } from './pool.ts'
-import { goRounds, type Rounds } from './rounds.ts'
-import { taskList } from './tasks.ts'
-import { type Wake, wakeInTime } from './wake.ts'
+import { countJobs } from '../monitoring/metrics.ts'
+import { type Heartbeat, type OrphanedJobs, startHeartbeat, watchOrphanedJobs } from './liveness.ts'
+import { type Maintenance, startMaintenance } from './maintenance.ts'
+import { retryingPool } from './retrying_pool.ts'
+import { type Scheduler, startScheduler } from './scheduler.ts'
+import callLog from '../../tasks/call_log.ts'
+import leadOutreach from '../../tasks/lead_outreach.ts'
+import leadReminder from '../../tasks/lead_reminder.ts'
+import leadSilence from '../../tasks/lead_silence.ts'
+import optOutConfirmation from '../../tasks/opt_out_confirmation.ts'
+import ownerNotice from '../../tasks/owner_notice.ts'
+import retention from '../../tasks/retention.ts'
+import voicenterCdr from '../../tasks/voicenter_cdr.ts'
+import whatsappEvent from '../../tasks/whatsapp_event.ts'
+
+/**
+ * Job payloads hold a phone number, so of a job only its id and task are logged. What went well is told
+ * by the tasks themselves; and that the pool is smaller than the concurrency is on purpose, since a
+ * task holds no connection while it waits for WhatsApp.
+ */
+export const logger = new Logger(() => (level, message, meta) => {
+  if (message.includes('maxPoolSize')) return
+  const job = meta?.['job']
+  const about =
+    job && typeof job === 'object' && 'id' in job && 'task_identifier' in job
+      ? { jobId: job.id, task: job.task_identifier }
+      : {}
+  const err = meta?.['error'] ?? meta?.['failure']
+  const ours = { error: 'error', warning: 'warn', info: 'debug', debug: 'trace' } as const
+  log[ours[level]](err ? { ...about, err } : about, message)
+})
+
+const DAY = 24 * 60 * 60 * 1000
+
+/** What is done by the clock and not because of something. In UTC, so that no hour is skipped or comes twice. */
+export const cronItems: ParsedCronItem[] = parseCronItems([
+  {
+    task: 'retention',
+    // In Israel between three and half past four in the morning.
+    match: '17 1 * * *',
+    identifier: 'retention',
+    payload: {},
+    options: {
+      jobKey: 'retention:old',
+      maxAttempts: MAX_ATTEMPTS.retention,
+      // A night that the worker slept through is made up for.
+      backfillPeriod: DAY,
+    },
+  },
+])
+
+/**
+ * Every task by its name. A list and not the folder: the compiler sees that none is missing, and no
+ * stray file in tasks/ can become one.
+ */
+export const taskList = {
+  voicenter_cdr: voicenterCdr,
+  lead_outreach: leadOutreach,
+  lead_reminder: leadReminder,
+  lead_silence: leadSilence,
+  whatsapp_event: whatsappEvent,
+  opt_out_confirmation: optOutConfirmation,
+  owner_notice: ownerNotice,
+  call_log: callLog,
+  retention,
+} satisfies Record<TaskName, TaskList[string]>
 
 const SECOND = 1000
 
@@ -34,10 +100,10 @@ export type RunningWorker = {
 /** What runs beside graphile-worker, for as long as it does. */
 type Started = {
   workerPool: WorkerPool
-  rounds: Rounds
-  wake: Wake
-  alive: Alive
-  held: HeldJobs
+  rounds: Maintenance
+  wake: Scheduler
+  alive: Heartbeat
+  held: OrphanedJobs
 }
 
 /**
@@ -60,7 +126,7 @@ export const startWorker = async (): Promise<RunningWorker> => {
 }
 
 const runOn = async (connections: pg.Pool, started: Started[]): Promise<RunningWorker> => {
-  const pgPool = patient(
+  const pgPool = retryingPool(
     connections,
     // No job is taken before this worker is marked as alive, or nobody would find it if it died at once.
     async () => started[0]?.alive.marked,
@@ -70,10 +136,10 @@ const runOn = async (connections: pg.Pool, started: Started[]): Promise<RunningW
   countJobs(events)
   events.once('pool:create', ({ workerPool }) => {
     const { id } = workerPool
-    const rounds = goRounds()
-    const wake = wakeInTime(workerPool, events, connections)
-    const alive = stayAlive(id, rounds.soon, wake.look)
-    const held = watchHeldJobs(events, connections, id)
+    const rounds = startMaintenance()
+    const wake = startScheduler(workerPool, events, connections)
+    const alive = startHeartbeat(id, rounds.soon, wake.look)
+    const held = watchOrphanedJobs(events, connections, id)
     started.push({ workerPool, rounds, wake, alive, held })
   })
   const runner = await run({

@@ -3,7 +3,7 @@ import express from 'express'
 import { sha256 } from '../../app/crypto.ts'
 import { readBody } from '../../app/voicenter/parse.ts'
 import { type ValidCdr, partition } from '../../app/voicenter/ingest.ts'
-import { wholeBody } from '../../app/web/whole_body.ts'
+import { readRawBody } from '../../app/web/raw_body.ts'
 
 const OK = { Err: 0, Errdesc: 'OK' }
 
@@ -21,7 +21,7 @@ export const startPlainWeb = (store: (record: ValidCdr) => Promise<void>): void 
       if (sha256(token).equals(known)) next()
       else res.status(401).json({ Err: 1, Errdesc: 'wrong or missing token' })
     },
-    wholeBody({ limitMb: 5, roomMb: 8 }),
+    readRawBody({ limitMb: 5, roomMb: 8 }),
     async (req, res) => {
       const body = readBody(Buffer.isBuffer(req.body) ? req.body : Buffer.alloc(0))
       const elements = 'elements' in body ? body.elements : []

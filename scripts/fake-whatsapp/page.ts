@@ -1,7 +1,6 @@
 import type { WhatsAppNumber } from './accounts.ts'
 import type { FakeWhatsApp, KnownPerson } from './fake.ts'
-import { html } from '../../app/web/html.ts'
-import type { Html } from '../../app/web/html.ts'
+import { html, type Html } from '../../app/web/ops/html.ts'
 import { pageScript, pageStyle } from './page-assets.ts'
 import type { InboxMessage, Line } from './people.ts'
 

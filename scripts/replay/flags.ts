@@ -2,8 +2,8 @@
 import { parseArgs } from 'node:util'
 import { DateTime } from 'luxon'
 import { z } from 'zod'
-import { settings } from '../../app/tenants/set.ts'
-import { readSpan } from '../../app/tenants/span.ts'
+import { settings } from '../../app/tenants/settings.ts'
+import { readSpan } from '../../app/tenants/schema.ts'
 import { HELP } from './help.ts'
 
 /** A moment on a clock that is known later. */

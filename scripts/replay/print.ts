@@ -1,8 +1,8 @@
 /** The outcome of a what-if, for a person and for a program. */
 import { DateTime } from 'luxon'
 import type { Change, Story } from '../../app/replay/compare.ts'
-import { type Rules, SECOND } from '../../app/replay/rules.ts'
-import { writeSpan } from '../../app/tenants/span.ts'
+import { type Rules, SECOND } from '../../app/replay/simulate.ts'
+import { writeSpan } from '../../app/tenants/schema.ts'
 import type { Report } from './what_if.ts'
 
 /** As many ways in which calls go otherwise as fit on a screen. */

@@ -2,11 +2,16 @@
 import { createReadStream } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { compare } from '../../app/replay/compare.ts'
-import { recordsOf } from '../../app/replay/file.ts'
-import { type Heard, replay } from '../../app/replay/replay.ts'
-import { type Changes, reachOf, type Rules, SECOND } from '../../app/replay/rules.ts'
-import { newSimulation } from '../../app/replay/simulate.ts'
-import { readKnown, readRules, storedRecords } from '../../app/replay/stored.ts'
+import { recordsOf, readKnown, readRules, storedRecords } from '../../app/replay/stored.ts'
+import {
+  type Heard,
+  replay,
+  type Changes,
+  reachOf,
+  type Rules,
+  SECOND,
+  newSimulation,
+} from '../../app/replay/simulate.ts'
 import type { Trx } from '../../app/db/kysely.ts'
 import { type Asked, fail } from './flags.ts'
 import { patiently } from './patiently.ts'

@@ -41,8 +41,8 @@ export const run = async (args: string[]): Promise<void> => {
     json: { type: 'boolean' },
   })
   const accessToken = await readAccessToken(flags['access-token-env'], flags['access-token-stdin'])
-  const { addTenant, newTenant } = await import('../../app/tenants/add.ts')
-  const { webhookUrl } = await import('../../app/tenants/token.ts')
+  const { addTenant, newTenant } = await import('../../app/tenants/tenants.ts')
+  const { webhookUrl } = await import('../../app/tenants/credentials.ts')
   const tenant = check(
     newTenant,
     {

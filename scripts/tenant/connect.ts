@@ -30,7 +30,7 @@ export const run = async (args: string[]): Promise<void> => {
     json: { type: 'boolean' },
   })
   const accessToken = await readAccessToken(flags['access-token-env'], flags['access-token-stdin'])
-  const { connect, connection } = await import('../../app/tenants/connect.ts')
+  const { connect, connection } = await import('../../app/tenants/connections.ts')
   const wanted = check(
     connection,
     {

@@ -32,8 +32,8 @@ export const run = async (args: string[]): Promise<void> => {
     'phone-number-id': { type: 'string' },
     json: { type: 'boolean' },
   })
-  const { connectionState, setConnectionState } = await import('../../app/tenants/connection.ts')
-  const { tenantNamed } = await import('../../app/tenants/fields.ts')
+  const { connectionState, setConnectionState } = await import('../../app/tenants/connections.ts')
+  const { tenantNamed } = await import('../../app/tenants/schema.ts')
   if (action === 'list') {
     if (flags['phone-number-id'] !== undefined) fail('connection list: no --phone-number-id')
     const { tenantId } = check(tenantNamed, { tenantId: flags.tenant ?? '' }, FLAGS)

@@ -24,15 +24,15 @@ export const run = async (args: string[]): Promise<void> => {
     json: { type: 'boolean' },
   })
   const dryRun = flags['dry-run'] ?? false
-  const { forget, forgetting, wouldForget } = await import('../../app/privacy/forget.ts')
+  const { erase, eraseInput, previewErase } = await import('../../app/privacy/erase.ts')
   const person = check(
-    forgetting,
+    eraseInput,
     { tenantId: flags.tenant ?? '', number: flags.number ?? '' },
     FLAGS,
   )
   if (!dryRun && !flags.yes) await confirm()
   await withDatabase(
-    trx => (dryRun ? wouldForget : forget)(trx, COMMAND_LINE, person),
+    trx => (dryRun ? previewErase : erase)(trx, COMMAND_LINE, person),
     erased => {
       console.error(
         dryRun ? 'this would be erased; nothing was changed' : 'erased, in so many rows',

@@ -11,7 +11,7 @@ came, and how many first messages wait.
 
 export const run = async (args: string[]): Promise<void> => {
   const flags = readFlags(args, HELP, { json: { type: 'boolean' } })
-  const list = async (trx: Trx) => (await import('../../app/tenants/show.ts')).listTenants(trx)
+  const list = async (trx: Trx) => (await import('../../app/tenants/tenants.ts')).listTenants(trx)
   await withDatabase(list, tenants => {
     if (flags.json) return console.log(JSON.stringify({ tenants }))
     if (tenants.length === 0)

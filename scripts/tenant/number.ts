@@ -31,8 +31,8 @@ export const run = async (args: string[]): Promise<void> => {
     number: { type: 'string' },
     json: { type: 'boolean' },
   })
-  const { addNumber, removeNumber, tenantNumber } = await import('../../app/tenants/number.ts')
-  const { tenantNamed } = await import('../../app/tenants/fields.ts')
+  const { addNumber, removeNumber, tenantNumber } = await import('../../app/tenants/numbers.ts')
+  const { tenantNamed } = await import('../../app/tenants/schema.ts')
   const tell = (text: string, answer: object) => {
     console.error(text)
     if (flags.json) console.log(JSON.stringify(answer))

@@ -23,9 +23,9 @@ export const run = async (args: string[]): Promise<void> => {
   })
   const bytes = await readList(flags.file)
   const { z } = await import('zod')
-  const fields = await import('../../app/tenants/fields.ts')
-  const { addOptOuts } = await import('../../app/privacy/opt_outs.ts')
-  const { readNumbers } = await import('../../app/privacy/numbers.ts')
+  const fields = await import('../../app/tenants/schema.ts')
+  const { addOptOuts } = await import('../../app/privacy/import_opt_outs.ts')
+  const { readNumbers } = await import('../../app/privacy/inputs.ts')
   const { tenantId } = check(
     z.object({ tenantId: fields.tenantId }),
     { tenantId: flags.tenant ?? '' },

@@ -28,7 +28,7 @@ export const run = async (args: string[]): Promise<void> => {
     fail('one of --generate, --password-env, --password-stdin and --clear')
   const given = await readSecret('--password', flags['password-env'], flags['password-stdin'])
   const { generatePassword, newPassword, setPassword } =
-    await import('../../app/tenants/password.ts')
+    await import('../../app/tenants/credentials.ts')
   const generated = flags.generate ? generatePassword() : undefined
   const wanted = check(
     newPassword,

@@ -14,7 +14,7 @@ const FLAGS = { tenantId: '--tenant' }
 
 export const run = async (args: string[]): Promise<void> => {
   const flags = readFlags(args, HELP, { tenant: { type: 'string' }, json: { type: 'boolean' } })
-  const { settings, setTenant } = await import('../../app/tenants/set.ts')
+  const { settings, setTenant } = await import('../../app/tenants/settings.ts')
   const wanted = check(settings, { tenantId: flags.tenant ?? '', mode: 'paused' }, FLAGS)
   await withDatabase(
     trx => setTenant(trx, COMMAND_LINE, wanted),

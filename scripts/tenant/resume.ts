@@ -14,8 +14,8 @@ const FLAGS = { tenantId: '--tenant' }
 
 export const run = async (args: string[]): Promise<void> => {
   const flags = readFlags(args, HELP, { tenant: { type: 'string' }, json: { type: 'boolean' } })
-  const { tenantNamed } = await import('../../app/tenants/fields.ts')
-  const { resumeTenant } = await import('../../app/tenants/resume.ts')
+  const { tenantNamed } = await import('../../app/tenants/schema.ts')
+  const { resumeTenant } = await import('../../app/tenants/connections.ts')
   const { tenantId } = check(tenantNamed, { tenantId: flags.tenant ?? '' }, FLAGS)
   await withDatabase(
     trx => resumeTenant(trx, COMMAND_LINE, tenantId),

@@ -74,7 +74,7 @@ export const run = async (args: string[]): Promise<void> => {
     json: { type: 'boolean' },
   })
   if (flags.quiet && flags['no-quiet']) fail('--quiet or --no-quiet, not both')
-  const { settings, setTenant } = await import('../../app/tenants/set.ts')
+  const { settings, setTenant } = await import('../../app/tenants/settings.ts')
   const wanted = check(
     settings,
     {

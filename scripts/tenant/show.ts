@@ -13,7 +13,7 @@ const FLAGS = { tenantId: '--tenant' }
 
 export const run = async (args: string[]): Promise<void> => {
   const flags = readFlags(args, HELP, { tenant: { type: 'string' }, json: { type: 'boolean' } })
-  const { tenantNamed } = await import('../../app/tenants/fields.ts')
+  const { tenantNamed } = await import('../../app/tenants/schema.ts')
   const { tenantId } = check(tenantNamed, { tenantId: flags.tenant ?? '' }, FLAGS)
   await withDatabase(
     trx => shown(trx, tenantId),

@@ -35,7 +35,7 @@ export const run = async (args: string[]): Promise<void> => {
     default: { type: 'boolean' },
     json: { type: 'boolean' },
   })
-  const { change, changeTemplate } = await import('../../app/tenants/template.ts')
+  const { change, changeTemplate } = await import('../../app/tenants/templates.ts')
   const wanted = check(
     change,
     {

@@ -116,4 +116,4 @@ export const withDatabase = async <T>(
 
 /** Everything about the business that a command is for. */
 export const shown = async (trx: Trx, tenantId: string) =>
-  (await import('../../app/tenants/show.ts')).showTenant(trx, tenantId)
+  (await import('../../app/tenants/tenants.ts')).showTenant(trx, tenantId)

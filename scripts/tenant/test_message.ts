@@ -31,7 +31,7 @@ export const run = async (args: string[]): Promise<void> => {
     wait: { type: 'string' },
     json: { type: 'boolean' },
   })
-  const { tenantNamed } = await import('../../app/tenants/fields.ts')
+  const { tenantNamed } = await import('../../app/tenants/schema.ts')
   const { testMessage, testMessageState } = await import('../../app/tenants/test_message.ts')
   const wanted = check(
     tenantNamed.extend({ seconds }),

@@ -33,8 +33,8 @@ export const run = async (args: string[]): Promise<void> => {
     json: { type: 'boolean' },
   })
   const { addToken, revokeToken, tenantToken, webhookUrl } =
-    await import('../../app/tenants/token.ts')
-  const { tenantNamed } = await import('../../app/tenants/fields.ts')
+    await import('../../app/tenants/credentials.ts')
+  const { tenantNamed } = await import('../../app/tenants/schema.ts')
   if (action === 'revoke') {
     const wanted = check(
       tenantToken,

@@ -4,8 +4,8 @@ import { sql } from 'kysely'
 import t from 'tap'
 import { db } from '../support/ringback.ts'
 
-const { registry } = await import('../../app/signals/metrics.ts')
-await import('../../app/signals/gauges.ts')
+const { registry } = await import('../../app/monitoring/metrics.ts')
+await import('../../app/monitoring/metrics.ts')
 
 const page = readFileSync(new URL('../../docs/signals.md', import.meta.url), 'utf8')
 const rows = [...page.matchAll(/^\| `(\w+)` +\| (.*?) +\|/gm)].map(([, name = '', second = '']) => [

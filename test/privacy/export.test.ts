@@ -10,9 +10,9 @@ import { business, type Business, customer, db, fake } from '../support/ringback
 import { happens } from '../support/whatsapp.ts'
 import { dueSince, miss, tell } from '../tasks/support.ts'
 
-const { harmless, unescaped, writeCsv } = await import('../../app/privacy/csv.ts')
+const { escapeFormula, unescapeFormula, writeCsv } = await import('../../app/privacy/export.ts')
 const { exportCsv, exporting } = await import('../../app/privacy/export.ts')
-const { periodIn } = await import('../../app/privacy/period.ts')
+const { periodIn } = await import('../../app/privacy/inputs.ts')
 
 const OPERATOR = { as: 'operator' } as const
 type Wanted = { what: 'calls' | 'leads' | 'messages'; since?: string; until?: string }
@@ -162,15 +162,15 @@ await t.test('no cell begins a formula, and every cell can be had back', async t
       const records = read(bytes())
       for (const { text = '' } of records)
         if (isFormula(text)) throw new Error(JSON.stringify(text))
-      const back = records.map(({ text = '' }) => unescaped(text))
+      const back = records.map(({ text = '' }) => unescapeFormula(text))
       if (JSON.stringify(back) !== JSON.stringify(texts))
         throw new Error(JSON.stringify({ back, texts }))
     }),
     { numRuns: 500 },
   )
-  t.equal(harmless('דנה'), 'דנה')
-  t.equal(harmless("ג'ורג'"), "ג'ורג'")
-  t.equal(harmless('2026-11-15 10:15:03'), '2026-11-15 10:15:03')
+  t.equal(escapeFormula('דנה'), 'דנה')
+  t.equal(escapeFormula("ג'ורג'"), "ג'ורג'")
+  t.equal(escapeFormula('2026-11-15 10:15:03'), '2026-11-15 10:15:03')
 })
 
 await t.test('a period is days and moments on the business’s own clock', async t => {
@@ -285,7 +285,7 @@ await t.test('who breaks off is noted too, and a business that is none gets noth
 await t.test('it reads only', async t => {
   const shop = await business()
   await miss(shop, customer().local)
-  const { PAGES } = await import('../../app/privacy/tables.ts')
+  const { PAGES } = await import('../../app/privacy/export.ts')
   const page = {
     tenantId: shop.tenantId,
     timezone: 'UTC',

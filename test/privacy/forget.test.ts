@@ -31,7 +31,7 @@ import {
 } from '../tasks/support.ts'
 import { everyRow, keysKept, rowsSaying, rowsWith, writtenBy } from './support.ts'
 
-const { forget, forgetting, wouldForget } = await import('../../app/privacy/forget.ts')
+const { erase, eraseInput, previewErase } = await import('../../app/privacy/erase.ts')
 const { recordMissedCalls } = await import('../../app/outreach/missed_calls.ts')
 const { lockCalls, lockPeople, peopleOf } = await import('../../app/voicenter/calls.ts')
 const { phoneHash } = await import('../../app/crypto.ts')
@@ -104,10 +104,10 @@ const story = async (shop: Business, who: Who, { stops = true } = {}) => {
   return { ...who, ...first }
 }
 
-const erase = (shop: Business, number: string, signIn: Parameters<typeof forget>[1] = OPERATOR) =>
+const eraseFor = (shop: Business, number: string, signIn: Parameters<typeof erase>[1] = OPERATOR) =>
   db
     .transaction()
-    .execute(trx => forget(trx, signIn, forgetting.parse({ tenantId: shop.tenantId, number })))
+    .execute(trx => erase(trx, signIn, eraseInput.parse({ tenantId: shop.tenantId, number })))
 
 /** A job that a race or a crash may have left behind; what it carries of her is made up. */
 const addStrayJob = async (
@@ -185,7 +185,7 @@ await t.test('nothing of a person is left, and nothing of anybody else is touche
   const untouched = await everyRow()
   const keys = await keysKept()
 
-  const erased = await erase(shop, who.e164)
+  const erased = await eraseFor(shop, who.e164)
 
   t.strictSame(
     (await rowsWith(who.e164)).filter(row => !row.includes(other.tenantId)),
@@ -240,8 +240,8 @@ await t.test('what is pending is cancelled, and its job with her number is gone'
   t.equal((await jobs(`lead_outreach:${id}`)).length, 1)
   t.equal((await jobs('lead_reminder')).length, 2)
 
-  t.match(await erase(shop, waiting.local), { jobs: 1, missed_calls: 1 })
-  t.match(await erase(shop, reminded.local), { jobs: 2, missed_calls: 1, messages: 1 })
+  t.match(await eraseFor(shop, waiting.local), { jobs: 1, missed_calls: 1 })
+  t.match(await eraseFor(shop, reminded.local), { jobs: 2, missed_calls: 1, messages: 1 })
   const call = db.selectFrom('missed_calls').selectAll().where('id', '=', id)
   t.match(await call.executeTakeFirstOrThrow(), {
     outreach_state: 'cancelled',
@@ -309,7 +309,7 @@ await t.test(
       run_at := now() + interval '1 hour', job_key := ${`owner_notice:${notice}`}::text)`.execute(
       db,
     )
-    t.match(await erase(shop, who.e164), { jobs: 5 })
+    t.match(await eraseFor(shop, who.e164), { jobs: 5 })
     t.strictSame(await rowsWith(who.e164), [])
     for (const key of [
       `lead_outreach:${id}`,
@@ -334,7 +334,7 @@ await t.test('a message on its way is sent once, and brings nothing back', async
     await due(id, 'initial')
     const claimed = await claim(id, 'initial')
     if (!claimed) throw new Error('nothing to send')
-    await erase(shop, who.e164)
+    await eraseFor(shop, who.e164)
     if (outcome === 'refused')
       fake.script({ to: who.e164, times: 1, outcome: { kind: 'error', code: 131000 } })
     if (outcome !== 'died') await recorded(claimed, await send(claimed))
@@ -364,7 +364,7 @@ await t.test('a report that comes later finds no message, and tells it nothing',
   const { id } = await miss(shop, who.local)
   await dueSince(id)
   const [got] = fake.inbox(who.e164)
-  await erase(shop, who.e164)
+  await eraseFor(shop, who.e164)
   await reports(got?.wamid ?? '', { status: 'delivered' })
   t.strictSame((await messagesAfter(id))[0], ['initial', 'accepted', null])
   t.strictSame(
@@ -372,7 +372,7 @@ await t.test('a report that comes later finds no message, and tells it nothing',
     ['public.whatsapp_events'],
     'its own row has her number until retention comes, or she is erased again',
   )
-  await erase(shop, who.e164)
+  await eraseFor(shop, who.e164)
   t.strictSame(await rowsWith(who.e164), [])
 })
 
@@ -380,7 +380,7 @@ await t.test('the same record again is counted, and changes nothing', async t =>
   const shop = await business()
   const who = customer()
   const { record, callId } = await miss(shop, who.local)
-  await erase(shop, who.e164)
+  await eraseFor(shop, who.e164)
   await tell(shop.token, record)
   const [raw] = await db.selectFrom('raw_cdrs').selectAll().where('call_id', '=', callId).execute()
   t.match(raw, { deliveries: 2, payload: null, body: null, verdict: 'missed', reason: 'erased' })
@@ -396,7 +396,7 @@ await t.test(
     const who = customer()
     const answered = answeredPush({ caller: who.local, did: shop.did })
     await tell(shop.token, answered)
-    await erase(shop, who.e164)
+    await eraseFor(shop, who.e164)
     // Alone it would be a missed call: the queue's record, before the agent's.
     const late = {
       ...answered,
@@ -422,7 +422,7 @@ await t.test('a record that nobody had judged is closed, and asked for no more',
   const who = customer()
   const record = push({ caller: who.local, did: shop.did })
   await post(record, { token: shop.token })
-  await erase(shop, who.e164)
+  await eraseFor(shop, who.e164)
   await work()
   const row = db.selectFrom('raw_cdrs').selectAll().where('call_id', '=', record.ivruniqueid)
   t.match(await row.executeTakeFirstOrThrow(), { verdict: 'unknown', reason: 'erased' })
@@ -434,7 +434,7 @@ await t.test('who had opted out stays so, and who had not is a new person', asyn
   const [out, back] = [customer(), customer()]
   for (const { local } of [out, back]) await dueSince((await miss(shop, local)).id)
   await happens({ kind: 'text', from: out.e164, phoneNumberId: shop.phoneNumberId, text: 'הסר' })
-  for (const { e164 } of [out, back]) await erase(shop, e164)
+  for (const { e164 } of [out, back]) await eraseFor(shop, e164)
   const { rows } =
     await sql`select phone, phone_hash from opt_outs where tenant_id = ${shop.tenantId}`.execute(db)
   t.strictSame(rows, [{ phone: null, phone_hash: phoneHash(out.e164) }])
@@ -458,8 +458,8 @@ await t.test(
     await optOuts.values({ ...row, phone: bare }).execute()
     await optOuts.values({ ...row, phone: null, phone_hash: phoneHash(twice) }).execute()
     await optOuts.values({ ...row, phone: twice }).execute()
-    t.match(await erase(shop, bare), { opt_outs: 1 })
-    t.match(await erase(shop, twice), { opt_outs: 1 })
+    t.match(await eraseFor(shop, bare), { opt_outs: 1 })
+    t.match(await eraseFor(shop, twice), { opt_outs: 1 })
     const { rows } = await sql`
     select phone, phone_hash from opt_outs where tenant_id = ${shop.tenantId} order by id`.execute(
       db,
@@ -506,7 +506,7 @@ await t.test('she is found by every number and name that WhatsApp knows her by',
   )
   await work()
   t.equal((await rowsSaying(words)).length, 2)
-  t.match(await erase(shop, last.local), { leads: 2 })
+  t.match(await eraseFor(shop, last.local), { leads: 2 })
   for (const { e164 } of [old, moved, last]) t.strictSame(await rowsWith(e164), [])
   t.strictSame(await rowsSaying(id), [])
   t.strictSame(await rowsSaying(words), [])
@@ -526,10 +526,10 @@ await t.test('what she wrote a moment ago is read first: it may be “stop”', 
     ),
   )
   const before = await contents()
-  await t.rejects(erase(shop, who.e164), /wrote a moment ago/)
+  await t.rejects(eraseFor(shop, who.e164), /wrote a moment ago/)
   t.strictSame(await contents(), before)
   await work()
-  await erase(shop, who.e164)
+  await eraseFor(shop, who.e164)
   t.strictSame(await optOutsOf(shop), [[null, 'typed']])
 })
 
@@ -541,7 +541,7 @@ await t.test('a call that is being judged at this moment is waited for', async t
   let erasing: Promise<unknown> = Promise.resolve()
   await db.transaction().execute(async trx => {
     await lockCalls(trx, [{ tenantId: shop.tenantId, rootCallId: record.ivruniqueid }])
-    erasing = erase(shop, who.e164)
+    erasing = eraseFor(shop, who.e164)
     await somebodyWaits()
     await recordMissedCalls(trx, [
       {
@@ -556,7 +556,7 @@ await t.test('a call that is being judged at this moment is waited for', async t
   })
   // A lead of hers is there that was not when it began: then it says so, and nothing is half done.
   await t.rejects(erasing, /came in at this very moment/)
-  t.match(await erase(shop, who.e164), { leads: 1, missed_calls: 1, jobs: 1 })
+  t.match(await eraseFor(shop, who.e164), { leads: 1, missed_calls: 1, jobs: 1 })
   t.strictSame(await rowsWith(who.e164), [])
 })
 
@@ -568,7 +568,7 @@ await t.test('a call of hers that comes in while it waits is not left behind', a
   let erasing: Promise<unknown> = Promise.resolve()
   await db.transaction().execute(async trx => {
     await lockPeople(trx, peopleOf(shop.tenantId, [who.e164]))
-    erasing = erase(shop, who.e164)
+    erasing = eraseFor(shop, who.e164)
     await somebodyWaits()
     await recordMissedCalls(trx, [
       {
@@ -583,7 +583,7 @@ await t.test('a call of hers that comes in while it waits is not left behind', a
   })
   await t.rejects(erasing, /came in at this very moment/)
   t.match(await missedCall(shop.tenantId, callId), { caller_phone: who.e164 })
-  t.match(await erase(shop, who.e164), { missed_calls: 2 })
+  t.match(await eraseFor(shop, who.e164), { missed_calls: 2 })
   t.strictSame(await rowsWith(who.e164), [])
 })
 
@@ -593,9 +593,9 @@ await t.test('a business that asks itself reaches its own rows only', async t =>
   await miss(shop, who.local)
   await post(push({ caller: who.local, did: '0721111112' }), { token: await webhookToken(null) })
   await work()
-  await erase(shop, who.e164, { as: 'tenant', tenantId: shop.tenantId })
+  await eraseFor(shop, who.e164, { as: 'tenant', tenantId: shop.tenantId })
   t.equal((await rowsWith(who.e164)).length, 1, 'nobody’s record is left')
-  t.match(await erase(shop, who.e164), { raw_cdrs: 1 })
+  t.match(await eraseFor(shop, who.e164), { raw_cdrs: 1 })
   t.strictSame(await rowsWith(who.e164), [])
 })
 
@@ -605,9 +605,9 @@ await t.test(
     const owner = customer().e164
     const shop = await business({ columns: { owner_phone: owner } })
     const before = await contents()
-    await t.rejects(erase(shop, shop.line), /a number of the business itself/)
-    await t.rejects(erase(shop, owner), /the owner is told of leads/)
-    await t.rejects(erase({ ...shop, tenantId: '999' }, owner), /there is no tenant 999/)
+    await t.rejects(eraseFor(shop, shop.line), /a number of the business itself/)
+    await t.rejects(eraseFor(shop, owner), /the owner is told of leads/)
+    await t.rejects(eraseFor({ ...shop, tenantId: '999' }, owner), /there is no tenant 999/)
     t.strictSame(await contents(), before)
   },
 )
@@ -617,10 +617,10 @@ await t.test('a rehearsal counts the same, and changes nothing', async t => {
   const her = await story(shop, customer())
   const before = await contents()
   const person = { tenantId: shop.tenantId, number: her.e164 }
-  const would = await db.transaction().execute(trx => wouldForget(trx, OPERATOR, person))
+  const would = await db.transaction().execute(trx => previewErase(trx, OPERATOR, person))
   t.strictSame(await contents(), before)
-  t.strictSame(would, await erase(shop, her.e164))
-  const nothing = await erase(shop, her.e164)
+  t.strictSame(would, await eraseFor(shop, her.e164))
+  const nothing = await eraseFor(shop, her.e164)
   t.ok(
     Object.values(nothing).every(count => count === 0),
     JSON.stringify(nothing),

@@ -4,8 +4,8 @@ import { business, customer, db, fake, jobs, outreachOf } from '../support/ringb
 import { optOutsOf, storyOf } from '../support/whatsapp.ts'
 import { conversationOf, dueSince, leadsOf, messagesAfter, miss } from '../tasks/support.ts'
 
-const { addOptOuts } = await import('../../app/privacy/opt_outs.ts')
-const { readNumbers } = await import('../../app/privacy/numbers.ts')
+const { addOptOuts } = await import('../../app/privacy/import_opt_outs.ts')
+const { readNumbers } = await import('../../app/privacy/inputs.ts')
 
 const take = (tenantId: string, ...numbers: string[]) =>
   db.transaction().execute(trx => addOptOuts(trx, { as: 'operator' }, { tenantId, numbers }))

@@ -18,8 +18,8 @@ import { conversationOf, dueSince, miss, tell, until } from '../tasks/support.ts
 import { keysKept, rowsSaying } from './support.ts'
 
 const { config } = await import('../../app/config.ts')
-const { emptyOld } = await import('../../app/privacy/retention.ts')
-const { cronItems } = await import('../../app/worker/cron.ts')
+const { redactExpired } = await import('../../app/privacy/retention.ts')
+const { cronItems } = await import('../../app/worker/run.ts')
 const { startWorker } = await import('../../app/worker/run.ts')
 
 const NOTHING = {
@@ -78,7 +78,7 @@ await t.test('what is old is emptied and told, and its rows and keys stay', asyn
   t.ok((await rowsSaying('מילים ישנות')).length >= 3)
   const fresh = await rowsSaying('מילים חדשות')
 
-  t.strictSame(await emptyOld(), {
+  t.strictSame(await redactExpired(), {
     // Her message; what we told of it is a template, and says nothing.
     emptied: {
       raw_cdrs: 1,
@@ -100,7 +100,11 @@ await t.test('what is old is emptied and told, and its rows and keys stay', asyn
     outreach_state: 'sent',
   })
 
-  t.strictSame(await emptyOld(), { emptied: NOTHING, more: false }, 'a second time nothing is left')
+  t.strictSame(
+    await redactExpired(),
+    { emptied: NOTHING, more: false },
+    'a second time nothing is left',
+  )
   t.strictSame((await conversationOf(young.id)).state, 'replied')
 })
 
@@ -109,7 +113,7 @@ await t.test('what comes again after it was emptied is recognised, and has no ef
   const { record, callId, who } = await oldStory(shop, 'שוב')
   const [event] = await eventsOf(shop.tenantId)
   await age('91 days')
-  await emptyOld()
+  await redactExpired()
   await tell(shop.token, record)
   await post({ caller: who.local, text: 'שוב' }, { token: shop.token })
   const [raw] = await recordsOf(shop)
@@ -133,7 +137,7 @@ await t.test('what comes again after it was emptied is recognised, and has no ef
 
 await t.test('what is still needed is not emptied, however old', async t => {
   await age('400 days')
-  await emptyOld()
+  await redactExpired()
   const shop = await business()
   const open = await miss(shop, customer().local)
   await dueSince(open.id)
@@ -157,14 +161,14 @@ await t.test('what is still needed is not emptied, however old', async t => {
     db,
   )
   await age('400 days')
-  t.strictSame((await emptyOld()).emptied, NOTHING)
+  t.strictSame((await redactExpired()).emptied, NOTHING)
   t.ok((await recordsOf(shop)).every(({ payload }) => payload !== null))
 
   // Once it is over, it goes like everything else.
   await sql`update lead_conversations set state = 'unresponsive' where state = 'open'`.execute(db)
   await sql`select cancel_outreach(${waiting.id})`.execute(db)
   await work()
-  const { emptied } = await emptyOld()
+  const { emptied } = await redactExpired()
   t.match(emptied, { raw_cdrs: 3, whatsapp_events: 1 })
 })
 
@@ -176,7 +180,7 @@ await t.test(
     const holding = db.transaction().execute(async trx => {
       await sql`select from raw_cdrs where call_id = 'old-7' for update`.execute(trx)
       const from = performance.now()
-      const { emptied } = await emptyOld()
+      const { emptied } = await redactExpired()
       t.equal(emptied.raw_cdrs, 1200, 'all but the one that is held')
       t.ok(performance.now() - from < 2500, 'nobody waited for it')
     })
@@ -193,7 +197,7 @@ await t.test(
       rows.filter(({ payload }) => payload !== null).map(row => row.call_id),
       ['old-7'],
     )
-    t.match((await emptyOld()).emptied, { raw_cdrs: 1 })
+    t.match((await redactExpired()).emptied, { raw_cdrs: 1 })
   },
 )
 
@@ -226,11 +230,15 @@ await t.test('a run does not look again where it has been, however much stays th
     return rows[0]?.read ?? 0
   }
   const before = await entriesRead()
-  t.match((await emptyOld()).emptied, { raw_cdrs: 3000 })
+  t.match((await redactExpired()).emptied, { raw_cdrs: 3000 })
   const read = (await entriesRead()) - before
   t.ok(read < 8000, `${read} entries, for 5000 rows`)
   await sql`delete from missed_calls where tenant_id = ${shop.tenantId}`.execute(db)
-  t.match((await emptyOld()).emptied, { raw_cdrs: 2000 }, 'the next run begins at the oldest again')
+  t.match(
+    (await redactExpired()).emptied,
+    { raw_cdrs: 2000 },
+    'the next run begins at the oldest again',
+  )
 })
 
 await t.test('calls come in meanwhile', async t => {
@@ -238,7 +246,7 @@ await t.test('calls come in meanwhile', async t => {
   const other = await business()
   await fill(shop, 'mean', 5000)
   let isOver = false
-  const emptying = emptyOld().finally(() => {
+  const emptying = redactExpired().finally(() => {
     isOver = true
   })
   let told = 0
@@ -319,11 +327,15 @@ await t.test(
 await t.test('a run has its end, and what is left has a run of its own', async t => {
   const shop = await business()
   await fill(shop, 'many', 10_100)
-  t.match(await emptyOld(AbortSignal.abort()), { emptied: NOTHING, more: true }, 'or is stopped')
+  t.match(
+    await redactExpired(AbortSignal.abort()),
+    { emptied: NOTHING, more: true },
+    'or is stopped',
+  )
   await sql`select graphile_worker.add_job('retention', job_key := 'retention:old')`.execute(db)
   await work()
-  t.strictSame((await emptyOld()).emptied, NOTHING)
+  t.strictSame((await redactExpired()).emptied, NOTHING)
   await fill(shop, 'more', 10_100)
-  t.match(await emptyOld(), { emptied: { raw_cdrs: 10_000 }, more: true })
+  t.match(await redactExpired(), { emptied: { raw_cdrs: 10_000 }, more: true })
   t.strictSame(await jobs('retention'), [])
 })

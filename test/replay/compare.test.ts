@@ -1,8 +1,7 @@
 /** What a change of the settings would have changed, counted. */
 import t from 'tap'
 import { compare } from '../../app/replay/compare.ts'
-import type { Heard } from '../../app/replay/replay.ts'
-import type { Rules } from '../../app/replay/rules.ts'
+import type { Heard, Rules } from '../../app/replay/simulate.ts'
 import { answered, at, call, known, NOA, play } from './support.ts'
 
 const NIGHT = '21:00-08:00'

@@ -1,6 +1,6 @@
 /** Records from a file: as Voicenter posts them, or with the moment they came. */
 import t from 'tap'
-import { recordsOf } from '../../app/replay/file.ts'
+import { recordsOf } from '../../app/replay/stored.ts'
 import { exchangeTime } from '../../scripts/demo/cdr.ts'
 
 const NOW = new Date('2026-07-10T00:00:00Z')

@@ -10,7 +10,7 @@ import { business, customer, db, work } from '../support/ringback.ts'
 import { happens } from '../support/whatsapp.ts'
 import { tell } from '../tasks/support.ts'
 
-const { replay } = await import('../../app/replay/replay.ts')
+const { replay } = await import('../../app/replay/simulate.ts')
 const { newSimulation } = await import('../../app/replay/simulate.ts')
 const { readKnown, readRules, storedRecords } = await import('../../app/replay/stored.ts')
 

@@ -1,8 +1,13 @@
 /** Calls of a summer's week, told in plain words, and what a simulation makes of them. */
 import type { JsonObject } from '../../app/json.ts'
-import { type Heard, replay } from '../../app/replay/replay.ts'
-import type { Rules } from '../../app/replay/rules.ts'
-import { type Known, newSimulation, type Simulation } from '../../app/replay/simulate.ts'
+import {
+  type Heard,
+  replay,
+  type Rules,
+  type Known,
+  newSimulation,
+  type Simulation,
+} from '../../app/replay/simulate.ts'
 import { readCdr, rootOf } from '../../app/voicenter/parse.ts'
 import { legOf } from '../../app/voicenter/classify.ts'
 

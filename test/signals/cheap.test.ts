@@ -5,8 +5,8 @@ import pg from 'pg'
 import t from 'tap'
 import { business } from '../support/ringback.ts'
 
-const { lookForTrouble } = await import('../../app/signals/trouble.ts')
-const { readState } = await import('../../app/signals/state.ts')
+const { checkAlerts } = await import('../../app/monitoring/alerts.ts')
+const { readState } = await import('../../app/monitoring/metrics.ts')
 const { db } = await import('../../app/db/kysely.ts')
 
 const shop = await business({ columns: { timezone: 'UTC' } })
@@ -42,7 +42,7 @@ const read = async (): Promise<number> => {
 }
 
 for (const [name, look] of [
-  ['looking for trouble', () => lookForTrouble(24 * 60 * 60_000)],
+  ['looking for trouble', () => checkAlerts(24 * 60 * 60_000)],
   ['telling Prometheus', readState],
 ] as const)
   await t.test(name, async t => {

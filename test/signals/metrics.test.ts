@@ -12,7 +12,7 @@ import { callsCame, figuresIn } from './support.ts'
 const { metrics } = await import('../../app/web/metrics.ts')
 const { voicenter } = await import('../../app/web/voicenter.ts')
 const { whatsapp } = await import('../../app/web/whatsapp.ts')
-const { countJobs } = await import('../../app/signals/metrics.ts')
+const { countJobs } = await import('../../app/monitoring/metrics.ts')
 const { newPool } = await import('../../app/db/pool.ts')
 
 const app = express()

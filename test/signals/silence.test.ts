@@ -2,13 +2,13 @@
 import fc from 'fast-check'
 import { DateTime } from 'luxon'
 import { test } from 'tap'
-import { isHoliday } from '../../app/signals/holidays.ts'
 import {
+  isHoliday,
   ENOUGH,
   isUnusual,
-  sameTimesBefore,
+  samePeriodsBefore,
   SILENT_FOR_MINUTES,
-} from '../../app/signals/silence.ts'
+} from '../../app/monitoring/webhook_silence.ts'
 import { seeded } from '../../scripts/chaos/random.ts'
 
 const ISRAEL = 'Asia/Jerusalem'
@@ -20,7 +20,7 @@ const at = (written: string, zone = ISRAEL): Date => DateTime.fromISO(written, {
 const written = (moment: Date, zone = ISRAEL) =>
   DateTime.fromJSDate(moment, { zone }).toFormat('yyyy-MM-dd HH:mm')
 const weeks = (since: string, now: string, zone = ISRAEL) =>
-  sameTimesBefore(at(since, zone), at(now, zone), zone).map(week =>
+  samePeriodsBefore(at(since, zone), at(now, zone), zone).map(week =>
     week.map(({ from, until }) => `${written(from, zone)} - ${written(until, zone)}`),
   )
 
@@ -115,7 +115,7 @@ await test('whatever the silence: the same times of four different weeks, all be
     fc.property(moment, fc.integer({ min: 0, max: 400 * HOUR }), zone, (ms, length, zone) => {
       const now = new Date(ms)
       const since = new Date(ms - length)
-      const found = sameTimesBefore(since, now, zone)
+      const found = samePeriodsBefore(since, now, zone)
       if (found.length > 4) return false
       for (const { from, until } of found.flat()) {
         if (from > until || (length < 13.9 * DAY && until > since)) return false
@@ -169,7 +169,7 @@ const before = (calls: number[], moment: Date): number => {
 
 const isRaised = (calls: number[], since: number, now: number): boolean =>
   isUnusual(
-    sameTimesBefore(new Date(since), new Date(now), ISRAEL).map(week =>
+    samePeriodsBefore(new Date(since), new Date(now), ISRAEL).map(week =>
       week.reduce((sum, { from, until }) => sum + before(calls, until) - before(calls, from), 0),
     ),
   )

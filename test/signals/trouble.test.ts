@@ -6,7 +6,7 @@ import { business, type Business, customer, db, fake, post, work } from '../supp
 import { dueSince, miss, requestsOf, tell, unboundToken } from '../tasks/support.ts'
 import { alertsOf, callsCame } from './support.ts'
 
-const { lookForTrouble } = await import('../../app/signals/trouble.ts')
+const { checkAlerts } = await import('../../app/monitoring/alerts.ts')
 const { encrypt, tokenOwner } = await import('../../app/crypto.ts')
 
 /** We have been up for a day. */
@@ -14,7 +14,7 @@ const LONG = 24 * 60 * 60_000
 
 /** Looks, and what follows from it is done. */
 const look = async (upForMs = LONG) => {
-  await lookForTrouble(upForMs)
+  await checkAlerts(upForMs)
   await work()
 }
 
@@ -341,7 +341,7 @@ await t.test('in a quiet window the owner is told at its end', async t => {
 await t.test('several look at once: it is raised and told once', async t => {
   const shop = await owned()
   await dial(shop, '0772000007')
-  await Promise.all(Array.from({ length: 5 }, () => lookForTrouble(LONG)))
+  await Promise.all(Array.from({ length: 5 }, () => checkAlerts(LONG)))
   await work()
   t.equal((await alertsOf(shop)).length, 1)
   t.equal(shop.told().length, 1)
@@ -373,7 +373,7 @@ await t.test('while one looks, another leaves it to that one', async t => {
   // Or it could raise again what the first has ended since it looked.
   await db.transaction().execute(async trx => {
     await sql`select pg_advisory_xact_lock(hashtextextended('signals trouble', 0))`.execute(trx)
-    await lookForTrouble(LONG)
+    await checkAlerts(LONG)
     t.strictSame(await alertsOf(shop), [])
   })
   await look()

@@ -6,7 +6,7 @@ export const OPERATOR_PASSWORD = 'correct horse battery'
 process.env['OPS_PASSWORD'] = OPERATOR_PASSWORD
 
 const { db, url } = await import('./ringback.ts')
-const { hashPassword } = await import('../../app/password.ts')
+const { hashPassword } = await import('../../app/tenants/credentials.ts')
 
 export const OPS = `${url}/ops`
 

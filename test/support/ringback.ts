@@ -24,9 +24,9 @@ fake.setStatuses([])
 const { db, opsDb, webDb } = await import('../../app/db/kysely.ts')
 const { newPool } = await import('../../app/db/pool.ts')
 const { sha256 } = await import('../../app/crypto.ts')
-const { addTenant, newTenant } = await import('../../app/tenants/add.ts')
+const { addTenant, newTenant } = await import('../../app/tenants/tenants.ts')
 const { startWeb } = await import('../../app/web/server.ts')
-const { taskList } = await import('../../app/worker/tasks.ts')
+const { taskList } = await import('../../app/worker/run.ts')
 export { db, webDb }
 
 const web = await startWeb(() => null)

@@ -13,9 +13,9 @@ import {
 import { miss } from '../tasks/support.ts'
 import { act, auditSince, OPERATOR, refusalOf } from './support.ts'
 
-const { setConnectionState } = await import('../../app/tenants/connection.ts')
-const { connect, connection } = await import('../../app/tenants/connect.ts')
-const { change, changeTemplate } = await import('../../app/tenants/template.ts')
+const { setConnectionState } = await import('../../app/tenants/connections.ts')
+const { connect, connection } = await import('../../app/tenants/connections.ts')
+const { change, changeTemplate } = await import('../../app/tenants/templates.ts')
 
 const connectionOf = (tenantId: string) =>
   db

@@ -13,7 +13,7 @@ import {
 import { tell } from '../tasks/support.ts'
 import { act, auditSince, OPERATOR, refusalOf } from './support.ts'
 
-const { addNumber, removeNumber, tenantNumber } = await import('../../app/tenants/number.ts')
+const { addNumber, removeNumber, tenantNumber } = await import('../../app/tenants/numbers.ts')
 
 let last = 0
 /** A line that no other test uses. */

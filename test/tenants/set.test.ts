@@ -6,8 +6,8 @@ import { business, contents, customer, db, outreachOf, workAsIfDue } from '../su
 import { miss } from '../tasks/support.ts'
 import { act, auditSince, OPERATOR, refusalOf } from './support.ts'
 
-const { setTenant, settings } = await import('../../app/tenants/set.ts')
-const { resumeTenant } = await import('../../app/tenants/resume.ts')
+const { setTenant, settings } = await import('../../app/tenants/settings.ts')
+const { resumeTenant } = await import('../../app/tenants/connections.ts')
 
 type Wish = Omit<z.input<typeof settings>, 'tenantId'>
 const set = (tenantId: string, wish: Wish) =>

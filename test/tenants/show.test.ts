@@ -5,10 +5,11 @@ import { voicenter, withCallLog } from '../support/voicenter.ts'
 import { dueSince, miss } from '../tasks/support.ts'
 import { act, auditOf, auditSince, OPERATOR, refusalOf } from './support.ts'
 
-const { addTenant, newTenant } = await import('../../app/tenants/add.ts')
-const { listTenants, showTenant } = await import('../../app/tenants/show.ts')
-const { generatePassword, newPassword, setPassword } = await import('../../app/tenants/password.ts')
-const { isPassword } = await import('../../app/password.ts')
+const { addTenant, newTenant } = await import('../../app/tenants/tenants.ts')
+const { listTenants, showTenant } = await import('../../app/tenants/tenants.ts')
+const { generatePassword, newPassword, setPassword } =
+  await import('../../app/tenants/credentials.ts')
+const { isPassword } = await import('../../app/tenants/credentials.ts')
 const { endAccess, grantAccess } = await import('../../app/voicenter/call_log/client.ts')
 
 const show = (tenantId: string) => act(trx => showTenant(trx, tenantId))

@@ -1,7 +1,7 @@
 /** Times as people write them. */
 import fc from 'fast-check'
 import { test } from 'tap'
-import { readSpan, span, writeSpan } from '../../app/tenants/span.ts'
+import { readSpan, span, writeSpan } from '../../app/tenants/schema.ts'
 
 const READ: Record<string, number> = {
   '2 minutes': 120,

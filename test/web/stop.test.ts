@@ -4,7 +4,7 @@ import { Agent, createServer, request, type ServerResponse } from 'node:http'
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { stopperOf } from '../../app/web/stop.ts'
+import { gracefulShutdown } from '../../app/web/server.ts'
 
 /** A server that answers when the test says so, and connections that are kept alive as a router keeps them. */
 const served = async (t: Test) => {
@@ -29,7 +29,7 @@ const served = async (t: Test) => {
     while (asked.length < count) await sleep(5)
     return asked[count - 1]
   }
-  return { port, ask, arrived, stop: stopperOf(server) }
+  return { port, ask, arrived, stop: gracefulShutdown(server) }
 }
 /** Whether it ends long before connections are cut. */
 const inTime = (stopped: Promise<void>) =>

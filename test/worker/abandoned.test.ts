@@ -5,7 +5,7 @@ import { business, type Business, customer, db, outreachOf, work } from '../supp
 import { contacted } from '../support/whatsapp.ts'
 import { conversationOf, miss, requestsOf } from '../tasks/support.ts'
 
-const { queueAbandonedClaims } = await import('../../app/worker/due.ts')
+const { requeueExpiredClaims } = await import('../../app/worker/maintenance.ts')
 
 type Claim = { key: string; state: () => Promise<string | undefined> }
 
@@ -82,12 +82,12 @@ for (const [what, claim] of Object.entries(CLAIMS))
       const { key, state } = await claim(shop, 46)
       await happen(key)
       const sent = requestsOf(shop).length
-      t.equal(await queueAbandonedClaims(), 1)
-      t.equal(await queueAbandonedClaims(), 0, 'once is enough')
+      t.equal(await requeueExpiredClaims(), 1)
+      t.equal(await requeueExpiredClaims(), 0, 'once is enough')
       await work()
       t.equal(await state(), 'unknown')
       t.equal(requestsOf(shop).length, sent, 'and nothing is sent')
-      t.equal(await queueAbandonedClaims(), 0)
+      t.equal(await requeueExpiredClaims(), 0)
     })
 
 t.test('a claim whose sender may still be at it is left alone', async t => {
@@ -95,14 +95,14 @@ t.test('a claim whose sender may still be at it is left alone', async t => {
     const { key } = await claim(await business(), 35)
     await sql`select graphile_worker.remove_job(${key}::text)`.execute(db)
   }
-  t.equal(await queueAbandonedClaims(), 0)
+  t.equal(await requeueExpiredClaims(), 0)
 })
 
 t.test('what the missed call says of it', async t => {
   const shop = await business()
   const { key } = (await CLAIMS['a first message']?.(shop, 46)) ?? {}
   const id = key?.split(':')[1] ?? ''
-  await queueAbandonedClaims()
+  await requeueExpiredClaims()
   await work()
   const call = await db
     .selectFrom('missed_calls')

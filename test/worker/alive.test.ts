@@ -6,14 +6,14 @@ import { soon, workerPools } from '../support/process.ts'
 import { db } from '../support/ringback.ts'
 import { heldBy, holderOf } from './support.ts'
 
-const { stayAlive } = await import('../../app/worker/alive.ts')
+const { startHeartbeat } = await import('../../app/worker/liveness.ts')
 
 let made = 0
 /** A worker that lives, but for its jobs. */
 const live = async (t: Test) => {
   const id = `pool-${process.pid}-${++made}`
   let back = 0
-  const alive = stayAlive(id, () => void back++)
+  const alive = startHeartbeat(id, () => void back++)
   let ended: Promise<void> | null = null
   const end = () => (ended ??= alive.end())
   t.teardown(end)

@@ -9,7 +9,7 @@ import { missedBy } from '../support/steps.ts'
 import { contacted, deliver, change, envelope } from '../support/whatsapp.ts'
 import { conversationOf } from '../tasks/support.ts'
 
-const { queueWhatIsDue } = await import('../../app/worker/due.ts')
+const { requeueDueRows } = await import('../../app/worker/maintenance.ts')
 
 type Row = {
   /** Of the job that it should have. */
@@ -149,10 +149,10 @@ for (const [name, make] of Object.entries(KINDS))
     const row = await make(shop)
     await wipe()
 
-    t.equal(await queueWhatIsDue(), 1)
+    t.equal(await requeueDueRows(), 1)
     const added = await revision(row.key)
     t.equal(added.length, 1, 'gets its job')
-    t.equal(await queueWhatIsDue(), 0, 'once')
+    t.equal(await requeueDueRows(), 0, 'once')
     t.strictSame(await revision(row.key), added)
 
     const leftAlone = async (what: string, change: string) => {
@@ -160,7 +160,7 @@ for (const [name, make] of Object.entries(KINDS))
         db,
       )
       const before = await revision(row.key)
-      t.equal(await queueWhatIsDue(), 0, `${what} is left alone`)
+      t.equal(await requeueDueRows(), 0, `${what} is left alone`)
       t.strictSame(await revision(row.key), before)
     }
     await leftAlone('a job for later', `run_at = now() + interval '1 hour'`)
@@ -175,15 +175,15 @@ for (const [name, make] of Object.entries(KINDS))
     await sql`update graphile_worker._private_jobs set locked_at = now() - interval '6 minutes' where key = ${row.key}`.execute(
       db,
     )
-    t.equal(await queueWhatIsDue(), 1, 'a job that will never end is replaced')
+    t.equal(await requeueDueRows(), 1, 'a job that will never end is replaced')
     t.not((await revision(row.key))[0]?.id, added[0]?.id)
-    t.equal(await queueWhatIsDue(), 0)
+    t.equal(await requeueDueRows(), 0)
     await sql`delete from graphile_worker._private_jobs where key is null`.execute(db)
 
     await work()
     t.equal(await row.end(), row.ended, 'it runs to its end')
     await wipe()
-    t.equal(await queueWhatIsDue(), 0, 'and then never gets one again')
+    t.equal(await requeueDueRows(), 0, 'and then never gets one again')
   })
 
 await t.test('what is not due, or only just, gets none', async t => {
@@ -191,7 +191,7 @@ await t.test('what is not due, or only just, gets none', async t => {
   await missedBy(shop, customer().e164)
   await post(push({ caller: 'anonymous' }), { token: shop.token })
   await wipe()
-  t.equal(await queueWhatIsDue(), 0)
+  t.equal(await requeueDueRows(), 0)
 })
 
 await t.test('the whole queue is lost: everything goes on', async t => {
@@ -202,7 +202,7 @@ await t.test('the whole queue is lost: everything goes on', async t => {
     await wipe()
   }
   // Two copies go round at once.
-  const added = await Promise.all([queueWhatIsDue(), queueWhatIsDue(), queueWhatIsDue()])
+  const added = await Promise.all([requeueDueRows(), requeueDueRows(), requeueDueRows()])
   t.ok(added.includes(rows.length))
   for (const { key } of rows) t.equal((await jobs(key)).length, 1, key)
   await work()
@@ -230,12 +230,12 @@ await t.test('ten thousand open rows, a hundred thousand old ones: it takes no t
   // What a session has done is counted once it does something more than a second later.
   const counted = () => sleep(1200)
   await counted()
-  await queueWhatIsDue()
+  await requeueDueRows()
   const before = await readWhole()
   for (let times = 0; times < 3; times++) {
     await counted()
     const from = performance.now()
-    t.equal(await queueWhatIsDue(), 1000, 'in portions')
+    t.equal(await requeueDueRows(), 1000, 'in portions')
     const took = performance.now() - from
     t.ok(took < 3000, `within ${took.toFixed(0)} ms`)
   }
@@ -243,6 +243,6 @@ await t.test('ten thousand open rows, a hundred thousand old ones: it takes no t
 
   await sql`select count(*) from raw_cdrs where payload = '{"a":1}'`.execute(db)
   await counted()
-  await queueWhatIsDue()
+  await requeueDueRows()
   t.ok((await readWhole()) > before, 'or it would be seen')
 })

@@ -8,7 +8,7 @@ import { db } from '../support/ringback.ts'
 import { heldBy, holderOf } from './support.ts'
 
 const { newPool } = await import('../../app/db/pool.ts')
-const { watchHeldJobs } = await import('../../app/worker/held.ts')
+const { watchOrphanedJobs } = await import('../../app/worker/liveness.ts')
 
 const pool = newPool('test', 2)
 t.teardown(() => pool.end())
@@ -25,7 +25,7 @@ const tell = (events: WorkerEvents, name: 'job:start' | 'job:complete', job: Try
 
 t.test('after a broken query a worker gives back what it holds and does not run', async t => {
   const events: WorkerEvents = new EventEmitter()
-  const held = watchHeldJobs(events, pool, 'this worker')
+  const held = watchOrphanedJobs(events, pool, 'this worker')
   const neverHeard = await heldBy('this worker')
   const runs = await heldBy('this worker')
   const ended = await heldBy('this worker')
@@ -56,7 +56,7 @@ t.test('after a broken query a worker gives back what it holds and does not run'
 
 t.test('a doubt while one is being looked into is looked into, too', async t => {
   const events: WorkerEvents = new EventEmitter()
-  const held = watchHeldJobs(events, pool, 'second worker')
+  const held = watchOrphanedJobs(events, pool, 'second worker')
   held.doubt()
   await sleep(7000)
   const late = await heldBy('second worker')

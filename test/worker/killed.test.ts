@@ -18,7 +18,7 @@ import { beingSent, claimedSince, dueMessage } from '../support/sending.ts'
 import { runAtOnce } from '../tasks/support.ts'
 import { holderOf } from './support.ts'
 
-const { queueWhatIsDue } = await import('../../app/worker/due.ts')
+const { requeueDueRows } = await import('../../app/worker/maintenance.ts')
 const WORKER = { ROLE: 'worker' }
 const KILLED = { how: 'SIGKILL' }
 const { token } = await business()
@@ -130,7 +130,7 @@ await t.test('a living worker holds a job that it never got: it is added again',
   )
   await sleep(2000)
   t.equal(await message.outreach(), 'scheduled waiting')
-  t.equal(await queueWhatIsDue(), 1)
+  t.equal(await requeueDueRows(), 1)
   await soon('it is sent', async () => (await message.outreach()) === 'sent accepted')
   t.equal(message.received(), 1)
 })

@@ -11,7 +11,7 @@ import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { run } from 'graphile-worker'
 import { newPool } from '../../app/db/pool.ts'
-import { patient } from '../../app/worker/pool.ts'
+import { retryingPool } from '../../app/worker/retrying_pool.ts'
 
 const [kind] = process.argv.slice(2)
 const input = createInterface(process.stdin)
@@ -20,7 +20,7 @@ const pool = newPool('worker', 3)
 const runner = await run({
   ...(kind === 'internal'
     ? { connectionString: process.env['DATABASE_URL'] ?? '' }
-    : { pgPool: kind === 'patient' ? patient(pool, async () => {}) : pool }),
+    : { pgPool: kind === 'patient' ? retryingPool(pool, async () => {}) : pool }),
   noHandleSignals: true,
   parsedCronItems: [],
   taskList: {

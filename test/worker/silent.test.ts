@@ -6,7 +6,7 @@ import { IN_ORDER, lineToDatabase, soon, startProcess, workerPools } from '../su
 import { db } from '../support/ringback.ts'
 import { dueMessage } from '../support/sending.ts'
 
-const { stayAlive } = await import('../../app/worker/alive.ts')
+const { startHeartbeat } = await import('../../app/worker/liveness.ts')
 
 /** The sessions of the workers' marks. */
 const sessions = async () => {
@@ -31,7 +31,7 @@ await t.test('its jobs are not taken from it, and it works on', async t => {
   const [before] = await sessions()
   const registered = await registration(pool)
   // The other copy, which would take the jobs of the dead.
-  const other = stayAlive('pool-other', () => {})
+  const other = startHeartbeat('pool-other', () => {})
   t.teardown(() => other.end())
   await other.marked
 

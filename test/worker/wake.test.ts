@@ -12,7 +12,7 @@ import { conversationOf } from '../tasks/support.ts'
 
 const { newPool } = await import('../../app/db/pool.ts')
 const { startWorker } = await import('../../app/worker/run.ts')
-const { wakeInTime } = await import('../../app/worker/wake.ts')
+const { startScheduler } = await import('../../app/worker/scheduler.ts')
 
 const pool = newPool('test', 2)
 t.teardown(() => pool.end())
@@ -33,7 +33,7 @@ const watch = (t: Test, lookTakes = 0) => {
     if (lookTakes) setTimeout(() => tell('worker:getJob:empty'), lookTakes).unref()
     else tell('worker:getJob:empty')
   }
-  const wake = wakeInTime({ nudge }, events, pool)
+  const wake = startScheduler({ nudge }, events, pool)
   t.teardown(wake.stop)
   return {
     ...wake,

@@ -6,8 +6,8 @@ import { config } from '../../config.ts'
 import { encrypt } from '../../crypto.ts'
 import { addJob, removeJob } from '../../db/jobs.ts'
 import { db, type Trx } from '../../db/kysely.ts'
-import { lockTenant } from '../../tenants/change.ts'
-import { tenantId } from '../../tenants/fields.ts'
+import { lockTenant } from '../../tenants/tenants.ts'
+import { tenantId } from '../../tenants/schema.ts'
 import { type Answer, halves, readAnswer, type Window } from './entries.ts'
 
 export const tenantOfLog = z.object({ tenantId })

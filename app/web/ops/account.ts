@@ -2,7 +2,7 @@ import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible'
 import { config } from '../../config.ts'
 import { opsDb } from '../../db/kysely.ts'
 import { lineOf } from '../../phone.ts'
-import { isPassword } from '../../password.ts'
+import { isPassword } from '../../tenants/credentials.ts'
 import { refuse } from './refuse.ts'
 import { isEqual } from './session.ts'
 

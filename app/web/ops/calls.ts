@@ -1,5 +1,5 @@
 import { Router } from 'express'
-import { html, type Html } from '../html.ts'
+import { html, type Html } from './html.ts'
 import { callerOf, verdictBadge } from './calls/parts.ts'
 import { type Filter, readFilter, type State, STATE_GROUPS } from './calls/filter.ts'
 import { type CallSeen, findCalls } from './calls/found.ts'

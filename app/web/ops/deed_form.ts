@@ -1,5 +1,5 @@
 import { isUserError } from '../../errors.ts'
-import { html, type Html } from '../html.ts'
+import { html, type Html } from './html.ts'
 import type { Form, Visit } from './page.ts'
 import { refuse } from './refuse.ts'
 import { backOf } from './sign_in.ts'

@@ -1,7 +1,6 @@
 /** The fields of a form: each with its label, what it wants, and beside it what was wrong with it. */
-import { html, type Html } from '../html.ts'
-import type { Refusal } from './attempt.ts'
-import { text } from './attempt.ts'
+import { html, type Html } from './html.ts'
+import { type Refusal, text } from './attempt.ts'
 import { mistakeWords } from './words/mistakes.ts'
 import type { Language } from './language.ts'
 

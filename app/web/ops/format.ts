@@ -1,4 +1,4 @@
-import { html, type Html } from '../html.ts'
+import { html, type Html } from './html.ts'
 import type { Language } from './language.ts'
 
 /** Until a business says otherwise. */

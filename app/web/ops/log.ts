@@ -1,7 +1,7 @@
 import { Router } from 'express'
 import { sql } from 'kysely'
 import type { Trx } from '../../db/kysely.ts'
-import { html, type Html } from '../html.ts'
+import { html, type Html } from './html.ts'
 import { telephone, when } from './format.ts'
 import { page, scopeOf, type Visit } from './page.ts'
 import { table } from './table.ts'

@@ -1,5 +1,5 @@
 /** Pictures of numbers, drawn here as SVG. Each says in words what it shows, and has its numbers in a table. */
-import { html, type Html } from '../html.ts'
+import { html, type Html } from './html.ts'
 import type { Hour } from './today_figures.ts'
 
 type Bar = { label: string; value: number }

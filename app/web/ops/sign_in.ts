@@ -1,6 +1,6 @@
 import { type Request, Router, urlencoded } from 'express'
 import { z } from 'zod'
-import { html } from '../html.ts'
+import { html } from './html.ts'
 import { accountWith } from './account.ts'
 import { languageOf } from './language.ts'
 import { bareLayout } from './layout.ts'

@@ -1,4 +1,4 @@
-import { html, type Html, type Value } from '../html.ts'
+import { html, type Html, type Value } from './html.ts'
 
 /** What stands above a column, and in it; false = there is no such column on this page. */
 export type Column<Row> = [head: string, cell: (row: Row) => Value] | false

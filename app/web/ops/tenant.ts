@@ -1,7 +1,7 @@
 /** One business: every page of it, and everything that is done there. */
 import { Router } from 'express'
 import type { Trx } from '../../db/kysely.ts'
-import { showTenant } from '../../tenants/show.ts'
+import { showTenant } from '../../tenants/tenants.ts'
 import { attempt, type Refusal } from './attempt.ts'
 import type { Page } from './layout.ts'
 import { deed, ofTenant, page, type Visit } from './page.ts'

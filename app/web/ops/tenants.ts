@@ -1,8 +1,7 @@
 /** The businesses, and adding one. */
 import { Router } from 'express'
-import { addTenant, newTenant } from '../../tenants/add.ts'
-import { listTenants, type TenantLine } from '../../tenants/show.ts'
-import { html, type Html } from '../html.ts'
+import { addTenant, newTenant, listTenants, type TenantLine } from '../../tenants/tenants.ts'
+import { html, type Html } from './html.ts'
 import { attempt, lines, text } from './attempt.ts'
 import { telephone } from './format.ts'
 import { fromNow } from './from_now.ts'

@@ -1,5 +1,5 @@
 import type { Trx } from '../../db/kysely.ts'
-import { html } from '../html.ts'
+import { html } from './html.ts'
 import type { Visit } from './page.ts'
 import { todayWords } from './words/today.ts'
 

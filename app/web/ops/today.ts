@@ -1,7 +1,7 @@
 import { Router } from 'express'
 import { DateTime } from 'luxon'
 import { callbacks } from '../../outreach/callbacks.ts'
-import { html } from '../html.ts'
+import { html } from './html.ts'
 import { HOME } from './format.ts'
 import { page, scopeOf } from './page.ts'
 import { funnelPlot, hoursPlot } from './plot.ts'

@@ -1,6 +1,6 @@
 /** Trouble: whatever needs a person, and the deed that ends it. */
 import { Router } from 'express'
-import { html } from '../html.ts'
+import { html } from './html.ts'
 import { page, scopeOf } from './page.ts'
 import { refuse } from './refuse.ts'
 import { chooseTenant, tenantsSeen } from './tenants_seen.ts'

@@ -10,7 +10,7 @@ const { conversationOf, dueSince, messagesAfter, miss, requestsOf } =
   await import('../../tasks/support.ts')
 const { reported } = await import('../../outreach/support.ts')
 const { deliver, change, envelope } = await import('../../support/whatsapp.ts')
-const { queueWhatIsDue } = await import('../../../app/worker/due.ts')
+const { requeueDueRows } = await import('../../../app/worker/maintenance.ts')
 
 type Shop = Awaited<ReturnType<typeof business>>
 
@@ -86,7 +86,7 @@ const KINDS: Record<string, (shop: Shop) => Promise<Row>> = {
     await sql`update messages set claimed_at = now() - interval '3 days' where lead_conversation_id = ${conversation} and claimed_at is not null`.execute(
       db,
     )
-    await queueWhatIsDue()
+    await requeueDueRows()
     return {
       key: `lead_silence:${conversation}`,
       state: async () => (await conversationOf(id)).state,
@@ -123,7 +123,7 @@ const KINDS: Record<string, (shop: Shop) => Promise<Row>> = {
       values (${shop.tenantId}, 'out', 'owner_notice', 'scheduled', now() - interval '2 hours', ${customer().e164}, 'x')
       returning id`.execute(db)
     const id = rows[0]?.id ?? ''
-    await queueWhatIsDue()
+    await requeueDueRows()
     return {
       key: `owner_notice:${id}`,
       state: () => one(sql`select state from messages where id = ${id}`),
@@ -140,7 +140,7 @@ for (const [task, make] of Object.entries(KINDS))
     const id = await dies(key)
     const before = await state()
     const deeds = (await deedsOf(tenantId)).length
-    await queueWhatIsDue()
+    await requeueDueRows()
     t.equal((await jobs(key)).length, 1, 'a dead job keeps its row from getting another')
 
     const operator = await asOperator()
@@ -148,7 +148,7 @@ for (const [task, make] of Object.entries(KINDS))
     t.equal((await operator.submit(`/ops/trouble/jobs/${id}/discard`)).status, 303)
     t.strictNotSame(await state(), before)
     t.strictSame(await state(), givenUp)
-    await queueWhatIsDue()
+    await requeueDueRows()
     t.strictSame(await jobs(key), [])
     await work()
     t.strictSame(await state(), givenUp)

@@ -3,7 +3,7 @@ import t from 'tap'
 import { asOperator, asTenant, browser, OPERATOR_PASSWORD } from '../../support/ops.ts'
 
 const { business, contents, db, url } = await import('../../support/ringback.ts')
-const { hashPassword } = await import('../../../app/password.ts')
+const { hashPassword } = await import('../../../app/tenants/credentials.ts')
 
 const basic = (name: string, password: string) => ({
   headers: { authorization: `Basic ${Buffer.from(`${name}:${password}`).toString('base64')}` },

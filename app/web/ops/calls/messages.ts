@@ -3,7 +3,7 @@ import { sql } from 'kysely'
 import { z } from 'zod'
 import type { Trx } from '../../../db/kysely.ts'
 import { statusEvent } from '../../../whatsapp/webhook.ts'
-import { reportKey } from '../../../whatsapp/inbox.ts'
+import { reportKey } from '../../whatsapp.ts'
 import type { MissedCall } from './facts.ts'
 
 export type Report = { status: string; at: Date }

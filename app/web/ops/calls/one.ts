@@ -1,5 +1,5 @@
 /** The parts of the page of one call. */
-import { html } from '../../html.ts'
+import { html } from '../html.ts'
 import { telephone, when } from '../format.ts'
 import type { Visit } from '../page.ts'
 import { whyOf } from '../why.ts'

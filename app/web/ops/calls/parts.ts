@@ -2,7 +2,7 @@
 import { readCdr } from '../../../voicenter/parse.ts'
 import { isObject } from '../../../json.ts'
 import { readPhone } from '../../../phone.ts'
-import { html, type Html } from '../../html.ts'
+import { html, type Html } from '../html.ts'
 import { telephone } from '../format.ts'
 import type { Language } from '../language.ts'
 import { callsWords } from '../words/calls.ts'

@@ -1,4 +1,4 @@
-import { html } from '../../html.ts'
+import { html } from '../html.ts'
 import type { CallRecord } from './facts.ts'
 import { when } from '../format.ts'
 import type { Language } from '../language.ts'

@@ -1,5 +1,5 @@
 /** The way of one message, in the words of the page. Pure. */
-import type { Html } from '../../html.ts'
+import type { Html } from '../html.ts'
 import type { Language } from '../language.ts'
 import { callWords } from '../words/call.ts'
 import type { Sent } from './messages.ts'

@@ -1,7 +1,7 @@
 /** A new business: the form, and what is shown once it is there. */
 import type { Trx } from '../../../db/kysely.ts'
-import { showTenant } from '../../../tenants/show.ts'
-import { html } from '../../html.ts'
+import { showTenant } from '../../../tenants/tenants.ts'
+import { html } from '../html.ts'
 import type { Refusal } from '../attempt.ts'
 import { choice, input, refused, textArea } from '../fields.ts'
 import type { Page } from '../layout.ts'

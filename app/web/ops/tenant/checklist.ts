@@ -1,5 +1,5 @@
 /** What is missing before a business can go live. Pure. */
-import type { TenantShown } from '../../../tenants/show.ts'
+import type { TenantShown } from '../../../tenants/tenants.ts'
 import type { SectionName } from './section.ts'
 
 /** `waiting`: nothing to do but wait; `paused`: somebody has stopped it. */

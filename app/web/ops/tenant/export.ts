@@ -1,9 +1,8 @@
 /** Calls, people and messages of a business as a file. */
 import { Router } from 'express'
 import { opsDb } from '../../../db/kysely.ts'
-import { exportCsv, exporting as wanted } from '../../../privacy/export.ts'
-import { EXPORTS } from '../../../privacy/tables.ts'
-import { html } from '../../html.ts'
+import { exportCsv, exporting as wanted, EXPORTS } from '../../../privacy/export.ts'
+import { html } from '../html.ts'
 import { ofTenant, visitOf } from '../page.ts'
 import { tenantWords } from '../words/tenant.ts'
 import { form, type Section } from './section.ts'

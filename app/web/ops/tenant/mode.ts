@@ -1,7 +1,7 @@
 /** Trial, live, paused: what each means, and the way from one to another. */
-import { settings, setTenant } from '../../../tenants/set.ts'
-import { resumeTenant } from '../../../tenants/resume.ts'
-import { html, type Html } from '../../html.ts'
+import { settings, setTenant } from '../../../tenants/settings.ts'
+import { resumeTenant } from '../../../tenants/connections.ts'
+import { html, type Html } from '../html.ts'
 import { text } from '../attempt.ts'
 import { deedForm } from '../deed_form.ts'
 import { refused, whyNot } from '../fields.ts'

@@ -1,6 +1,6 @@
 /** The numbers that customers dial. */
-import { addNumber, removeNumber, tenantNumber } from '../../../tenants/number.ts'
-import { html, type Html } from '../../html.ts'
+import { addNumber, removeNumber, tenantNumber } from '../../../tenants/numbers.ts'
+import { html, type Html } from '../html.ts'
 import { text } from '../attempt.ts'
 import { carefulForm, deedForm } from '../deed_form.ts'
 import { input, refused, whyNot } from '../fields.ts'

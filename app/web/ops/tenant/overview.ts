@@ -1,5 +1,5 @@
 /** One business at a glance: what is missing, its mode, and a test. */
-import { html, type Html } from '../../html.ts'
+import { html, type Html } from '../html.ts'
 import { fromNow } from '../from_now.ts'
 import { tenantWords } from '../words/tenant.ts'
 import { checklist, type Item, type Stand } from './checklist.ts'

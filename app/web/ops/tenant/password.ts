@@ -1,7 +1,7 @@
 /** The password with which a business signs in here itself. */
-import { generatePassword, newPassword, setPassword } from '../../../tenants/password.ts'
-import { showTenant, type TenantShown } from '../../../tenants/show.ts'
-import { html, type Html } from '../../html.ts'
+import { generatePassword, newPassword, setPassword } from '../../../tenants/credentials.ts'
+import { showTenant, type TenantShown } from '../../../tenants/tenants.ts'
+import { html, type Html } from '../html.ts'
 import { text } from '../attempt.ts'
 import { carefulForm } from '../deed_form.ts'
 import { refused, secretInput } from '../fields.ts'

@@ -1,7 +1,7 @@
 /** What the pages of one business have in common. */
 import type { Trx } from '../../../db/kysely.ts'
-import type { TenantShown } from '../../../tenants/show.ts'
-import { html, type Html } from '../../html.ts'
+import type { TenantShown } from '../../../tenants/tenants.ts'
+import { html, type Html } from '../html.ts'
 import type { Refusal } from '../attempt.ts'
 import type { Page } from '../layout.ts'
 import type { Form, Visit } from '../page.ts'

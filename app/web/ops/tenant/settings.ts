@@ -1,8 +1,13 @@
 /** What a business can set about itself: one form. */
-import { setTenant, settings as schema } from '../../../tenants/set.ts'
-import { readSettings, SPANS, type Span } from '../../../tenants/settings.ts'
+import {
+  setTenant,
+  settings as schema,
+  readSettings,
+  SPANS,
+  type Span,
+} from '../../../tenants/settings.ts'
 import { KNOWN_STATUSES } from '../../../voicenter/classify.ts'
-import { html, type Html } from '../../html.ts'
+import { html, type Html } from '../html.ts'
 import { lines, several, text } from '../attempt.ts'
 import { input, problem, refused, textArea, tick } from '../fields.ts'
 import type { Form } from '../page.ts'

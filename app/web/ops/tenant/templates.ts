@@ -1,7 +1,7 @@
 /** The template of each kind of message. */
-import { change, changeTemplate, KINDS, templatesOf } from '../../../tenants/template.ts'
+import { change, changeTemplate, KINDS, templatesOf } from '../../../tenants/templates.ts'
 import { DEFAULT_TEMPLATES, type TemplateKind } from '../../../whatsapp/templates.ts'
-import { html, type Html } from '../../html.ts'
+import { html, type Html } from '../html.ts'
 import { type Refusal, several, text } from '../attempt.ts'
 import { carefulForm, deedForm } from '../deed_form.ts'
 import { choice, input, refused, whyNot } from '../fields.ts'

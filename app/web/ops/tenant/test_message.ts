@@ -1,7 +1,7 @@
 /** A message to the owner's own phone, and what became of the last one. */
 import type { Trx } from '../../../db/kysely.ts'
 import { testMessage } from '../../../tenants/test_message.ts'
-import { html, type Html } from '../../html.ts'
+import { html, type Html } from '../html.ts'
 import { deedForm } from '../deed_form.ts'
 import { whyNot } from '../fields.ts'
 import { when } from '../format.ts'

@@ -1,6 +1,6 @@
 /** The URLs that Voicenter reports calls to. */
-import { addToken, revokeToken, tenantToken, webhookUrl } from '../../../tenants/token.ts'
-import { html, type Html } from '../../html.ts'
+import { addToken, revokeToken, tenantToken, webhookUrl } from '../../../tenants/credentials.ts'
+import { html, type Html } from '../html.ts'
 import { text } from '../attempt.ts'
 import { deedForm } from '../deed_form.ts'
 import { tick, whyNot } from '../fields.ts'

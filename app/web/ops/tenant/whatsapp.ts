@@ -1,9 +1,14 @@
 /** The WhatsApp numbers that a business writes from. */
-import { connect, connection } from '../../../tenants/connect.ts'
-import { connectionsOf, connectionState, setConnectionState } from '../../../tenants/connection.ts'
-import type { TenantShown } from '../../../tenants/show.ts'
+import {
+  connect,
+  connection,
+  connectionsOf,
+  connectionState,
+  setConnectionState,
+} from '../../../tenants/connections.ts'
+import type { TenantShown } from '../../../tenants/tenants.ts'
 import { notFound } from '../../../errors.ts'
-import { html, type Html } from '../../html.ts'
+import { html, type Html } from '../html.ts'
 import { type Refusal, text } from '../attempt.ts'
 import { carefulForm, deedForm } from '../deed_form.ts'
 import { input, refused, secretInput, whyNot } from '../fields.ts'

@@ -1,4 +1,4 @@
-import { html } from '../../html.ts'
+import { html } from '../html.ts'
 import { when } from '../format.ts'
 import { table } from '../table.ts'
 import { troubleWords } from '../words/trouble.ts'

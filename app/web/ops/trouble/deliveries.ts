@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import { html } from '../../html.ts'
+import { html } from '../html.ts'
 import { carefulForm } from '../deed_form.ts'
 import { when } from '../format.ts'
 import { table } from '../table.ts'

@@ -1,5 +1,5 @@
 import type { Trx } from '../../../db/kysely.ts'
-import { html, type Html } from '../../html.ts'
+import { html, type Html } from '../html.ts'
 import { carefulForm } from '../deed_form.ts'
 import { when } from '../format.ts'
 import type { Visit } from '../page.ts'

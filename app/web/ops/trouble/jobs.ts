@@ -1,5 +1,5 @@
-import { type DeadJob, deadJobs } from '../../../worker/dead.ts'
-import { html } from '../../html.ts'
+import { type FailedJob, failedJobs } from '../../../worker/failed_jobs.ts'
+import { html } from '../html.ts'
 import { carefulForm, deedForm } from '../deed_form.ts'
 import { when } from '../format.ts'
 import { table } from '../table.ts'
@@ -9,11 +9,11 @@ import { counted, SHOWN, type ShowSection } from './section.ts'
 /** Jobs that were tried to the end. A failure of the program, and so the operator's affair and nobody else's. */
 export const deadJobsOf: ShowSection = async (trx, visit) => {
   const { jobs: words, ...common } = troubleWords[visit.language]
-  const { rows, count, more } = counted(await deadJobs(trx, SHOWN + 1))
+  const { rows, count, more } = counted(await failedJobs(trx, SHOWN + 1))
   const warnings: Record<string, string> = words.warnings
   const byTask = Map.groupBy(rows, ({ task }) => task)
 
-  const deedsOf = ({ id, task, key }: DeadJob) =>
+  const deedsOf = ({ id, task, key }: FailedJob) =>
     html`${deedForm(visit, { path: `/ops/trouble/jobs/${id}/retry`, label: words.retry, about: key })}
     ${
       task !== 'call_log' &&

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import type { TemplateKind } from '../../../whatsapp/templates.ts'
-import { html } from '../../html.ts'
+import { html } from '../html.ts'
 import { deedForm } from '../deed_form.ts'
 import { telephone } from '../format.ts'
 import { table } from '../table.ts'

@@ -1,5 +1,5 @@
 import type { Trx } from '../../../db/kysely.ts'
-import type { Html } from '../../html.ts'
+import type { Html } from '../html.ts'
 import type { Visit } from '../page.ts'
 
 /** So much of a kind is shown and counted. */

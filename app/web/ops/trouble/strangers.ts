@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import { html } from '../../html.ts'
+import { html } from '../html.ts'
 import { when } from '../format.ts'
 import { table } from '../table.ts'
 import { troubleWords } from '../words/trouble.ts'

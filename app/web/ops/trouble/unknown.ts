@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import { html } from '../../html.ts'
+import { html } from '../html.ts'
 import { deedForm } from '../deed_form.ts'
 import { telephone, when } from '../format.ts'
 import { table } from '../table.ts'

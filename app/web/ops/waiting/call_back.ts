@@ -1,5 +1,5 @@
 import type { Callback } from '../../../outreach/callbacks.ts'
-import { html, type Html } from '../../html.ts'
+import { html, type Html } from '../html.ts'
 import { deedForm } from '../deed_form.ts'
 import { telephone } from '../format.ts'
 import { moment } from '../from_now.ts'

@@ -1,6 +1,6 @@
 import type { UpcomingMessage } from '../../../outreach/upcoming.ts'
 import { whyWaiting } from '../../../outreach/rules.ts'
-import { html, type Html } from '../../html.ts'
+import { html, type Html } from '../html.ts'
 import { carefulForm, deedForm } from '../deed_form.ts'
 import { telephone } from '../format.ts'
 import { moment } from '../from_now.ts'

@@ -1,5 +1,5 @@
-import type { Queued } from '../../../worker/queue.ts'
-import { html, type Html } from '../../html.ts'
+import type { Queued } from '../../../worker/failed_jobs.ts'
+import { html, type Html } from '../html.ts'
 import { span } from '../format.ts'
 import type { Language } from '../language.ts'
 import { table } from '../table.ts'

@@ -1,4 +1,4 @@
-import { html, type Html } from '../../html.ts'
+import { html, type Html } from '../html.ts'
 import { inBoth } from '../language.ts'
 
 /** What is told of a call: who, when, which message. */

@@ -1,0 +1,234 @@
+import type { WorkerEvents } from 'graphile-worker'
+import { sql } from 'kysely'
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
+import { payloads } from '../db/jobs.ts'
+import { webDb } from '../db/kysely.ts'
+import { withTimeout } from '../errors.ts'
+import { log } from '../log.ts'
+
+// Read when somebody asks. So it is the same whichever process answers, counts what all of them did, and survives
+// their restarts. And what becomes of a message is known only later (unknown, then delivered), which a counter could
+// not take back: hence how many there were in the last hour, and not how many ever.
+
+/** More calls or messages in an hour than this are not counted, so that asking stays cheap in a flood. */
+const AT_MOST = 50_000
+/** Prometheus itself waits for ten seconds. */
+const READ_WITHIN = 5000
+
+let reading: Promise<void> | null = null
+
+/** Brings the gauges up to date. Whoever asks meanwhile waits for the same reading. */
+export const readState = (): Promise<void> =>
+  (reading ??= withTimeout(READ_WITHIN, read())
+    .catch((err: unknown) => {
+      log.warn({ err }, 'metrics without the database')
+      return null
+    })
+    .then(setGauges)
+    .finally(() => {
+      reading = null
+    }))
+
+/** One statement, since there are three connections for all requests. */
+const read = async (): Promise<Reading[]> => {
+  const { rows } = await sql<Reading>`
+    with jobs as materialized (
+      select task_identifier as task, state, count(*) as count, min(run_at) as oldest
+      from graphile_worker.jobs,
+           lateral (select case when locked_at is not null then 'running' when attempts >= max_attempts then 'dead'
+                                when run_at <= now() then 'due' else 'future' end as state) s
+      group by 1, 2
+    ), last_hour as (
+      select * from (
+        select r.tenant_id, r.root_call_id, r.verdict from tenants t join raw_cdrs r on r.tenant_id = t.id
+        where r.source = 'push' and r.received_at > now() - interval '1 hour'
+      union all
+        select tenant_id, root_call_id, verdict from raw_cdrs
+        where tenant_id is null and source = 'push' and received_at > now() - interval '1 hour'
+      ) r limit ${AT_MOST}
+    ), sent as (
+      select kind, state from messages where claimed_at > now() - interval '1 hour' limit ${AT_MOST}
+    ), rejected as (
+      select source from rejected_deliveries where body is not null and received_at > now() - interval '1 day' limit ${AT_MOST}
+    ), readings (name, labels, value) as (
+      select 'ringback_jobs', jsonb_build_object('task', task, 'state', state), count from jobs
+    union all
+      select 'ringback_oldest_due_job_seconds', jsonb_build_object('task', task), extract(epoch from now() - oldest)
+      from jobs where state = 'due'
+    union all
+      select 'ringback_calls_last_hour', jsonb_build_object('verdict', coalesce(verdict, 'waiting')),
+             count(distinct (tenant_id, root_call_id))
+      from last_hour group by verdict
+    union all
+      select 'ringback_sends_last_hour', jsonb_build_object('kind', kind, 'state', state), count(*)
+      from sent group by kind, state
+    union all
+      select 'ringback_unknown_messages', '{}', count(*) from messages where state = 'unknown'
+    union all
+      select 'ringback_rejected_last_day', jsonb_build_object('source', source), count(*) from rejected group by source
+    union all
+      select 'ringback_last_webhook_age_seconds', jsonb_build_object('tenant', t.id::text),
+             extract(epoch from now() - r.received_at)
+      from tenants t, lateral (
+        select received_at from raw_cdrs where tenant_id = t.id and source = 'push' order by received_at desc limit 1) r
+    union all
+      select 'ringback_connections', jsonb_build_object('state', state), count(*) from whatsapp_connections group by state
+    union all
+      select 'ringback_paused_templates', '{}', count(*) from whatsapp_templates where state = 'paused'
+    union all
+      select 'ringback_alerts_open', jsonb_build_object('kind', kind), count(*)
+      from alerts where ended_at is null group by kind
+    )
+    select name, labels, value::float8 from readings`.execute(webDb)
+  return rows
+}
+
+export type Labels = Record<string, string>
+
+/** `always`: what is told even when there is none of it, as 0, since a rule for an alert never sees what is absent. */
+type Figure = { help: string; labels: string[]; always: Labels[] }
+
+const only = (help: string): Figure => ({ help, labels: [], always: [{}] })
+const by = (label: string, values: readonly string[], help: string): Figure => ({
+  help,
+  labels: [label],
+  always: values.map(value => ({ [label]: value })),
+})
+const byTwo = (
+  a: string,
+  as: readonly string[],
+  b: string,
+  bs: readonly string[],
+  help: string,
+): Figure => ({
+  help,
+  labels: [a, b],
+  always: as.flatMap(one => bs.map(other => ({ [a]: one, [b]: other }))),
+})
+
+const TASKS = Object.keys(payloads)
+const KINDS = ['initial', 'reminder_1', 'reminder_2', 'owner_notice', 'opt_out_confirmation']
+
+/** What is read from the database (app/signals/state.ts), by its name. */
+const FIGURES: Record<string, Figure> = {
+  ringback_database_up: only(
+    '1 if the database answered; if not, 0, and every other figure from it is absent',
+  ),
+  ringback_jobs: byTwo(
+    'task',
+    TASKS,
+    'state',
+    ['due', 'future', 'running', 'dead'],
+    'Jobs in the queue, by task; future ones are no backlog, dead ones were tried to the end',
+  ),
+  ringback_oldest_due_job_seconds: by(
+    'task',
+    TASKS,
+    'How long the oldest due job has been waiting, by task; 0 = none is due',
+  ),
+  ringback_calls_last_hour: by(
+    'verdict',
+    ['missed', 'answered', 'not_inbound', 'unmatched_number', 'unknown', 'waiting'],
+    'Calls whose webhook came in the last hour, by verdict; waiting = not judged yet',
+  ),
+  ringback_sends_last_hour: byTwo(
+    'kind',
+    KINDS,
+    'state',
+    ['sending', 'accepted', 'sent', 'delivered', 'read', 'failed', 'unknown', 'scheduled'],
+    'Messages sent in the last hour, by kind and by what has become of them; scheduled = to be tried again',
+  ),
+  ringback_unknown_messages: only('Messages of which nobody knows whether they went out'),
+  ringback_rejected_last_day: by(
+    'source',
+    ['voicenter', 'whatsapp', 'call_log'],
+    'Different deliveries that were refused in the last day and are kept, by source',
+  ),
+  ringback_last_webhook_age_seconds: by(
+    'tenant',
+    [],
+    'Age of the last call record that came by webhook, by id of the business; absent = none ever came',
+  ),
+  ringback_connections: by(
+    'state',
+    ['active', 'paused'],
+    'WhatsApp numbers, by state; nothing goes out through a paused one',
+  ),
+  ringback_paused_templates: only('WhatsApp templates that are paused'),
+  ringback_alerts_open: by(
+    'kind',
+    [
+      'webhooks_silent',
+      'unmatched_number',
+      'connection_paused',
+      'template_paused',
+      'call_log_failing',
+    ],
+    'Alerts that have not ended, by kind',
+  ),
+}
+
+const gauges = new Map(
+  Object.entries(FIGURES).map(([name, { help, labels }]) => [
+    name,
+    new Gauge({ name, help, labelNames: labels, registers: [registry] }),
+  ]),
+)
+
+export type Reading = { name: string; labels: Labels; value: number }
+
+/** Everything that was read, in place of everything that was read before. Null = the database did not answer. */
+export const setGauges = (readings: Reading[] | null): void => {
+  for (const [name, gauge] of gauges) {
+    gauge.reset()
+    if (readings) for (const labels of FIGURES[name]?.always ?? []) gauge.set(labels, 0)
+    // Without labels it stands at 0 from its reset on, which would be a lie.
+    else gauge.remove({})
+  }
+  for (const { name, labels, value } of readings ?? []) gauges.get(name)?.set(labels, value)
+  gauges.get('ringback_database_up')?.set({}, readings ? 1 : 0)
+}
+
+/**
+ * What GET /metrics tells (docs/signals.md). Labels are ours and few: a task, a state, the id of a business. Never a
+ * name, a number or anything else that a sender chooses.
+ */
+export const registry = new Registry()
+collectDefaultMetrics({ register: registry })
+const registers = [registry]
+
+/** Which door of ours a webhook came to. */
+export type Endpoint = 'voicenter' | 'whatsapp'
+
+export const answerSeconds = new Histogram({
+  name: 'ringback_webhook_answer_seconds',
+  help: 'Time from a webhook request to the end of its answer, by door and HTTP status; "cut" = gone before its answer',
+  labelNames: ['door', 'status'],
+  buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+  registers,
+})
+
+const latenessSeconds = new Histogram({
+  name: 'ringback_job_lateness_seconds',
+  help: 'How late jobs were taken, by the clock of the database, by task',
+  labelNames: ['task'],
+  buckets: [0.1, 0.5, 1, 2, 5, 10, 30, 60, 300, 900, 3600],
+  registers,
+})
+
+const jobErrors = new Counter({
+  name: 'ringback_job_errors_total',
+  help: 'Tries of a job that failed, by task; most are tried again',
+  labelNames: ['task'],
+  registers,
+})
+
+/** Counts what the worker of this process does. */
+export const countJobs = (events: WorkerEvents): void => {
+  events.on('job:start', ({ job }) => {
+    // Both moments are the database's; our own clock may be an hour off.
+    const late = (job.locked_at?.getTime() ?? Number.NaN) - job.run_at.getTime()
+    if (!Number.isNaN(late)) latenessSeconds.observe({ task: job.task_identifier }, late / 1000)
+  })
+  events.on('job:error', ({ job }) => jobErrors.inc({ task: job.task_identifier }))
+}

@@ -1,0 +1,224 @@
+/** What we noted of a person ourselves: her lead, her missed calls, her messages, her wish to be left alone. */
+import { type RawBuilder, sql } from 'kysely'
+import { phoneHash } from '../crypto.ts'
+import type { Trx } from '../db/kysely.ts'
+import { userError } from '../errors.ts'
+import { ERASED } from './erase.ts'
+import type { Person } from './find_person.ts'
+import type { Call } from '../voicenter/calls.ts'
+
+/** Hers: `m` of the lead or of a conversation with it, from or to one of her names. */
+const isHers = ({ leadIds, phones, identities }: Person): RawBuilder<boolean> => sql<boolean>`(
+  m.lead_id = any(${leadIds}::bigint[]) or m.wa_id = any(${identities}::text[]) or m.to_phone = any(${phones}::text[])
+  or m.lead_conversation_id in (select id from lead_conversations where lead_id = any(${leadIds}::bigint[])))`
+
+/** By which WhatsApp's updates mean one of her messages. Whoever decodes one reads her number in it. */
+export const messageIdsOf = async (
+  trx: Trx,
+  tenantId: string,
+  person: Person,
+): Promise<string[]> => {
+  const { rows } = await sql<{ wamid: string }>`
+    select distinct wamid from messages m
+    where m.tenant_id = ${tenantId} and m.wamid is not null and ${isHers(person)}`.execute(trx)
+  return rows.map(({ wamid }) => wamid)
+}
+
+/**
+ * Ends her chase as an operator does, and takes every job of hers out of the queue. A message that is on its way
+ * at this moment cannot be held back; its row tells so.
+ *
+ * @returns how many jobs there were
+ */
+export const stopAll = async (trx: Trx, tenantId: string, person: Person): Promise<number> => {
+  const { leadIds } = person
+  const { rows } = await sql<{ key: string }>`
+    with calls as (select id from missed_calls where lead_id = any(${leadIds}::bigint[])),
+    conversations as (select id from lead_conversations where lead_id = any(${leadIds}::bigint[]))
+    select j.key from graphile_worker.jobs j join (
+      select 'lead_outreach:' || id from calls
+      union all select 'lead_silence:' || id from conversations
+      union all select 'lead_reminder:' || id || ':' || n from conversations, generate_series(1, 2) n
+      union all select m.kind || ':' || m.id from messages m
+        where m.tenant_id = ${tenantId} and m.kind in ('owner_notice', 'opt_out_confirmation')
+          and m.state in ('scheduled', 'sending') and ${isHers(person)}
+    ) as hers (key) on j.key = hers.key
+    order by j.key`.execute(trx)
+  await sql`
+    select cancel_outreach(id) from missed_calls
+    where lead_id = any(${leadIds}::bigint[]) order by id`.execute(trx)
+  for (const { key } of rows) await sql`select graphile_worker.remove_job(${key})`.execute(trx)
+  return rows.length
+}
+
+/**
+ * Words, numbers and the ids that tell them; the row stays, so that nothing is sent again. Without its connection no
+ * report finds it any more, which would bring her number back. What was being sent may have arrived.
+ *
+ * @param quoting messages of anybody in which she is named: only their words go
+ */
+export const redactMessages = async (
+  trx: Trx,
+  tenantId: string,
+  person: Person,
+  quoting: string[],
+): Promise<number> => {
+  const { numAffectedRows: hers = 0n } = await sql`
+    update messages m set
+      text = null, wamid = null, wa_id = null, occasion = null, lead_id = null,
+      to_phone = case when m.kind = 'owner_notice' then m.to_phone end,
+      whatsapp_connection_id = case when m.direction = 'in' then m.whatsapp_connection_id end,
+      state = case m.state when 'scheduled' then 'cancelled' when 'sending' then 'unknown' else m.state end,
+      reason = case m.state when 'scheduled' then 'by_operator' when 'sending' then ${ERASED} else m.reason end
+    where m.tenant_id = ${tenantId} and ${isHers(person)}
+      -- A reminder that was never sent holds nothing.
+      and (m.state in ('scheduled', 'sending') or num_nonnulls(m.text, m.wamid, m.wa_id, m.occasion, m.lead_id,
+        case when m.kind <> 'owner_notice' then m.to_phone end,
+        case when m.direction = 'out' then m.whatsapp_connection_id end) > 0)`.execute(trx)
+  const { numAffectedRows: quotes = 0n } = await sql`
+    update messages set text = null
+    where id = any(${quoting}::bigint[]) and text is not null`.execute(trx)
+  return Number(hers + quotes)
+}
+
+/** The person goes. Her calls and conversations stay, with nobody. */
+export const eraseLead = async (trx: Trx, tenantId: string, { leadIds, phones }: Person) => {
+  const { numAffectedRows: calls = 0n } = await sql`
+    update missed_calls set
+      lead_id = null, caller_phone = null,
+      outreach_state = case outreach_state when 'sending' then 'unknown' else outreach_state end,
+      outreach_reason = case outreach_state when 'sending' then 'no_answer' else outreach_reason end
+    where tenant_id = ${tenantId}
+      and (lead_id = any(${leadIds}::bigint[]) or caller_phone = any(${phones}::text[]))`.execute(
+    trx,
+  )
+  const { numAffectedRows: conversations = 0n } = await sql`
+    update lead_conversations set lead_id = null where lead_id = any(${leadIds}::bigint[])`.execute(
+    trx,
+  )
+  const { numAffectedRows: identities = 0n } = await sql`
+    delete from lead_identities where lead_id = any(${leadIds}::bigint[])`.execute(trx)
+  const { numAffectedRows: leads = 0n } = await sql`
+    delete from leads where id = any(${leadIds}::bigint[])`.execute(trx)
+  return {
+    missed_calls: Number(calls),
+    lead_conversations: Number(conversations),
+    lead_identities: Number(identities),
+    leads: Number(leads),
+  }
+}
+
+/** She stays opted out: known by the hash alone. Where that was noted twice, once. */
+export const hashOptOuts = async (
+  trx: Trx,
+  tenantId: string,
+  { phones }: Person,
+): Promise<number> => {
+  const optOuts = await trx
+    .selectFrom('opt_outs')
+    .select(['id', 'phone'])
+    .where('tenant_id', '=', tenantId)
+    .where('phone', 'in', phones)
+    .forUpdate()
+    .execute()
+  for (const { id, phone } of optOuts) {
+    if (phone === null) continue
+    const hash = phoneHash(phone)
+    await trx
+      .deleteFrom('opt_outs')
+      .where('tenant_id', '=', tenantId)
+      .where('phone_hash', '=', hash)
+      .where('id', '<>', id)
+      .execute()
+    await trx
+      .updateTable('opt_outs')
+      .set({ phone: null, phone_hash: hash })
+      .where('id', '=', id)
+      .execute()
+  }
+  return optOuts.length
+}
+
+/** What others told us of a person: call records, WhatsApp's updates, what was refused. */
+
+/** The calls that these records belong to, with those that are known to be hers although their records are empty. */
+export const callsOf = async (
+  trx: Trx,
+  { tenantId, unassigned }: { tenantId: string; unassigned: boolean },
+  { phones }: Person,
+  recordIds: string[],
+): Promise<Call[]> => {
+  const { rows } = await sql<Call>`
+    select tenant_id as "tenantId", root_call_id as "rootCallId" from raw_cdrs
+    where (tenant_id = ${tenantId} or ${unassigned} and tenant_id is null)
+      and (id = any(${recordIds}::bigint[]) or reached_phone = any(${phones}::text[])
+           or customer_phone = any(${phones}::text[]) or business_phone = any(${phones}::text[]))
+    union
+    select tenant_id, call_id from missed_calls
+    where tenant_id = ${tenantId} and caller_phone = any(${phones}::text[])
+    order by 1, 2`.execute(trx)
+  return rows
+}
+
+/**
+ * Every record of these calls, also a part in which only a colleague or a recording of hers appears. They keep
+ * their verdict; one that had none yet gets one, or it would be asked for for ever.
+ */
+export const redactCdrs = async (trx: Trx, calls: Call[], { phones }: Person): Promise<number> => {
+  const { numAffectedRows = 0n } = await sql`
+    update raw_cdrs r set
+      payload = null, body = null, reached_phone = null, customer_phone = null, verdict = coalesce(r.verdict, 'unknown'), reason = ${ERASED},
+      -- An unmatched call may have been one to her.
+      business_phone = case when r.business_phone <> all(${phones}::text[]) then r.business_phone end
+    from unnest(${calls.map(call => call.tenantId)}::bigint[], ${calls.map(call => call.rootCallId)}::text[])
+      as call (tenant_id, root_call_id)
+    where r.root_call_id = call.root_call_id and r.tenant_id is not distinct from call.tenant_id
+      and (r.payload is not null or r.body is not null or r.reason is distinct from ${ERASED})`.execute(
+    trx,
+  )
+  return Number(numAffectedRows)
+}
+
+/**
+ * Nobody is handling one of these from here on.
+ *
+ * @throws Mistake while words of hers wait to be read: "stop" may be among them
+ */
+export const lockEvents = async (trx: Trx, ids: string[]): Promise<void> => {
+  const { rows } = await sql<{ unread: boolean }>`
+    select outcome is null and kind in ('message', 'preference') and exists (
+      select from graphile_worker.jobs j
+      where j.key = 'whatsapp_event:' || e.id and j.attempts < j.max_attempts) as unread
+    from whatsapp_events e where id = any(${ids}::bigint[]) and payload is not null
+    order by id for update`.execute(trx)
+  if (rows.some(({ unread }) => unread))
+    throw userError(
+      'unread',
+      'she wrote a moment ago, and it has not been read yet: try again in a minute',
+    )
+}
+
+export const redactEvents = async (trx: Trx, ids: string[]): Promise<number> => {
+  const { numAffectedRows = 0n } = await sql`
+    update whatsapp_events set payload = null, outcome = coalesce(outcome, ${ERASED})
+    where id = any(${ids}::bigint[])`.execute(trx)
+  await sql`
+    select graphile_worker.remove_job(j.key) from graphile_worker.jobs j
+    where j.key = any(${ids.map(id => `whatsapp_event:${id}`)}::text[])`.execute(trx)
+  return Number(numAffectedRows)
+}
+
+export const redactRejected = async (trx: Trx, ids: string[]): Promise<number> => {
+  const { numAffectedRows = 0n } = await sql`
+    update rejected_deliveries set body = null where id = any(${ids}::bigint[])`.execute(trx)
+  return Number(numAffectedRows)
+}
+
+/** An alert may be about a number that was dialled and is no business's: hers. */
+export const redactAlerts = async (trx: Trx, { phones }: Person): Promise<number> => {
+  const { numAffectedRows = 0n } = await sql`
+    update alerts set subject = ${ERASED} || ' ' || id where subject = any(${phones}::text[])`.execute(
+    trx,
+  )
+  return Number(numAffectedRows)
+}

@@ -1,0 +1,122 @@
+import { z } from 'zod'
+import { parseQuietWindow } from '../outreach/quiet_hours.ts'
+import { lineOf } from '../phone.ts'
+
+/** A line that customers dial, in any common form: 072-277-6772, +972722776772, 1-700-123-456, *2700. */
+export const line = z.string().transform((written, context) => {
+  const phone = lineOf(written)
+  if (!phone) context.addIssue('a telephone number such as 0722776772 or *2700')
+  return phone ?? z.NEVER
+})
+export const A_TELEPHONE = 'a telephone number such as 0502345678'
+export const telephone = line.refine(phone => phone.startsWith('+'), A_TELEPHONE)
+
+const SECONDS = { day: 86_400, hour: 3600, minute: 60, second: 1 }
+type Unit = keyof typeof SECONDS
+const UNITS: Unit[] = ['day', 'hour', 'minute', 'second']
+
+/** Longer than anything here is good for, and far within what Postgres calls an interval. */
+const LONGEST = 365 * SECONDS.day
+
+const SPAN =
+  /^(?:(?<day>\d+) ?d(?:ays?)?)? ?(?:(?<hour>\d+) ?h(?:(?:ou)?rs?)?)? ?(?:(?<minute>\d+) ?m(?:in(?:ute)?s?)?)? ?(?:(?<second>\d+) ?s(?:ec(?:ond)?s?)?)?$/
+
+/** `2 minutes`, `90s`, `24h`, `1 day 12 hours` as seconds; null for anything else. */
+export const readSpan = (written: string): number | null => {
+  const text = written.trim().toLowerCase().replace(/\s+/g, ' ')
+  const parts = text === '' ? undefined : SPAN.exec(text)?.groups
+  if (!parts) return text === '0' ? 0 : null
+  return UNITS.reduce((sum, unit) => sum + Number(parts[unit] ?? 0) * SECONDS[unit], 0)
+}
+
+/** As a person says it, and as `readSpan` reads it. Up to two days in hours: `24 hours`, `3 days`. */
+export const writeSpan = (seconds: number): string => {
+  let rest = seconds
+  const parts = UNITS.flatMap(unit => {
+    if (unit === 'day' && rest < 2 * SECONDS.day) return []
+    const count = unit === 'second' ? rest : Math.floor(rest / SECONDS[unit])
+    rest -= count * SECONDS[unit]
+    return count ? [`${count} ${unit}${count === 1 ? '' : 's'}`] : []
+  })
+  return parts.join(' ') || '0 seconds'
+}
+
+/** A time span as it is written by hand; seconds. */
+export const span = z.string().transform((written, context) => {
+  const seconds = readSpan(written)
+  if (seconds !== null && seconds <= LONGEST) return seconds
+  context.addIssue('a time such as 2 minutes, 90s, 24h or 1 day, and at most 365 days')
+  return z.NEVER
+})
+
+const MINUTES_A_DAY = 24 * 60
+const DAYS_A_WEEK = 7
+
+const tidy = (written: string): string =>
+  written
+    .trim()
+    .toLowerCase()
+    .replace(/\s+/g, ' ')
+    .replace(/ ?[-–] ?/, '-')
+
+const window = z
+  .string()
+  .transform(tidy)
+  .refine(written => {
+    try {
+      parseQuietWindow(written)
+      return true
+    } catch {
+      // What is expected stands in the message below.
+      return false
+    }
+  }, 'a window such as 21:00-08:00 or "fri 15:00-sat 20:30"')
+
+/** Whether no minute of the week is left in which somebody may be written to. */
+const coverTheWeek = (windows: readonly string[]): boolean => {
+  const quiet = Array.from({ length: DAYS_A_WEEK * MINUTES_A_DAY }, () => false)
+  for (const { from, to } of windows.map(parseQuietWindow)) {
+    const days = from.day === null ? [1, 2, 3, 4, 5, 6, 7] : [from.day]
+    for (const day of days) {
+      const start = (day - 1) * MINUTES_A_DAY + from.minute
+      const end = ((to.day ?? day) - 1) * MINUTES_A_DAY + to.minute
+      const period = from.day === null ? MINUTES_A_DAY : quiet.length
+      const length = end > start ? end - start : end - start + period
+      for (let minute = start; minute < start + length; minute++)
+        quiet[minute % quiet.length] = true
+    }
+  }
+  return !quiet.includes(false)
+}
+
+/** Times in which nobody is written to; none = at any time. */
+export const quietWindows = z
+  .array(window)
+  .max(20, 'at most 20 windows')
+  .transform(windows => [...new Set(windows)])
+  .refine(
+    windows => !coverTheWeek(windows),
+    'windows that leave some time: in these nobody is ever written to (to stop that, pause the business)',
+  )
+
+/** An id of ours, as it is written by hand: at most as long as a bigint is for certain. */
+const idOf = (what: string) => z.string().regex(/^[1-9]\d{0,17}$/, `the id of ${what}`)
+
+export const tenantId = idOf('a business')
+/** Where nothing but the business is named. */
+export const tenantNamed = z.object({ tenantId })
+export const tokenId = idOf('a webhook token')
+export const messageId = idOf('a message')
+
+/** What customers read in the message. Meta refuses values with line breaks. */
+export const tenantName = z
+  .string()
+  .trim()
+  .min(1, 'a name')
+  .max(100, 'a name of at most 100 characters')
+  .refine(name => !/\p{Cc}/u.test(name), 'a name in one line')
+
+export const MODES = ['live', 'shadow', 'paused'] as const
+export const mode = z.enum(MODES, 'live, shadow or paused')
+
+export const phoneNumberId = z.string().regex(/^\d{1,30}$/, "Meta's id of the number, digits only")

@@ -1,0 +1,173 @@
+import { sql } from 'kysely'
+import { z } from 'zod'
+import { type Actor, audit } from '../audit.ts'
+import type { Trx } from '../db/kysely.ts'
+import { userError } from '../errors.ts'
+import { tenantId } from './schema.ts'
+import { changedFields, lockTenant } from './tenants.ts'
+import { DEFAULT_TEMPLATES, type TemplateKind, VARIABLES } from '../whatsapp/templates.ts'
+import type { templateEvent } from '../whatsapp/webhook.ts'
+
+export const KINDS = [
+  'initial',
+  'reminder_1',
+  'reminder_2',
+  'owner_notice',
+] as const satisfies TemplateKind[]
+
+/** What is to change about the template of one kind; without a kind, nothing. */
+export const change = z
+  .object({
+    tenantId,
+    kind: z.enum(KINDS, KINDS.join(', ')).optional(),
+    name: z
+      .string()
+      .regex(/^[a-z0-9_]{1,512}$/, 'small letters, digits and underscores')
+      .optional(),
+    language: z
+      .string()
+      .regex(/^[a-z]{2,3}(_[A-Z]{2})?$/, 'a code such as he or en_US')
+      .optional(),
+    variables: z.array(z.enum(VARIABLES, VARIABLES.join(', '))).optional(),
+    resume: z.boolean().default(false),
+    backToDefault: z.boolean().default(false),
+  })
+  .refine(
+    ({ kind, name, language, variables, resume, backToDefault }) =>
+      kind || !(name || language || variables || resume || backToDefault),
+    {
+      path: ['kind'],
+      error: `one of ${KINDS.join(', ')}`,
+    },
+  )
+
+type Change = z.infer<typeof change> & { kind: TemplateKind }
+
+/**
+ * Sets the template of one kind for every WhatsApp number of a business. What is not given stays as it is.
+ *
+ * @throws Mistake when there is no such business, or it has no number to write from
+ */
+export const changeTemplate = async (
+  trx: Trx,
+  signIn: Actor,
+  { tenantId, kind, resume, backToDefault, ...given }: Change,
+): Promise<void> => {
+  await lockTenant(trx, tenantId)
+  const before = (await templatesOf(trx, tenantId)).filter(template => template.kind === kind)
+  if (before.length === 0)
+    throw userError(
+      'no_connection',
+      `tenant ${tenantId} has no WhatsApp number: npm run tenant -- connect`,
+    )
+  const preset = DEFAULT_TEMPLATES[kind]
+  for (const { connectionId: id } of before) {
+    if (backToDefault) {
+      await trx
+        .deleteFrom('whatsapp_templates')
+        .where('whatsapp_connection_id', '=', id)
+        .where('kind', '=', kind)
+        .execute()
+      continue
+    }
+    // Another template is another approval: what Meta paused was the one before.
+    const active = resume || given.name !== undefined || given.language !== undefined
+    await sql`
+      insert into whatsapp_templates as w (whatsapp_connection_id, kind, name, language, variables)
+      values (${id}, ${kind}, ${given.name ?? preset.name}, ${given.language ?? preset.language}, ${given.variables ?? preset.variables}::text[])
+      on conflict on constraint whatsapp_templates_key do update set
+        name = coalesce(${given.name ?? null}, w.name), language = coalesce(${given.language ?? null}, w.language),
+        variables = coalesce(${given.variables ?? null}::text[], w.variables),
+        state = case when ${active} then 'active' else w.state end,
+        state_reason = case when ${active} then null else w.state_reason end`.execute(trx)
+  }
+  const after = await templatesOf(trx, tenantId)
+  for (const template of before) {
+    const { connectionId } = template
+    const now = after.find(one => one.connectionId === connectionId && one.kind === kind)
+    const changed = now && changedFields(template, now)
+    if (changed)
+      await audit(trx, signIn, {
+        tenantId,
+        action: 'template.set',
+        subject: `whatsapp_connections ${connectionId}`,
+        before: { kind, ...changed.before },
+        after: { kind, ...changed.after },
+      })
+  }
+}
+
+/** Every kind of message of every number of a business, and the template it goes out with. */
+export const templatesOf = async (trx: Trx, tenantId: string) => {
+  const rows = await trx
+    .selectFrom('whatsapp_connections as c')
+    .leftJoin('whatsapp_templates as w', 'w.whatsapp_connection_id', 'c.id')
+    .select([
+      'c.id',
+      'c.phone_number_id',
+      'w.kind',
+      'w.name',
+      'w.language',
+      'w.variables',
+      'w.state',
+      'w.state_reason',
+    ])
+    .where('c.tenant_id', '=', tenantId)
+    .orderBy('c.id')
+    .execute()
+  const numbers = new Map(rows.map(row => [row.id, row.phone_number_id]))
+  return [...numbers].flatMap(([connectionId, phoneNumberId]) =>
+    KINDS.map(kind => {
+      const set = rows.find(row => row.id === connectionId && row.kind === kind)
+      const { name, language, variables } = DEFAULT_TEMPLATES[kind]
+      return {
+        connectionId,
+        phoneNumberId,
+        kind,
+        name: set?.name ?? name,
+        language: set?.language ?? language,
+        variables: (set?.variables ?? variables).join(','),
+        state: set?.state ?? 'active',
+        reason: set?.state_reason ?? '',
+      }
+    }),
+  )
+}
+
+const STATE = new Map<string, 'active' | 'paused'>(
+  Object.entries({
+    APPROVED: 'active',
+    REINSTATED: 'active',
+    PAUSED: 'paused',
+    DISABLED: 'paused',
+    REJECTED: 'paused',
+  }),
+)
+
+/** Meta has paused a template, or lets it go again: for every connection of that account that uses it. */
+export const templateChanged = async (
+  trx: Trx,
+  wabaId: string | null,
+  {
+    event,
+    message_template_name: name,
+    message_template_language: language,
+  }: z.infer<typeof templateEvent>['item'],
+): Promise<string> => {
+  const state = STATE.get(event)
+  if (!state || !wabaId) return 'kept'
+  // Where the connection uses a default, there is no row yet to put the state into.
+  for (const [kind, template] of Object.entries(DEFAULT_TEMPLATES))
+    if (template.name === name && template.language === language)
+      await sql`
+        insert into whatsapp_templates (whatsapp_connection_id, kind, name, language, variables)
+        select id, ${kind}, ${name}, ${language}, ${template.variables}::text[] from whatsapp_connections where waba_id = ${wabaId}
+        on conflict on constraint whatsapp_templates_key do nothing`.execute(trx)
+  await sql`
+    update whatsapp_templates w set state = ${state}, state_reason = ${state === 'paused' ? `template ${event}` : null}
+    from whatsapp_connections c
+    where c.id = w.whatsapp_connection_id and c.waba_id = ${wabaId} and w.name = ${name} and w.language = ${language}`.execute(
+    trx,
+  )
+  return `template_${state}`
+}
