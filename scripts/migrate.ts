@@ -1,7 +1,7 @@
 if (process.argv.includes('--help')) {
   console.log(`Usage: npm run migrate
 
-Brings the database of DATABASE_URL up to date (without it, the one under .data/).
+Brings the database of DATABASE_URL up to date. Without DATABASE_URL, the one under .data/.
 Safe to run twice, and by two processes at once.`)
 } else {
   const { config } = await import('../app/config.ts')
@@ -11,7 +11,7 @@ Safe to run twice, and by two processes at once.`)
   const { verifyEncryptionKey } = await import('../app/db/preflight.ts')
   const { isStartupError } = await import('../app/errors.ts')
   try {
-    // Looked at here already, so that a release which could not start is none, and the one before goes on.
+    // The release phase runs these checks too, so that a release that could not start fails and the previous one stays.
     await preflight()
     for (const name of await migrate()) console.log(`applied ${name}`)
     console.log('the database is up to date')

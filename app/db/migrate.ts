@@ -1,40 +1,22 @@
+import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import { runMigrations } from 'graphile-worker'
 import { Kysely, PostgresDialect, sql } from 'kysely'
 import { type Migration, Migrator } from 'kysely/migration'
 import type pg from 'pg'
+import { startupError } from '../errors.ts'
 import { retryOnConflict } from './retry.ts'
 import { newPool, pool } from './pool.ts'
 
 const folder = new URL('../../sql/', import.meta.url)
 
-/** sql/0001_tenants.sql and on, each a migration of its own. They never depend on the code of the day. */
-const sqlFiles = async (): Promise<Record<string, Migration>> => {
-  const migrations: Record<string, Migration> = {}
-  const numbers = new Set<string>()
-  for (const file of (await readdir(folder)).toSorted()) {
-    const number = /^(\d{4})_\w+\.sql$/.exec(file)?.[1]
-    if (!number || numbers.has(number))
-      throw new Error(
-        `sql/${file} is no migration: its name must be a free number and a word, 0007_word.sql`,
-      )
-    numbers.add(number)
-    const text = await readFile(new URL(file, folder), 'utf8')
-    migrations[file] = { up: async trx => void (await sql.raw(text).execute(trx)) }
-  }
-  return migrations
-}
-
-const migratorOf = (pool: pg.Pool) =>
-  new Migrator({
-    db: new Kysely({ dialect: new PostgresDialect({ pool }) }),
-    provider: { getMigrations: sqlFiles },
-  })
+const OTHER_FILES = `This database was migrated with other files than those in sql/ now. Nothing was changed.
+Until release 1.0.0 an existing database cannot be upgraded: use a new, empty one.
+On a development machine, stop the program and delete .data/postgres.`
 
 /**
- * Brings the database up to date: graphile-worker's own schema first, since ours names its functions,
- * then sql/*.sql, all that is pending in one transaction. Safe to run twice and by two processes at
- * once: both libraries take a lock.
+ * Brings the database up to date: first graphile-worker's schema, since ours calls its functions, then the pending files
+ * of sql/, in one transaction. Safe to run twice and by two processes at once, because both libraries take a lock.
  *
  * @returns the names of the files that were applied
  */
@@ -42,11 +24,13 @@ export const migrate = async (): Promise<string[]> => {
   const pgPool = newPool('migrate', 2, { patient: true })
   try {
     await runMigrations({ pgPool })
-    const migrator = migratorOf(pgPool)
-    // The migrator refuses a database that has seen more than we have, as after a rollback. Migrations only add, so
-    // that the version before goes on working on it.
+    const migrator = newMigrator(pgPool)
+    // After a rollback the database has more migrations than this version has files. kysely would refuse it, but it
+    // works: later migrations only add.
     if ((await pendingIn(migrator)).length === 0) return []
-    return await retryOnConflict(() => toLatest(migrator)).catch((cause: unknown) => {
+    return await retryOnConflict(() => applyPending(migrator)).catch((cause: unknown) => {
+      if (cause instanceof Error && cause.message.startsWith('corrupted migrations'))
+        throw startupError(OTHER_FILES)
       throw new Error('the database could not be migrated; nothing was changed', { cause })
     })
   } finally {
@@ -54,18 +38,45 @@ export const migrate = async (): Promise<string[]> => {
   }
 }
 
-/** The version before goes on working meanwhile, and its transactions and this one may wait for each other. */
-const toLatest = async (migrator: Migrator): Promise<string[]> => {
-  const { error, results = [] } = await migrator.migrateToLatest()
-  // kysely returns the error instead of throwing it; a release must fail on it.
-  if (error) throw error instanceof Error ? error : new Error('not migrated', { cause: error })
-  return results.map(result => result.migrationName)
-}
-
-/** The files of sql/ that this database has not seen. */
-export const pendingMigrations = (): Promise<string[]> => pendingIn(migratorOf(pool))
+/** The files of sql/ that were not applied to this database. */
+export const pendingMigrations = (): Promise<string[]> => pendingIn(newMigrator(pool))
 
 const pendingIn = async (migrator: Migrator): Promise<string[]> =>
-  (await migrator.getMigrations())
-    .filter(migration => !migration.executedAt)
-    .map(migration => migration.name)
+  (await migrator.getMigrations()).filter(({ executedAt }) => !executedAt).map(fileOf)
+
+/** May meet a deadlock with the previous version, which still runs during a release. The caller tries again. */
+const applyPending = async (migrator: Migrator): Promise<string[]> => {
+  const { error, results = [] } = await migrator.migrateToLatest()
+  // kysely returns the error instead of throwing it.
+  if (error) throw error instanceof Error ? error : new Error('not migrated', { cause: error })
+  return results.map(({ migrationName }) => fileOf({ name: migrationName }))
+}
+
+const newMigrator = (pool: pg.Pool) =>
+  new Migrator({
+    db: new Kysely({ dialect: new PostgresDialect({ pool }) }),
+    provider: { getMigrations: readMigrations },
+  })
+
+/**
+ * Each file of sql/ as a migration. kysely stores only the names of the applied ones, so a name includes a hash of the
+ * statements: a database that was made from an earlier text of a file is then recognised.
+ */
+const readMigrations = async (): Promise<Record<string, Migration>> => {
+  const migrations: Record<string, Migration> = {}
+  const files = (await readdir(folder)).toSorted()
+  for (const [i, file] of files.entries()) {
+    if (!/^\d{4}_\w+\.sql$/.test(file) || file.slice(0, 4) === files[i - 1]?.slice(0, 4))
+      throw new Error(
+        `sql/${file} is not a migration: name it 0007_word.sql, with an unused number`,
+      )
+    const text = await readFile(new URL(file, folder), 'utf8')
+    const statements = text.replaceAll(/--.*$/gm, '').replaceAll(/\s+/g, ' ')
+    const hash = createHash('sha256').update(statements).digest('hex').slice(0, 8)
+    migrations[`${file} ${hash}`] = { up: async trx => void (await sql.raw(text).execute(trx)) }
+  }
+  return migrations
+}
+
+/** The file of a migration, without the hash. */
+const fileOf = ({ name }: { name: string }): string => name.replace(/ .*/, '')

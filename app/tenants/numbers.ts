@@ -11,7 +11,7 @@ type Wanted = z.infer<typeof tenantNumber>
 
 /**
  * One more number that customers of a business dial. Calls to it that nobody could place are judged again by
- * a trigger of the database, whichever way the number comes (sql/0004_judge_unmatched_again.sql).
+ * a database trigger, whichever way the number comes (reclassify_unmatched in sql/0003_calls.sql).
  *
  * @returns whether it is new, and how many calls are judged again
  * @throws Mistake when the number is another business's

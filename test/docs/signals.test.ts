@@ -55,8 +55,9 @@ await t.test('every kind of alert', async t => {
       db.insertInto('alerts').values({ kind, subject: 'x' }).execute(),
       `${kind} is one`,
     )
-  const kinds = readFileSync(new URL('../../sql/0012_signals.sql', import.meta.url), 'utf8').match(
-    /kind in \((.+?)\)/,
-  )?.[1]
+  const kinds = readFileSync(
+    new URL('../../sql/0005_operations.sql', import.meta.url),
+    'utf8',
+  ).match(/kind in \((.+?)\)/)?.[1]
   t.strictSame(told.toSorted(), (kinds ?? '').replaceAll("'", '').split(', ').toSorted())
 })

@@ -56,7 +56,7 @@ await t.test('asked to stop in the middle of a migration, it leaves none half do
   const { pid } =
     (await other.query<{ pid: number }>('select pg_backend_pid() as pid')).rows[0] ?? {}
   // The name of one of the last tables is taken, by somebody who has not decided yet.
-  await other.query('begin; create table whatsapp_events ()')
+  await other.query('begin; create table audit_log ()')
   const program = startProcess({ NODE_ENV: 'test', DATABASE_URL: url })
   await program.url()
   const others = async (state: string) => {

@@ -1,4 +1,4 @@
-/** npm run migrate, on databases of its own: empty, already up to date, and by several at once. */
+/** npm run migrate, each time on a database of its own: empty, up to date, several processes at once, and errors. */
 import { readdir } from 'node:fs/promises'
 import pg from 'pg'
 import t from 'tap'
@@ -10,12 +10,12 @@ await admin.connect()
 t.teardown(() => admin.end())
 
 const files = (await readdir(new URL('../../sql/', import.meta.url))).toSorted()
-let made = 0
+let created = 0
 
-/** A new database with nothing in it, dropped when the test ends. */
+/** A new, empty database, dropped when the test ends. */
 const emptyDatabase = async (t: { teardown: (fn: () => Promise<unknown>) => void }) => {
-  // Named as the test's own, so that a run which is killed leaves nothing for good.
-  const name = `ringback_test_${process.pid}${'_'.repeat(++made)}`
+  // With a name that test/support/template.ts cleans up if this run is killed.
+  const name = `ringback_test_${process.pid}${'_'.repeat(++created)}`
   await admin.query(`create database ${name}`)
   t.teardown(() => admin.query(`drop database ${name} with (force)`))
   return testDatabaseUrl(name)
@@ -31,7 +31,7 @@ const query = async (connectionString: string, text: string): Promise<unknown[]>
     await client.end()
   }
 }
-/** Everything there is in the two schemas. */
+/** The columns and functions of both schemas. */
 const structure = (url: string) =>
   query(
     url,
@@ -40,41 +40,41 @@ const structure = (url: string) =>
      union all select routine_schema, routine_name, routine_definition, '', '' from information_schema.routines
      where routine_schema in ('public', 'graphile_worker') order by 1, 2, 3, 4, 5`,
   )
-const applied = (names: string[]) =>
-  [...names.map(name => `applied ${name}`), 'the database is up to date', ''].join('\n')
+const applied = (names: string[]) => ({
+  status: 0,
+  stdout: [...names.map(name => `applied ${name}`), 'the database is up to date', ''].join('\n'),
+  stderr: '',
+})
 
-await t.test('an empty database is brought up to date, a second time changes nothing', async t => {
+await t.test('an empty database is brought up to date; a second run changes nothing', async t => {
   const url = await emptyDatabase(t)
-  t.strictSame(await migrate(url), { status: 0, stdout: applied(files), stderr: '' })
-  const there = await structure(url)
-  t.strictSame(await structure(process.env['DATABASE_URL'] ?? ''), there, 'as every test gets it')
+  t.strictSame(await migrate(url), applied(files))
+  const before = await structure(url)
+  t.strictSame(await structure(process.env['DATABASE_URL'] ?? ''), before, 'as in every test')
   await query(url, `insert into tenants (name) values ('A')`)
   await query(url, `select graphile_worker.add_job('voicenter_cdr', '{"callId":"1"}')`)
 
-  t.strictSame(await migrate(url), { status: 0, stdout: applied([]), stderr: '' })
-  t.strictSame(await structure(url), there)
+  t.strictSame(await migrate(url), applied([]))
+  t.strictSame(await structure(url), before)
   t.match(await query(url, 'select name from tenants'), [{ name: 'A' }])
   t.equal((await query(url, 'select from graphile_worker.jobs')).length, 1)
 })
 
-for (const round of [1, 2, 3])
-  await t.test(
-    `several processes at once on an empty database: each file is applied once, ${round}`,
-    async t => {
-      const url = await emptyDatabase(t)
-      const results = await Promise.all(Array.from({ length: round + 1 }, () => migrate(url)))
-      for (const { status, stderr } of results) t.strictSame([status, stderr], [0, ''])
-      t.strictSame(
-        results.flatMap(({ stdout }) => stdout.match(/(?<=applied )\S+/g) ?? []).toSorted(),
-        files,
-      )
-      t.strictSame(await structure(url), await structure(process.env['DATABASE_URL'] ?? ''))
-    },
-  )
+for (const processes of [2, 3, 4])
+  await t.test(`${processes} processes at once apply each file once`, async t => {
+    const url = await emptyDatabase(t)
+    const results = await Promise.all(Array.from({ length: processes }, () => migrate(url)))
+    for (const { status, stderr } of results) t.strictSame([status, stderr], [0, ''])
+    t.strictSame(
+      results.flatMap(({ stdout }) => stdout.match(/(?<=applied )\S+/g) ?? []).toSorted(),
+      files,
+    )
+    t.strictSame(await structure(url), await structure(process.env['DATABASE_URL'] ?? ''))
+  })
 
-await t.test('what fails is undone as a whole, and can be tried again', async t => {
+await t.test('a failed migration is rolled back as a whole and can be repeated', async t => {
   const url = await emptyDatabase(t)
-  // The name of a table that is to be made is taken.
+  // A table with the name of one that the migration creates.
   await query(url, 'create table leads ()')
   const { status, stdout, stderr } = await migrate(url)
   t.equal(status, 1)
@@ -84,28 +84,43 @@ await t.test('what fails is undone as a whole, and can be tried again', async t 
   t.match(await query(url, `select to_regclass('tenants') as tenants`), [{ tenants: null }])
 
   await query(url, 'drop table leads')
-  t.strictSame(await migrate(url), { status: 0, stdout: applied(files), stderr: '' })
+  t.strictSame(await migrate(url), applied(files))
 })
 
-await t.test(
-  'after a rollback, on a database that has seen more, nothing is to be done',
-  async t => {
-    const url = await emptyDatabase(t)
-    await migrate(url)
-    const newer = `insert into kysely_migration (name, timestamp) values ('9999_newer.sql', '2030-01-01')`
-    await query(url, newer)
-    t.strictSame(await migrate(url), { status: 0, stdout: applied([]), stderr: '' })
-  },
-)
+await t.test('after a rollback the database has more migrations, which is fine', async t => {
+  const url = await emptyDatabase(t)
+  await migrate(url)
+  const newer = `insert into kysely_migration (name, timestamp) values ('9999_newer.sql', '2030-01-01')`
+  await query(url, newer)
+  t.strictSame(await migrate(url), applied([]))
+})
 
-await t.test('without a database the release fails', async t => {
+await t.test('a database that was made from other files is refused', async t => {
+  const url = await emptyDatabase(t)
+  await migrate(url)
+  for (const [title, name] of [
+    ['an earlier text of a file', '0001_tenants.sql 00000000'],
+    ['a file that no longer exists', '0001_businesses.sql 00000000'],
+  ] as const) {
+    await query(url, `update kysely_migration set name = '${name}' where name like '0001%'`)
+    const before = await structure(url)
+    const { status, stdout, stderr } = await migrate(url)
+    t.strictSame([status, stdout], [1, ''], title)
+    t.match(stderr, /migrated with other files than those in sql\/ now\. Nothing was changed/)
+    t.match(stderr, /use a new, empty one.*delete \.data\/postgres/s, 'says what to do')
+    t.notMatch(stderr, /\n +at /, 'without a stack trace')
+    t.strictSame(await structure(url), before)
+  }
+})
+
+await t.test('without a database it fails', async t => {
   const { status, stdout, stderr } = await migrate('postgres://127.0.0.1:1/none')
   t.equal(status, 1)
   t.equal(stdout, '')
   t.match(stderr, /ECONNREFUSED/)
 })
 
-await t.test('help needs no database', async t => {
+await t.test('--help needs no database', async t => {
   const { status, stdout } = await migrate('postgres://127.0.0.1:1/none', ['--help'])
   t.equal(status, 0)
   t.match(stdout, /npm run migrate/)

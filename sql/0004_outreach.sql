@@ -1,0 +1,225 @@
+-- The people who called and were missed, and the messages to and from them.
+-- These rows are the truth about what must be sent. Jobs only wake the worker.
+
+-- A person who called and was missed.
+create table leads (
+  id                bigint generated always as identity primary key,
+  tenant_id         bigint not null references tenants on delete cascade,
+  phone             text not null constraint leads_phone_e164 check (phone ~ '^\+[1-9][0-9]{6,14}$'),
+  state             text not null default 'new' constraint leads_state_known
+                    check (state in ('new', 'contacted', 'replied', 'reached_by_phone', 'opted_out', 'unresponsive')),
+  -- The name in their WhatsApp profile. Null = they have not written yet.
+  name              text,
+  missed_call_count integer not null default 0,
+  -- When a person marked them as called back, from whatever phone. Null = not marked.
+  called_back_at    timestamptz,
+  created_at        timestamptz not null default now(),
+  -- Every transaction that claims or cancels a message for this person first locks this row.
+  constraint leads_one_per_person unique (tenant_id, phone)
+)
+-- Each call of the lead updates the counter and the state, and no index holds these columns. With free space in
+-- the page, Postgres then writes no index entry (a HOT update).
+with (fillfactor = 85);
+
+-- The identifiers of a lead on WhatsApp: the wa_id (which may differ from the phone number), the user id of a person
+-- who hides their number, a new number. Stored when WhatsApp accepts a message to them, and when they write.
+create table lead_identities (
+  tenant_id bigint not null references tenants on delete cascade,
+  identity  text not null,
+  lead_id   bigint not null references leads on delete cascade,
+  constraint lead_identities_key primary key (tenant_id, identity)
+);
+create index lead_identities_of_lead on lead_identities (lead_id);
+
+-- A missed call and the decision about writing to its caller: one row for each call, also where no message is sent.
+create table missed_calls (
+  id              bigint generated always as identity primary key,
+  tenant_id       bigint not null references tenants on delete cascade,
+  -- Null = no person to write to: a withheld number, a number of the tenant, or text that is no number.
+  lead_id         bigint references leads on delete cascade,
+  -- The root_call_id of the CDRs.
+  call_id         text not null,
+  -- E.164. Null = withheld, or not a phone number.
+  caller_phone    text constraint missed_calls_caller_e164 check (caller_phone ~ '^\+[1-9][0-9]{6,14}$'),
+  business_phone  text not null,
+  status          text not null,
+  called_at       timestamptz not null,
+  outreach_state  text not null,
+  outreach_reason text not null,
+  -- When the first message is due. Null = it was never scheduled.
+  outreach_due_at timestamptz,
+  created_at      timestamptz not null default now(),
+  constraint missed_calls_once unique (tenant_id, call_id),
+  constraint missed_calls_outreach_known check ((outreach_state, outreach_reason) in (
+    ('scheduled', 'waiting'), ('scheduled', 'connection_paused'),
+    ('sending', 'claimed'),
+    ('sent', 'accepted'),
+    ('skipped', 'withheld_number'), ('skipped', 'own_number'), ('skipped', 'not_mobile'),
+    ('skipped', 'opted_out'), ('skipped', 'tenant_paused'), ('skipped', 'no_connection'),
+    ('skipped', 'already_contacted'), ('skipped', 'too_late'), ('skipped', 'shadow'),
+    ('cancelled', 'reached_by_phone'), ('cancelled', 'replied'), ('cancelled', 'opted_out'),
+    ('cancelled', 'owner_replied'), ('cancelled', 'by_operator'),
+    ('failed', 'refused'),
+    ('unknown', 'no_answer'))),
+  constraint missed_calls_scheduled_has_due check (outreach_state <> 'scheduled' or outreach_due_at is not null)
+)
+-- As for raw_cdrs: each row changes several times, and its dead versions fill the indexes of open rows.
+with (autovacuum_vacuum_scale_factor = 0.05);
+
+create index missed_calls_of_lead on missed_calls (lead_id, outreach_state);
+create index missed_calls_recent on missed_calls (tenant_id, called_at desc);
+-- The list of waiting callers on /ops, of all tenants.
+create index missed_calls_by_time on missed_calls (called_at, id);
+-- Search by a number or its last digits. Reversed, both are a prefix.
+create index missed_calls_by_number on missed_calls (reverse(caller_phone) text_pattern_ops);
+-- The sweep looks for open outreach without a job. Rows that are done are not in the index, so this stays cheap.
+create index missed_calls_waiting on missed_calls (outreach_due_at) where outreach_state in ('scheduled', 'sending');
+-- Filter by decision. It holds no open rows, or scheduled, sending and sent would write three entries for each call.
+create index missed_calls_by_outreach on missed_calls (outreach_state, outreach_reason, called_at, id)
+  where outreach_state in ('sent', 'skipped', 'cancelled', 'failed', 'unknown');
+
+-- What follows from one missed call: a first message, two reminders, and the replies.
+create table lead_conversations (
+  id             bigint generated always as identity primary key,
+  -- Null = the person was erased. The row stays, so that what was sent is still counted and never sent again.
+  lead_id        bigint references leads on delete cascade,
+  missed_call_id bigint not null references missed_calls on delete cascade
+                 constraint lead_conversations_one_per_call unique,
+  state          text not null default 'open' constraint lead_conversations_state_known
+                 check (state in ('open', 'replied', 'reached_by_phone', 'opted_out', 'unresponsive', 'stopped')),
+  -- Why it is no longer open: the same as the state, or the reason for 'stopped' (owner_replied, by_operator,
+  -- undeliverable ...).
+  reason         text,
+  created_at     timestamptz not null default now()
+);
+create index lead_conversations_of_lead on lead_conversations (lead_id);
+create index lead_conversations_open on lead_conversations (id) where state = 'open';
+
+-- Every message, outgoing and incoming.
+create table messages (
+  id                     bigint generated always as identity primary key,
+  tenant_id              bigint not null references tenants on delete cascade,
+  -- Null = not part of a conversation: a notice to the owner, or a message from an unknown person.
+  lead_conversation_id   bigint references lead_conversations on delete cascade,
+  -- The writer of an incoming message, if known. For a notice to the owner: the lead that it is about.
+  lead_id                bigint references leads on delete cascade,
+  whatsapp_connection_id bigint references whatsapp_connections on delete set null,
+  direction              text not null constraint messages_direction_known check (direction in ('out', 'in')),
+  kind                   text not null constraint messages_kind_known
+                         check (kind in ('initial', 'reminder_1', 'reminder_2', 'opt_out_confirmation',
+                                         'owner_notice', 'inbound')),
+  state                  text not null constraint messages_state_known
+                         check (state in ('scheduled', 'sending', 'accepted', 'sent', 'delivered', 'read', 'failed',
+                                          'unknown', 'cancelled', 'skipped', 'shadow', 'received')),
+  reason                 text,
+  due_at                 timestamptz,
+  -- When a job claimed this message in order to send it. A message that another job claimed is never sent again.
+  claimed_at             timestamptz,
+  accepted_at            timestamptz,
+  -- How often it was certain that WhatsApp did not accept the message, and it was scheduled again.
+  attempts               integer not null default 0,
+  wamid                  text,
+  -- WhatsApp's identifier of the person. It may differ from their phone number.
+  wa_id                  text,
+  error_code             integer,
+  -- The text received, or sent as free text. Null for a template, and after retention emptied it.
+  text                   text,
+  -- The recipient, if it is not the caller of a missed call: the owner, or a person who wrote "stop".
+  to_phone               text constraint messages_to_phone_e164 check (to_phone ~ '^\+[1-9][0-9]{6,14}$'),
+  -- What a notice is about, so that no notice is sent twice: reply:<conversation>, silence:<conversation> ...
+  occasion               text,
+  -- WhatsApp's price category: utility, marketing, service ...; null until a status reports it.
+  price_category         text,
+  created_at             timestamptz not null default now(),
+  constraint messages_direction_fits check ((direction = 'in') = (kind = 'inbound')),
+  constraint messages_received_is_inbound check ((state = 'received') = (direction = 'in')),
+  constraint messages_claimed check (
+    claimed_at is not null
+    or state not in ('sending', 'accepted', 'sent', 'delivered', 'read', 'unknown') or direction = 'in')
+)
+-- As for raw_cdrs: each status update leaves a dead version.
+with (autovacuum_vacuum_scale_factor = 0.05);
+
+-- Even if a job runs twice, each message of a conversation exists once, each notice once, and each reply once.
+create unique index messages_once_per_conversation on messages (lead_conversation_id, kind)
+  where kind in ('initial', 'reminder_1', 'reminder_2');
+create unique index messages_once_per_occasion on messages (tenant_id, occasion) where occasion is not null;
+create unique index messages_received_once on messages (tenant_id, wamid) where direction = 'in';
+create index messages_of_conversation on messages (lead_conversation_id) where lead_conversation_id is not null;
+create index messages_of_lead on messages (lead_id, created_at) where lead_id is not null;
+create index messages_by_wamid on messages (wamid) where wamid is not null;
+-- "Has this person written since?"
+create index messages_from on messages (tenant_id, wa_id, created_at) where direction = 'in';
+-- The messages that a status with an unknown wamid may belong to.
+create index messages_unsettled on messages (whatsapp_connection_id) where state in ('sending', 'unknown');
+-- The sweep looks for due messages without a job.
+create index messages_waiting on messages (due_at) where state in ('scheduled', 'sending');
+-- Claims whose worker may be dead. They are read every few seconds.
+create index messages_claimed on messages (claimed_at) where state = 'sending';
+-- What was sent within the last hour, for /metrics.
+create index messages_sent on messages (claimed_at) where claimed_at is not null;
+create index messages_unknown on messages (id) where state = 'unknown';
+-- Messages that a person marked as delivered or failed. A later status from WhatsApp still applies.
+create index messages_settled_by_hand on messages (whatsapp_connection_id)
+  where state in ('delivered', 'failed') and reason = 'by_operator';
+-- For retention.
+create index messages_full on messages (created_at) where text is not null;
+
+-- People to whom this tenant must never write again. To add a number by hand:
+--   insert into opt_outs (tenant_id, phone, source) values (1, '+972502345678', 'operator');
+create table opt_outs (
+  id         bigint generated always as identity primary key,
+  tenant_id  bigint not null references tenants on delete cascade,
+  -- Null after the person was erased. The keyed hash (HMAC-SHA256 under ENCRYPTION_KEY) still matches their number.
+  phone      text constraint opt_outs_phone_e164 check (phone ~ '^\+[1-9][0-9]{6,14}$'),
+  phone_hash bytea,
+  source     text not null,
+  created_at timestamptz not null default now(),
+  constraint opt_outs_somebody check (phone is not null or phone_hash is not null),
+  constraint opt_outs_phone_key unique (tenant_id, phone),
+  constraint opt_outs_phone_hash_key unique (tenant_id, phone_hash)
+);
+
+-- select cancel_outreach(<missed call id>): cancels the messages that follow from a missed call. It answers
+--   'cancelled'          nothing was sent, and nothing will be
+--   'reminders stopped'  the first message was sent or is being sent; no other follows
+--   'nothing to cancel'  the outreach had ended
+--   null                 there is no such missed call
+-- It is not enough to remove the job: the sweep adds a job for each due row that has none. The function locks the lead
+-- first, like every transaction that claims or cancels. So a message is either sent or cancelled, never both.
+create function cancel_outreach(missed_call bigint) returns text
+language plpgsql as $$
+declare
+  call missed_calls;
+begin
+  perform from leads where id = (select lead_id from missed_calls where id = missed_call) for update;
+  select * into call from missed_calls where id = missed_call for update;
+  if not found then
+    return null;
+  end if;
+
+  update messages m set state = 'cancelled', reason = 'by_operator'
+  from lead_conversations c
+  where c.missed_call_id = call.id and m.lead_conversation_id = c.id and m.state = 'scheduled';
+
+  -- A late status 'delivered' reopens an undeliverable conversation. With this reason it stays stopped.
+  update lead_conversations set reason = 'by_operator' where missed_call_id = call.id and reason = 'undeliverable';
+
+  -- Also while the first message is being sent: its job schedules reminders only if the conversation is open.
+  update lead_conversations set state = 'stopped', reason = 'by_operator'
+  where missed_call_id = call.id and state = 'open';
+  if found then
+    perform graphile_worker.remove_job('lead_reminder:' || c.id || ':' || n)
+    from lead_conversations c, generate_series(1, 2) n where c.missed_call_id = call.id;
+  elsif call.outreach_state <> 'scheduled' then
+    return 'nothing to cancel';
+  end if;
+
+  if call.outreach_state <> 'scheduled' then
+    return 'reminders stopped';
+  end if;
+  update missed_calls set outreach_state = 'cancelled', outreach_reason = 'by_operator' where id = call.id;
+  perform graphile_worker.remove_job('lead_outreach:' || call.id);
+  return 'cancelled';
+end
+$$;

@@ -1,0 +1,388 @@
+/** The functions that an operator calls in SQL: cancel_outreach() and call_report(). */
+import { sql } from 'kysely'
+import t from 'tap'
+import { answeredPush, callBackPush, push } from '../../scripts/demo/cdr.ts'
+import { business, customer, db, fake, outreachOf, post, work } from '../support/ringback.ts'
+import {
+  addStrayJobs,
+  conversationOf,
+  dueSince,
+  leadsOf,
+  messagesAfter,
+  miss,
+  notRunning,
+  requestsOf,
+  tell,
+  unboundToken,
+  until,
+  waitingFor,
+} from '../tasks/support.ts'
+
+const cancel = async (id: string): Promise<string | null | undefined> => {
+  const { rows } = await sql<{
+    answer: string | null
+  }>`select cancel_outreach(${id}) as answer`.execute(db)
+  return rows[0]?.answer
+}
+
+t.test('cancel_outreach', async t => {
+  t.test('cancels a scheduled message and removes its job', async t => {
+    const tenant = await business()
+    const { id, callId } = await miss(tenant, customer().local)
+    const other = await miss(tenant, customer().local)
+    t.equal(await cancel(id), 'cancelled')
+    t.strictSame(await outreachOf(tenant.tenantId, callId), ['cancelled', 'by_operator'])
+    t.strictSame(await waitingFor(tenant.tenantId), [`lead_outreach:${other.id}`])
+    t.strictSame(await outreachOf(tenant.tenantId, other.callId), ['scheduled', 'waiting'])
+
+    t.equal(await cancel(id), 'nothing to cancel', 'the second time')
+    await addStrayJobs(id)
+    await dueSince(id)
+    t.strictSame(await outreachOf(tenant.tenantId, callId), ['cancelled', 'by_operator'])
+    t.strictSame(requestsOf(tenant), [])
+  })
+
+  t.test('cancels a message that waits for its connection', async t => {
+    const tenant = await business()
+    await sql`update whatsapp_connections set state = 'paused' where tenant_id = ${tenant.tenantId}`.execute(
+      db,
+    )
+    const { id, callId } = await miss(tenant, customer().local)
+    t.equal(await cancel(id), 'cancelled')
+    t.strictSame(await outreachOf(tenant.tenantId, callId), ['cancelled', 'by_operator'])
+  })
+
+  t.test('cancels a message that waits for another attempt', async t => {
+    const tenant = await business()
+    const caller = customer()
+    const { id, callId } = await miss(tenant, caller.local)
+    fake.script({ to: caller.e164, outcome: { kind: 'error', code: 130429 } })
+    await dueSince(id)
+    t.equal(await cancel(id), 'cancelled')
+    t.strictSame(await outreachOf(tenant.tenantId, callId), ['cancelled', 'by_operator'])
+    t.strictSame(await messagesAfter(id), [['initial', 'cancelled', 'by_operator']])
+    t.match(await conversationOf(id), { state: 'stopped' })
+    t.strictSame(await waitingFor(tenant.tenantId), [])
+  })
+
+  t.test('stops the reminders after the first message was sent', async t => {
+    const tenant = await business()
+    const { id, callId } = await miss(tenant, customer().local)
+    await dueSince(id)
+    t.equal(await cancel(id), 'reminders stopped')
+    t.strictSame(await outreachOf(tenant.tenantId, callId), ['sent', 'accepted'])
+    t.strictSame(await messagesAfter(id), [
+      ['initial', 'accepted', null],
+      ['reminder_1', 'cancelled', 'by_operator'],
+      ['reminder_2', 'cancelled', 'by_operator'],
+    ])
+    t.match(await conversationOf(id), { state: 'stopped' })
+    t.strictSame(await waitingFor(tenant.tenantId), [])
+    t.equal(await cancel(id), 'nothing to cancel')
+  })
+
+  t.test('stops the reminders while the first message is being sent', async t => {
+    const tenant = await business()
+    const caller = customer()
+    const { id, callId } = await miss(tenant, caller.local)
+    fake.script({ to: caller.e164, outcome: { kind: 'accept', delayMs: 500 } })
+    const sent = dueSince(id)
+    await until(() => requestsOf(tenant).length === 1)
+    t.equal(await cancel(id), 'reminders stopped')
+    t.strictSame(await outreachOf(tenant.tenantId, callId), ['sending', 'claimed'])
+    await sent
+    t.strictSame(await outreachOf(tenant.tenantId, callId), ['sent', 'accepted'])
+    t.strictSame(await messagesAfter(id), [['initial', 'accepted', null]])
+    t.strictSame(await waitingFor(tenant.tenantId), [])
+  })
+
+  t.test('changes nothing after the outreach has ended', async t => {
+    const paused = await business({ mode: 'paused' })
+    const skipped = await miss(paused, customer().local)
+    const withheld = await miss(paused, '')
+    t.equal(await cancel(skipped.id), 'nothing to cancel')
+    t.equal(await cancel(withheld.id), 'nothing to cancel')
+    t.strictSame(await outreachOf(paused.tenantId, skipped.callId), ['skipped', 'tenant_paused'])
+    t.strictSame(await outreachOf(paused.tenantId, withheld.callId), ['skipped', 'withheld_number'])
+
+    const live = await business()
+    const caller = customer()
+    const refused = await miss(live, caller.local)
+    fake.script({ to: caller.e164, outcome: { kind: 'error', code: 131026 } })
+    await dueSince(refused.id)
+    t.equal(await cancel(refused.id), 'nothing to cancel')
+    t.strictSame(await outreachOf(live.tenantId, refused.callId), ['failed', 'refused'])
+
+    const shadow = await business({ mode: 'shadow' })
+    const shadowed = await miss(shadow, customer().local)
+    await dueSince(shadowed.id)
+    t.equal(await cancel(shadowed.id), 'nothing to cancel')
+    t.strictSame(await messagesAfter(shadowed.id), [['initial', 'shadow', null]])
+  })
+
+  t.test('answers null for an unknown call', async t => {
+    t.equal(await cancel('999999999'), null)
+  })
+
+  t.test('waits for the lock on the lead', async t => {
+    const tenant = await business()
+    const { id, callId } = await miss(tenant, customer().local)
+    let answered = false
+    const answer = await db.transaction().execute(async trx => {
+      await trx
+        .selectFrom('leads')
+        .select('id')
+        .where('tenant_id', '=', tenant.tenantId)
+        .forUpdate()
+        .execute()
+      const cancelling = cancel(id).finally(() => {
+        answered = true
+      })
+      await until(async () => {
+        const { rows } = await sql`select from pg_stat_activity
+          where datname = current_database() and wait_event_type = 'Lock' and query like '%cancel_outreach%'`.execute(
+          db,
+        )
+        return rows.length > 0
+      })
+      t.notOk(answered)
+      // The function must decide by the state after it got the lock.
+      await sql`update missed_calls set outreach_state = 'cancelled', outreach_reason = 'replied' where id = ${id}`.execute(
+        trx,
+      )
+      return { cancelling }
+    })
+    t.equal(await answer.cancelling, 'nothing to cancel')
+    t.strictSame(await outreachOf(tenant.tenantId, callId), ['cancelled', 'replied'])
+  })
+
+  t.test('is needed: a message whose job alone is removed is still sent', async t => {
+    const tenant = await business()
+    const caller = customer()
+    const { id, callId } = await miss(tenant, caller.local)
+    await sql`select graphile_worker.remove_job(${`lead_outreach:${id}`})`.execute(db)
+    t.strictSame(await outreachOf(tenant.tenantId, callId), ['scheduled', 'waiting'])
+    await sql`update missed_calls set outreach_due_at = now() where id = ${id}`.execute(db)
+    await addStrayJobs(id)
+    await work()
+    t.equal(fake.inbox(caller.e164).length, 1)
+  })
+
+  t.test('does not affect the next call of the same caller', async t => {
+    const tenant = await business()
+    const caller = customer()
+    const first = await miss(tenant, caller.local)
+    await cancel(first.id)
+    const second = await miss(tenant, caller.local)
+    t.strictSame(await outreachOf(tenant.tenantId, second.callId), ['scheduled', 'waiting'])
+    t.match(await leadsOf(tenant.tenantId), [{ missed_call_count: 2 }])
+  })
+})
+
+/** The columns that the tests read one by one. The rows have all columns. */
+type Line = {
+  tenant_id: string | null
+  call_id: string
+  called_at: Date | null
+  outreach_due_at: Date | null
+  job_run_at: Date | null
+  job_last_error: string | null
+}
+
+/** The rows of call_report(), of one call or of all. */
+const report = async (callId: string | null = null, since = '1 day') => {
+  const { rows } = await sql<Line>`
+    select * from call_report(${since}::interval) where ${callId}::text is null or call_id = ${callId}`.execute(
+    db,
+  )
+  return rows
+}
+
+t.test('call_report', async t => {
+  t.test('a call that is not classified yet', async t => {
+    const { tenantId, token, did } = await business()
+    const cdr = push({ did })
+    await post(cdr, { token })
+    await post(cdr, { token })
+    const [line, ...more] = await report(cdr.ivruniqueid)
+    t.strictSame(more, [])
+    t.match(line, {
+      tenant_id: tenantId,
+      verdict: null,
+      reason: null,
+      records: '1',
+      deliveries: '2',
+      outreach_state: null,
+      job: `voicenter_cdr:${cdr.ivruniqueid}`,
+      job_state: 'waiting',
+      job_last_error: null,
+    })
+    await work()
+  })
+
+  t.test('a scheduled call, with its due time and its job', async t => {
+    const tenant = await business()
+    const caller = customer()
+    const { id, callId, record } = await miss(tenant, caller.local)
+    const [line] = await report(callId)
+    t.match(line, {
+      caller_phone: caller.e164,
+      business_phone: tenant.line,
+      verdict: 'missed',
+      reason: 'noanswer',
+      missed_call_id: id,
+      outreach_state: 'scheduled',
+      outreach_reason: 'waiting',
+      message_state: null,
+      job: `lead_outreach:${id}`,
+      job_state: 'waiting',
+    })
+    t.ok(line?.outreach_due_at)
+    t.strictSame(line?.job_run_at, line?.outreach_due_at)
+
+    await post({ ...record, dialtime: 3 }, { token: tenant.token })
+    const lines = await report(callId)
+    t.match(
+      lines,
+      [{ records: '2', verdict: 'missed', job: `voicenter_cdr:${callId}` }],
+      'a second CDR that is not classified yet',
+    )
+    t.equal(lines.length, 1)
+    await work()
+    t.match(await report(callId), [{ job: `lead_outreach:${id}` }])
+  })
+
+  t.test('calls without a missed call, and a call without a tenant', async t => {
+    const tenant = await business()
+    const answered = answeredPush({ did: tenant.did })
+    const outgoing = callBackPush({ caller: tenant.did })
+    await tell(tenant.token, answered, outgoing)
+    const unmatched = push({ did: '0739999999' })
+    await tell(await unboundToken(), unmatched)
+    t.match(await report(answered.ivruniqueid), [
+      { verdict: 'answered', outreach_state: null, job: null },
+    ])
+    t.match(await report(outgoing.ivruniqueid), [{ verdict: 'not_inbound', outreach_state: null }])
+    t.match(await report(unmatched.ivruniqueid), [{ tenant_id: null, verdict: 'unmatched_number' }])
+  })
+
+  t.test('one row for all legs of a call', async t => {
+    const tenant = await business()
+    const caller = customer()
+    const { callId } = await miss(tenant, caller.local)
+    await tell(
+      tenant.token,
+      answeredPush({ caller: caller.local, did: '', type: 'XferCDR', OriginalIvrUniqueID: callId }),
+    )
+    const lines = await report(callId)
+    t.equal(lines.length, 1)
+    t.match(lines, [{ records: '2', verdict: 'answered', outreach_state: 'cancelled' }])
+  })
+
+  t.test('newest call first; older calls only if asked for', async t => {
+    const tenant = await business()
+    const earlier = await miss(tenant, customer().local, {}, 90)
+    const later = await miss(tenant, customer().local, {}, 5)
+    const order = (await report()).map(({ call_id }) => call_id)
+    t.ok(order.indexOf(later.callId) < order.indexOf(earlier.callId))
+    const times = (await report()).flatMap(({ called_at }) =>
+      called_at ? [called_at.getTime()] : [],
+    )
+    t.strictSame(
+      times,
+      times.toSorted((a, b) => b - a),
+    )
+
+    await sql`update raw_cdrs set received_at = now() - interval '3 days' where call_id = ${later.callId}`.execute(
+      db,
+    )
+    t.strictSame(await report(later.callId), [])
+    t.equal((await report(later.callId, '7 days')).length, 1)
+  })
+
+  t.test('the same CallID in two tenants is two rows', async t => {
+    const [one, two] = [await business(), await business()]
+    const { record, callId } = await miss(one, customer().local)
+    await tell(two.token, { ...record, did: two.did })
+    const lines = await report(callId)
+    t.strictSame(
+      new Set(lines.map(({ tenant_id }) => tenant_id)),
+      new Set([one.tenantId, two.tenantId]),
+    )
+    t.match(lines, [{ records: '1' }, { records: '1' }])
+  })
+
+  t.test('a message that is being sent, and one that was sent', async t => {
+    const tenant = await business()
+    const caller = customer()
+    const { id, callId } = await miss(tenant, caller.local)
+    fake.script({ to: caller.e164, outcome: { kind: 'accept', delayMs: 400 } })
+    const sent = dueSince(id)
+    await until(() => requestsOf(tenant).length === 1)
+    t.match(await report(callId), [
+      {
+        outreach_state: 'sending',
+        outreach_reason: 'claimed',
+        message_state: 'sending',
+        job: `lead_outreach:${id}`,
+        job_state: 'running',
+      },
+    ])
+    await sent
+    const lines = await report(callId)
+    t.match(lines, [
+      { outreach_state: 'sent', outreach_reason: 'accepted', message_state: 'accepted' },
+    ])
+    t.equal(lines.length, 1, 'one row, with the reminders scheduled')
+  })
+
+  t.test('a refused message, and a skipped call', async t => {
+    const tenant = await business()
+    const caller = customer()
+    const { id, callId } = await miss(tenant, caller.local)
+    fake.script({ to: caller.e164, outcome: { kind: 'error', code: 131026 } })
+    await dueSince(id)
+    t.match(await report(callId), [
+      {
+        outreach_state: 'failed',
+        outreach_reason: 'refused',
+        message_state: 'failed',
+        error_code: 131026,
+        job: null,
+      },
+    ])
+    const withheld = await miss(tenant, '')
+    t.match(await report(withheld.callId), [
+      {
+        caller_phone: null,
+        outreach_state: 'skipped',
+        outreach_reason: 'withheld_number',
+        job: null,
+        job_state: null,
+      },
+    ])
+  })
+
+  t.test('a job that failed is retrying, and dead after its last attempt', async t => {
+    const tenant = await business()
+    const { id, callId } = await miss(tenant, customer().local)
+    await sql`update whatsapp_connections set access_token = 'v1:broken' where tenant_id = ${tenant.tenantId}`.execute(
+      db,
+    )
+    await dueSince(id)
+    await notRunning(`lead_outreach:${id}`)
+    const [retrying] = await report(callId)
+    t.match(retrying, {
+      job: `lead_outreach:${id}`,
+      job_state: 'retrying',
+      outreach_state: 'scheduled',
+    })
+    t.match(retrying?.job_last_error, /cannot be decrypted/)
+    await sql`update graphile_worker._private_jobs set attempts = max_attempts - 1
+              where key = ${`lead_outreach:${id}`}`.execute(db)
+    await dueSince(id)
+    await notRunning(`lead_outreach:${id}`)
+    t.match(await report(callId), [{ job: `lead_outreach:${id}`, job_state: 'dead' }])
+    t.strictSame(requestsOf(tenant), [])
+  })
+})
