@@ -56,8 +56,7 @@ for (const query of queries) {
       const { rows, numAffectedRows } = await sql
         .raw(query.replaceAll('+972502345678', caller.e164))
         .execute(trx)
-      if (!MAY_BE_EMPTY.some(pattern => pattern.test(query)))
-        t.ok(rows.length > 0, 'finds rows')
+      if (!MAY_BE_EMPTY.some(pattern => pattern.test(query))) t.ok(rows.length > 0, 'finds rows')
       if (/^(insert|update)/.test(query)) t.equal(numAffectedRows, 1n, 'changes one row')
       throw undo
     })
