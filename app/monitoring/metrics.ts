@@ -6,6 +6,13 @@ import { webDb } from '../db/kysely.ts'
 import { withTimeout } from '../errors.ts'
 import { log } from '../log.ts'
 
+/**
+ * What GET /metrics tells (docs/signals.md). Labels are ours and few: a task, a state, the id of a business. Never a
+ * name, a number or anything else that a sender chooses.
+ */
+export const registry = new Registry()
+collectDefaultMetrics({ register: registry })
+
 // Read when somebody asks. So it is the same whichever process answers, counts what all of them did, and survives
 // their restarts. And what becomes of a message is known only later (unknown, then delivered), which a counter could
 // not take back: hence how many there were in the last hour, and not how many ever.
@@ -189,12 +196,6 @@ export const setGauges = (readings: Reading[] | null): void => {
   gauges.get('ringback_database_up')?.set({}, readings ? 1 : 0)
 }
 
-/**
- * What GET /metrics tells (docs/signals.md). Labels are ours and few: a task, a state, the id of a business. Never a
- * name, a number or anything else that a sender chooses.
- */
-export const registry = new Registry()
-collectDefaultMetrics({ register: registry })
 const registers = [registry]
 
 /** Which door of ours a webhook came to. */
