@@ -8,6 +8,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
+import { startupError } from './errors.ts'
 
 const FORM =
   'of sslmode only verify-full (with sslrootcert=<file> where the certificate is of a private authority), no-verify ' +
@@ -114,15 +115,15 @@ export type Config = ReturnType<typeof readConfig>
 /**
  * Reads and checks all settings at once.
  *
- * @throws Error whose message names every variable that is wrong or missing, and what was expected.
- * Values are not repeated in it, for some of them are secrets.
+ * @throws StartupError that names every variable that is wrong or missing, and the expected value. It does not repeat
+ * values, because some of them are secrets.
  */
 export const readConfig = (env: Record<string, string | undefined>) => {
   // A variable set to nothing (`PORT= npm start`, an emptied config var) counts as not set.
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value?.trim() !== ''))
   const { data, error } = settings.safeParse(given)
   if (error)
-    throw new Error(
+    throw startupError(
       error.issues.map(issue => `${issue.path.join('.')}: expected ${issue.message}`).join('\n'),
     )
   const production = data.NODE_ENV === 'production'
@@ -133,7 +134,7 @@ export const readConfig = (env: Record<string, string | undefined>) => {
   const absent = pair.filter(name => !data[name])
   if (absent.length === 1)
     missing.push(`${absent[0]}: must be set too, or neither ${pair.join(' nor ')}`)
-  if (missing.length) throw new Error(missing.join('\n'))
+  if (missing.length) throw startupError(missing.join('\n'))
   return {
     ...data,
     production,
@@ -155,15 +156,12 @@ const developmentKey = (): string => {
   return readFileSync(file, 'utf8')
 }
 
-const readConfigOrExit = () => {
-  try {
-    return readConfig(process.env)
-  } catch (error) {
-    console.error(
-      `Ringback cannot start:\n${error instanceof Error ? error.message : String(error)}`,
-    )
-    process.exit(1)
-  }
-}
+let cached: Config | undefined
 
-export const config = readConfigOrExit()
+/** The settings of this process, read from the environment at the first call. */
+export const config = (): Config => (cached ??= readConfig(process.env))
+
+/** Reads the environment again. For tests that change it. */
+export const reloadConfig = (): void => {
+  cached = readConfig(process.env)
+}

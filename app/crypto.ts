@@ -5,6 +5,7 @@ import {
   createSecretKey,
   hash,
   hkdfSync,
+  type KeyObject,
   randomBytes,
 } from 'node:crypto'
 import { config } from './config.ts'
@@ -13,11 +14,11 @@ import { config } from './config.ts'
  * One key in the environment, one key derived from it for each use, so that nothing which leaks from one use
  * helps against the other.
  */
-const keyFor = (use: string, key: Buffer = config.ENCRYPTION_KEY): Buffer =>
+const keyFor = (use: string, key: Buffer = config().ENCRYPTION_KEY): Buffer =>
   Buffer.from(hkdfSync('sha256', key, '', `ringback ${use}`, 32))
-// As a key that is ready: made of bytes each time it would take longer than the hash.
-const phoneKey = createSecretKey(keyFor('phone'))
-const signInKey = keyFor('sign-in')
+
+/** Kept as a key object: making it from bytes for each hash would take longer than the hash. */
+let phoneKey: KeyObject | undefined
 
 /** Tells which key something was sealed under, and nothing about it. */
 const idOf = (key?: Buffer): string => keyFor('key id', key).toString('hex', 0, 4)
@@ -74,10 +75,12 @@ export const tokenOwner = (tenantId: string): string => `tenant:${tenantId}:acce
 
 /** How an opted-out person is still known after her number was erased. Without the key it tells nothing. */
 export const phoneHash = (e164: string): Buffer =>
-  createHmac('sha256', phoneKey).update(e164).digest()
+  createHmac('sha256', (phoneKey ??= createSecretKey(keyFor('phone'))))
+    .update(e164)
+    .digest()
 
 /** What only we can have written: the session of a sign-in, and the forms of its pages. */
 export const signInMac = (text: string): Buffer =>
-  createHmac('sha256', signInKey).update(text).digest()
+  createHmac('sha256', keyFor('sign-in')).update(text).digest()
 
 export const sha256 = (data: string | Uint8Array): Buffer => hash('sha256', data, 'buffer')

@@ -1,5 +1,4 @@
 import { pino } from 'pino'
-import { config } from './config.ts'
 
 /**
  * What of an error may be written down. Not `detail`, where Postgres quotes the row it refused: it
@@ -19,7 +18,7 @@ const describe = (error: unknown): unknown =>
     : { type: typeof error }
 
 /**
- * One line of JSON per event, on stdout. Ids only: phone numbers, message texts and tokens are never
+ * One line of JSON per event, on stdout. main.ts sets the level (LOG_LEVEL). Ids only: phone numbers, message texts and tokens are never
  * handed to it, since not logging beats redacting by pattern.
  */
-export const log = pino({ level: config.LOG_LEVEL, base: null, serializers: { err: describe } })
+export const log = pino({ base: null, serializers: { err: describe } })

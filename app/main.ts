@@ -13,7 +13,9 @@
  */
 import { configWarnings, databaseReady, whenItAnswers } from './db/preflight.ts'
 import { config } from './config.ts'
-import { databaseUrl, endPools } from './db/pool.ts'
+import { closeDatabase } from './db/kysely.ts'
+import { databaseUrl } from './db/pool.ts'
+import { isStartupError } from './errors.ts'
 import { log } from './log.ts'
 import { portOf, startWeb, gracefulShutdown } from './web/server.ts'
 import { type RunningWorker, startWorker } from './worker/run.ts'
@@ -28,17 +30,18 @@ let stopWeb = async () => {}
 let worker: RunningWorker | null = null
 
 const start = async () => {
-  for (const line of configWarnings(config)) log.warn(line)
-  if (config.ROLE !== 'worker') {
+  log.level = config().LOG_LEVEL
+  for (const line of configWarnings(config())) log.warn(line)
+  if (config().ROLE !== 'worker') {
     // The web first: the platform waits for the port, and while the database is away we can at least say so.
     const web = await startWeb(() =>
-      config.ROLE === 'web' ? null : (worker?.isRunning() ?? false),
+      config().ROLE === 'web' ? null : (worker?.isRunning() ?? false),
     )
     stopWeb = gracefulShutdown(web)
-    log.info({ role: config.ROLE, port: portOf(web) }, 'Ringback listens')
+    log.info({ role: config().ROLE, port: portOf(web) }, 'Ringback listens')
   }
   await databaseReady(stopping.signal)
-  if (config.ROLE === 'web' || stopping.signal.aborted) return
+  if (config().ROLE === 'web' || stopping.signal.aborted) return
   worker = await whenItAnswers(stopping.signal, startWorker)
   // Without a worker nothing would ever be sent, and nobody would notice.
   void worker.ended.then(
@@ -67,7 +70,7 @@ const stop = async (exitCode: number) => {
   )
   for (const ended of await Promise.allSettled([stopWeb(), stopWorker()]))
     if (ended.status === 'rejected') log.warn({ err: ended.reason }, 'not stopped in order')
-  await endPools()
+  await closeDatabase()
   process.exit(exitCode)
 }
 
@@ -85,8 +88,13 @@ const started = start()
 started.then(
   () => {
     if (stopping.signal.aborted) return
-    log.info({ role: config.ROLE }, 'Ringback is running')
-    if (!config.DATABASE_URL) log.info(`database: ${databaseUrl}`)
+    log.info({ role: config().ROLE }, 'Ringback is running')
+    if (!config().DATABASE_URL) void databaseUrl().then(url => log.info(`database: ${url}`))
   },
-  (err: unknown) => stopping.signal.aborted || crash(err),
+  (err: unknown) => {
+    if (stopping.signal.aborted) return
+    // A wrong setting or an unusable database: the message says what to do, and a stack would not help.
+    if (isStartupError(err)) console.error(`Ringback cannot start:\n${err.message}`)
+    crash(err)
+  },
 )

@@ -1,5 +1,7 @@
 /** Calls, leads or messages of a business as CSV: npm run export -- --tenant 1 --what calls --output calls.csv */
 import { open } from 'node:fs/promises'
+import { db } from '../app/db/kysely.ts'
+import { exportCsv, exporting } from '../app/privacy/export.ts'
 import { check, COMMAND_LINE, readFlags } from './tenant/terminal.ts'
 
 const HELP = `Usage: npm run export -- --tenant ID --what calls|leads|messages [options]
@@ -23,7 +25,6 @@ const flags = readFlags(process.argv.slice(2), HELP, {
   until: { type: 'string' },
   output: { type: 'string' },
 })
-const { exportCsv, exporting } = await import('../app/privacy/export.ts')
 const wanted = check(
   exporting,
   {
@@ -34,7 +35,6 @@ const wanted = check(
   },
   FLAGS,
 )
-const { db } = await import('../app/db/kysely.ts')
 try {
   // People's numbers and words: for nobody else on this machine.
   const file = flags.output ? await open(flags.output, 'w', 0o600) : null

@@ -1,25 +1,25 @@
+import { config } from '../app/config.ts'
+import { db } from '../app/db/kysely.ts'
+import { migrate } from '../app/db/migrate.ts'
+import { preflight, verifyEncryptionKey } from '../app/db/preflight.ts'
+import { isStartupError } from '../app/errors.ts'
+
 if (process.argv.includes('--help')) {
   console.log(`Usage: npm run migrate
 
 Brings the database of DATABASE_URL up to date. Without DATABASE_URL, the one under .data/.
 Safe to run twice, and by two processes at once.`)
 } else {
-  const { config } = await import('../app/config.ts')
-  const { preflight } = await import('../app/db/preflight.ts')
-  const { migrate } = await import('../app/db/migrate.ts')
-  const { pool } = await import('../app/db/pool.ts')
-  const { verifyEncryptionKey } = await import('../app/db/preflight.ts')
-  const { isStartupError } = await import('../app/errors.ts')
   try {
     // The release phase runs these checks too, so that a release that could not start fails and the previous one stays.
     await preflight()
     for (const name of await migrate()) console.log(`applied ${name}`)
     console.log('the database is up to date')
-    if (config.production) await verifyEncryptionKey()
+    if (config().production) await verifyEncryptionKey()
   } catch (error) {
     if (!isStartupError(error)) throw error
     console.error(error.message)
     process.exitCode = 1
   }
-  await pool.end()
+  await db.destroy()
 }

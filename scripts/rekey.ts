@@ -2,7 +2,9 @@
  * A new ENCRYPTION_KEY: encrypts under it what was encrypted under the old one, in one transaction. Safe to
  * run twice. What is to be sent between the change and this waits, and is tried again.
  */
-import type { Trx } from '../app/db/kysely.ts'
+import { decrypt, encrypt, phoneHash, tokenOwner } from '../app/crypto.ts'
+import { db, type Trx } from '../app/db/kysely.ts'
+import { credentialOwner } from '../app/voicenter/call_log/client.ts'
 
 const HELP = `Usage: OLD_ENCRYPTION_KEY=... ENCRYPTION_KEY=... npm run rekey
 
@@ -14,10 +16,6 @@ if (process.argv.includes('--help') || oldKey.length !== 32) {
   console.error(HELP)
   process.exit(process.argv.includes('--help') ? 0 : 2)
 }
-
-const { db } = await import('../app/db/kysely.ts')
-const { decrypt, phoneHash, encrypt, tokenOwner } = await import('../app/crypto.ts')
-const { credentialOwner } = await import('../app/voicenter/call_log/client.ts')
 
 /** The same secret under the new key; null if that is what it is under. */
 const resealed = (value: string, owner: string): string | null => {

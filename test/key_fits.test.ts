@@ -4,11 +4,10 @@ import t, { type Test } from 'tap'
 import { run } from './scripts/command.ts'
 import { IN_ORDER, startProcess } from './support/process.ts'
 import { business, db } from './support/ringback.ts'
+import { grantAccess } from '../app/voicenter/call_log/client.ts'
+import { config } from '../app/config.ts'
 
-const { config } = await import('../app/config.ts')
-const { grantAccess } = await import('../app/voicenter/call_log/client.ts')
-
-const KEY = config.ENCRYPTION_KEY.toString('base64')
+const KEY = config().ENCRYPTION_KEY.toString('base64')
 const other = randomBytes(32).toString('base64')
 
 /** What it says of the key although it starts. */

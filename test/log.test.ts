@@ -12,7 +12,14 @@ const line = z.looseObject({ level: z.number(), time: z.number(), msg: z.string(
 const logged = (code: string, level = 'info') => {
   const { stdout, stderr } = spawnSync(
     process.execPath,
-    ['--input-type=module-typescript', '--eval', `import { log } from './app/log.ts'\n${code}`],
+    [
+      '--input-type=module-typescript',
+      '--eval',
+      `import { config } from './app/config.ts'
+import { log } from './app/log.ts'
+log.level = config().LOG_LEVEL
+${code}`,
+    ],
     { encoding: 'utf8', env: { ...process.env, LOG_LEVEL: level } },
   )
   return {

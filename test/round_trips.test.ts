@@ -2,6 +2,7 @@
  * How often the database is asked, for every question is a wait: a budget for each step, so that none grows
  * unnoticed. What graphile-worker asks for itself (two for each job) is not in it.
  */
+import pg from 'pg'
 import t, { type Test } from 'tap'
 import { sql } from 'kysely'
 import { contacted, reported } from './outreach/support.ts'
@@ -10,24 +11,25 @@ import { happens } from './support/whatsapp.ts'
 import { conversationOf, dueSince, miss } from './tasks/support.ts'
 import { push } from '../scripts/demo/cdr.ts'
 
-const { pool, webPool } = await import('../app/db/pool.ts')
-
 let trips = 0
 /** What the test asks itself, to make something due and to work. */
 const OF_THE_TEST =
   /^(select now\(\)$|select from graphile_worker\.jobs|select graphile_worker\.reschedule_jobs|update \w+ set (outreach_)?due_at)/
-for (const one of [pool, webPool])
-  one.on('connect', client => {
-    // oxlint-disable-next-line typescript/unbound-method -- it is called with its own `this`
-    client.query = new Proxy(client.query, {
-      apply: (target, self, args: unknown[]) => {
-        const [first] = args
-        const text = typeof first === 'object' && first && 'text' in first ? first.text : first
-        if (!OF_THE_TEST.test(String(text).trim())) trips++
-        return Reflect.apply(target, self, args)
-      },
-    })
-  })
+const COUNTED = /^ringback (tasks|web)$/
+// oxlint-disable-next-line typescript/unbound-method -- it is called with its own `this`
+pg.Client.prototype.query = new Proxy(pg.Client.prototype.query, {
+  apply: (target, self: pg.Client & { connectionParameters: unknown }, args: unknown[]) => {
+    const [first] = args
+    const text = typeof first === 'object' && first && 'text' in first ? first.text : first
+    const { connectionParameters: parameters } = self
+    const name =
+      typeof parameters === 'object' && parameters && 'application_name' in parameters
+        ? String(parameters.application_name)
+        : ''
+    if (COUNTED.test(name) && !OF_THE_TEST.test(String(text).trim())) trips++
+    return Reflect.apply(target, self, args)
+  },
+})
 
 const during = async (step: () => Promise<unknown>): Promise<number> => {
   // Connections that are made first ask something too.

@@ -1,14 +1,25 @@
 import { Kysely, PostgresDialect, sql, type Transaction } from 'kysely'
+import type pg from 'pg'
 import type { DB } from './generated.ts'
-import { opsPool, pool, webPool, GENERIC_PLANS, setConfig } from './pool.ts'
+import { GENERIC_PLANS, newOpsPool, newTasksPool, newWebPool, setConfig } from './pool.ts'
+
+// Each connects at its first query, so that importing this file does nothing.
+const connect = (pool: () => Promise<pg.Pool>) =>
+  new Kysely<DB>({ dialect: new PostgresDialect({ pool }) })
+
 /** For tasks and scripts. */
-export const db = new Kysely<DB>({ dialect: new PostgresDialect({ pool }) })
+export const db = connect(newTasksPool)
 
-/** For webhooks, which must not wait behind tasks. */
-export const webDb = new Kysely<DB>({ dialect: new PostgresDialect({ pool: webPool }) })
+/** For webhooks. They have a pool of their own, so that no webhook waits behind a task. */
+export const webDb = connect(newWebPool)
 
-/** For people who look, behind whom no webhook must wait. */
-export const opsDb = new Kysely<DB>({ dialect: new PostgresDialect({ pool: opsPool }) })
+/** For the operator's pages and metrics. No webhook and no task waits behind them. */
+export const opsDb = connect(newOpsPool)
+
+/** Closes all connections, at the end of the process. */
+export const closeDatabase = async (): Promise<void> => {
+  await Promise.all([db.destroy(), webDb.destroy(), opsDb.destroy()])
+}
 
 /** An open transaction. What must be one write asks for this type, and so cannot be called without. */
 export type Trx = Transaction<DB>

@@ -3,10 +3,11 @@ import { readdir, readFile } from 'node:fs/promises'
 import { runMigrations } from 'graphile-worker'
 import { Kysely, PostgresDialect, sql } from 'kysely'
 import { type Migration, Migrator } from 'kysely/migration'
-import type pg from 'pg'
 import { startupError } from '../errors.ts'
 import { retryOnConflict } from './retry.ts'
-import { newPool, pool } from './pool.ts'
+import type { DB } from './generated.ts'
+import { db } from './kysely.ts'
+import { newPool } from './pool.ts'
 
 const folder = new URL('../../sql/', import.meta.url)
 
@@ -21,10 +22,10 @@ On a development machine, stop the program and delete .data/postgres.`
  * @returns the names of the files that were applied
  */
 export const migrate = async (): Promise<string[]> => {
-  const pgPool = newPool('migrate', 2, { patient: true })
+  const pgPool = await newPool('migrate', 2, { patient: true })
   try {
     await runMigrations({ pgPool })
-    const migrator = newMigrator(pgPool)
+    const migrator = newMigrator(new Kysely<DB>({ dialect: new PostgresDialect({ pool: pgPool }) }))
     // After a rollback the database has more migrations than this version has files. kysely would refuse it, but it
     // works: later migrations only add.
     if ((await pendingIn(migrator)).length === 0) return []
@@ -39,7 +40,7 @@ export const migrate = async (): Promise<string[]> => {
 }
 
 /** The files of sql/ that were not applied to this database. */
-export const pendingMigrations = (): Promise<string[]> => pendingIn(newMigrator(pool))
+export const pendingMigrations = (): Promise<string[]> => pendingIn(newMigrator(db))
 
 const pendingIn = async (migrator: Migrator): Promise<string[]> =>
   (await migrator.getMigrations()).filter(({ executedAt }) => !executedAt).map(fileOf)
@@ -52,11 +53,8 @@ const applyPending = async (migrator: Migrator): Promise<string[]> => {
   return results.map(({ migrationName }) => fileOf({ name: migrationName }))
 }
 
-const newMigrator = (pool: pg.Pool) =>
-  new Migrator({
-    db: new Kysely({ dialect: new PostgresDialect({ pool }) }),
-    provider: { getMigrations: readMigrations },
-  })
+const newMigrator = (database: Kysely<DB>) =>
+  new Migrator({ db: database, provider: { getMigrations: readMigrations } })
 
 /**
  * Each file of sql/ as a migration. kysely stores only the names of the applied ones, so a name includes a hash of the

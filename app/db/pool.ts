@@ -84,13 +84,22 @@ export const prepareNamed = (client: pg.PoolClient): void => {
   })
 }
 
-/** Where the database is: DATABASE_URL, or outside production a Postgres of our own, started here. */
-export const databaseUrl =
-  config.DATABASE_URL ?? (await (await import('./embedded.ts')).embeddedPostgres())
+let url: Promise<string> | undefined
+
+/**
+ * The connection string: DATABASE_URL, or outside production that of a Postgres of our own, which the first call starts.
+ */
+export const databaseUrl = (): Promise<string> => (url ??= findDatabase())
+
+const findDatabase = async (): Promise<string> => {
+  const { DATABASE_URL } = config()
+  if (DATABASE_URL) return DATABASE_URL
+  // Production runs without this module's dependencies.
+  const { embeddedPostgres } = await import('./embedded.ts')
+  return embeddedPostgres()
+}
 
 const SECOND = 1000
-
-const ssl = tlsOf(databaseUrl, config.production)
 
 /**
  * Nothing waits for ever. The limits on the server (statement, lock, idle in transaction) end work
@@ -104,17 +113,21 @@ const limits = {
   idle_in_transaction_session_timeout: 10 * SECOND,
 }
 
-const address = (name: string) => ({
-  connectionString: databaseUrl,
-  ...(ssl && { ssl }),
-  application_name: `ringback ${name}`,
-  keepAlive: true,
-})
+const address = async (name: string) => {
+  const connectionString = await databaseUrl()
+  const ssl = tlsOf(connectionString, config().production)
+  return {
+    connectionString,
+    ...(ssl && { ssl }),
+    application_name: `ringback ${name}`,
+    keepAlive: true,
+  }
+}
 
 /** One connection that is not shared, for what belongs to a session. Not connected yet. */
-export const newConnection = (name: string): pg.Client => {
+export const newConnection = async (name: string): Promise<pg.Client> => {
   const client = new pg.Client({
-    ...address(name),
+    ...(await address(name)),
     connectionTimeoutMillis: 2 * SECOND,
     ...limits,
     // What it asks is small, and a session that has fallen silent is to be replaced soon.
@@ -134,13 +147,13 @@ type Options = {
   session?: Record<string, string>
 }
 
-export const newPool = (
+export const newPool = async (
   name: string,
   max: number,
   { patient = false, connectWithin = 2 * SECOND, session = {} }: Options = {},
-): pg.Pool => {
+): Promise<pg.Pool> => {
   const pool = new pg.Pool({
-    ...address(name),
+    ...(await address(name)),
     max,
     connectionTimeoutMillis: connectWithin,
     // Not `verify`, from which a connection that was asked for too long ago never comes back.
@@ -167,19 +180,20 @@ export const newPool = (
   return pool
 }
 
-const shares = poolSizes(config.DATABASE_CONNECTIONS)
+const sizes = () => poolSizes(config().DATABASE_CONNECTIONS)
 
-/** For graphile-worker itself, made where it starts. */
-export const newQueuePool = (): pg.Pool =>
-  newPool('worker', shares.worker, { session: QUEUE_SESSION })
+/** For graphile-worker. */
+export const newQueuePool = (): Promise<pg.Pool> =>
+  newPool('worker', sizes().worker, { session: QUEUE_SESSION })
+
 /** For webhooks. */
-export const webPool = newPool('web', shares.web, { session: GENERIC_PLANS })
-/** For /ops and /metrics, one after the other. */
-export const opsPool = newPool('ops', shares.ops, { connectWithin: 6 * SECOND })
-/** For tasks, which may wait for a connection: many run at once, and each needs it for milliseconds. */
-export const pool = newPool('tasks', shares.tasks, { connectWithin: 10 * SECOND })
+export const newWebPool = (): Promise<pg.Pool> =>
+  newPool('web', sizes().web, { session: GENERIC_PLANS })
 
-/** At the end of the process. */
-export const endPools = async (): Promise<void> => {
-  await Promise.all([pool.end(), webPool.end(), opsPool.end()])
-}
+/** For /ops and /metrics, which wait for each other. */
+export const newOpsPool = (): Promise<pg.Pool> =>
+  newPool('ops', sizes().ops, { connectWithin: 6 * SECOND })
+
+/** For tasks. They may wait for a connection: many run at once, and each needs it for milliseconds. */
+export const newTasksPool = (): Promise<pg.Pool> =>
+  newPool('tasks', sizes().tasks, { connectWithin: 10 * SECOND })

@@ -24,7 +24,7 @@ export const preflight = async (): Promise<void> => {
 }
 
 const inSession = async (work: (session: pg.Client) => Promise<void>): Promise<void> => {
-  const session = newConnection('start')
+  const session = await newConnection('start')
   try {
     await session.connect()
     await work(session)
@@ -134,7 +134,7 @@ export const connectionLimit = async (session: pg.Client): Promise<Room> => {
 
 /** Looks whether a copy can hold all connections that it will, and tells where a second one could not. */
 export const connectionsSuffice = async (session: pg.Client): Promise<void> => {
-  const { enough, message } = suffices(await connectionLimit(session), config)
+  const { enough, message } = suffices(await connectionLimit(session), config())
   if (!enough) throw startupError(message)
   if (message) log.warn(message)
 }
@@ -227,7 +227,7 @@ export const whenItAnswers = async <T>(signal: AbortSignal, work: () => Promise<
 
 const upToDate = async (): Promise<void> => {
   await preflight()
-  if (config.production) await nothingPending()
+  if (config().production) await nothingPending()
   else await migrate()
   await verifyEncryptionKey()
 }

@@ -88,7 +88,7 @@ export type Redacted = Record<(typeof TABLES)[number], number>
  */
 export const redactExpired = async (
   signal?: AbortSignal,
-  days: number = config.RETENTION_DAYS,
+  days: number = config().RETENTION_DAYS,
 ): Promise<{ emptied: Redacted; more: boolean }> => {
   const emptied: Redacted = {
     raw_cdrs: 0,

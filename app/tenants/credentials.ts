@@ -165,4 +165,4 @@ export const tokensOf = (trx: Trx, tenantId: string) =>
 
 /** What is entered in Voicenter's CPanel: Integrations, CDR Notification. */
 export const webhookUrl = (webhookToken: string): string =>
-  `${config.PUBLIC_URL}/webhooks/voicenter/cdr?token=${webhookToken}`
+  `${config().PUBLIC_URL}/webhooks/voicenter/cdr?token=${webhookToken}`

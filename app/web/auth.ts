@@ -110,7 +110,7 @@ const tokensOf = (req: Asked): string[] => {
 
 /** On a developer's machine, before there is any token: come in. In production, never. */
 const openDoor = async (): Promise<boolean> => {
-  if (config.production) return false
+  if (config().production) return false
   const anyToken = await webDb.selectFrom('webhook_tokens').select('id').limit(1).executeTakeFirst()
   if (!anyToken)
     log.warn(

@@ -108,7 +108,7 @@ const newApp = (workerState: WorkerState, isListening: () => boolean) => {
   app.set('etag', false)
   // In production one router stands in front and appends the client's address; elsewhere nobody does,
   // and a client could choose its own.
-  app.set('trust proxy', config.production ? 1 : false)
+  app.set('trust proxy', config().production ? 1 : false)
   // Whoever comes on an old connection while we stop: another copy, or the next one, will store it.
   app.use((_req, _res, next) => {
     if (isListening()) next()
@@ -167,12 +167,12 @@ export const startWeb = async (workerState: WorkerState): Promise<Server> => {
     'request',
     newApp(workerState, () => server.listening),
   )
-  server.listen(config.PORT)
+  server.listen(config().PORT)
   await new Promise((resolve, reject) => {
     server.once('listening', resolve)
     server.once('error', cause => {
       reject(
-        new Error(`cannot listen on port ${config.PORT}: is another program there? Set PORT`, {
+        new Error(`cannot listen on port ${config().PORT}: is another program there? Set PORT`, {
           cause,
         }),
       )

@@ -105,7 +105,7 @@ const BODY = { limitMb: 4, roomMb: 8 }
 /** Meta asks once, when the URL is entered in its dashboard. Without a token of ours nobody is answered. */
 whatsapp.get(PATH, (req, res) => {
   const { 'hub.mode': mode, 'hub.verify_token': token, 'hub.challenge': challenge } = req.query
-  const expected = config.WHATSAPP_VERIFY_TOKEN
+  const expected = config().WHATSAPP_VERIFY_TOKEN
   const known =
     typeof token === 'string' &&
     expected !== undefined &&
@@ -118,13 +118,13 @@ whatsapp.get(PATH, (req, res) => {
 
 /** Nobody who does not even claim to have signed gets a byte of the body read. */
 const claimSignature: RequestHandler = (req, res, next) => {
-  if (config.WHATSAPP_APP_SECRET && claimsSignature(req.get('x-hub-signature-256'))) next()
+  if (config().WHATSAPP_APP_SECRET && claimsSignature(req.get('x-hub-signature-256'))) next()
   else res.status(401).json({ error: 'wrong signature' })
 }
 
 const receive: RequestHandler = async (req, res) => {
   const body = Buffer.isBuffer(req.body) ? req.body : Buffer.alloc(0)
-  const secret = config.WHATSAPP_APP_SECRET
+  const secret = config().WHATSAPP_APP_SECRET
   if (!secret || !isSigned(body, req.get('x-hub-signature-256'), secret)) {
     res.status(401).json({ error: 'wrong signature' })
     return

@@ -52,7 +52,7 @@ export const send = async (message: Outgoing): Promise<Outcome> => {
   let text: string
   try {
     const response = await fetch(
-      `${config.WHATSAPP_GRAPH_URL}/${config.WHATSAPP_GRAPH_VERSION}/${encodeURIComponent(message.phoneNumberId)}/messages`,
+      `${config().WHATSAPP_GRAPH_URL}/${config().WHATSAPP_GRAPH_VERSION}/${encodeURIComponent(message.phoneNumberId)}/messages`,
       {
         method: 'POST',
         headers: {

@@ -57,7 +57,7 @@ export const startHeartbeat = (
   }
   const live = async () => {
     while (!signal.aborted) {
-      const session = newConnection('liveness')
+      const session = await newConnection('liveness')
       const lost = new AbortController()
       session.once('end', () => lost.abort())
       try {

@@ -111,7 +111,7 @@ type Started = {
  * cancelled, and without batched completion, for one failed write then ends the worker.
  */
 export const startWorker = async (): Promise<RunningWorker> => {
-  const connections = newQueuePool()
+  const connections = await newQueuePool()
   const started: Started[] = []
   try {
     return await runOn(connections, started)
@@ -152,7 +152,7 @@ const runOn = async (connections: pg.Pool, started: Started[]): Promise<RunningW
     noHandleSignals: true,
     preset: {
       worker: {
-        concurrentJobs: config.WORKER_CONCURRENCY,
+        concurrentJobs: config().WORKER_CONCURRENCY,
         pollInterval: POLL_INTERVAL,
         // What looks at its signal (call_log) ends at once; what has begun to send goes on.
         gracefulShutdownAbortTimeout: 1 * SECOND,

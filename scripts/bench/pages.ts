@@ -58,9 +58,9 @@ const onServer = async (work: (admin: pg.Client) => Promise<unknown>) => {
 const fill = async (databaseUrl: string) => {
   process.env['DATABASE_URL'] = databaseUrl
   const { migrate } = await import('../../app/db/migrate.ts')
-  const { endPools } = await import('../../app/db/pool.ts')
+  const { closeDatabase } = await import('../../app/db/kysely.ts')
   await migrate()
-  await endPools()
+  await closeDatabase()
   const client = new pg.Client(databaseUrl)
   await client.connect()
   await client.query(await readFile(new URL('fill.sql', import.meta.url), 'utf8'))

@@ -4,7 +4,8 @@
  */
 import { Kysely, PostgresDialect } from 'kysely'
 import type { DB } from '../../app/db/generated.ts'
-import { endPools, newPool, GENERIC_PLANS } from '../../app/db/pool.ts'
+import { closeDatabase } from '../../app/db/kysely.ts'
+import { newPool, GENERIC_PLANS } from '../../app/db/pool.ts'
 import { sha256 } from '../../app/crypto.ts'
 import { readBody } from '../../app/voicenter/parse.ts'
 import { type Delivery, partition, storeAll } from '../../app/voicenter/ingest.ts'
@@ -31,7 +32,7 @@ const made = (count: number): Delivery[] =>
     return { sender, contentType: 'application/json', ...partition(elements) }
   })
 
-const pool = newPool('straight', clients, { session: GENERIC_PLANS })
+const pool = await newPool('straight', clients, { session: GENERIC_PLANS })
 const database = new Kysely<DB>({ dialect: new PostgresDialect({ pool }) })
 const run = async (stock: Delivery[], forMs: number) => {
   const took: number[] = []
@@ -63,4 +64,4 @@ const result = await run(stock, milliseconds)
 const { user, system } = process.cpuUsage(cpu)
 console.log(JSON.stringify({ ...result, cpuSeconds: (user + system) / 1e6 }))
 await pool.end()
-await endPools()
+await closeDatabase()

@@ -1,5 +1,10 @@
 /** npm run replay -- --apply: has undecided calls judged again. */
 import { type Asked, fail } from './flags.ts'
+import { patiently } from './patiently.ts'
+import { reclassify, undecidedCalls } from '../../app/voicenter/calls.ts'
+import { readSettings } from '../../app/tenants/settings.ts'
+import { db } from '../../app/db/kysely.ts'
+import { retryOnConflict } from '../../app/db/retry.ts'
 
 /** Calls whose jobs are added in one transaction. */
 const BATCH = 200
@@ -15,11 +20,6 @@ export const run = async (asked: Asked): Promise<void> => {
     fail(
       `--apply judges by the settings of the business as they are, and goes with --tenant and --since only, not with --${foreign.join(', --')}`,
     )
-  const { retryOnConflict } = await import('../../app/db/retry.ts')
-  const { db } = await import('../../app/db/kysely.ts')
-  const { readSettings } = await import('../../app/tenants/settings.ts')
-  const { reclassify, undecidedCalls } = await import('../../app/voicenter/calls.ts')
-  const { patiently } = await import('./patiently.ts')
   const tenantId = asked.tenant ?? null
   try {
     const callIds = await patiently(async trx => {

@@ -8,7 +8,7 @@ import { newPool } from '../../app/db/pool.ts'
  * reading everything there is takes longer than a request or a job may.
  */
 export const patiently = async <T>(read: (trx: Trx) => Promise<T>): Promise<T> => {
-  const pool = newPool('replay', 1, { patient: true })
+  const pool = await newPool('replay', 1, { patient: true })
   const db = new Kysely<DB>({ dialect: new PostgresDialect({ pool }) })
   try {
     return await db

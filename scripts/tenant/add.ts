@@ -1,4 +1,6 @@
 import { check, COMMAND_LINE, readAccessToken, readFlags, withDatabase } from './terminal.ts'
+import { webhookUrl } from '../../app/tenants/credentials.ts'
+import { addTenant, newTenant } from '../../app/tenants/tenants.ts'
 
 const HELP = `Usage: npm run tenant -- add --name NAME --number NUMBER [options]
 
@@ -41,8 +43,6 @@ export const run = async (args: string[]): Promise<void> => {
     json: { type: 'boolean' },
   })
   const accessToken = await readAccessToken(flags['access-token-env'], flags['access-token-stdin'])
-  const { addTenant, newTenant } = await import('../../app/tenants/tenants.ts')
-  const { webhookUrl } = await import('../../app/tenants/credentials.ts')
   const tenant = check(
     newTenant,
     {

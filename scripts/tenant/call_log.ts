@@ -1,4 +1,11 @@
 import { check, COMMAND_LINE, fail, readFlags, readSecret, withDatabase } from './terminal.ts'
+import {
+  accessState,
+  endAccess,
+  grantAccess,
+  newAccess,
+  tenantOfLog,
+} from '../../app/voicenter/call_log/client.ts'
 
 const HELP = `Usage: npm run tenant -- call-log --tenant ID [--code-env NAME | --bearer-env NAME | --off]
 
@@ -37,8 +44,6 @@ export const run = async (args: string[]): Promise<void> => {
   const secret =
     (await readSecret('--code', flags['code-env'], flags['code-stdin'])) ??
     (await readSecret('--bearer', flags['bearer-env'], flags['bearer-stdin']))
-  const { accessState, endAccess, grantAccess, newAccess, tenantOfLog } =
-    await import('../../app/voicenter/call_log/client.ts')
   const { tenantId } = check(tenantOfLog, { tenantId: flags.tenant ?? '' }, FLAGS)
   const access =
     secret === undefined

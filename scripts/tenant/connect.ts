@@ -1,4 +1,5 @@
 import { check, COMMAND_LINE, readAccessToken, readFlags, withDatabase } from './terminal.ts'
+import { connect, connection } from '../../app/tenants/connections.ts'
 
 const HELP = `Usage: npm run tenant -- connect --tenant ID --phone-number-id ID --access-token-env NAME [options]
 
@@ -30,7 +31,6 @@ export const run = async (args: string[]): Promise<void> => {
     json: { type: 'boolean' },
   })
   const accessToken = await readAccessToken(flags['access-token-env'], flags['access-token-stdin'])
-  const { connect, connection } = await import('../../app/tenants/connections.ts')
   const wanted = check(
     connection,
     {

@@ -7,6 +7,8 @@ import {
   shown,
   withDatabase,
 } from './terminal.ts'
+import { tenantNamed } from '../../app/tenants/schema.ts'
+import { connectionState, setConnectionState } from '../../app/tenants/connections.ts'
 
 const HELP = `Usage: npm run tenant -- connection list --tenant ID
        npm run tenant -- connection pause --tenant ID --phone-number-id ID
@@ -32,8 +34,6 @@ export const run = async (args: string[]): Promise<void> => {
     'phone-number-id': { type: 'string' },
     json: { type: 'boolean' },
   })
-  const { connectionState, setConnectionState } = await import('../../app/tenants/connections.ts')
-  const { tenantNamed } = await import('../../app/tenants/schema.ts')
   if (action === 'list') {
     if (flags['phone-number-id'] !== undefined) fail('connection list: no --phone-number-id')
     const { tenantId } = check(tenantNamed, { tenantId: flags.tenant ?? '' }, FLAGS)

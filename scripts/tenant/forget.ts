@@ -1,5 +1,6 @@
 import { createInterface } from 'node:readline/promises'
 import { check, COMMAND_LINE, fail, readFlags, withDatabase } from './terminal.ts'
+import { erase, eraseInput, previewErase } from '../../app/privacy/erase.ts'
 
 const HELP = `Usage: npm run tenant -- forget --tenant ID --number NUMBER [--dry-run | --yes]
 
@@ -24,7 +25,6 @@ export const run = async (args: string[]): Promise<void> => {
     json: { type: 'boolean' },
   })
   const dryRun = flags['dry-run'] ?? false
-  const { erase, eraseInput, previewErase } = await import('../../app/privacy/erase.ts')
   const person = check(
     eraseInput,
     { tenantId: flags.tenant ?? '', number: flags.number ?? '' },

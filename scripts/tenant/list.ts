@@ -1,4 +1,5 @@
 import type { Trx } from '../../app/db/kysely.ts'
+import { listTenants } from '../../app/tenants/tenants.ts'
 import { readFlags, withDatabase } from './terminal.ts'
 
 const HELP = `Usage: npm run tenant -- list [--json]
@@ -11,7 +12,7 @@ came, and how many first messages wait.
 
 export const run = async (args: string[]): Promise<void> => {
   const flags = readFlags(args, HELP, { json: { type: 'boolean' } })
-  const list = async (trx: Trx) => (await import('../../app/tenants/tenants.ts')).listTenants(trx)
+  const list = (trx: Trx) => listTenants(trx)
   await withDatabase(list, tenants => {
     if (flags.json) return console.log(JSON.stringify({ tenants }))
     if (tenants.length === 0)

@@ -7,6 +7,8 @@ import {
   shown,
   withDatabase,
 } from './terminal.ts'
+import { tenantNamed } from '../../app/tenants/schema.ts'
+import { addNumber, removeNumber, tenantNumber } from '../../app/tenants/numbers.ts'
 
 const HELP = `Usage: npm run tenant -- number list --tenant ID
        npm run tenant -- number add --tenant ID --number NUMBER
@@ -31,8 +33,6 @@ export const run = async (args: string[]): Promise<void> => {
     number: { type: 'string' },
     json: { type: 'boolean' },
   })
-  const { addNumber, removeNumber, tenantNumber } = await import('../../app/tenants/numbers.ts')
-  const { tenantNamed } = await import('../../app/tenants/schema.ts')
   const tell = (text: string, answer: object) => {
     console.error(text)
     if (flags.json) console.log(JSON.stringify(answer))

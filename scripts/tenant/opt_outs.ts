@@ -1,5 +1,9 @@
 import { readFile } from 'node:fs/promises'
 import { check, COMMAND_LINE, fail, readFlags, withDatabase } from './terminal.ts'
+import * as schema from '../../app/tenants/schema.ts'
+import { readNumbers } from '../../app/privacy/inputs.ts'
+import { addOptOuts } from '../../app/privacy/import_opt_outs.ts'
+import { z } from 'zod'
 
 const HELP = `Usage: npm run tenant -- opt-outs --tenant ID --file FILE
 
@@ -22,12 +26,8 @@ export const run = async (args: string[]): Promise<void> => {
     json: { type: 'boolean' },
   })
   const bytes = await readList(flags.file)
-  const { z } = await import('zod')
-  const fields = await import('../../app/tenants/schema.ts')
-  const { addOptOuts } = await import('../../app/privacy/import_opt_outs.ts')
-  const { readNumbers } = await import('../../app/privacy/inputs.ts')
   const { tenantId } = check(
-    z.object({ tenantId: fields.tenantId }),
+    z.object({ tenantId: schema.tenantId }),
     { tenantId: flags.tenant ?? '' },
     FLAGS,
   )

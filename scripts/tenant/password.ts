@@ -1,4 +1,5 @@
 import { check, COMMAND_LINE, fail, readFlags, readSecret, withDatabase } from './terminal.ts'
+import { generatePassword, newPassword, setPassword } from '../../app/tenants/credentials.ts'
 
 const HELP = `Usage: npm run tenant -- password --tenant ID (--generate | --password-env NAME | --password-stdin | --clear)
 
@@ -27,8 +28,6 @@ export const run = async (args: string[]): Promise<void> => {
   if ([flags.generate, isGiven, flags.clear].filter(Boolean).length !== 1)
     fail('one of --generate, --password-env, --password-stdin and --clear')
   const given = await readSecret('--password', flags['password-env'], flags['password-stdin'])
-  const { generatePassword, newPassword, setPassword } =
-    await import('../../app/tenants/credentials.ts')
   const generated = flags.generate ? generatePassword() : undefined
   const wanted = check(
     newPassword,

@@ -1,5 +1,6 @@
 import { tellChanged } from './set.ts'
 import { check, COMMAND_LINE, readFlags, withDatabase } from './terminal.ts'
+import { settings, setTenant } from '../../app/tenants/settings.ts'
 
 const HELP = `Usage: npm run tenant -- pause --tenant ID
 
@@ -14,7 +15,6 @@ const FLAGS = { tenantId: '--tenant' }
 
 export const run = async (args: string[]): Promise<void> => {
   const flags = readFlags(args, HELP, { tenant: { type: 'string' }, json: { type: 'boolean' } })
-  const { settings, setTenant } = await import('../../app/tenants/settings.ts')
   const wanted = check(settings, { tenantId: flags.tenant ?? '', mode: 'paused' }, FLAGS)
   await withDatabase(
     trx => setTenant(trx, COMMAND_LINE, wanted),

@@ -1,5 +1,7 @@
 import { tellChanged } from './set.ts'
 import { check, COMMAND_LINE, readFlags, withDatabase } from './terminal.ts'
+import { resumeTenant } from '../../app/tenants/connections.ts'
+import { tenantNamed } from '../../app/tenants/schema.ts'
 
 const HELP = `Usage: npm run tenant -- resume --tenant ID
 
@@ -14,8 +16,6 @@ const FLAGS = { tenantId: '--tenant' }
 
 export const run = async (args: string[]): Promise<void> => {
   const flags = readFlags(args, HELP, { tenant: { type: 'string' }, json: { type: 'boolean' } })
-  const { tenantNamed } = await import('../../app/tenants/schema.ts')
-  const { resumeTenant } = await import('../../app/tenants/connections.ts')
   const { tenantId } = check(tenantNamed, { tenantId: flags.tenant ?? '' }, FLAGS)
   await withDatabase(
     trx => resumeTenant(trx, COMMAND_LINE, tenantId),

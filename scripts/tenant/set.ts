@@ -1,4 +1,5 @@
 import { check, COMMAND_LINE, fail, readFlags, withDatabase } from './terminal.ts'
+import { settings, setTenant } from '../../app/tenants/settings.ts'
 
 const HELP = `Usage: npm run tenant -- set --tenant ID [what to change]
 
@@ -74,7 +75,6 @@ export const run = async (args: string[]): Promise<void> => {
     json: { type: 'boolean' },
   })
   if (flags.quiet && flags['no-quiet']) fail('--quiet or --no-quiet, not both')
-  const { settings, setTenant } = await import('../../app/tenants/settings.ts')
   const wanted = check(
     settings,
     {

@@ -1,4 +1,5 @@
 import { check, readFlags, shown, withDatabase } from './terminal.ts'
+import { tenantNamed } from '../../app/tenants/schema.ts'
 
 const HELP = `Usage: npm run tenant -- show --tenant ID [--json]
 
@@ -13,7 +14,6 @@ const FLAGS = { tenantId: '--tenant' }
 
 export const run = async (args: string[]): Promise<void> => {
   const flags = readFlags(args, HELP, { tenant: { type: 'string' }, json: { type: 'boolean' } })
-  const { tenantNamed } = await import('../../app/tenants/schema.ts')
   const { tenantId } = check(tenantNamed, { tenantId: flags.tenant ?? '' }, FLAGS)
   await withDatabase(
     trx => shown(trx, tenantId),

@@ -1,4 +1,5 @@
 import { check, COMMAND_LINE, readFlags, shown, withDatabase } from './terminal.ts'
+import { change, changeTemplate } from '../../app/tenants/templates.ts'
 
 const HELP = `Usage: npm run tenant -- template --tenant ID [--kind KIND [options]]
 
@@ -35,7 +36,6 @@ export const run = async (args: string[]): Promise<void> => {
     default: { type: 'boolean' },
     json: { type: 'boolean' },
   })
-  const { change, changeTemplate } = await import('../../app/tenants/templates.ts')
   const wanted = check(
     change,
     {

@@ -3,7 +3,12 @@ import { text } from 'node:stream/consumers'
 import { parseArgs, type ParseArgsConfig } from 'node:util'
 import type { z } from 'zod'
 import type { Actor } from '../../app/audit.ts'
-import type { Trx } from '../../app/db/kysely.ts'
+import { type Trx, db } from '../../app/db/kysely.ts'
+import { isUserError } from '../../app/errors.ts'
+import { migrate } from '../../app/db/migrate.ts'
+import { showTenant } from '../../app/tenants/tenants.ts'
+import { retryOnConflict } from '../../app/db/retry.ts'
+import { config } from '../../app/config.ts'
 
 /** Whoever may run commands on the machine. */
 export const COMMAND_LINE: Actor = { as: 'command line' }
@@ -94,17 +99,12 @@ export const withDatabase = async <T>(
   tell: (result: T) => void | Promise<void>,
   flags: Flags = {},
 ): Promise<void> => {
-  const { config } = await import('../../app/config.ts')
-  const { retryOnConflict } = await import('../../app/db/retry.ts')
-  const { migrate } = await import('../../app/db/migrate.ts')
-  const { db } = await import('../../app/db/kysely.ts')
   try {
     // A newcomer's first command may be this one. In production the release phase has done it.
-    if (!config.production) await migrate()
+    if (!config().production) await migrate()
     // Told only after the commit: a token that was not stored must not be handed on.
     await tell(await retryOnConflict(() => db.transaction().execute(work)))
   } catch (error) {
-    const { isUserError } = await import('../../app/errors.ts')
     const flag = isUserError(error) && error.field ? flags[error.field] : undefined
     const message = error instanceof Error ? error.message : String(error)
     console.error(flag ? `${flag}: ${message}` : message)
@@ -115,5 +115,4 @@ export const withDatabase = async <T>(
 }
 
 /** Everything about the business that a command is for. */
-export const shown = async (trx: Trx, tenantId: string) =>
-  (await import('../../app/tenants/tenants.ts')).showTenant(trx, tenantId)
+export const shown = (trx: Trx, tenantId: string) => showTenant(trx, tenantId)

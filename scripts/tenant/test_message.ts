@@ -1,6 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
 import { check, COMMAND_LINE, readFlags, withDatabase } from './terminal.ts'
+import { db } from '../../app/db/kysely.ts'
+import { testMessage, testMessageState } from '../../app/tenants/test_message.ts'
+import { tenantNamed } from '../../app/tenants/schema.ts'
 
 const HELP = `Usage: npm run tenant -- test-message --tenant ID [--wait SECONDS]
 
@@ -31,8 +34,6 @@ export const run = async (args: string[]): Promise<void> => {
     wait: { type: 'string' },
     json: { type: 'boolean' },
   })
-  const { tenantNamed } = await import('../../app/tenants/schema.ts')
-  const { testMessage, testMessageState } = await import('../../app/tenants/test_message.ts')
   const wanted = check(
     tenantNamed.extend({ seconds }),
     { tenantId: flags.tenant ?? '', seconds: flags.wait },
@@ -42,7 +43,6 @@ export const run = async (args: string[]): Promise<void> => {
   await withDatabase(
     trx => testMessage(trx, COMMAND_LINE, tenantId),
     async ({ messageId }) => {
-      const { db } = await import('../../app/db/kysely.ts')
       const look = () =>
         db.transaction().execute(trx => testMessageState(trx, { tenantId, messageId }))
       const until = performance.now() + wanted.seconds * 1000

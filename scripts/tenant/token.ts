@@ -7,6 +7,8 @@ import {
   shown,
   withDatabase,
 } from './terminal.ts'
+import { tenantNamed } from '../../app/tenants/schema.ts'
+import { addToken, revokeToken, tenantToken, webhookUrl } from '../../app/tenants/credentials.ts'
 
 const HELP = `Usage: npm run tenant -- token list --tenant ID
        npm run tenant -- token add --tenant ID
@@ -32,9 +34,6 @@ export const run = async (args: string[]): Promise<void> => {
     force: { type: 'boolean' },
     json: { type: 'boolean' },
   })
-  const { addToken, revokeToken, tenantToken, webhookUrl } =
-    await import('../../app/tenants/credentials.ts')
-  const { tenantNamed } = await import('../../app/tenants/schema.ts')
   if (action === 'revoke') {
     const wanted = check(
       tenantToken,

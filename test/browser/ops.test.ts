@@ -4,10 +4,18 @@ import type { BrowserContextOptions } from 'playwright-core'
 import t from 'tap'
 import { startBrowser, whyNoBrowser } from '../../scripts/browser.ts'
 import { OPERATOR_PASSWORD } from '../support/ops.ts'
-
-const { business, customer, db, fake, post, url, webhookToken, work, workAsIfDue } =
-  await import('../support/ringback.ts')
-const { push } = await import('../../scripts/demo/cdr.ts')
+import { push } from '../../scripts/demo/cdr.ts'
+import {
+  business,
+  customer,
+  db,
+  fake,
+  post,
+  url,
+  webhookToken,
+  work,
+  workAsIfDue,
+} from '../support/ringback.ts'
 
 const why = whyNoBrowser()
 if (why) {

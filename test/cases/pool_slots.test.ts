@@ -30,7 +30,7 @@ process.env['DATABASE_URL'] = slow.href
 const { newPool } = await import('../../app/db/pool.ts')
 
 t.test('whoever waited too long for a new session leaves its place to the next', async t => {
-  const pool = newPool('test', 1, { connectWithin: 300 })
+  const pool = await newPool('test', 1, { connectWithin: 300 })
   t.teardown(() => pool.end())
   // One holds the only place, and breaks; the next one in the queue gets a new session, which is slow.
   const first = await pool.connect()

@@ -94,7 +94,7 @@ await t.test('a process of one role needs only its share', t => {
 })
 
 await t.test('where what hangs would not be ended it is refused', async t => {
-  const own = newConnection('test')
+  const own = await newConnection('test')
   await own.connect()
   await limitsHold(own)
   await own.end()

@@ -8,8 +8,7 @@ import pg from 'pg'
 import { push } from '../../scripts/demo/cdr.ts'
 import { business, db, jobs, OK, post } from '../support/ringback.ts'
 import { ask, lockedJobs, soon, startProcess } from '../support/process.ts'
-
-const { addJob } = await import('../../app/db/jobs.ts')
+import { addJob } from '../../app/db/jobs.ts'
 
 /** Some worker takes this job, and its transaction ends when it is told to. */
 const takenBySomebody = async (key: string) => {

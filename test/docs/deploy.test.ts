@@ -5,11 +5,8 @@ import { sql } from 'kysely'
 import t from 'tap'
 import { push } from '../../scripts/demo/cdr.ts'
 import { business, customer, db, post, work, workAsIfDue } from '../support/ringback.ts'
-
-const { readConfig, settings } = await import('../../app/config.ts')
-const { heldBy } = await import('../../app/db/pool.ts')
-const { tlsOf, wrongTls } = await import('../../app/config.ts')
-
+import { tlsOf, wrongTls, readConfig, settings } from '../../app/config.ts'
+import { heldBy } from '../../app/db/pool.ts'
 const root = new URL('../../', import.meta.url)
 const read = (path: string): string => readFileSync(new URL(path, root), 'utf8')
 const page = read('docs/deploy.md')

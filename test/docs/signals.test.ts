@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs'
 import { sql } from 'kysely'
 import t from 'tap'
 import { db } from '../support/ringback.ts'
+import { registry } from '../../app/monitoring/metrics.ts'
 
-const { registry } = await import('../../app/monitoring/metrics.ts')
 await import('../../app/monitoring/metrics.ts')
 
 const page = readFileSync(new URL('../../docs/signals.md', import.meta.url), 'utf8')

@@ -3,9 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { sql } from 'kysely'
 import t from 'tap'
 import { startProcess } from '../support/process.ts'
-
-const { business, customer, db } = await import('../support/ringback.ts')
-const { push } = await import('../../scripts/demo/cdr.ts')
+import { push } from '../../scripts/demo/cdr.ts'
+import { business, customer, db } from '../support/ringback.ts'
 
 /** In the URL it stands above the names that the program gives its connections, so that they can be told from the test's. */
 const DATABASE_URL = `${process.env['DATABASE_URL']}?application_name=the_program`

@@ -3,10 +3,8 @@ import { sql } from 'kysely'
 import t from 'tap'
 import { business, customer, db, fake, outreachOf } from '../support/ringback.ts'
 import { dueSince, initialOf, messagesAfter, miss, requestsOf } from '../tasks/support.ts'
-
-const { record } = await import('../../app/messages/record.ts')
-const { applyStatus } = await import('../../app/messages/statuses.ts')
-const { resolveUnknown } = await import('../../app/messages/statuses.ts')
+import { resolveUnknown, applyStatus } from '../../app/messages/statuses.ts'
+import { record } from '../../app/messages/record.ts'
 
 /** A message whose answer was lost two minutes ago, and of which a person said what became of it. */
 const said = async (arrived: boolean) => {

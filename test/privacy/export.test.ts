@@ -9,11 +9,15 @@ import { answeredPush, push } from '../../scripts/demo/cdr.ts'
 import { business, type Business, customer, db, fake } from '../support/ringback.ts'
 import { happens } from '../support/whatsapp.ts'
 import { dueSince, miss, tell } from '../tasks/support.ts'
-
-const { escapeFormula, unescapeFormula, writeCsv } = await import('../../app/privacy/export.ts')
-const { exportCsv, exporting } = await import('../../app/privacy/export.ts')
-const { periodIn } = await import('../../app/privacy/inputs.ts')
-
+import {
+  PAGES,
+  exportCsv,
+  exporting,
+  escapeFormula,
+  unescapeFormula,
+  writeCsv,
+} from '../../app/privacy/export.ts'
+import { periodIn } from '../../app/privacy/inputs.ts'
 const OPERATOR = { as: 'operator' } as const
 type Wanted = { what: 'calls' | 'leads' | 'messages'; since?: string; until?: string }
 
@@ -285,7 +289,6 @@ await t.test('who breaks off is noted too, and a business that is none gets noth
 await t.test('it reads only', async t => {
   const shop = await business()
   await miss(shop, customer().local)
-  const { PAGES } = await import('../../app/privacy/export.ts')
   const page = {
     tenantId: shop.tenantId,
     timezone: 'UTC',

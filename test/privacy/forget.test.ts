@@ -30,11 +30,10 @@ import {
   until,
 } from '../tasks/support.ts'
 import { everyRow, keysKept, rowsSaying, rowsWith, writtenBy } from './support.ts'
-
-const { erase, eraseInput, previewErase } = await import('../../app/privacy/erase.ts')
-const { recordMissedCalls } = await import('../../app/outreach/missed_calls.ts')
-const { lockCalls, lockPeople, peopleOf } = await import('../../app/voicenter/calls.ts')
-const { phoneHash } = await import('../../app/crypto.ts')
+import { phoneHash } from '../../app/crypto.ts'
+import { lockCalls, lockPeople, peopleOf } from '../../app/voicenter/calls.ts'
+import { recordMissedCalls } from '../../app/outreach/missed_calls.ts'
+import { erase, eraseInput, previewErase } from '../../app/privacy/erase.ts'
 
 const OPERATOR = { as: 'operator' } as const
 const NAME = 'דנה כהן-לוי'

@@ -3,9 +3,8 @@ import { sql } from 'kysely'
 import fc from 'fast-check'
 import t from 'tap'
 import { db } from '../support/ringback.ts'
-
-const { mentions, readable, sieve } = await import('../../app/privacy/mentions.ts')
-const { spellings } = await import('../../app/phone.ts')
+import { spellings } from '../../app/phone.ts'
+import { mentions, readable, sieve } from '../../app/privacy/mentions.ts'
 
 const of = (e164: string) => ({ phones: spellings(e164), others: ['US.13491208655302741918'] })
 const HERS = of('+972521234567')

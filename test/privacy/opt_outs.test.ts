@@ -3,9 +3,8 @@ import t from 'tap'
 import { business, customer, db, fake, jobs, outreachOf } from '../support/ringback.ts'
 import { optOutsOf, storyOf } from '../support/whatsapp.ts'
 import { conversationOf, dueSince, leadsOf, messagesAfter, miss } from '../tasks/support.ts'
-
-const { addOptOuts } = await import('../../app/privacy/import_opt_outs.ts')
-const { readNumbers } = await import('../../app/privacy/inputs.ts')
+import { readNumbers } from '../../app/privacy/inputs.ts'
+import { addOptOuts } from '../../app/privacy/import_opt_outs.ts'
 
 const take = (tenantId: string, ...numbers: string[]) =>
   db.transaction().execute(trx => addOptOuts(trx, { as: 'operator' }, { tenantId, numbers }))

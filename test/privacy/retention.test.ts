@@ -16,11 +16,9 @@ import {
 import { change, deliver, envelope, eventsOf, happens } from '../support/whatsapp.ts'
 import { conversationOf, dueSince, miss, tell, until } from '../tasks/support.ts'
 import { keysKept, rowsSaying } from './support.ts'
-
-const { config } = await import('../../app/config.ts')
-const { redactExpired } = await import('../../app/privacy/retention.ts')
-const { cronItems } = await import('../../app/worker/run.ts')
-const { startWorker } = await import('../../app/worker/run.ts')
+import { startWorker, cronItems } from '../../app/worker/run.ts'
+import { redactExpired } from '../../app/privacy/retention.ts'
+import { config } from '../../app/config.ts'
 
 const NOTHING = {
   raw_cdrs: 0,
@@ -299,9 +297,9 @@ await t.test(
     }
     await run()
     t.ok((await recordsOf(shop))[0]?.payload, 'within 90 days')
-    config.RETENTION_DAYS = 7
+    config().RETENTION_DAYS = 7
     t.teardown(() => {
-      config.RETENTION_DAYS = 90
+      config().RETENTION_DAYS = 90
     })
     await run()
     t.equal((await recordsOf(shop))[0]?.payload, null)

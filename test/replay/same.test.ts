@@ -9,11 +9,8 @@ import { answeredPush, callBackPush, push } from '../../scripts/demo/cdr.ts'
 import { business, customer, db, work } from '../support/ringback.ts'
 import { happens } from '../support/whatsapp.ts'
 import { tell } from '../tasks/support.ts'
-
-const { replay } = await import('../../app/replay/simulate.ts')
-const { newSimulation } = await import('../../app/replay/simulate.ts')
-const { readKnown, readRules, storedRecords } = await import('../../app/replay/stored.ts')
-
+import { readKnown, readRules, storedRecords } from '../../app/replay/stored.ts'
+import { newSimulation, replay } from '../../app/replay/simulate.ts'
 const seed = Number(process.env['SEED']) || randomInt(2 ** 31)
 const numRuns = Number(process.env['RUNS']) || 4
 

@@ -2,8 +2,8 @@
 import { sql } from 'kysely'
 import t from 'tap'
 import { run } from '../scripts/command.ts'
+import { db } from '../../app/db/kysely.ts'
 
-const { db } = await import('../../app/db/kysely.ts')
 t.teardown(() => db.destroy())
 const { rows } = await sql<{
   id: string

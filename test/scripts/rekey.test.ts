@@ -4,13 +4,12 @@ import t from 'tap'
 import { run } from './command.ts'
 import { business, customer, db, type Business } from '../support/ringback.ts'
 import { optOutsOf } from '../support/whatsapp.ts'
+import { optOut } from '../../app/replies/contacts.ts'
+import { credentialOwner, grantAccess } from '../../app/voicenter/call_log/client.ts'
+import { decrypt, tokenOwner } from '../../app/crypto.ts'
+import { config } from '../../app/config.ts'
 
-const { config } = await import('../../app/config.ts')
-const { decrypt, tokenOwner } = await import('../../app/crypto.ts')
-const { credentialOwner, grantAccess } = await import('../../app/voicenter/call_log/client.ts')
-const { optOut } = await import('../../app/replies/contacts.ts')
-
-const oldKey = config.ENCRYPTION_KEY.toString('base64')
+const oldKey = config().ENCRYPTION_KEY.toString('base64')
 const rekey = (newKey: Buffer, old = oldKey) =>
   run('rekey', [], {
     env: { ENCRYPTION_KEY: newKey.toString('base64'), OLD_ENCRYPTION_KEY: old },

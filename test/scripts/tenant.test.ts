@@ -16,8 +16,7 @@ import {
 } from '../support/ringback.ts'
 import { push } from '../../scripts/demo/cdr.ts'
 import { type How, run } from './command.ts'
-
-const { decrypt, tokenOwner } = await import('../../app/crypto.ts')
+import { decrypt, tokenOwner } from '../../app/crypto.ts'
 
 const SECRET = 'EAAG-a-very-secret-token'
 

@@ -5,9 +5,8 @@ import { business, contents, customer, db, jobs, work } from '../support/ringbac
 import { accessRow, call, checksOf, voicenter, webhook } from '../support/voicenter.ts'
 import { secondsUntil } from '../tasks/support.ts'
 import { type How, run } from './command.ts'
-
-const { decrypt } = await import('../../app/crypto.ts')
-const { credentialOwner } = await import('../../app/voicenter/call_log/client.ts')
+import { credentialOwner } from '../../app/voicenter/call_log/client.ts'
+import { decrypt } from '../../app/crypto.ts'
 
 const callLog = (tenantId: string, args: string[], how: How = {}) =>
   run('tenant', ['call-log', '--tenant', tenantId, ...args], how)

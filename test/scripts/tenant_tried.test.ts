@@ -4,8 +4,7 @@ import { business, customer, db, fake, work } from '../support/ringback.ts'
 import { requestsOf, until } from '../tasks/support.ts'
 import { auditOf, auditSince } from '../tenants/support.ts'
 import { answered, tenant } from './tenant.ts'
-
-const { isPassword } = await import('../../app/tenants/credentials.ts')
+import { isPassword } from '../../app/tenants/credentials.ts'
 
 t.test('a password is given or made up, and cleared', async t => {
   const { tenantId } = await business()

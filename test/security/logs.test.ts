@@ -13,8 +13,8 @@ import {
 import { change, envelope, hmac } from '../support/whatsapp.ts'
 import { push } from '../../scripts/demo/cdr.ts'
 import { program, soon } from './support.ts'
-
-const { config } = await import('../../app/config.ts')
+import { decrypt, tokenOwner } from '../../app/crypto.ts'
+import { config } from '../../app/config.ts'
 
 const app = await program({ ROLE: 'all', LOG_LEVEL: 'trace' })
 const TEXT = 'מתי אתם פתוחים'
@@ -90,7 +90,6 @@ await t.test('neither phone numbers nor texts, tokens, headers, bodies, query st
     .select('access_token')
     .where('tenant_id', '=', shop.tenantId)
     .executeTakeFirstOrThrow()
-  const { decrypt, tokenOwner } = await import('../../app/crypto.ts')
   const log = app.lines.join('\n')
   t.match(log, /"constraint":"never"/, 'the faults are told')
   t.match(log, /a delivery was refused/)
@@ -109,7 +108,7 @@ await t.test('neither phone numbers nor texts, tokens, headers, bodies, query st
     'the sealed access token': sealed,
     'the app secret': APP_SECRET,
     'the verify token': VERIFY_TOKEN,
-    'the key': config.ENCRYPTION_KEY.toString('base64'),
+    'the key': config().ENCRYPTION_KEY.toString('base64'),
   }
   for (const [name, secret] of Object.entries(secrets))
     t.notOk(log.includes(secret), `${name} is not in the log`)

@@ -5,6 +5,8 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { gzipSync } from 'node:zlib'
 import t from 'tap'
+import { reloadConfig } from '../../app/config.ts'
+import { send } from '../../app/whatsapp/client.ts'
 
 const asked: string[] = []
 let written = 0
@@ -36,7 +38,7 @@ await once(server, 'listening')
 const address = server.address()
 process.env['WHATSAPP_GRAPH_URL'] =
   `http://127.0.0.1:${address && typeof address === 'object' ? address.port : ''}`
-const { send } = await import('../../app/whatsapp/client.ts')
+reloadConfig()
 t.teardown(() => {
   server.close()
   server.closeAllConnections()

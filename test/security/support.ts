@@ -8,8 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { NODE_FLAGS } from '../../scripts/chaos/flags.ts'
 import { url } from '../support/ringback.ts'
-
-const { config } = await import('../../app/config.ts')
+import { config } from '../../app/config.ts'
 
 /** A connection; what the other side says about errors is of no interest. */
 export const dial = async (): Promise<Socket> => {
@@ -43,7 +42,7 @@ export const program = async (env: Record<string, string> = {}) => {
       ROLE: 'web',
       DATABASE_CONNECTIONS: '9',
       LOG_LEVEL: 'info',
-      ENCRYPTION_KEY: config.ENCRYPTION_KEY.toString('base64'),
+      ENCRYPTION_KEY: config().ENCRYPTION_KEY.toString('base64'),
       ...env,
     },
   })

@@ -4,10 +4,9 @@ import { sql } from 'kysely'
 import pg from 'pg'
 import t from 'tap'
 import { business } from '../support/ringback.ts'
-
-const { checkAlerts } = await import('../../app/monitoring/alerts.ts')
-const { readState } = await import('../../app/monitoring/metrics.ts')
-const { db } = await import('../../app/db/kysely.ts')
+import { db } from '../../app/db/kysely.ts'
+import { readState } from '../../app/monitoring/metrics.ts'
+import { checkAlerts } from '../../app/monitoring/alerts.ts'
 
 const shop = await business({ columns: { timezone: 'UTC' } })
 const client = new pg.Client({ connectionString: process.env['DATABASE_URL'] })

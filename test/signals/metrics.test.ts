@@ -8,12 +8,11 @@ import { push } from '../../scripts/demo/cdr.ts'
 import { business, customer, db, fake, post, work } from '../support/ringback.ts'
 import { dueSince, miss, until } from '../tasks/support.ts'
 import { callsCame, figuresIn } from './support.ts'
-
-const { metrics } = await import('../../app/web/metrics.ts')
-const { voicenter } = await import('../../app/web/voicenter.ts')
-const { whatsapp } = await import('../../app/web/whatsapp.ts')
-const { countJobs } = await import('../../app/monitoring/metrics.ts')
-const { newPool } = await import('../../app/db/pool.ts')
+import { newPool } from '../../app/db/pool.ts'
+import { countJobs } from '../../app/monitoring/metrics.ts'
+import { whatsapp } from '../../app/web/whatsapp.ts'
+import { voicenter } from '../../app/web/voicenter.ts'
+import { metrics } from '../../app/web/metrics.ts'
 
 const app = express()
 app.use(voicenter, whatsapp)
@@ -79,7 +78,7 @@ await t.test('answers are counted by door and status', async t => {
 await t.test('jobs are counted where they run: how late, and what failed', async t => {
   const events: WorkerEvents = new EventEmitter()
   countJobs(events)
-  const pgPool = newPool('test', 2)
+  const pgPool = await newPool('test', 2)
   t.teardown(() => pgPool.end())
   await sql`select graphile_worker.add_job('lead_silence', '{}', run_at := now() - interval '20 seconds')`.execute(
     db,

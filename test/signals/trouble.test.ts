@@ -5,9 +5,8 @@ import { push } from '../../scripts/demo/cdr.ts'
 import { business, type Business, customer, db, fake, post, work } from '../support/ringback.ts'
 import { dueSince, miss, requestsOf, tell, unboundToken } from '../tasks/support.ts'
 import { alertsOf, callsCame } from './support.ts'
-
-const { checkAlerts } = await import('../../app/monitoring/alerts.ts')
-const { encrypt, tokenOwner } = await import('../../app/crypto.ts')
+import { encrypt, tokenOwner } from '../../app/crypto.ts'
+import { checkAlerts } from '../../app/monitoring/alerts.ts'
 
 /** We have been up for a day. */
 const LONG = 24 * 60 * 60_000

@@ -4,6 +4,7 @@
  */
 import { fileURLToPath } from 'node:url'
 import pg from 'pg'
+import { log } from '../../app/log.ts'
 import { templateName, testDatabaseUrl } from './postgres.ts'
 
 const name = `ringback_test_${process.pid}`
@@ -22,3 +23,4 @@ Object.assign(process.env, {
   // Hundreds of commands and copies of the program are started: each reads half as long what the one before has read.
   NODE_COMPILE_CACHE: fileURLToPath(new URL('../../.data/compile-cache', import.meta.url)),
 })
+log.level = 'silent'

@@ -3,12 +3,9 @@ import { randomUUID } from 'node:crypto'
 import { sql } from 'kysely'
 import { type Business, db, fake } from './ringback.ts'
 import { doorOf } from './steps.ts'
-
-const { recordOwnerReply } = await import('../../app/replies/inbound.ts')
-const { cancelForReached } = await import('../../app/outreach/cancel.ts')
-const { handleInbound } = await import('../../app/replies/inbound.ts')
-const { messageEvent } = await import('../../app/whatsapp/webhook.ts')
-
+import { messageEvent } from '../../app/whatsapp/webhook.ts'
+import { handleInbound, recordOwnerReply } from '../../app/replies/inbound.ts'
+import { cancelForReached } from '../../app/outreach/cancel.ts'
 export const INTRUSIONS = ['reply', 'stop', 'answered', 'owner', 'operator'] as const
 export type Intrusion = (typeof INTRUSIONS)[number]
 

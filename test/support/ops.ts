@@ -1,13 +1,14 @@
+import { hashPassword } from '../../app/tenants/credentials.ts'
+import { reloadConfig } from '../../app/config.ts'
+import { db, url } from './ringback.ts'
+
 /**
  * /ops as a browser without JavaScript sees it: signs in, keeps its cookies, and posts the forms that stand
- * on the pages. Import this before anything of app/.
+ * on the pages.
  */
 export const OPERATOR_PASSWORD = 'correct horse battery'
 process.env['OPS_PASSWORD'] = OPERATOR_PASSWORD
-
-const { db, url } = await import('./ringback.ts')
-const { hashPassword } = await import('../../app/tenants/credentials.ts')
-
+reloadConfig()
 export const OPS = `${url}/ops`
 
 type Answer = { status: number; text: string; headers: Headers; location: string | null }

@@ -9,8 +9,7 @@ import t from 'tap'
 import { type Failpoint, FAILPOINT_CHANNEL } from '../../app/failpoints.ts'
 import { startProxy } from '../../scripts/chaos/proxy.ts'
 import { db } from './ringback.ts'
-
-const { config } = await import('../../app/config.ts')
+import { config } from '../../app/config.ts'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 /** The machine may be busy with other tests. */
@@ -38,7 +37,7 @@ export const startProcess = (env: NodeJS.ProcessEnv = {}, preload: string | null
         NODE_OPTIONS: '',
         NODE_ENV: 'production',
         // The tokens that the test has stored were encrypted with it.
-        ENCRYPTION_KEY: config.ENCRYPTION_KEY.toString('base64'),
+        ENCRYPTION_KEY: config().ENCRYPTION_KEY.toString('base64'),
         PORT: '0',
         DATABASE_CONNECTIONS: '9',
         LOG_LEVEL: 'info',

@@ -1,7 +1,6 @@
 /**
- * The program in the test's own process, with its real door, its real database and a fake WhatsApp that is
- * a server. Import this before anything of app/: it sets what the configuration reads. It awaits, so what
- * stands below it as a plain import comes first all the same: use `await import()` for that.
+ * Runs the program in the test's own process, with its real endpoints, its real database and a fake WhatsApp
+ * that is a server.
  */
 import { randomBytes, randomInt } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -9,6 +8,13 @@ import { runOnce } from 'graphile-worker'
 import { sql } from 'kysely'
 import t, { type Test } from 'tap'
 import { startFakeWhatsApp } from '../../scripts/fake-whatsapp/server.ts'
+import { taskList } from '../../app/worker/run.ts'
+import { startWeb } from '../../app/web/server.ts'
+import { addTenant, newTenant } from '../../app/tenants/tenants.ts'
+import { sha256 } from '../../app/crypto.ts'
+import { reloadConfig } from '../../app/config.ts'
+import { newPool } from '../../app/db/pool.ts'
+import { db, opsDb, webDb } from '../../app/db/kysely.ts'
 
 export const fake = await startFakeWhatsApp()
 export const APP_SECRET = 'the secret of our Meta app'
@@ -18,15 +24,9 @@ Object.assign(process.env, {
   WHATSAPP_APP_SECRET: APP_SECRET,
   WHATSAPP_VERIFY_TOKEN: VERIFY_TOKEN,
 })
+reloadConfig()
 // A message is reported on only where a test asks for it.
 fake.setStatuses([])
-
-const { db, opsDb, webDb } = await import('../../app/db/kysely.ts')
-const { newPool } = await import('../../app/db/pool.ts')
-const { sha256 } = await import('../../app/crypto.ts')
-const { addTenant, newTenant } = await import('../../app/tenants/tenants.ts')
-const { startWeb } = await import('../../app/web/server.ts')
-const { taskList } = await import('../../app/worker/run.ts')
 export { db, webDb }
 
 const web = await startWeb(() => null)
@@ -34,7 +34,7 @@ const address = web.address()
 export const url = `http://127.0.0.1:${address && typeof address === 'object' ? address.port : 0}`
 export const CDR = `${url}/webhooks/voicenter/cdr`
 export const WHATSAPP = `${url}/webhooks/whatsapp`
-const workerPool = newPool('test worker', 8)
+const workerPool = await newPool('test worker', 8)
 
 t.teardown(async () => {
   web.close()

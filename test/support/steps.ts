@@ -2,13 +2,12 @@
 import { randomUUID } from 'node:crypto'
 import { sql } from 'kysely'
 import { type Business, db } from './ringback.ts'
-
-const { claimFirstMessage } = await import('../../app/messages/claim_first.ts')
-const { claimReminder } = await import('../../app/messages/claim_reminder.ts')
-const { recordMissedCalls } = await import('../../app/outreach/missed_calls.ts')
-const { record } = await import('../../app/messages/record.ts')
-const { applyStatus } = await import('../../app/messages/statuses.ts')
-const { send } = await import('../../app/whatsapp/client.ts')
+import { send } from '../../app/whatsapp/client.ts'
+import { applyStatus } from '../../app/messages/statuses.ts'
+import { record } from '../../app/messages/record.ts'
+import { recordMissedCalls } from '../../app/outreach/missed_calls.ts'
+import { claimReminder } from '../../app/messages/claim_reminder.ts'
+import { claimFirstMessage } from '../../app/messages/claim_first.ts'
 
 export const TEMPLATE = {
   initial: 'ringback_missed_call',

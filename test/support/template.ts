@@ -4,6 +4,8 @@
  */
 import pg from 'pg'
 import { templateName, testDatabaseUrl } from './postgres.ts'
+import { db } from '../../app/db/kysely.ts'
+import { migrate } from '../../app/db/migrate.ts'
 
 const isAlive = (pid: number): boolean => {
   try {
@@ -30,10 +32,8 @@ if (!databases.includes(template)) {
   const making = `ringback_making_${process.pid}`
   await admin.query(`create database ${making}`)
   process.env['DATABASE_URL'] = await testDatabaseUrl(making)
-  const { migrate } = await import('../../app/db/migrate.ts')
-  const { pool } = await import('../../app/db/pool.ts')
   await migrate()
-  await pool.end()
+  await db.destroy()
   await admin.query(`alter database ${making} rename to ${template}`).catch((error: unknown) => {
     // Another run was faster; ours goes the way of what dead processes leave.
     if (!(error instanceof pg.DatabaseError && error.code === '42P04')) throw error

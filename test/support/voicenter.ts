@@ -6,13 +6,12 @@ import type { Account } from '../../scripts/fake-voicenter/accounts.ts'
 import { type LogRecord, logged } from '../../scripts/fake-voicenter/record.ts'
 import { startFakeVoicenter } from '../../scripts/fake-voicenter/server.ts'
 import { type Business, db, post, work } from './ringback.ts'
-
-const { config } = await import('../../app/config.ts')
-const { grantAccess } = await import('../../app/voicenter/call_log/client.ts')
+import { grantAccess } from '../../app/voicenter/call_log/client.ts'
+import { config } from '../../app/config.ts'
 
 export const voicenter = await startFakeVoicenter()
 t.teardown(() => voicenter.close())
-config.VOICENTER_API_URL = voicenter.url
+config().VOICENTER_API_URL = voicenter.url
 
 /** A business whose calls are compared, by default since yesterday. Nothing is asked yet. */
 export const withCallLog = async (

@@ -11,9 +11,8 @@ import {
   withCallLog,
 } from '../support/voicenter.ts'
 import { secondsUntil } from './support.ts'
-
-const { scheduleChecks } = await import('../../app/voicenter/call_log/check.ts')
-const { endAccess } = await import('../../app/voicenter/call_log/client.ts')
+import { endAccess } from '../../app/voicenter/call_log/client.ts'
+import { scheduleChecks } from '../../app/voicenter/call_log/check.ts'
 
 const HOUR = 3600
 const TEN_MINUTES = 600

@@ -22,9 +22,8 @@ import {
   withCallLog,
 } from '../support/voicenter.ts'
 import { leadsOf, until } from './support.ts'
-
-const { readJson } = await import('../../app/json.ts')
-const { compareWithLog } = await import('../../app/voicenter/call_log/check.ts')
+import { compareWithLog } from '../../app/voicenter/call_log/check.ts'
+import { readJson } from '../../app/json.ts'
 
 t.test('what was taken in once is not taken in again', async t => {
   const shop = await business()

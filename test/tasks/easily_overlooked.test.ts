@@ -5,6 +5,7 @@ import { business, customer, db, fake, jobs, outreachOf, work } from '../support
 import { contacted, happens, optOutsOf } from '../support/whatsapp.ts'
 import { push } from '../../scripts/demo/cdr.ts'
 import { dueSince, initialOf, miss, runAtOnce, tell, until } from './support.ts'
+import { record } from '../../app/messages/record.ts'
 
 await test('who wrote before the exchange told of her call is not written to', async t => {
   const shop = await business()
@@ -123,7 +124,6 @@ await test('an outcome written down twice does not touch the try that followed i
   await sql`update messages set state = 'sending', attempts = 2 where id = ${message.id}`.execute(
     db,
   )
-  const { record } = await import('../../app/messages/record.ts')
   const refused = {
     kind: 'refused',
     code: 130429,

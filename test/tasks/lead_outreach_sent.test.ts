@@ -13,6 +13,7 @@ import {
   requestsOf,
   secondsUntil,
 } from './support.ts'
+import { encrypt, tokenOwner } from '../../app/crypto.ts'
 
 t.test('the request names the person with a plus, and the message by our id', async t => {
   const shop = await business()
@@ -61,7 +62,6 @@ t.test('the access token is encrypted in the database and sent in clear', async 
 })
 
 t.test('of two connections the one writes whose number she dialled', async t => {
-  const { encrypt, tokenOwner } = await import('../../app/crypto.ts')
   const shop = await business()
   const other = fake.addNumber()
   const dialled = `073${shop.did.slice(3)}`

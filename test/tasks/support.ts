@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { sql } from 'kysely'
 import { exchangeTime, type Push, push } from '../../scripts/demo/cdr.ts'
 import { type Business, db, fake, missedCall, OK, post, work } from '../support/ringback.ts'
+import { sha256 } from '../../app/crypto.ts'
 
 /** Posts records one after the other, each judged before the next comes. */
 export const tell = async (token: string, ...records: Push[]): Promise<void> => {
@@ -143,7 +144,6 @@ export const everythingOf = async (tenantId: string) => {
 
 /** The credential of an operator's own account: the number dialled decides whose call it is. */
 export const unboundToken = async (): Promise<string> => {
-  const { sha256 } = await import('../../app/crypto.ts')
   const token = `unbound-${Math.random()}`
   await db
     .insertInto('webhook_tokens')

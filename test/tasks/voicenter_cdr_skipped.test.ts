@@ -11,6 +11,7 @@ import {
   outreachOf,
 } from '../support/ringback.ts'
 import { dueSince, leadsOf, miss, waitingFor } from './support.ts'
+import { phoneHash } from '../../app/crypto.ts'
 
 /** [state, reason] of a missed call from this caller. */
 const outcome = async (shop: Business, caller: string | null, secondsAgo?: number) =>
@@ -126,7 +127,6 @@ t.test('whoever opted out is never written to', async t => {
     db,
   )
   // What is left of somebody who was erased.
-  const { phoneHash } = await import('../../app/crypto.ts')
   await db
     .insertInto('opt_outs')
     .values({ tenant_id: shop.tenantId, phone_hash: phoneHash(yossi.e164), source: 'keyword' })

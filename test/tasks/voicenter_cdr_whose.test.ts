@@ -17,6 +17,7 @@ import {
 } from '../support/ringback.ts'
 import { answeredPush, callBackPush, type Push, push } from '../../scripts/demo/cdr.ts'
 import { dueSince, leadsOf, miss, tell, unboundToken, waitingFor } from './support.ts'
+import { encrypt, tokenOwner } from '../../app/crypto.ts'
 
 /** [tenant, verdict, reason] of all records of a call, whoever's they are. */
 const recordsOf = async (callId: string) => {
@@ -70,7 +71,6 @@ t.test('the number that another business adds is not taken from under a bound to
 })
 
 t.test('the number that writes may be dialled, also when its connection comes later', async t => {
-  const { encrypt, tokenOwner } = await import('../../app/crypto.ts')
   const shop = await business({ connected: false })
   const did = aNewLine()
   const record = push({ caller: customer().local, did })

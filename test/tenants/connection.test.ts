@@ -12,11 +12,8 @@ import {
 } from '../support/ringback.ts'
 import { miss } from '../tasks/support.ts'
 import { act, auditSince, OPERATOR, refusalOf } from './support.ts'
-
-const { setConnectionState } = await import('../../app/tenants/connections.ts')
-const { connect, connection } = await import('../../app/tenants/connections.ts')
-const { change, changeTemplate } = await import('../../app/tenants/templates.ts')
-
+import { change, changeTemplate } from '../../app/tenants/templates.ts'
+import { connect, connection, setConnectionState } from '../../app/tenants/connections.ts'
 const connectionOf = (tenantId: string) =>
   db
     .selectFrom('whatsapp_connections')

@@ -12,8 +12,7 @@ import {
 } from '../support/ringback.ts'
 import { tell } from '../tasks/support.ts'
 import { act, auditSince, OPERATOR, refusalOf } from './support.ts'
-
-const { addNumber, removeNumber, tenantNumber } = await import('../../app/tenants/numbers.ts')
+import { addNumber, removeNumber, tenantNumber } from '../../app/tenants/numbers.ts'
 
 let last = 0
 /** A line that no other test uses. */

@@ -5,9 +5,8 @@ import type { z } from 'zod'
 import { business, contents, customer, db, outreachOf, workAsIfDue } from '../support/ringback.ts'
 import { miss } from '../tasks/support.ts'
 import { act, auditSince, OPERATOR, refusalOf } from './support.ts'
-
-const { setTenant, settings } = await import('../../app/tenants/settings.ts')
-const { resumeTenant } = await import('../../app/tenants/connections.ts')
+import { resumeTenant } from '../../app/tenants/connections.ts'
+import { setTenant, settings } from '../../app/tenants/settings.ts'
 
 type Wish = Omit<z.input<typeof settings>, 'tenantId'>
 const set = (tenantId: string, wish: Wish) =>

@@ -4,14 +4,14 @@ import { business, customer, db, fake } from '../support/ringback.ts'
 import { voicenter, withCallLog } from '../support/voicenter.ts'
 import { dueSince, miss } from '../tasks/support.ts'
 import { act, auditOf, auditSince, OPERATOR, refusalOf } from './support.ts'
-
-const { addTenant, newTenant } = await import('../../app/tenants/tenants.ts')
-const { listTenants, showTenant } = await import('../../app/tenants/tenants.ts')
-const { generatePassword, newPassword, setPassword } =
-  await import('../../app/tenants/credentials.ts')
-const { isPassword } = await import('../../app/tenants/credentials.ts')
-const { endAccess, grantAccess } = await import('../../app/voicenter/call_log/client.ts')
-
+import { endAccess, grantAccess } from '../../app/voicenter/call_log/client.ts'
+import {
+  isPassword,
+  generatePassword,
+  newPassword,
+  setPassword,
+} from '../../app/tenants/credentials.ts'
+import { listTenants, showTenant, addTenant, newTenant } from '../../app/tenants/tenants.ts'
 const show = (tenantId: string) => act(trx => showTenant(trx, tenantId))
 const line = async (tenantId: string) =>
   (await act(listTenants)).find(tenant => tenant.tenantId === tenantId)

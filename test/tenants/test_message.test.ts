@@ -16,8 +16,7 @@ import {
 import { reports } from '../support/whatsapp.ts'
 import { miss, requestsOf, runAtOnce } from '../tasks/support.ts'
 import { act, auditSince, OPERATOR, refusalOf } from './support.ts'
-
-const { testMessage, testMessageState } = await import('../../app/tenants/test_message.ts')
+import { testMessage, testMessageState } from '../../app/tenants/test_message.ts'
 
 /** A business whose owner can be written to. */
 const owned = async (mode: 'live' | 'shadow' | 'paused' = 'live') => {

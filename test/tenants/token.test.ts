@@ -3,8 +3,7 @@ import { test } from 'tap'
 import { push } from '../../scripts/demo/cdr.ts'
 import { business, contents, db, OK, post } from '../support/ringback.ts'
 import { act, auditSince, OPERATOR, refusalOf } from './support.ts'
-
-const { addToken, revokeToken, tokensOf } = await import('../../app/tenants/credentials.ts')
+import { addToken, revokeToken, tokensOf } from '../../app/tenants/credentials.ts'
 
 const tokens = (tenantId: string) => act(trx => tokensOf(trx, tenantId))
 const statusWith = async (token: string, did: string) =>

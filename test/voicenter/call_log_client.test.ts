@@ -5,11 +5,12 @@ import { test } from 'tap'
 import { startFakeVoicenter } from '../../scripts/fake-voicenter/server.ts'
 import type { LogRecord } from '../../scripts/fake-voicenter/record.ts'
 import { isObject, type Json } from '../../app/json.ts'
+import { reloadConfig } from '../../app/config.ts'
+import { callsBetween } from '../../app/voicenter/call_log/client.ts'
 
 const voicenter = await startFakeVoicenter()
 process.env['VOICENTER_API_URL'] = voicenter.url
-const { callsBetween } = await import('../../app/voicenter/call_log/client.ts')
-
+reloadConfig()
 const WINDOW = { from: new Date('2026-11-15T06:00:00Z'), until: new Date('2026-11-15T12:00:00.5Z') }
 const QUICK = { pause: 0, timeout: 5_000 }
 type Credential = Parameters<typeof callsBetween>[0]

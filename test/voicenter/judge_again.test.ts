@@ -17,8 +17,7 @@ import {
   workAsIfDue,
 } from '../support/ringback.ts'
 import { everythingOf, requestsOf, tell } from '../tasks/support.ts'
-
-const { reclassify, undecidedCalls } = await import('../../app/voicenter/calls.ts')
+import { reclassify, undecidedCalls } from '../../app/voicenter/calls.ts'
 
 const apply = async (...args: string[]): Promise<number> => {
   const { status, stdout, stderr } = await run('replay', ['--apply', '--json', ...args])

@@ -15,8 +15,7 @@ import {
   work,
 } from '../support/ringback.ts'
 import { push } from '../../scripts/demo/cdr.ts'
-
-const { sha256 } = await import('../../app/crypto.ts')
+import { sha256 } from '../../app/crypto.ts'
 
 const REFUSED = { status: 401, body: { Err: 1, Errdesc: 'wrong or missing token' } }
 const basic = (password: string, user = 'voicenter') =>

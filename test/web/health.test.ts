@@ -4,8 +4,7 @@ import t, { type Test } from 'tap'
 import { z } from 'zod'
 import { business, db, post, url, work } from '../support/ringback.ts'
 import { push } from '../../scripts/demo/cdr.ts'
-
-const { startWeb } = await import('../../app/web/server.ts')
+import { startWeb } from '../../app/web/server.ts'
 
 const answer = z.strictObject({
   status: z.string(),

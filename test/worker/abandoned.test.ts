@@ -4,8 +4,7 @@ import t from 'tap'
 import { business, type Business, customer, db, outreachOf, work } from '../support/ringback.ts'
 import { contacted } from '../support/whatsapp.ts'
 import { conversationOf, miss, requestsOf } from '../tasks/support.ts'
-
-const { requeueExpiredClaims } = await import('../../app/worker/maintenance.ts')
+import { requeueExpiredClaims } from '../../app/worker/maintenance.ts'
 
 type Claim = { key: string; state: () => Promise<string | undefined> }
 

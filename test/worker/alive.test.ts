@@ -5,8 +5,7 @@ import t, { type Test } from 'tap'
 import { soon, workerPools } from '../support/process.ts'
 import { db } from '../support/ringback.ts'
 import { heldBy, holderOf } from './support.ts'
-
-const { startHeartbeat } = await import('../../app/worker/liveness.ts')
+import { startHeartbeat } from '../../app/worker/liveness.ts'
 
 let made = 0
 /** A worker that lives, but for its jobs. */

@@ -3,15 +3,17 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { run } from 'graphile-worker'
 import { sql } from 'kysely'
 import t from 'tap'
+import { startWorker } from '../../app/worker/run.ts'
+import { reloadConfig } from '../../app/config.ts'
+import { newPool } from '../../app/db/pool.ts'
+import { holderOf } from './support.ts'
+import { beingSent, dueMessage } from '../support/sending.ts'
+import { db } from '../support/ringback.ts'
+import { lockedJobs, soon } from '../support/process.ts'
 
 // One job at a time: the second one waits.
 process.env['WORKER_CONCURRENCY'] = '1'
-const { lockedJobs, soon } = await import('../support/process.ts')
-const { db } = await import('../support/ringback.ts')
-const { beingSent, dueMessage } = await import('../support/sending.ts')
-const { holderOf } = await import('./support.ts')
-const { newPool } = await import('../../app/db/pool.ts')
-const { startWorker } = await import('../../app/worker/run.ts')
+reloadConfig()
 
 const removed = async (key: string) => {
   const { rows } = await sql<{ id: string | null; too_late: boolean }>`
@@ -45,7 +47,7 @@ await t.test('with a local queue it would be too late', async t => {
   // Should this fail one day, graphile-worker has been mended, and app/worker/run.ts may have a local queue.
   const end = Promise.withResolvers<void>()
   const begun: string[] = []
-  const pgPool = newPool('local queue', 3)
+  const pgPool = await newPool('local queue', 3)
   for (const key of ['one', 'two'])
     await sql`select graphile_worker.add_job('held', json_build_object('key', ${key}::text), job_key := ${key}::text)`.execute(
       db,

@@ -8,8 +8,7 @@ import { business, customer, db, jobs, post, type Business, work } from '../supp
 import { missedBy } from '../support/steps.ts'
 import { contacted, deliver, change, envelope } from '../support/whatsapp.ts'
 import { conversationOf } from '../tasks/support.ts'
-
-const { requeueDueRows } = await import('../../app/worker/maintenance.ts')
+import { requeueDueRows } from '../../app/worker/maintenance.ts'
 
 type Row = {
   /** Of the job that it should have. */

@@ -6,11 +6,10 @@ import { sql } from 'kysely'
 import t from 'tap'
 import { db } from '../support/ringback.ts'
 import { heldBy, holderOf } from './support.ts'
+import { watchOrphanedJobs } from '../../app/worker/liveness.ts'
+import { newPool } from '../../app/db/pool.ts'
 
-const { newPool } = await import('../../app/db/pool.ts')
-const { watchOrphanedJobs } = await import('../../app/worker/liveness.ts')
-
-const pool = newPool('test', 2)
+const pool = await newPool('test', 2)
 t.teardown(() => pool.end())
 
 type Try = { id: string; attempts: number }

@@ -17,8 +17,8 @@ import { business, db, fake, post } from '../support/ringback.ts'
 import { beingSent, claimedSince, dueMessage } from '../support/sending.ts'
 import { runAtOnce } from '../tasks/support.ts'
 import { holderOf } from './support.ts'
+import { requeueDueRows } from '../../app/worker/maintenance.ts'
 
-const { requeueDueRows } = await import('../../app/worker/maintenance.ts')
 const WORKER = { ROLE: 'worker' }
 const KILLED = { how: 'SIGKILL' }
 const { token } = await business()

@@ -16,7 +16,7 @@ import { retryingPool } from '../../app/worker/retrying_pool.ts'
 const [kind] = process.argv.slice(2)
 const input = createInterface(process.stdin)
 const end = Promise.withResolvers<void>()
-const pool = newPool('worker', 3)
+const pool = await newPool('worker', 3)
 const runner = await run({
   ...(kind === 'internal'
     ? { connectionString: process.env['DATABASE_URL'] ?? '' }

@@ -5,8 +5,7 @@ import t from 'tap'
 import { IN_ORDER, lineToDatabase, soon, startProcess, workerPools } from '../support/process.ts'
 import { db } from '../support/ringback.ts'
 import { dueMessage } from '../support/sending.ts'
-
-const { startHeartbeat } = await import('../../app/worker/liveness.ts')
+import { startHeartbeat } from '../../app/worker/liveness.ts'
 
 /** The sessions of the workers' marks. */
 const sessions = async () => {

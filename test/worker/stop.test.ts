@@ -6,8 +6,7 @@ import { lockedJobs, soon, workerPools } from '../support/process.ts'
 import { db, fake } from '../support/ringback.ts'
 import { dueMessage } from '../support/sending.ts'
 import { until } from '../tasks/support.ts'
-
-const { startWorker } = await import('../../app/worker/run.ts')
+import { startWorker } from '../../app/worker/run.ts'
 
 await t.test('sixteen jobs end while it stops: none of them stays held', async t => {
   for (let times = 0; times < 3; times++) {

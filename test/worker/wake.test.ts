@@ -9,12 +9,11 @@ import { business, customer, db } from '../support/ringback.ts'
 import { missedBy } from '../support/steps.ts'
 import { contacted } from '../support/whatsapp.ts'
 import { conversationOf } from '../tasks/support.ts'
+import { startScheduler } from '../../app/worker/scheduler.ts'
+import { startWorker } from '../../app/worker/run.ts'
+import { newPool } from '../../app/db/pool.ts'
 
-const { newPool } = await import('../../app/db/pool.ts')
-const { startWorker } = await import('../../app/worker/run.ts')
-const { startScheduler } = await import('../../app/worker/scheduler.ts')
-
-const pool = newPool('test', 2)
+const pool = await newPool('test', 2)
 t.teardown(() => pool.end())
 const shop = await business()
 

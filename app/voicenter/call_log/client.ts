@@ -180,7 +180,7 @@ const ask = async (
   timeout: number,
 ): Promise<Answer> => {
   try {
-    const response = await fetch(`${config.VOICENTER_API_URL}/hub/cdr/`, {
+    const response = await fetch(`${config().VOICENTER_API_URL}/hub/cdr/`, {
       method: 'POST',
       headers: {
         'content-type': 'application/json',

@@ -26,8 +26,10 @@ let checking = 0
 
 /** null = nobody signs in by this name. */
 export const accountOf = async (name: string): Promise<Account | null> => {
-  if (name === 'operator')
-    return config.OPS_PASSWORD ? { name, credential: config.OPS_PASSWORD, business: null } : null
+  if (name === 'operator') {
+    const { OPS_PASSWORD } = config()
+    return OPS_PASSWORD ? { name, credential: OPS_PASSWORD, business: null } : null
+  }
   if (!/^[1-9]\d{0,17}$/.test(name)) return null
   const tenant = await opsDb
     .selectFrom('tenants')

@@ -27,9 +27,9 @@ export const isLocal = (req: Request): boolean =>
 /** Without OPS_PASSWORD only this machine comes in; in production, passwords come over TLS or not at all. */
 export const door: RequestHandler = (req, _res, next) => {
   if (isLocal(req)) return next()
-  if (!config.OPS_PASSWORD)
+  if (!config().OPS_PASSWORD)
     return refuse(403, 'Set OPS_PASSWORD: without it, this answers on loopback only.')
-  if (config.production && !req.secure) return refuse(403, 'Only over https.')
+  if (config().production && !req.secure) return refuse(403, 'Only over https.')
   next()
 }
 

@@ -40,14 +40,14 @@ const bySession = async (req: Request): Promise<Visitor | null> => {
 const byBasic = async (req: Request): Promise<Visitor | null> => {
   const [, encoded = ''] = /^basic +(.+)$/i.exec(req.get('authorization') ?? '') ?? []
   const [name, password = ''] = Buffer.from(encoded, 'base64').toString('utf8').split(/:(.*)/s)
-  if (name !== 'operator' || !config.OPS_PASSWORD) return null
+  if (name !== 'operator' || !config().OPS_PASSWORD) return null
   const account = await accountWith(req.ip ?? '', name, password)
   return account && visitor(account, name)
 }
 
 /** Nobody has set a password, and whoever sits at this machine has the database too. */
 const byPlace = (req: Request): Visitor | null =>
-  !config.OPS_PASSWORD && isLocal(req)
+  !config().OPS_PASSWORD && isLocal(req)
     ? visitor({ name: 'operator', business: null }, 'operator')
     : null
 

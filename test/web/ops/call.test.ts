@@ -2,8 +2,10 @@
 import { sql } from 'kysely'
 import t from 'tap'
 import { asOperator, asTenant, browser, deedsOf } from '../../support/ops.ts'
-
-const {
+import { answeredPush, push } from '../../../scripts/demo/cdr.ts'
+import { dueSince, miss, tell } from '../../tasks/support.ts'
+import { contacted, reports } from '../../support/whatsapp.ts'
+import {
   business,
   customer,
   db,
@@ -15,10 +17,7 @@ const {
   verdictsOf,
   webhookToken,
   work,
-} = await import('../../support/ringback.ts')
-const { contacted, reports } = await import('../../support/whatsapp.ts')
-const { dueSince, miss, tell } = await import('../../tasks/support.ts')
-const { answeredPush, push } = await import('../../../scripts/demo/cdr.ts')
+} from '../../support/ringback.ts'
 
 /** The steps of the timeline without their tags; `(planned)` before those to come. */
 const stepsIn = (text: string): string[] =>

@@ -2,13 +2,11 @@
 import { sql } from 'kysely'
 import t from 'tap'
 import { asTenant } from '../../support/ops.ts'
-
-const { business, customer, db, fake, outreachOf, post, work } =
-  await import('../../support/ringback.ts')
-const { answeredPush } = await import('../../../scripts/demo/cdr.ts')
-const { dueSince, miss } = await import('../../tasks/support.ts')
-const { happens } = await import('../../support/whatsapp.ts')
-const { doneTo, leadOf, toCall, partOf } = await import('./support.ts')
+import { doneTo, leadOf, toCall, partOf } from './support.ts'
+import { happens } from '../../support/whatsapp.ts'
+import { dueSince, miss } from '../../tasks/support.ts'
+import { answeredPush } from '../../../scripts/demo/cdr.ts'
+import { business, customer, db, fake, outreachOf, post, work } from '../../support/ringback.ts'
 
 t.test('who called and was not called back stands there, the last first', async t => {
   const shop = await business()

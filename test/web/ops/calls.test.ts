@@ -2,10 +2,17 @@
 import { sql } from 'kysely'
 import t from 'tap'
 import { asOperator, asTenant, browser } from '../../support/ops.ts'
-
-const { business, customer, db, fake, post, webhookToken, work, workAsIfDue } =
-  await import('../../support/ringback.ts')
-const { answeredPush, callBackPush, push } = await import('../../../scripts/demo/cdr.ts')
+import { answeredPush, callBackPush, push } from '../../../scripts/demo/cdr.ts'
+import {
+  business,
+  customer,
+  db,
+  fake,
+  post,
+  webhookToken,
+  work,
+  workAsIfDue,
+} from '../../support/ringback.ts'
 
 type Shop = Awaited<ReturnType<typeof business>>
 

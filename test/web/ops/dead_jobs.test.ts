@@ -2,15 +2,21 @@
 import { sql } from 'kysely'
 import t from 'tap'
 import { asOperator, asTenant, deedsOf } from '../../support/ops.ts'
-
-const { business, contents, customer, db, jobs, outreachOf, post, work } =
-  await import('../../support/ringback.ts')
-const { push } = await import('../../../scripts/demo/cdr.ts')
-const { conversationOf, dueSince, messagesAfter, miss, requestsOf } =
-  await import('../../tasks/support.ts')
-const { reported } = await import('../../outreach/support.ts')
-const { deliver, change, envelope } = await import('../../support/whatsapp.ts')
-const { requeueDueRows } = await import('../../../app/worker/maintenance.ts')
+import { requeueDueRows } from '../../../app/worker/maintenance.ts'
+import { deliver, change, envelope } from '../../support/whatsapp.ts'
+import { reported } from '../../outreach/support.ts'
+import { conversationOf, dueSince, messagesAfter, miss, requestsOf } from '../../tasks/support.ts'
+import { push } from '../../../scripts/demo/cdr.ts'
+import {
+  business,
+  contents,
+  customer,
+  db,
+  jobs,
+  outreachOf,
+  post,
+  work,
+} from '../../support/ringback.ts'
 
 type Shop = Awaited<ReturnType<typeof business>>
 

@@ -2,9 +2,8 @@
 import { parse } from 'csv-parse/sync'
 import t from 'tap'
 import { asOperator, asTenant, browser, deedsOf } from '../../support/ops.ts'
-
-const { business, contents, customer, post, work } = await import('../../support/ringback.ts')
-const { push } = await import('../../../scripts/demo/cdr.ts')
+import { push } from '../../../scripts/demo/cdr.ts'
+import { business, contents, customer, post, work } from '../../support/ringback.ts'
 
 t.test('its own calls, and that they were taken', async t => {
   const shop = await business()

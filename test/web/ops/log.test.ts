@@ -1,11 +1,10 @@
 /** Who did what by hand, in words. */
 import t from 'tap'
 import { asTenant } from '../../support/ops.ts'
-
-const { business, customer, db, post, work } = await import('../../support/ringback.ts')
-const { push } = await import('../../../scripts/demo/cdr.ts')
-const { audit } = await import('../../../app/audit.ts')
-const { logWords } = await import('../../../app/web/ops/words/log.ts')
+import { logWords } from '../../../app/web/ops/words/log.ts'
+import { audit } from '../../../app/audit.ts'
+import { push } from '../../../scripts/demo/cdr.ts'
+import { business, customer, db, post, work } from '../../support/ringback.ts'
 
 t.test('what was done, to whom, and what it was before', async t => {
   const shop = await business()

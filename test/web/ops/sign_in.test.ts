@@ -1,9 +1,8 @@
 /** Who sees /ops, as whom, and what is refused. */
 import t from 'tap'
 import { asOperator, asTenant, browser, OPERATOR_PASSWORD } from '../../support/ops.ts'
-
-const { business, contents, db, url } = await import('../../support/ringback.ts')
-const { hashPassword } = await import('../../../app/tenants/credentials.ts')
+import { hashPassword } from '../../../app/tenants/credentials.ts'
+import { business, contents, db, url } from '../../support/ringback.ts'
 
 const basic = (name: string, password: string) => ({
   headers: { authorization: `Basic ${Buffer.from(`${name}:${password}`).toString('base64')}` },

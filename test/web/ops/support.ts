@@ -1,7 +1,6 @@
 /** What the tests of the pages look at. */
 import { deedsOf } from '../../support/ops.ts'
-
-const { db } = await import('../../support/ringback.ts')
+import { db } from '../../support/ringback.ts'
 
 type Page = { text: string }
 

@@ -2,11 +2,21 @@
 import t from 'tap'
 import { push } from '../../../scripts/demo/cdr.ts'
 import { asOperator, asTenant, browser, deedsOf } from '../../support/ops.ts'
+import { decrypt, tokenOwner } from '../../../app/crypto.ts'
+import { miss } from '../../tasks/support.ts'
+import {
+  business,
+  contents,
+  customer,
+  db,
+  fake,
+  OK,
+  outreachOf,
+  post,
+  verdictsOf,
+  work,
+} from '../../support/ringback.ts'
 
-const { business, contents, customer, db, fake, OK, outreachOf, post, verdictsOf, work } =
-  await import('../../support/ringback.ts')
-const { miss } = await import('../../tasks/support.ts')
-const { decrypt, tokenOwner } = await import('../../../app/crypto.ts')
 type Business = Awaited<ReturnType<typeof business>>
 
 const operator = await asOperator()

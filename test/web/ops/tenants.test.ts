@@ -2,13 +2,20 @@
 import t from 'tap'
 import { push } from '../../../scripts/demo/cdr.ts'
 import { asOperator, asTenant, deedsOf } from '../../support/ops.ts'
-
-const { business, contents, customer, db, OK, post, verdictsOf, work } =
-  await import('../../support/ringback.ts')
-const { miss } = await import('../../tasks/support.ts')
-const { fromNow } = await import('../../../app/web/ops/from_now.ts')
-const { spanFrom, spanText } = await import('../../../app/web/ops/span_text.ts')
-const { windowFrom, windowText } = await import('../../../app/web/ops/window_text.ts')
+import { windowFrom, windowText } from '../../../app/web/ops/window_text.ts'
+import { spanFrom, spanText } from '../../../app/web/ops/span_text.ts'
+import { fromNow } from '../../../app/web/ops/from_now.ts'
+import { miss } from '../../tasks/support.ts'
+import {
+  business,
+  contents,
+  customer,
+  db,
+  OK,
+  post,
+  verdictsOf,
+  work,
+} from '../../support/ringback.ts'
 
 const operator = await asOperator()
 

@@ -1,11 +1,19 @@
 /** Today, as the owner sees it: counted from real calls that came through the real door. */
 import t from 'tap'
 import { asOperator, asTenant } from '../../support/ops.ts'
-
-const { business, customer, db, fake, post, webhookToken, work, workAsIfDue } =
-  await import('../../support/ringback.ts')
-const { answeredPush, push } = await import('../../../scripts/demo/cdr.ts')
-const { roundTop } = await import('../../../app/web/ops/plot.ts')
+import { sql } from 'kysely'
+import { roundTop } from '../../../app/web/ops/plot.ts'
+import { answeredPush, push } from '../../../scripts/demo/cdr.ts'
+import {
+  business,
+  customer,
+  db,
+  fake,
+  post,
+  webhookToken,
+  work,
+  workAsIfDue,
+} from '../../support/ringback.ts'
 
 /** The figures of the page, by what they count. */
 const figuresIn = (text: string): Record<string, number> =>
@@ -75,7 +83,6 @@ t.test("a day begins at midnight on the business's own clock", async t => {
       .set({ called_at })
       .where('tenant_id', '=', shop.tenantId)
       .execute()
-  const { sql } = await import('kysely')
   const midnight = (off: string) =>
     sql<Date>`date_trunc('day', now() at time zone 'Pacific/Kiritimati') at time zone 'Pacific/Kiritimati' + ${off}::interval`
   await missedAt(midnight('-1 second'))

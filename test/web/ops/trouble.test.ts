@@ -3,8 +3,18 @@ import { randomInt } from 'node:crypto'
 import { sql } from 'kysely'
 import t from 'tap'
 import { asOperator, asTenant, browser } from '../../support/ops.ts'
-
-const {
+import { doneTo, partOf } from './support.ts'
+import { deliver, envelope, change } from '../../support/whatsapp.ts'
+import {
+  dueSince,
+  initialOf,
+  messagesAfter,
+  miss,
+  requestsOf,
+  waitingFor,
+} from '../../tasks/support.ts'
+import { push } from '../../../scripts/demo/cdr.ts'
+import {
   business,
   contents,
   customer,
@@ -16,12 +26,7 @@ const {
   verdictsOf,
   webhookToken,
   work,
-} = await import('../../support/ringback.ts')
-const { push } = await import('../../../scripts/demo/cdr.ts')
-const { dueSince, initialOf, messagesAfter, miss, requestsOf, waitingFor } =
-  await import('../../tasks/support.ts')
-const { deliver, envelope, change } = await import('../../support/whatsapp.ts')
-const { doneTo, partOf } = await import('./support.ts')
+} from '../../support/ringback.ts'
 
 type Shop = Awaited<ReturnType<typeof business>>
 const aLine = () => {

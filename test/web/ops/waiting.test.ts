@@ -2,13 +2,17 @@
 import { sql } from 'kysely'
 import t from 'tap'
 import { asOperator, asTenant, browser } from '../../support/ops.ts'
-
-const { business, contents, customer, db, outreachOf, work } =
-  await import('../../support/ringback.ts')
-const { dueSince, initialOf, messagesAfter, miss, requestsOf, conversationOf } =
-  await import('../../tasks/support.ts')
-const { reported } = await import('../../outreach/support.ts')
-const { doneTo, leadOf, partOf, toCall } = await import('./support.ts')
+import { doneTo, leadOf, partOf, toCall } from './support.ts'
+import { reported } from '../../outreach/support.ts'
+import {
+  dueSince,
+  initialOf,
+  messagesAfter,
+  miss,
+  requestsOf,
+  conversationOf,
+} from '../../tasks/support.ts'
+import { business, contents, customer, db, outreachOf, work } from '../../support/ringback.ts'
 
 const waiting = (page: { text: string }, words: string) => partOf(page, 'due').includes(words)
 
