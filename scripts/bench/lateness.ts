@@ -5,8 +5,7 @@
  */
 import { readFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { FakeWhatsApp } from '../fake-whatsapp/fake.ts'
-import { startFakeWhatsApp } from '../fake-whatsapp/server.ts'
+import { type FakeWhatsApp, startFakeWhatsApp } from '../fake_whatsapp/server.ts'
 import { startWorker } from './contender.ts'
 import {
   ACCESS_TOKEN,

@@ -1,6 +1,6 @@
 /** The resident memory of web and worker in one process under full load, looked at every second. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { startFakeWhatsApp } from '../fake-whatsapp/server.ts'
+import { startFakeWhatsApp } from '../fake_whatsapp/server.ts'
 import { startRingback } from './contender.ts'
 import { CONNECTIONS } from './ingest.ts'
 import { drive } from './load.ts'

@@ -6,7 +6,7 @@ import { promisify } from 'node:util'
 import type { Client, Pool } from 'pg'
 import { z } from 'zod'
 import { DEFAULT_TEMPLATES } from '../../app/whatsapp/templates.ts'
-import type { FakeWhatsApp } from '../fake-whatsapp/fake.ts'
+import type { FakeWhatsApp } from '../fake_whatsapp/server.ts'
 import { DELAYS } from './plan.ts'
 
 const run = promisify(execFile)

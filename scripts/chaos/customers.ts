@@ -1,6 +1,6 @@
 /** The customers' side: who has a message reads it, and some write back. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { FakeWhatsApp } from '../fake-whatsapp/fake.ts'
+import type { FakeWhatsApp } from '../fake_whatsapp/server.ts'
 import type { Story } from './stories.ts'
 
 const LOOK_EVERY_MS = 100

@@ -2,7 +2,7 @@
 import { createReadStream } from 'node:fs'
 import { createInterface } from 'node:readline'
 import type { Pool } from 'pg'
-import type { FakeWhatsApp } from '../fake-whatsapp/fake.ts'
+import type { FakeWhatsApp } from '../fake_whatsapp/server.ts'
 import type { Business } from './businesses.ts'
 import type { Promised } from './vendor.ts'
 import type { Stop } from './watch.ts'

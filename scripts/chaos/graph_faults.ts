@@ -1,5 +1,5 @@
 /** One in five calls to the Graph API goes wrong, or its answer is lost, in every way there is. */
-import type { ScriptInput } from '../fake-whatsapp/outcomes.ts'
+import type { ScriptInput } from '../fake_whatsapp/scripts.ts'
 import { DEFAULT_TEMPLATES } from '../../app/whatsapp/templates.ts'
 import type { Random } from './random.ts'
 

@@ -1,6 +1,6 @@
 /** What exchanges post and customers do: made up one after the other from the seed, each complete in itself. */
 import { answeredPush, callBackPush, newCallId, type Push, push } from '../demo/cdr.ts'
-import type { ScriptInput } from '../fake-whatsapp/outcomes.ts'
+import type { ScriptInput } from '../fake_whatsapp/scripts.ts'
 import type { Business } from './businesses.ts'
 import { graphFaults } from './graph_faults.ts'
 import { hostilePost } from './hostile_post.ts'

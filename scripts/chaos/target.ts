@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import pg from 'pg'
 import { z } from 'zod'
-import { startFakeWhatsApp } from '../fake-whatsapp/server.ts'
+import { startFakeWhatsApp } from '../fake_whatsapp/server.ts'
 import { NODE_FLAGS } from './flags.ts'
 import { freePort, startCluster } from './postgres.ts'
 

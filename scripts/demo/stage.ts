@@ -11,7 +11,7 @@ import { z } from 'zod'
 import { dataFolder } from '../../app/config.ts'
 import { embeddedPostgres } from '../../app/db/embedded.ts'
 import { DEFAULT_TEMPLATES } from '../../app/whatsapp/templates.ts'
-import { startFakeWhatsApp } from '../fake-whatsapp/server.ts'
+import { startFakeWhatsApp } from '../fake_whatsapp/server.ts'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 const READY_WITHIN_MS = 30_000

@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { runOnce } from 'graphile-worker'
 import { sql } from 'kysely'
 import t, { type Test } from 'tap'
-import { startFakeWhatsApp } from '../../scripts/fake-whatsapp/server.ts'
+import { startFakeWhatsApp } from '../../scripts/fake_whatsapp/server.ts'
 
 export const fake = await startFakeWhatsApp()
 export const APP_SECRET = 'the secret of our Meta app'

@@ -2,8 +2,7 @@
 import { createServer } from 'node:http'
 import { once } from 'node:events'
 import { test } from 'tap'
-import { startFakeVoicenter } from '../../scripts/fake-voicenter/server.ts'
-import type { LogRecord } from '../../scripts/fake-voicenter/record.ts'
+import { type LogRecord, startFakeVoicenter } from '../../scripts/fake_voicenter/server.ts'
 import { isObject, type Json } from '../../app/json.ts'
 
 const voicenter = await startFakeVoicenter()
