@@ -86,7 +86,7 @@ export const prepareNamed = (client: pg.PoolClient): void => {
 
 /** Where the database is: DATABASE_URL, or outside production a Postgres of our own, started here. */
 export const databaseUrl =
-  config.DATABASE_URL ?? (await (await import('./embedded.ts')).embeddedPostgres())
+  config.DATABASE_URL ?? (await (await import('./embedded_postgres.ts')).embeddedPostgres())
 
 const SECOND = 1000
 

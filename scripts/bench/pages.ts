@@ -5,7 +5,7 @@ import { mkdir, readFile } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
 import pg from 'pg'
-import { embeddedPostgres } from '../../app/db/embedded.ts'
+import { embeddedPostgres } from '../../app/db/embedded_postgres.ts'
 
 const { values: flags } = parseArgs({
   options: {

@@ -11,9 +11,7 @@ import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import pg from 'pg'
-import { installedBinaries } from '../../app/db/embedded/binaries.ts'
-import { makeCluster, passwordFile } from '../../app/db/embedded/cluster.ts'
-import { type Place, placeFor } from '../../app/db/embedded/place.ts'
+import { makeCluster, passwordFile, type Place, placeFor } from '../../app/db/embedded_postgres.ts'
 
 const run = promisify(execFile)
 
@@ -120,10 +118,7 @@ export const startCluster = async (
     remove: async () => {
       await signal('SIGINT')
       await rm(folder, { recursive: true, force: true })
-      // Where the account could not reach them, binaries or data are in a folder beside.
-      const installed = await installedBinaries()
-      if (place.postgres !== installed.postgres)
-        await rm(dirname(dirname(dirname(place.postgres))), { recursive: true, force: true })
+      // If the server's user could not reach the folder, programs and data are in another one.
       if (!place.data.startsWith(folder))
         await rm(dirname(place.data), { recursive: true, force: true })
     },
@@ -131,7 +126,7 @@ export const startCluster = async (
 }
 
 const launch = (
-  { postgres, data, account }: Place,
+  { bin, data, account }: Place,
   folder: string,
   port: number,
   settings: Record<string, string>,
@@ -139,7 +134,7 @@ const launch = (
   const log = openSync(join(folder, 'postgres.log'), 'a')
   try {
     return spawn(
-      postgres,
+      join(bin, 'postgres'),
       [
         '-D',
         data,
