@@ -6,7 +6,7 @@
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { readdir, readFile, rename, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import pg from 'pg'
@@ -14,6 +14,7 @@ import * as embedded from '../app/db/embedded_postgres.ts'
 
 const START_LIMIT = 60_000
 const ATTEMPTS = 4
+const LOG_LIMIT = 10_000_000
 /** Longer than the time from the creation of a lock file to the first answer at its port. */
 const LOCK_FILE_AGE = 10_000
 
@@ -37,12 +38,13 @@ const startServer = async () => {
     const server = await connectToServer()
     if (server === 'busy') continue
     if (server) return server
-    // Postgres trusts a lock file while any process has the number in it, after a power cut a
-    // stranger. If a server lives after all, its shared memory prevents a second one.
+    // Postgres trusts a lock file while any process has its number. After a power cut this may be
+    // another program. If the old server runs after all, its shared memory prevents a second one.
     const isOccupied = /already exists|still in use/.test(words)
     const made = isOccupied && (await stat(lockFile).catch(() => undefined))
     if (made && Date.now() - made.mtimeMs > LOCK_FILE_AGE) await rm(lockFile, { force: true })
 
+    if ((await stat(log)).size > LOG_LIMIT) await truncate(log)
     const { size } = await stat(log)
     await pgCtl('start', '--options', ['-p', port, ...flags].join(' '))
     words = (await readFile(log)).subarray(size).toString()
@@ -66,47 +68,43 @@ const connectToServer = async () => {
     if (resolve(rows[0]?.data_directory ?? '') === data) return { client, url }
     await client.end()
   } catch (error) {
-    const codes = ['57P03', '53300'] // It starts, recovers or stops; or has too many connections.
+    const codes = ['57P03', '53300'] // It starts, recovers or stops, or all its connections are in use.
     if (error instanceof pg.DatabaseError && codes.includes(error.code ?? '')) return 'busy'
   }
   return undefined
 }
 
-/** Tells the parent that the server is ready, or why it is not. The parent may have ended. */
-const answer = (failure: string): Promise<void> =>
-  new Promise(done => {
-    if (process.connected) process.send?.(failure, undefined, undefined, () => done())
-    else done()
-  })
-
-const start = async () => {
-  try {
-    await embedded.makeCluster(order)
-    const { client, url } = await startServer()
-    const file = join(folder, 'url')
-    await writeFile(`${file}.${process.pid}`, `${url}${embedded.DATABASE}\n`, { mode: 0o600 })
-    await rename(`${file}.${process.pid}`, file)
-    return client
-  } catch (error) {
-    await answer(error instanceof Error ? error.message : String(error))
-    process.exit(1)
-  }
+const start = async (): Promise<pg.Client> => {
+  await embedded.makeCluster(order)
+  const { client, url } = await startServer()
+  const file = join(folder, 'url')
+  await writeFile(`${file}.${process.pid}`, `${url}${embedded.DATABASE}\n`, { mode: 0o600 })
+  await rename(`${file}.${process.pid}`, file)
+  return client
 }
 
-const client = await start()
+/** Tells the parent why the server did not start, or with '' that it is ready. */
+const answer = (failure: string): Promise<void> =>
+  new Promise(done => {
+    // If the parent has ended, the callback gets an error. It does not matter.
+    process.send?.(failure, undefined, undefined, () => done())
+  })
+
+const client = await start().catch(async (error: unknown) => {
+  await answer(error instanceof Error ? error.message : String(error))
+  process.exit(1)
+})
+
 const lock = async (): Promise<boolean> => {
-  const { rows } = await client.query<{ locked: boolean }>(
-    'select pg_try_advisory_lock($1) as locked',
-    [key],
-  )
-  return rows[0]?.locked === true
+  const { rowCount } = await client.query('select where pg_try_advisory_lock($1)', [key])
+  return rowCount === 1
 }
 
 const isKeeper = await lock()
 await answer('')
 if (!isKeeper) process.exit() // Another keeper was faster.
 
-client.once('end', () => process.exit()) // The server has gone.
+client.once('end', () => process.exit()) // The server has ended.
 const stop = () => pgCtl('stop', '--mode=fast')
 process.once('SIGTERM', () => void stop())
 

@@ -22,10 +22,17 @@ const KEEPER = join(ROOT, 'scripts/embedded_postgres.ts')
 /** The connection string in the file `url` names this database, so `psql` shows the data of `npm start`. */
 export const DATABASE = 'ringback'
 const ATTEMPTS = 5
+/** Longer than the pause between two commands that a person types. */
+const IDLE = 20_000
 
-type Account = { uid: number; gid: number }
+type Options = { folder?: string; database?: string; flags?: string[]; idle?: number }
 /** `folder` has the files `url` and `log`, `data` is the data directory, `bin` has the programs. */
-export type Place = { folder: string; data: string; bin: string; account?: Account }
+export type Place = {
+  folder: string
+  data: string
+  bin: string
+  account?: { uid: number; gid: number }
+}
 /** The argument of the keeper. */
 export type Order = Place & { flags: string[]; idle: number }
 
@@ -38,17 +45,8 @@ export type Order = Place & { flags: string[]; idle: number }
  * @param options.flags of the server; only the call that starts it uses them
  * @throws Error with a message of one line that says what to do
  */
-export const embeddedPostgres = async ({
-  folder = '.data/postgres',
-  database = DATABASE,
-  flags = [],
-  idle = 20_000, // longer than the pause between two commands that a person types
-}: {
-  folder?: string
-  database?: string
-  flags?: string[]
-  idle?: number
-} = {}): Promise<string> => {
+export const embeddedPostgres = async (options: Options = {}): Promise<string> => {
+  const { folder = '.data/postgres', database = DATABASE, flags = [], idle = IDLE } = options
   const path = resolve(ROOT, folder)
   try {
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
@@ -93,10 +91,13 @@ const findServer = async (folder: string, database: string): Promise<string | un
       [keyOf(folder), database],
     )
     if (!rows[0]) return undefined
-    if (!rows[0].has_database) {
-      const statement = `create database ${pg.escapeIdentifier(database)}`
-      await client.query(statement).catch(unlessCode('42P04', '23505')) // It exists since a moment.
-    }
+    if (!rows[0].has_database)
+      await client
+        .query(`create database ${pg.escapeIdentifier(database)}`)
+        .catch((error: unknown) => {
+          const exists = ['42P04', '23505'] // Another process has created it.
+          if (!(error instanceof pg.DatabaseError && exists.includes(error.code ?? ''))) throw error
+        })
   } finally {
     await client.end()
   }
@@ -131,30 +132,21 @@ const startKeeper = async (order: Order): Promise<void> => {
 /** Creates the folder, and decides where the data is and which user runs the server. */
 export const placeFor = async (folder: string): Promise<Place> => {
   await fs.mkdir(folder, { recursive: true })
-  const data = join(folder, 'data')
-  const bin = await installedPrograms()
-  if (process.getuid?.() !== 0) return { folder, data, bin }
+  const platform = process.platform === 'win32' ? 'windows' : process.platform
+  const programs: { postgres: string } = await import(
+    `@embedded-postgres/${platform}-${process.arch}`
+  )
+  const place = { folder, data: join(folder, 'data'), bin: dirname(programs.postgres) }
+  if (process.getuid?.() !== 0) return place
   const account = await serverAccount()
   const canReach = (path: string) =>
     run('test', ['-x', path], { ...account, cwd: '/' }).catch(() => false)
-  if ((await canReach(folder)) && (await canReach(join(bin, 'postgres'))))
-    return { folder, data, bin, account }
-  const spare = await temporaryFolder(folder)
-  console.error(`The user postgres cannot read this folder. Postgres uses ${spare}`)
-  return { folder, data: join(spare, 'data'), bin: await copyPrograms(bin, spare), account }
-}
-
-/** The folder of the programs in the npm package of this platform. */
-export const installedPrograms = async (): Promise<string> => {
-  const system = process.platform === 'win32' ? 'windows' : process.platform
-  const programs: { postgres: string } = await import(
-    `@embedded-postgres/${system}-${process.arch}`
-  )
-  return dirname(programs.postgres)
+  if ((await canReach(folder)) && (await canReach(programs.postgres))) return { ...place, account }
+  return { ...(await temporaryPlace(place)), account }
 }
 
 /** Postgres refuses to run as root, so the user postgres runs it. `id` also knows network users. */
-const serverAccount = async (): Promise<Account> => {
+const serverAccount = async () => {
   const id = async (flag: string) => Number((await run('id', [flag, 'postgres'])).stdout)
   const find = async () => ({ uid: await id('-u'), gid: await id('-g') })
   return find().catch(async () => {
@@ -166,47 +158,34 @@ const serverAccount = async (): Promise<Account> => {
   })
 }
 
-/** Another user can guess the name and prepare the folder. So it must belong to root. */
-const temporaryFolder = async (folder: string): Promise<string> => {
+/** Data and a copy of the programs in a folder that the user postgres can reach. */
+const temporaryPlace = async ({ folder, bin }: Place): Promise<Place> => {
   const path = join(tmpdir(), `ringback-postgres-${keyOf(folder).toString(36)}`)
-  await fs.mkdir(path).catch(unlessCode('EEXIST'))
-  const found = await fs.lstat(path)
-  if (!found.isDirectory() || found.uid !== 0 || found.mode & 0o022)
-    throw new Error(`${path} was prepared by another user`)
+  await fs.mkdir(path, { recursive: true, mode: 0o755 })
+  const { uid, mode } = await fs.lstat(path)
+  // Anyone can guess the name and prepare the folder, or a link.
+  if (uid !== 0 || mode & 0o022) throw new Error(`${path} was prepared by another user`)
   await fs.chmod(path, 0o755)
-  return path
-}
+  console.error(`The user postgres cannot reach this folder. Postgres uses ${path}`)
 
-/** The name contains the version, so an update is copied. A rename publishes the complete copy. */
-const copyPrograms = async (bin: string, folder: string): Promise<string> => {
   const native = dirname(bin)
   const { version } = JSON.parse(await fs.readFile(join(native, '../package.json'), 'utf8'))
-  const copy = join(folder, `native-${version}`)
+  const copy = join(path, `native-${version}`)
   if (!existsSync(copy)) {
-    const part = await fs.mkdtemp(join(folder, 'part-'))
+    const part = await fs.mkdtemp(join(path, 'part-'))
     await fs.cp(native, part, { recursive: true, verbatimSymlinks: true })
     await run('chmod', ['-R', 'go+rX', part])
-    await fs.rename(part, copy).catch(unlessCode('EEXIST', 'ENOTEMPTY'))
-    await fs.rm(part, { recursive: true, force: true })
+    await fs.rename(part, copy).catch(() => fs.rm(part, { recursive: true })) // It exists by now.
   }
-  return join(copy, 'bin')
+  return { folder, data: join(path, 'data'), bin: join(copy, 'bin') }
 }
 
-const INITDB = [
-  '--username=postgres',
-  '--auth=scram-sha-256',
-  '--encoding=UTF8',
-  '--locale=C',
-  // Sorts by bytes like C, knows upper and lower case beyond ASCII, and is the same everywhere.
-  '--locale-provider=builtin',
-  '--builtin-locale=C.UTF-8',
-  '--wal-segsize=1', // limits the write-ahead log to 64 MB; the default allows 1 GB
-  '--no-sync', // saves a second; a new server has no data to lose
-  '--set=timezone=UTC',
-  '--set=log_timezone=UTC',
-  '--set=listen_addresses=127.0.0.1',
-  '--set=unix_socket_directories=',
-]
+// The locale sorts by bytes like C, knows upper and lower case beyond ASCII, and is the same everywhere.
+// wal-segsize limits the write-ahead log to 64 MB; the default allows 1 GB. no-sync saves a second; a
+// new server has no data to lose.
+const INITDB = `--username=postgres --auth=scram-sha-256 --encoding=UTF8 --locale=C
+  --locale-provider=builtin --builtin-locale=C.UTF-8 --wal-segsize=1 --no-sync --set=timezone=UTC
+  --set=log_timezone=UTC --set=listen_addresses=127.0.0.1 --set=unix_socket_directories=`
 
 /** The password of the superuser. Only the user that runs the server can read the data directory. */
 export const passwordFile = (data: string): string => join(data, 'password')
@@ -223,7 +202,7 @@ export const makeCluster = async ({ data, bin, account }: Place): Promise<void> 
   try {
     await fs.writeFile(password, randomBytes(24).toString('base64url'), { mode: 0o600 })
     if (account) for (const path of [password, part]) await fs.chown(path, account.uid, account.gid)
-    const args = [`--pgdata=${made}`, `--pwfile=${password}`, ...INITDB]
+    const args = [`--pgdata=${made}`, `--pwfile=${password}`, ...INITDB.split(/\s+/)]
     await run(join(bin, 'initdb'), args, { ...account, cwd: '/' })
     await fs.rename(password, passwordFile(made))
     await fs.rename(made, data)
@@ -235,22 +214,12 @@ export const makeCluster = async ({ data, bin, account }: Place): Promise<void> 
   }
 }
 
-const unlessCode =
-  (...codes: string[]) =>
-  (error: unknown): void => {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-    if (!codes.includes(code)) throw error
-  }
-
 const ADVICE: [RegExp, string][] = [
   [/ENOSPC|No space left/, 'free some disk space'],
+  [/Cannot find package|shared librar|Library not|spawn/, 'run `npm ci` with install scripts'],
   [
-    /Cannot find package|shared librar|Library not loaded|spawn/,
-    'run `npm ci` with install scripts',
-  ],
-  [
-    /ownership|EACCES|EPERM|EROFS|ermission denied|another user/,
-    'run as the owner of this path, or change its owner',
+    /ownership|EACCES|EPERM|EROFS|denied|another user/,
+    'run as the owner of this path or change it',
   ],
   [/Address already in use/, 'end the program that uses the port'],
   [/no such user/, 'create this user, or run as a normal user'],
@@ -261,10 +230,10 @@ const withAdvice = (cause: unknown, folder: string): string => {
   const text = cause instanceof Error ? cause.message : String(cause)
   const lines = text.trim().split('\n')
   const line =
-    lines.find(one => /FATAL|PANIC|error:/.test(one)) ??
-    lines.find(one => one.includes('could not'))
+    lines.find(one => /FATAL|PANIC|error:/.test(one)) ?? lines.find(one => /could not/.test(one))
   const advice =
     ADVICE.find(([pattern]) => pattern.test(text))?.[1] ??
     `read ${join(folder, 'log')} or, if the data can go, remove ${folder}`
-  return `${line ?? lines.at(-1)}: ${advice}, or set DATABASE_URL`
+  const reason = (line ?? lines.at(-1))?.replace(/^.*(?=FATAL|PANIC)/, '')
+  return `${reason}: ${advice}, or set DATABASE_URL`
 }

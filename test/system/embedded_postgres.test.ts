@@ -36,10 +36,10 @@ const idle = 3_000
 t.jobs = 3
 
 type Options = { folder: string; database?: string; flags?: string[] }
-type Caller = { uid?: number; gid?: number; arch?: string; signal?: AbortSignal }
+type Conditions = { uid?: number; gid?: number; arch?: string; signal?: AbortSignal }
 
 /** Calls embeddedPostgres in a process of its own, as a command does. */
-const ask = async (options: Options, { arch = process.arch, ...caller }: Caller = {}) => {
+const ask = async (options: Options, { arch = process.arch, ...conditions }: Conditions = {}) => {
   const source = `
     Object.defineProperty(process, 'arch', { value: '${arch}' })
     const { embeddedPostgres } = await import('${MODULE}')
@@ -47,7 +47,7 @@ const ask = async (options: Options, { arch = process.arch, ...caller }: Caller 
       .catch(error => error.message))`
   const args = ['--input-type=module', '--eval', source]
   const { stdout, stderr } = await run(process.execPath, args, {
-    ...caller,
+    ...conditions,
     cwd: '/',
     killSignal: 'SIGKILL',
     env: { PATH: process.env['PATH'] },
@@ -179,7 +179,7 @@ t.test('survives a killed keeper, a killed server and a stale lock file', async 
   await stop(folder)
 })
 
-t.test('leaves no server behind when the caller is killed', async t => {
+t.test('leaves no server behind when the process that asked is killed', async t => {
   const killed = async (delay: number) => {
     const folder = await newFolder()
     await ask({ folder }, { signal: AbortSignal.timeout(delay) }).catch(() => {})
@@ -242,13 +242,13 @@ t.test('as a normal user', needsRoot, async t => {
   )
   if (!reachable) return t.plan(0, 'another user cannot read the checkout')
   const folder = await newFolder()
-  t.match((await ask({ folder }, NOBODY)).url, /^Postgres .*EACCES.*: run as the owner/)
+  t.match((await ask({ folder }, NOBODY)).url, /^Postgres .*EACCES.*: run as the owner of/)
   await chown(folder, NOBODY.uid, NOBODY.gid)
   const { url } = await ask({ folder }, NOBODY)
   t.equal((await stat(`/proc/${await serverOf(folder)}`)).uid, NOBODY.uid)
   t.equal((await ask({ folder })).url, url, 'root may use its server')
   await stop(folder)
-  t.match((await ask({ folder })).url, /^Postgres .*ermission denied.*: run as the owner/)
+  t.match((await ask({ folder })).url, /^Postgres .*ermission denied.*: run as the owner of/)
 })
 
 t.test('as root', needsRoot, async t => {
