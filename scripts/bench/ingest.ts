@@ -1,6 +1,6 @@
 /** How many calls per second Ringback and the other programs store, and how long one request takes. */
 import { z } from 'zod'
-import { NODE_FLAGS } from '../chaos/flags.ts'
+import { NODE_FLAGS } from '../chaos/instance.ts'
 import type { Environment } from './environment.ts'
 import { burst, CONNECTIONS, type Target, timings } from './load.ts'
 import * as processes from './processes.ts'

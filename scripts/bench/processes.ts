@@ -7,7 +7,7 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { NODE_FLAGS } from '../chaos/flags.ts'
+import { NODE_FLAGS } from '../chaos/instance.ts'
 import { freePort } from '../chaos/postgres.ts'
 import { cpuSeconds, HOME, PEERS, residentMb, ROOT } from './machine.ts'
 

@@ -12,7 +12,7 @@ import { promisify } from 'node:util'
 import pg from 'pg'
 import { z } from 'zod'
 import { startFakeWhatsApp } from '../fake_whatsapp/server.ts'
-import { NODE_FLAGS } from './flags.ts'
+import { NODE_FLAGS } from './instance.ts'
 import { freePort, startCluster } from './postgres.ts'
 
 const run = promisify(execFile)
