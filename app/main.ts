@@ -25,23 +25,34 @@ const STOP_WITHIN = 24_000
 /** After an error that nobody foresaw we only answer what has arrived, and end. */
 const CRASH_WITHIN = 5_000
 
+/** Reads the settings. A wrong one ends the process with a message that names it. */
+const readSettings = () => {
+  try {
+    return config()
+  } catch (error) {
+    if (!isStartupError(error)) throw error
+    console.error(`Ringback cannot start:\n${error.message}`)
+    process.exit(1)
+  }
+}
+
+const { ROLE, LOG_LEVEL, DATABASE_URL } = readSettings()
+log.level = LOG_LEVEL
+
 const stopping = new AbortController()
 let stopWeb = async () => {}
 let worker: RunningWorker | null = null
 
 const start = async () => {
-  log.level = config().LOG_LEVEL
   for (const line of configWarnings(config())) log.warn(line)
-  if (config().ROLE !== 'worker') {
+  if (ROLE !== 'worker') {
     // The web first: the platform waits for the port, and while the database is away we can at least say so.
-    const web = await startWeb(() =>
-      config().ROLE === 'web' ? null : (worker?.isRunning() ?? false),
-    )
+    const web = await startWeb(() => (ROLE === 'web' ? null : (worker?.isRunning() ?? false)))
     stopWeb = gracefulShutdown(web)
-    log.info({ role: config().ROLE, port: portOf(web) }, 'Ringback listens')
+    log.info({ role: ROLE, port: portOf(web) }, 'Ringback listens')
   }
   await databaseReady(stopping.signal)
-  if (config().ROLE === 'web' || stopping.signal.aborted) return
+  if (ROLE === 'web' || stopping.signal.aborted) return
   worker = await whenItAnswers(stopping.signal, startWorker)
   // Without a worker nothing would ever be sent, and nobody would notice.
   void worker.ended.then(
@@ -88,13 +99,11 @@ const started = start()
 started.then(
   () => {
     if (stopping.signal.aborted) return
-    log.info({ role: config().ROLE }, 'Ringback is running')
-    if (!config().DATABASE_URL) void databaseUrl().then(url => log.info(`database: ${url}`))
+    log.info({ role: ROLE }, 'Ringback is running')
+    if (!DATABASE_URL) void databaseUrl().then(url => log.info(`database: ${url}`))
   },
   (err: unknown) => {
     if (stopping.signal.aborted) return
-    // A wrong setting or an unusable database: the message says what to do, and a stack would not help.
-    if (isStartupError(err)) console.error(`Ringback cannot start:\n${err.message}`)
     crash(err)
   },
 )

@@ -1,104 +1,117 @@
 /**
- * npm run chaos: kills the program at every step, its database and its connections, while calls come in and
- * customers answer; then counts at both ends whether anything was lost or sent twice.
+ * npm run chaos: kills the program at every failpoint, its database and its connections while calls come in and callers
+ * reply. Then it compares both ends: was anything lost or sent twice?
  */
 import { parseArgs } from 'node:util'
+import { type Plan, print, run, writeReport } from './chaos/run.ts'
 
 const HELP = `Usage: npm run chaos [-- options]
 
-Starts a Postgres of its own, two copies of the program and a fake WhatsApp on this machine, drives call records
-through them, and meanwhile kills the program at every named step, Postgres, and the connections between them. Prints
-a ledger; exit code 1 if a promise was not kept.
+Starts a Postgres of its own, two instances of the program and a fake WhatsApp on this machine, and posts call records
+to them. Meanwhile it kills the program at every failpoint, Postgres, and the connections between them. Prints a ledger;
+exit code 1 if a promise was not kept.
 
   --long               the long run: 10,000 records, 300 kills, about half an hour; without it 3 minutes
   --seed N             repeats the traffic and the faults of an earlier run, as far as timing allows
-  --cdrs N             how many call records
-  --kills N            how many kills of the program at named points
-  --postgres-kills N   how many kills of Postgres
-  --cuts N             how many cut, half-open or slow connections
-  --seconds N          over how many seconds all this is spread
-  --minutes N          gives up after so many
+  --cdrs N             the number of call records
+  --kills N            the number of kills of the program at failpoints
+  --postgres-kills N   the number of kills of Postgres
+  --cuts N             the number of cut, half-open or slow connections
+  --seconds N          the time over which the records are spread
+  --minutes N          the time after which the run gives up
   --report FILE        writes the figures into this file, between its marks
-  --keep               leaves the folder with the logs and the database
+  --keep               keeps the folder with the logs
   --help               this text`
 
-const { values: flags } = parseArgs({
-  options: {
-    long: { type: 'boolean' },
-    seed: { type: 'string' },
-    cdrs: { type: 'string' },
-    kills: { type: 'string' },
-    'postgres-kills': { type: 'string' },
-    cuts: { type: 'string' },
-    seconds: { type: 'string' },
-    minutes: { type: 'string' },
-    report: { type: 'string' },
-    keep: { type: 'boolean' },
-    help: { type: 'boolean', short: 'h' },
-  },
-})
-if (flags.help) {
-  console.log(HELP)
-  process.exit()
+const SHORT: Omit<Plan, 'seed'> = {
+  long: false,
+  cdrs: 800,
+  kills: 48,
+  burstKillsAtEach: 1,
+  postgresKills: 2,
+  cuts: 6,
+  stalls: [4],
+  burstShare: 0.2,
+  seconds: 90,
+  minutes: 8,
 }
-
-const { LONG, SHORT } = await import('./chaos/plan.ts')
-const { run } = await import('./chaos/run.ts')
-const { missedGoals, print } = await import('./chaos/ledger.ts')
-
-const number = (name: keyof typeof flags): number | undefined => {
-  const value = flags[name]
-  if (value === undefined) return undefined
-  if (typeof value === 'string' && /^\d+$/.test(value)) return Number(value)
-  console.error(`--${name}: expected a whole number\n\n${HELP}`)
-  process.exit(2)
+const LONG: Omit<Plan, 'seed'> = {
+  long: true,
+  cdrs: 10_000,
+  kills: 300,
+  burstKillsAtEach: 5,
+  postgresKills: 20,
+  cuts: 50,
+  stalls: [5, 75, 10, 65],
+  burstShare: 0.4,
+  seconds: 1100,
+  minutes: 60,
 }
-const usual = flags.long ? LONG : SHORT
-const plan = {
-  ...usual,
-  seed: number('seed') ?? Math.floor(Math.random() * 2 ** 31),
-  cdrs: number('cdrs') ?? usual.cdrs,
-  kills: number('kills') ?? usual.kills,
-  postgresKills: number('postgres-kills') ?? usual.postgresKills,
-  cuts: number('cuts') ?? usual.cuts,
-  seconds: number('seconds') ?? usual.seconds,
-  minutes: number('minutes') ?? usual.minutes,
-}
-
-const started = Date.now()
-const say = (text: string) =>
-  console.log(`${((Date.now() - started) / 1000).toFixed(0).padStart(4)} s  ${text}`)
-
-const cleanUps: (() => Promise<void>)[] = []
-const cleanUp = async () => {
-  for (const task of cleanUps.splice(0).toReversed())
-    await task().catch((error: unknown) => console.error('left behind:', error))
-}
-const interrupted = new AbortController()
-for (const name of ['SIGINT', 'SIGTERM'] as const)
-  process.on(name, () => {
-    say('interrupted: cleaning up')
-    interrupted.abort()
+const main = async (): Promise<number> => {
+  const text = { type: 'string' } as const
+  const flag = { type: 'boolean' } as const
+  const { values } = parseArgs({
+    options: {
+      long: flag,
+      seed: text,
+      cdrs: text,
+      kills: text,
+      'postgres-kills': text,
+      cuts: text,
+      seconds: text,
+      minutes: text,
+      report: text,
+      keep: flag,
+      help: { ...flag, short: 'h' },
+    },
   })
-
-say(`seed ${plan.seed}`)
-try {
-  const ledger = await run(plan, {
-    say,
-    onCleanUp: task => void cleanUps.push(task),
-    keep: flags.keep === true,
-    signal: interrupted.signal,
-  })
-  console.log(print(ledger))
-  const failed = ledger.violations.length > 0 || missedGoals(ledger).length > 0
-  if (flags.report) {
-    const { writeReport } = await import('./chaos/report.ts')
-    await writeReport(flags.report, ledger)
+  if (values.help) {
+    console.log(HELP)
+    return 0
   }
-  process.exitCode = failed ? 1 : 0
-} catch (error) {
-  if (!interrupted.signal.aborted) console.error(error)
-  process.exitCode = 1
+  const number = (name: keyof typeof values, usual: number): number => {
+    const given = values[name] ?? String(usual)
+    if (typeof given === 'string' && /^\d+$/.test(given)) return Number(given)
+    console.error(`--${name}: expected a whole number\n\n${HELP}`)
+    process.exit(2)
+  }
+  const usual = values.long ? LONG : SHORT
+  const plan = {
+    ...usual,
+    seed: number('seed', Math.floor(Math.random() * 2 ** 31)),
+    cdrs: number('cdrs', usual.cdrs),
+    kills: number('kills', usual.kills),
+    postgresKills: number('postgres-kills', usual.postgresKills),
+    cuts: number('cuts', usual.cuts),
+    seconds: number('seconds', usual.seconds),
+    minutes: number('minutes', usual.minutes),
+  }
+
+  const started = Date.now()
+  const say = (text: string) =>
+    console.log(`${((Date.now() - started) / 1000).toFixed(0).padStart(4)} s  ${text}`)
+  const interruption = new AbortController()
+  for (const name of ['SIGINT', 'SIGTERM'] as const)
+    process.on(name, () => {
+      say('interrupted: cleaning up')
+      interruption.abort()
+    })
+  const cleanUps: (() => Promise<void>)[] = []
+  const onCleanUp = (task: () => Promise<void>) => void cleanUps.push(task)
+
+  say(`seed ${plan.seed}`)
+  try {
+    const report = await run(plan, interruption.signal, say, onCleanUp, values.keep === true)
+    console.log(`\n${print(report)}`)
+    if (values.report) await writeReport(values.report, report)
+    return report.violations.length > 0 ? 1 : 0
+  } catch (error) {
+    if (!interruption.signal.aborted) console.error(error)
+    return 1
+  } finally {
+    for (const task of cleanUps.toReversed())
+      await task().catch((error: unknown) => console.error('clean-up failed:', error))
+  }
 }
-await cleanUp()
-process.exit()
+
+process.exit(await main())

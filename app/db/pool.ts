@@ -95,7 +95,7 @@ const findDatabase = async (): Promise<string> => {
   const { DATABASE_URL } = config()
   if (DATABASE_URL) return DATABASE_URL
   // Production runs without this module's dependencies.
-  const { embeddedPostgres } = await import('./embedded.ts')
+  const { embeddedPostgres } = await import('./embedded_postgres.ts')
   return embeddedPostgres()
 }
 

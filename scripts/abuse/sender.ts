@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { callBackPush } from '../demo/cdr.ts'
 import type { Shop } from '../chaos/target.ts'
-import { percentile } from '../chaos/times.ts'
+import { percentile } from '../chaos/monitor.ts'
 import type { Wire } from './wire.ts'
 
 /** What its call ids begin with. */

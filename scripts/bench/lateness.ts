@@ -1,101 +1,71 @@
-/**
- * How late messages are that fall due while 100,000 others wait, and what waiting costs the database.
- *
- *     node scripts/bench/lateness.ts
- */
-import { readFile } from 'node:fs/promises'
+/** How late messages start while 100,000 others wait, and how much CPU the waiting costs. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { FakeWhatsApp } from '../fake-whatsapp/fake.ts'
-import { startFakeWhatsApp } from '../fake-whatsapp/server.ts'
-import { startWorker } from './contender.ts'
+import { type FakeWhatsApp, startFakeWhatsApp } from '../fake_whatsapp/server.ts'
 import {
   ACCESS_TOKEN,
   type Database,
   DID,
+  type Environment,
   PHONE_NUMBER_ID,
-  type Postgres,
-  startPostgres,
-} from './postgres.ts'
+} from './environment.ts'
+import { startWorker } from './processes.ts'
+import type { Row, Section } from './results.ts'
 
-const FILL = new URL('lateness_fill.sql', import.meta.url)
 const DATABASE = 'bench_lateness'
-/** The first of them; by then all are stored. */
+const IDLE_SECONDS = 30
+/** After its start the worker needs this long until it only waits. */
+const STARTED_MS = 5000
+/** The first message is due after this time. By then all are stored. */
 const DUE_IN_SECONDS = 3
-const PATIENCE_MS = 60_000
+const ARRIVED_WITHIN_MS = 60_000
 
-/** How many messages, and over how long they fall due. */
-const CASES = {
-  'spread over 30 s': { messages: 200, seconds: 30 },
-  'in one second': { messages: 100, seconds: 1 },
-}
+const BURSTS = [
+  { name: 'spread over 30 s', messages: 200, seconds: 30 },
+  { name: 'in one second', messages: 100, seconds: 1 },
+]
 
-/** Milliseconds from the due moment to the request that reaches WhatsApp. */
-export type Lateness = {
-  name: string
-  unit: 'ms'
-  n: number
-  p50: number
-  p99: number
-  max: number
-}
-/** Of a core; null where the system does not tell. */
-export type Idle = {
-  seconds: number
-  databaseCpu: number | null
-  databaseCpuWithoutUs: number | null
-  ownCpu: number | null
-  transactionsPerSecond: number
-}
-
-/**
- * @param say told what is being done
- * @param idleSeconds how long nothing happens, for measuring what that costs
- */
-export const measureLateness = async (
-  postgres: Pick<Postgres, 'newDatabase' | 'dropDatabase' | 'cpuSeconds' | 'env' | 'tenantId'>,
-  say: (text: string) => void,
-  { idleSeconds = 30 } = {},
-): Promise<{ lateness: Lateness[]; idle: Idle }> => {
+export const lateness = async ({ postgres, say }: Environment): Promise<Section> => {
   const database = await postgres.newDatabase(DATABASE)
   const fake = await startFakeWhatsApp()
   try {
-    say('storing 100,000 messages that wait')
-    await database.query(await readFile(FILL, 'utf8'))
+    say('  storing 100,000 messages that wait')
+    await database.query(WAITING_MESSAGES)
     await database.query('vacuum analyze')
     await database.query('checkpoint')
     fake.addNumber({ phoneNumberId: PHONE_NUMBER_ID, token: ACCESS_TOKEN })
     fake.setStatuses([])
 
-    say(`the database alone for ${idleSeconds} s`)
-    const alone = await costOf(postgres.cpuSeconds, idleSeconds)
+    say(`  the database alone for ${IDLE_SECONDS} s`)
+    const databaseAlone = await cpuShare(postgres.cpuSeconds)
     const worker = await startWorker({
-      ...postgres.env,
-      DATABASE_URL: database.url,
+      ...postgres.envFor(database.url),
       WHATSAPP_GRAPH_URL: fake.url,
     })
     try {
-      // Until what a start costs is over.
-      await sleep(5000)
-      say(`with a worker that has nothing to do for ${idleSeconds} s`)
+      await sleep(STARTED_MS)
+      say(`  with an idle worker for ${IDLE_SECONDS} s`)
       const before = await transactions(database)
       const [databaseCpu, ownCpu] = await Promise.all([
-        costOf(postgres.cpuSeconds, idleSeconds),
-        costOf(worker.cpuSeconds, idleSeconds),
+        cpuShare(postgres.cpuSeconds),
+        cpuShare(worker.cpuSeconds),
       ])
       const idle = {
-        seconds: idleSeconds,
-        databaseCpu,
-        databaseCpuWithoutUs: alone,
-        ownCpu,
-        transactionsPerSecond: ((await transactions(database)) - before) / idleSeconds,
+        'database CPU': [databaseCpu],
+        'without us': [databaseAlone],
+        'own CPU': [ownCpu],
+        'transactions/s': [((await transactions(database)) - before) / IDLE_SECONDS],
       }
-      const lateness = []
-      for (const [name, { messages, seconds }] of Object.entries(CASES)) {
-        say(`${messages} messages fall due ${name}`)
-        const dues = await schedule(database, postgres.tenantId, messages, seconds)
-        lateness.push({ name, unit: 'ms' as const, ...(await lateBy(fake, dues)) })
+      const rows: Row[] = []
+      for (const { name, messages, seconds } of BURSTS) {
+        say(`  ${messages} messages are due ${name}`)
+        const dueTimes = await schedule(database, postgres.tenantId, messages, seconds)
+        rows.push({ name, figures: await measureDelays(fake, dueTimes) })
       }
-      return { lateness, idle }
+      return {
+        title: 'How late messages start while 100,000 others wait, and what waiting costs',
+        rows: [...rows, { name: `idle for ${IDLE_SECONDS} s`, figures: idle }],
+        notes: ['CPU in seconds per second. The goal is a p99 of at most 500 ms.'],
+      }
     } finally {
       await worker.stop()
     }
@@ -105,27 +75,23 @@ export const measureLateness = async (
   }
 }
 
-/** CPU seconds a second, over so many of them. */
-const costOf = async (
-  cpuSeconds: () => Promise<number | null>,
-  seconds: number,
-): Promise<number | null> => {
+/** CPU seconds per second, measured over the idle time. */
+const cpuShare = async (cpuSeconds: () => Promise<number | null>): Promise<number | null> => {
   const [before, from] = [await cpuSeconds(), performance.now()]
-  await sleep(seconds * 1000)
-  const [after, until] = [await cpuSeconds(), performance.now()]
-  return before === null || after === null ? null : (after - before) / ((until - from) / 1000)
+  await sleep(IDLE_SECONDS * 1000)
+  const [after, to] = [await cpuSeconds(), performance.now()]
+  return before === null || after === null ? null : (after - before) / ((to - from) / 1000)
 }
 
 const transactions = async (database: Database): Promise<number> => {
-  // What a session has done is counted once it has been idle for a moment.
+  // A session reports its transactions about a second after it became idle.
   await sleep(1200)
-  const { rows } = await database.query<{ n: string }>(
+  return database.number(
     'select xact_commit + xact_rollback as n from pg_stat_database where datname = current_database()',
   )
-  return Number(rows[0]?.n)
 }
 
-/** Missed calls as if they had been recorded, with their jobs; when each is due, by the phone. */
+/** Inserts missed calls with their jobs, as if Ringback had recorded them. Returns when each phone's message is due. */
 const schedule = async (
   database: Database,
   tenantId: string,
@@ -156,31 +122,54 @@ const schedule = async (
   return new Map(rows.map(({ phone, due_at }) => [phone, due_at.getTime()]))
 }
 
-/** Waits until all have reached WhatsApp. The database and we share a clock. */
-const lateBy = async (fake: FakeWhatsApp, dues: Map<string, number>) => {
-  const arrived = () =>
+/** The delay is the time from the due time to the request at WhatsApp. Database and fake use the same clock. */
+const measureDelays = async (fake: FakeWhatsApp, dueTimes: Map<string, number>) => {
+  const delays = () =>
     fake.accepted().flatMap(({ to, acceptedAt }) => {
-      const due = dues.get(to)
+      const due = dueTimes.get(to)
       return due === undefined ? [] : [Date.parse(acceptedAt) - due]
     })
-  const until = Math.max(...dues.values()) + PATIENCE_MS
-  while (arrived().length < dues.size) {
-    if (Date.now() > until) throw new Error(`only ${arrived().length} of ${dues.size} have arrived`)
+  const limit = Math.max(...dueTimes.values()) + ARRIVED_WITHIN_MS
+  while (delays().length < dueTimes.size) {
+    if (Date.now() > limit)
+      throw new Error(`only ${delays().length} of ${dueTimes.size} messages were sent`)
     await sleep(100)
   }
-  const sorted = arrived().toSorted((a, b) => a - b)
-  const at = (share: number) => sorted[Math.ceil(share * sorted.length) - 1] ?? Number.NaN
-  return { n: sorted.length, p50: at(0.5), p99: at(0.99), max: at(1) }
+  const sorted = delays().toSorted((a, b) => a - b)
+  const at = (share: number) => [sorted[Math.ceil(share * sorted.length) - 1] ?? null]
+  return { messages: [sorted.length], 'p50 ms': at(0.5), 'p99 ms': at(0.99), 'most ms': at(1) }
 }
 
-if (import.meta.main) {
-  const cleanUps: (() => Promise<void>)[] = []
-  try {
-    const postgres = await startPostgres(task => cleanUps.unshift(task))
-    const { lateness, idle } = await measureLateness(postgres, text => console.error(text))
-    console.table(lateness)
-    console.table([idle])
-  } finally {
-    for (const cleanUp of cleanUps) await cleanUp()
-  }
-}
+/** 50,000 conversations whose two reminders wait: 100,000 jobs that are due between one hour and a day from now. */
+const WAITING_MESSAGES = `
+insert into tenants (name, mode) values ('waiting', 'live');
+
+with people as (
+  insert into leads (tenant_id, phone, state, missed_call_count)
+  select currval('tenants_id_seq'), '+97252' || (2000000 + n), 'contacted', 1 from generate_series(1, 50000) n
+  returning id, tenant_id, phone
+), calls as (
+  insert into missed_calls (tenant_id, lead_id, call_id, caller_phone, business_phone, status, called_at,
+                            outreach_state, outreach_reason, outreach_due_at)
+  select tenant_id, id, 'waiting' || id, phone, '+97230000000', 'NOANSWER', now() - interval '3 minutes',
+         'sent', 'accepted', now() - interval '1 minute'
+  from people returning id, lead_id
+)
+insert into lead_conversations (lead_id, missed_call_id) select lead_id, id from calls;
+
+insert into messages (tenant_id, lead_conversation_id, direction, kind, state, due_at, claimed_at)
+select l.tenant_id, c.id, 'out', m.kind, m.state, now() + m.after, m.claimed_at
+from lead_conversations c join leads l on l.id = c.lead_id,
+     lateral (values ('initial', 'delivered', interval '-1 minute', now()),
+                     ('reminder_1', 'scheduled', interval '1 hour' + interval '1 second' * (c.id % 3600), null),
+                     ('reminder_2', 'scheduled', interval '2 hours' + interval '1 second' * (c.id % 79200), null)
+             ) as m (kind, state, after, claimed_at)
+where l.tenant_id = currval('tenants_id_seq');
+
+select count(added.id) from (
+  select array_agg(row('lead_reminder', json_build_object('leadId', c.lead_id::text, 'leadConversationId', c.id::text,
+                         'reminderNumber', right(m.kind, 1)::int), null, m.due_at, 12,
+                       'lead_reminder:' || c.id || ':' || right(m.kind, 1), null, null)::graphile_worker.job_spec) as specs
+  from messages m join lead_conversations c on c.id = m.lead_conversation_id
+  where m.tenant_id = currval('tenants_id_seq') and m.state = 'scheduled') s, graphile_worker.add_jobs(s.specs) as added;
+`

@@ -1,18 +1,18 @@
--- For wrk: a call record of its own with every request, and the outcome as one line of JSON.
--- Arguments: the three parts of a body (scripts/bench/cdr.ts) and where the callers begin.
+-- For wrk: sends another call with every request, and prints the result as one line of JSON.
+-- Arguments: the three parts of a body (scripts/bench/load.ts) and the number of the first caller.
 
-local first, middle, last, from
+local first, middle, last, firstCaller
 local head, n = '', 0
 
 function init(args)
-  first, middle, last, from = args[1], args[2], args[3], tonumber(args[4])
+  first, middle, last, firstCaller = args[1], args[2], args[3], tonumber(args[4])
   local length = #first + 7 + #middle + 8 + #last
   head = wrk.format('POST', nil, { ['content-type'] = 'application/json', ['content-length'] = length })
 end
 
 function request()
   n = n + 1
-  return head .. first .. string.format('%07d', 2000000 + (from + n) % 8000000)
+  return head .. first .. string.format('%07d', 2000000 + (firstCaller + n) % 8000000)
     .. middle .. string.format('%08d', n) .. last
 end
 

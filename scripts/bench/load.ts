@@ -1,100 +1,203 @@
-/** The load generator: a process apart, wrk where it is installed, else autocannon. */
-import { execFile, spawnSync } from 'node:child_process'
+/** Sends calls to a program under test: one burst of the load generator, or calls to be stored for later. */
+import { spawnSync } from 'node:child_process'
+import { randomBytes, randomInt } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
+import { join } from 'node:path'
 import { z } from 'zod'
-import { cdrParts } from './cdr.ts'
+import { push } from '../demo/cdr.ts'
+import { DID, type Environment } from './environment.ts'
+import { PEERS } from './machine.ts'
+import { parseLastLine, run, startRingback, type WebProgram } from './processes.ts'
+import { type Figures, InvalidTurn } from './results.ts'
 
-const run = promisify(execFile)
-const SCRIPT = fileURLToPath(new URL('load.lua', import.meta.url))
-const AUTOCANNON = fileURLToPath(
-  new URL('peers/node_modules/autocannon/autocannon.js', import.meta.url),
-)
+/** The number of connections in all sections but latency, which uses one. */
+export const CONNECTIONS = 64
+const WARM_UP_SECONDS = 2
+const CALLS_PER_POST = 100
+/** The Israeli mobiles 052-2000000 to 052-9999999. */
+const MOBILES = 8_000_000
+const AUTOCANNON = join(PEERS, 'node_modules/autocannon/autocannon.js')
 
-/** Latencies in milliseconds. `wrong`: answers other than success; `failed`: none at all. */
-export type Load = z.infer<typeof load>
-const load = z.object({
+/**
+ * A missed call as Voicenter pushes it, in three parts. The last seven digits of the caller and the number of the call
+ * stand between them. Each run has its own call ids.
+ */
+const bodyParts = () => {
+  const cdr = push({ did: DID, caller: '052CALLER' })
+  const callId = `${cdr.ivruniqueid.slice(0, 14)}${randomBytes(4).toString('hex')}NUMBER`
+  const text = JSON.stringify({ ...cdr, ivruniqueid: callId })
+  const [first = '', middle = '', last = ''] = text.split(/CALLER|NUMBER/)
+  return { first, middle, last, firstCaller: randomInt(MOBILES) }
+}
+
+/** Makes bodies as load.lua does: every call is missed and has another caller. */
+export const callBodies = (): (() => string) => {
+  const { first, middle, last, firstCaller } = bodyParts()
+  let n = 0
+  return () => {
+    n++
+    const caller = 2_000_000 + ((firstCaller + n) % MOBILES)
+    return `${first}${caller}${middle}${String(n).padStart(8, '0')}${last}`
+  }
+}
+
+/** The load generator of this machine and its version; null if there is none. */
+export const loadGenerator = (): string | null => {
+  const { stdout } = spawnSync('wrk', ['--version'], { encoding: 'utf8' })
+  const version = /^wrk (\S+)/.exec(stdout ?? '')?.[1]
+  if (version) return `wrk ${version}`
+  return existsSync(AUTOCANNON) ? 'autocannon' : null
+}
+
+/** Latencies are in milliseconds. */
+export const timings = z.object({
   requests: z.number(),
   seconds: z.number(),
   p50: z.number(),
   p99: z.number(),
-  max: z.number(),
-  wrong: z.number(),
-  failed: z.number(),
 })
+/** `wrong`: answers that were no success; `failed`: requests without an answer. */
+const wrkResult = timings.extend({ wrong: z.number(), failed: z.number() })
+type Load = z.infer<typeof wrkResult>
 
-const wrkVersion = (): string | null => {
-  const { stdout } = spawnSync('wrk', ['--version'], { encoding: 'utf8' })
-  return /^wrk (\S+)/.exec(stdout ?? '')?.[1] ?? null
-}
-
-/** What there is on this machine, with its version; null when there is neither. */
-export const loadGenerator = (): string | null => {
-  const wrk = wrkVersion()
-  if (wrk) return `wrk ${wrk}`
-  return existsSync(AUTOCANNON) ? 'autocannon' : null
-}
-
-export const NO_WRK =
-  'There is no wrk here (Debian and Ubuntu: apt-get install wrk), nor autocannon (npm ci --prefix scripts/bench/peers).'
-
-/** As many requests as the other side answers, over so many connections that are kept open. */
+/** Sends as many requests as the program answers, over connections that stay open. */
 export const drive = async (
   url: string,
-  { connections, seconds, signal }: { connections: number; seconds: number; signal: AbortSignal },
+  connections: number,
+  seconds: number,
+  signal: AbortSignal,
 ): Promise<Load> => {
-  const size = ['-c', String(connections), '-d', String(seconds)]
-  const options = { signal, timeout: (seconds + 30) * 1000, maxBuffer: 2 ** 24 }
+  const size = ['-c', `${connections}`, '-d', `${seconds}`]
+  const options = { signal, timeout: (seconds + 30) * 1000 }
   if (!loadGenerator()?.startsWith('wrk')) return autocannon(url, size, options)
-  const { first, middle, last, from } = cdrParts()
-  const { stdout } = await run(
-    'wrk',
-    [
-      '-t',
-      '1',
-      ...size,
-      '--timeout',
-      '10',
-      '-s',
-      SCRIPT,
-      url,
-      '--',
-      first,
-      middle,
-      last,
-      `${from}`,
-    ],
-    options,
-  )
-  return load.parse(JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? ''))
+  const { first, middle, last, firstCaller } = bodyParts()
+  const flags = ['-t', '1', ...size, '--timeout', '10', '-s', 'scripts/bench/load.lua']
+  const script = [first, middle, last, `${firstCaller}`]
+  const output = await run([...flags, url, '--', ...script], options, { command: 'wrk' })
+  return wrkResult.parse(parseLastLine(output))
 }
 
-const report = z.object({
+const autocannonResult = z.object({
   duration: z.number(),
-  latency: z.object({ p50: z.number(), p99: z.number(), max: z.number() }),
+  latency: z.object({ p50: z.number(), p99: z.number() }),
   '2xx': z.number(),
   non2xx: z.number(),
   errors: z.number(),
   timeouts: z.number(),
 })
 
-/** Its latencies are whole milliseconds, and all its calls are of one caller. */
+/** Its latencies are whole milliseconds, and all its calls have the same caller. */
 const autocannon = async (url: string, size: string[], options: object): Promise<Load> => {
-  const { first, middle, last } = cdrParts()
+  const { first, middle, last } = bodyParts()
   const body = `${first}2345678${middle}[<id>]${last}`
   const request = ['-m', 'POST', '-H', 'content-type=application/json', '-b', body, '-I']
-  const { stdout } = await run(
-    process.execPath,
-    [AUTOCANNON, ...size, ...request, '--json', '--no-progress', url],
-    { ...options, encoding: 'utf8' },
-  )
-  const { duration, latency, ...got } = report.parse(JSON.parse(stdout))
+  const args = [AUTOCANNON, ...size, ...request, '--json', '--no-progress', url]
+  const result = autocannonResult.parse(JSON.parse(await run(args, options)))
   return {
-    requests: got['2xx'] + got.non2xx,
-    seconds: duration,
-    ...latency,
-    wrong: got.non2xx,
-    failed: got.errors + got.timeouts,
+    requests: result['2xx'] + result.non2xx,
+    seconds: result.duration,
+    ...result.latency,
+    wrong: result.non2xx,
+    failed: result.errors + result.timeouts,
+  }
+}
+
+const post = (url: string, body: string, signal: AbortSignal): Promise<Response> =>
+  fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body, signal })
+
+type Counter = () => Promise<number | null>
+
+/** Reads the counters now. The returned function tells by how much each has grown, multiplied by a factor. */
+export const meter = async (counters: Record<string, Counter>) => {
+  const read = () => Promise.all(Object.values(counters).map(counter => counter()))
+  const before = await read()
+  return async (factor: number): Promise<Figures> => {
+    const after = await read()
+    const growth = (n: number) => {
+      const [from = null, to = null] = [before[n], after[n]]
+      return from === null || to === null ? null : (to - from) * factor
+    }
+    return Object.fromEntries(Object.keys(counters).map((name, n) => [name, growth(n)]))
+  }
+}
+
+/** A program under load, and how to find out what it did. */
+export type Target = WebProgram & {
+  /** CPU seconds of the database or Redis that it stores in. */
+  storeCpu?: Counter
+  /** The number of calls that are stored, each with the job that processes it. */
+  stored?: Counter
+  /** The number of calls that are classified. */
+  classified?: Counter
+}
+const unknown: Counter = async () => null
+
+/**
+ * Measures one burst after a warm-up, then counts the calls that are really stored.
+ *
+ * @throws InvalidTurn if an answer was no success, or if more calls were acknowledged than stored
+ */
+export const burst = async (
+  { postgres, seconds, signal }: Environment,
+  connections: number,
+  start: () => Promise<Target>,
+): Promise<Figures> => {
+  const program = await start()
+  const { storeCpu = unknown, stored = unknown, classified = unknown } = program
+  try {
+    const url = postgres.webhookUrl(program.url)
+    // The load generator counts every answer below 400 as a success.
+    const first = await post(url, callBodies()(), signal)
+    if (first.status !== 200)
+      throw new InvalidTurn(`the first answer was ${first.status}. Output:\n${program.output()}`)
+    await first.arrayBuffer()
+    const warmUp = await drive(url, connections, WARM_UP_SECONDS, signal)
+    await postgres.checkpoint()
+    const cpuPer = await meter({
+      'CPU ms/1,000': program.cpuSeconds,
+      'store CPU ms/1,000': storeCpu,
+    })
+    const classifiedPer = await meter({ 'judged/s': classified })
+    const load = await drive(url, connections, seconds, signal)
+    const figures = {
+      'requests/s': load.requests / load.seconds,
+      'p50 ms': load.p50,
+      'p99 ms': load.p99,
+      ...(await cpuPer(1e6 / load.requests)),
+      ...(await classifiedPer(1 / load.seconds)),
+    }
+
+    if (!program.isAlive())
+      throw new Error(`the program ended under load. Output:\n${program.output()}`)
+    const [wrong, failed] = [warmUp.wrong + load.wrong, warmUp.failed + load.failed]
+    if (wrong || failed)
+      throw new InvalidTurn(`${wrong} answers were no success, ${failed} requests had no answer`)
+    const acknowledged = 1 + warmUp.requests + load.requests
+    const found = (await stored()) ?? acknowledged
+    if (found < acknowledged)
+      throw new InvalidTurn(`${acknowledged} calls were acknowledged, but ${found} are stored`)
+    return figures
+  } finally {
+    await program.stop()
+  }
+}
+
+/** Stores calls through the webhook, a hundred per request. A worker has to classify them. */
+export const storeCalls = async (
+  { postgres, signal }: Environment,
+  databaseUrl: string,
+  calls: number,
+): Promise<void> => {
+  const web = await startRingback('web', postgres.envFor(databaseUrl))
+  try {
+    const next = callBodies()
+    for (let stored = 0; stored < calls; stored += CALLS_PER_POST) {
+      const bodies = Array.from({ length: CALLS_PER_POST }, next)
+      const answer = await post(postgres.webhookUrl(web.url), `[${bodies.join()}]`, signal)
+      await answer.arrayBuffer()
+      if (answer.status !== 200) throw new Error(`the webhook answered ${answer.status}`)
+    }
+  } finally {
+    await web.stop()
   }
 }

@@ -1,11 +1,9 @@
-/** npm run bench:pages: how long each page of /ops takes with 50,000 calls in the database; and their pictures. */
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
+/** npm run bench:pages: measures how long each page of /ops takes with 50,000 calls, and takes pictures of the pages. */
 import { mkdir, readFile } from 'node:fs/promises'
-import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
 import pg from 'pg'
-import { embeddedPostgres } from '../../app/db/embedded.ts'
+import { embeddedPostgres } from '../../app/db/embedded_postgres.ts'
+import { RINGBACK, RINGBACK_PORT, startWeb } from './processes.ts'
 
 const { values: flags } = parseArgs({
   options: {
@@ -17,10 +15,10 @@ const { values: flags } = parseArgs({
 if (flags.help) {
   console.log(`Usage: npm run bench:pages [-- options]
 
-Fills a database of its own with two months of five businesses, 50,000 calls, and asks for each page of /ops.
+Fills a new database with two months of five businesses, 50,000 calls, and requests each page of /ops.
 
-  --times N        how often each page is asked for; default 20
-  --pictures DIR   and takes pictures of them, on a phone and a desktop, in both languages`)
+  --times N        how often each page is requested; default 20
+  --pictures DIR   also saves pictures of the pages: phone and desktop, English and Hebrew`)
   process.exit()
 }
 
@@ -39,95 +37,59 @@ const PAGES = {
 }
 const PICTURES: (keyof typeof PAGES)[] = ['today', 'calls', 'call', 'waiting', 'trouble', 'tenant']
 const SIZES = { phone: { width: 390, height: 844 }, desktop: { width: 1280, height: 800 } }
-
-const say = (text: string) => console.error(text)
 const PASSWORD = 'only for this run'
-const AUTHORIZATION = `Basic ${Buffer.from(`operator:${PASSWORD}`).toString('base64')}`
-const database = `ringback_bench_${process.pid}`
+const headers = { authorization: `Basic ${Buffer.from(`operator:${PASSWORD}`).toString('base64')}` }
+const name = `ringback_bench_${process.pid}`
 
-const onServer = async (work: (admin: pg.Client) => Promise<unknown>) => {
-  const admin = new pg.Client(await embeddedPostgres({ database: 'postgres' }))
-  await admin.connect()
+const withClient = async (url: string, work: (client: pg.Client) => Promise<unknown>) => {
+  const client = new pg.Client(url)
+  await client.connect()
   try {
-    await work(admin)
+    await work(client)
   } finally {
-    await admin.end()
+    await client.end()
   }
 }
 
-const fill = async (databaseUrl: string) => {
+const fill = async (databaseUrl: string): Promise<void> => {
   process.env['DATABASE_URL'] = databaseUrl
   const { migrate } = await import('../../app/db/migrate.ts')
   const { closeDatabase } = await import('../../app/db/kysely.ts')
+  const { encrypt, tokenOwner } = await import('../../app/crypto.ts')
   await migrate()
   await closeDatabase()
-  const client = new pg.Client(databaseUrl)
-  await client.connect()
-  await client.query(await readFile(new URL('fill.sql', import.meta.url), 'utf8'))
-  // The start looks whether its key opens them.
-  const { encrypt, tokenOwner } = await import('../../app/crypto.ts')
-  for (const tenantId of ['1', '2', '3', '4', '5'])
-    await client.query('update whatsapp_connections set access_token = $1 where tenant_id = $2', [
-      encrypt('made up', tokenOwner(tenantId)),
-      tenantId,
-    ])
-  await client.query('vacuum analyze')
-  await client.end()
-}
-
-/** A web of its own; resolves with where it listens, and what ends it. */
-const startWeb = async (databaseUrl: string) => {
-  const child = spawn(process.execPath, ['app/main.ts'], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-    env: {
-      ...process.env,
-      DATABASE_URL: databaseUrl,
-      OPS_PASSWORD: PASSWORD,
-      ROLE: 'web',
-      PORT: '0',
-      LOG_LEVEL: 'info',
-    },
+  await withClient(databaseUrl, async client => {
+    await client.query(await readFile(new URL('pages_fill.sql', import.meta.url), 'utf8'))
+    // The program does not start if it cannot decrypt them.
+    for (const tenantId of ['1', '2', '3', '4', '5'])
+      await client.query('update whatsapp_connections set access_token = $1 where tenant_id = $2', [
+        encrypt('made up', tokenOwner(tenantId)),
+        tenantId,
+      ])
+    await client.query('vacuum analyze')
   })
-  for await (const line of createInterface(child.stdout)) {
-    const port = /"port":(\d+)/.exec(line)?.[1]
-    if (!port) continue
-    child.stdout.resume()
-    return {
-      url: `http://127.0.0.1:${port}`,
-      end: async () => {
-        child.kill('SIGTERM')
-        await once(child, 'exit')
-      },
-    }
-  }
-  throw new Error('the web did not start')
 }
 
-const measure = async (url: string) => {
+const measure = async (url: string): Promise<void> => {
   const rows = []
   for (const [page, path] of Object.entries(PAGES)) {
     const times = []
     let status = 0
     for (let n = 0; n < Number(flags.times); n++) {
-      const started = performance.now()
-      const answer = await fetch(url + path, { headers: { authorization: AUTHORIZATION } })
+      const start = performance.now()
+      const answer = await fetch(url + path, { headers })
       await answer.text()
       status = answer.status
-      times.push(performance.now() - started)
+      times.push(Math.round(performance.now() - start))
     }
-    const sorted = times.toSorted((a, b) => a - b).map(Math.round)
-    rows.push({
-      page,
-      status,
-      first: Math.round(times[0] ?? 0),
-      p50: sorted[sorted.length >> 1],
-      max: sorted.at(-1),
-    })
+    const sorted = times.toSorted((a, b) => a - b)
+    const [first, p50, max] = [times[0], sorted[sorted.length >> 1], sorted.at(-1)]
+    rows.push({ page, status, first, p50, max })
   }
   console.table(rows)
 }
 
-const takePictures = async (url: string, folder: string) => {
+const takePictures = async (url: string, folder: string): Promise<void> => {
   const { startBrowser, whyNoBrowser } = await import('../browser.ts')
   const why = whyNoBrowser()
   if (why) throw new Error(`no pictures: ${why}`)
@@ -139,28 +101,30 @@ const takePictures = async (url: string, folder: string) => {
         viewport,
         locale,
         timezoneId: 'Asia/Jerusalem',
-        extraHTTPHeaders: { authorization: AUTHORIZATION },
+        extraHTTPHeaders: headers,
       })
       const tab = await context.newPage()
-      for (const name of PICTURES) {
-        await tab.goto(url + PAGES[name])
-        await tab.screenshot({ path: `${folder}/${name}-${size}-${locale}.png` })
+      for (const page of PICTURES) {
+        await tab.goto(url + PAGES[page])
+        await tab.screenshot({ path: `${folder}/${page}-${size}-${locale}.png` })
       }
       await context.close()
     }
   await close()
 }
 
-say('Making 50,000 calls')
-await onServer(admin => admin.query(`create database ${database}`))
+console.error('Storing 50,000 calls')
+const adminUrl = await embeddedPostgres({ database: 'postgres' })
+await withClient(adminUrl, admin => admin.query(`create database ${name}`))
 try {
-  const databaseUrl = await embeddedPostgres({ database })
+  const databaseUrl = await embeddedPostgres({ database: name })
   await fill(databaseUrl)
-  const web = await startWeb(databaseUrl)
-  say(`Asking for each page ${flags.times} times; milliseconds`)
+  const env = { ...process.env, OPS_PASSWORD: PASSWORD, ROLE: 'web', LOG_LEVEL: 'info' }
+  const web = await startWeb([RINGBACK], env, RINGBACK_PORT)
+  console.error(`Requesting each page ${flags.times} times; milliseconds`)
   await measure(web.url)
   if (flags.pictures) await takePictures(web.url, flags.pictures)
-  await web.end()
+  await web.stop()
 } finally {
-  await onServer(admin => admin.query(`drop database ${database} with (force)`))
+  await withClient(adminUrl, admin => admin.query(`drop database ${name} with (force)`))
 }

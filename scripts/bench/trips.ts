@@ -1,80 +1,76 @@
 /**
- * How often the program asks the database for each call, for every question is a round trip. Counted by the server
- * itself (pg_stat_statements), which is told to look for this section only: a Postgres of its own.
+ * How many statements Ringback sends per call. Each is a round trip to the database. The server counts them with
+ * pg_stat_statements. This section has a Postgres of its own, so that the counting slows down no other section.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { startRingback, startWorker } from './contender.ts'
-import { CONNECTIONS } from './ingest.ts'
-import { drive } from './load.ts'
-import { type Database, startPostgres } from './postgres.ts'
-import type { Row, Section } from './result.ts'
-import { doorOf, envOf, type Stage } from './stage.ts'
+import { type Database, type Environment, startPostgres } from './environment.ts'
+import { CONNECTIONS, drive } from './load.ts'
+import { startRingback, startWorker } from './processes.ts'
+import type { Row, Section } from './results.ts'
 
 const SECONDS = 3
-const DRAINED_WITHIN_MS = 90_000
-/** What comes less often has nothing to do with calls. */
+const CLASSIFIED_WITHIN_MS = 90_000
+/** Statements with fewer executions per call do not depend on calls. */
 const RARE = 0.005
-/** Rows that say which statement it is. */
-const LETTERS = 70
+const TITLE_LENGTH = 70
 
-export const trips = async (stage: Stage): Promise<Section> => {
-  const postgres = await startPostgres(stage.onCleanUp, {
+/** Per call: the number of executions, and the milliseconds of the server. */
+type Cost = { trips: number; ms: number }
+type Statements = Map<string, Cost>
+
+export const trips = async (environment: Environment): Promise<Section> => {
+  const postgres = await startPostgres(environment.onCleanUp, {
     shared_preload_libraries: 'pg_stat_statements',
     'pg_stat_statements.track_planning': 'on',
   })
-  const columns: Record<string, Asked> = {}
+  const columns: Record<string, Statements> = {}
   for (const connections of [1, CONNECTIONS]) {
-    stage.say(`  calls over ${connections} connection${connections > 1 ? 's' : ''}`)
-    const { ingest, draining } = await counted({ ...stage, postgres }, connections)
+    environment.say(`  calls over ${connections} connection${connections > 1 ? 's' : ''}`)
+    const { ingest, draining } = await measure({ ...environment, postgres }, connections)
     columns[`ingest, ${connections}`] = ingest
     columns[`draining, ${connections}`] = draining
   }
-  const queries = [...new Set(Object.values(columns).flatMap(asked => [...asked.keys()]))]
-  const row = (name: string, mine: (query: string) => boolean): Row => ({
-    name,
-    figures: Object.fromEntries(
-      Object.entries(columns).flatMap(([title, asked]) => {
-        const found = [...asked].filter(([query]) => mine(query)).map(([, cost]) => cost)
-        const sum = (what: keyof Cost) => found.reduce((sum, cost) => sum + cost[what], 0) || null
-        return [
-          [title, [sum('trips')]],
-          [`${title}: ms`, [sum('ms')]],
-        ]
-      }),
-    ),
-  })
+  const row = (name: string, includes: (statement: string) => boolean): Row => {
+    const figures: Row['figures'] = {}
+    for (const [title, statements] of Object.entries(columns)) {
+      const costs = [...statements].filter(([statement]) => includes(statement))
+      const sum = (what: keyof Cost) => costs.reduce((sum, [, cost]) => sum + cost[what], 0) || null
+      figures[title] = [sum('trips')]
+      figures[`${title}: ms`] = [sum('ms')]
+    }
+    return { name, figures }
+  }
+  const all = new Set(Object.values(columns).flatMap(statements => [...statements.keys()]))
   return {
-    section: 'trips',
-    title: 'Round trips to the database per call, by how many connections the calls come over',
-    rows: [row('all', () => true), ...queries.map(query => row(query, one => one === query))],
+    title: 'Round trips to the database per call, by the number of connections',
+    rows: [
+      row('all', () => true),
+      ...[...all].map(name => row(name, statement => statement === name)),
+    ],
     notes: [
-      'Every statement that the program sent counts as one, begin and commit too; ms: of the server, planning included, waiting for the disk at commit not. The worker drains while calls come in.',
+      'Every statement counts as one, also begin and commit. ms: time of the server with planning, without the wait for the disk at commit. The worker drains while calls come in.',
     ],
   }
 }
 
-/** The web comes as another user than the worker, so that it can be told who asked. */
-const counted = async (stage: Stage, connections: number) => {
-  const { postgres, signal } = stage
-  const database = await postgres.newDatabase('contender')
+/** The web connects as another user than the worker, so that their statements can be told apart. */
+const measure = async ({ postgres, signal }: Environment, connections: number) => {
+  const database = await postgres.newDatabase('bench_trips')
   await database.query('create extension pg_stat_statements')
-  const web = await startRingback('web', envOf(stage, postgres.adminUrl(database.name)))
+  const web = await startRingback('web', postgres.envFor(database.adminUrl))
   try {
-    const worker = await startWorker(envOf(stage, database.url))
+    const worker = await startWorker(postgres.envFor(database.url))
     try {
-      const door = doorOf(stage, web.url)
-      await drive(door, { connections, seconds: 1, signal })
-      await drained(database)
+      const url = postgres.webhookUrl(web.url)
+      await drive(url, connections, 1, signal)
+      await allClassified(database)
       await database.query('select pg_stat_statements_reset()')
-      const { requests, wrong, failed } = await drive(door, {
-        connections,
-        seconds: SECONDS,
-        signal,
-      })
-      if (wrong + failed) throw new Error(`${wrong + failed} calls were not taken in`)
-      const ingest = await asked(database, 'postgres', requests)
-      await drained(database)
-      return { ingest, draining: await asked(database, 'ringback', requests) }
+      const load = await drive(url, connections, SECONDS, signal)
+      const notStored = load.wrong + load.failed
+      if (notStored) throw new Error(`${notStored} calls were not stored`)
+      const ingest = await statements(database, 'postgres', load.requests)
+      await allClassified(database)
+      return { ingest, draining: await statements(database, 'ringback', load.requests) }
     } finally {
       await worker.stop()
     }
@@ -83,21 +79,15 @@ const counted = async (stage: Stage, connections: number) => {
   }
 }
 
-const drained = async (database: Database): Promise<void> => {
-  const waiting = `select count(*)::int as n from raw_cdrs where verdict is null`
-  for (const until = Date.now() + DRAINED_WITHIN_MS; Date.now() < until; await sleep(100)) {
-    const { rows } = await database.query<{ n: number }>(waiting)
-    if (rows[0]?.n === 0) return
-  }
-  throw new Error('the worker did not judge all calls')
+const allClassified = async (database: Database): Promise<void> => {
+  const unclassified = 'select count(*) as n from raw_cdrs where verdict is null'
+  for (const limit = Date.now() + CLASSIFIED_WITHIN_MS; Date.now() < limit; await sleep(100))
+    if ((await database.number(unclassified)) === 0) return
+  throw new Error('the worker did not classify all calls')
 }
 
-/** For each call: how many round trips, and how many milliseconds of the server. */
-type Cost = { trips: number; ms: number }
-/** By statement. */
-type Asked = Map<string, Cost>
-
-const asked = async (database: Database, user: string, calls: number): Promise<Asked> => {
+/** What a user sent, without the statements of this section. */
+const statements = async (database: Database, user: string, calls: number): Promise<Statements> => {
   const { rows } = await database.query<{ query: string; n: number; ms: number }>(
     `select query, sum(calls)::int as n, sum(total_exec_time + total_plan_time) as ms from pg_stat_statements
      where userid = $1::regrole and dbid = (select oid from pg_database where datname = current_database())
@@ -105,14 +95,14 @@ const asked = async (database: Database, user: string, calls: number): Promise<A
      group by query order by ms desc`,
     [user],
   )
-  const costs: Asked = new Map()
+  const costs: Statements = new Map()
   for (const { query, n, ms } of rows) {
     const name = n / calls < RARE ? 'rare ones' : `  ${shortened(query)}`
-    const { trips = 0, ms: before = 0 } = costs.get(name) ?? {}
-    costs.set(name, { trips: trips + n / calls, ms: before + ms / calls })
+    const sum = costs.get(name) ?? { trips: 0, ms: 0 }
+    costs.set(name, { trips: sum.trips + n / calls, ms: sum.ms + ms / calls })
   }
   return costs
 }
 
 const shortened = (query: string): string =>
-  query.replace(/--.*/g, '').replace(/\s+/g, ' ').trim().slice(0, LETTERS)
+  query.replace(/--.*/g, '').replace(/\s+/g, ' ').trim().slice(0, TITLE_LENGTH)

@@ -1,184 +1,321 @@
-/** What is done to Postgres, to the network and to a copy as a whole, one after the other, while copies are killed. */
+/** The faults of a run: what is done to the program, to Postgres and to the network, and in which order. */
+import { execFile } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { FAILPOINTS } from '../../app/failpoints.ts'
-import type { Plan } from './plan.ts'
-import type { Random } from './random.ts'
-import type { Stage } from './stage.ts'
-import type { Fault } from './times.ts'
+import { promisify } from 'node:util'
+import { type Failpoint, FAILPOINTS } from '../../app/failpoints.ts'
+import { push } from '../demo/cdr.ts'
+import { type Environment, type OnCleanUp, startDatabase } from './environment.ts'
+import {
+  type Instance,
+  killAtFailpoint,
+  type Killing,
+  runInstance,
+  untilReady,
+} from './instance.ts'
+import { readDatabase } from './ledger.ts'
+import { type Monitor, newJournal, sum } from './monitor.ts'
+import { freePort, mountDisk, unmountDisk } from './postgres.ts'
+import { seeded } from './random.ts'
+import { jsonPost } from './scenarios.ts'
+import { newSender } from './traffic.ts'
+
+const run = promisify(execFile)
 
 const SECOND = 1000
 
-export type Deed = { kind: string; do: () => Promise<void> }
+export type FaultPlan = {
+  seed: number
+  long: boolean
+  /** Kills of the program at failpoints, and how many of them each failpoint gets in the burst. */
+  kills: number
+  burstKillsAtEach: number
+  postgresKills: number
+  /** Cut, half-open, refused or slow connections. */
+  cuts: number
+  /** The seconds of each SIGSTOP, which ends with SIGCONT. */
+  stalls: number[]
+  /** The share of the faults other than kills that comes in the burst. */
+  burstShare: number
+}
+type Fault = [kind: string, run: () => Promise<unknown>]
 
-/** All deeds of a run, in an order of chance. */
-export const newDeeds = (stage: Stage, plan: Plan, random: Random): Deed[] => {
-  const { cluster, proxies, absences, database } = stage
+/** All faults of a run except the kills of the program, in random order. */
+const faultsOf = (plan: FaultPlan, environment: Environment): Fault[] => {
+  const { cluster, proxies, journal, database, router, fake, instances } = environment
+  const random = seeded(plan.seed, 'faults')
+  const seconds = (most: number) => random.int(0, most) * SECOND
 
-  /** While this runs, what the program needs is not there. */
-  const away = async (work: () => Promise<void>) => {
-    const end = absences.begin()
-    try {
-      await work()
-    } finally {
-      end()
-    }
+  /** Runs `work` while something that the program needs is unavailable. */
+  const outage = async (work: () => Promise<void>) => {
+    const end = journal.beginOutage()
+    await work().finally(end)
   }
-  const postgres: Deed[] = [
-    {
-      kind: 'Postgres: kill -9',
-      do: () =>
-        away(async () => {
-          await cluster.kill()
-          await sleep(random.int(0, 3) * SECOND)
-          await cluster.start()
-        }),
-    },
-    {
-      kind: 'Postgres: stopped at once (as a power cut)',
-      do: () =>
-        away(async () => {
-          await cluster.stopAtOnce()
-          await sleep((plan.long && random.chance(0.15) ? 30 : random.int(0, 4)) * SECOND)
-          await cluster.start()
-        }),
-    },
-    {
-      kind: 'Postgres: kill -9 of one of its processes',
-      do: () =>
-        away(async () => {
-          const { rows } = await database.query<{ pid: number }>(
-            `select pid from pg_stat_activity where usename = 'ringback' order by random() limit 1`,
-          )
-          if (rows[0]) cluster.killBackend(rows[0].pid)
-          await sleep(100)
-          await cluster.back()
-        }),
-    },
-  ]
-
-  const every = async (work: (proxy: (typeof proxies)[number]) => unknown) => {
-    for (const proxy of proxies) await work(proxy)
-  }
-  const one = () => random.pick(proxies)
-  const cuts: Deed[] = [
-    { kind: 'database connections cut', do: async () => void one().cut() },
-    {
-      kind: 'database connections reset',
-      do: () => every(proxy => proxy.reset()),
-    },
-    { kind: 'database connections half-open', do: async () => void one().silence() },
-    {
-      kind: 'database connections terminated by Postgres',
-      do: async () => {
-        await database.query(
-          `select pg_terminate_backend(pid) from pg_stat_activity where usename = 'ringback'`,
-        )
-      },
-    },
-    ...['commit', 'raw_cdrs', 'graphile_worker', 'whatsapp_events'].map(text => ({
-      kind: `answer lost: ${text}`,
-      do: async () => {
-        const proxy = one()
-        proxy.dropAnswerTo(text)
-        await sleep(2 * SECOND)
-        proxy.dropAnswerTo(null)
-      },
-    })),
-    {
-      kind: 'database connections refused',
-      do: () =>
-        away(async () => {
-          await every(proxy => {
-            proxy.refuse()
-            proxy.cut()
-          })
-          await sleep(random.int(1, 4) * SECOND)
-          await every(proxy => proxy.accept())
-        }),
-    },
-    {
-      kind: 'database slow',
-      do: () =>
-        away(async () => {
-          const ms = random.pick([50, 300, 1000])
-          await every(proxy => proxy.delay(ms))
-          await sleep(4 * SECOND)
-          await every(proxy => proxy.delay(0))
-        }),
-    },
-    { kind: 'web connections reset', do: async () => void stage.router.reset() },
-    {
-      kind: 'Graph API refuses connections',
-      do: () => stage.fake.refuseConnections(random.int(1, 3) * SECOND),
-    },
-  ]
-
-  const stalls = plan.stalls.map((seconds, n): Deed => ({
-    kind: `program stopped (SIGSTOP) for ${seconds} s`,
-    do: async () => {
-      const copy = random.pick(stage.copies)
-      const life = copy.starts()
-      // Every second one at the most delicate moment: it has claimed a message, and has not sent it.
-      if (n % 2 === 1) {
-        const points = FAILPOINTS.filter(name => /:(claimed|sending)$/.test(name))
-        copy.arm({ points, action: 'stop', skip: 0, afterMs: 0 })
-        await sleep(3 * SECOND)
-      } else copy.freeze()
-      await away(() => sleep(seconds * SECOND))
-      if (copy.starts() === life) copy.thaw()
-    },
-  }))
-
-  const taken = (deeds: Deed[], count: number) =>
-    Array.from({ length: count }, (_, n) => deeds[n % deeds.length]).filter(
-      deed => deed !== undefined,
+  const postgresDown = (stop: () => Promise<void>, forMs: () => number) =>
+    outage(async () => {
+      await stop()
+      await sleep(forMs())
+      await cluster.start()
+    })
+  const killBackend = async () => {
+    const { rows } = await database.query<{ pid: number }>(
+      `select pid from pg_stat_activity where usename = 'ringback' order by random() limit 1`,
     )
+    if (rows[0]) process.kill(rows[0].pid, 'SIGKILL')
+    await sleep(100)
+    await cluster.back()
+  }
+  const loseAnswer = async (text: string) => {
+    const proxy = random.pick(proxies)
+    proxy.dropAnswerTo(text)
+    await sleep(2 * SECOND)
+    proxy.dropAnswerTo(null)
+  }
+  const refuseConnections = async () => {
+    for (const proxy of proxies) {
+      proxy.refuse()
+      proxy.cut()
+    }
+    await sleep(SECOND + seconds(3))
+    for (const proxy of proxies) await proxy.accept()
+  }
+  const slowDown = async () => {
+    const ms = random.pick([50, 300, 1000])
+    for (const proxy of proxies) proxy.delay(ms)
+    await sleep(4 * SECOND)
+    for (const proxy of proxies) proxy.delay(0)
+  }
+  const stall = async (forSeconds: number, n: number) => {
+    const instance = random.pick(instances)
+    const life = instance.starts()
+    // Every second one at the worst moment: a message has been claimed and not yet sent.
+    if (n % 2 === 1) {
+      const points = FAILPOINTS.filter(name => /:(claimed|sending)$/.test(name))
+      instance.arm({ points, action: 'stop', skip: 0, afterMs: 0 })
+      await sleep(3 * SECOND)
+    } else instance.freeze()
+    await outage(() => sleep(forSeconds * SECOND))
+    if (instance.starts() === life) instance.thaw()
+  }
+
+  const powerCut = () => (plan.long && random.chance(0.15) ? 30 * SECOND : seconds(4))
+  const postgresKills: Fault[] = [
+    ['Postgres: kill -9', () => postgresDown(cluster.kill, () => seconds(3))],
+    [
+      'Postgres: stopped at once (as a power cut)',
+      () => postgresDown(cluster.stopAtOnce, powerCut),
+    ],
+    ['Postgres: kill -9 of one of its processes', () => outage(killBackend)],
+  ]
+  const terminate = `select pg_terminate_backend(pid) from pg_stat_activity where usename = 'ringback'`
+  const cuts: Fault[] = [
+    ['database connections cut', async () => random.pick(proxies).cut()],
+    ['database connections reset', async () => proxies.map(proxy => proxy.reset())],
+    ['database connections half-open', async () => random.pick(proxies).silence()],
+    ['database connections terminated by Postgres', () => database.query(terminate)],
+    ['answer lost: commit', () => loseAnswer('commit')],
+    ['answer lost: raw_cdrs', () => loseAnswer('raw_cdrs')],
+    ['answer lost: graphile_worker', () => loseAnswer('graphile_worker')],
+    ['answer lost: whatsapp_events', () => loseAnswer('whatsapp_events')],
+    ['database connections refused', () => outage(refuseConnections)],
+    ['database slow', () => outage(slowDown)],
+    ['web connections reset', async () => router.reset()],
+    ['Graph API refuses connections', () => fake.refuseConnections(SECOND + seconds(2))],
+  ]
+  const some = (faults: Fault[], howMany: number): Fault[] => {
+    const order = random.shuffled(faults)
+    return Array.from({ length: howMany }, (_, n) => order[n % order.length] ?? random.pick(order))
+  }
   return random.shuffled([
-    ...taken(random.shuffled(postgres), plan.postgresKills),
-    ...taken(random.shuffled(cuts), plan.cuts),
-    ...stalls,
+    ...some(postgresKills, plan.postgresKills),
+    ...some(cuts, plan.cuts),
+    ...plan.stalls.map((forSeconds, n): Fault => [
+      `program stopped (SIGSTOP) for ${forSeconds} s`,
+      () => stall(forSeconds, n),
+    ]),
   ])
 }
 
-/** Does one, and writes into the stage's book when it happened. */
-export const doDeed = async ({ kind, do: deed }: Deed, stage: Stage): Promise<Fault> => {
-  const fault = { kind, point: null, at: Date.now(), back: Infinity, storm: stage.weather.storm }
-  stage.faults.push(fault)
-  await deed()
-  fault.back = Date.now()
-  return fault
+/** @returns when the fault was over */
+const runFault = async ([kind, run]: Fault, { journal }: Environment): Promise<number> => {
+  const fault = { kind, at: Date.now(), back: Infinity, inBurst: journal.isBurst }
+  journal.faults.push(fault)
+  await run()
+  return (fault.back = Date.now())
 }
 
-/**
- * Does them one after the other, with pauses, until the signal aborts.
- *
- * @returns what was not done
- */
-export const doDeeds = async (
-  deeds: Deed[],
-  stage: Stage,
-  pauseMs: number,
-  signal: AbortSignal,
-): Promise<Deed[]> => {
-  for (const [n, deed] of deeds.entries()) {
-    await sleep(pauseMs, undefined, { signal }).catch(() => {})
-    if (signal.aborted) return deeds.slice(n)
-    await doDeed(deed, stage)
-  }
-  return []
-}
-
-/** Nothing is in the way any more. */
-export const endFaults = async ({ proxies, copies, cluster, fake }: Stage): Promise<void> => {
+/** Removes every obstacle. */
+export const endFaults = async ({ proxies, instances, cluster, fake }: Environment) => {
   for (const proxy of proxies) {
     proxy.dropAnswerTo(null)
     proxy.delay(0)
     await proxy.accept()
   }
-  for (const copy of copies) {
-    copy.arm(null)
-    copy.thaw()
+  for (const instance of instances) {
+    instance.arm(null)
+    instance.thaw()
   }
   await cluster.start()
   await fake.acceptConnections()
+}
+
+/** Kills the instance whenever it is up: at failpoints, and every eighth time at a random moment. */
+const killAgainAndAgain = async (instance: Instance, killing: Killing): Promise<void> => {
+  const { random, signal } = killing
+  for (let turn = random.int(1, 8); await untilReady(instance, signal); turn++) {
+    // Some lives end at the start, some after a while of work.
+    await sleep(random.pick([0, 300, 1000, 4000]), undefined, { signal }).catch(() => {})
+    if (signal.aborted) return
+    if (turn % 8 === 0) instance.kill()
+    await killAtFailpoint(instance, killing)
+  }
+}
+
+const BURST_PAUSE_MS = 4 * SECOND
+/** How long to wait for the work that a fault left, before the next fault. */
+const CATCH_UP_LIMIT_MS = 60 * SECOND
+
+/**
+ * The fault schedule. First a burst: both instances are killed as fast as they start, until each failpoint has had its
+ * share; this shows that nothing is lost. Then one fault at a time, each with the time that the work it left waiting
+ * needs; this shows how fast the program recovers.
+ *
+ * @returns how many faults were left out for lack of time
+ */
+export const runFaults = async (
+  plan: FaultPlan,
+  environment: Environment,
+  monitor: Monitor,
+  { signal, say }: { signal: AbortSignal; say: (text: string) => void },
+): Promise<number> => {
+  const { instances, journal } = environment
+  const { kills } = journal
+  // An abort must not leave a core file.
+  const coreLimit = await run('sh', ['-c', 'ulimit -c']).catch(() => null)
+  const canAbort = coreLimit?.stdout.trim() === '0'
+  const faults = faultsOf(plan, environment)
+
+  if (plan.kills > 0) {
+    say(`burst: kills at ${FAILPOINTS.length} failpoints`)
+    const over = new AbortController()
+    const either = AbortSignal.any([signal, over.signal])
+    const killers = instances.map((instance, n) => {
+      const random = seeded(plan.seed, `killer ${n}`)
+      return killAgainAndAgain(instance, { random, kills, canAbort, signal: either })
+    })
+    const others = async () => {
+      for (let left = Math.round(plan.burstShare * faults.length); left > 0; left--) {
+        await sleep(BURST_PAUSE_MS, undefined, { signal: either }).catch(() => {})
+        const fault = either.aborted ? undefined : faults.shift()
+        if (!fault) return
+        await runFault(fault, environment)
+      }
+    }
+    const running = others()
+    const isMissing = (point: Failpoint) => (kills.get(point) ?? 0) < plan.burstKillsAtEach
+    while (FAILPOINTS.some(isMissing) && !signal.aborted) await sleep(50)
+    over.abort()
+    await Promise.all([...killers, running])
+  }
+  await caughtUp(environment, monitor, Date.now(), signal)
+  journal.isBurst = false
+
+  say('one fault at a time')
+  const killing = { random: seeded(plan.seed, 'single kills'), kills, canAbort, signal }
+  const killOne = async (n: number): Promise<number> => {
+    const instance = instances[n % instances.length]
+    if (instance && (await untilReady(instance, signal))) await killAtFailpoint(instance, killing)
+    return Date.now()
+  }
+  const left = Math.max(0, plan.kills - sum(kills))
+  const schedule = seeded(plan.seed, 'order').shuffled([
+    ...Array.from({ length: left }, (_, n) => () => killOne(n)),
+    ...faults.map(fault => () => runFault(fault, environment)),
+  ])
+  for (const [n, fault] of schedule.entries()) {
+    const back = await fault()
+    if (signal.aborted) return schedule.length - n
+    await caughtUp(environment, monitor, back, signal)
+  }
+  return 0
+}
+
+/** Waits until both instances are up and all work that waited at `back` is done. */
+const caughtUp = async (
+  { instances }: Environment,
+  monitor: Monitor,
+  back: number,
+  signal: AbortSignal,
+): Promise<void> => {
+  const until = Date.now() + CATCH_UP_LIMIT_MS
+  const isDone = () => instances.every(instance => instance.isReady()) && monitor.isDone(back)
+  while (!isDone() && Date.now() < until && !signal.aborted) await sleep(50)
+}
+
+const DISK_MB = 192
+const FULL_FOR_MS = 6 * SECOND
+const RECOVERY_LIMIT_MS = 60 * SECOND
+
+/**
+ * The disk of Postgres is full while CDRs arrive: the program must not acknowledge one that is not stored, and it must
+ * recover when there is room again. This has a Postgres of its own on a small tmpfs, since no real disk may be filled.
+ */
+export const fullDisk = async (
+  { folder, fake, env }: Environment,
+  onCleanUp: OnCleanUp,
+): Promise<{ line: string; violations: string[] }> => {
+  const disk = join(folder, 'disk')
+  const whyNot = await mountDisk(disk, DISK_MB)
+  if (whyNot) return { line: `left out: ${whyNot}`, violations: [] }
+  onCleanUp(() => unmountDisk(disk))
+  const parts = { fake, env, onCleanUp }
+  const { cluster, database, tenants } = await startDatabase(join(disk, 'postgres'), ['Noa'], parts)
+  const [tenant] = tenants
+  if (!tenant) throw new Error('no tenant')
+  const port = await freePort()
+  const DATABASE_URL = cluster.programUrl(cluster.port)
+  const log = join(folder, 'full-disk.log')
+  const journal = newJournal()
+  const program = runInstance({ port, env: { ...env, DATABASE_URL }, log, journal })
+  onCleanUp(async () => program.killForGood())
+  await untilReady(program, AbortSignal.timeout(RECOVERY_LIMIT_MS))
+
+  const sender = newSender(`http://127.0.0.1:${port}`)
+  const posts: Promise<void>[] = []
+  const post = () => {
+    // Large, so that some do not fit into the rest of the disk, and random, so that Postgres cannot compress them.
+    const aiData = randomBytes(10_000).toString('hex')
+    const cdr = push({ caller: 'anonymous', did: tenant.line, aiData })
+    posts.push(sender.post(jsonPost('while the disk is full', tenant, JSON.stringify(cdr))))
+  }
+  post()
+  await Promise.all(posts)
+  // Writes until the disk is full, and fails.
+  await run('sh', ['-c', 'cat /dev/zero > filler'], { cwd: disk }).catch(() => {})
+  for (const until = Date.now() + FULL_FOR_MS; Date.now() < until; await sleep(50)) post()
+  const refused = sender.stats.answers.get('503') ?? 0
+  await rm(join(disk, 'filler'))
+  // Postgres has probably stopped because it could not write.
+  await cluster.start()
+  const allAnswered = await Promise.race([
+    Promise.all(posts).then(() => true),
+    sleep(RECOVERY_LIMIT_MS, false, { ref: false }),
+  ])
+  sender.stop()
+
+  await program.halt()
+  const { stored: rows } = await readDatabase(database)
+  const stored = new Set(rows.map(({ hash }) => hash))
+  const promised = sender.promised()
+  const lost = promised.filter(({ hash }) => !stored.has(hash))
+  return {
+    line: `${refused} answers 503, ${lost.length} of ${promised.length} acknowledged records missing`,
+    violations: [
+      ...lost.map(({ hash }) => `disk full: acknowledged but missing: ${hash}`),
+      ...(refused === 0 ? ['disk full: no answer was 503, so the disk was not full'] : []),
+      ...(allAnswered ? [] : ['disk full: some records were not acknowledged after it had room']),
+    ],
+  }
 }

@@ -1,125 +1,268 @@
-/** The run in figures, as a text for the terminal and for docs/reliability.md. */
-import { type Failpoint, FAILPOINTS } from '../../app/failpoints.ts'
-import type { Counts } from './check.ts'
-import { GOALS, type Plan } from './plan.ts'
-import { percentile } from './times.ts'
+/** Compares both ends of a finished run: what the phone systems and WhatsApp know, and what the database says. */
+import { createReadStream } from 'node:fs'
+import { createInterface } from 'node:readline'
+import type { Pool } from 'pg'
+import type { FakeWhatsApp } from '../fake_whatsapp/server.ts'
+import type { Tenant } from './environment.ts'
+import type { Stop } from './monitor.ts'
+import { keyOf, type Promised, type Stored } from './traffic.ts'
 
-export type Ledger = {
-  plan: Plan
-  /** Promises that were not kept; a run without is a good one. */
-  violations: string[]
-  counts: Counts
-  posts: number
-  answers: Map<string, number>
-  acknowledgedIn: number[]
-  replies: number
-  requests: number
-  failedRequests: number
-  faults: Map<string, number>
-  points: Map<Failpoint, number>
-  recoveries: number[]
-  /** From each claim until it was settled or given up. */
-  claims: number[]
-  fullDisk: string
-  stopMs: number
-  seconds: number
-  postgres: string
+type StoredRow = Stored & { deliveries: number }
+type MissedCall = { id: string; tenantId: string; callId: string }
+export type Message = {
+  id: string
+  tenantId: string
+  /** Of the connection that sent it. */
+  phoneNumberId: string | null
+  kind: string
+  state: string
+  reason: string | null
+  conversationId: string | null
+  callState: string | null
+  calledAt: number | null
+  phone: string | null
+  claimedAt: number | null
+  /** The answer of WhatsApp was recorded. */
+  answered: boolean
+}
+/** A message that the fake WhatsApp accepted, whatever it answered. */
+export type Accepted = {
+  messageId: string
+  to: string
+  template: string
+  phoneNumberId: string
+  /** WhatsApp answered with a code that says "not accepted". */
+  answeredFalsely: boolean
+  /** The statuses that the program acknowledged. */
+  statuses: string[]
+}
+export type Evidence = {
+  promised: Promised[]
+  stored: StoredRow[]
+  missedCalls: MissedCall[]
+  messages: Message[]
+  accepted: Accepted[]
+  /** Requests to the Graph API with the token of another number. */
+  wrongTokens: number
+  stops: Stop[]
+  tenants: Pick<Tenant, 'tenantId' | 'phoneNumberId'>[]
+  /** Every caller, with the tenants that they called. */
+  called: Map<string, Set<string>>
+  /**
+   * The keys of jobs that failed for good. A job without a key was replaced while it ran, and its worker was killed
+   * before it could delete the job; the new job does its work.
+   */
+  failedJobs: string[]
+  lockedJobs: string[]
+  leaks: string[]
 }
 
-const ms = (value: number): string => `${Math.round(value)} ms`
-const spread = (values: readonly number[]): string =>
-  values.length === 0
-    ? 'none'
-    : `p50 ${ms(percentile(values, 0.5))}, p99 ${ms(percentile(values, 0.99))}, max ${ms(Math.max(...values))}`
-
-/** The goals that are times, where the run missed them. */
-export const missedGoals = ({ recoveries, claims }: Ledger): string[] => {
-  const recovery = percentile(recoveries, 0.99)
-  const claim = Math.max(0, ...claims)
-  return [
-    ...(recovery > GOALS.recoveryP99
-      ? [
-          `work went on ${ms(recovery)} (p99) after the program or Postgres was back; the goal is ${ms(GOALS.recoveryP99)}`,
-        ]
-      : []),
-    ...(claim > GOALS.claimSettled
-      ? [`a claim was settled after ${ms(claim)}; the goal is ${ms(GOALS.claimSettled)}`]
-      : []),
-  ]
-}
-
-/** Name and figure of every line. */
-export const lines = (ledger: Ledger): [name: string, figure: string][] => {
-  const { counts, faults, points, plan } = ledger
-  const acknowledged = (ledger.answers.get('200') ?? 0) + (ledger.answers.get('400') ?? 0)
-  return [
-    ['seed', String(plan.seed)],
-    ['records sent (repeats and hostile bodies included)', String(ledger.posts)],
-    ['requests it took (repeated until answered)', String(sum(ledger.answers))],
-    ['acknowledged: 200, or 400 and kept aside', String(acknowledged)],
-    ['records stored', String(counts.stored)],
-    ['bodies in quarantine', String(counts.quarantined)],
-    ['missed calls', String(counts.missedCalls)],
-    [
-      'requests to the Graph API, of which failed or lost',
-      `${ledger.requests}, ${share(ledger.failedRequests, ledger.requests)}`,
-    ],
-    ['messages taken by WhatsApp', String(counts.accepted)],
-    ['replies and opt-outs by customers', String(ledger.replies)],
-    ['acknowledged but missing', String(counts.lost)],
-    ['stored twice', String(counts.storedTwice)],
-    ['sent twice', String(counts.sentTwice)],
-    [
-      "taken although WhatsApp's answer said it was not (its word, not ours)",
-      String(counts.wordBroken),
-    ],
-    ['answer lost, settled by a report', String(counts.settledByReport)],
-    ['unknown in the end, each listed', String(counts.unknown.length)],
-    [
-      'kills of the program at named points',
-      `${sum(points)} at ${points.size} of ${FAILPOINTS.length}`,
-    ],
-    ...[...faults]
-      .toSorted(([a], [b]) => (a < b ? -1 : 1))
-      .map(([kind, n]): [string, string] => [kind, String(n)]),
-    ['disk full', ledger.fullDisk],
-    [
-      'work goes on after the program or Postgres is back',
-      `${spread(ledger.recoveries)} (${ledger.recoveries.length} single faults that left work waiting)`,
-    ],
-    ['a claim is settled or unknown', spread(ledger.claims)],
-    ['a record is acknowledged, under faults', spread(ledger.acknowledgedIn)],
-    ['SIGTERM until both copies had ended', ms(ledger.stopMs)],
-    ['duration', `${Math.round(ledger.seconds)} s`],
-  ]
-}
-
-export const sum = (counts: Map<string, number>): number =>
-  [...counts.values()].reduce((a, b) => a + b, 0)
-const share = (part: number, all: number): string =>
-  all === 0 ? '0' : `${part} (${Math.round((100 * part) / all)} %)`
-
-export const print = (ledger: Ledger): string => {
-  const { counts, points } = ledger
-  const width = Math.max(...lines(ledger).map(([name]) => name.length))
-  const problems = [...ledger.violations, ...missedGoals(ledger)]
-  return [
-    '',
-    ...lines(ledger).map(([name, figure]) => `${name.padEnd(width)}  ${figure}`),
-    '',
-    'kills by point:',
-    ...FAILPOINTS.map(point => `  ${point.padEnd(28)} ${points.get(point) ?? 0}`),
-    '',
-    counts.unknown.length ? 'unknown:' : 'unknown: none',
-    ...counts.unknown.map(
-      ({ id, kind, reason }) => `  message ${id}  ${kind.padEnd(10)} ${reason ?? ''}`,
+export const readDatabase = async (database: Pool) => {
+  const rows = async <Row extends object>(text: string) => (await database.query<Row>(text)).rows
+  const jobs = async (where: string) =>
+    (
+      await rows<{ job: string }>(
+        `select coalesce(key, task_identifier) as job from graphile_worker.jobs where ${where}`,
+      )
+    ).map(({ job }) => job)
+  return {
+    stored: await rows<StoredRow>(`
+      select 'raw' as kept, token_tenant_id::text as "tenantId", encode(sha256(body), 'hex') as hash, deliveries from raw_cdrs
+      union all
+      select 'rejected', tenant_id::text, encode(sha256(body), 'hex'), deliveries from rejected_deliveries where source = 'voicenter'`),
+    missedCalls: await rows<MissedCall>(
+      `select id::text, tenant_id::text as "tenantId", call_id as "callId" from missed_calls`,
     ),
-    '',
-    problems.length
-      ? `${problems.length} VIOLATIONS\n${problems
-          .slice(0, 100)
-          .map(text => `  ${text}`)
-          .join('\n')}`
-      : 'every promise was kept',
-  ].join('\n')
+    messages: await rows<Message>(`
+      select m.id::text, m.tenant_id::text as "tenantId", w.phone_number_id as "phoneNumberId", m.kind, m.state, m.reason,
+             c.id::text as "conversationId", k.outreach_state as "callState",
+             (extract(epoch from k.called_at) * 1000)::float8 as "calledAt", coalesce(m.to_phone, k.caller_phone) as phone,
+             (extract(epoch from m.claimed_at) * 1000)::float8 as "claimedAt", m.accepted_at is not null as answered
+      from messages m
+      left join whatsapp_connections w on w.id = m.whatsapp_connection_id
+      left join lead_conversations c on c.id = m.lead_conversation_id
+      left join missed_calls k on k.id = c.missed_call_id
+      where m.direction = 'out'`),
+    failedJobs: await jobs('attempts >= max_attempts and key is not null'),
+    lockedJobs: await jobs('locked_by is not null'),
+  }
+}
+
+export const readFake = (fake: FakeWhatsApp): Pick<Evidence, 'accepted' | 'wrongTokens'> => {
+  const requests = fake.requests()
+  const answeredFalsely = new Set(
+    requests
+      .filter(({ outcome, accepted }) => outcome === 'error' && accepted)
+      .map(({ wamid }) => wamid),
+  )
+  const statuses = new Map<string, string[]>()
+  for (const { state, body } of fake.deliveries())
+    if (state === 'delivered')
+      for (const [, id = '', status = ''] of body.matchAll(/"id":"([^"]+)","status":"(\w+)"/g)) {
+        const wamid = id.replaceAll('\\/', '/')
+        statuses.set(wamid, [...(statuses.get(wamid) ?? []), status])
+      }
+  return {
+    accepted: fake.accepted().map(message => ({
+      messageId: message.biz_opaque_callback_data ?? '',
+      to: message.to,
+      template: message.template?.name ?? message.type,
+      phoneNumberId: message.phoneNumberId,
+      answeredFalsely: answeredFalsely.has(message.wamid),
+      statuses: statuses.get(message.wamid) ?? [],
+    })),
+    wrongTokens: requests.filter(
+      ({ outcome, authorization, phoneNumberId }) =>
+        // The fake reset some connections before it read the token.
+        !(outcome === 'reset' && authorization === 'none') && authorization !== phoneNumberId,
+    ).length,
+  }
+}
+
+/** An Israeli mobile number in any of its spellings. */
+const MOBILE = /(?<![\w.])(?:\+?972|0)?(5\d{8})(?![\w])/g
+
+/** The lines of a log that contain a phone number of the run or a secret. The result does not repeat them. */
+export const leaksIn = async (
+  log: string,
+  phones: ReadonlySet<string>,
+  secrets: readonly string[],
+): Promise<string[]> => {
+  const leaks: string[] = []
+  let line = 0
+  for await (const text of createInterface({ input: createReadStream(log) })) {
+    const where = `line ${++line} of ${log.split('/').at(-1)}`
+    if ([...text.matchAll(MOBILE)].some(([, digits]) => phones.has(`+972${digits}`)))
+      leaks.push(`${where}: a phone number`)
+    if (secrets.some(secret => text.includes(secret))) leaks.push(`${where}: a secret`)
+  }
+  return leaks
+}
+
+const SETTLED = new Set(['sent', 'delivered', 'read'])
+/** States in which the person may have received the message. */
+const ACCEPTED = new Set(['accepted', 'unknown', ...SETTLED])
+const NOT_SENT = new Set(['cancelled', 'skipped', 'shadow', 'scheduled'])
+const OUTREACH = new Set(['initial', 'reminder_1', 'reminder_2'])
+
+/** Pure. @returns what was not as promised, in sentences; none if every promise was kept */
+export const check = (evidence: Evidence) => {
+  const { missedCalls, messages, accepted, stored } = evidence
+  const violations: string[] = []
+  const wrong = (...sentences: string[]) => void violations.push(...sentences)
+  const counts = { ...checkStored(evidence, wrong), sentTwice: checkSentOnce(evidence, wrong) }
+
+  for (const ids of sameKey(missedCalls, ({ tenantId, callId }) => `${tenantId} ${callId}`))
+    wrong(`missed calls ${ids} are one call`)
+  const outreach = messages.filter(({ kind }) => OUTREACH.has(kind))
+  for (const ids of sameKey(outreach, one => `${one.conversationId} ${one.kind}`))
+    wrong(`messages ${ids} are one message`)
+
+  const byId = new Map(messages.map(message => [message.id, message]))
+  for (const one of accepted) checkAccepted(one, byId.get(one.messageId), evidence, wrong)
+
+  if (evidence.wrongTokens > 0)
+    wrong(`${evidence.wrongTokens} requests with the token of another number`)
+  for (const job of evidence.failedJobs) wrong(`job ${withoutPhone(job)} failed for good`)
+  for (const job of evidence.lockedJobs)
+    wrong(`job ${withoutPhone(job)} is locked, and no process runs`)
+  wrong(...evidence.leaks.slice(0, 20))
+
+  return {
+    violations,
+    counts: {
+      ...counts,
+      stored: stored.filter(({ kept }) => kept === 'raw').length,
+      rejected: stored.filter(({ kept }) => kept === 'rejected').length,
+      missedCalls: missedCalls.length,
+      accepted: accepted.length,
+      answeredFalsely: accepted.filter(one => one.answeredFalsely).length,
+      unknown: messages.filter(({ state }) => state === 'unknown'),
+      settledByStatus: messages.filter(one => !one.answered && SETTLED.has(one.state)).length,
+    },
+  }
+}
+
+/** The ids of rows that share a key, joined. */
+const sameKey = <Row extends { id: string }>(rows: Row[], key: (row: Row) => string): string[] =>
+  [...Map.groupBy(rows, key).values()]
+    .filter(({ length }) => length > 1)
+    .map(same => same.map(({ id }) => id).join())
+const withoutPhone = (key: string): string => key.replace(/\d{9,}/g, '…')
+
+type Wrong = (...sentences: string[]) => void
+
+/** Every acknowledged body is stored, once, and nothing else is. */
+const checkStored = ({ promised, stored }: Evidence, wrong: Wrong) => {
+  const rows = Map.groupBy(stored, keyOf)
+  const known = new Set(promised.map(keyOf))
+  const twice = promised.filter(one => (rows.get(keyOf(one))?.length ?? 0) > 1)
+  const lost = promised.filter(one => !rows.has(keyOf(one)))
+  for (const one of promised) {
+    const found = rows.get(keyOf(one)) ?? []
+    const counted = found.reduce((total, { deliveries }) => total + deliveries, 0)
+    const about = `${keyOf(one)} (${one.what})`
+    if (found.length === 0) wrong(`acknowledged but missing: ${about}`)
+    else if (counted < one.acknowledged)
+      wrong(`acknowledged ${one.acknowledged} times, counted ${counted} times: ${about}`)
+    if (found.length > 1) wrong(`stored ${found.length} times: ${about}`)
+  }
+  for (const key of rows.keys()) if (!known.has(key)) wrong(`stored but never sent: ${key}`)
+  return { lost: lost.length, storedTwice: twice.length }
+}
+
+/**
+ * No message is accepted twice, neither by our id nor by what a person received from a tenant. Where WhatsApp accepted
+ * a message and answered that it had not, the second one is not our fault and is counted apart.
+ */
+const checkSentOnce = ({ accepted, messages }: Evidence, wrong: Wrong): number => {
+  const counted = accepted
+    .filter(({ answeredFalsely }) => !answeredFalsely)
+    .map(one => ({ ...one, id: one.messageId }))
+  const byId = sameKey(counted, ({ id }) => id)
+  for (const ids of byId) wrong(`message ${ids} was accepted more than once`)
+  // Does not rely on our ids. After a message that failed, a person may get the same one because of another call.
+  const kinds = new Map(messages.map(({ id, kind }) => [id, kind]))
+  const arrived = counted.filter(
+    ({ id, statuses }) => OUTREACH.has(kinds.get(id) ?? 'initial') && !statuses.includes('failed'),
+  )
+  const once = [...new Map(arrived.map(one => [one.id, one])).values()]
+  const byPerson = sameKey(once, one => `${one.phoneNumberId} ${one.to} ${one.template}`)
+  for (const ids of byPerson) wrong(`one person received the same template twice: messages ${ids}`)
+  return byId.length + byPerson.length
+}
+
+/** What WhatsApp accepted is a message of the right tenant to the right person, and the database says so. */
+const checkAccepted = (
+  { messageId, answeredFalsely, phoneNumberId, to, statuses }: Accepted,
+  message: Message | undefined,
+  { tenants, called, stops }: Evidence,
+  wrong: Wrong,
+): void => {
+  if (!message) return wrong(`WhatsApp accepted a message without a row: ${messageId}`)
+  const { tenantId, kind, state, phone, claimedAt, calledAt, callState } = message
+  const about = `message ${messageId} (${kind}, ${state})`
+  const tenant = tenants.find(one => one.tenantId === tenantId)
+  if (message.phoneNumberId !== phoneNumberId || tenant?.phoneNumberId !== phoneNumberId)
+    wrong(`${about} was sent in the name of another tenant`)
+  if (phone !== to) wrong(`${about} was sent to another person`)
+  if (OUTREACH.has(kind)) {
+    if (!called.get(to)?.has(tenantId))
+      wrong(`${about} was sent to a person who never called that tenant`)
+    const stop = stops.find(
+      one =>
+        one.tenantId === tenantId &&
+        one.phone === phone &&
+        (claimedAt ?? 0) > one.seenAt &&
+        (calledAt ?? Infinity) <= one.upTo,
+    )
+    if (stop) wrong(`${about} was claimed after the database said: ${stop.why}`)
+  }
+  if (answeredFalsely) return
+  if (kind === 'initial' && NOT_SENT.has(callState ?? ''))
+    wrong(`${about} was accepted, and its call is ${callState}`)
+  if (!ACCEPTED.has(state) && !(state === 'failed' && statuses.includes('failed')))
+    wrong(`${about} was accepted by WhatsApp`)
+  if (state === 'unknown' && statuses.length > 0)
+    wrong(`${about}: WhatsApp has sent a status for it`)
 }

@@ -1,6 +1,6 @@
 /**
- * A Postgres of the run's own, with fsync on, and a child of the harness: so it can be killed in every way and
- * started again at the same port.
+ * A Postgres of its own for chaos and for the benchmark, with fsync on. It is a child process, so that it can be killed
+ * in every way and started again at the same port.
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -11,23 +11,19 @@ import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import pg from 'pg'
-import { installedBinaries } from '../../app/db/embedded/binaries.ts'
-import { makeCluster, passwordFile } from '../../app/db/embedded/cluster.ts'
-import { type Place, placeFor } from '../../app/db/embedded/place.ts'
+import { makeCluster, passwordFile, type Place, placeFor } from '../../app/db/embedded_postgres.ts'
 
 const run = promisify(execFile)
 
-/** As managed plans allow: two copies of the program must fit. */
+/** The limit of a small managed plan: two instances of the program must fit. */
 const CONNECTION_LIMIT = 20
 const DATABASE = 'ringback'
 const START_LIMIT_MS = 60_000
 
-export type Cluster = Awaited<ReturnType<typeof startCluster>>
-
 /**
- * @param folder does not exist yet, or is empty
- * @param settings of the server, beside those that make a commit outlive a power cut
- * @param connectionLimit of the role that the program uses; -1 = none
+ * @param folder must not exist yet, or be empty
+ * @param settings of the server, besides those that make a commit survive a power cut
+ * @param connectionLimit of the program's role; -1 means no limit
  */
 export const startCluster = async (
   folder: string,
@@ -37,22 +33,21 @@ export const startCluster = async (
   }: { settings?: Record<string, string>; connectionLimit?: number } = {},
 ) => {
   await mkdir(folder, { recursive: true })
-  // The account that runs Postgres must get through.
+  // The account that runs Postgres needs access.
   await chmod(folder, 0o755)
   const place = await placeFor(folder)
   await makeCluster(place)
   const port = await freePort()
+  const log = join(folder, 'postgres.log')
   const password = await readFile(passwordFile(place.data), 'utf8')
-  const urlOf = (user: string, at: number, database = DATABASE) =>
+  const urlOf = (user: 'ringback' | 'postgres', database: string, at = port) =>
     `postgres://${user}:${password}@127.0.0.1:${at}/${database}`
 
   let child: ChildProcess | null = null
-
+  const isRunning = () => child?.exitCode === null && child.signalCode === null
   const accepts = async (): Promise<boolean> => {
-    const client = new pg.Client({
-      connectionString: urlOf('postgres', port, 'postgres'),
-      connectionTimeoutMillis: 2000,
-    })
+    const connectionString = urlOf('postgres', 'postgres')
+    const client = new pg.Client({ connectionString, connectionTimeoutMillis: 2000 })
     client.on('error', () => {})
     try {
       await client.connect()
@@ -63,27 +58,25 @@ export const startCluster = async (
       client.end().catch(() => {})
     }
   }
-  /** Starts it, again and again while what is left of the last one still holds its lock, until it accepts. */
+  /** Starts it and waits until it accepts connections. Retries while remains of the last server hold its lock. */
   const start = async (): Promise<void> => {
     for (const until = Date.now() + START_LIMIT_MS; Date.now() < until; await sleep(50)) {
-      if (!child || child.exitCode !== null || child.signalCode !== null)
-        child = launch(place, folder, port, settings)
+      if (!isRunning()) child = launch(place, port, log, settings)
       if (await accepts()) return
     }
-    throw new Error(`Postgres does not come back; its log is ${join(folder, 'postgres.log')}`)
+    throw new Error(`Postgres does not start; its log is ${log}`)
   }
-  const signal = async (name: NodeJS.Signals): Promise<void> => {
-    const server = child
-    if (!server || server.exitCode !== null || server.signalCode !== null) return
-    const ended = once(server, 'exit')
-    server.kill(name)
+  const stop = async (signal: NodeJS.Signals): Promise<void> => {
+    if (!child || !isRunning()) return
+    const ended = once(child, 'exit')
+    child.kill(signal)
     await ended
   }
 
   await start()
-  const admin = new pg.Client({ connectionString: urlOf('postgres', port, 'postgres') })
+  const admin = new pg.Client({ connectionString: urlOf('postgres', 'postgres') })
   await admin.connect()
-  // No superuser, as on a managed plan: it can neither use the reserved connections nor more than the plan has.
+  // No superuser, as on a managed plan: it can use neither the reserved connections nor more than the limit.
   await admin.query(
     `create role ringback login password '${password}' connection limit ${connectionLimit}`,
   )
@@ -95,35 +88,27 @@ export const startCluster = async (
 
   return {
     port,
+    log,
     version: rows[0]?.version ?? '',
-    log: join(folder, 'postgres.log'),
-    /** As the program connects, through the proxy at this port. */
-    programUrl: (at: number) => urlOf('ringback', at),
-    /** The harness's own way, past every fault but those of Postgres itself. */
-    checkingUrl: urlOf('postgres', port),
-    urlOf: (user: 'ringback' | 'postgres', database: string) => urlOf(user, port, database),
+    urlOf: (user: 'ringback' | 'postgres', database: string) => urlOf(user, database),
+    /** For the program, through a proxy at this port. */
+    programUrl: (at: number) => urlOf('ringback', DATABASE, at),
+    /** For chaos itself, without a proxy. */
+    checkingUrl: urlOf('postgres', DATABASE),
     start,
-    /** Until it accepts connections again by itself, as after the death of one of its own processes. */
+    /** Waits until it accepts connections again by itself, as after the death of one of its processes. */
     back: async () => {
       while (!(await accepts())) await sleep(50)
     },
-    /** kill -9 of the postmaster. */
-    kill: () => signal('SIGKILL'),
-    /** `pg_ctl stop -m immediate`: with fsync on, what a power cut leaves. */
-    stopAtOnce: () => signal('SIGQUIT'),
-    /** kill -9 of one of its processes: the postmaster throws everybody out and recovers. */
-    killBackend: (pid: number) => {
-      process.kill(pid, 'SIGKILL')
-    },
+    kill: () => stop('SIGKILL'),
+    /** `pg_ctl stop -m immediate`. With fsync on, the data are as after a power cut. */
+    stopAtOnce: () => stop('SIGQUIT'),
     /** Of the postmaster, while it runs. */
-    pid: () => (child?.exitCode === null && child.signalCode === null ? child.pid : undefined),
+    pid: () => (isRunning() ? child?.pid : undefined),
     remove: async () => {
-      await signal('SIGINT')
+      await stop('SIGINT')
       await rm(folder, { recursive: true, force: true })
-      // Where the account could not reach them, binaries or data are in a folder beside.
-      const installed = await installedBinaries()
-      if (place.postgres !== installed.postgres)
-        await rm(dirname(dirname(dirname(place.postgres))), { recursive: true, force: true })
+      // If the server's user could not access the folder, programs and data are in another one.
       if (!place.data.startsWith(folder))
         await rm(dirname(place.data), { recursive: true, force: true })
     },
@@ -131,26 +116,22 @@ export const startCluster = async (
 }
 
 const launch = (
-  { postgres, data, account }: Place,
-  folder: string,
+  { bin, data, account }: Place,
   port: number,
+  logFile: string,
   settings: Record<string, string>,
 ): ChildProcess => {
-  const log = openSync(join(folder, 'postgres.log'), 'a')
+  const all = Object.entries({ fsync: 'on', synchronous_commit: 'on', ...settings })
+  const flags = all.flatMap(([name, value]) => ['-c', `${name}=${value}`])
+  const log = openSync(logFile, 'a')
   try {
-    return spawn(
-      postgres,
-      [
-        '-D',
-        data,
-        '-p',
-        `${port}`,
-        ...Object.entries({ fsync: 'on', synchronous_commit: 'on', ...settings }).flatMap(
-          ([name, value]) => ['-c', `${name}=${value}`],
-        ),
-      ],
-      { ...account, cwd: '/', env: { LC_ALL: 'C' }, stdio: ['ignore', log, log], detached: true },
-    )
+    return spawn(join(bin, 'postgres'), ['-D', data, '-p', `${port}`, ...flags], {
+      ...account,
+      cwd: '/',
+      env: { LC_ALL: 'C' },
+      stdio: ['ignore', log, log],
+      detached: true,
+    })
   } finally {
     closeSync(log)
   }
@@ -165,19 +146,17 @@ export const freePort = async (): Promise<number> => {
   return address.port
 }
 
-/** A folder in memory of this size, or why there is none: for a disk that is full. */
-export const smallDisk = async (folder: string, megabytes: number): Promise<string | null> => {
+/** Mounts a small disk that can be filled without harm. @returns why that is not possible, else null */
+export const mountDisk = async (folder: string, megabytes: number): Promise<string | null> => {
   if (process.platform !== 'linux' || process.getuid?.() !== 0) return 'needs root on Linux'
   await mkdir(folder, { recursive: true })
-  try {
-    await run('mount', ['-t', 'tmpfs', '-o', `size=${megabytes}m`, 'tmpfs', folder])
-    return null
-  } catch {
-    return 'mounting is not allowed here'
-  }
+  const mount = run('mount', ['-t', 'tmpfs', '-o', `size=${megabytes}m`, 'tmpfs', folder])
+  return mount.then(
+    () => null,
+    () => 'mounting is not allowed here',
+  )
 }
-
-export const removeDisk = async (folder: string): Promise<void> => {
+export const unmountDisk = async (folder: string): Promise<void> => {
   await run('umount', [folder])
   if ((await readdir(folder)).length === 0) await rm(folder, { recursive: true })
 }

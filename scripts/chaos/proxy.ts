@@ -1,34 +1,20 @@
-/**
- * A TCP proxy that can do to a connection what networks do: between the program and Postgres, and in front of the
- * copies of the program as their router.
- */
+/** A TCP proxy that injects network faults: between the program and Postgres, and as the router of the instances. */
 import { once } from 'node:events'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 
-/**
- * After a silence the far side learns that nobody is there any more, as by TCP keepalives; until then it holds
- * whatever belongs to the connection.
- */
-const NOTICED_AFTER_MS = 10_000
+/** After this silence both sides see the connection close, as TCP keepalives would do it. */
+const KEEPALIVE_MS = 10_000
 
-type Line = {
-  near: Socket
-  far: Socket | null
-  silent: boolean
-  /** The next answer is swallowed, and the connection cut. */
-  swallow: boolean
-}
+type Line = { near: Socket; far: Socket | null; silent: boolean; dropNextAnswer: boolean }
 
 export type Proxy = Awaited<ReturnType<typeof startProxy>>
 
-/**
- * @param targets ports on loopback, tried in this order for every new connection
- */
+/** @param targets ports on loopback; each new connection tries them in this order */
 export const startProxy = async (targets: () => number[]) => {
   const lines = new Set<Line>()
   const servers = new Set<Server>()
   let latency = 0
-  let swallowAfter: string | null = null
+  let dropAfter: string | null = null
 
   const end = (line: Line, how: 'cut' | 'reset') => {
     for (const socket of [line.near, line.far])
@@ -36,50 +22,49 @@ export const startProxy = async (targets: () => number[]) => {
       else socket?.destroy()
     lines.delete(line)
   }
-
+  const endAll = (how: 'cut' | 'reset'): number => {
+    const ended = lines.size
+    for (const line of lines) end(line, how)
+    return ended
+  }
   const write = (from: Socket, to: Socket, chunk: Buffer) => {
-    if (to.destroyed) return
-    if (!to.write(chunk)) {
-      from.pause()
-      to.once('drain', () => from.resume())
-    }
+    if (to.destroyed || to.write(chunk)) return
+    from.pause()
+    to.once('drain', () => from.resume())
   }
   const pass = (from: Socket, to: Socket, chunk: Buffer) => {
-    if (latency > 0) setTimeout(() => write(from, to, chunk), latency)
+    if (latency > 0) setTimeout(write, latency, from, to, chunk)
     else write(from, to, chunk)
   }
-
   const join = (line: Line, far: Socket) => {
     const { near } = line
     line.far = far
     near.on('data', chunk => {
       if (line.silent) return
-      if (swallowAfter !== null && chunk.includes(swallowAfter)) {
-        swallowAfter = null
-        line.swallow = true
+      if (dropAfter !== null && chunk.includes(dropAfter)) {
+        dropAfter = null
+        line.dropNextAnswer = true
       }
       pass(near, far, chunk)
     })
     far.on('data', chunk => {
       if (line.silent) return
-      if (line.swallow) end(line, 'reset')
+      if (line.dropNextAnswer) end(line, 'reset')
       else pass(far, near, chunk)
     })
-    for (const [one, other] of [
-      [near, far],
-      [far, near],
-    ] as const) {
+    const couple = (one: Socket, other: Socket) => {
+      // While a line is silent, neither side sees that the other one closes it.
       one.on('end', () => void (line.silent || setTimeout(() => other.end(), latency)))
       one.on('close', () => {
-        // Of a line that has fallen silent neither side hears that the other has gone.
         if (line.silent) return
         lines.delete(line)
         setTimeout(() => other.destroy(), latency)
       })
     }
+    couple(near, far)
+    couple(far, near)
     near.resume()
   }
-
   const open = (line: Line, [port, ...others]: number[]) => {
     if (port === undefined) return end(line, 'reset')
     const far = connect({ port, host: '127.0.0.1', noDelay: true, allowHalfOpen: true })
@@ -90,11 +75,10 @@ export const startProxy = async (targets: () => number[]) => {
     })
     far.once('error', () => open(line, others))
   }
-
   const listen = async (port: number) => {
     const server = createServer({ noDelay: true, pauseOnConnect: true, allowHalfOpen: true })
     server.on('connection', near => {
-      const line: Line = { near, far: null, silent: false, swallow: false }
+      const line: Line = { near, far: null, silent: false, dropNextAnswer: false }
       lines.add(line)
       near.on('error', () => {})
       open(line, targets())
@@ -109,25 +93,20 @@ export const startProxy = async (targets: () => number[]) => {
   const address = server.address()
   const port = typeof address === 'object' && address ? address.port : 0
 
-  const endAll = (how: 'cut' | 'reset') => {
-    const ended = lines.size
-    for (const line of lines) end(line, how)
-    return ended
-  }
   return {
     port,
     connections: () => lines.size,
-    /** Ends every connection in order (FIN), or with a reset. */
+    /** Ends every connection with FIN. @returns how many */
     cut: () => endAll('cut'),
     reset: () => endAll('reset'),
-    /** Half-open: what is connected now hears nothing any more, and nobody hears it. New connections work. */
+    /** Makes all present connections half-open: no data pass any more. New connections work. */
     silence: () => {
       const silenced = [...lines].filter(({ silent }) => !silent)
       for (const line of silenced) line.silent = true
-      setTimeout(() => silenced.forEach(line => end(line, 'cut')), NOTICED_AFTER_MS).unref()
+      setTimeout(() => silenced.forEach(line => end(line, 'cut')), KEEPALIVE_MS).unref()
       return silenced.length
     },
-    /** New connections are refused until `accept()`. */
+    /** Refuses new connections until `accept()`. */
     refuse: () => {
       server?.close()
       server = null
@@ -135,13 +114,13 @@ export const startProxy = async (targets: () => number[]) => {
     accept: async () => {
       server ??= await listen(port)
     },
-    /** Every chunk waits so long, in both directions; 0 = none. */
+    /** Delays every chunk, in both directions; 0 = no delay. */
     delay: (ms: number) => {
       latency = ms
     },
-    /** The next request that holds this text is passed on; its answer is not, and the connection is cut. */
+    /** Passes the next request that contains this text; drops its answer and resets the connection. */
     dropAnswerTo: (text: string | null) => {
-      swallowAfter = text
+      dropAfter = text
     },
     close: async () => {
       server = null

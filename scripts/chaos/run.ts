@@ -1,192 +1,241 @@
-/** One run from the first record to the verdict. */
+/** One run, from the start of its environment to its report. */
+import { execFile } from 'node:child_process'
+import { readFile, writeFile } from 'node:fs/promises'
+import { cpus, totalmem } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { FAILPOINTS } from '../../app/failpoints.ts'
-import { check } from './check.ts'
-import { healthy } from './copy.ts'
-import { newCustomers } from './customers.ts'
-import { leaksIn, readDatabase, readFake } from './evidence.ts'
-import { driving } from './drive.ts'
-import { endFaults } from './faults.ts'
-import { fullDisk } from './full_disk.ts'
-import type { Ledger } from './ledger.ts'
-import type { Plan } from './plan.ts'
+import { promisify } from 'node:util'
+import { type Failpoint, FAILPOINTS } from '../../app/failpoints.ts'
+import { type OnCleanUp, startEnvironment } from './environment.ts'
+import { endFaults, type FaultPlan, fullDisk, runFaults } from './faults.ts'
+import { isHealthy } from './instance.ts'
+import { check, leaksIn, type Message, readDatabase, readFake } from './ledger.ts'
+import { count, outside, percentile, recoveries, settled, startMonitor, sum } from './monitor.ts'
 import { seeded } from './random.ts'
-import { settled } from './settle.ts'
-import { setStage, type Stage } from './stage.ts'
-import { outside, recoveries } from './times.ts'
-import { count, newVendor, type Vendor } from './vendor.ts'
-import { watch, type Watch } from './watch.ts'
-import { doFaults } from './weather.ts'
+import { newCallers, newSender, newTraffic } from './traffic.ts'
 
 const SECOND = 1000
 const MINUTE = 60 * SECOND
 
-/** How long everything may take to come to an end, once the faults are over. */
-const SETTLE_WITHIN_MS = 4 * MINUTE
-/** The rest of the time is for everything to come to an end. */
+export type Plan = FaultPlan & {
+  /** Call records, repeats and hostile bodies included. */
+  cdrs: number
+  seconds: number
+  minutes: number
+}
+type Row = [name: string, figure: string | number]
+export type Report = {
+  rows: Row[]
+  kills: Map<Failpoint, number>
+  unknown: Message[]
+  /** The promises that were not kept. */
+  violations: string[]
+  postgres: string
+}
+
+/** The share of `minutes` that the faults may take. The rest is for the work to end. */
 const FAULTS_SHARE = 0.6
-const TELL_EVERY_MS = 5 * SECOND
-/** The platform's patience after SIGTERM, less a reserve. */
-const STOP_WITHIN_MS = 25 * SECOND
+const SETTLE_LIMIT_MS = 4 * MINUTE
+/** The platform kills the program 30 s after SIGTERM. */
+const STOP_GOAL_MS = 25 * SECOND
+/** Goals, in milliseconds: the work that a fault left is done (p99), and a claim is settled. */
+const RECOVERY_GOAL_MS = 15 * SECOND
+const CLAIM_GOAL_MS = MINUTE
 
 export const run = async (
   plan: Plan,
-  {
-    say,
-    onCleanUp,
-    signal,
-    keep,
-  }: {
-    say: (text: string) => void
-    onCleanUp: (task: () => Promise<void>) => void
-    signal: AbortSignal
-    /** The logs stay. */
-    keep: boolean
-  },
-): Promise<Ledger> => {
+  interrupted: AbortSignal,
+  say: (text: string) => void,
+  onCleanUp: OnCleanUp,
+  keep: boolean,
+): Promise<Report> => {
   const started = Date.now()
-  const random = seeded(plan.seed)
-  say('setting the stage: Postgres with fsync on, two copies of the program, a fake WhatsApp')
-  const stage = await setStage(onCleanUp, keep)
-  const vendor = newVendor(stage.url)
-  const customers = newCustomers(stage.fake)
-  const seen = watch(stage.database)
+  say('starting Postgres with fsync on, two instances of the program and a fake WhatsApp')
+  const environment = await startEnvironment(onCleanUp, keep)
+  const { fake, database, instances, tenants, journal } = environment
+  const sender = newSender(`http://127.0.0.1:${environment.router.port}`)
+  const callers = newCallers(fake)
+  const monitor = startMonitor(database)
+  const progress = setInterval(() => {
+    const { posts, unanswered } = sender.stats
+    const kills = sum(journal.kills)
+    const states = instances.map(instance => (instance.isReady() ? 'up' : 'down')).join('/')
+    say(
+      `${posts} records (${unanswered} unanswered), ${fake.accepted().length} messages, ${kills} kills at ` +
+        `${journal.kills.size} of ${FAILPOINTS.length} failpoints, ${journal.faults.length - kills} other faults, ` +
+        `${monitor.waiting.size} waiting, instances ${states}`,
+    )
+  }, 5 * SECOND)
+  const stopWatching = async () => {
+    await callers.stop()
+    await monitor.stop()
+    clearInterval(progress)
+  }
   onCleanUp(async () => {
-    vendor.stop()
-    await customers.stop()
-    await seen.stop()
+    sender.stop()
+    await stopWatching()
   })
 
-  const kills = () => stage.faults.filter(({ point }) => point !== null).length
-  const missing = () => FAILPOINTS.filter(point => !stage.points.has(point))
-  const deadline = AbortSignal.timeout(FAULTS_SHARE * plan.minutes * MINUTE)
-  const ended = new AbortController()
-  const either = AbortSignal.any([signal, deadline, ended.signal])
-  const telling = setInterval(
-    () => say(progress(stage, vendor, seen, kills(), missing().length)),
-    TELL_EVERY_MS,
-  )
-  onCleanUp(async () => clearInterval(telling))
-
-  say(`driving: ${plan.cdrs} records over ${plan.seconds} s`)
-  const drive = driving(plan, stage, vendor, customers, seen, random.fork('stories'))
+  say(`posting ${plan.cdrs} records over ${plan.seconds} s`)
+  const random = seeded(plan.seed, 'scenarios')
+  const traffic = newTraffic(plan, environment, { sender, callers, random })
+  const timeout = AbortSignal.timeout(FAULTS_SHARE * plan.minutes * MINUTE)
+  const signal = AbortSignal.any([interrupted, timeout])
   let faultsAreOver = false
-  const traffic = drive.traffic(
-    () => !either.aborted && (vendor.posts() < plan.cdrs || !faultsAreOver),
-    () => FAILPOINTS.filter(point => (stage.points.get(point) ?? 0) < plan.stormKillsAtEach),
+  const posting = traffic.run(
+    () => !signal.aborted && (sender.stats.posts < plan.cdrs || !faultsAreOver),
+    () => monitor.waiting.size,
+    () => FAILPOINTS.filter(point => (journal.kills.get(point) ?? 0) < plan.burstKillsAtEach),
   )
-  const leftOut = await doFaults(plan, stage, seen, random, either, say)
+  const leftOut = await runFaults(plan, environment, monitor, { signal, say })
   faultsAreOver = true
-  const people = await traffic
-  ended.abort()
-  signal.throwIfAborted()
-  const calm = Date.now()
+  await posting
+  interrupted.throwIfAborted()
+  const faultsEnded = Date.now()
 
-  say('the faults are over; waiting until everything has come to an end')
-  await endFaults(stage)
-  const disk = fullDisk(stage, onCleanUp)
-  // Waited for below; until then its failure is nobody's.
+  say('the faults are over; waiting until all work has ended')
+  await endFaults(environment)
+  const disk = fullDisk(environment, onCleanUp)
+  // It is awaited below. Until then a rejection must not end the process.
   disk.catch(() => {})
-  await drive.told()
-  const open = await settled(
-    stage.database,
-    () => [
-      ...(vendor.unanswered() ? [`${vendor.unanswered()} records not acknowledged`] : []),
-      ...(pendingWebhooks(stage)
-        ? [`${pendingWebhooks(stage)} webhooks of WhatsApp not acknowledged`]
-        : []),
-    ],
-    SETTLE_WITHIN_MS,
-    signal,
-  )
-  signal.throwIfAborted()
-  const health = await Promise.all(stage.copies.map(({ port }) => healthy(port)))
-  await sleep(2 * SECOND)
-  await customers.stop()
-  await seen.stop()
-  clearInterval(telling)
-
-  say('counting at both ends')
-  const halted = Date.now()
-  const codes = await Promise.all(stage.copies.map(copy => copy.halt()))
-  const stopMs = Date.now() - halted
-  const customersOf = new Map(people)
-  const phones = new Set([
-    ...customersOf.keys(),
-    ...stage.businesses.flatMap(({ ownerPhone }) => ownerPhone ?? []),
-  ])
-  const leaks = []
-  for (const { log } of stage.copies) leaks.push(...(await leaksIn(log, phones, stage.secrets)))
-  const { violations, counts } = check({
-    promised: vendor.promised(),
-    ...(await readDatabase(stage.database)),
-    ...readFake(stage.fake),
-    stops: seen.stops(),
-    businesses: stage.businesses,
-    customers: customersOf,
-    leaks,
+  await traffic.finished()
+  const undelivered = () => fake.deliveries().filter(({ state }) => state !== 'delivered')
+  const pending = () => ({
+    'records not acknowledged': sender.stats.unanswered,
+    'webhooks of WhatsApp not acknowledged': undelivered().length,
   })
-  const { rows } = await stage.database.query<{ n: number }>(
-    `select count(*)::int as n from messages where claimed_at is not null and accepted_at is null and state in ('sent', 'delivered', 'read')`,
-  )
+  const open = await settled(database, pending, SETTLE_LIMIT_MS, interrupted)
+  interrupted.throwIfAborted()
+  const healthy = await Promise.all(instances.map(({ port }) => isHealthy(port)))
+  await sleep(2 * SECOND)
+  await stopWatching()
+
+  say('comparing both ends')
+  const stopping = Date.now()
+  const codes = await Promise.all(instances.map(instance => instance.halt()))
+  const stopMs = Date.now() - stopping
+  const owners = tenants.flatMap(({ ownerPhone }) => ownerPhone ?? [])
+  const phones = new Set([...traffic.called.keys(), ...owners])
+  const leaks = instances.map(({ log }) => leaksIn(log, phones, environment.secrets))
+  const { violations, counts } = check({
+    promised: sender.promised(),
+    ...(await readDatabase(database)),
+    ...readFake(fake),
+    stops: [...monitor.stops.values()],
+    tenants,
+    called: traffic.called,
+    leaks: (await Promise.all(leaks)).flat(),
+  })
   const full = await disk
-  const faultsByKind = new Map<string, number>()
-  for (const { kind } of stage.faults) count(faultsByKind, kind)
+  const { faults, kills, outages } = journal
+  const kinds = new Map<string, number>()
+  for (const { kind } of faults) count(kinds, kind)
+  const { posts, answers, wrongAnswers, acknowledgedIn } = sender.stats
+  const requests = fake.requests()
+  const failed = requests.filter(({ outcome, status }) => outcome !== 'accept' || status !== 200)
+  const ended = faults.map(fault => ({ ...fault, back: Math.min(fault.back, faultsEnded) }))
+  const delays = recoveries(ended, monitor.work, outages)
+  const claims = monitor.claims.map(({ since, done }) => outside(since, done, outages))
+  const missing = plan.kills > 0 ? FAILPOINTS.filter(point => !kills.has(point)) : []
+  const tooSlow = (what: string, value: number, goal: number) =>
+    value > goal ? [`${what} after ${ms(value)}; the goal is ${ms(goal)}`] : []
   return {
-    plan,
+    rows: [
+      ['seed', plan.seed],
+      ['records sent (repeats and hostile bodies included)', posts],
+      ['requests it took (repeated until answered)', sum(answers)],
+      ['acknowledged: 200, or 400', (answers.get('200') ?? 0) + (answers.get('400') ?? 0)],
+      ['records stored', counts.stored],
+      ['bodies in rejected_deliveries', counts.rejected],
+      ['missed calls', counts.missedCalls],
+      ['requests to the Graph API, failed or lost', `${requests.length}, ${failed.length}`],
+      ['messages accepted by WhatsApp', counts.accepted],
+      ['replies and opt-outs by callers', callers.replies()],
+      ['acknowledged but missing', counts.lost],
+      ['stored twice', counts.storedTwice],
+      ['sent twice', counts.sentTwice],
+      ['accepted although WhatsApp answered that it was not', counts.answeredFalsely],
+      ['answer lost, settled by a status', counts.settledByStatus],
+      ['unknown in the end, each listed', counts.unknown.length],
+      [
+        'kills of the program at failpoints',
+        `${sum(kills)} at ${kills.size} of ${FAILPOINTS.length}`,
+      ],
+      ...[...kinds].toSorted(([a], [b]) => (a < b ? -1 : 1)),
+      ['disk full', full.line],
+      ['recovery after a fault', `${spread(delays)} (${delays.length} single faults)`],
+      ['a claim is settled or unknown', spread(claims)],
+      ['a record is acknowledged, under faults', spread(acknowledgedIn)],
+      ['SIGTERM until both instances had ended', ms(stopMs)],
+      ['duration', `${Math.round((Date.now() - started) / SECOND)} s`],
+    ],
+    kills,
+    unknown: counts.unknown,
+    postgres: environment.cluster.version,
     violations: [
       ...violations,
       ...open.map(what => `not settled: ${what}`),
-      ...vendor.wrongAnswers().map(what => `answered ${what}`),
+      ...wrongAnswers.map(what => `answered ${what}`),
       ...(leftOut > 0 ? [`too slow: ${leftOut} faults were left out`] : []),
-      ...(plan.kills > 0 ? missing().map(point => `nobody was killed at ${point}`) : []),
-      ...stage.unwanted,
-      ...(health.every(Boolean) ? [] : ['/healthz does not answer 200 in the end']),
-      ...codes.flatMap(code => (code === 0 ? [] : [`after SIGTERM exit code ${code}`])),
-      ...(stopMs > STOP_WITHIN_MS ? [`SIGTERM took ${stopMs} ms`] : []),
+      ...missing.map(point => `no kill at ${point}`),
+      ...journal.unexpectedExits,
+      ...(healthy.every(Boolean) ? [] : ['/healthz does not answer 200 in the end']),
+      ...codes.filter(code => code !== 0).map(code => `after SIGTERM exit code ${code}`),
+      ...tooSlow('SIGTERM ended the program', stopMs, STOP_GOAL_MS),
+      ...tooSlow('the work was done (p99)', percentile(delays, 0.99), RECOVERY_GOAL_MS),
+      ...tooSlow('a claim was settled', percentile(claims, 1), CLAIM_GOAL_MS),
       ...full.violations,
     ],
-    counts: { ...counts, settledByReport: rows[0]?.n ?? 0 },
-    posts: vendor.posts(),
-    answers: vendor.answers(),
-    acknowledgedIn: vendor.acknowledgedIn(),
-    replies: customers.written(),
-    requests: stage.fake.requests().length,
-    failedRequests: stage.fake
-      .requests()
-      .filter(({ outcome, status }) => outcome !== 'accept' || status !== 200).length,
-    faults: faultsByKind,
-    points: stage.points,
-    recoveries: recoveries(
-      stage.faults.map(fault => ({ ...fault, back: Math.min(fault.back, calm) })),
-      seen.work(),
-      stage.absences.intervals(),
-    ),
-    claims: seen
-      .claims()
-      .map(({ since, done }) => outside(since, done, stage.absences.intervals())),
-    fullDisk: full.line,
-    stopMs,
-    seconds: (Date.now() - started) / SECOND,
-    postgres: stage.cluster.version,
   }
 }
 
-const pendingWebhooks = ({ fake }: Stage): number =>
-  fake.deliveries().filter(({ state }) => state !== 'delivered').length
+const ms = (value: number): string => `${Math.round(value)} ms`
+const spread = (values: readonly number[]): string => {
+  const [p50, p99, max] = [0.5, 0.99, 1].map(share => ms(percentile(values, share)))
+  return values.length === 0 ? 'none' : `p50 ${p50}, p99 ${p99}, max ${max}`
+}
 
-const progress = (
-  stage: Stage,
-  vendor: Vendor,
-  seen: Watch,
-  kills: number,
-  missing: number,
-): string =>
-  [
-    `${vendor.posts()} records (${vendor.unanswered()} unanswered)`,
-    `${stage.fake.accepted().length} messages`,
-    `${kills} kills at ${stage.points.size} points (${missing} missing)`,
-    `${stage.faults.length - kills} other faults`,
-    `${seen.waiting().length} waiting`,
-    `copies ${stage.copies.map(copy => (copy.isReady() ? 'up' : 'down')).join('/')}`,
-  ].join(', ')
+const table = (rows: Row[]): string => {
+  const width = Math.max(...rows.map(([name]) => name.length))
+  return rows.map(([name, figure]) => `${name.padEnd(width)}  ${figure}`).join('\n')
+}
+
+export const print = ({ rows, kills, unknown, violations }: Report): string => {
+  const kinds = Map.groupBy(unknown, ({ kind, reason }) => `\n  ${kind} ${reason ?? ''}: `)
+  const ids = [...kinds].map(([kind, messages]) => kind + messages.map(({ id }) => id).join(' '))
+  return [
+    table(rows),
+    `kills by failpoint:\n${table(FAILPOINTS.map(point => [`  ${point}`, kills.get(point) ?? 0]))}`,
+    `messages unknown in the end: ${ids.join('') || 'none'}`,
+    violations.length
+      ? [`${violations.length} VIOLATIONS`, ...violations.slice(0, 100)].join('\n  ')
+      : 'every promise was kept',
+  ].join('\n\n')
+}
+
+const BEGIN = '<!-- chaos:begin -->'
+const END = '<!-- chaos:end -->'
+
+/** Replaces the text between the marks. Without marks the block is added at the end. */
+export const withBlock = (text: string, block: string): string => {
+  const begin = text.indexOf(BEGIN)
+  const end = text.indexOf(END)
+  const marked = `${BEGIN}\n\n${block}\n\n${END}`
+  if (begin === -1 || end < begin) return `${text.trimEnd()}\n\n${marked}\n`
+  return text.slice(0, begin) + marked + text.slice(end + END.length)
+}
+
+export const writeReport = async (file: string, report: Report): Promise<void> => {
+  const git = (...args: string[]) =>
+    promisify(execFile)('git', args).then(({ stdout }) => stdout.trim())
+  const commit = await git('describe', '--always', '--dirty', '--abbrev=12').catch(() => 'unknown')
+  const cpu = `${cpus().length} x ${cpus()[0]?.model.trim() ?? 'unknown'}`
+  const circumstances = table([
+    ['commit', commit],
+    ['date', new Date().toISOString().slice(0, 10)],
+    ['machine', `${cpu}, ${Math.round(totalmem() / 2 ** 30)} GB`],
+    ['Node, Postgres', `${process.versions.node}, ${report.postgres} (fsync on)`],
+  ])
+  const before = await readFile(file, 'utf8').catch(() => '# Reliability')
+  const block = `\`\`\`text\n${circumstances}\n\n${print(report)}\n\`\`\``
+  await writeFile(file, withBlock(before, block))
+}

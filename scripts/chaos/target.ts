@@ -11,8 +11,8 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import pg from 'pg'
 import { z } from 'zod'
-import { startFakeWhatsApp } from '../fake-whatsapp/server.ts'
-import { NODE_FLAGS } from './flags.ts'
+import { startFakeWhatsApp } from '../fake_whatsapp/server.ts'
+import { NODE_FLAGS } from './instance.ts'
 import { freePort, startCluster } from './postgres.ts'
 
 const run = promisify(execFile)

@@ -1,5 +1,5 @@
 /** The play: a morning at a hairdresser's, call by call, and how each must end. */
-import type { ScriptInput } from '../fake-whatsapp/outcomes.ts'
+import type { ScriptInput } from '../fake_whatsapp/scripts.ts'
 import { answeredPush, callBackPush, type Push, push } from './cdr.ts'
 
 /** How a call ended. */

@@ -9,9 +9,9 @@ import { fileURLToPath } from 'node:url'
 import pg from 'pg'
 import { z } from 'zod'
 import { dataFolder } from '../../app/config.ts'
-import { embeddedPostgres } from '../../app/db/embedded.ts'
+import { embeddedPostgres } from '../../app/db/embedded_postgres.ts'
 import { DEFAULT_TEMPLATES } from '../../app/whatsapp/templates.ts'
-import { startFakeWhatsApp } from '../fake-whatsapp/server.ts'
+import { startFakeWhatsApp } from '../fake_whatsapp/server.ts'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 const READY_WITHIN_MS = 30_000
@@ -124,17 +124,15 @@ export const setStage = async (port: string | undefined) => {
   }
 }
 
-/** The demo starts from nothing each time, in a database of its own beside that of `npm start`. */
+/** The demo starts with an empty database each time. Its server is not the one of `npm start`. */
 const freshDatabase = async (): Promise<string> => {
-  const url = await embeddedPostgres({ database: 'ringback_demo' })
-  const admin = new URL(url)
-  admin.pathname = '/postgres'
-  const client = new pg.Client({ connectionString: admin.href })
+  const folder = '.data/demo-postgres'
+  const admin = await embeddedPostgres({ folder, database: 'postgres' })
+  const client = new pg.Client({ connectionString: admin })
   await client.connect()
-  await client.query('drop database if exists ringback_demo with (force)')
-  await client.query('create database ringback_demo')
+  await client.query('drop database if exists ringback with (force)')
   await client.end()
-  return url
+  return embeddedPostgres({ folder })
 }
 
 /** This port, or one that nobody listens on. */

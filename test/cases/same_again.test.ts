@@ -1,7 +1,7 @@
 /** The same record once more, after its story has ended badly: no new call, no new message. (Case 18) */
 import { sql } from 'kysely'
 import t from 'tap'
-import type { ScriptInput } from '../../scripts/fake-whatsapp/outcomes.ts'
+import type { ScriptInput } from '../../scripts/fake_whatsapp/scripts.ts'
 import {
   business,
   customer,

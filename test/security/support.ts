@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { NODE_FLAGS } from '../../scripts/chaos/flags.ts'
+import { NODE_FLAGS } from '../../scripts/chaos/instance.ts'
 import { url } from '../support/ringback.ts'
 import { config } from '../../app/config.ts'
 

@@ -2,9 +2,12 @@
 import { sql } from 'kysely'
 import t from 'tap'
 import { type Push, push } from '../../scripts/demo/cdr.ts'
-import type { Account } from '../../scripts/fake-voicenter/accounts.ts'
-import { type LogRecord, logged } from '../../scripts/fake-voicenter/record.ts'
-import { startFakeVoicenter } from '../../scripts/fake-voicenter/server.ts'
+import {
+  type Account,
+  type LogRecord,
+  logged,
+  startFakeVoicenter,
+} from '../../scripts/fake_voicenter/server.ts'
 import { type Business, db, post, work } from './ringback.ts'
 import { grantAccess } from '../../app/voicenter/call_log/client.ts'
 import { config } from '../../app/config.ts'

@@ -1,7 +1,7 @@
 /** WhatsApp's side of a test: what it tells the program, signed as Meta signs, and what became of it. */
 import { createHmac } from 'node:crypto'
 import { sql } from 'kysely'
-import { asciiJson } from '../../scripts/fake-whatsapp/signature.ts'
+import { asciiJson } from '../../scripts/fake_whatsapp/webhooks.ts'
 import { APP_SECRET, type Business, customer, db, fake, WHATSAPP, work } from './ringback.ts'
 import { dueSince, miss } from '../tasks/support.ts'
 

@@ -1,4 +1,4 @@
-/** node test/support/with-database.ts COMMAND ...: runs a tool of node_modules on a freshly migrated database. */
+/** node test/support/with-database.ts COMMAND ...: runs a tool of node_modules on a migrated database. */
 import { spawnSync } from 'node:child_process'
 import { templateName, testDatabaseUrl } from './postgres.ts'
 

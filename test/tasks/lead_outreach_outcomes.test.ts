@@ -1,7 +1,7 @@
 /** What may come of a send, and what each of it means: refused, unknown, and never twice. */
 import t, { type Test } from 'tap'
 import { sql } from 'kysely'
-import type { ScriptInput } from '../../scripts/fake-whatsapp/outcomes.ts'
+import type { ScriptInput } from '../../scripts/fake_whatsapp/scripts.ts'
 import { business, customer, db, fake, outreachOf, work } from '../support/ringback.ts'
 import {
   addStrayJobs,

@@ -11,7 +11,7 @@ import {
 import { type Cdr, readCdr, rootOf } from '../../app/voicenter/parse.ts'
 import { startOf } from '../../app/voicenter/time.ts'
 import { exchangeTime, newCallId, type Push, push } from '../../scripts/demo/cdr.ts'
-import { logged } from '../../scripts/fake-voicenter/record.ts'
+import { logged } from '../../scripts/fake_voicenter/server.ts'
 import type { JsonObject } from '../../app/json.ts'
 
 const NOW = new Date('2026-11-15T12:00:00Z')

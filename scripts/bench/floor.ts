@@ -1,4 +1,0 @@
-/** The most that Express with this validation can answer: nothing is stored. */
-import { startPlainWeb } from './plain_web.ts'
-
-startPlainWeb(async () => {})

@@ -1,0 +1,198 @@
+/** What a run needs: Postgres, two instances of the program, a fake WhatsApp, proxies, a router and tenants. */
+import { execFile } from 'node:child_process'
+import { createHash, randomBytes } from 'node:crypto'
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import pg from 'pg'
+import { z } from 'zod'
+import { DEFAULT_TEMPLATES } from '../../app/whatsapp/templates.ts'
+import type { FakeWhatsApp } from '../fake_whatsapp/server.ts'
+import { startFakeWhatsApp } from '../fake_whatsapp/server.ts'
+import { type Instance, runInstance, untilReady } from './instance.ts'
+import { newJournal } from './monitor.ts'
+import { freePort, startCluster } from './postgres.ts'
+import { type Proxy, startProxy } from './proxy.ts'
+
+const run = promisify(execFile)
+const ROOT = fileURLToPath(new URL('../../', import.meta.url))
+const READY_LIMIT_MS = 30_000
+
+/** A caller's hours, in seconds: the delays of every tenant in a run. */
+const DELAYS = {
+  outreach_delay: 3,
+  reminder_1_after: 4,
+  reminder_2_after: 9,
+  unresponsive_after: 3,
+  /** A reminder whose previous message stays unknown is looked at again after a minute. Then it is too late for it. */
+  reminder_grace: 40,
+}
+
+export type OnCleanUp = (task: () => Promise<void>) => void
+
+export type Tenant = {
+  tenantId: string
+  /** The number that callers dial, as Voicenter writes it. */
+  line: string
+  webhookToken: string
+  /** The token belongs to this tenant. With an unbound token the number dialled decides. */
+  bound: boolean
+  phoneNumberId: string
+  accessToken: string
+  ownerPhone: string | null
+}
+
+/** A migrated Postgres with tenants. */
+export const startDatabase = async (
+  folder: string,
+  names: string[],
+  { fake, env, onCleanUp }: { fake: FakeWhatsApp; env: NodeJS.ProcessEnv; onCleanUp: OnCleanUp },
+) => {
+  const cluster = await startCluster(folder)
+  onCleanUp(cluster.remove)
+  const DATABASE_URL = cluster.programUrl(cluster.port)
+  await run(process.execPath, ['scripts/migrate.ts'], { cwd: ROOT, env: { ...env, DATABASE_URL } })
+  const database = new pg.Pool({
+    connectionString: cluster.checkingUrl,
+    max: 3,
+    connectionTimeoutMillis: 2000,
+    query_timeout: 20_000,
+  })
+  database.on('error', () => {})
+  onCleanUp(() => database.end())
+
+  const tenants: Tenant[] = []
+  for (const [n, name] of names.entries())
+    tenants.push(await addTenant(name, n, database, fake, { ...env, DATABASE_URL }))
+  const delays = Object.entries(DELAYS).map(
+    ([column, seconds]) => `${column} = make_interval(secs => ${seconds})`,
+  )
+  await database.query(`update tenants set ${delays.join()}`)
+  return { cluster, database, tenants }
+}
+
+const printed = z.object({ tenantId: z.string(), webhookToken: z.string() })
+
+/** Adds a tenant with the command that an operator uses. The fourth one posts with an unbound token. */
+const addTenant = async (
+  name: string,
+  n: number,
+  database: pg.Pool,
+  fake: FakeWhatsApp,
+  env: NodeJS.ProcessEnv,
+): Promise<Tenant> => {
+  const line = `07227700${String(n).padStart(2, '0')}`
+  const number = fake.addNumber({
+    name,
+    displayNumber: `+972${line.slice(1)}`,
+    appSecret: env['WHATSAPP_APP_SECRET'],
+    verifyToken: env['WHATSAPP_VERIFY_TOKEN'],
+    callbackUrl: `${env['PUBLIC_URL']}/webhooks/whatsapp`,
+  })
+  for (const { name, language, text: body, variables } of Object.values(DEFAULT_TEMPLATES)) {
+    const parameters = variables.length
+    fake.addTemplate({ wabaId: number.wabaId, name, language, body, parameters })
+  }
+  const ownerPhone = n % 2 === 0 ? `+97254999000${n}` : null
+  const flags = ['--json', '--mode', 'live', '--name', name, '--number', line]
+  flags.push('--phone-number-id', number.phoneNumberId, '--access-token-env', 'ACCESS_TOKEN')
+  if (ownerPhone) flags.push('--owner-phone', ownerPhone)
+  const { stdout } = await run(process.execPath, ['scripts/tenant.ts', 'add', ...flags], {
+    cwd: ROOT,
+    env: { ...env, ACCESS_TOKEN: number.token },
+  })
+  const added = printed.parse(JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? ''))
+  const { phoneNumberId, token: accessToken } = number
+  const tenant = { ...added, line, bound: n < 3, phoneNumberId, accessToken, ownerPhone }
+  if (tenant.bound) return tenant
+  const webhookToken = randomBytes(32).toString('base64url')
+  const hash = createHash('sha256').update(webhookToken).digest()
+  await database.query('insert into webhook_tokens (tenant_id, hash) values (null, $1)', [hash])
+  return { ...tenant, webhookToken }
+}
+
+export type Environment = Awaited<ReturnType<typeof startEnvironment>>
+
+/** @param onCleanUp takes each clean-up; the last one given runs first */
+export const startEnvironment = async (onCleanUp: OnCleanUp, keepFolder: boolean) => {
+  const folder = await mkdtemp(join(tmpdir(), 'ringback-chaos-'))
+  // The account that runs Postgres needs access.
+  await chmod(folder, 0o755)
+  onCleanUp(async () => {
+    if (keepFolder) console.log(`the logs are in ${folder}`)
+    else await rm(folder, { recursive: true, force: true })
+  })
+  const fake = await startFakeWhatsApp()
+  onCleanUp(fake.close)
+  // Meta retries for days; the fake for longer than a run.
+  fake.setWebhooks({ tries: 13, firstGapMs: 100, answerMs: 10_000 })
+
+  const instances: Instance[] = []
+  let turn = 0
+  const router = await startProxy(() => {
+    // Round robin over the instances that are ready.
+    const ports = instances.filter(instance => instance.isReady()).map(({ port }) => port)
+    const first = turn++ % 2
+    return [...ports.slice(first), ...ports.slice(0, first)]
+  })
+  onCleanUp(router.close)
+  const env = {
+    PATH: process.env['PATH'],
+    NODE_ENV: 'production',
+    ENCRYPTION_KEY: randomBytes(32).toString('base64'),
+    WHATSAPP_GRAPH_URL: fake.url,
+    WHATSAPP_APP_SECRET: randomBytes(16).toString('hex'),
+    WHATSAPP_VERIFY_TOKEN: randomBytes(16).toString('hex'),
+    PUBLIC_URL: `http://127.0.0.1:${router.port}`,
+  }
+  const names = ['Noa', 'Dan', 'Tamar', 'Lior']
+  const parts = { fake, env, onCleanUp }
+  const { cluster, database, tenants } = await startDatabase(join(folder, 'postgres'), names, parts)
+
+  const journal = newJournal()
+  const proxies: Proxy[] = []
+  for (const name of ['A', 'B']) {
+    const proxy = await startProxy(() => [cluster.port])
+    onCleanUp(proxy.close)
+    proxies.push(proxy)
+    const DATABASE_URL = cluster.programUrl(proxy.port)
+    const log = join(folder, `instance-${name}.log`)
+    const port = await freePort()
+    instances.push(runInstance({ port, env: { ...env, DATABASE_URL }, log, journal }))
+  }
+  const killAll = () => {
+    for (const instance of instances) instance.killForGood()
+  }
+  onCleanUp(async () => killAll())
+  // However chaos exits, no process stays behind.
+  process.once('exit', () => {
+    killAll()
+    const pid = cluster.pid()
+    if (pid) process.kill(pid, 'SIGQUIT')
+  })
+  for (const instance of instances)
+    if (!(await untilReady(instance, AbortSignal.timeout(READY_LIMIT_MS))))
+      throw new Error(`the program does not start; its log is ${instance.log}`)
+  return {
+    folder,
+    env,
+    fake,
+    router,
+    cluster,
+    database,
+    tenants,
+    instances,
+    proxies,
+    journal,
+    /** None of these may appear in a log. */
+    secrets: [
+      env.ENCRYPTION_KEY,
+      env.WHATSAPP_APP_SECRET,
+      env.WHATSAPP_VERIFY_TOKEN,
+      ...tenants.flatMap(({ webhookToken, accessToken }) => [webhookToken, accessToken]),
+      new URL(cluster.checkingUrl).password,
+    ],
+  }
+}

@@ -1,0 +1,192 @@
+/** The traffic of a run: phone systems that post CDRs until they are acknowledged, and callers who reply. */
+import { createHash } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Failpoint } from '../../app/failpoints.ts'
+import type { FakeWhatsApp } from '../fake_whatsapp/server.ts'
+import type { Environment } from './environment.ts'
+import { count } from './monitor.ts'
+import type { Random } from './random.ts'
+import { type Post, type Scenario, scenarioMaker } from './scenarios.ts'
+
+const SECOND = 1000
+
+/** Longer than the program's own deadline, after which it answers 503. */
+const ANSWER_LIMIT_MS = 12 * SECOND
+const FIRST_RETRY_MS = 100
+const LAST_RETRY_MS = 2 * SECOND
+
+/** A stored body: where it is kept, the tenant of its token (null: unbound), and the hash of its bytes. */
+export type Stored = { kept: 'raw' | 'rejected'; tenantId: string | null; hash: string }
+export const keyOf = ({ kept, tenantId, hash }: Stored): string => `${kept} ${tenantId} ${hash}`
+/** How many times a body was acknowledged: with 200, or with 400 if it must be in `rejected_deliveries`. */
+export type Promised = Stored & { what: string; acknowledged: number }
+
+export type Sender = ReturnType<typeof newSender>
+
+/** Posts each body until it gets a final answer. @param url of the program or of the router */
+export const newSender = (url: string) => {
+  const promised = new Map<string, Promised>()
+  const stats = {
+    posts: 0,
+    unanswered: 0,
+    answers: new Map<string, number>(),
+    wrongAnswers: [] as string[],
+    /** The milliseconds of every 200. */
+    acknowledgedIn: [] as number[],
+  }
+  let stopped = false
+
+  const attempt = async ({ tenant, token, body, contentType }: Post): Promise<number | null> => {
+    const started = performance.now()
+    const status = await fetch(
+      `${url}/webhooks/voicenter/cdr?token=${token ?? tenant.webhookToken}`,
+      {
+        method: 'POST',
+        headers: { 'content-type': contentType },
+        body: new Uint8Array(body),
+        signal: AbortSignal.timeout(ANSWER_LIMIT_MS),
+      },
+    )
+      .then(response => response.arrayBuffer().then(() => response.status))
+      .catch(() => null)
+    if (status === 200) stats.acknowledgedIn.push(performance.now() - started)
+    return status
+  }
+  const acknowledge = ({ what, tenant, token, parts }: Post): void => {
+    for (const { bytes, kept } of parts) {
+      if (token) throw new Error('an invalid token must not be acknowledged')
+      const tenantId = tenant.bound ? tenant.tenantId : null
+      const hash = createHash('sha256').update(bytes).digest('hex')
+      const key = keyOf({ kept, tenantId, hash })
+      const known = promised.get(key) ?? { what, kept, tenantId, hash, acknowledged: 0 }
+      known.acknowledged++
+      promised.set(key, known)
+    }
+  }
+  const postUntilAnswered = async (post: Post): Promise<void> => {
+    for (let pause = FIRST_RETRY_MS; !stopped; pause = Math.min(2 * pause, LAST_RETRY_MS)) {
+      const status = await attempt(post)
+      count(stats.answers, String(status ?? 'no answer'))
+      if (status !== null && post.answers.includes(status)) return acknowledge(post)
+      if (status !== null && status !== 503)
+        stats.wrongAnswers.push(`${status} instead of ${post.answers.join(' or ')}: ${post.what}`)
+      // A retry does not change a 4xx. It is a violation, and the run continues.
+      if (status !== null && status < 500) return
+      await sleep(pause * (0.5 + Math.random()))
+    }
+  }
+
+  return {
+    stats,
+    promised: () => [...promised.values()],
+    /** Resolves when each of the post's requests has its final answer. */
+    post: async (post: Post): Promise<void> => {
+      stats.posts += post.times
+      stats.unanswered += post.times
+      const one = () => postUntilAnswered(post).finally(() => void stats.unanswered--)
+      await Promise.all(Array.from({ length: post.times }, one))
+    },
+    stop: () => {
+      stopped = true
+    },
+  }
+}
+
+export type Callers = ReturnType<typeof newCallers>
+
+/** Callers who reply once they have received as many messages as their scenario says. */
+export const newCallers = (fake: FakeWhatsApp) => {
+  const waiting = new Map<string, Scenario>()
+  const received = new Map<string, number>()
+  let seen = 0
+  let stopped = false
+  let replies = 0
+
+  const send = async ({ phone: from, reply, tenant }: Scenario): Promise<void> => {
+    if (!reply || !from) return
+    await sleep(reply.delayMs)
+    replies++
+    // The first delivery may fail; the fake repeats it until the program takes it.
+    const { phoneNumberId } = tenant
+    await fake.inbound({ kind: 'text', from, text: reply.text, phoneNumberId })
+  }
+  const watchMessages = async () => {
+    for (; !stopped; await sleep(100)) {
+      const accepted = fake.accepted()
+      for (const { to, received: arrived } of accepted.slice(seen)) {
+        if (arrived) count(received, to)
+        const scenario = waiting.get(to)
+        if (!scenario?.reply || (received.get(to) ?? 0) < scenario.reply.afterMessage) continue
+        waiting.delete(to)
+        void send(scenario)
+      }
+      seen = accepted.length
+    }
+  }
+  const watching = watchMessages()
+  return {
+    expect: (scenario: Scenario) => void waiting.set(scenario.phone ?? '', scenario),
+    replies: () => replies,
+    stop: async () => {
+      stopped = true
+      await watching
+    },
+  }
+}
+
+/** The pace after the planned CDRs, while faults are still to come. */
+const LATER_CDRS_PER_SECOND = 6
+/** No scenario starts while more work than this waits: on a slow machine the run takes longer and proves the same. */
+const MOST_WAITING = 80
+/** While more failpoints than this are wanted, any scenario is useful. */
+const FEW_FAILPOINTS = 16
+/** After this share of the CDRs no scenario starts that takes minutes. */
+const LATE_SHARE = 0.5
+
+/** Plays scenarios at the planned pace, then slowly for as long as `goOn` says. */
+export const newTraffic = (
+  plan: { cdrs: number; seconds: number },
+  { tenants, fake }: Environment,
+  { sender, callers, random }: { sender: Sender; callers: Callers; random: Random },
+) => {
+  const nextScenario = scenarioMaker(tenants, random)
+  const playing: Promise<void>[] = []
+  /** Every caller, with the tenants that they called. */
+  const called = new Map<string, Set<string>>()
+
+  const play = async (scenario: Scenario) => {
+    for (const script of scenario.graph) fake.script(script)
+    if (scenario.reply) callers.expect(scenario)
+    for (const post of scenario.posts) {
+      await sleep(post.afterMs)
+      await sender.post(post)
+    }
+  }
+  return {
+    called,
+    /**
+     * @param waiting how much work waits for the program
+     * @param wanted the failpoints at which kills are missing
+     */
+    run: async (goOn: () => boolean, waiting: () => number, wanted: () => Failpoint[]) => {
+      let due = Date.now()
+      let planned = 0
+      while (goOn()) {
+        const pace = planned < plan.cdrs ? plan.cdrs / plan.seconds : LATER_CDRS_PER_SECOND
+        const points = wanted()
+        const isLate = planned > LATE_SHARE * plan.cdrs
+        const scenario = nextScenario(points.length > FEW_FAILPOINTS ? [] : points, isLate)
+        const { phone, posts } = scenario
+        if (phone) called.set(phone, new Set(posts.map(({ tenant }) => tenant.tenantId)))
+        playing.push(play(scenario))
+        const requests = posts.reduce((sum, { times }) => sum + times, 0)
+        planned += requests
+        due = Math.max(due, Date.now() - SECOND) + (requests / pace) * SECOND
+        while ((Date.now() < due || waiting() > MOST_WAITING) && goOn())
+          await sleep(Math.min(50, Math.max(5, due - Date.now())))
+      }
+    },
+    /** Resolves when every post has its final answer. */
+    finished: async () => void (await Promise.all(playing)),
+  }
+}

@@ -1,0 +1,236 @@
+/**
+ * `POST /{version}/{phone number id}/messages`: checks a request, accepts its message, answers as Meta would or as a
+ * script says, and reports the statuses that follow.
+ */
+import type { IncomingHttpHeaders } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
+import express, { type Request, type Response } from 'express'
+import { z } from 'zod'
+import { checkMessage } from './checks.ts'
+import { GraphError } from './errors.ts'
+import { statusUpdate } from './events.ts'
+import type { Outcome, Scripts, StatusPlan, StatusStep } from './scripts.ts'
+import { type InboxMessage, newWamid, recipientOf, type State } from './state.ts'
+import type { WhatsAppNumber } from './state.ts'
+import type { Delivery, Webhooks } from './webhooks.ts'
+
+/** A request to /messages, and its result. */
+export type LoggedRequest = {
+  at: string
+  version: string
+  phoneNumberId: string
+  headers: IncomingHttpHeaders
+  /** The id of the number whose token the request carries, `wrong`, or `none`. The token itself is not kept. */
+  authorization: string
+  /** The parsed body; its text if it is not JSON; undefined if it was not read. */
+  body: unknown
+  /** `refused` by a check, or the kind of the outcome. */
+  outcome: Outcome['kind'] | 'refused'
+  /** Whether the message was accepted, whatever the answer said. */
+  accepted: boolean
+  /** The HTTP status of the answer, if there was one, and its error code. */
+  status?: number
+  code?: number
+  wamid?: string
+}
+
+type Params = { version: string; phoneNumberId: string }
+
+/** The fields by which a script is chosen. The rest of the body may be wrong. */
+const addressee = z.looseObject({
+  to: z.string().catch(''),
+  template: z.looseObject({ name: z.string() }).optional().catch(undefined),
+})
+
+export const graphRoutes = (
+  state: State,
+  scripts: Scripts,
+  webhooks: Webhooks,
+  requests: LoggedRequest[],
+) => {
+  const log = (req: Request<Params>, body?: unknown): LoggedRequest => {
+    const { version, phoneNumberId } = req.params
+    const authorization = tokenOwner(req.headers.authorization, phoneNumberId, state)
+    const logged: LoggedRequest = {
+      at: new Date().toISOString(),
+      version,
+      phoneNumberId,
+      headers: { ...req.headers, authorization },
+      authorization,
+      body,
+      outcome: 'refused',
+      accepted: false,
+    }
+    requests.push(logged)
+    return logged
+  }
+
+  const resetUnread = (req: Request<Params>, res: Response, next: () => void) => {
+    if (!scripts.takeUnread(req.params.phoneNumberId)) return next()
+    log(req).outcome = 'reset'
+    res.socket?.resetAndDestroy()
+  }
+
+  const handle = async (req: Request<Params, unknown, unknown>, res: Response) => {
+    const body = parseJson(Buffer.isBuffer(req.body) ? req.body.toString() : '')
+    const logged = log(req, body)
+    try {
+      const number = authorize(logged, state)
+      const addressed = addressee.safeParse(body).data
+      const script = scripts.take({
+        phoneNumberId: number.phoneNumberId,
+        to: recipientOf(addressed?.to ?? '', number.displayNumber),
+        template: addressed?.template?.name,
+      })
+      const outcome: Outcome = script?.outcome ?? { kind: 'accept' }
+      let acceptance: Acceptance | undefined
+      if (isAccepted(outcome)) {
+        const checked = checkMessage(body, number, state)
+        const message = await accept(checked, number, outcome, script?.statuses)
+        logged.accepted = true
+        logged.wamid = message.wamid
+        acceptance = acceptanceOf(message, state)
+      }
+      logged.outcome = outcome.kind
+      // Not ref'd, because a slow answer must not keep a process alive whose server is closed.
+      if ('delayMs' in outcome && outcome.delayMs)
+        await sleep(outcome.delayMs, undefined, { ref: false })
+      if (outcome.kind !== 'hang' && outcome.kind !== 'reset')
+        logged.status = outcome.kind === 'http' ? outcome.status : 200
+      answer(res, outcome, acceptance)
+    } catch (error) {
+      if (!(error instanceof GraphError)) throw error
+      logged.code = error.code
+      logged.status = error.httpStatus
+      res.status(error.httpStatus).json(error.body())
+    }
+  }
+
+  /** From here on the person has the message, whatever the client is told. */
+  const accept = async (
+    checked: ReturnType<typeof checkMessage>,
+    number: WhatsAppNumber,
+    outcome: Outcome,
+    scripted: StatusPlan | undefined,
+  ): Promise<InboxMessage> => {
+    const { phoneNumberId, displayNumber: from } = number
+    const person = state.person(checked.to)
+    if (outcome.kind === 'accept' && outcome.waId) person.waId = outcome.waId
+    // Marketing that the person has stopped is accepted, and fails afterwards (Meta, 2025-11).
+    const isStopped =
+      checked.template?.category === 'marketing' && person.stoppedMarketing.has(phoneNumberId)
+    const stopped: StatusPlan = [{ status: 'failed', code: 131050 }]
+    const plan = (scripted ?? (isStopped ? stopped : scripts.defaultStatuses)).map(stepOf)
+    const message: InboxMessage = {
+      wamid: newWamid(),
+      ...checked,
+      from,
+      phoneNumberId,
+      acceptedAt: new Date().toISOString(),
+      received: plan.some(isSeen) || !plan.some(({ status }) => status === 'failed'),
+      statuses: [],
+    }
+    state.messages.set(message.wamid, message)
+
+    for (const step of plan) if (step.beforeResponse) await report(message, step)
+    let afterMs = 0
+    for (const step of plan) {
+      if (step.beforeResponse) continue
+      afterMs = step.afterMs ?? afterMs + STEP_MS
+      void webhooks.later(afterMs, () => report(message, step))
+    }
+    return message
+  }
+
+  /** Sends one status of a message. */
+  const report = async (message: InboxMessage, step: StatusStep): Promise<Delivery[]> => {
+    const { status, code = 131026 } = step
+    const at = new Date().toISOString()
+    message.statuses.push({ status, at, ...(status === 'failed' && { code }) })
+    if (status !== 'failed') message.received = true
+    else message.received &&= message.statuses.some(isSeen)
+    const number = state.numberFor(message.phoneNumberId)
+    return webhooks.send([statusUpdate(number, state.person(message.to), message, step)])
+  }
+
+  const router = express.Router()
+  const readBody = express.raw({ type: () => true, limit: '1mb' })
+  router.post('/:version/:phoneNumberId/messages', resetUnread, readBody, handle)
+  return { router, report }
+}
+
+/** The time between two statuses that give none. */
+const STEP_MS = 40
+
+const stepOf = (step: StatusPlan[number]): StatusStep =>
+  typeof step === 'string' ? { status: step } : step
+
+const isSeen = ({ status }: Pick<StatusStep, 'status'>): boolean =>
+  status === 'delivered' || status === 'read' || status === 'played'
+
+/** Whether the person gets the message, whatever the client is told. */
+const isAccepted = (outcome: Outcome): boolean =>
+  ['accept', 'cut', 'garbled', 'no_id'].includes(outcome.kind) ||
+  ('accept' in outcome && outcome.accept === true)
+
+const parseJson = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return text
+  }
+}
+
+const tokenOwner = (sent: string | undefined, phoneNumberId: string, state: State): string => {
+  if (!sent) return 'none'
+  const token = /^Bearer (.+)$/i.exec(sent)?.[1]
+  if (state.numbers.get(phoneNumberId)?.token === token) return phoneNumberId
+  const owner = state.numbers.values().find(number => number.token === token)
+  return owner?.phoneNumberId ?? 'wrong'
+}
+
+/** @throws GraphError if the token is unknown, or not the token of this number */
+const authorize = ({ authorization, phoneNumberId }: LoggedRequest, state: State) => {
+  if (authorization === 'none' || authorization === 'wrong')
+    throw new GraphError(190, 'Invalid OAuth access token')
+  const number = state.numbers.get(phoneNumberId)
+  if (!number || authorization !== phoneNumberId)
+    throw new GraphError(100, 'Unsupported post request: no such object, or no permission')
+  return number
+}
+
+/** The body of the usual 200. */
+type Acceptance = { messaging_product: string; contacts?: object[]; messages: object[] }
+
+const acceptanceOf = ({ wamid, to, written, type }: InboxMessage, state: State): Acceptance => ({
+  messaging_product: 'whatsapp',
+  contacts: [{ input: written, wa_id: state.person(to).waId }],
+  messages: [{ id: wamid, ...(type === 'template' && { message_status: 'accepted' }) }],
+})
+
+/** @throws GraphError for an `error` */
+const answer = (res: Response, outcome: Outcome, acceptance: Acceptance | undefined): void => {
+  switch (outcome.kind) {
+    case 'accept':
+      if (acceptance && outcome.contacts === false) delete acceptance.contacts
+      return void res.json(acceptance)
+    case 'error':
+      throw new GraphError(outcome.code, undefined, outcome.httpStatus)
+    case 'http':
+      res.status(outcome.status).set(outcome.headers ?? { 'content-type': 'text/html' })
+      return void res.end(outcome.body ?? '<html><body><h1>Error</h1></body></html>')
+    case 'hang':
+      return
+    case 'reset':
+      return void res.socket?.resetAndDestroy()
+    case 'cut': {
+      const whole = JSON.stringify(acceptance)
+      res.type('json').set('content-length', String(whole.length))
+      return void res.write(whole.slice(0, 40), () => res.socket?.destroy())
+    }
+    case 'garbled':
+      return void res.type('json').end('{"messaging_product":"what')
+    case 'no_id':
+      res.json({ ...acceptance, messages: [{ message_status: 'accepted' }] })
+  }
+}

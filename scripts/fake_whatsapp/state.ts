@@ -1,0 +1,171 @@
+/** What the fake WhatsApp knows, all in memory: business numbers, templates, people and their messages. */
+import { randomBytes, randomInt } from 'node:crypto'
+import { parsePhoneNumberFromString } from 'libphonenumber-js'
+
+/** A business number. Without a `callbackUrl` it sends no webhooks. */
+export type WhatsAppNumber = {
+  name: string
+  phoneNumberId: string
+  wabaId: string
+  displayNumber: string
+  token: string
+  appSecret: string
+  verifyToken: string
+  callbackUrl?: string | undefined
+}
+export type NumberInput = { [Key in keyof WhatsAppNumber]?: WhatsAppNumber[Key] | undefined }
+
+/** A template of the WhatsApp Business account `wabaId`. */
+export type Template = {
+  wabaId: string
+  name: string
+  language: string
+  category: 'utility' | 'marketing' | 'authentication'
+  status: 'approved' | 'paused' | 'disabled'
+  /** The number of parameters of the body. Without it, any number is accepted. */
+  parameters?: number
+  /** The text, with {{1}} or {{first_name}} in place of a parameter. */
+  body?: string
+  buttons: readonly { type?: 'quick_reply' | 'url' | 'phone_number'; text: string }[]
+}
+export type TemplateInput = Pick<Template, 'wabaId' | 'name'> & Partial<Template>
+
+/** A person who uses WhatsApp. `phone` is E.164 and names the person everywhere in the fake. */
+export type Person = {
+  phone: string
+  waId: string
+  userId: string
+  name: string
+  /** What this person wrote, and what owners wrote to this person in the WhatsApp Business app. */
+  lines: { by: 'person' | 'owner'; phoneNumberId: string; text: string; at: string }[]
+  /** When this person last wrote to each business number (its id). */
+  wroteAt: Map<string, number>
+  /** The business numbers (their ids) from which this person wants no marketing. */
+  stoppedMarketing: Set<string>
+}
+
+/** A message from a business that the fake accepted. */
+export type InboxMessage = {
+  wamid: string
+  /** The recipient, in E.164, and as the client wrote it. */
+  to: string
+  written: string
+  /** The display number of the business. */
+  from: string
+  phoneNumberId: string
+  type: 'template' | 'text'
+  /** What the person reads. */
+  text: string
+  template?: {
+    name: string
+    language: string
+    category: Template['category']
+    parameters: string[]
+    buttons: { text: string; payload: string }[]
+  }
+  biz_opaque_callback_data?: string | undefined
+  acceptedAt: string
+  /** False if the message failed after it was accepted: the person never saw it. */
+  received: boolean
+  /** In the order in which they were sent. */
+  statuses: { status: StatusName; at: string; code?: number }[]
+}
+export type StatusName = 'sent' | 'delivered' | 'read' | 'played' | 'failed'
+
+const DAY = 24 * 60 * 60 * 1000
+const E164 = /^\+[1-9]\d{5,15}$/
+
+/** A message id as WhatsApp makes them: opaque, with characters that JSON and URLs escape. */
+export const newWamid = (): string => `wamid.HBgM${randomBytes(24).toString('base64')}`
+
+/** Free text is allowed for 24 hours after the person last wrote to the business. */
+export const windowIsOpen = (person: Person | undefined, phoneNumberId: string): boolean =>
+  Date.now() - (person?.wroteAt.get(phoneNumberId) ?? -Infinity) < DAY
+
+/**
+ * The phone that a `to` reaches; undefined if it is no phone number. Meta accepts '+', hyphens, brackets and
+ * spaces. Without a '+' it adds the country code of the business number, whatever the digits are, and
+ * the message goes to a stranger (Meta, send messages page).
+ */
+export const recipientOf = (to: string, displayNumber: string): string | undefined => {
+  const written = to.replaceAll(/[-() ]/g, '')
+  const country = parsePhoneNumberFromString(displayNumber)?.countryCallingCode ?? ''
+  const phone = written.startsWith('+') ? written : `+${country}${written}`
+  return E164.test(phone) ? phone : undefined
+}
+
+export type State = ReturnType<typeof createState>
+
+export const createState = () => {
+  const numbers = new Map<string, WhatsAppNumber>()
+  const templates = new Map<string, Template>()
+  const people = new Map<string, Person>()
+  const messages = new Map<string, InboxMessage>()
+
+  const secret = () => randomBytes(16).toString('hex')
+  const inbox = (phone: string) =>
+    [...messages.values()].filter(({ to, received }) => to === phone && received)
+
+  return {
+    numbers,
+    people,
+    messages,
+    inbox,
+
+    addNumber: (input: NumberInput = {}): WhatsAppNumber => {
+      const known = numbers.get(input.phoneNumberId ?? '')
+      const n = String(numbers.size + 1)
+      const number = {
+        name: input.name ?? known?.name ?? `Business ${n}`,
+        phoneNumberId: input.phoneNumberId ?? `10${n.padStart(13, '0')}`,
+        wabaId: input.wabaId ?? known?.wabaId ?? `20${n.padStart(13, '0')}`,
+        displayNumber:
+          input.displayNumber ?? known?.displayNumber ?? `+9723770${n.padStart(4, '0')}`,
+        token: input.token ?? known?.token ?? `EAAfake${secret()}`,
+        appSecret: input.appSecret ?? known?.appSecret ?? secret(),
+        verifyToken: input.verifyToken ?? known?.verifyToken ?? secret(),
+        callbackUrl: input.callbackUrl ?? known?.callbackUrl,
+      }
+      numbers.set(number.phoneNumberId, number)
+      return number
+    },
+
+    addTemplate: (input: TemplateInput): void => {
+      const { wabaId, name, language = 'he' } = input
+      const defaults = { category: 'utility', status: 'approved', buttons: [] } as const
+      templates.set(`${wabaId} ${name} ${language}`, { ...defaults, ...input, language })
+    },
+    template: (wabaId: string, name: string, language: string) =>
+      templates.get(`${wabaId} ${name} ${language}`),
+    hasTemplates: (wabaId: string) => templates.values().some(one => one.wabaId === wabaId),
+
+    /** The person with this phone, who is made up on first use. */
+    person: (phone: string): Person => {
+      const known = people.get(phone)
+      if (known) return known
+      if (!E164.test(phone)) throw new Error('expected E.164, such as +972501234567')
+      const person: Person = {
+        phone,
+        waId: phone.slice(1),
+        userId: `${parsePhoneNumberFromString(phone)?.country ?? 'US'}.${randomInt(1e14, 2e14)}`,
+        name: `Customer ${people.size + 1}`,
+        lines: [],
+        wroteAt: new Map(),
+        stoppedMarketing: new Set(),
+      }
+      people.set(phone, person)
+      return person
+    },
+
+    /** The number with this id; by default the one that last wrote to this phone, or else the first one. */
+    numberFor: (phoneNumberId: string | undefined, phone?: string): WhatsAppNumber => {
+      const id =
+        phoneNumberId ??
+        (phone && inbox(phone).at(-1)?.phoneNumberId) ??
+        numbers.keys().next().value
+      const number = numbers.get(id ?? '')
+      if (!number) throw new Error('no such business number', { cause: { phoneNumberId: id } })
+      return number
+    },
+  }
+}
