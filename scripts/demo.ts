@@ -1,11 +1,11 @@
 /**
- * npm run demo: the whole of Ringback on this machine, with a fake WhatsApp and shortened delays. Plays a
- * morning of calls and replies through the real endpoints and tells what becomes of each.
+ * npm run demo: Ringback on this machine with a fake WhatsApp. Plays a morning of calls and replies through the real
+ * endpoints, with shortened delays, and shows what becomes of each call.
  */
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
-import type { Scene } from './demo/play.ts'
+import type { Result, Scenario } from './demo/scenarios.ts'
 
 const { values: flags } = parseArgs({
   options: { once: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
@@ -14,21 +14,20 @@ if (flags.help) {
   console.log(`Usage: npm run demo [-- --once]
 
 Starts Postgres, Ringback and a fake WhatsApp on this machine, adds a business, and plays a morning of
-calls and replies with minutes and hours shortened to seconds. Then keeps serving, so that you can look
-around.
+calls and replies. Minutes and hours are shortened to seconds. Then Ringback keeps running, so that you can
+look around.
 
-  --once  ends when the play has ended: exit code 0 if every call ended as it should, else 1
+  --once  ends after the last call: exit code 0 if every call ended as it should, else 1
 
-PORT says where Ringback listens; otherwise it is 3000, or a free port if that one is taken.`)
+PORT sets the port of Ringback. The default is 3000, or a free port if 3000 is taken.`)
   process.exit()
 }
-const { newPlay } = await import('./demo/play.ts')
-const { DELAYS, setStage } = await import('./demo/stage.ts')
-const { endingOf, inWords, isJudged, isQuiet } = await import('./demo/watch.ts')
+// Imported only now, because these modules read the configuration and create files.
+const { newScenarios } = await import('./demo/scenarios.ts')
+const { DELAYS, startEnvironment } = await import('./demo/environment.ts')
 
-/** How long the whole play may take. */
 const END_WITHIN_MS = 60_000
-/** How long we watch, once all is quiet, that nothing more happens. */
+/** How long the demo waits at the end for messages that should not come. */
 const QUIET_MS = 1_500
 
 const started = Date.now()
@@ -36,81 +35,122 @@ const isOver = () => Date.now() - started > END_WITHIN_MS
 const say = (text: string) =>
   console.log(`${((Date.now() - started) / 1000).toFixed(1).padStart(5)} s  ${text}`)
 
-say('Setting the stage: Postgres, Ringback, a fake WhatsApp')
-const stage = await setStage(process.env['PORT'])
-say(`Ringback listens on ${stage.url}`)
+say('Starting Postgres, Ringback and a fake WhatsApp')
+const environment = await startEnvironment(process.env['PORT'])
+const { database, fake, post } = environment
+say(`Ringback listens on ${environment.url}`)
 say(
   `2 minutes are ${DELAYS.outreach} s here, 2 hours ${DELAYS.reminder1} s, 24 hours ${DELAYS.reminder2} s\n`,
 )
 
-const answers = new Map<Scene, number>()
-const play = newPlay()
-
-const messagesFor = async ({ phone }: Scene, count: number) => {
-  while (phone && stage.fake.inbox(phone).length < count && !isOver()) await sleep(100)
+const ask = async (condition: string): Promise<boolean> => {
+  const { rows } = await database.query<{ holds: boolean }>(`select ${condition} as holds`)
+  return rows[0]?.holds === true
 }
-const perform = async (scene: Scene) => {
-  if (scene.after) await messagesFor(scene, scene.after)
-  say(`${scene.who} ${scene.what}`)
-  for (const record of scene.records) {
-    answers.set(scene, await stage.post(record))
-    // Jobs run side by side; in the play each record is judged before the next one comes.
-    while (!(await isJudged(stage)) && !isOver()) await sleep(20)
+const ALL_CLASSIFIED = 'not exists (select from raw_cdrs where verdict is null)'
+const NOTHING_PENDING = `${ALL_CLASSIFIED}
+  and not exists (select from missed_calls where outreach_state in ('scheduled', 'sending'))
+  and not exists (select from messages where state in ('scheduled', 'sending'))
+  and not exists (select from lead_conversations c join messages m on m.lead_conversation_id = c.id
+                  where c.state = 'open' and m.state <> 'unknown')`
+
+const answers = new Map<Scenario, number>()
+
+const messagesTo = async ({ phone }: Scenario, count: number): Promise<void> => {
+  while (phone && fake.inbox(phone).length < count && !isOver()) await sleep(100)
+}
+const play = async (scenario: Scenario): Promise<void> => {
+  await messagesTo(scenario, scenario.afterMessages ?? 0)
+  say(`${scenario.who} ${scenario.what}`)
+  for (const cdr of scenario.cdrs) {
+    answers.set(scenario, await post(cdr))
+    // Jobs run in parallel, but here the order of the CDRs matters.
+    while (!(await ask(ALL_CLASSIFIED)) && !isOver()) await sleep(20)
   }
 }
-const reply = async (scene: Scene) => {
-  await messagesFor(scene, 1)
-  // She reads it first.
+const reply = async (scenario: Scenario): Promise<void> => {
+  if (!scenario.phone || !scenario.reply) return
+  await messagesTo(scenario, 1)
   await sleep(1000)
-  if (isOver() || !scene.phone || !scene.writes) return
-  say(`  ${scene.who} writes: ${scene.writes}`)
-  await stage.fake.inbound({ kind: 'text', from: scene.phone, text: scene.writes })
+  if (isOver()) return
+  say(`  ${scenario.who} writes: ${scenario.reply}`)
+  await fake.inbound({ kind: 'text', from: scenario.phone, text: scenario.reply })
 }
 
-for (const scene of play) if (scene.whatsApp) stage.fake.script(scene.whatsApp)
-for (const scene of play.filter(({ after }) => !after)) await perform(scene)
-const later = Promise.all([
-  ...play.filter(({ after }) => after).map(perform),
-  ...play.filter(({ writes }) => writes).map(reply),
+/** What has become of the scenario so far. */
+const resultOf = async ({ callId, phone, expected }: Scenario): Promise<Result> => {
+  const { rows } = await database.query<Record<'verdict' | 'outreach' | 'lead', string | null>>(
+    `select verdict, outreach_state || ' / ' || outreach_reason as outreach,
+            (select l.state from leads l where l.phone = $2) as lead
+     from call_report() where call_id = $1`,
+    [callId, phone],
+  )
+  const { verdict, outreach, lead } = rows[0] ?? {}
+  return {
+    ...(verdict && { verdict }),
+    ...(outreach && { outreach }),
+    ...(expected.lead && lead && { lead }),
+    messages: phone ? fake.inbox(phone).length : 0,
+  }
+}
+/** As text: "missed, sent / accepted, 1 message". */
+const textOf = ({ answer, verdict, outreach, lead, messages }: Result): string =>
+  [
+    answer && `answered ${answer}`,
+    verdict,
+    outreach,
+    lead && `lead ${lead}`,
+    messages === 1 ? '1 message' : `${messages} messages`,
+  ]
+    .filter(Boolean)
+    .join(', ')
+
+const scenarios = newScenarios()
+for (const { whatsApp } of scenarios) if (whatsApp) fake.script(whatsApp)
+for (const scenario of scenarios) if (!scenario.afterMessages) await play(scenario)
+const rest = Promise.all([
+  ...scenarios.filter(({ afterMessages }) => afterMessages).map(play),
+  ...scenarios.map(reply),
 ])
 
-say('What becomes of them:')
-const told = new Map<Scene, string>()
-const look = async () => {
-  const looks = []
-  for (const scene of play) {
-    const answer = scene.ends.answer && answers.get(scene)
-    const found = { ...(answer && { answer }), ...(await endingOf(scene, stage)) }
-    const words = inWords(found)
-    if (found.verdict && words !== told.get(scene)) say(`  ${scene.who}: ${words}`)
-    told.set(scene, words)
-    looks.push({ scene, words, right: words === inWords(scene.ends) })
+say('What becomes of the calls:')
+const printed = new Map<Scenario, string>()
+/** Compares all results with the expected ones, and prints those that have changed. */
+const check = async () => {
+  const checks = []
+  for (const scenario of scenarios) {
+    const answer = scenario.expected.answer && answers.get(scenario)
+    const result = { ...(answer && { answer }), ...(await resultOf(scenario)) }
+    const text = textOf(result)
+    if (result.verdict && text !== printed.get(scenario)) say(`  ${scenario.who}: ${text}`)
+    printed.set(scenario, text)
+    checks.push({ scenario, text, right: text === textOf(scenario.expected) })
   }
-  return looks
+  return checks
 }
-while (!isOver() && !((await look()).every(({ right }) => right) && (await isQuiet(stage))))
+while (!isOver() && !((await check()).every(({ right }) => right) && (await ask(NOTHING_PENDING))))
   await sleep(200)
-await later
+await rest
 await sleep(QUIET_MS)
 
-const looks = await look()
+const checks = await check()
 console.log('')
-for (const { scene, words, right } of looks)
-  console.log(
-    `${right ? 'ok    ' : 'WRONG '} ${scene.who.padEnd(13)} ${words}${right ? '' : `   expected: ${inWords(scene.ends)}`}`,
-  )
-const wrong = looks.filter(({ right }) => !right).length
-console.log(`\n${looks.length - wrong} of ${looks.length} calls ended as they should`)
+for (const { scenario, text, right } of checks) {
+  const expected = right ? '' : `   expected: ${textOf(scenario.expected)}`
+  console.log(`${right ? 'ok    ' : 'WRONG '} ${scenario.who.padEnd(13)} ${text}${expected}`)
+}
+const wrong = checks.filter(({ right }) => !right).length
+console.log(`\n${checks.length - wrong} of ${checks.length} calls ended as they should`)
 
 if (!flags.once) {
   console.log(`
-Ringback goes on serving until you press Ctrl-C.
-  the pages    ${stage.url}/ops   (what became of every call, and why)
-  phones       ${stage.fake.url}   (read along, and answer as the customer)
-  webhook      ${stage.webhookUrl}
-  look inside  psql '${stage.databaseUrl}' -c 'select * from call_report()'
-  its log      ${stage.log}`)
+Ringback keeps running until you press Ctrl-C.
+  the pages    ${environment.url}/ops   (what became of every call, and why)
+  phones       ${fake.url}   (read the messages, and answer as the customer)
+  webhook      ${environment.webhookUrl}
+  look inside  psql '${environment.databaseUrl}' -c 'select * from call_report()'
+  its log      ${environment.log}`)
   await Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')])
 }
-await stage.clear()
+await environment.stop()
 process.exitCode = wrong ? 1 : 0

@@ -1,50 +1,21 @@
+/** CDRs as Voicenter pushes them, for the demo, the tests, the benchmark and the fault-injection run. */
 import { randomBytes } from 'node:crypto'
+import { DateTime } from 'luxon'
 
-/** Fields of a push, as Voicenter's "CDR Notification" page names them. */
+/** The fields have the names of Voicenter's page "CDR Notification". */
 export type Push = Record<string, unknown> & { ivruniqueid: string; time: number }
 
-const digits = (part: Intl.DateTimeFormatPart[]) =>
-  part
-    .filter(({ type }) => type !== 'literal')
-    .map(({ value }) => value)
-    .join('')
-const jerusalem = new Intl.DateTimeFormat('en-CA', {
-  timeZone: 'Asia/Jerusalem',
-  hourCycle: 'h23',
-  year: 'numeric',
-  month: '2-digit',
-  day: '2-digit',
-  hour: '2-digit',
-  minute: '2-digit',
-  second: '2-digit',
-})
+const inIsrael = (at: Date) => DateTime.fromJSDate(at, { zone: 'Asia/Jerusalem' })
 
-/** The moment on a wall clock in Israel, yyyyMMddHHmmss. */
-const israelClock = (at: Date): string => digits(jerusalem.formatToParts(at))
+/** Voicenter writes the local time in Israel as if it were UTC, so this is 2 or 3 hours ahead of the real time. */
+export const exchangeTime = (at: Date): number =>
+  Math.floor(inIsrael(at).setZone('utc', { keepLocalTime: true }).toSeconds())
 
-/** The exchange's epoch: Israel's wall clock written as if it were UTC, 2 or 3 hours ahead of the truth. */
-export const exchangeTime = (at: Date): number => {
-  const [, year, month, day, hour, minute, second] =
-    /(....)(..)(..)(..)(..)(..)/.exec(israelClock(at)) ?? []
-  return (
-    Date.UTC(
-      Number(year),
-      Number(month) - 1,
-      Number(day),
-      Number(hour),
-      Number(minute),
-      Number(second),
-    ) / 1000
-  )
-}
+/** Voicenter's call ids start with the local time in Israel. */
+export const newCallId = (at: Date): string =>
+  `${inIsrael(at).toFormat('yyyyMMddHHmmss')}${randomBytes(6).toString('hex')}`
 
-/** A call id as the exchange makes them: the wall clock, then something that makes it unique. */
-export const newCallId = (at: Date): string => `${israelClock(at)}${randomBytes(6).toString('hex')}`
-
-/**
- * A call record as it would come now: by default a customer's call that began `secondsAgo`, rang, and was
- * answered by nobody. `fields` are laid over it.
- */
+/** A customer's call that began `secondsAgo` and was not answered. `fields` replace or add fields. */
 export const push = (fields: Record<string, unknown> = {}, secondsAgo = 30): Push => {
   const at = new Date(Date.now() - secondsAgo * 1000)
   return {
@@ -67,31 +38,27 @@ export const push = (fields: Record<string, unknown> = {}, secondsAgo = 30): Pus
   }
 }
 
+const answered = {
+  status: 'ANSWER',
+  duration: 95,
+  targetextension: 'KGpK4iWq',
+  representative_name: 'Noa',
+}
+
 /** A customer's call that an agent answered. */
 export const answeredPush = (fields: Record<string, unknown> = {}, secondsAgo = 30): Push =>
-  push(
-    {
-      status: 'ANSWER',
-      duration: 95,
-      targetextension: 'KGpK4iWq',
-      representative_name: 'Noa',
-      ...fields,
-    },
-    secondsAgo,
-  )
+  push({ ...answered, ...fields }, secondsAgo)
 
-/** The business called a customer, who answered. */
+const callBack = {
+  type: 'Extension Outgoing',
+  status: 'ANSWER',
+  caller: '0722776772',
+  target: '972502345678',
+  did: '',
+  callerextension: 'SIPSIP',
+  duration: 40,
+}
+
+/** A call of the business to a customer, who answered. */
 export const callBackPush = (fields: Record<string, unknown> = {}, secondsAgo = 10): Push =>
-  push(
-    {
-      type: 'Extension Outgoing',
-      status: 'ANSWER',
-      caller: '0722776772',
-      target: '972502345678',
-      did: '',
-      callerextension: 'SIPSIP',
-      duration: 40,
-      ...fields,
-    },
-    secondsAgo,
-  )
+  push({ ...callBack, ...fields }, secondsAgo)
