@@ -1,131 +1,131 @@
 import { isUnavailable } from './db/retry.ts'
 
-type Limits<Ask> = {
-  /** The weight that one batch takes on, at least one ask. */
+type Limits<Item> = {
+  /** The total weight of one batch. A batch takes at least one item. */
   most: number
-  /** What an ask weighs; default 1. */
-  weigh?: (ask: Ask) => number
-  /** How many may wait for their batch. */
+  /** The weight of an item. Default 1. */
+  weigh?: (item: Item) => number
+  /** How many items may wait for a batch. */
   waiting: number
-  /** Within this everybody hears something, whatever a batch does. */
+  /** Each caller gets an answer or an error within this time, however long its batch takes. */
   patienceMs: number
   /**
-   * A batch that takes longer than this waits for something itself, such as a lock; what has collected meanwhile need not
-   * wait for it too, and one more batch may begin. Default 50.
+   * A batch that takes longer than this probably waits for a lock. The items that have collected meanwhile need not wait
+   * for the same lock, so a second batch may start. Default 50.
    */
   longMs?: number
 }
 
-const BATCHES = 2
+const MAX_BATCHES = 2
 
 /**
- * Work that many ask for at the same moment is done in batches: while one is under way the asks collect, and the next
- * batch does them all. So the more there is to do, the cheaper each becomes, and a lone ask waits for nobody: what is
- * asked for within one turn of the event loop goes together, and no timer holds it back.
+ * Runs the work of many callers in batches. While a batch runs, further items collect, and the next batch takes all of
+ * them. So the cost of an item falls as the load rises. A single item is not delayed: a batch takes what arrives within
+ * one turn of the event loop, and there is no timer.
  *
- * A batch does everything or nothing. One that fails because of what it was asked is done again ask by ask, so that a
- * bad one fails alone.
+ * A batch does all of its work or none. If a batch fails, its items run again one by one, so that a bad item fails alone.
  *
- * Not dataloader, which has no limit for what waits or weighs and would need a scheduler written beside it; p-queue and
- * its like run asks side by side, never together.
+ * Not dataloader: it limits neither the number nor the weight of the items, and it would need a separate scheduler.
+ * p-queue and similar packages run items in parallel, never together.
  *
- * @param together does the asks of a batch and answers them in their order; when it throws, nothing of them is done
- * @throws Error with status 503, from the function returned, when too many wait or it takes too long
+ * @param run does the work of a batch and returns the results in the same order. If it throws, nothing was done.
+ * @throws Error with status 503 (from the returned function) if too many items wait, or the work takes too long
  */
-export const batcher = <Ask, Answer>(
-  together: (asks: Ask[]) => Promise<Answer[]>,
-  { most, weigh = () => 1, waiting, patienceMs, longMs = 50 }: Limits<Ask>,
-): ((ask: Ask) => Promise<Answer>) => {
-  type Asked = PromiseWithResolvers<Answer> & { ask: Ask; late?: NodeJS.Timeout; isGone: boolean }
-  const queue: Asked[] = []
-  /** The batches under way, and since when each is. */
-  const underWay = new Set<{ since: number }>()
-  let later: NodeJS.Timeout | undefined
+export const batcher = <Item, Result>(
+  run: (items: Item[]) => Promise<Result[]>,
+  { most, weigh = () => 1, waiting, patienceMs, longMs = 50 }: Limits<Item>,
+): ((item: Item) => Promise<Result>) => {
+  type Entry = PromiseWithResolvers<Result> & {
+    item: Item
+    timeout?: NodeJS.Timeout
+    hasTimedOut: boolean
+  }
+  const queue: Entry[] = []
+  const running = new Set<{ since: number }>()
+  let timer: NodeJS.Timeout | undefined
 
-  const nextBatch = (): Asked[] => {
+  const takeBatch = (): Entry[] => {
     let weight = 0
     let count = 0
-    for (const { ask } of queue) {
-      weight += weigh(ask)
+    for (const { item } of queue) {
+      weight += weigh(item)
       if (count > 0 && weight > most) break
       count++
     }
-    // Whoever has heard that it takes too long is gone, and will ask again.
-    return queue.splice(0, count).filter(({ isGone }) => !isGone)
+    return queue.splice(0, count).filter(({ hasTimedOut }) => !hasTimedOut)
   }
 
-  const answer = async (batch: Asked[]): Promise<void> => {
+  const runBatch = async (batch: Entry[]): Promise<void> => {
     if (batch.length === 0) return
     try {
-      const answers = await together(batch.map(({ ask }) => ask))
+      const results = await run(batch.map(({ item }) => item))
       for (const [i, { resolve, reject }] of batch.entries()) {
-        const given = answers[i]
-        if (given === undefined) reject(new Error('a batch left somebody without an answer'))
-        else resolve(given)
+        const result = results[i]
+        if (result === undefined) reject(new Error('the batch returned no result for this item'))
+        else resolve(result)
       }
     } catch (error) {
-      // Where the database is away one by one would fail as well, only later.
+      // If the database is unavailable, the items would fail one by one as well, only later.
       if (batch.length === 1 || isUnavailable(error)) for (const { reject } of batch) reject(error)
-      else await oneByOne(batch)
+      else await runOneByOne(batch)
     }
-    for (const { late } of batch) clearTimeout(late)
+    for (const { timeout } of batch) clearTimeout(timeout)
   }
 
-  /** Two at a time: the bad one may wait for a lock in vain, and the others must not wait for it again. */
-  const oneByOne = async (batch: Asked[]): Promise<void> => {
-    const left = [...batch]
-    const goOn = async () => {
-      for (let one = left.shift(); one; one = left.shift()) if (!one.isGone) await answer([one])
+  /** Two at a time: the bad item may wait for a lock, and the others must not wait behind it again. */
+  const runOneByOne = async (batch: Entry[]): Promise<void> => {
+    const rest = [...batch]
+    const runRest = async () => {
+      for (let entry = rest.shift(); entry; entry = rest.shift())
+        if (!entry.hasTimedOut) await runBatch([entry])
     }
-    await Promise.all([goOn(), goOn()])
+    await Promise.all([runRest(), runRest()])
   }
 
-  /** Batch after batch, until nobody waits any more. */
-  const go = async (): Promise<void> => {
+  /** Runs batch after batch until the queue is empty. */
+  const drain = async (): Promise<void> => {
     const batch = { since: performance.now() }
-    underWay.add(batch)
-    // So that all who ask in this turn are in.
+    running.add(batch)
+    // So that everything that arrives in this turn of the event loop is in the batch.
     await new Promise(setImmediate)
     while (queue.length > 0) {
       batch.since = performance.now()
-      await answer(nextBatch())
+      await runBatch(takeBatch())
     }
-    underWay.delete(batch)
+    running.delete(batch)
   }
 
-  /** Begins a batch if one may begin, or looks again when one may. */
-  const begin = (): void => {
-    if (queue.length === 0 || underWay.size === BATCHES) return
-    const last = Math.max(...[...underWay].map(({ since }) => since))
-    const wait = underWay.size === 0 ? 0 : last + longMs - performance.now()
-    if (wait <= 0) void go()
+  /** Starts a batch if one may start, or tries again when one may. */
+  const start = (): void => {
+    if (queue.length === 0 || running.size === MAX_BATCHES) return
+    const last = Math.max(...[...running].map(({ since }) => since))
+    const wait = running.size === 0 ? 0 : last + longMs - performance.now()
+    if (wait <= 0) void drain()
     else
-      later ??= setTimeout(() => {
-        later = undefined
-        begin()
+      timer ??= setTimeout(() => {
+        timer = undefined
+        start()
       }, wait)
   }
 
-  return ask => {
-    if (queue.length >= waiting) return Promise.reject(busy('too many wait'))
-    const asked: Asked = { ask, isGone: false, ...Promise.withResolvers<Answer>() }
-    asked.late = setTimeout(() => {
-      asked.isGone = true
-      asked.reject(busy('it took too long'))
+  return item => {
+    if (queue.length >= waiting) return Promise.reject(busy('too many requests are waiting'))
+    const entry: Entry = { item, hasTimedOut: false, ...Promise.withResolvers<Result>() }
+    entry.timeout = setTimeout(() => {
+      entry.hasTimedOut = true
+      entry.reject(busy('the work took too long'))
     }, patienceMs)
-    queue.push(asked)
-    begin()
-    return asked.promise
+    queue.push(entry)
+    start()
+    return entry.promise
   }
 }
 
-const busy = (why: string): Error => Object.assign(new Error(why), { status: 503 })
-
-/** Many rows as the parameters of one statement. */
+const busy = (message: string): Error => Object.assign(new Error(message), { status: 503 })
 
 /**
- * The same twice counts twice and is stored once, for Postgres cannot update a row twice in one statement. In
- * one order always, since two statements that lock the same rows in different orders would wait for each other.
+ * Merges rows with the same key and counts them: Postgres cannot update a row twice in one statement. The rows are sorted
+ * by key, because two statements that lock the same rows in different orders would wait for each other.
  */
 export const dedupe = <Row>(
   rows: Row[],
@@ -140,17 +140,17 @@ export const dedupe = <Row>(
 }
 
 /**
- * Many texts as one parameter, and where each begins, counted from 1. In an array each would be escaped, or written out
- * in hex and escaped, at up to five times its size.
+ * Many buffers as one statement parameter, with the start (from 1) and length of each. In an array parameter each buffer
+ * would be escaped, or written in hex and escaped, at up to five times its size.
  */
-export const concatBuffers = (texts: (Buffer | null)[]) => {
+export const concatBuffers = (buffers: (Buffer | null)[]) => {
   let next = 1
-  const starts = texts.map(text => (next += text?.length ?? 0) - (text?.length ?? 0))
-  const [first = Buffer.alloc(0), ...others] = texts.flatMap(text => text ?? [])
+  const starts = buffers.map(buffer => (next += buffer?.length ?? 0) - (buffer?.length ?? 0))
+  const [first = Buffer.alloc(0), ...others] = buffers.flatMap(buffer => buffer ?? [])
   return {
-    // One alone may be megabytes, and is not copied.
+    // A single buffer may have megabytes and is not copied.
     bytes: others.length === 0 ? first : Buffer.concat([first, ...others]),
     starts,
-    lengths: texts.map(text => text?.length ?? null),
+    lengths: buffers.map(buffer => buffer?.length ?? null),
   }
 }

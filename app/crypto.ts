@@ -73,6 +73,9 @@ export const decrypt = (value: string, owner: string, key?: Buffer): string => {
 /** The owner string of a WhatsApp connection's token. */
 export const tokenOwner = (tenantId: string): string => `tenant:${tenantId}:access_token`
 
+/** The owner string of a call log credential. */
+export const callLogOwner = (tenantId: string): string => `tenant:${tenantId}:call_log_credential`
+
 /** How an opted-out person is still known after her number was erased. Without the key it tells nothing. */
 export const phoneHash = (e164: string): Buffer =>
   createHmac('sha256', (phoneKey ??= createSecretKey(keyFor('phone'))))

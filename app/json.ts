@@ -1,9 +1,9 @@
-/** JSON from outside: parsed once, with every digit kept, and written so that Postgres takes it. */
+/** Reads JSON from outside without losing digits, and writes it so that Postgres accepts it. */
 
 export type Json = string | number | boolean | null | LosslessNumber | Json[] | JsonObject
 export type JsonObject = { [name: string]: Json }
 
-/** A number that a double would not keep as it was written (1.0, 1e400), or not safely: 28 digits of a call id. */
+/** A number that a double cannot hold as written (1.0, 1e400), or not safely, such as the 28 digits of a call id. */
 export class LosslessNumber {
   readonly source: string
   constructor(source: string) {
@@ -17,30 +17,30 @@ export const isObject = (value: unknown): value is JsonObject =>
   !Array.isArray(value) &&
   !(value instanceof LosslessNumber)
 
-/** Voicenter's records are three levels deep. JSON.stringify overflows the stack at some thousands. */
-const DEEPEST = 32
+/** Voicenter's records have three levels. JSON.stringify overflows the stack at a few thousand. */
+const MAX_DEPTH = 32
 
 /**
- * @param mostValues of a text that anybody may have written: millions of numbers keep everybody else waiting
- * @returns the value; for an array also its elements, each with its own text. Or what is wrong, and of an
- * array that is only too deep the texts of its elements, for most of them may be sound.
+ * @param maxValues a limit for text from outside: parsing millions of numbers would block other requests
+ * @returns the value, and for an array also its elements with their texts. Or what is wrong; for an array that is
+ * nested too deeply also the texts of its elements, because most of them may be valid.
  */
 export const readJson = (
   text: string,
-  mostValues = Infinity,
+  maxValues = Infinity,
 ):
   | { value: Json; elements: { value: Json; text: string }[] | null }
   | { wrong: string; texts?: string[] } => {
   const { depth, values, elements, isArray, isPlain } = scan(text)
-  if (depth > DEEPEST)
+  if (depth > MAX_DEPTH)
     return {
-      wrong: `the JSON is nested deeper than ${DEEPEST} levels`,
+      wrong: `the JSON is nested deeper than ${MAX_DEPTH} levels`,
       ...(isArray && { texts: elements }),
     }
-  if (values > mostValues) return { wrong: `the JSON holds more than ${mostValues} values` }
+  if (values > maxValues) return { wrong: `the JSON holds more than ${maxValues} values` }
   try {
-    // A function that is asked about every value takes ten times as long as the reading itself.
-    const value: Json = isPlain ? JSON.parse(text) : JSON.parse(text, asWritten)
+    // A reviver function makes parsing ten times slower.
+    const value: Json = isPlain ? JSON.parse(text) : JSON.parse(text, keepDigits)
     if (!Array.isArray(value)) return { value, elements: null }
     return { value, elements: value.map((value, i) => ({ value, text: elements[i] ?? '' })) }
   } catch {
@@ -48,13 +48,13 @@ export const readJson = (
   }
 }
 
-const asWritten = (_name: string, value: Json, context?: { source?: string }): Json => {
+const keepDigits = (_name: string, value: Json, context?: { source?: string }): Json => {
   if (typeof value === 'number' && context?.source !== undefined) {
-    // Beyond 2^53 a double may hold these very digits by chance, yet what reads it trusts none of them.
+    // Beyond 2^53 a double may hold the same digits by chance, but code that reads it cannot rely on that.
     const kept = !Number.isInteger(value) || Number.isSafeInteger(value)
     return kept && String(value) === context.source ? value : new LosslessNumber(context.source)
   }
-  // What is read now must be what is read again from the database, where `did\0` has become `did`.
+  // A record must read the same again from the database, where `did\0` has become `did`.
   if (isObject(value) && Object.keys(value).some(name => storable(name) !== name))
     return Object.fromEntries(Object.entries(value).map(([name, v]) => [storable(name), v]))
   return value
@@ -63,13 +63,13 @@ const asWritten = (_name: string, value: Json, context?: { source?: string }): J
 const [QUOTE, BACKSLASH, COMMA, OPEN, CLOSE, OPEN_LIST, CLOSE_LIST] = '"\\,{}[]'
   .split('')
   .map(sign => sign.charCodeAt(0))
-/** More digits may be more than a double holds. */
+/** A double may not hold more digits than this. */
 const SAFE_DIGITS = 15
 
 /**
- * How deep the brackets go, how many values there are, and the text of each element if the whole is an array. And
- * whether it is plain: no names or numbers that `asWritten` would keep differently, only whole numbers that are short
- * and nothing escaped by its code. One pass without recursion, for it runs before the text is known to be sane.
+ * Finds the depth, the number of values, and the text of each element if the whole text is an array. Also finds whether
+ * the text is plain: it has only short whole numbers and no \u escapes, so that plain JSON.parse returns the same as with
+ * `keepDigits`. One pass without recursion, because the text has not been checked yet.
  */
 const scan = (text: string) => {
   const elements: string[] = []
@@ -89,7 +89,7 @@ const scan = (text: string) => {
       else if (char === QUOTE) inString = false
       continue
     }
-    // "-", "." and between digits "e" are what makes a number more than its digits.
+    // A number with "-", "." or "e" is not only digits.
     if (char >= 48 && char <= 57) {
       if (++digits > SAFE_DIGITS) isPlain = false
       continue
@@ -111,20 +111,19 @@ const scan = (text: string) => {
       else if (--level === 0) end ||= i + 1
     }
   }
-  // Opened, and closed only by the last sign of all.
+  // The first bracket is closed by the last character of the text.
   const isArray = mayBeArray && end === text.trimEnd().length
   return { depth, values, elements, isArray, isPlain }
 }
 
-/** The text without what Postgres cannot store: NUL characters and halves of surrogate pairs. */
+/** Removes what Postgres cannot store: NUL characters and unpaired surrogates. */
 export const storable = (text: string): string =>
   text.includes('\0') || !text.isWellFormed() ? text.replaceAll('\0', '').toWellFormed() : text
 
 /**
- * The one way to write a record: names sorted, no spaces, numbers as they came, storable. What is
- * hashed to recognise a repeat, and what is stored as jsonb. Long whole numbers are written as text,
- * so that whoever reads them back in JavaScript has all their digits; so are exponents, for jsonb
- * writes 1e100000 out and refuses 1e200000.
+ * The canonical form of a record: sorted names, no spaces, numbers as written. It is hashed to recognise a repeat, and
+ * stored as jsonb. Long whole numbers are written as text, so that JavaScript reads back all their digits. So are
+ * exponents, because jsonb expands 1e100000 and rejects 1e200000.
  */
 export const canonical = (value: Json): string => {
   if (value instanceof LosslessNumber)
@@ -132,7 +131,7 @@ export const canonical = (value: Json): string => {
   if (typeof value === 'string') return JSON.stringify(storable(value))
   if (Array.isArray(value)) return `[${value.map(canonical).join()}]`
   if (!isObject(value)) return JSON.stringify(value)
-  // Piece by piece, for this runs with every record: to map and join takes half as long again.
+  // String concatenation, because this runs for every record: map and join take 50 % longer.
   let fields = ''
   for (const name of Object.keys(value).sort()) {
     if (fields) fields += ','

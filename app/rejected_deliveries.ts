@@ -1,3 +1,4 @@
+/** Deliveries that could not be read. They are kept so that the operator can see them. */
 import { sql } from 'kysely'
 import { RateLimiterMemory } from 'rate-limiter-flexible'
 import { type Actor, audit } from './audit.ts'
@@ -5,32 +6,84 @@ import { sha256 } from './crypto.ts'
 import type { Trx } from './db/kysely.ts'
 import { notFound } from './errors.ts'
 import { log } from './log.ts'
-import type { DeliverySource } from './voicenter/ingest.ts'
 
-/** More at once would keep others waiting; what is left is there to be discarded again. */
-const AT_ONCE = 10_000
+/**
+ * Where records came from. `tenantId`: the tenant of the credential, null for an unbound token. `source`: by webhook
+ * (the default), or found in Voicenter's call log.
+ */
+export type Sender = { tenantId: string | null; source?: 'push' | 'call_log' }
 
-type Wanted = {
-  id: string
-  /** Whose sign-in it is: only what came with this business's own credential. Null = the operator's, of anybody. */
-  tenantId: string | null
-  /** Also what came before it from the same sender, and was refused for the same reason. */
-  alike: boolean
+/** What is kept of a rejected record. */
+export type RejectedElement = { reason: string; body: Buffer | null; hash: Buffer }
+
+/**
+ * Each sender may fill one gigabyte a day with rejected records. A record counts as its own size plus ten kilobytes. That
+ * is 100,000 small records or 200 of the largest: far more than an honest sender whose every record is rejected, but
+ * a malicious one cannot fill the disk.
+ */
+const DAILY_LIMIT = 1_000_000_000
+const RECORD_WEIGHT = 10_000
+const weights = new RateLimiterMemory({ points: DAILY_LIMIT, duration: 24 * 60 * 60 })
+
+const keyOf = ({ tenantId, source = 'push' }: Sender) => `${source} ${tenantId ?? 'unbound'}`
+
+/** Whether this sender's rejected records are still kept. Above the limit they are only counted. */
+export const isKept = async (sender: Sender): Promise<boolean> =>
+  ((await weights.get(keyOf(sender)))?.consumedPoints ?? 0) < DAILY_LIMIT
+
+/** Replaces a record that is only counted. All of one day share a row, whose `deliveries` is their number. */
+export const onlyCounted = (): RejectedElement => {
+  const reason = 'over the daily limit for rejected records: counted, not kept'
+  const hash = sha256(`${reason} ${new Date().toISOString().slice(0, 10)}`)
+  return { reason, body: null, hash }
 }
 
 /**
- * Puts a refused delivery aside: somebody has seen it. Its body goes; its row stays, so that the same delivery is
- * known when it comes again.
+ * Adds to the sender's total of the day. Logs the first rejected record of the day, and when the limit is reached.
  *
- * @returns how many were put aside
- * @throws Mistake when there is none, or it was put aside before
+ * @param rejected the records that are new, and their bytes. A repeat takes no space.
+ */
+export const countRejected = async (
+  sender: Sender,
+  { records, bytes }: { records: number; bytes: number },
+): Promise<void> => {
+  if (records === 0) return
+  const { tenantId, source = 'push' } = sender
+  const weight = records * RECORD_WEIGHT + bytes
+  const { consumedPoints } = await weights.penalty(keyOf(sender), weight)
+  if (consumedPoints === weight)
+    log.warn({ tenantId, source }, 'delivery rejected: the reason is in rejected_deliveries')
+  if (consumedPoints >= DAILY_LIMIT && consumedPoints - weight < DAILY_LIMIT)
+    log.error(
+      { tenantId, source },
+      'daily limit for rejected records reached: from now on they are counted, not kept',
+    )
+}
+
+type Discard = {
+  id: string
+  /** Only deliveries that came with this tenant's credential. Null = any (the operator). */
+  tenantId: string | null
+  /** Also discard earlier deliveries of the same sender that were rejected for the same reason. */
+  alike: boolean
+}
+
+/** A larger update would make others wait. The caller can discard the rest with another request. */
+const MAX_DISCARDED = 10_000
+
+/**
+ * Discards a rejected delivery that someone has looked at: deletes its body. The row stays, so that the same delivery
+ * is recognised when it comes again.
+ *
+ * @returns how many deliveries were discarded
+ * @throws UserError if there is no such delivery, or it was discarded before
  */
 export const discardDelivery = async (
   trx: Trx,
-  signIn: Actor,
-  { id, tenantId, alike }: Wanted,
+  actor: Actor,
+  { id, tenantId, alike }: Discard,
 ): Promise<number> => {
-  const given = await trx
+  const delivery = await trx
     .selectFrom('rejected_deliveries')
     .select(['tenant_id', 'source', 'reason'])
     .where('id', '=', id)
@@ -38,70 +91,22 @@ export const discardDelivery = async (
     .$if(tenantId !== null, query => query.where('tenant_id', '=', tenantId))
     .forUpdate()
     .executeTakeFirst()
-  if (!given) throw notFound(`refused delivery ${id}`)
+  if (!delivery) throw notFound(`rejected delivery ${id}`)
   const { rows } = await sql`
     update rejected_deliveries set discarded_at = now(), body = null
     where id in (
       select id from rejected_deliveries
       where discarded_at is null and id <= ${id} and (id = ${id} or (
-        ${alike}::boolean and tenant_id is not distinct from ${given.tenant_id}::bigint
-        and source = ${given.source} and reason = ${given.reason}))
-      order by id desc limit ${AT_ONCE} for update)
+        ${alike}::boolean and tenant_id is not distinct from ${delivery.tenant_id}::bigint
+        and source = ${delivery.source} and reason = ${delivery.reason}))
+      order by id desc limit ${MAX_DISCARDED} for update)
     returning id`.execute(trx)
-  await audit(trx, signIn, {
-    tenantId: given.tenant_id,
+  await audit(trx, actor, {
+    tenantId: delivery.tenant_id,
     action: 'delivery.discard',
     subject: `rejected_deliveries ${id}`,
-    before: { source: given.source, reason: given.reason },
+    before: { source: delivery.source, reason: delivery.reason },
     after: { discarded: rows.length },
   })
   return rows.length
-}
-
-/**
- * How much of a sender's refused records is kept in a day: a gigabyte, of which each takes ten kilobytes and
- * its own size. That is 100,000 small ones, or 200 of the largest; an honest sender whose every record is
- * refused stays far below, and a malicious one does not fill the disk with rubbish.
- */
-const A_DAY = 1_000_000_000
-const EACH = 10_000
-const weights = new RateLimiterMemory({ points: A_DAY, duration: 24 * 60 * 60 })
-
-/** What is kept of a refused record. */
-export type RejectedElement = { reason: string; body: Buffer | null; hash: Buffer }
-
-/** Whether this sender's refused records are still kept, or by now only counted. */
-export const isKept = async (sender: DeliverySource): Promise<boolean> =>
-  ((await weights.get(sourceKey(sender)))?.consumedPoints ?? 0) < A_DAY
-
-const sourceKey = ({ tenantId, source = 'push' }: DeliverySource) =>
-  `${source} ${tenantId ?? 'unbound'}`
-
-/** In place of what is not kept: all of a day go into one row, which says how many there were. */
-export const onlyCounted = (): RejectedElement => {
-  const reason = 'refused after more than a day’s share of refused records: counted, not kept'
-  const hash = sha256(`${reason} ${new Date().toISOString().slice(0, 10)}`)
-  return { reason, body: null, hash }
-}
-
-/**
- * Remembers what was kept of a sender, and tells the operator of the first in a day, and when it is enough.
- *
- * @param records how many are new, and their bytes; a repeat takes no room
- */
-export const countRejected = async (
-  sender: DeliverySource,
-  { records, bytes }: { records: number; bytes: number },
-): Promise<void> => {
-  if (records === 0) return
-  const { tenantId, source = 'push' } = sender
-  const weight = records * EACH + bytes
-  const { consumedPoints } = await weights.penalty(sourceKey(sender), weight)
-  if (consumedPoints === weight)
-    log.warn({ tenantId, source }, 'a delivery was refused: its reason is in rejected_deliveries')
-  if (consumedPoints >= A_DAY && consumedPoints - weight < A_DAY)
-    log.error(
-      { tenantId, source },
-      'too much was refused today: from now on it is counted and not kept',
-    )
 }

@@ -2,9 +2,8 @@
  * A new ENCRYPTION_KEY: encrypts under it what was encrypted under the old one, in one transaction. Safe to
  * run twice. What is to be sent between the change and this waits, and is tried again.
  */
-import { decrypt, encrypt, phoneHash, tokenOwner } from '../app/crypto.ts'
+import { callLogOwner, decrypt, encrypt, phoneHash, tokenOwner } from '../app/crypto.ts'
 import { db, type Trx } from '../app/db/kysely.ts'
-import { credentialOwner } from '../app/voicenter/call_log/client.ts'
 
 const HELP = `Usage: OLD_ENCRYPTION_KEY=... ENCRYPTION_KEY=... npm run rekey
 
@@ -42,7 +41,7 @@ const resealAll = async (trx: Trx): Promise<number> => {
   }
   const logs = trx.selectFrom('call_log_access').select(['tenant_id', 'credential'])
   for (const { tenant_id, credential } of await logs.forUpdate().execute()) {
-    const value = resealed(credential, credentialOwner(tenant_id))
+    const value = resealed(credential, callLogOwner(tenant_id))
     if (value === null) continue
     const row = trx.updateTable('call_log_access').where('tenant_id', '=', tenant_id)
     await row.set({ credential: value }).execute()

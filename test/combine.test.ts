@@ -135,7 +135,7 @@ await t.test('nor one that comes only when it has taken long already', async t =
 
 await t.test('who is in a batch that never ends hears so in time', async t => {
   const ask = batcher(() => new Promise<number[]>(() => {}), { ...LIMITS, patienceMs: 30 })
-  await t.rejects(ask(1), busy('it took too long'))
+  await t.rejects(ask(1), busy('the work took too long'))
 })
 
 await t.test('a bad one fails alone', async t => {
@@ -193,7 +193,7 @@ await t.test('when too many wait, the next is sent away at once', async t => {
   const first = ask(1)
   await sleep(5)
   const waiting = [ask(2), ask(3)]
-  await t.rejects(ask(4), busy('too many wait'))
+  await t.rejects(ask(4), busy('too many requests are waiting'))
   await end()
   await end()
   t.strictSame(await Promise.all([first, ...waiting]), [2, 4, 6])
@@ -202,9 +202,9 @@ await t.test('when too many wait, the next is sent away at once', async t => {
 await t.test('who has waited too long is left out of the batch', async t => {
   const { batches, work, end } = held()
   const ask = batcher(work, { ...LIMITS, patienceMs: 30 })
-  const sentAway = [1, 2].map(n => t.rejects(ask(n), busy('it took too long')))
+  const sentAway = [1, 2].map(n => t.rejects(ask(n), busy('the work took too long')))
   await sleep(5)
-  const waiting = t.rejects(ask(3), busy('it took too long'))
+  const waiting = t.rejects(ask(3), busy('the work took too long'))
   await Promise.all([...sentAway, waiting])
   const fresh = ask(4)
   await end()

@@ -17,6 +17,7 @@ const PURE = [
   'replies/keywords.ts',
   'monitoring/webhook_silence.ts',
   'voicenter/call_log/entries.ts',
+  'voicenter/call_kind.ts',
   'voicenter/classify.ts',
   'voicenter/parse.ts',
   'voicenter/time.ts',

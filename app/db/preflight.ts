@@ -3,14 +3,13 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { isNativeError } from 'node:util/types'
 import type pg from 'pg'
 import { type Config, config, isInClear } from '../config.ts'
-import { decrypt, tokenOwner } from '../crypto.ts'
+import { callLogOwner, decrypt, tokenOwner } from '../crypto.ts'
 import { db } from './kysely.ts'
 import { migrate, pendingMigrations } from './migrate.ts'
 import { heldBy, newConnection } from './pool.ts'
 import { isTransient } from './retry.ts'
 import { startupError } from '../errors.ts'
 import { log } from '../log.ts'
-import { credentialOwner } from '../voicenter/call_log/client.ts'
 
 /**
  * @throws Error that says what to do instead; what the database said, where it is only away
@@ -187,7 +186,7 @@ const stored = async (): Promise<{ value: string; owner: string }[]> => {
     .execute()
   return [
     ...tokens.map(({ tenant_id, value }) => ({ value, owner: tokenOwner(tenant_id) })),
-    ...credentials.map(({ tenant_id, value }) => ({ value, owner: credentialOwner(tenant_id) })),
+    ...credentials.map(({ tenant_id, value }) => ({ value, owner: callLogOwner(tenant_id) })),
   ]
 }
 

@@ -3,9 +3,9 @@ import { type RawBuilder, sql } from 'kysely'
 import { phoneHash } from '../crypto.ts'
 import type { Trx } from '../db/kysely.ts'
 import { userError } from '../errors.ts'
-import { ERASED } from './erase.ts'
+import { ERASED } from '../voicenter/calls.ts'
 import type { Person } from './find_person.ts'
-import type { Call } from '../voicenter/calls.ts'
+import type { Call } from '../db/locks.ts'
 
 /** Hers: `m` of the lead or of a conversation with it, from or to one of her names. */
 const isHers = ({ leadIds, phones, identities }: Person): RawBuilder<boolean> => sql<boolean>`(

@@ -3,13 +3,13 @@ import { z } from 'zod'
 import { type Actor, audit } from '../audit.ts'
 import type { Trx } from '../db/kysely.ts'
 import { notFound } from '../errors.ts'
+import { accessState } from './call_log.ts'
 import { connect, connectionsOf } from './connections.ts'
 import { addToken, tokensOf } from './credentials.ts'
 import { addNumber } from './numbers.ts'
 import { tenantId as id, line, mode, phoneNumberId, telephone, tenantName } from './schema.ts'
 import { inWords, readSettings } from './settings.ts'
 import { templatesOf } from './templates.ts'
-import { accessState } from '../voicenter/call_log/client.ts'
 
 /**
  * Holds a business until the end of the transaction, so that what is read here and what is written belong

@@ -1,3 +1,4 @@
+/** Stores call records together with their jobs. */
 import { sql } from 'kysely'
 import { batcher, concatBuffers, dedupe } from '../batcher.ts'
 import { sha256 } from '../crypto.ts'
@@ -6,21 +7,19 @@ import { webDb } from '../db/kysely.ts'
 import { retryOnConflict } from '../db/retry.ts'
 import { STORE_TIMEOUT_MS } from '../errors.ts'
 import { canonical } from '../json.ts'
-import { countRejected, isKept, onlyCounted, type RejectedElement } from '../rejected_deliveries.ts'
+import {
+  countRejected,
+  isKept,
+  onlyCounted,
+  type RejectedElement,
+  type Sender,
+} from '../rejected_deliveries.ts'
 import { type BodyElement, readCdr, rootOf } from './parse.ts'
 
-/**
- * Whose credential the records came with; null = an unbound token. And which way: pushed to us, unless it is
- * said that they were found in Voicenter's call log. `token`: the hash in hex of what was shown, if it must
- * still be valid when they are stored.
- */
-export type DeliverySource = {
-  tenantId: string | null
-  source?: 'push' | 'call_log'
-  token?: string
-}
+/** `token`: the hash in hex of the token that was shown, if it must still be valid when the records are stored. */
+export type DeliverySource = Sender & { token?: string }
 
-/** A record that can be read, as it will be stored: `payload` is its canonical form, `body` the bytes as they came. */
+/** A valid record as it will be stored. `payload` is its canonical form, `body` its bytes as received. */
 export type ValidCdr = {
   callId: string
   rootCallId: string
@@ -29,47 +28,21 @@ export type ValidCdr = {
   hash: Buffer
 }
 
-/** One POST, or one page of the call log: what of it is a record, and what is none. */
+/** The records of one POST or of one page of the call log, and the elements that are not valid records. */
 export type Delivery = {
   sender: DeliverySource
   contentType: string | null
-  good: ValidCdr[]
-  bad: RejectedElement[]
-}
-
-/** Reads each element for itself: a bad one takes no other with it. */
-export const partition = (
-  elements: readonly BodyElement[],
-): { good: ValidCdr[]; bad: RejectedElement[] } => {
-  const good: ValidCdr[] = []
-  const bad: RejectedElement[] = []
-  for (const element of elements) {
-    const read = 'wrong' in element ? element : readCdr(element.record)
-    if ('wrong' in read || 'wrong' in element) {
-      const reason = 'wrong' in read ? read.wrong : ''
-      bad.push({ reason, body: element.bytes, hash: sha256(element.bytes) })
-      continue
-    }
-    const payload = Buffer.from(canonical(element.record))
-    const { callId } = read.cdr
-    good.push({
-      callId,
-      rootCallId: rootOf(read.cdr),
-      payload,
-      body: element.bytes,
-      hash: sha256(payload),
-    })
-  }
-  return { good, bad }
+  valid: ValidCdr[]
+  rejected: RejectedElement[]
 }
 
 /**
- * Stores the good records together with their jobs, and keeps the bad ones aside: one statement, one
- * commit. When this returns, everything is in the database; when it throws, nothing is.
+ * Stores the valid records with their jobs, and the rejected elements in `rejected_deliveries`: one statement, one
+ * commit. When this returns, everything is stored. When it throws, nothing is.
  *
- * @param database where nobody waits for an answer: its connections are used, and the delivery is stored by itself;
- * without it, together with all others that have come at this moment
- * @returns what is wrong with the bad ones; empty if all are good
+ * @param database without it, the delivery is stored on the webhooks' connections, in one batch with all others that
+ * arrive at the same time. With it, the delivery is stored alone: for work that no sender waits for.
+ * @returns why elements were rejected; empty if all are valid
  * @throws NoLongerValid when the sender's token was revoked meanwhile
  */
 export const ingest = async (
@@ -78,54 +51,83 @@ export const ingest = async (
   contentType: string | null,
   database?: typeof webDb,
 ): Promise<string[]> => {
-  const { good, bad } = partition(elements)
-  const kept = bad.length === 0 || (await isKept(sender)) ? bad : bad.map(onlyCounted)
-  const delivery = { sender, contentType, good, bad: kept }
-  const fresh = database
+  const { valid, rejected } = partition(elements)
+  const kept =
+    rejected.length === 0 || (await isKept(sender)) ? rejected : rejected.map(onlyCounted)
+  const delivery = { sender, contentType, valid, rejected: kept }
+  const newlyRejected = database
     ? (await storeAll(database, [delivery]))[0]
-    : await storeWithOthers(delivery)
-  if (fresh) await countRejected(sender, fresh)
-  return bad.map(({ reason }) => reason)
+    : await storeTogether(delivery)
+  if (newlyRejected) await countRejected(sender, newlyRejected)
+  return rejected.map(({ reason }) => reason)
 }
 
-/** A token was shown that is not valid any more; nothing that came with it is stored. */
+/** Reads each element separately: an invalid one does not affect the others. */
+export const partition = (
+  elements: readonly BodyElement[],
+): Pick<Delivery, 'valid' | 'rejected'> => {
+  const valid: ValidCdr[] = []
+  const rejected: RejectedElement[] = []
+  for (const element of elements) {
+    const result = 'wrong' in element ? element : readCdr(element.record)
+    if ('wrong' in element || 'wrong' in result) {
+      const reason = 'wrong' in result ? result.wrong : ''
+      rejected.push({ reason, body: element.bytes, hash: sha256(element.bytes) })
+      continue
+    }
+    const payload = Buffer.from(canonical(element.record))
+    valid.push({
+      callId: result.cdr.callId,
+      rootCallId: rootOf(result.cdr),
+      payload,
+      body: element.bytes,
+      hash: sha256(payload),
+    })
+  }
+  return { valid, rejected }
+}
+
+/** The sender's token is no longer valid. Nothing that came with it was stored. */
 export class NoLongerValid extends Error {}
 
-/** Of what was refused, what had not been refused before. */
-type Fresh = { records: number; bytes: number }
+/** The elements of a delivery that had not been rejected before. */
+type NewlyRejected = { records: number; bytes: number }
 
 /**
- * Stores many deliveries in one statement, for what a commit costs hardly depends on how much it holds; one for each
- * would reach a fraction of the rate, since NOTIFY makes all commits wait for each other.
+ * Stores many deliveries in one statement. The cost of a commit hardly depends on its size, and NOTIFY makes all commits
+ * wait for each other: with one statement for each delivery, the rate would be a fraction of this.
  *
- * Only a record that is new adds a job; a repeat raises `deliveries`. A job's key alone would not do:
- * it is forgotten as soon as the job is done, and a repeat of yesterday's call would run again.
+ * Only a new record adds a job; a repeat increments `deliveries`. The job's key alone would not prevent a second job:
+ * graphile-worker forgets the key when the job is done, and a repeat of yesterday's call would run again.
  *
- * Nothing is stored unless every token that was shown is valid at this moment, and the same business's as it was.
+ * Nothing is stored unless every token that was shown is valid now and still belongs to the same business.
  *
- * @returns for each delivery, what of it was refused and had not been before
+ * @returns for each delivery, its newly rejected elements
  * @throws NoLongerValid
  */
-export const storeAll = async (database: typeof webDb, all: Delivery[]): Promise<Fresh[]> => {
-  const good = dedupe(
-    all.flatMap(({ sender, good }) => good.map(record => ({ ...sender, ...record }))),
+export const storeAll = async (
+  database: typeof webDb,
+  deliveries: Delivery[],
+): Promise<NewlyRejected[]> => {
+  const valid = dedupe(
+    deliveries.flatMap(({ sender, valid }) => valid.map(record => ({ ...sender, ...record }))),
     ({ tenantId, callId, hash }) => `${callId} ${hash.toString('hex')} ${tenantId}`,
   )
-  const bad = dedupe(
-    all.flatMap(({ sender, contentType, bad }, of) =>
-      bad.map(refused => ({ ...sender, ...refused, contentType, of })),
+  const rejected = dedupe(
+    deliveries.flatMap(({ sender, contentType, rejected }, of) =>
+      rejected.map(element => ({ ...sender, ...element, contentType, of })),
     ),
     ({ tenantId, source = 'push', hash }) => `${source} ${hash.toString('hex')} ${tenantId}`,
   )
-  const payloads = concatBuffers(good.map(({ payload }) => payload))
-  const bodies = concatBuffers(good.map(({ body }) => body))
-  const refusals = concatBuffers(bad.map(({ body }) => body))
+  const payloads = concatBuffers(valid.map(({ payload }) => payload))
+  const bodies = concatBuffers(valid.map(({ body }) => body))
+  const rejectedBodies = concatBuffers(rejected.map(({ body }) => body))
   const shown = dedupe(
-    all.flatMap(({ sender: { token, tenantId } }) => (token ? { token, tenantId } : [])),
+    deliveries.flatMap(({ sender: { token, tenantId } }) => (token ? { token, tenantId } : [])),
     ({ token, tenantId }) => `${token} ${tenantId}`,
   )
-  type Outcome = { is_valid: boolean; fresh: { of: number; bytes: number }[] | null }
-  const statement = sql<Outcome>`
+  type Result = { is_valid: boolean; newly_rejected: { of: number; bytes: number }[] | null }
+  const statement = sql<Result>`
     /* store */
     with shown as (
       select count(*) = ${shown.length}::int as is_valid
@@ -142,39 +144,39 @@ export const storeAll = async (database: typeof webDb, all: Delivery[]): Promise
              convert_from(substring(${payloads.bytes}::bytea from payload_start for payload_length), 'UTF8')::jsonb,
              substring(${bodies.bytes}::bytea from body_start for body_length), hash, deliveries
       from unnest(
-        ${good.map(row => row.tenantId)}::bigint[],
-        ${good.map(row => row.source ?? 'push')}::text[],
-        ${good.map(row => row.callId)}::text[],
-        ${good.map(row => row.rootCallId)}::text[],
+        ${valid.map(row => row.tenantId)}::bigint[],
+        ${valid.map(row => row.source ?? 'push')}::text[],
+        ${valid.map(row => row.callId)}::text[],
+        ${valid.map(row => row.rootCallId)}::text[],
         ${payloads.starts}::int[],
         ${payloads.lengths}::int[],
         ${bodies.starts}::int[],
         ${bodies.lengths}::int[],
-        ${good.map(row => row.hash)}::bytea[],
-        ${good.map(row => row.deliveries)}::int[]
-      ) as good (tenant_id, source, call_id, root_call_id,
+        ${valid.map(row => row.hash)}::bytea[],
+        ${valid.map(row => row.deliveries)}::int[]
+      ) as valid (tenant_id, source, call_id, root_call_id,
                payload_start, payload_length, body_start, body_length, hash, deliveries)
       where (select is_valid from shown)
       on conflict on constraint raw_cdrs_same_record
         do update set deliveries = r.deliveries + excluded.deliveries
       returning r.call_id, r.xmax = 0 as is_new
-    ), bad as (
+    ), rejected as (
       select *
       from unnest(
-        ${bad.map(row => row.of)}::int[],
-        ${bad.map(row => row.tenantId)}::bigint[],
-        ${bad.map(row => (row.source === 'call_log' ? 'call_log' : 'voicenter'))}::text[],
-        ${bad.map(row => row.reason)}::text[],
-        ${bad.map(row => row.contentType)}::text[],
-        ${refusals.starts}::int[],
-        ${refusals.lengths}::int[],
-        ${bad.map(row => row.hash)}::bytea[],
-        ${bad.map(row => row.deliveries)}::int[]
-      ) as bad (of, tenant_id, source, reason, content_type, start, length, hash, deliveries)
-    ), refused as (
+        ${rejected.map(row => row.of)}::int[],
+        ${rejected.map(row => row.tenantId)}::bigint[],
+        ${rejected.map(row => (row.source === 'call_log' ? 'call_log' : 'voicenter'))}::text[],
+        ${rejected.map(row => row.reason)}::text[],
+        ${rejected.map(row => row.contentType)}::text[],
+        ${rejectedBodies.starts}::int[],
+        ${rejectedBodies.lengths}::int[],
+        ${rejected.map(row => row.hash)}::bytea[],
+        ${rejected.map(row => row.deliveries)}::int[]
+      ) as rejected (of, tenant_id, source, reason, content_type, start, length, hash, deliveries)
+    ), kept as (
       insert into rejected_deliveries as r (tenant_id, source, reason, content_type, body, body_hash, deliveries)
-      select tenant_id, source, reason, content_type, substring(${refusals.bytes}::bytea from start for length), hash, deliveries
-      from bad
+      select tenant_id, source, reason, content_type, substring(${rejectedBodies.bytes}::bytea from start for length), hash, deliveries
+      from rejected
       where (select is_valid from shown)
       on conflict on constraint rejected_deliveries_same_body
         do update set deliveries = r.deliveries + excluded.deliveries
@@ -189,32 +191,33 @@ export const storeAll = async (database: typeof webDb, all: Delivery[]): Promise
       (select is_valid from shown),
       (select assert_all_queued(wanted, (select count(*) from graphile_worker.add_jobs(specs)))
        from jobs where wanted > 0),
-      (select json_agg(json_build_object('of', bad.of, 'bytes', coalesce(r.bytes, 0)))
-       from refused r
-       join bad on bad.hash = r.body_hash and bad.source = r.source and bad.tenant_id is not distinct from r.tenant_id
-       where r.is_new) as fresh`
-  const [outcome] = (await retryOnConflict(() => statement.execute(database))).rows
-  if (!outcome?.is_valid) throw new NoLongerValid('a token that was shown is not valid any more')
-  const fresh = all.map(() => ({ records: 0, bytes: 0 }))
-  for (const { of, bytes } of outcome.fresh ?? []) {
-    const one = fresh[of]
+      (select json_agg(json_build_object('of', rejected.of, 'bytes', coalesce(r.bytes, 0)))
+       from kept r
+       join rejected on rejected.hash = r.body_hash and rejected.source = r.source
+         and rejected.tenant_id is not distinct from r.tenant_id
+       where r.is_new) as newly_rejected`
+  const [result] = (await retryOnConflict(() => statement.execute(database))).rows
+  if (!result?.is_valid) throw new NoLongerValid('a token that was shown is not valid any more')
+  const newlyRejected = deliveries.map(() => ({ records: 0, bytes: 0 }))
+  for (const { of, bytes } of result.newly_rejected ?? []) {
+    const one = newlyRejected[of]
     if (!one) continue
     one.records++
     one.bytes += bytes
   }
-  return fresh
+  return newlyRejected
 }
 
-/** A statement holds so many records, or so many bytes: larger ones take long, and what waits with them. */
-const MOST_RECORDS = 256
-const MOST_BYTES = 1_000_000
+/** The limits of one statement. A larger one takes long, and other requests would wait for it. */
+const MAX_RECORDS = 256
+const MAX_BYTES = 1_000_000
 
-const storeWithOthers = batcher((all: Delivery[]) => storeAll(webDb, all), {
+const storeTogether = batcher((deliveries: Delivery[]) => storeAll(webDb, deliveries), {
   most: 1,
-  weigh: ({ good, bad }) => {
-    const records = [...good, ...bad]
+  weigh: ({ valid, rejected }) => {
+    const records = [...valid, ...rejected]
     const bytes = records.reduce((sum, { body }) => sum + (body?.length ?? 0), 0)
-    return records.length / MOST_RECORDS + bytes / MOST_BYTES
+    return records.length / MAX_RECORDS + bytes / MAX_BYTES
   },
   waiting: 2000,
   patienceMs: STORE_TIMEOUT_MS,

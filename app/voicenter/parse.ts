@@ -1,5 +1,7 @@
-/** Which of a record's many fields means what, as text: Voicenter has several names for everything. */
-import { z } from 'zod'
+/**
+ * Reads what Voicenter sends: the body of a request, the records in it, and the fields of each record. Voicenter posts
+ * JSON or a form, one record or an array, and has several names for each field.
+ */
 import {
   isObject,
   type Json,
@@ -9,230 +11,28 @@ import {
   storable,
 } from '../json.ts'
 import { readPhone } from '../phone.ts'
-import { callKind, isNotInbound } from './classify.ts'
+import { callKind, isNotInbound } from './call_kind.ts'
 
-/**
- * The names under which a value may come, the first that is not blank wins. Names are compared whole
- * and without regard to case. The lower-case ones are the push's (Voicenter's "CDR Notification"
- * page), CallID, DialStatus, CallerNumber ... those of the Call Log API and of accounts set up by it.
- * ivruniqueid stands before CallID, since a dialer's record carries both, and they differ.
- */
-const NAMES = {
-  callId: ['ivruniqueid', 'ivrid', 'ivr_unique_id', 'callid'],
-  status: ['status', 'dialstatus'],
-  caller: ['callerphone', 'caller', 'callernumber', 'phone', 'caller_id'],
-  did: ['did'],
-  // Of an outgoing call: the business's number, which its customer sees. callerPhone is not, there.
-  numberShown: ['caller', 'callernumber'],
-  target: ['target', 'targetnumber'],
-  time: ['time', 'dateepoch', 'date'],
-  type: ['type', 'cdrtype'],
-  direction: ['direction'],
-  isAnswer: ['isanswer', 'isanswered'],
-  talkSeconds: ['actualcallduration', 'duration'],
-  ringSeconds: ['actualcalldialtime', 'dialtime', 'ringtime'],
-  agent: ['extenuser', 'targetextension'],
-  callerExtension: ['callerextension'],
-  representative: ['representative_name', 'representativename'],
-  rootCallId: ['originalivruniqueid', 'customdata.originalivruniqueid'],
-} as const
-
-const MEANINGS = Object.entries(NAMES)
-/** A record has three times as many names, and the others would be looked at in vain. */
-const WANTED = new Set<string>([...Object.values(NAMES).flat(), 'customdata'])
-
-/** In ids, phone numbers and extensions 0 means "none", like an empty string; not so in numbers. */
-const ZERO_IS_BLANK = new Set<string>([
-  'callId',
-  'caller',
-  'did',
-  'numberShown',
-  'target',
-  'agent',
-  'callerExtension',
-  'rootCallId',
-])
-
-const MAX_TEXT = 4096
-
-/**
- * Values by lower-cased name, CustomData's own one level down; it may come as JSON text.
- *
- * `did` before `DID`, since either may come and Postgres gives names back in an order of its own: a
- * record must read the same before and after it was stored.
- */
-const flatten = (record: JsonObject, prefix = '', fields = new Map<string, Json[]>()) => {
-  const written = Object.keys(record).filter(name => WANTED.has(prefix + name.toLowerCase()))
-  for (const name of written.sort().reverse()) {
-    const value = record[name] ?? null
-    const known = prefix + name.toLowerCase()
-    const values = fields.get(known)
-    if (values) values.push(value)
-    else fields.set(known, [value])
-    if (known === 'customdata') flatten(asObject(value), 'customdata.', fields)
-  }
-  return fields
-}
-
-const asObject = (value: Json): JsonObject => {
-  if (typeof value !== 'string') return isObject(value) ? value : {}
-  const json = readJson(value)
-  return 'value' in json && isObject(json.value) ? json.value : {}
-}
-
-/**
- * What a record says by its meaning. All are text but for an id that is none, which is left as it came; null = there but
- * blank, absent = not there at all.
- */
-export const fieldsOf = (record: JsonObject): Record<string, Json> => {
-  const fields = flatten(record)
-  const picked: Record<string, Json> = {}
-  for (const [meaning, names] of MEANINGS) {
-    const isId = meaning === 'callId' || meaning === 'rootCallId'
-    const value = meaning === 'caller' ? pickCaller(fields) : pick(fields, meaning, names)
-    // To leave the call id out is to say that it is missing; null would be a call id of the wrong kind.
-    if (value === undefined || (value === null && meaning === 'callId')) continue
-    picked[meaning] = isId ? asId(value) : asText(value)
-  }
-  return picked
-}
-
-/** The first that is not blank. */
-const pick = (fields: Map<string, Json[]>, meaning: string, names: readonly string[]) => {
-  let found: null | undefined
-  for (const name of names) {
-    const values = fields.get(name)
-    if (!values) continue
-    for (const value of values) if (!isBlank(value, ZERO_IS_BLANK.has(meaning))) return value
-    found = null
-  }
-  return found
-}
-
-/** callerPhone and caller are both the customer; where one of them is no number, the other is meant. */
-const pickCaller = (fields: Map<string, Json[]>): Json | undefined => {
-  const filled = NAMES.caller
-    .flatMap(name => fields.get(name) ?? [])
-    .filter(value => !isBlank(value, true))
-  if (filled.length < 2) return pick(fields, 'caller', NAMES.caller)
-  return filled.find(value => readPhone(asText(value)).kind === 'number') ?? filled[0]
-}
-
-const isBlank = (value: Json, zeroToo: boolean): boolean =>
-  value === null ||
-  (typeof value === 'string' && value.trim() === '') ||
-  (zeroToo && (value === 0 || value === '0'))
-
-const asText = (value: Json): string | null => {
-  const written = value instanceof LosslessNumber ? value.source : value
-  return written === null || typeof written === 'object'
-    ? null
-    : storable(String(written)).trim().slice(0, MAX_TEXT)
-}
-
-/** Ids are text. A number counts by its digits, all of them; whatever else there is is none. */
-const asId = (value: Json): Json => {
-  if (typeof value === 'string') return value.trim()
-  if (value instanceof LosslessNumber) return /^\d+$/.test(value.source) ? value.source : value
-  const isNumber = typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
-  return isNumber ? String(value) : value
-}
-
-const MAX_ID = 128
-
-const wrongWithId = (value: unknown): string[] => {
-  if (typeof value !== 'string') return ['call id is neither text nor a whole number']
-  return [
-    value.length > MAX_ID && `call id is longer than ${MAX_ID} characters`,
-    (!value.isWellFormed() || /\p{Cc}/u.test(value)) && 'call id holds control characters',
-  ].filter(wrong => wrong !== false)
-}
-
-const id = z.custom<string>(value => wrongWithId(value).length === 0, {
-  error: ({ input }) => wrongWithId(input).join('; '),
-  // Whatever else is wrong with the record is told too.
-  abort: false,
-})
-
-/** null = there but blank, undefined = not there at all. For an agent the difference matters. */
-const text = z.string().nullish()
-
-// One transformation at the end, not one for each field: zod takes four times as long for those.
-const cdrShape = z.object({
-  callId: id.optional(),
-  status: text,
-  caller: text,
-  did: text,
-  numberShown: text,
-  target: text,
-  time: text,
-  type: text,
-  direction: text,
-  isAnswer: text,
-  talkSeconds: text,
-  ringSeconds: text,
-  agent: text,
-  callerExtension: text,
-  representative: text,
-  // What cannot be an id joins nothing: the record then stands for itself.
-  rootCallId: id.nullish().catch(null),
-})
-
-const count = (value: string | null = null): number | null =>
-  value && /^\d{1,9}$/.test(value) ? Number(value) : null
-
-const cdr = cdrShape
-  .superRefine((record, context) => {
-    const missing = (what: string) => context.addIssue(`${what} is missing`)
-    if (record.callId === undefined) missing('call id (ivruniqueid or CallID)')
-    if (!record.status) missing('status (status or DialStatus)')
-    // An outgoing or internal call has no caller and no number dialled to speak of.
-    if (isNotInbound(callKind(record))) return
-    if (record.caller === undefined) missing('caller (caller, callerPhone or CallerNumber)')
-    if (record.did === undefined) missing('number dialled (did or DID)')
-  })
-  .transform(({ callId = '', status, isAnswer, talkSeconds, ringSeconds, ...rest }) => ({
-    ...rest,
-    callId,
-    status: status ?? '',
-    isAnswer: isAnswer ? /^(1|true)$/i.test(isAnswer) : null,
-    talkSeconds: count(talkSeconds),
-    ringSeconds: count(ringSeconds),
-  }))
-
-/** One call record, whatever shape it came in. */
-export type Cdr = z.infer<typeof cdr>
-
-/** Reads a record, or says what is missing or wrong, in words that name no value. */
-export const readCdr = (record: JsonObject): { cdr: Cdr } | { wrong: string } => {
-  const { data, error } = cdr.safeParse(fieldsOf(record))
-  return data ? { cdr: data } : { wrong: error.issues.map(issue => issue.message).join('; ') }
-}
-
-/** The first of a call's records: what all of them are joined by. */
-export const rootOf = (record: Cdr): string => record.rootCallId ?? record.callId
-
-/**
- * What came over the wire, as records. Voicenter posts JSON or a form, one record or an array, and the
- * content type does not always say which: so the body itself decides. Every record keeps its bytes.
- */
-
-/** As many as Voicenter's Call Log gives in one answer. More would keep everybody else waiting. */
-const MOST_RECORDS = 10_000
-/** Five megabytes of records have fewer; five megabytes of numbers take seconds to read. */
-const MOST_VALUES = 500_000
-/** A record has some thirty. */
-const MOST_FIELDS = 10_000
+/** The size of one answer of Voicenter's Call Log. A larger array would delay other requests. */
+const MAX_RECORDS = 10_000
+/** Five megabytes of records have fewer values. Five megabytes of numbers take seconds to read. */
+const MAX_VALUES = 500_000
+/** A record has about thirty fields. */
+const MAX_FORM_FIELDS = 10_000
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
-/** One element of a body: a record, or the reason why it is none. `bytes` are its own, as they came. */
+/** One element of a body: a record, or the reason why it is not one. `bytes` are its own bytes as received. */
 export type BodyElement = { bytes: Buffer } & ({ record: JsonObject } | { wrong: string })
 
-/** A body is read as a whole, or refused as a whole with its reason. */
+/** A body is read as a whole or rejected as a whole with a reason. */
 export type ParsedBody = { elements: BodyElement[] } | { wrong: string } | { xmlRpc: true }
 
-/** @param bytes the body as it came; only UTF-8 is read, for a wrong guess would store wrong names */
+/**
+ * The content type is not always right, so the body itself decides whether it is JSON or a form.
+ *
+ * @param bytes the body as received. Only UTF-8 is read, because a wrong guess would store wrong names.
+ */
 export const readBody = (bytes: Buffer): ParsedBody => {
   if (bytes.length === 0) return { wrong: 'the body is empty' }
   let text: string
@@ -252,22 +52,22 @@ export const readBody = (bytes: Buffer): ParsedBody => {
 }
 
 const readJsonBody = (text: string, bytes: Buffer): ParsedBody => {
-  const json = readJson(text, MOST_VALUES)
+  const json = readJson(text, MAX_VALUES)
   if ('wrong' in json)
-    // One record that is too deep takes no other with it.
-    return json.texts && json.texts.length <= MOST_RECORDS
-      ? { elements: json.texts.map(elementByItself) }
+    // If one record of an array is nested too deeply, the others are still read.
+    return json.texts && json.texts.length <= MAX_RECORDS
+      ? { elements: json.texts.map(readElement) }
       : { wrong: json.wrong }
   if (!json.elements) return { elements: [elementOf(json.value, bytes)] }
   if (json.elements.length === 0) return { wrong: 'the array is empty' }
-  if (json.elements.length > MOST_RECORDS)
-    return { wrong: `the array has more than ${MOST_RECORDS} records` }
+  if (json.elements.length > MAX_RECORDS)
+    return { wrong: `the array has more than ${MAX_RECORDS} records` }
   return { elements: json.elements.map(({ value, text }) => elementOf(value, Buffer.from(text))) }
 }
 
-const elementByItself = (text: string): BodyElement => {
+const readElement = (text: string): BodyElement => {
   const bytes = Buffer.from(text)
-  const json = readJson(text, MOST_VALUES)
+  const json = readJson(text, MAX_VALUES)
   return 'wrong' in json ? { bytes, wrong: json.wrong } : elementOf(json.value, bytes)
 }
 
@@ -275,15 +75,16 @@ const elementOf = (value: Json, bytes: Buffer): BodyElement =>
   isObject(value) ? { bytes, record: value } : { bytes, wrong: 'not an object' }
 
 /**
- * A form by hand, since URLSearchParams would turn bytes that are not UTF-8 into replacement
- * characters and store them as a name. Of a field that comes twice the last one wins, as in JSON.
+ * Not URLSearchParams: it replaces bytes that are not UTF-8, and the result would be stored as a name. If a field
+ * occurs twice, the last one counts, as in JSON.
  */
 const readForm = (text: string, bytes: Buffer): ParsedBody => {
-  // In JSON it would be no JSON; here nothing else would refuse it.
+  // JSON forbids a raw NUL. A form needs this check.
   if (text.includes('\0')) return { wrong: 'the form holds a NUL byte' }
   const record: JsonObject = Object.create(null)
-  const fields = text.trim().split('&', MOST_FIELDS + 1)
-  if (fields.length > MOST_FIELDS) return { wrong: `the form has more than ${MOST_FIELDS} fields` }
+  const fields = text.trim().split('&', MAX_FORM_FIELDS + 1)
+  if (fields.length > MAX_FORM_FIELDS)
+    return { wrong: `the form has more than ${MAX_FORM_FIELDS} fields` }
   try {
     for (const field of fields) {
       const [name = '', ...value] = field
@@ -296,3 +97,196 @@ const readForm = (text: string, bytes: Buffer): ParsedBody => {
   }
   return { elements: [{ bytes, record }] }
 }
+
+/**
+ * The names of each field, in order of precedence: the first name that has a value counts. A name must match as a whole,
+ * in any case. The lower-case names come from the push (Voicenter's "CDR Notification" page). CallID, DialStatus,
+ * CallerNumber and the like come from the Call Log API and from accounts that were set up after it. `ivruniqueid`
+ * precedes `CallID` because a dialer's record has both, with different values.
+ */
+const NAMES = {
+  callId: ['ivruniqueid', 'ivrid', 'ivr_unique_id', 'callid'],
+  rootCallId: ['originalivruniqueid', 'customdata.originalivruniqueid'],
+  status: ['status', 'dialstatus'],
+  caller: ['callerphone', 'caller', 'callernumber', 'phone', 'caller_id'],
+  did: ['did'],
+  // In an outgoing call, the business's number that the customer sees. `callerPhone` has another meaning there.
+  numberShown: ['caller', 'callernumber'],
+  target: ['target', 'targetnumber'],
+  time: ['time', 'dateepoch', 'date'],
+  type: ['type', 'cdrtype'],
+  direction: ['direction'],
+  isAnswer: ['isanswer', 'isanswered'],
+  talkSeconds: ['actualcallduration', 'duration'],
+  ringSeconds: ['actualcalldialtime', 'dialtime', 'ringtime'],
+  agent: ['extenuser', 'targetextension'],
+  callerExtension: ['callerextension'],
+  representative: ['representative_name', 'representativename'],
+} as const
+type Field = keyof typeof NAMES
+
+/** A record has three times as many names. Only these are collected. */
+const KNOWN_NAMES = new Set<string>([...Object.values(NAMES).flat(), 'customdata'])
+
+/** In ids, phone numbers and extensions 0 means "none", like an empty string. In durations it is a value. */
+const ZERO_IS_BLANK = new Set<Field>([
+  'callId',
+  'rootCallId',
+  'caller',
+  'did',
+  'numberShown',
+  'target',
+  'agent',
+  'callerExtension',
+])
+
+/** null = present but blank, undefined = absent. For an agent the difference matters. */
+type Text = string | null | undefined
+
+/** One call detail record. */
+export type Cdr = {
+  callId: string
+  rootCallId?: Text
+  status: string
+  caller?: Text
+  did?: Text
+  numberShown?: Text
+  target?: Text
+  time?: Text
+  type?: Text
+  direction?: Text
+  isAnswer: boolean | null
+  talkSeconds: number | null
+  ringSeconds: number | null
+  agent?: Text
+  callerExtension?: Text
+  representative?: Text
+}
+
+/** Reads a record, or says what is missing or wrong. The words never repeat a value. */
+export const readCdr = (record: JsonObject): { cdr: Cdr } | { wrong: string } => {
+  const values = valuesByName(record)
+  const text = (field: Field): Text => asText(pick(values, field))
+  const callIdAsWritten = pick(values, 'callId')
+  const callId = asId(callIdAsWritten)
+  const rootCallId = pick(values, 'rootCallId')
+  const isAnswer = text('isAnswer')
+  const cdr: Cdr = {
+    callId: callId ?? '',
+    // A value that cannot be an id joins nothing: the record stands for itself.
+    rootCallId: rootCallId === undefined ? undefined : validId(asId(rootCallId)),
+    status: text('status') ?? '',
+    caller: asText(pickCaller(values)),
+    did: text('did'),
+    numberShown: text('numberShown'),
+    target: text('target'),
+    time: text('time'),
+    type: text('type'),
+    direction: text('direction'),
+    isAnswer: isAnswer ? /^(1|true)$/i.test(isAnswer) : null,
+    talkSeconds: asCount(text('talkSeconds')),
+    ringSeconds: asCount(text('ringSeconds')),
+    agent: text('agent'),
+    callerExtension: text('callerExtension'),
+    representative: text('representative'),
+  }
+  const wrong =
+    (callIdAsWritten ?? null) === null
+      ? ['call id (ivruniqueid or CallID) is missing']
+      : wrongWithId(callId)
+  if (!cdr.status) wrong.push('status (status or DialStatus) is missing')
+  // An outgoing or internal call has no meaningful caller and number dialled.
+  if (!isNotInbound(callKind(cdr))) {
+    if (cdr.caller === undefined)
+      wrong.push('caller (caller, callerPhone or CallerNumber) is missing')
+    if (cdr.did === undefined) wrong.push('number dialled (did or DID) is missing')
+  }
+  return wrong.length > 0 ? { wrong: wrong.join('; ') } : { cdr }
+}
+
+/** The id of the first record of a call. All records of the call share it. */
+export const rootOf = (cdr: Cdr): string => cdr.rootCallId ?? cdr.callId
+
+/**
+ * Values by lower-case name. CustomData is read one level down, and may be JSON text.
+ *
+ * `did` precedes `DID`: either may occur, and Postgres returns the names of a jsonb in its own order. A record must
+ * read the same before and after it was stored.
+ */
+const valuesByName = (record: JsonObject, prefix = '', values = new Map<string, Json[]>()) => {
+  const known = Object.keys(record).filter(name => KNOWN_NAMES.has(prefix + name.toLowerCase()))
+  for (const written of known.sort().reverse()) {
+    const value = record[written] ?? null
+    const name = prefix + written.toLowerCase()
+    const others = values.get(name)
+    if (others) others.push(value)
+    else values.set(name, [value])
+    if (name === 'customdata') valuesByName(asObject(value), 'customdata.', values)
+  }
+  return values
+}
+
+const asObject = (value: Json): JsonObject => {
+  if (typeof value !== 'string') return isObject(value) ? value : {}
+  const json = readJson(value)
+  return 'value' in json && isObject(json.value) ? json.value : {}
+}
+
+/** The first value that is not blank; null if all are blank, undefined if there are none. */
+const pick = (values: Map<string, Json[]>, field: Field): Json | undefined => {
+  let found: null | undefined
+  for (const name of NAMES[field]) {
+    const written = values.get(name)
+    if (!written) continue
+    for (const value of written) if (!isBlank(value, ZERO_IS_BLANK.has(field))) return value
+    found = null
+  }
+  return found
+}
+
+/** callerPhone and caller both mean the customer. If the first is not a phone number, another may be. */
+const pickCaller = (values: Map<string, Json[]>): Json | undefined => {
+  const filled = NAMES.caller
+    .flatMap(name => values.get(name) ?? [])
+    .filter(value => !isBlank(value, true))
+  if (filled.length < 2) return pick(values, 'caller')
+  return filled.find(value => readPhone(asText(value)).kind === 'number') ?? filled[0]
+}
+
+const isBlank = (value: Json, zeroIsBlank: boolean): boolean =>
+  value === null ||
+  (typeof value === 'string' && value.trim() === '') ||
+  (zeroIsBlank && (value === 0 || value === '0'))
+
+const MAX_TEXT = 4096
+
+const asText = (value: Json | undefined): Text => {
+  if (value === undefined) return undefined
+  const written = value instanceof LosslessNumber ? value.source : value
+  return written === null || typeof written === 'object'
+    ? null
+    : storable(String(written)).trim().slice(0, MAX_TEXT)
+}
+
+const asCount = (text: Text): number | null =>
+  text && /^\d{1,9}$/.test(text) ? Number(text) : null
+
+/** An id is text, or a whole number with all its digits. null = anything else. */
+const asId = (value: Json | undefined): string | null => {
+  if (typeof value === 'string') return value.trim()
+  if (value instanceof LosslessNumber) return /^\d+$/.test(value.source) ? value.source : null
+  const isWhole = typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
+  return isWhole ? String(value) : null
+}
+
+const MAX_ID = 128
+
+const wrongWithId = (id: string | null): string[] => {
+  if (id === null) return ['call id is neither text nor a whole number']
+  const wrong: string[] = []
+  if (id.length > MAX_ID) wrong.push(`call id is longer than ${MAX_ID} characters`)
+  if (!id.isWellFormed() || /\p{Cc}/u.test(id)) wrong.push('call id holds control characters')
+  return wrong
+}
+
+const validId = (id: string | null): string | null => (wrongWithId(id).length === 0 ? id : null)

@@ -1,38 +1,38 @@
 /**
- * When a call began.
- * - `shifted`: its time was Israel's wall clock written as if it were UTC
- * - `plain`: its time was a true instant
- * - `received`: its own time could not be trusted; `at` is the moment the record reached us
+ * When a call began, and how its time was read.
+ * - `shifted`: Israel's wall clock, written as if it were UTC
+ * - `plain`: a true instant
+ * - `received`: the record's own time was not plausible; `at` is when the record arrived
  */
 export type Start = { at: Date; clock: 'shifted' | 'plain' | 'received' }
 
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
 
-// Israel is two hours ahead of UTC, in summer three.
+// Israel is two hours ahead of UTC, and three in summer.
 const WINTER = 2 * HOUR
 const SUMMER = 3 * HOUR
 
-/** Voicenter draws up the call id a few seconds before `time`; a queue or an IVR may lie between. */
+/** Voicenter creates the call id a few seconds before `time`, or minutes before it if a queue or an IVR comes first. */
 const NEAR_HEAD = 15 * MINUTE
 
-/** How far the exchange's clock may be ahead of ours. */
+/** How far the phone system's clock may be ahead of ours. */
 const SKEW = 5 * MINUTE
 
-/** A time before this is a default value or a mistake. */
+/** An earlier time is a default value or an error. */
 const OLDEST = Date.UTC(2020, 0, 1)
 
-/** Above this a number is milliseconds: as seconds it would be the year 33658. */
+/** A larger number is in milliseconds: in seconds it would be the year 33658. */
 const MILLISECONDS = 1e12
 
-// Made once: making a formatter takes far longer than formatting.
+// Created once, because creating a formatter takes far longer than formatting.
 const hourInIsrael = new Intl.DateTimeFormat('en', {
   timeZone: 'Asia/Jerusalem',
   hour: 'numeric',
   hourCycle: 'h23',
 })
 
-/** `digits` (YYYYMMDDHHmmss) read as UTC in ms, or null where they are no date: February 30, 25:00. */
+/** Reads `digits` (YYYYMMDDHHmmss) as UTC, in ms. Null for a date that does not exist, such as February 30 or 25:00. */
 const asUtc = (digits: string): number | null => {
   const iso = digits.replace(/^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)$/, '$1-$2-$3T$4:$5:$6.000Z')
   const at = Date.parse(iso)
@@ -45,7 +45,7 @@ const DATE =
 
 type Reading = { ms: number; zoned: boolean }
 
-/** A number of seconds or milliseconds, or a date; `ms` of a date without a zone is read as UTC. */
+/** Reads a number of seconds or milliseconds, or a date. A date without a zone is read as UTC. */
 const read = (time: string): Reading | null => {
   const text = time.trim()
   if (NUMBER.test(text)) {
@@ -62,19 +62,19 @@ const read = (time: string): Reading | null => {
   return { ms: sign === '+' ? ms - offset : ms + offset, zoned: true }
 }
 
-/** The instant at which Israel's wall clocks showed the time that `wall` shows in UTC. */
+/** The instant at which clocks in Israel showed the time that `wall` shows in UTC. */
 const fromWall = (wall: number): number => {
   const shown = new Date(wall).getUTCHours()
-  // Winter time first: of the hour that occurs twice in October it is the later one. The hour that
-  // March leaves out fits neither, and is counted on from winter time as clocks would have done.
+  // Winter time is tried first: for the hour that occurs twice in October, this gives the later instant. The hour that
+  // is skipped in March fits neither offset and is read with winter time.
   const offset = [WINTER, SUMMER].find(o => Number(hourInIsrael.format(wall - o)) === shown)
   return wall - (offset ?? WINTER)
 }
 
 /**
- * Which clock an epoch was taken from. Voicenter's CDR Notification page says "Epoch, Israel
- * timezone", which leaves both open. The call id decides: it begins with 14 digits of Israel's wall
- * clock. Shorter heads exist; without one, only a time that has not come yet gives itself away.
+ * Decides how an epoch was written. Voicenter's CDR Notification page says "Epoch, Israel timezone", which permits both
+ * readings. The call id decides: it begins with 14 digits of Israel's wall clock. Some call ids begin with fewer digits.
+ * Then only a time in the future shows that it is shifted.
  */
 const clockOf = (raw: number, callId: string, now: number): 'shifted' | 'plain' => {
   const head = asUtc(/^\d{14}/.exec(callId)?.[0] ?? '')
@@ -85,9 +85,10 @@ const clockOf = (raw: number, callId: string, now: number): 'shifted' | 'plain' 
 }
 
 /**
- * When the call of a record began, never after `receivedAt`. `time` as the record wrote it: seconds,
- * milliseconds, or a date with or without a zone. A past time stays as old as it is, so that a call
- * delivered late is seen to be late.
+ * When the call of a record began; never after `receivedAt`. A past time is kept however old it is, so that a call
+ * that is delivered late counts as late.
+ *
+ * @param time as written in the record: seconds, milliseconds, or a date with or without a zone
  */
 export const startOf = (
   { callId, time }: { callId: string; time: string | null },
@@ -95,7 +96,7 @@ export const startOf = (
 ): Start => {
   const now = receivedAt.getTime()
   const raw = read(time ?? '')
-  // Neither clock could bring back what is further ahead, and Intl throws on what is no date at all.
+  // No reading could make a later time plausible, and Intl throws on an invalid date.
   if (!raw || raw.ms < OLDEST || raw.ms > now + SKEW + SUMMER)
     return { at: receivedAt, clock: 'received' }
 

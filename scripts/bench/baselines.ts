@@ -36,12 +36,12 @@ const startWebhook = (store: (cdr: ValidCdr) => Promise<void>): void => {
     },
     readRawBody({ limitMb: 5, roomMb: 8 }),
     async (req, res) => {
-      const { good, bad } = parse(Buffer.isBuffer(req.body) ? req.body : Buffer.alloc(0))
-      if (good.length === 0 || bad.length) {
+      const { valid, rejected } = parse(Buffer.isBuffer(req.body) ? req.body : Buffer.alloc(0))
+      if (valid.length === 0 || rejected.length) {
         res.status(400).json({ Err: 1, Errdesc: 'no call record' })
         return
       }
-      for (const cdr of good) await store(cdr)
+      for (const cdr of valid) await store(cdr)
       res.json({ Err: 0, Errdesc: 'OK' })
     },
   )

@@ -1,7 +1,7 @@
 /** npm run replay -- --apply: has undecided calls judged again. */
 import { type Asked, fail } from './flags.ts'
 import { patiently } from './patiently.ts'
-import { reclassify, undecidedCalls } from '../../app/voicenter/calls.ts'
+import { reclassify, undecidedCalls } from '../../app/voicenter/pending_calls.ts'
 import { readSettings } from '../../app/tenants/settings.ts'
 import { db } from '../../app/db/kysely.ts'
 import { retryOnConflict } from '../../app/db/retry.ts'

@@ -3,9 +3,9 @@ import {
   accessState,
   endAccess,
   grantAccess,
-  newAccess,
-  tenantOfLog,
-} from '../../app/voicenter/call_log/client.ts'
+  grantAccessInput,
+  callLogInput,
+} from '../../app/tenants/call_log.ts'
 
 const HELP = `Usage: npm run tenant -- call-log --tenant ID [--code-env NAME | --bearer-env NAME | --off]
 
@@ -44,11 +44,11 @@ export const run = async (args: string[]): Promise<void> => {
   const secret =
     (await readSecret('--code', flags['code-env'], flags['code-stdin'])) ??
     (await readSecret('--bearer', flags['bearer-env'], flags['bearer-stdin']))
-  const { tenantId } = check(tenantOfLog, { tenantId: flags.tenant ?? '' }, FLAGS)
+  const { tenantId } = check(callLogInput, { tenantId: flags.tenant ?? '' }, FLAGS)
   const access =
     secret === undefined
       ? null
-      : check(newAccess, { tenantId, kind: isCode ? 'code' : 'bearer', secret }, FLAGS)
+      : check(grantAccessInput, { tenantId, kind: isCode ? 'code' : 'bearer', secret }, FLAGS)
   await withDatabase(
     async trx => {
       if (access) await grantAccess(trx, COMMAND_LINE, access)

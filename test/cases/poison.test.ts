@@ -37,7 +37,7 @@ await t.test('a record that nobody can read any more: tried, then dead, others g
   )
   t.match(
     rows,
-    [{ attempts: 12, max_attempts: 12, last_error: /not judged/ }],
+    [{ attempts: 12, max_attempts: 12, last_error: /not classified/ }],
     'dead, and there to be seen',
   )
   t.notMatch(rows[0]?.last_error, /05\d{8}/, 'without a number in it')

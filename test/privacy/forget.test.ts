@@ -31,7 +31,7 @@ import {
 } from '../tasks/support.ts'
 import { everyRow, keysKept, rowsSaying, rowsWith, writtenBy } from './support.ts'
 import { phoneHash } from '../../app/crypto.ts'
-import { lockCalls, lockPeople, peopleOf } from '../../app/voicenter/calls.ts'
+import { lockCalls, lockPeople, peopleOf } from '../../app/db/locks.ts'
 import { recordMissedCalls } from '../../app/outreach/missed_calls.ts'
 import { erase, eraseInput, previewErase } from '../../app/privacy/erase.ts'
 

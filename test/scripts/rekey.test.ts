@@ -5,8 +5,8 @@ import { run } from './command.ts'
 import { business, customer, db, type Business } from '../support/ringback.ts'
 import { optOutsOf } from '../support/whatsapp.ts'
 import { optOut } from '../../app/replies/contacts.ts'
-import { credentialOwner, grantAccess } from '../../app/voicenter/call_log/client.ts'
-import { decrypt, tokenOwner } from '../../app/crypto.ts'
+import { grantAccess } from '../../app/tenants/call_log.ts'
+import { callLogOwner, decrypt, tokenOwner } from '../../app/crypto.ts'
 import { config } from '../../app/config.ts'
 
 const oldKey = config().ENCRYPTION_KEY.toString('base64')
@@ -40,7 +40,7 @@ await t.test('everything moves to the new key, once', async t => {
   t.match(await rekey(key), { status: 0, stdout: '2 secrets are now under the new key\n' })
   const after = await sealedOf(shop)
   t.equal(decrypt(after.token, tokenOwner(tenantId), key), token)
-  t.equal(decrypt(after.credential, credentialOwner(tenantId), key), 'abc')
+  t.equal(decrypt(after.credential, callLogOwner(tenantId), key), 'abc')
   t.throws(
     () => decrypt(after.token, tokenOwner(tenantId)),
     /cannot be decrypted/,

@@ -5,8 +5,7 @@ import { business, contents, customer, db, jobs, work } from '../support/ringbac
 import { accessRow, call, checksOf, voicenter, webhook } from '../support/voicenter.ts'
 import { secondsUntil } from '../tasks/support.ts'
 import { type How, run } from './command.ts'
-import { credentialOwner } from '../../app/voicenter/call_log/client.ts'
-import { decrypt } from '../../app/crypto.ts'
+import { callLogOwner, decrypt } from '../../app/crypto.ts'
 
 const callLog = (tenantId: string, args: string[], how: How = {}) =>
   run('tenant', ['call-log', '--tenant', tenantId, ...args], how)
@@ -28,8 +27,8 @@ t.test('a code out of a variable opens the log, and the first check follows at o
     callLog: { kind: 'code', lastError: null, calls: '0', lost: '0' },
   })
   const row = await accessRow(shop)
-  t.equal(decrypt(row.credential, credentialOwner(shop.tenantId)), account.code)
-  t.throws(() => decrypt(row.credential, credentialOwner('0')), /cannot be decrypted/)
+  t.equal(decrypt(row.credential, callLogOwner(shop.tenantId)), account.code)
+  t.throws(() => decrypt(row.credential, callLogOwner('0')), /cannot be decrypted/)
   const { rows } = await sql<{ text: string }>`
     select to_jsonb(a)::text as text from call_log_access a
     union all select to_jsonb(j)::text from graphile_worker.jobs j`.execute(db)

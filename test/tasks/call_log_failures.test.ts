@@ -11,7 +11,7 @@ import {
   withCallLog,
 } from '../support/voicenter.ts'
 import { secondsUntil } from './support.ts'
-import { endAccess } from '../../app/voicenter/call_log/client.ts'
+import { endAccess } from '../../app/tenants/call_log.ts'
 import { scheduleChecks } from '../../app/voicenter/call_log/check.ts'
 
 const HOUR = 3600

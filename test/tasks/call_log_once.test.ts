@@ -128,10 +128,10 @@ t.test('the halves of a window may bring a call twice, or one record of it each'
       const records = [readJson(JSON.stringify(record))].flatMap(json =>
         'value' in json ? [json.value] : [],
       )
-      yield { kind: 'records' as const, records, whole: true }
+      yield { kind: 'records' as const, records, isComplete: true }
     }
   }
-  t.strictSame(await compareWithLog(shop.tenantId, halves(), { until: new Date() }), {
+  t.strictSame(await compareWithLog(shop.tenantId, halves(), new Date()), {
     inLog: 1,
     missing: 1,
     takenIn: 1,

@@ -4,7 +4,7 @@ import { business, customer, db, fake } from '../support/ringback.ts'
 import { voicenter, withCallLog } from '../support/voicenter.ts'
 import { dueSince, miss } from '../tasks/support.ts'
 import { act, auditOf, auditSince, OPERATOR, refusalOf } from './support.ts'
-import { endAccess, grantAccess } from '../../app/voicenter/call_log/client.ts'
+import { endAccess, grantAccess } from '../../app/tenants/call_log.ts'
 import {
   isPassword,
   generatePassword,

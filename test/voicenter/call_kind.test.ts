@@ -5,7 +5,7 @@ import {
   transferKind,
   isNotInbound,
   typeName,
-} from '../../app/voicenter/classify.ts'
+} from '../../app/voicenter/call_kind.ts'
 
 type Row = {
   number: string

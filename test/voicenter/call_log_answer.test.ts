@@ -1,5 +1,5 @@
 import { test } from 'tap'
-import { MOST_RECORDS, readAnswer } from '../../app/voicenter/call_log/entries.ts'
+import { MAX_RECORDS, readAnswer } from '../../app/voicenter/call_log/entries.ts'
 
 const OK = { ERROR_NUMBER: 0, ERROR_DESCRIPTION: 'OK', STATUS_CODE: 200 }
 const read = (answer: unknown, status = 200) =>
@@ -7,23 +7,26 @@ const read = (answer: unknown, status = 200) =>
 
 await test('an answer gives its records', t => {
   const answer = read({ ...OK, TOTAL_HITS: 1, RETURN_HITS: 1, CDR_LIST: [{ CallID: 'a' }] })
-  t.strictSame(answer, { kind: 'records', records: [{ CallID: 'a' }], whole: true })
-  t.match(read({ error_number: '0', total_hits: '0', cdr_list: [] }), { records: [], whole: true })
-  t.match(read({ ...OK, TOTAL_HITS: 0, CDR_LIST: null }), { records: [], whole: true })
-  t.match(read({ CDR_LIST: [] }), { records: [], whole: true }, 'without an error number')
+  t.strictSame(answer, { kind: 'records', records: [{ CallID: 'a' }], isComplete: true })
+  t.match(read({ error_number: '0', total_hits: '0', cdr_list: [] }), {
+    records: [],
+    isComplete: true,
+  })
+  t.match(read({ ...OK, TOTAL_HITS: 0, CDR_LIST: null }), { records: [], isComplete: true })
+  t.match(read({ CDR_LIST: [] }), { records: [], isComplete: true }, 'without an error number')
   t.end()
 })
 
 await test('an answer that holds only the first part says so', t => {
-  t.match(read({ ...OK, TOTAL_HITS: 2, CDR_LIST: [{}] }), { whole: false })
-  const full = Array.from({ length: MOST_RECORDS }, () => 1)
-  t.match(read({ ...OK, TOTAL_HITS: MOST_RECORDS, CDR_LIST: full }), { whole: false })
-  t.match(read({ ...OK, CDR_LIST: full.slice(1) }), { whole: true })
+  t.match(read({ ...OK, TOTAL_HITS: 2, CDR_LIST: [{}] }), { isComplete: false })
+  const full = Array.from({ length: MAX_RECORDS }, () => 1)
+  t.match(read({ ...OK, TOTAL_HITS: MAX_RECORDS, CDR_LIST: full }), { isComplete: false })
+  t.match(read({ ...OK, CDR_LIST: full.slice(1) }), { isComplete: true })
   t.end()
 })
 
 await test('every error has a word, and is tried again soon only if it passes', t => {
-  const cases: [unknown, number, why: string, passing: boolean][] = [
+  const cases: [unknown, number, why: string, retrySoon: boolean][] = [
     [{ ERROR_NUMBER: 1, STATUS_CODE: 403 }, 403, 'rate_limited', true],
     [{ ERROR_NUMBER: 2, STATUS_CODE: 403 }, 403, 'unauthorized', false],
     [{ ERROR_NUMBER: 2, CDR_LIST: [] }, 200, 'unauthorized', false],
@@ -47,9 +50,9 @@ await test('every error has a word, and is tried again soon only if it passes', 
     [{ ...OK, TOTAL_HITS: 0, CDR_LIST: 'none' }, 200, 'unreadable_answer', true],
     [{}, 200, 'unreadable_answer', true],
   ]
-  for (const [answer, status, why, passing] of cases) {
+  for (const [answer, status, why, retrySoon] of cases) {
     const about = `${JSON.stringify(answer)} ${status}`
-    t.strictSame(read(answer, status), { kind: 'failed', why, passing }, about)
+    t.strictSame(read(answer, status), { kind: 'failed', why, retrySoon }, about)
     t.match(why, /^[a-z0-9_]{1,40}$/, 'the database takes it')
   }
   t.end()

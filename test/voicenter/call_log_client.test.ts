@@ -18,7 +18,7 @@ type Credential = Parameters<typeof callsBetween>[0]
 const ask = async (credential: Credential, limits = QUICK, window = WINDOW) => {
   const records: Json[] = []
   for await (const answer of callsBetween(credential, window, limits)) {
-    if (answer.kind === 'failed') return { why: answer.why, passing: answer.passing }
+    if (answer.kind === 'failed') return { why: answer.why, retrySoon: answer.retrySoon }
     records.push(...answer.records)
   }
   return records
@@ -45,8 +45,8 @@ await test('a code opens the log, and so does a bearer token', async t => {
     from: '2026-11-15T06:00:00',
     to: '2026-11-15T12:00:00',
   })
-  t.strictSame(await ask(code(account.bearer)), { why: 'unauthorized', passing: false })
-  t.strictSame(await ask(bearer(account.code)), { why: 'unauthorized', passing: false })
+  t.strictSame(await ask(code(account.bearer)), { why: 'unauthorized', retrySoon: false })
+  t.strictSame(await ask(bearer(account.code)), { why: 'unauthorized', retrySoon: false })
 })
 
 await test('neither recordings nor prices are asked for', async t => {
@@ -59,7 +59,7 @@ await test('neither recordings nor prices are asked for', async t => {
 
 await test('a code works from authorised addresses only, and that is told apart', async t => {
   const account = voicenter.addAccount({ addressAllowed: false })
-  t.strictSame(await ask(code(account.code)), { why: 'address_not_allowed', passing: false })
+  t.strictSame(await ask(code(account.code)), { why: 'address_not_allowed', retrySoon: false })
   t.strictSame(await ask(bearer(account.bearer)), [])
 })
 
@@ -80,7 +80,7 @@ await test('however many calls there are, requests have an end', async t => {
   const moment = Array.from({ length: 10_001 }, (_, i) => record(`${i}`, '2026-11-15T07:00:00Z'))
   voicenter.log(account, ...moment)
   const before = voicenter.requests().length
-  t.strictSame(await ask(code(account.code)), { why: 'too_many_calls', passing: false })
+  t.strictSame(await ask(code(account.code)), { why: 'too_many_calls', retrySoon: false })
   t.equal(voicenter.requests().length - before, 10)
 })
 
@@ -98,26 +98,26 @@ await test('whatever goes wrong is an answer of its own', async t => {
     voicenter.script(fault)
     return ask(code(secret), limits)
   }
-  t.strictSame(await meets({ error: 1 }), { why: 'rate_limited', passing: true })
-  t.strictSame(await meets({ error: 2 }), { why: 'unauthorized', passing: false })
-  t.strictSame(await meets({ status: 503, body: '<html>' }), { why: 'http_503', passing: true })
-  t.strictSame(await meets({ cut: true }), { why: 'unreachable', passing: true })
+  t.strictSame(await meets({ error: 1 }), { why: 'rate_limited', retrySoon: true })
+  t.strictSame(await meets({ error: 2 }), { why: 'unauthorized', retrySoon: false })
+  t.strictSame(await meets({ status: 503, body: '<html>' }), { why: 'http_503', retrySoon: true })
+  t.strictSame(await meets({ cut: true }), { why: 'unreachable', retrySoon: true })
   t.strictSame(await meets({ hang: true }, { pause: 0, timeout: 300 }), {
     why: 'timeout',
-    passing: true,
+    retrySoon: true,
   })
   t.strictSame(await meets({ bytes: 33 * 1024 * 1024 }), {
     why: 'answer_too_long',
-    passing: false,
+    retrySoon: false,
   })
   t.strictSame(await ask(code(secret)), [], 'and then it answers again')
-  t.strictSame(await ask(bearer('a\nb')), { why: 'unreachable', passing: true }, 'no header')
+  t.strictSame(await ask(bearer('a\nb')), { why: 'unreachable', retrySoon: true }, 'no header')
 })
 
 await test('more than 30 requests a minute are refused', async t => {
   const { bearer: secret } = voicenter.addAccount()
   for (let i = 0; i < 30; i++) t.strictSame(await ask(bearer(secret)), [])
-  t.strictSame(await ask(bearer(secret)), { why: 'rate_limited', passing: true })
+  t.strictSame(await ask(bearer(secret)), { why: 'rate_limited', retrySoon: true })
 })
 
 await test('a redirect is not followed, for it would carry the credential along', async t => {
@@ -132,7 +132,7 @@ await test('a redirect is not followed, for it would carry the credential along'
   const port = address && typeof address === 'object' ? address.port : 0
   for (const status of [301, 302, 307, 308]) {
     voicenter.script({ status, location: `http://127.0.0.1:${port}/` })
-    t.strictSame(await ask(bearer(account.bearer)), { why: `http_${status}`, passing: false })
+    t.strictSame(await ask(bearer(account.bearer)), { why: `http_${status}`, retrySoon: false })
   }
   t.equal(came, 0)
   elsewhere.close()
@@ -140,5 +140,5 @@ await test('a redirect is not followed, for it would carry the credential along'
 
 await test('without anybody there, that is what is said', async t => {
   await voicenter.close()
-  t.strictSame(await ask(code('x')), { why: 'unreachable', passing: true })
+  t.strictSame(await ask(code('x')), { why: 'unreachable', retrySoon: true })
 })

@@ -1,13 +1,8 @@
 /** A record of the call log says of a call what its webhook would have said. */
 import { test } from 'tap'
-import { readLogged } from '../../app/voicenter/call_log/entries.ts'
-import {
-  callKind,
-  transferKind,
-  answeredBy,
-  reachedIn,
-  statusOf,
-} from '../../app/voicenter/classify.ts'
+import { readEntry } from '../../app/voicenter/call_log/entries.ts'
+import { answeredBy, reachedIn, statusOf } from '../../app/voicenter/classify.ts'
+import { callKind, transferKind } from '../../app/voicenter/call_kind.ts'
 import { type Cdr, readCdr, rootOf } from '../../app/voicenter/parse.ts'
 import { startOf } from '../../app/voicenter/time.ts'
 import { exchangeTime, newCallId, type Push, push } from '../../scripts/demo/cdr.ts'
@@ -24,7 +19,7 @@ const cdrOf = (record: JsonObject) => {
 }
 const asJson = (value: unknown): JsonObject => JSON.parse(JSON.stringify(value))
 /** What becomes of a record of the log. */
-const read = (record: unknown, until = NOW) => readLogged(asJson(record), until)
+const read = (record: unknown, until = NOW) => readEntry(asJson(record), until)
 const taken = (record: unknown, until = NOW) => {
   const { element } = read(record, until)
   if ('wrong' in element) throw new Error(element.wrong)
@@ -164,8 +159,7 @@ await test('its bytes are those of the log', t => {
 
 await test('a call id is text, and 0 is none', t => {
   const { record } = both({})
-  const callIdOf = (text: string) =>
-    readLogged(JSON.parse(text.replace('"$"', '12345')), NOW).callId
+  const callIdOf = (text: string) => readEntry(JSON.parse(text.replace('"$"', '12345')), NOW).callId
   t.equal(callIdOf(JSON.stringify({ ...record, CallID: '$' })), '12345')
   t.equal(read({ ...record, CallID: ' a ' }).callId, 'a')
   for (const CallID of ['', ' ', '0', 0, null, {}, []])
@@ -174,7 +168,7 @@ await test('a call id is text, and 0 is none', t => {
 })
 
 await test('a call id that Postgres cannot look for is none', t => {
-  const { callId, element } = readLogged(
+  const { callId, element } = readEntry(
     { CallID: 'abc\0def', Date: '2024-06-10T09:04:58Z' },
     new Date('2024-06-10T10:00:00Z'),
   )

@@ -17,7 +17,7 @@ import {
   workAsIfDue,
 } from '../support/ringback.ts'
 import { everythingOf, requestsOf, tell } from '../tasks/support.ts'
-import { reclassify, undecidedCalls } from '../../app/voicenter/calls.ts'
+import { reclassify, undecidedCalls } from '../../app/voicenter/pending_calls.ts'
 
 const apply = async (...args: string[]): Promise<number> => {
   const { status, stdout, stderr } = await run('replay', ['--apply', '--json', ...args])
@@ -139,7 +139,7 @@ await t.test('a job that was tried to the end begins again', async t => {
   t.equal(await allOf(shop), 1)
   await work()
   t.strictSame(await verdictsOf(shop.tenantId, record.ivruniqueid), [['missed', 'noanswer']])
-  t.match(await deedsOf(shop.tenantId), [{ before: { verdicts: { 'not judged': 1 } } }])
+  t.match(await deedsOf(shop.tenantId), [{ before: { verdicts: { 'not classified': 1 } } }])
 })
 
 await t.test("one call by hand, and no call of another's", async t => {

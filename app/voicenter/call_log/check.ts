@@ -1,85 +1,144 @@
+/** Compares a business's call log with the webhooks that arrived, and ingests the calls that are missing. */
 import { type RawBuilder, sql } from 'kysely'
-import { decrypt, sha256 } from '../../crypto.ts'
+import { z } from 'zod'
+import { callLogOwner, decrypt, sha256 } from '../../crypto.ts'
 import { addJob, MAX_ATTEMPTS } from '../../db/jobs.ts'
 import { db, type Trx } from '../../db/kysely.ts'
 import { retryOnConflict } from '../../db/retry.ts'
 import { log } from '../../log.ts'
-import { accessOf, type CallLogAccess, callsBetween, credentialOwner } from './client.ts'
-import { type Answer, type Logged, readLogged, type Window, windowOf } from './entries.ts'
 import { ingest } from '../ingest.ts'
-
-/** Of the calls in the log: how many had not come by webhook, and how many of those could be taken in. */
-export type Counts = { inLog: number; missing: number; takenIn: number }
-type Failed = Extract<Answer, { kind: 'failed' }>
-
-/** How many calls are looked up at once. In between others have their turn: a webhook is answered in time. */
-const AT_ONCE = 500
+import { callsBetween } from './client.ts'
+import { type Answer, type Failure, type LogEntry, readEntry, windowOf } from './entries.ts'
 
 /**
- * Compares what the log holds with what has come, and takes in what is missing through the door that webhooks
- * come through, with the tenant as its sender. What cannot be read is kept in `rejected_deliveries`.
+ * One check: compares, ingests what is missing, and schedules the next check. A failure of Voicenter is written into the
+ * row and tried again later. Safe to run twice, also at the same time.
  *
- * A call of which a webhook came is left alone. Of one that is known only from here, further records are
- * taken in as the log gets them: a queue's, then the agent's who answered out of it.
+ * @param signal stops the check between two requests
+ */
+export const checkCallLog = async (tenantId: string, signal: AbortSignal): Promise<void> => {
+  const access = await readAccess(tenantId)
+  if (!access?.isDue) return
+  const window = windowOf(access, access.now)
+  const result = await compare(access, window, signal)
+  await db.transaction().execute(async trx => {
+    if ('why' in result) await recordFailure(trx, tenantId, result)
+    else await recordCheck(trx, tenantId, window, result)
+  })
+  if ('why' in result) log.warn({ tenantId, why: result.why }, 'call log not compared')
+  else if (result.missing) log.warn({ tenantId, ...result }, 'webhooks were lost')
+  else log.debug({ tenantId, ...result }, 'call log compared')
+}
+
+const accessKind = z.enum(['code', 'bearer'])
+
+/** `credential` is encrypted. `now` is the time of the database. */
+const readAccess = async (tenantId: string) => {
+  const row = await db
+    .selectFrom('call_log_access')
+    .select(['kind', 'credential', 'watched_since', 'checked_until'])
+    .select([sql<boolean>`next_check_at <= now()`.as('is_due'), sql<Date>`now()`.as('now')])
+    .where('tenant_id', '=', tenantId)
+    .executeTakeFirst()
+  return (
+    row && {
+      tenantId,
+      kind: accessKind.parse(row.kind),
+      credential: row.credential,
+      watchedSince: row.watched_since,
+      checkedUntil: row.checked_until,
+      isDue: row.is_due,
+      now: row.now,
+    }
+  )
+}
+type Access = NonNullable<Awaited<ReturnType<typeof readAccess>>>
+type CheckWindow = ReturnType<typeof windowOf>
+
+const compare = async (
+  { tenantId, kind, credential }: Access,
+  window: CheckWindow,
+  signal: AbortSignal,
+): Promise<Counts | Failure> => {
+  try {
+    const secret = decrypt(credential, callLogOwner(tenantId))
+    const answers = callsBetween({ kind, secret }, window, { signal })
+    return await compareWithLog(tenantId, answers, window.until)
+  } catch (err) {
+    // The job must not fail: after its last attempt, no job would schedule the next check.
+    log.error({ err, tenantId }, 'call log not compared')
+    return { kind: 'failed', why: 'unexpected_error', retrySoon: true }
+  }
+}
+
+/** The calls in the log, those that did not arrive by webhook, and of those the ones that could be ingested. */
+export type Counts = { inLog: number; missing: number; takenIn: number }
+
+/** The number of calls in one query. A webhook that arrives meanwhile must be answered in time. */
+const BATCH = 500
+
+/**
+ * Compares the entries of the log with the stored records, and ingests what is missing as if the tenant had sent it.
+ * Entries that cannot be read are kept in `rejected_deliveries`.
+ *
+ * A call that arrived by webhook is left alone. For a call that is known only from the log, further entries are ingested
+ * when they appear: the entry of a queue, then the entry of the agent who answered.
+ *
+ * @param until the end of the window
  */
 export const compareWithLog = async (
   tenantId: string,
   answers: AsyncIterable<Answer>,
-  { until }: Pick<Window, 'until'>,
-): Promise<Counts | Failed> => {
+  until: Date,
+): Promise<Counts | Failure> => {
   const seen = new Set<string>()
   const counts = { inLog: 0, missing: 0, takenIn: 0 }
   for await (const answer of answers) {
     if (answer.kind === 'failed') return answer
-    const calls = Map.groupBy(
-      answer.records.map(record => withHash(readLogged(record, until))),
-      ({ callId, hash }) => callId ?? hash,
-    )
-    const ids = [...calls.keys()]
-    for (let start = 0; start < ids.length; start += AT_ONCE) {
-      const some = ids
-        .slice(start, start + AT_ONCE)
-        .map(id => ({ id, logged: calls.get(id) ?? [] }))
-      const known = await lookUp(
+    const entries = answer.records.map(record => withHash(readEntry(record, until)))
+    const calls = [...Map.groupBy(entries, ({ callId, hash }) => callId ?? hash)]
+    for (let start = 0; start < calls.length; start += BATCH) {
+      const batch = calls.slice(start, start + BATCH)
+      const known = await findKnown(
         tenantId,
-        some.flatMap(({ logged }) => logged),
+        batch.flatMap(([, entries]) => entries),
       )
-      const fresh = some.map(({ id, logged }) => ({
+      const missing = batch.map(([id, entries]) => ({
         id,
-        logged: known.pushed.has(id) ? [] : logged.filter(({ hash }) => !known.stored.has(hash)),
+        entries: known.pushed.has(id) ? [] : entries.filter(({ hash }) => !known.stored.has(hash)),
       }))
-      const elements = fresh.flatMap(({ logged }) => logged.map(({ element }) => element))
+      const elements = missing.flatMap(({ entries }) => entries.map(({ element }) => element))
       if (elements.length)
         await ingest({ tenantId, source: 'call_log' }, elements, 'application/json', db)
-      for (const { id, logged } of fresh) {
-        // The halves of a window meet at a second, which both bring.
+      for (const { id, entries } of missing) {
+        // Two halves of a window share one second, so both may return the same call.
         if (seen.has(id)) continue
         seen.add(id)
         counts.inLog++
-        if (known.recovered.has(id) || logged.length === 0) continue
+        if (known.recovered.has(id) || entries.length === 0) continue
         counts.missing++
-        if (logged.some(({ element }) => 'record' in element)) counts.takenIn++
+        if (entries.some(({ element }) => 'record' in element)) counts.takenIn++
       }
     }
   }
   return counts
 }
 
-type Hashed = Logged & { hash: string }
+type HashedEntry = LogEntry & { hash: string }
 
-const withHash = (logged: Logged): Hashed => ({
-  ...logged,
-  hash: sha256(logged.element.bytes).toString('hex'),
+const withHash = (entry: LogEntry): HashedEntry => ({
+  ...entry,
+  hash: sha256(entry.element.bytes).toString('hex'),
 })
 
 /**
- * What we have of these: calls of which a webhook came, calls known from the log, and single records of it.
- * A webhook with an unbound token counts whoever's number it named: such an account has the calls of several
- * businesses in its one log.
+ * Of these entries: the calls that arrived by webhook, the calls known from the log, and the stored entries of the log. A
+ * webhook with an unbound token counts for every business: an account with such a token has the calls of several
+ * businesses in one log.
  */
-const lookUp = async (tenantId: string, logged: Hashed[]) => {
-  const callIds = logged.flatMap(({ callId }) => callId ?? [])
-  const hashes = logged.map(({ hash }) => Buffer.from(hash, 'hex'))
+const findKnown = async (tenantId: string, entries: HashedEntry[]) => {
+  const callIds = entries.flatMap(({ callId }) => callId ?? [])
+  const hashes = entries.map(({ hash }) => Buffer.from(hash, 'hex'))
   const { rows } = await sql<{ call_id: string | null; source: string; hash: string | null }>`
     select call_id, source, case when source = 'call_log' then encode(sha256(body), 'hex') end as hash
     from raw_cdrs
@@ -90,77 +149,37 @@ const lookUp = async (tenantId: string, logged: Hashed[]) => {
     where source = 'call_log' and tenant_id = ${tenantId} and body_hash = any(${hashes}::bytea[])`.execute(
     db,
   )
-  const callsOf = (source: string) =>
+  const callsFrom = (source: string) =>
     new Set(rows.flatMap(row => (row.source === source ? (row.call_id ?? []) : [])))
   return {
-    pushed: callsOf('push'),
-    recovered: callsOf('call_log'),
+    pushed: callsFrom('push'),
+    recovered: callsFrom('call_log'),
     stored: new Set(rows.flatMap(({ hash }) => hash ?? [])),
   }
 }
 
-const NEXT = {
-  /** Often enough that a call found missing is still worth a message: `oldest_call` is two hours by default. */
+const NEXT_CHECK = {
+  /** Often enough that a missing call is still worth a message: `oldest_call` is two hours by default. */
   in_turn: sql<Date>`now() + interval '1 hour'`,
-  /** A disturbance is over by then, and the webhooks of its last minutes have come, or are lost. */
+  /** By then an outage is usually over, and the webhooks of its last minutes have arrived or are lost. */
   soon: sql<Date>`now() + interval '10 minutes'`,
   /** After the pause that Voicenter asks for between two requests. */
   at_once: sql<Date>`now() + interval '5 seconds'`,
 }
 
-/**
- * One check of a tenant's call log: compares, takes in what is missing, and sets the time of the next. Whatever
- * goes wrong with Voicenter is written into the row and tried again later. Safe to run twice, and at once.
- *
- * @param signal ends it between two requests
- */
-export const checkCallLog = async (tenantId: string, signal: AbortSignal): Promise<void> => {
-  const access = await accessOf(tenantId)
-  if (!access?.isDue) return
-  const window = windowOf(access, access.now)
-  const result = await compared(access, window, signal)
-  await db.transaction().execute(async trx => {
-    if ('why' in result) await recordFailure(trx, tenantId, result)
-    else await recordCheck(trx, tenantId, window, result)
-  })
-  if ('why' in result) log.warn({ tenantId, why: result.why }, 'call log not compared')
-  else if (result.missing) log.warn({ tenantId, ...result }, 'webhooks were lost')
-  else log.debug({ tenantId, ...result }, 'call log compared')
-}
-
-const compared = async (
-  access: CallLogAccess,
-  window: ReturnType<typeof windowOf>,
-  signal: AbortSignal,
-): Promise<Counts | { why: string; passing: boolean }> => {
-  const { tenantId, kind, sealed } = access
-  try {
-    const secret = decrypt(sealed, credentialOwner(tenantId))
-    return await compareWithLog(
-      tenantId,
-      callsBetween({ kind, secret }, window, { signal }),
-      window,
-    )
-  } catch (err) {
-    // A job that is tried to its end never comes again, and this one must.
-    log.error({ err, tenantId }, 'call log not compared')
-    return { why: 'unexpected_error', passing: true }
-  }
-}
-
 const recordCheck = async (
   trx: Trx,
   tenantId: string,
-  { from, until, next }: ReturnType<typeof windowOf>,
+  { from, until, next }: CheckWindow,
   { inLog, missing, takenIn }: Counts,
 ): Promise<void> => {
-  const isOn = await setNext(trx, tenantId, NEXT[next], {
-    // A second run of the same check may have been slower.
+  const isEnabled = await scheduleNext(trx, tenantId, NEXT_CHECK[next], {
+    // A second run of the same check may finish later.
     checked_until: sql<Date>`greatest(checked_until, ${until}::timestamptz)`,
     last_error: null,
     failing_since: null,
   })
-  if (!isOn) return
+  if (!isEnabled) return
   await trx
     .insertInto('call_log_checks')
     .values({
@@ -177,21 +196,21 @@ const recordCheck = async (
 const recordFailure = async (
   trx: Trx,
   tenantId: string,
-  { why, passing }: { why: string; passing: boolean },
+  { why, retrySoon }: Failure,
 ): Promise<void> => {
-  await setNext(trx, tenantId, passing ? NEXT.soon : NEXT.in_turn, {
+  await scheduleNext(trx, tenantId, retrySoon ? NEXT_CHECK.soon : NEXT_CHECK.in_turn, {
     last_error: why,
     failing_since: sql<Date>`coalesce(failing_since, now())`,
   })
 }
 
 /**
- * Writes what came of a check, and adds the job of the next. One that was brought forward while this one ran
- * stays where it is: what it is for may have happened since this one asked.
+ * Writes the result of a check and adds the job of the next. If the next check was brought forward while this one ran, it
+ * keeps its time: its reason may have occurred after this check's requests.
  *
- * @returns whether the log is still to be compared
+ * @returns false if the comparison was ended meanwhile
  */
-const setNext = async (
+const scheduleNext = async (
   trx: Trx,
   tenantId: string,
   next: RawBuilder<Date>,
@@ -211,27 +230,25 @@ const setNext = async (
     .returning('tenant_id')
     .executeTakeFirst()
   if (!access) return false
-  // Read in SQL: a Date has lost its microseconds, and the job would come before its time.
+  // The time is read in SQL: a JavaScript Date loses the microseconds, and the job would run too early.
   const at = sql<Date>`(select next_check_at from call_log_access where tenant_id = ${tenantId})`
   await addJob(trx, 'call_log', tenantId, { tenantId }, { at })
   return true
 }
 
-/** A call enters the log minutes after its end, and Voicenter may still bring by itself what we did not take. */
-const SOON = sql`interval '10 minutes'`
-
 /**
- * Brings every check of a call log forward. To be called when we were away, the program or its database:
- * webhooks may have come to a closed door, and an hour is long for somebody who waits for an answer.
+ * Brings every check forward. The worker calls this after the program or its database was unavailable: webhooks may have
+ * failed meanwhile, and a caller should not wait for the hourly check. Calls enter the log minutes after their end, and
+ * Voicenter may still send again what failed, so the check runs after ten minutes.
  *
- * @returns how many were brought forward
+ * @returns how many checks were brought forward
  */
 export const scheduleChecks = async (): Promise<number> => {
-  // Not all in one moment: each may bring a day's calls.
+  // The checks are spread over a minute, because each may read the calls of a day.
   const statement = sql<{ wanted: string }>`
     with soon as (
-      update call_log_access set next_check_at = now() + ${SOON} + tenant_id % 60 * interval '1 second'
-      where next_check_at > now() + ${SOON} + interval '1 minute'
+      update call_log_access set next_check_at = ${NEXT_CHECK.soon} + tenant_id % 60 * interval '1 second'
+      where next_check_at > ${NEXT_CHECK.soon} + interval '1 minute'
       returning tenant_id, next_check_at
     ), jobs as (
       select count(*) as wanted, array_agg(

@@ -1,3 +1,4 @@
+/** Reads answers of Voicenter's Call Log API, and decides which calls to request. */
 import {
   canonical,
   isObject,
@@ -8,44 +9,45 @@ import {
 } from '../../json.ts'
 import { type BodyElement, readCdr } from '../parse.ts'
 
-/** Which calls are asked for: those that began from `from` up to `until`. */
+/** The calls that began between `from` and `until`. */
 export type Window = { from: Date; until: Date }
 
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
 
-/** A call enters the log, and its webhook comes, minutes after its end. Sooner there is nothing to compare. */
+/** A call enters the log, and its webhook arrives, minutes after its end. Before that there is nothing to compare. */
 const MARGIN = 5 * MINUTE
 
-/** How far every check looks behind the one before: a call that lasts hours began long before it is logged. */
+/** How far a check overlaps the previous one: a call of several hours began long before it enters the log. */
 const OVERLAP = 6 * HOUR
 
-/** After a long time away one day at a time, so that what was reached is kept ("daily chunks", Voicenter). */
-const LONGEST = 24 * HOUR
+/** After a long outage, one day at a time, so that each day's result is kept (Voicenter asks for "daily chunks"). */
+const MAX_WINDOW = 24 * HOUR
 
-/** No check comes so late unless we were away. */
-const AWAY = 90 * MINUTE
+/** A check is this late only after an outage. */
+const OUTAGE = 90 * MINUTE
 
 /**
- * What the next check has to look at, and when the one after it is due: at once where more is left than this
- * one takes; soon where we were away, for the webhooks of the last minutes were lost too; else in its turn.
+ * The window of the next check, and when the check after it is due: at once if this window does not reach the present; soon
+ * after an outage, because webhooks of its last minutes may be lost too; otherwise in turn.
  */
 export const windowOf = (
   { watchedSince, checkedUntil }: { watchedSince: Date; checkedUntil: Date },
   now: Date,
 ): Window & { next: 'at_once' | 'soon' | 'in_turn' } => {
   const latest = now.getTime() - MARGIN
-  const until = Math.min(latest, checkedUntil.getTime() + LONGEST)
+  const until = Math.min(latest, checkedUntil.getTime() + MAX_WINDOW)
   const from = Math.max(watchedSince.getTime(), checkedUntil.getTime() - OVERLAP)
   return {
-    // A moment too many rather than a window of nothing: it would be refused.
+    // Voicenter rejects an empty window.
     from: new Date(Math.min(from, until - MINUTE)),
     until: new Date(until),
-    next: until < latest ? 'at_once' : latest - checkedUntil.getTime() > AWAY ? 'soon' : 'in_turn',
+    next:
+      until < latest ? 'at_once' : latest - checkedUntil.getTime() > OUTAGE ? 'soon' : 'in_turn',
   }
 }
 
-/** The two halves of a window with more calls than one answer holds, the earlier first. */
+/** The two halves of a window with more calls than one answer can hold, the earlier one first. */
 export const halves = ({ from, until }: Window): [Window, Window] => {
   const middle = new Date((from.getTime() + until.getTime()) / 2)
   return [
@@ -54,17 +56,17 @@ export const halves = ({ from, until }: Window): [Window, Window] => {
   ]
 }
 
-/** What Voicenter's call log answered. `whole` = everything that was asked for, and not only its first part. */
-export type Answer =
-  | { kind: 'records'; records: Json[]; whole: boolean }
-  /** `why` is a word of ours; `passing` = worth asking again in a few minutes. */
-  | { kind: 'failed'; why: string; passing: boolean }
+/** An answer of Voicenter's Call Log. `isComplete`: it holds all the calls of the window, not only the first ones. */
+export type Answer = { kind: 'records'; records: Json[]; isComplete: boolean } | Failure
 
-/** The most records that one answer holds ("Call Log" page). */
-export const MOST_RECORDS = 10_000
+/** `why` is one of Ringback's own words. `retrySoon`: the request may succeed in a few minutes. */
+export type Failure = { kind: 'failed'; why: string; retrySoon: boolean }
+
+/** The maximum in one answer ("Call Log" page). */
+export const MAX_RECORDS = 10_000
 
 /** ERROR_NUMBER as the "Call Log" page lists them. */
-const ERRORS: Record<string, [why: string, passing: boolean]> = {
+const ERRORS: Record<string, [why: string, retrySoon: boolean]> = {
   '1': ['rate_limited', true],
   '2': ['unauthorized', false],
   '4': ['address_not_allowed', false],
@@ -72,8 +74,8 @@ const ERRORS: Record<string, [why: string, passing: boolean]> = {
 }
 
 /**
- * Reads an answer. Its ERROR_NUMBER counts before the HTTP status, of which nobody says whether it is the
- * STATUS_CODE inside. ERROR_DESCRIPTION is left alone: nobody promises that it does not quote the request.
+ * ERROR_NUMBER takes precedence over the HTTP status: Voicenter does not document whether that equals the STATUS_CODE in the
+ * answer. ERROR_DESCRIPTION is ignored, because it may quote the request and so the credential.
  */
 export const readAnswer = (status: number, text: string): Answer => {
   const json = readJson(text)
@@ -82,52 +84,52 @@ export const readAnswer = (status: number, text: string): Answer => {
       ? Object.entries(json.value).map(([name, value]) => [name.toLowerCase(), value])
       : [],
   )
-  const error = written(fields.get('error_number'))
+  const error = textOf(fields.get('error_number'))
   if (error !== '' && Number(error) !== 0) {
     const number = /^\d{1,9}$/.test(error) ? `error_${error}` : 'refused'
-    const [why, passing] = ERRORS[error] ?? [number, false]
-    return { kind: 'failed', why, passing }
+    const [why, retrySoon] = ERRORS[error] ?? [number, false]
+    return failed(why, retrySoon)
   }
   if (status === 401 || status === 403) return failed('unauthorized')
   if (status === 429) return failed('rate_limited', true)
   if (status < 200 || status >= 300) return failed(`http_${status}`, status >= 500)
-  const hits = Number(written(fields.get('total_hits')))
-  // Of an hour without a call there may be no list at all.
+  const hits = Number(textOf(fields.get('total_hits')))
+  // Without any calls, the list may be missing.
   const list = fields.get('cdr_list') ?? (error !== '' && hits === 0 ? [] : null)
   if (!Array.isArray(list)) return failed('unreadable_answer', true)
   return {
     kind: 'records',
     records: list,
-    whole: hits <= list.length && list.length < MOST_RECORDS,
+    isComplete: hits <= list.length && list.length < MAX_RECORDS,
   }
 }
 
-const failed = (why: string, passing = false): Answer => ({ kind: 'failed', why, passing })
+const failed = (why: string, retrySoon = false): Failure => ({ kind: 'failed', why, retrySoon })
 
-/** A number may be written as text. */
-const written = (value: Json | undefined): string => {
+/** The text of a value. Voicenter may write a number as text. */
+const textOf = (value: Json | undefined): string => {
   if (value instanceof LosslessNumber) return value.source
   return typeof value === 'string' || typeof value === 'number' ? String(value).trim() : ''
 }
 
-/** A record of the call log, and what it becomes at our door. */
-export type Logged = {
-  /** Null = it names no call: it stands for itself. */
+/** A record of the call log in the form in which it is ingested. */
+export type LogEntry = {
+  /** Null: it has no call id and stands for itself. */
   callId: string | null
   element: BodyElement
 }
 
 /**
- * A record of the call log as one that a webhook might have brought: the same reader takes its names
- * (CallID, CallerNumber, DialStatus, CdrType ...), so that it is judged by the same rules.
+ * Converts a record of the call log to one as a webhook brings it. `readCdr` knows its names (CallID, CallerNumber,
+ * DialStatus, CdrType ...), so the same rules apply.
  *
- * Only its time is written anew, and that with its zone. The log's clock is GMT ("Call Log" page) where
- * the webhook's is most likely Israel's, and a record at rest no longer says where it came from.
+ * Only the time is rewritten, with its zone. The log's times are GMT ("Call Log" page), but a webhook's are most likely
+ * Israel's wall clock, and a stored record does not show where it came from.
  *
- * @param until what began later was not asked for. A time that lies there is on another clock, and would make
- * an old call look fresh.
+ * @param until the end of the window. A later time was not requested: it must come from another clock, and would make
+ * an old call look new.
  */
-export const readLogged = (logged: Json, until: Date): Logged => {
+export const readEntry = (logged: Json, until: Date): LogEntry => {
   const bytes = Buffer.from(canonical(logged))
   if (!isObject(logged)) return { callId: null, element: { bytes, wrong: 'not an object' } }
   const callId = callIdOf(logged)
@@ -137,7 +139,7 @@ export const readLogged = (logged: Json, until: Date): Logged => {
     return { callId, element: { bytes, wrong: 'its time is later than what was asked for' } }
   const record = {
     ...Object.fromEntries(
-      Object.entries(logged).filter(([name]) => !TIMES.includes(name.toLowerCase())),
+      Object.entries(logged).filter(([name]) => !TIME_NAMES.includes(name.toLowerCase())),
     ),
     Date: new Date(beganAt).toISOString(),
   }
@@ -145,31 +147,28 @@ export const readLogged = (logged: Json, until: Date): Logged => {
   return { callId, element: 'wrong' in read ? { bytes, wrong: read.wrong } : { bytes, record } }
 }
 
-/** Names under which our reader takes a time. */
-const TIMES = ['time', 'date', 'dateepoch']
+/** The names that `readCdr` reads a time from. */
+const TIME_NAMES = ['time', 'date', 'dateepoch']
 
-/** Real accounts are said to answer with all names in small letters. */
-const valueOf = (record: JsonObject, name: string): string => {
-  const [, value = null] = Object.entries(record).find(([key]) => key.toLowerCase() === name) ?? []
-  if (value instanceof LosslessNumber) return value.source
-  return typeof value === 'string' || typeof value === 'number' ? String(value).trim() : ''
-}
+/** Integrators report that real accounts return all names in lower case. */
+const valueOf = (record: JsonObject, name: string): string =>
+  textOf(Object.entries(record).find(([key]) => key.toLowerCase() === name)?.[1])
 
 const callIdOf = (record: JsonObject): string | null => {
   const callId = valueOf(record, 'callid')
-  // Postgres takes no NUL, not even to look for one: our reader refuses such a record, and it stands for itself.
+  // Postgres does not accept NUL, not even in a query. `readCdr` rejects such a record, so it stands for itself.
   return callId === '' || callId === '0' || callId.includes('\0') ? null : callId
 }
 
 const DATE = /^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?)\d*\s?(Z|[+-]\d\d:?\d\d)?$/i
 
-/** An ISO date as ms; without a zone it is GMT all the same. */
-const instantOf = (written: string): number | null => {
-  const [, date, time, zone = 'Z'] = DATE.exec(written) ?? []
+/** Reads an ISO date, in ms. Without a zone it is GMT too. */
+const instantOf = (text: string): number | null => {
+  const [, date, time, zone = 'Z'] = DATE.exec(text) ?? []
   const at = Date.parse(`${date}T${time}${zone.replace(/^(...)(\d\d)$/, '$1:$2').toUpperCase()}`)
   return Number.isNaN(at) ? null : at
 }
 
-/** Seconds since 1970 as ms. */
-const epochOf = (written: string): number | null =>
-  /^[1-9]\d{8,10}$/.test(written) ? Number(written) * 1000 : null
+/** Reads seconds since 1970, in ms. */
+const epochOf = (text: string): number | null =>
+  /^[1-9]\d{8,10}$/.test(text) ? Number(text) * 1000 : null

@@ -1,7 +1,7 @@
 import { Router } from 'express'
 import type { Trx } from '../../db/kysely.ts'
 import { cancelOutreach } from '../../outreach/operator_actions.ts'
-import { reclassify } from '../../voicenter/calls.ts'
+import { reclassify } from '../../voicenter/pending_calls.ts'
 import { html } from './html.ts'
 import { callOfMissed, callOfRecord, type Facts, factsOf } from './calls/facts.ts'
 import { actions, heading, isPending, isUndecided, moment } from './calls/one.ts'

@@ -1,5 +1,5 @@
 /** What became of a call and why, in one sentence. Pure. */
-import { ERASED } from '../../privacy/erase.ts'
+import { ERASED } from '../../voicenter/calls.ts'
 import type { Language } from './language.ts'
 import { whyWords } from './words/why.ts'
 

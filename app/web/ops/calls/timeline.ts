@@ -1,5 +1,6 @@
 /** What happened in a call and because of it, in order. Pure. */
-import { typeName, answeredBy, statusOf } from '../../../voicenter/classify.ts'
+import { typeName } from '../../../voicenter/call_kind.ts'
+import { answeredBy, statusOf } from '../../../voicenter/classify.ts'
 import { html } from '../html.ts'
 import type { CallRecord, Facts } from './facts.ts'
 import { type Moment, momentsOf } from './sent.ts'
