@@ -1,37 +1,37 @@
-/** What a change of the rules would have changed, from two simulations of the same records. */
+/** Compares two simulations of the same calls. */
 import { isQuiet } from '../outreach/quiet_hours.ts'
-import type { Sent } from './person.ts'
+import type { SimulatedMessage } from './person.ts'
 import type { Outcome, Simulation } from './simulate.ts'
 
-type Count = Record<string, number>
+type Counts = Record<string, number>
 
-export type Sums = {
+export type Totals = {
   /** Calls by verdict. */
-  verdicts: Count
-  /** Calls recorded as missed, by state and reason: `skipped too_late`. */
-  outreach: Count
+  verdicts: Counts
+  /** Missed calls by state and reason, for example `skipped too_late`. */
+  outreach: Counts
   messages: { initial: number; reminder_1: number; reminder_2: number; total: number }
   atNight: number
-  /** Messages to people who had opted out when they went out. Anything but 0 is a defect. */
+  /** Messages to people who had opted out when the message was sent. More than 0 is a bug. */
   toOptedOut: number
 }
 
-/** What became of one call. */
-export type Story = { verdict: string; outreach: string | null; messages: Sent[] }
+/** The outcome of one call, for a person to read. */
+export type CallResult = { verdict: string; outreach: string | null; messages: SimulatedMessage[] }
 
-/** Calls that would have gone otherwise, all in the same way. */
+/** Calls whose outcome changed in the same way. */
 export type Change = {
   before: string
   after: string
   calls: number
-  examples: { callId: string; before: Story; after: Story }[]
+  examples: { callId: string; before: CallResult; after: CallResult }[]
 }
 
 export type Comparison = {
   calls: number
-  before: Sums
-  after: Sums
-  /** Messages that would have gone out in addition, not at all, or at another time. */
+  before: Totals
+  after: Totals
+  /** Messages that would be sent additionally, not at all, or at another time. */
   more: number
   fewer: number
   moved: number
@@ -40,27 +40,27 @@ export type Comparison = {
   changes: Change[]
 }
 
-export type Span = {
-  /** Calls of which the first record came then are counted; those around only play their part. */
-  counts: (heardAt: Date) => boolean
-  /** A quiet window: when people do not want to be written to. */
+export type Scope = {
+  /** Calls whose first record arrived at such a time are counted. Other calls only affect them. */
+  counts: (receivedAt: Date) => boolean
+  /** A quiet window: the hours that count as night. */
   night: string
 }
 
-/** As many of each change as a person looks at. */
-const EXAMPLES = 3
+const MAX_EXAMPLES = 3
 
+/** @param receivedAt when the first record of each call arrived, by root id */
 export const compare = (
   before: Simulation,
   after: Simulation,
-  heardAt: ReadonlyMap<string, Date>,
-  { counts, night }: Span,
+  receivedAt: ReadonlyMap<string, Date>,
+  { counts, night }: Scope,
 ): Comparison => {
   const isNight = (at: Date): boolean => isQuiet(at, [night], before.rules.timezone)
   const comparison: Comparison = {
     calls: 0,
-    before: noSums(),
-    after: noSums(),
+    before: newTotals(),
+    after: newTotals(),
     more: 0,
     fewer: 0,
     moved: 0,
@@ -68,19 +68,19 @@ export const compare = (
     changes: [],
   }
   const changes = new Map<string, Change>()
-  for (const [callId, at] of heardAt) {
-    const was = before.calls.get(callId)
-    const would = after.calls.get(callId)
-    if (!was || !would || !counts(at)) continue
+  for (const [callId, at] of receivedAt) {
+    const old = before.outcomes.get(callId)
+    const changed = after.outcomes.get(callId)
+    if (!old || !changed || !counts(at)) continue
     comparison.calls++
-    add(comparison.before, was, isNight)
-    add(comparison.after, would, isNight)
-    const difference = differ(was.missed?.sent ?? [], would.missed?.sent ?? [])
-    comparison.more += difference.more
-    comparison.fewer += difference.fewer
-    comparison.moved += difference.moved
-    const [from, to] = [inWords(was), inWords(would)]
-    if (from === to && difference.moved === 0) continue
+    addTo(comparison.before, old, isNight)
+    addTo(comparison.after, changed, isNight)
+    const messages = compareMessages(old.missed?.sent ?? [], changed.missed?.sent ?? [])
+    comparison.more += messages.more
+    comparison.fewer += messages.fewer
+    comparison.moved += messages.moved
+    const [from, to] = [describe(old), describe(changed)]
+    if (from === to && messages.moved === 0) continue
     comparison.changedCalls++
     const change = changes.get(`${from} ${to}`) ?? {
       before: from,
@@ -90,14 +90,14 @@ export const compare = (
     }
     changes.set(`${from} ${to}`, change)
     change.calls++
-    if (change.examples.length < EXAMPLES)
-      change.examples.push({ callId, before: storyOf(was), after: storyOf(would) })
+    if (change.examples.length < MAX_EXAMPLES)
+      change.examples.push({ callId, before: resultOf(old), after: resultOf(changed) })
   }
   comparison.changes = [...changes.values()].toSorted((a, b) => b.calls - a.calls)
   return comparison
 }
 
-const noSums = (): Sums => ({
+const newTotals = (): Totals => ({
   verdicts: {},
   outreach: {},
   messages: { initial: 0, reminder_1: 0, reminder_2: 0, total: 0 },
@@ -105,45 +105,51 @@ const noSums = (): Sums => ({
   toOptedOut: 0,
 })
 
-const count = (counts: Count, what: string): void => {
+const count = (counts: Counts, what: string): void => {
   counts[what] = (counts[what] ?? 0) + 1
 }
 
-const add = (sums: Sums, { verdict, missed }: Outcome, isNight: (at: Date) => boolean): void => {
-  count(sums.verdicts, verdict)
+const addTo = (
+  totals: Totals,
+  { verdict, missed }: Outcome,
+  isNight: (at: Date) => boolean,
+): void => {
+  count(totals.verdicts, verdict)
   if (!missed) return
-  count(sums.outreach, `${missed.state} ${missed.reason}`)
-  // Asked of the messages themselves, not of what decided about them.
+  count(totals.outreach, `${missed.state} ${missed.reason}`)
+  // These are counted from the messages, not from the decisions, so that a wrong decision would show.
   const { optedOutAt } = missed.person
   for (const { kind, at } of missed.sent) {
-    sums.messages[kind]++
-    sums.messages.total++
-    if (isNight(at)) sums.atNight++
-    if (optedOutAt && optedOutAt <= at) sums.toOptedOut++
+    totals.messages[kind]++
+    totals.messages.total++
+    if (isNight(at)) totals.atNight++
+    if (optedOutAt && optedOutAt <= at) totals.toOptedOut++
   }
 }
 
-/** Of a call's messages, kind by kind. */
-const differ = (was: readonly Sent[], would: readonly Sent[]) => {
-  const same = would.filter(({ kind }) => was.some(message => message.kind === kind))
+const compareMessages = (
+  before: readonly SimulatedMessage[],
+  after: readonly SimulatedMessage[],
+) => {
+  const inBoth = after.filter(({ kind }) => before.some(message => message.kind === kind))
   return {
-    more: would.length - same.length,
-    fewer: was.length - same.length,
-    moved: same.filter(
-      ({ kind, at }) => !was.some(m => m.kind === kind && m.at.getTime() === at.getTime()),
+    more: after.length - inBoth.length,
+    fewer: before.length - inBoth.length,
+    moved: inBoth.filter(
+      ({ kind, at }) => !before.some(m => m.kind === kind && m.at.getTime() === at.getTime()),
     ).length,
   }
 }
 
-const storyOf = ({ verdict, reason, missed }: Outcome): Story => ({
+const resultOf = ({ verdict, reason, missed }: Outcome): CallResult => ({
   verdict: `${verdict} ${reason}`,
   outreach: missed && `${missed.state} ${missed.reason}`,
   messages: missed?.sent ?? [],
 })
 
-const inWords = ({ verdict, reason, missed }: Outcome): string => {
+const describe = ({ verdict, reason, missed }: Outcome): string => {
   if (!missed) return `${verdict} ${reason}`
   const reminders = missed.sent.filter(({ kind }) => kind !== 'initial').length
-  const after = ['', ', 1 reminder', ', 2 reminders'][reminders] ?? ''
-  return `${missed.state} ${missed.reason}${after}`
+  const suffix = ['', ', 1 reminder', ', 2 reminders'][reminders] ?? ''
+  return `${missed.state} ${missed.reason}${suffix}`
 }

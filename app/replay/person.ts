@@ -1,157 +1,127 @@
 /**
- * One person in a simulation: what is pending for her, and what has passed. Time only goes forward: whoever tells
- * something about her first lets pass what was due until then.
+ * One person in a simulation: what has happened to them, and what is pending. Time only moves forward: before anything new
+ * about a person is added, `advance` runs what was due until then.
  */
+import { firstAllowed } from '../outreach/quiet_hours.ts'
 import {
-  type Decision,
-  decide,
   type ContactContext,
-  type History,
   contactHistory,
+  decide,
+  type Decision,
+  type History,
   isTooLate,
   isTooOld,
 } from '../outreach/rules.ts'
 import type { identify } from '../phone.ts'
-import { firstAllowed } from '../outreach/quiet_hours.ts'
-import type { Rules } from './simulate.ts'
+import type { Rules } from './rules.ts'
 
-export type Kind = 'initial' | 'reminder_1' | 'reminder_2'
-export type Sent = { kind: Kind; at: Date }
-type Due = { kind: Kind | 'silence'; at: Date }
+export type MessageKind = 'initial' | 'reminder_1' | 'reminder_2'
+export type SimulatedMessage = { kind: MessageKind; at: Date }
+type PendingStep = { kind: MessageKind | 'silence'; at: Date }
 
-/** A missed call, as `missed_calls`, its conversation and its messages would tell of it. */
+/** A missed call with the state that `missed_calls`, its conversation and its messages would have. */
 export type SimulatedCall = {
   person: Person
   calledAt: Date
   state: Decision['state'] | 'sent'
   reason: string
-  sent: Sent[]
-  /** What is still to come, each with its moment: messages, and the end of a conversation in silence. */
-  pending: Due[]
+  sent: SimulatedMessage[]
+  /** What is still due: messages, and the end of the conversation if the person does not reply. */
+  pending: PendingStep[]
 }
 
-type Stop = 'reached_by_phone' | 'replied' | 'opted_out'
+type EndReason = 'reached_by_phone' | 'replied' | 'opted_out'
 
 export type Person = ReturnType<typeof identify> & {
   optedOutAt: Date | null
-  /** When she wrote, in order; those to come. */
+  /** The times of their future replies, in order. */
   replies: readonly Date[]
   talkedAt: Date | null
-  wroteAt: Date | null
+  repliedAt: Date | null
   sentAt: Date | null
-  /** Calls with something pending. */
-  open: SimulatedCall[]
-  /** Calls nobody wrote about since another message was pending: decided again should that be cancelled. */
-  passedOver: SimulatedCall[]
+  /** Calls for which something is pending. */
+  openCalls: SimulatedCall[]
+  /** Calls that were skipped because another message was pending. They are evaluated again if it is cancelled. */
+  skippedCalls: SimulatedCall[]
 }
 
-const latest = (moments: readonly Date[]): Date | null =>
-  moments.toSorted((a, b) => b.getTime() - a.getTime())[0] ?? null
-
-/** What `decide` is told about her now. */
-const factsOf = (
+/** Adds a call that was classified as missed, like recordMissedCalls (app/outreach/missed_calls.ts). */
+export const addMissedCall = (
   rules: Rules,
   person: Person,
-  call: Pick<SimulatedCall, 'calledAt'>,
+  calledAt: Date,
   now: Date,
-): Omit<ContactContext, 'late'> => {
-  const pending = person.open.filter(other => other !== call).flatMap(other => other.pending)
-  const lastOf = (...kinds: string[]) =>
-    latest(pending.filter(({ kind }) => kinds.includes(kind)).map(({ at }) => at))
-  const history: History = {
-    sending: false,
-    firstDueAt: lastOf('initial'),
-    reminderDueAt: lastOf('reminder_1', 'reminder_2'),
-    sentAt: person.sentAt,
-    talkedAt: person.talkedAt,
-    wroteAt: person.wroteAt,
-  }
-  return {
-    caller: person.caller,
-    ownNumber: person.lines.some(line => rules.lines.has(line)),
-    contactForeign: rules.contactForeign,
-    optedOut: person.optedOutAt !== null && person.optedOutAt <= now,
-    mode: rules.mode,
-    connection: rules.connected ? 'active' : null,
-    ...contactHistory(history, call.calledAt, now, rules),
-  }
-}
-
-const setDecision = (rules: Rules, call: SimulatedCall, decision: Decision, now: Date): void => {
-  call.state = decision.state
-  call.reason = decision.reason
-  if (decision.state !== 'scheduled') return
-  const due = new Date(now.getTime() + rules.outreachDelay)
-  call.pending = [{ kind: 'initial', at: firstAllowed(due, rules.quietWindows, rules.timezone) }]
-  call.person.open.push(call)
-}
-
-/** A call of hers was judged as missed: as recordMissedCalls (app/outreach/missed_call.ts). */
-export const missed = (rules: Rules, person: Person, calledAt: Date, now: Date): SimulatedCall => {
+): SimulatedCall => {
   const late = isTooOld(now, calledAt, rules.oldestCall)
-  const decision = decide({ ...factsOf(rules, person, { calledAt }, now), late })
+  const decision = decide({ ...contextOf(rules, person, { calledAt }, now), late })
   const call: SimulatedCall = { person, calledAt, ...decision, sent: [], pending: [] }
-  setDecision(rules, call, decision, now)
+  applyDecision(rules, call, decision, now)
   if (decision.reason === 'already_contacted') {
-    // What is too old by now will never be written about, so it need not be kept.
-    person.passedOver = person.passedOver.filter(
+    // A call that is too old now can never be scheduled, so it need not be kept.
+    person.skippedCalls = person.skippedCalls.filter(
       other => !isTooOld(now, other.calledAt, rules.oldestCall),
     )
-    person.passedOver.push(call)
+    person.skippedCalls.push(call)
   }
   return call
 }
 
-/** Nothing follows from it any more. */
-const close = (call: SimulatedCall): void => {
-  call.pending = []
-  call.person.open = call.person.open.filter(other => other !== call)
-}
-
-/** As stopChase (app/outreach/stop.ts). */
-const stop = (reason: Stop, calls: readonly SimulatedCall[]): void => {
-  for (const call of calls) {
-    if (call.state === 'scheduled') {
-      call.state = 'cancelled'
-      call.reason = reason
-    }
-    close(call)
-  }
-}
-
-/** As decideAgain (app/outreach/decide_again.ts). */
-const decideAgain = (rules: Rules, person: Person, since: Date, now: Date): void => {
-  const skipped = person.passedOver
-    .filter(({ calledAt }) => calledAt > since)
-    .toSorted((a, b) => a.calledAt.getTime() - b.calledAt.getTime())
-  for (const call of skipped) {
-    const late = isTooOld(now, call.calledAt, rules.oldestCall)
-    const decision = decide({ ...factsOf(rules, person, call, now), late })
-    if (decision.state !== 'scheduled') continue
-    setDecision(rules, call, decision, now)
-    person.passedOver = person.passedOver.filter(other => other !== call)
-  }
-}
-
-/** Somebody talked with her in a call that began at `at`: as personReached (app/outreach/reached.ts). */
-export const reached = (rules: Rules, person: Person, at: Date, now: Date): void => {
-  const calls = person.open.filter(({ calledAt }) => calledAt <= at)
+/** Adds a talk with the person in a call that began at `at`, like cancelForReached (app/outreach/cancel.ts). */
+export const addTalk = (rules: Rules, person: Person, at: Date, now: Date): void => {
+  const calls = person.openCalls.filter(({ calledAt }) => calledAt <= at)
   if (calls.length === 0) return
-  stop('reached_by_phone', calls)
-  decideAgain(rules, person, at, now)
+  cancel('reached_by_phone', calls)
+  reevaluate(rules, person, at, now)
 }
 
-/** What was recorded as missed was not: as callWasNotMissed (app/outreach/reached.ts). */
-export const wasNotMissed = (rules: Rules, call: SimulatedCall, now: Date): void => {
-  stop('reached_by_phone', [call])
-  decideAgain(rules, call.person, call.calledAt, now)
+/** A call that was recorded as missed was not missed, as in withdrawMissedCall (app/outreach/cancel.ts). */
+export const withdraw = (rules: Rules, call: SimulatedCall, now: Date): void => {
+  cancel('reached_by_phone', [call])
+  reevaluate(rules, call.person, call.calledAt, now)
 }
 
-/** The first message has its moment: as claimFirstMessage, and its record as accepted (app/messages/). */
+/** Runs everything that is due until `to`. */
+export const advance = (rules: Rules, person: Person, to: Date): void => {
+  for (let step = nextStep(person); step && step.at <= to; step = nextStep(person))
+    run(rules, person, step)
+}
+
+type Step =
+  | { at: Date; what: 'opt_out' | 'reply' }
+  | { at: Date; what: PendingStep['kind']; call: SimulatedCall }
+
+/** At the same moment, an opt-out or a reply precedes a message. */
+const nextStep = ({ openCalls, optedOutAt, replies: [reply] }: Person): Step | undefined => {
+  if (openCalls.length === 0) return reply && { at: reply, what: 'reply' }
+  const steps: Step[] = []
+  if (optedOutAt) steps.push({ at: optedOutAt, what: 'opt_out' })
+  if (reply) steps.push({ at: reply, what: 'reply' })
+  for (const call of openCalls)
+    for (const { kind, at } of call.pending) steps.push({ at, what: kind, call })
+  return steps.reduce((next, step) => (step.at < next.at ? step : next))
+}
+
+const run = (rules: Rules, person: Person, step: Step): void => {
+  switch (step.what) {
+    case 'opt_out':
+      return cancel('opted_out', person.openCalls)
+    case 'reply':
+      person.replies = person.replies.slice(1)
+      person.repliedAt = step.at
+      return cancel('replied', person.openCalls)
+    case 'initial':
+      return sendFirst(rules, step.call, step.at)
+    case 'silence':
+      return close(step.call)
+    default:
+      return remind(rules, step.call, step.what, step.at)
+  }
+}
+
+/** The first message is due: like the claim of the first message and its record as accepted (app/messages/). */
 const sendFirst = (rules: Rules, call: SimulatedCall, now: Date): void => {
-  const { person } = call
   const late = isTooLate(now, now, rules.grace)
-  const decision = decide({ ...factsOf(rules, person, call, now), late })
+  const decision = decide({ ...contextOf(rules, call.person, call, now), late })
   if (decision.state !== 'scheduled' || rules.mode === 'shadow') {
     call.state = decision.state === 'scheduled' ? 'skipped' : decision.state
     call.reason = decision.state === 'scheduled' ? 'shadow' : decision.reason
@@ -168,58 +138,92 @@ const sendFirst = (rules: Rules, call: SimulatedCall, now: Date): void => {
   ]
 }
 
-const send = (call: SimulatedCall, kind: Kind, at: Date): void => {
-  call.sent.push({ kind, at })
-  call.person.sentAt = at
-}
-
-/** As claimReminder (app/messages/claim_reminder.ts), of a message that has arrived. */
-const remind = (rules: Rules, call: SimulatedCall, kind: Kind, now: Date): void => {
-  const { person } = call
-  const decision = decide({ ...factsOf(rules, person, call, now), contacted: false, late: false })
-  if (decision.reason === 'opted_out') return stop('opted_out', person.open)
-  if (decision.state === 'cancelled') return stop(decision.reason, [call])
+/** A reminder is due: like its claim (app/messages/), for a first message that was delivered. */
+const remind = (rules: Rules, call: SimulatedCall, kind: MessageKind, now: Date): void => {
+  const context = contextOf(rules, call.person, call, now)
+  const decision = decide({ ...context, contacted: false, late: false })
+  if (decision.reason === 'opted_out') return cancel('opted_out', call.person.openCalls)
+  if (decision.state === 'cancelled') return cancel(decision.reason, [call])
   call.pending = call.pending.filter(step => step.kind !== kind)
-  // A quiet window has brought both to one moment: the last one says it all.
+  // If a quiet window has moved both reminders to the same moment, only the second is sent.
   const nextIsDue = call.pending.some(({ at }) => at <= now)
   if (decision.state === 'scheduled' && !nextIsDue) send(call, kind, now)
   if (kind === 'reminder_2')
     call.pending = [{ kind: 'silence', at: new Date(now.getTime() + rules.unresponsiveAfter) }]
 }
 
-type Step =
-  { at: Date; what: 'opt_out' | 'reply' } | { at: Date; what: Due['kind']; call: SimulatedCall }
-
-/** What happens to her next, by itself. Of two at one moment what ends the chase comes first. */
-const nextStep = ({ open, optedOutAt, replies: [reply] }: Person): Step | undefined => {
-  if (open.length === 0) return reply && { at: reply, what: 'reply' }
-  const steps: Step[] = []
-  if (optedOutAt) steps.push({ at: optedOutAt, what: 'opt_out' })
-  if (reply) steps.push({ at: reply, what: 'reply' })
-  for (const call of open)
-    for (const { kind, at } of call.pending) steps.push({ at, what: kind, call })
-  return steps.reduce((next, step) => (step.at < next.at ? step : next))
+const send = (call: SimulatedCall, kind: MessageKind, at: Date): void => {
+  call.sent.push({ kind, at })
+  call.person.sentAt = at
 }
 
-const take = (rules: Rules, person: Person, step: Step): void => {
-  switch (step.what) {
-    case 'opt_out':
-      return stop('opted_out', person.open)
-    case 'reply':
-      person.replies = person.replies.slice(1)
-      person.wroteAt = step.at
-      return stop('replied', person.open)
-    case 'initial':
-      return sendFirst(rules, step.call, step.at)
-    case 'silence':
-      return close(step.call)
-    default:
-      return remind(rules, step.call, step.what, step.at)
+const applyDecision = (rules: Rules, call: SimulatedCall, decision: Decision, now: Date): void => {
+  call.state = decision.state
+  call.reason = decision.reason
+  if (decision.state !== 'scheduled') return
+  const due = new Date(now.getTime() + rules.outreachDelay)
+  call.pending = [{ kind: 'initial', at: firstAllowed(due, rules.quietWindows, rules.timezone) }]
+  call.person.openCalls.push(call)
+}
+
+/** The same context that the program reads for `decide`. */
+const contextOf = (
+  rules: Rules,
+  person: Person,
+  call: Pick<SimulatedCall, 'calledAt'>,
+  now: Date,
+): Omit<ContactContext, 'late'> => {
+  const pending = person.openCalls.filter(other => other !== call).flatMap(other => other.pending)
+  const latestOf = (...kinds: string[]) =>
+    latest(pending.filter(({ kind }) => kinds.includes(kind)).map(({ at }) => at))
+  const history: History = {
+    sending: false,
+    firstDueAt: latestOf('initial'),
+    reminderDueAt: latestOf('reminder_1', 'reminder_2'),
+    sentAt: person.sentAt,
+    talkedAt: person.talkedAt,
+    wroteAt: person.repliedAt,
+  }
+  return {
+    caller: person.caller,
+    ownNumber: person.lines.some(line => rules.lines.has(line)),
+    contactForeign: rules.contactForeign,
+    optedOut: person.optedOutAt !== null && person.optedOutAt <= now,
+    mode: rules.mode,
+    connection: rules.connected ? 'active' : null,
+    ...contactHistory(history, call.calledAt, now, rules),
   }
 }
 
-/** Lets time pass for her. */
-export const advance = (rules: Rules, person: Person, to: Date): void => {
-  for (let step = nextStep(person); step && step.at <= to; step = nextStep(person))
-    take(rules, person, step)
+const latest = (times: readonly Date[]): Date | null =>
+  times.toSorted((a, b) => b.getTime() - a.getTime())[0] ?? null
+
+/** Like cancelPending (app/outreach/cancel.ts). */
+const cancel = (reason: EndReason, calls: readonly SimulatedCall[]): void => {
+  for (const call of calls) {
+    if (call.state === 'scheduled') {
+      call.state = 'cancelled'
+      call.reason = reason
+    }
+    close(call)
+  }
+}
+
+const close = (call: SimulatedCall): void => {
+  call.pending = []
+  call.person.openCalls = call.person.openCalls.filter(other => other !== call)
+}
+
+/** Like reevaluate (app/outreach/cancel.ts). */
+const reevaluate = (rules: Rules, person: Person, since: Date, now: Date): void => {
+  const skipped = person.skippedCalls
+    .filter(({ calledAt }) => calledAt > since)
+    .toSorted((a, b) => a.calledAt.getTime() - b.calledAt.getTime())
+  for (const call of skipped) {
+    const late = isTooOld(now, call.calledAt, rules.oldestCall)
+    const decision = decide({ ...contextOf(rules, person, call, now), late })
+    if (decision.state !== 'scheduled') continue
+    applyDecision(rules, call, decision, now)
+    person.skippedCalls = person.skippedCalls.filter(other => other !== call)
+  }
 }

@@ -1,72 +1,20 @@
-import type { Milliseconds, OutreachSettings } from '../outreach/rules.ts'
+/** Plays stored calls under some rules, with a simulated time: what would have been decided and sent. */
 import { identify, personOf } from '../phone.ts'
+import { byStart, classify, type ClassifyRules, type Leg } from '../voicenter/classify.ts'
 import {
+  addMissedCall,
+  addTalk,
   advance,
-  missed,
   type Person,
-  reached,
   type SimulatedCall,
-  wasNotMissed,
+  withdraw,
 } from './person.ts'
-import {
-  byStart,
-  classify,
-  type ClassifyRules,
-  type Leg,
-  usesNumberOf,
-} from '../voicenter/classify.ts'
+import { classifyRulesOf, type Rules } from './rules.ts'
 
-/** Settings are in seconds; here everything is compared with moments. */
-export const SECOND = 1000
-
-/** Everything of a tenant that decides about a call: its columns, its lines, and whether it can write at all. */
-export type Rules = OutreachSettings & {
-  mode: string
-  /** It has a WhatsApp connection; whether that was paused at times is not known any more. */
-  connected: boolean
-  contactForeign: boolean
-  reminder1After: Milliseconds
-  reminder2After: Milliseconds
-  unresponsiveAfter: Milliseconds
-  missedStatuses: readonly string[]
-  minRingSeconds: number
-  /** The numbers customers dial, and those it writes from. */
-  lines: ReadonlySet<string>
-}
-
-/** What may be asked "what if" about. */
-export type Changes = Partial<
-  Pick<
-    Rules,
-    | 'outreachDelay'
-    | 'repeatWindow'
-    | 'oldestCall'
-    | 'quietWindows'
-    | 'missedStatuses'
-    | 'minRingSeconds'
-    | 'contactForeign'
-    | 'mode'
-    | 'connected'
-  >
->
-
-/** What `judge` needs to know of them. */
-export const judging = ({ missedStatuses, minRingSeconds, lines }: Rules): ClassifyRules<Leg> => ({
-  missedStatuses,
-  minRingSeconds,
-  isOurs: usesNumberOf(lines),
-})
-
-/** How long after a call something may still follow from it, short of quiet windows. */
-export const reachOf = (rules: Rules): Milliseconds =>
-  rules.outreachDelay + rules.reminder2After + rules.repeatWindow
-
-/** What would have been decided about calls, and sent, under some rules: a world of its own, with its own time. */
-
-/** What is known of people from elsewhere than their calls, by any spelling of their numbers. */
-export type Known = {
+/** What is known about people apart from their calls, by any spelling of their numbers. */
+export type Contacts = {
   optedOutAt: (phones: readonly string[]) => Date | null
-  /** When they wrote, in order. */
+  /** The times of their messages, in order. */
   repliesOf: (phones: readonly string[]) => readonly Date[]
 }
 
@@ -74,66 +22,93 @@ export type Outcome = { verdict: string; reason: string; missed: SimulatedCall |
 
 export type Simulation = {
   rules: Rules
-  judging: ClassifyRules<Leg>
-  known: Known
+  classifyRules: ClassifyRules<Leg>
+  contacts: Contacts
   people: Map<string, Person>
-  /** The same by their numbers as the exchange writes them, for reading one takes long. */
-  spelled: Map<string, Person>
+  /** People by their numbers as written in the records, because reading a number is slow. */
+  peopleAsWritten: Map<string, Person>
   /** By root id. */
-  calls: Map<string, Outcome>
+  outcomes: Map<string, Outcome>
 }
 
-export const newSimulation = (rules: Rules, known: Known): Simulation => ({
+export const newSimulation = (rules: Rules, contacts: Contacts): Simulation => ({
   rules,
-  judging: judging(rules),
-  known,
+  classifyRules: classifyRulesOf(rules),
+  contacts,
   people: new Map(),
-  spelled: new Map(),
-  calls: new Map(),
+  peopleAsWritten: new Map(),
+  outcomes: new Map(),
 })
 
-const personFor = (simulation: Simulation, written: string | null | undefined): Person => {
-  const { people, spelled } = simulation
-  const known = spelled.get(written ?? '')
-  if (known) return known
-  const identity = identify(written)
-  // A withheld number is a different person each time.
-  if (identity.caller.kind !== 'number') return newPerson(simulation, identity)
-  const name = personOf(identity.caller.e164)
-  const person = people.get(name) ?? newPerson(simulation, identity)
-  people.set(name, person)
-  spelled.set(written ?? '', person)
-  return person
+/** One call record, at the time when it arrived. */
+export type ReceivedCdr = {
+  rootCallId: string
+  receivedAt: Date
+  leg: Leg
+  /** The number of records that its call has in all; null if unknown. */
+  legCount: number | null
 }
 
-const newPerson = ({ known }: Simulation, identity: ReturnType<typeof identify>): Person => ({
-  ...identity,
-  optedOutAt: known.optedOutAt(identity.phones),
-  replies: known.repliesOf(identity.phones),
-  talkedAt: null,
-  wroteAt: null,
-  sentAt: null,
-  open: [],
-  passedOver: [],
-})
+export type Replayed = {
+  records: number
+  /** Records that cannot be read any more. */
+  unreadable: number
+  /** When the first record of each call arrived, by root id. */
+  receivedAt: Map<string, Date>
+}
 
 /**
- * A record has come, and its call is judged, with all records that have come of it so far: as the task
- * voicenter_cdr does (tasks/voicenter_cdr.ts), at the moment the record came.
+ * Plays records through several simulations at once, so that each record is read only once. Only calls with records to
+ * come are kept in memory.
  *
- * @param legs in order (leg.ts)
+ * @param cdrs in the order in which they arrived; null for a record that cannot be read any more
+ * @param until when the simulations end
+ * @param onProgress is called for each record with the number of records so far and its time
  */
-export const addCdr = (
+export const replay = async (
+  cdrs: AsyncIterable<ReceivedCdr | null> | Iterable<ReceivedCdr | null>,
+  simulations: readonly Simulation[],
+  until: Date,
+  onProgress: (records: number, at: Date) => void = () => {},
+): Promise<Replayed> => {
+  const replayed: Replayed = { records: 0, unreadable: 0, receivedAt: new Map() }
+  const unfinished = new Map<string, Leg[]>()
+  for await (const cdr of cdrs) {
+    replayed.records++
+    if (cdr === null) {
+      replayed.unreadable++
+      continue
+    }
+    const { rootCallId, receivedAt, leg, legCount } = cdr
+    const others = unfinished.get(rootCallId)
+    const legs = others ? byStart([...others, leg]) : [leg]
+    if (legs.length === legCount) unfinished.delete(rootCallId)
+    else unfinished.set(rootCallId, legs)
+    if (!replayed.receivedAt.has(rootCallId)) replayed.receivedAt.set(rootCallId, receivedAt)
+    for (const simulation of simulations) addLegs(simulation, rootCallId, legs, receivedAt)
+    onProgress(replayed.records, receivedAt)
+  }
+  for (const { rules, people } of simulations)
+    for (const person of people.values()) advance(rules, person, until)
+  return replayed
+}
+
+/**
+ * A record has arrived, and its call is classified, as in classifyCalls (app/voicenter/calls.ts).
+ *
+ * @param legs all the records of the call so far, sorted by start
+ */
+const addLegs = (
   simulation: Simulation,
   rootCallId: string,
   legs: readonly Leg[],
   now: Date,
 ): void => {
-  const { rules, calls } = simulation
-  const verdict = classify(legs, simulation.judging)
-  const known = calls.get(rootCallId)?.missed ?? null
+  const { rules, outcomes } = simulation
+  const verdict = classify(legs, simulation.classifyRules)
+  const known = outcomes.get(rootCallId)?.missed ?? null
   const outcome: Outcome = { verdict: verdict.verdict, reason: verdict.reason, missed: known }
-  calls.set(rootCallId, outcome)
+  outcomes.set(rootCallId, outcome)
 
   const talks = legs.flatMap(({ reachedPhone, calledAt }) =>
     reachedPhone ? [{ person: personFor(simulation, reachedPhone), calledAt }] : [],
@@ -145,66 +120,35 @@ export const addCdr = (
   if (verdict.verdict === 'missed' && !known) {
     const person = personFor(simulation, verdict.missed.caller)
     advance(rules, person, now)
-    outcome.missed = missed(rules, person, verdict.missed.calledAt, now)
+    outcome.missed = addMissedCall(rules, person, verdict.missed.calledAt, now)
   } else if (verdict.verdict !== 'missed' && known) {
     advance(rules, known.person, now)
-    wasNotMissed(rules, known, now)
+    withdraw(rules, known, now)
   }
-  for (const { person, calledAt } of talks) reached(rules, person, calledAt, now)
+  for (const { person, calledAt } of talks) addTalk(rules, person, calledAt, now)
 }
 
-/** No more records: what is due until then happens. */
-export const finish = ({ rules, people }: Simulation, until: Date): void => {
-  for (const person of people.values()) advance(rules, person, until)
+const personFor = (simulation: Simulation, written: string | null | undefined): Person => {
+  const { people, peopleAsWritten } = simulation
+  const known = peopleAsWritten.get(written ?? '')
+  if (known) return known
+  const identity = identify(written)
+  // A withheld number is another person each time.
+  if (identity.caller.kind !== 'number') return newPerson(simulation, identity)
+  const name = personOf(identity.caller.e164)
+  const person = people.get(name) ?? newPerson(simulation, identity)
+  people.set(name, person)
+  peopleAsWritten.set(written ?? '', person)
+  return person
 }
 
-/** One record, as it came. */
-export type Heard = {
-  rootCallId: string
-  receivedAt: Date
-  leg: Leg
-  /** How many its call has in all; null = nobody has counted. */
-  records: number | null
-}
-
-export type Replayed = {
-  records: number
-  /** Records that could not be read any more. */
-  unreadable: number
-  /** When the first record of each call came, by root id. */
-  heardAt: Map<string, Date>
-}
-
-/**
- * Plays records, which must come in the order of their receipt, through several simulations at once: each is read
- * only once, and only calls with records to come are kept.
- *
- * @param until when the simulations end
- * @param tell is told, of every record, how many there have been and when it came
- */
-export const replay = async (
-  heard: AsyncIterable<Heard | null> | Iterable<Heard | null>,
-  simulations: readonly Simulation[],
-  until: Date,
-  tell: (records: number, at: Date) => void = () => {},
-): Promise<Replayed> => {
-  const replayed: Replayed = { records: 0, unreadable: 0, heardAt: new Map() }
-  const unfinished = new Map<string, Leg[]>()
-  for await (const record of heard) {
-    replayed.records++
-    if (record === null) {
-      replayed.unreadable++
-      continue
-    }
-    const { rootCallId, receivedAt, leg, records } = record
-    const others = unfinished.get(rootCallId)
-    const legs = others ? byStart([...others, leg]) : [leg]
-    if (legs.length === records) unfinished.delete(rootCallId)
-    else unfinished.set(rootCallId, legs)
-    if (!replayed.heardAt.has(rootCallId)) replayed.heardAt.set(rootCallId, receivedAt)
-    for (const simulation of simulations) addCdr(simulation, rootCallId, legs, receivedAt)
-    tell(replayed.records, receivedAt)
-  }
-  for (const simulation of simulations) finish(simulation, until)
-  return replayed
-}
+const newPerson = ({ contacts }: Simulation, identity: ReturnType<typeof identify>): Person => ({
+  ...identity,
+  optedOutAt: contacts.optedOutAt(identity.phones),
+  replies: contacts.repliesOf(identity.phones),
+  talkedAt: null,
+  repliedAt: null,
+  sentAt: null,
+  openCalls: [],
+  skippedCalls: [],
+})

@@ -3,7 +3,6 @@ import { sql } from 'kysely'
 import type { Trx } from '../db/kysely.ts'
 import { type Call, lockCalls, lockPeople, peopleOf } from '../db/locks.ts'
 import { failpoint } from '../failpoints.ts'
-import { isObject } from '../json.ts'
 import { cancelForAllReached, withdrawMissedCall } from '../outreach/cancel.ts'
 import { groupByPerson, type MissedCall, recordMissedCalls } from '../outreach/missed_calls.ts'
 import {
@@ -16,7 +15,7 @@ import {
   usesNumberOf,
   type Verdict,
 } from './classify.ts'
-import { type Cdr, readCdr } from './parse.ts'
+import { readStored } from './parse.ts'
 
 export type RecordedCall = Awaited<ReturnType<typeof recordMissedCalls>>[number]
 
@@ -109,13 +108,6 @@ const readCalls = async (trx: Trx, calls: readonly Call[]): Promise<StoredCall[]
       isRedacted: records.some(({ payload }) => payload === null),
     }
   })
-}
-
-/** Reads a record that was accepted before. A reader that has become stricter is a bug and throws. */
-export const readStored = (payload: unknown): Cdr => {
-  const result = isObject(payload) ? readCdr(payload) : { wrong: 'not an object' }
-  if ('wrong' in result) throw new Error(`a stored record cannot be read any more: ${result.wrong}`)
-  return result.cdr
 }
 
 /** The reason of a record that was emptied because its person was erased. */

@@ -204,6 +204,13 @@ export const readCdr = (record: JsonObject): { cdr: Cdr } | { wrong: string } =>
   return wrong.length > 0 ? { wrong: wrong.join('; ') } : { cdr }
 }
 
+/** Reads a record that was accepted before. A reader that has become stricter is a bug and throws. */
+export const readStored = (payload: unknown): Cdr => {
+  const result = isObject(payload) ? readCdr(payload) : { wrong: 'not an object' }
+  if ('wrong' in result) throw new Error(`a stored record cannot be read any more: ${result.wrong}`)
+  return result.cdr
+}
+
 /** The id of the first record of a call. All records of the call share it. */
 export const rootOf = (cdr: Cdr): string => cdr.rootCallId ?? cdr.callId
 

@@ -5,8 +5,8 @@ import type { DB } from '../db/generated.ts'
 import { addJob } from '../db/jobs.ts'
 import type { Trx } from '../db/kysely.ts'
 import type { Call } from '../db/locks.ts'
-import { readStored } from './calls.ts'
 import { businessLine } from './classify.ts'
+import { readStored } from './parse.ts'
 
 /**
  * The calls that have a record with one of these CallIDs. Usually there is one call for each CallID, but two tenants may

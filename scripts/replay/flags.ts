@@ -1,17 +1,49 @@
-/** What `npm run replay` is asked. */
+/** The flags of `npm run replay`. */
 import { parseArgs } from 'node:util'
 import { DateTime } from 'luxon'
 import { z } from 'zod'
-import { settings } from '../../app/tenants/settings.ts'
 import { readSpan } from '../../app/tenants/schema.ts'
-import { HELP } from './help.ts'
+import { settings } from '../../app/tenants/settings.ts'
 
-/** A moment on a clock that is known later. */
-const when = z.string().transform((written, context) => {
+export const HELP = `Usage: npm run replay -- --tenant ID --since TIME [options] [changed settings]
+       npm run replay -- --tenant ID --file CALLS.ndjson [options] [changed settings]
+       npm run replay -- --apply [--tenant ID] [--since TIME]
+
+Plays the stored calls of a business twice, with its current settings and with changed settings, and prints
+the difference. It uses the program's own rules, sends nothing and changes nothing.
+
+  --tenant ID             the business
+  --since TIME            count calls that arrived since 2026-07-01, "2026-07-01 14:00" or "30 days" ago
+  --until TIME            count calls that arrived before this time (default: now)
+  --file FILE             play records from a file, one JSON record per line, instead of the stored ones
+  --night WINDOW          which messages count as "at night" (default 21:00-08:00)
+  --json                  print one JSON object as the last line of stdout
+  --help                  print this text
+
+Changed settings. A setting that is not given stays as it is:
+  --delay SPAN            the time until the first message: "2 minutes", 90s
+  --repeat-window SPAN    after a message, send none for another call during this time: 24h
+  --oldest-call SPAN      send no message for a call that was older than this when it was received
+  --quiet WINDOW          send no messages during 21:00-08:00 or "fri 15:00-sat 20:30"; may be repeated
+  --no-quiet              send messages at any time
+  --missed-statuses LIST  the statuses that count as missed, separated by commas
+  --min-ring SECONDS      a caller who hangs up sooner has misdialled
+  --contact-foreign       also write to foreign numbers; or --no-contact-foreign
+  --mode MODE             live, shadow or paused
+  --connected             as if the business had a WhatsApp number
+
+  --apply                 classify calls again that have no final verdict: never classified, unknown, or to a
+                          number that no business had. Old calls get no message`
+
+/** Wrong flags. The message says what was expected. */
+export class UsageError extends Error {}
+
+/** A time that depends on the current time and the business's time zone, which are known later. */
+const time = z.string().transform((written, context) => {
   const ago = readSpan(written.replace(/ ago$/, ''))
   const iso = written.trim().replace(' ', 'T')
   if (ago === null && !DateTime.fromISO(iso).isValid) {
-    context.addIssue('a moment such as 2026-07-01, "2026-07-01 14:00" or "30 days"')
+    context.addIssue('a time such as 2026-07-01, "2026-07-01 14:00" or "30 days"')
     return z.NEVER
   }
   return (now: Date, timezone: string): Date =>
@@ -19,94 +51,74 @@ const when = z.string().transform((written, context) => {
       ? DateTime.fromISO(iso, { zone: timezone }).toJSDate()
       : new Date(now.getTime() - ago * 1000)
 })
-export type When = z.infer<typeof when>
 
-const yes = z.boolean().optional()
-/** What may be asked for here is what may be set. */
+const boolean = z.boolean().optional()
+/** A changed setting accepts what `npm run tenant -- set` accepts. */
 const { shape } = settings
-const asked = z.object({
+const flags = z.object({
   tenant: shape.tenantId.optional(),
-  since: when.optional(),
-  until: when.optional(),
+  since: time.optional(),
+  until: time.optional(),
   file: z.string().optional(),
   night: z
     .string()
     .default('21:00-08:00')
     .transform(window => [window])
     .pipe(shape.quietWindows.unwrap()),
-  json: yes,
-  apply: yes,
+  json: boolean,
+  apply: boolean,
   delay: shape.outreachDelay,
   'repeat-window': shape.repeatWindow,
   'oldest-call': shape.oldestCall,
   quiet: shape.quietWindows,
-  'no-quiet': yes,
+  'no-quiet': boolean,
   'missed-statuses': z
     .string()
     .transform(list => list.split(','))
     .pipe(shape.missedStatuses.unwrap())
     .optional(),
   'min-ring': shape.minRingSeconds,
-  'contact-foreign': yes,
-  'no-contact-foreign': yes,
+  'contact-foreign': boolean,
+  'no-contact-foreign': boolean,
   mode: shape.mode,
-  connected: yes,
+  connected: boolean,
 })
-export type Asked = z.infer<typeof asked>
+export type Flags = z.infer<typeof flags>
 
-/** A wrong call: said in a line or two, without a stack. */
-export const fail = (message: string): never => {
-  console.error(`${message}\nSee: npm run replay -- --help`)
-  process.exit(2)
-}
+const BOOLEANS = ['json', 'apply', 'no-quiet', 'contact-foreign', 'no-contact-foreign', 'connected']
 
-/** What stands on the command line, by its names; ends the process where that is wrong, or was a call for help. */
-export const readFlags = (args: string[]): Asked => {
-  if (args.includes('--help') || args.includes('-h')) {
-    console.log(HELP)
-    process.exit()
-  }
-  const { data, error } = asked.safeParse(readValues(args))
+/** @throws UsageError */
+export const readFlags = (args: string[]): Flags => {
+  const { data, error } = flags.safeParse(parse(args))
   if (error)
-    return fail(
+    throw new UsageError(
       error.issues
         .map(({ path, message }) => `--${String(path[0])}: expected ${message}`)
         .join('\n'),
     )
-  if (data.quiet && data['no-quiet']) fail('--quiet or --no-quiet, not both')
-  if (data['contact-foreign'] && data['no-contact-foreign'])
-    fail('--contact-foreign or --no-contact-foreign, not both')
+  for (const name of ['quiet', 'contact-foreign'] as const)
+    if (data[name] && data[`no-${name}`])
+      throw new UsageError(`--${name} or --no-${name}, not both`)
+  if (!data.apply && !data.tenant) throw new UsageError('--tenant: expected the id of a business')
+  if (!data.apply && !data.since && !data.file)
+    throw new UsageError('--since: expected a time such as "30 days", or --file with records')
   return data
 }
 
-const readValues = (args: string[]): Record<string, unknown> => {
-  const text = { type: 'string' } as const
-  const flag = { type: 'boolean' } as const
+const parse = (args: string[]): Record<string, unknown> => {
+  const options = Object.keys(flags.shape).map(
+    name =>
+      [
+        name,
+        {
+          type: BOOLEANS.includes(name) ? ('boolean' as const) : ('string' as const),
+          multiple: name === 'quiet',
+        },
+      ] as const,
+  )
   try {
-    return parseArgs({
-      args,
-      options: {
-        tenant: text,
-        since: text,
-        until: text,
-        file: text,
-        night: text,
-        json: flag,
-        apply: flag,
-        delay: text,
-        'repeat-window': text,
-        'oldest-call': text,
-        quiet: { type: 'string', multiple: true },
-        'no-quiet': flag,
-        'missed-statuses': text,
-        'min-ring': text,
-        'contact-foreign': flag,
-        'no-contact-foreign': flag,
-        mode: text,
-        connected: flag,
-      },
-    }).values
+    return parseArgs({ args, options: Object.fromEntries(options) }).values
   } catch (error) {
-    return fail(error instanceof Error ? error.message : String(error))
+    throw new UsageError(error instanceof Error ? error.message : String(error))
   }
 }

@@ -1,94 +1,93 @@
-/** npm run replay: the same calls under the settings of now and under changed ones. */
+/** npm run replay: plays the same calls with the current settings and with changed ones. */
 import { createReadStream } from 'node:fs'
 import { createInterface } from 'node:readline'
-import { compare } from '../../app/replay/compare.ts'
-import { recordsOf, readKnown, readRules, storedRecords } from '../../app/replay/stored.ts'
-import {
-  type Heard,
-  replay,
-  type Changes,
-  reachOf,
-  type Rules,
-  SECOND,
-  newSimulation,
-} from '../../app/replay/simulate.ts'
 import type { Trx } from '../../app/db/kysely.ts'
-import { type Asked, fail } from './flags.ts'
-import { patiently } from './patiently.ts'
-import { asJson, asText } from './print.ts'
+import { compare } from '../../app/replay/compare.ts'
+import { readContacts, readRecordLines, readRules, storedRecords } from '../../app/replay/inputs.ts'
+import { effectSpan, type RuleChanges, type Rules, SECOND } from '../../app/replay/rules.ts'
+import { newSimulation, type ReceivedCdr, replay } from '../../app/replay/simulate.ts'
+import type { Output } from './command.ts'
+import { type Flags, UsageError } from './flags.ts'
+import { asJson, asText } from './report.ts'
+import { readSnapshot } from './snapshot.ts'
 
-/** How often it says how far it is. */
-const TELL_EVERY_MS = 1000
+const PROGRESS_INTERVAL_MS = 1000
 
-export const run = async (asked: Asked): Promise<void> => {
-  const report = await patiently(trx => whatIf(trx, asked))
-  console.log(asText(report))
-  if (asked.json) console.log(JSON.stringify(asJson(report)))
+export const whatIf = async (flags: Flags, output: Output): Promise<void> => {
+  const report = await readSnapshot(trx => makeReport(trx, flags, output))
+  output.log(asText(report))
+  if (flags.json) output.log(JSON.stringify(asJson(report)))
 }
 
-export type Report = Awaited<ReturnType<typeof whatIf>>
+export type Report = Awaited<ReturnType<typeof makeReport>>
 
-const whatIf = async (trx: Trx, asked: Asked) => {
-  const { tenant: tenantId = '', file } = asked
+const makeReport = async (trx: Trx, flags: Flags, output: Output) => {
+  const { tenant: tenantId = '', file } = flags
   const rules = await readRules(trx, tenantId)
-  const changed: Rules = { ...rules, ...changesIn(asked) }
+  const changed: Rules = { ...rules, ...changesOf(flags) }
   const now = new Date()
   const { timezone } = rules
-  const since = asked.since?.(now, timezone) ?? null
-  const until = asked.until?.(now, timezone) ?? now
-  if (since && since >= until) fail('--since: expected a moment before --until')
+  const since = flags.since?.(now, timezone) ?? null
+  const until = flags.until?.(now, timezone) ?? now
+  if (since && since >= until) throw new UsageError('--since: expected a time before --until')
 
-  // What happened before plays its part, and what follows takes its time.
-  const around = Math.max(reachOf(rules), reachOf(changed))
-  const from = new Date((since ?? new Date(0)).getTime() - around)
-  const end = new Date(Math.min(until.getTime() + around, now.getTime()))
-  const known = await readKnown(trx, tenantId, file ? new Date(0) : from)
-  const before = newSimulation(rules, known)
-  const after = newSimulation(changed, known)
+  // Calls before and after the period are played too, because they affect those in it.
+  const margin = Math.max(effectSpan(rules), effectSpan(changed))
+  const from = new Date((since ?? new Date(0)).getTime() - margin)
+  const to = new Date(Math.min(until.getTime() + margin, now.getTime()))
+  const contacts = await readContacts(trx, tenantId, file ? new Date(0) : from)
+  const before = newSimulation(rules, contacts)
+  const after = newSimulation(changed, contacts)
 
   const wrongLines: string[] = []
-  const heard = file
-    ? await readFile(file, now, wrongLines)
-    : storedRecords(trx, tenantId, from, end)
-  // Of a file nobody knows what came after it: everything takes its course.
-  const replayed = await replay(heard, [before, after], file ? FAR_AWAY : end, progress())
-  const [night = ''] = asked.night ?? []
+  const cdrs = file
+    ? await readFile(file, now, wrongLines, output)
+    : storedRecords(trx, tenantId, from, to)
+  // It is unknown what came after the records of a file, so all their messages are played.
+  const end = file ? FAR_FUTURE : to
+  const replayed = await replay(cdrs, [before, after], end, progress(output))
+  const [night = ''] = flags.night
   const counts = (at: Date): boolean => (!since || at >= since) && at < until
-  const comparison = compare(before, after, replayed.heardAt, { counts, night })
+  const comparison = compare(before, after, replayed.receivedAt, { counts, night })
   return { tenantId, file, since, until, night, rules, changed, replayed, wrongLines, comparison }
 }
 
-/** Later than anything that is ever due. */
-const FAR_AWAY = new Date(Date.UTC(9999, 0))
+/** Later than any message. */
+const FAR_FUTURE = new Date(Date.UTC(9999, 0))
 
-const changesIn = (asked: Asked): Changes => ({
-  ...(asked.delay !== undefined && { outreachDelay: asked.delay * SECOND }),
-  ...(asked['repeat-window'] !== undefined && { repeatWindow: asked['repeat-window'] * SECOND }),
-  ...(asked['oldest-call'] !== undefined && { oldestCall: asked['oldest-call'] * SECOND }),
-  ...(asked.quiet && { quietWindows: asked.quiet }),
-  ...(asked['no-quiet'] && { quietWindows: [] }),
-  ...(asked['missed-statuses'] && { missedStatuses: asked['missed-statuses'] }),
-  ...(asked['min-ring'] !== undefined && { minRingSeconds: asked['min-ring'] }),
-  ...(asked['contact-foreign'] && { contactForeign: true }),
-  ...(asked['no-contact-foreign'] && { contactForeign: false }),
-  ...(asked.mode && { mode: asked.mode }),
-  ...(asked.connected && { connected: true }),
+const changesOf = (flags: Flags): RuleChanges => ({
+  ...(flags.delay !== undefined && { outreachDelay: flags.delay * SECOND }),
+  ...(flags['repeat-window'] !== undefined && { repeatWindow: flags['repeat-window'] * SECOND }),
+  ...(flags['oldest-call'] !== undefined && { oldestCall: flags['oldest-call'] * SECOND }),
+  ...(flags.quiet && { quietWindows: flags.quiet }),
+  ...(flags['no-quiet'] && { quietWindows: [] }),
+  ...(flags['missed-statuses'] && { missedStatuses: flags['missed-statuses'] }),
+  ...(flags['min-ring'] !== undefined && { minRingSeconds: flags['min-ring'] }),
+  ...(flags['contact-foreign'] && { contactForeign: true }),
+  ...(flags['no-contact-foreign'] && { contactForeign: false }),
+  ...(flags.mode && { mode: flags.mode }),
+  ...(flags.connected && { connected: true }),
 })
 
-const readFile = async (file: string, now: Date, wrongLines: string[]): Promise<Heard[]> => {
+const readFile = async (
+  file: string,
+  now: Date,
+  wrongLines: string[],
+  output: Output,
+): Promise<ReceivedCdr[]> => {
   const lines = createInterface({ input: createReadStream(file), crlfDelay: Infinity })
-  return recordsOf(lines, now, (line, why) => {
+  return readRecordLines(lines, now, (line, why) => {
     wrongLines.push(`line ${line}: ${why}`)
-    console.error(`${file}, line ${line}: ${why}`)
+    output.error(`${file}, line ${line}: ${why}`)
   })
 }
 
-/** On long work. */
-const progress = () => {
-  let told = performance.now()
+/** Prints the progress of a long replay. */
+const progress = (output: Output) => {
+  let printedAt = performance.now()
   return (records: number, at: Date): void => {
-    if (performance.now() - told < TELL_EVERY_MS) return
-    told = performance.now()
-    console.error(`${records} records, up to ${at.toISOString()}`)
+    if (performance.now() - printedAt < PROGRESS_INTERVAL_MS) return
+    printedAt = performance.now()
+    output.error(`${records} records, up to ${at.toISOString()}`)
   }
 }

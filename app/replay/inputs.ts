@@ -1,32 +1,33 @@
-/** Call records from a file, one JSON record per line, as Voicenter would have posted them. */
+/** The inputs of a replay: call records from a file or from the database, the tenant's rules, its opt-outs and replies. */
 import { sql } from 'kysely'
 import { z } from 'zod'
 import { phoneHash, sha256 } from '../crypto.ts'
 import type { Trx } from '../db/kysely.ts'
 import { canonical, isObject, type JsonObject, readJson } from '../json.ts'
 import { personOf } from '../phone.ts'
-import { type Heard, type Known, type Rules, SECOND } from './simulate.ts'
 import { writerPhone } from '../replies/contacts.ts'
 import { readSettings } from '../tenants/settings.ts'
 import { legOf } from '../voicenter/classify.ts'
 import { type Cdr, readCdr, rootOf } from '../voicenter/parse.ts'
 import { startOf } from '../voicenter/time.ts'
+import { type Rules, SECOND } from './rules.ts'
+import type { Contacts, ReceivedCdr } from './simulate.ts'
 
-const moment = z.iso.datetime({ offset: true, local: false }).transform(text => new Date(text))
+const timestamp = z.iso.datetime({ offset: true, local: false }).transform(text => new Date(text))
 
 /**
- * Reads all lines and puts them in the order of their receipt, so a file is in memory as a whole. The same record
- * again counts once, as at the door.
+ * Reads records from lines of JSON and sorts them by the time of arrival, so all of a file is in memory. A repeated
+ * record counts once, as for webhooks.
  *
- * @param now the moment before which everything must have happened
- * @param wrong is told of every line that cannot be used, by its number
+ * @param now no record may have arrived later
+ * @param onWrongLine is called for each line that cannot be used
  */
-export const recordsOf = async (
+export const readRecordLines = async (
   lines: AsyncIterable<string>,
   now: Date,
-  wrong: (line: number, why: string) => void,
-): Promise<Heard[]> => {
-  const heard: Heard[] = []
+  onWrongLine: (line: number, why: string) => void,
+): Promise<ReceivedCdr[]> => {
+  const cdrs: ReceivedCdr[] = []
   const known = new Set<string>()
   let number = 0
   for await (const line of lines) {
@@ -34,46 +35,50 @@ export const recordsOf = async (
     if (line.trim() === '') continue
     const read = readLine(line, now)
     if ('wrong' in read) {
-      wrong(number, read.wrong)
+      onWrongLine(number, read.wrong)
       continue
     }
     if (known.has(read.key)) continue
     known.add(read.key)
-    heard.push(read.heard)
+    cdrs.push(read.cdr)
   }
-  return heard.toSorted((a, b) => a.receivedAt.getTime() - b.receivedAt.getTime())
+  return cdrs.toSorted((a, b) => a.receivedAt.getTime() - b.receivedAt.getTime())
 }
 
-const readLine = (line: string, now: Date): { heard: Heard; key: string } | { wrong: string } => {
+const readLine = (
+  line: string,
+  now: Date,
+): { cdr: ReceivedCdr; key: string } | { wrong: string } => {
   const json = readJson(line)
   if ('wrong' in json) return { wrong: json.wrong.replace('body', 'line') }
   if (!isObject(json.value)) return { wrong: 'not an object' }
   const { record, receivedAt } = unwrap(json.value)
-  if (receivedAt === null) return { wrong: 'received_at is no moment such as 2026-07-01T10:00:00Z' }
+  if (receivedAt === null)
+    return { wrong: 'received_at is not a time such as 2026-07-01T10:00:00Z' }
   const read = readCdr(record)
   if ('wrong' in read) return read
   const at = receivedAt ?? endOf(read.cdr, now)
-  if (at === null) return { wrong: 'neither received_at nor a time of its own that can be read' }
+  if (at === null) return { wrong: 'it has neither received_at nor a readable time of its own' }
   return {
-    heard: {
+    cdr: {
       rootCallId: rootOf(read.cdr),
       receivedAt: at,
       leg: legOf(read.cdr, at),
-      records: null,
+      legCount: null,
     },
     key: sha256(canonical(record)).toString('base64'),
   }
 }
 
-/** `{"received_at": ..., "record": {...}}`, or the record by itself; then nobody has said when it came. */
+/** A line is `{"received_at": ..., "record": {...}}`, or only the record. `receivedAt` is null if it is invalid. */
 const unwrap = (value: JsonObject): { record: JsonObject; receivedAt?: Date | null } => {
   const { received_at, record } = value
   if (received_at === undefined || !isObject(record)) return { record: value }
-  const { data, success } = moment.safeParse(received_at)
+  const { data, success } = timestamp.safeParse(received_at)
   return { record, receivedAt: success ? data : null }
 }
 
-/** When a call ended, as far as its record tells; no record can have come before. */
+/** When a call ended, according to its record. The record cannot have arrived earlier. */
 const endOf = (cdr: Cdr, now: Date): Date | null => {
   const start = startOf({ callId: cdr.callId, time: cdr.time ?? null }, now)
   if (start.clock === 'received') return null
@@ -82,9 +87,9 @@ const endOf = (cdr: Cdr, now: Date): Date | null => {
 }
 
 /**
- * How the tenant has it now.
+ * The tenant's current rules.
  *
- * @throws Mistake when there is no such tenant
+ * @throws UserError if there is no such tenant
  */
 export const readRules = async (trx: Trx, tenantId: string): Promise<Rules> => {
   const settings = await readSettings(trx, tenantId)
@@ -113,15 +118,15 @@ export const readRules = async (trx: Trx, tenantId: string): Promise<Rules> => {
   }
 }
 
-/** Who must not be written to, since when; and who wrote, when. */
-export const readKnown = async (trx: Trx, tenantId: string, from: Date): Promise<Known> => {
+/** Reads the tenant's opt-outs, and the messages that it received since `from`. */
+export const readContacts = async (trx: Trx, tenantId: string, from: Date): Promise<Contacts> => {
   const optOuts = await trx
     .selectFrom('opt_outs')
     .select(['phone', 'phone_hash', 'created_at'])
     .where('tenant_id', '=', tenantId)
     .orderBy('created_at', 'desc')
     .execute()
-  // The latest first, so that of several the earliest stays.
+  // Sorted by latest first, so that the earliest of several opt-outs stays in the map.
   const byPerson = new Map<string, Date>()
   const byHash = new Map<string, Date>()
   for (const { phone, phone_hash, created_at } of optOuts)
@@ -145,7 +150,7 @@ export const readKnown = async (trx: Trx, tenantId: string, from: Date): Promise
     for (const name of new Set(names)) replies.set(name, [...(replies.get(name) ?? []), created_at])
   }
 
-  // Of somebody who was erased only the hash is left. Hashing takes its time: only where there is one, and once.
+  // For an erased person only the hash is left. Hashing is slow, so it happens only if there is such an opt-out, and once.
   const hashed = new Map<string, Date | null>()
   const byHashOf = (phones: readonly string[], person: string): Date | null => {
     const found = hashed.get(person)
@@ -164,7 +169,7 @@ export const readKnown = async (trx: Trx, tenantId: string, from: Date): Promise
   }
 }
 
-/** As many as are in memory at once. */
+/** The number of rows in memory at once. */
 const BATCH = 500
 
 type Row = {
@@ -176,19 +181,19 @@ type Row = {
 }
 
 /**
- * The tenant's records in the order in which they came, through a cursor: a batch at a time, all as they were when
- * the transaction began. Null = one of a call that cannot be judged any more, for retention has emptied part of it.
+ * The tenant's records in the order in which they arrived, through a cursor. All are as they were when the transaction
+ * began. Null stands for a record of a call that cannot be classified any more, because retention has emptied part of it.
  */
 export async function* storedRecords(
   trx: Trx,
   tenantId: string,
   from: Date,
   to: Date,
-): AsyncGenerator<Heard | null> {
-  // With the number of records of its call, so that a call is forgotten once all of them have come.
+): AsyncGenerator<ReceivedCdr | null> {
+  // Each row has the number of records of its call, so that a call is released when all of them have arrived.
   await sql`
     declare replay no scroll cursor for
-    -- Neither is read, and a transcript is longer than all the rest.
+    -- Both are left out because they are not needed, and a transcript is longer than the rest of the record.
     select r.root_call_id, r.payload - '{IVR,aiData}'::text[] as payload, r.received_at, call.records, call.emptied
     from raw_cdrs r, lateral (
       select count(*)::int as records, count(*) filter (where o.payload is null)::int as emptied
@@ -200,15 +205,21 @@ export async function* storedRecords(
   for (;;) {
     const { rows } = await next
     if (rows.length === 0) return
-    // Postgres looks for the next ones while these are played.
+    // Postgres reads the next batch while this one is played.
     next = nextBatch()
-    for (const row of rows) yield read(row)
+    for (const row of rows) yield readRow(row)
   }
 }
 
-const read = ({ root_call_id, payload, received_at, records, emptied }: Row): Heard | null => {
+const readRow = ({
+  root_call_id,
+  payload,
+  received_at,
+  records,
+  emptied,
+}: Row): ReceivedCdr | null => {
   const result = emptied === 0 && isObject(payload) ? readCdr(payload) : null
   if (!result || 'wrong' in result) return null
   const leg = legOf(result.cdr, received_at)
-  return { rootCallId: root_call_id, receivedAt: received_at, leg, records }
+  return { rootCallId: root_call_id, receivedAt: received_at, leg, legCount: records }
 }

@@ -1,25 +1,25 @@
-/** The outcome of a what-if, for a person and for a program. */
+/** Prints the result of a replay, as text or as JSON. */
 import { DateTime } from 'luxon'
-import type { Change, Story } from '../../app/replay/compare.ts'
-import { type Rules, SECOND } from '../../app/replay/simulate.ts'
+import type { CallResult, Change } from '../../app/replay/compare.ts'
+import { type Rules, SECOND } from '../../app/replay/rules.ts'
 import { writeSpan } from '../../app/tenants/schema.ts'
 import type { Report } from './what_if.ts'
 
-/** As many ways in which calls go otherwise as fit on a screen. */
-const MOST_CHANGES = 12
+/** The kinds of change that fit on a screen. */
+const MAX_CHANGES = 12
 
 const ASSUMED = [
-  'Both columns are played anew by the settings of today: the left one need not be what was really sent.',
-  'A call is decided when its record came, and again when its message is due; nothing runs late.',
-  'Every message arrives. Nobody answers who did not: replies and opt-outs come when they really came, and none else.',
-  'Who opted out and later in again counts as never having opted out.',
-  'What was done by hand (cancelled, written by the owner herself) and paused connections play no part.',
+  'Both columns use the settings of today. So the left column may differ from what was really sent.',
+  'A call is decided when its record arrives, and again when its message is due. Nothing runs late.',
+  'Every message is delivered. Replies and opt-outs come when they really came, and there are no others.',
+  'A person who opted out and later in again counts as never opted out.',
+  'Actions by hand (cancelled messages, messages that the owner wrote) and paused connections are ignored.',
 ]
 
 const span = (ms: number): string => writeSpan(ms / SECOND)
 const list = (values: readonly string[]): string => values.join(', ') || 'none'
 
-const inWords = (rules: Rules): Record<string, string> => ({
+const describe = (rules: Rules): Record<string, string> => ({
   mode: rules.mode,
   delay: span(rules.outreachDelay),
   'repeat window': span(rules.repeatWindow),
@@ -27,17 +27,17 @@ const inWords = (rules: Rules): Record<string, string> => ({
   'quiet windows': list(rules.quietWindows),
   'missed statuses': list(rules.missedStatuses),
   'shortest ring': span(rules.minRingSeconds * SECOND),
-  'foreign numbers': rules.contactForeign ? 'written to' : 'not written to',
-  'WhatsApp number': rules.connected ? 'there is one' : 'none',
+  'foreign numbers': rules.contactForeign ? 'contacted' : 'not contacted',
+  'WhatsApp number': rules.connected ? 'connected' : 'none',
 })
 
-/** `delay: 2 minutes -> 5 minutes` */
-const changed = ({
+/** The changed settings, for example from `2 minutes` to `5 minutes`. */
+const changedSettings = ({
   rules,
   changed,
 }: Report): { setting: string; before: string; after: string }[] => {
-  const after = inWords(changed)
-  return Object.entries(inWords(rules)).flatMap(([setting, before]) =>
+  const after = describe(changed)
+  return Object.entries(describe(rules)).flatMap(([setting, before]) =>
     after[setting] === before ? [] : [{ setting, before, after: after[setting] ?? '' }],
   )
 }
@@ -57,23 +57,23 @@ export const asText = (report: Report): string => {
   const { before, after } = comparison
   const clock = (at: Date) => DateTime.fromJSDate(at, { zone: rules.timezone })
   const day = (at: Date) => clock(at).toFormat('yyyy-MM-dd HH:mm')
-  const settings = changed(report)
+  const settings = changedSettings(report)
   const lines = [
     `Tenant ${tenantId}, ${since ? day(since) : 'all'} to ${day(until)} (${rules.timezone})${file ? `, from ${file}` : ''}`,
-    `${number(comparison.calls)} calls; ${number(replayed.records)} records were read, those around included`,
+    `${number(comparison.calls)} calls; ${number(replayed.records)} records were played, with those before and after`,
     ...(replayed.unreadable
-      ? [`records that tell nothing any more, and are not in this: ${number(replayed.unreadable)}`]
+      ? [`records that can no longer be read and are left out: ${number(replayed.unreadable)}`]
       : []),
     ...(wrongLines.length
-      ? [`lines that could not be read, and are not in this: ${number(wrongLines.length)}`]
+      ? [`lines that could not be read and are left out: ${number(wrongLines.length)}`]
       : []),
     '',
     ...(settings.length
       ? settings.map(({ setting, before, after }) => `${setting}: ${before} -> ${after}`)
-      : ['No setting is changed: this is how it would go today.']),
+      : ['No setting is changed.']),
     '',
-    `${''.padEnd(36)}${'as it is'.padStart(12)}${'changed'.padStart(12)}${'difference'.padStart(12)}`,
-    row('calls judged missed', before.verdicts['missed'] ?? 0, after.verdicts['missed'] ?? 0),
+    `${''.padEnd(36)}${'current'.padStart(12)}${'changed'.padStart(12)}${'difference'.padStart(12)}`,
+    row('missed calls', before.verdicts['missed'] ?? 0, after.verdicts['missed'] ?? 0),
     row('messages', before.messages.total, after.messages.total),
     row('  first messages', before.messages.initial, after.messages.initial),
     row('  first reminders', before.messages.reminder_1, after.messages.reminder_1),
@@ -81,16 +81,16 @@ export const asText = (report: Report): string => {
     row(`  at night (${night})`, before.atNight, after.atNight),
     row('  to people who had opted out', before.toOptedOut, after.toOptedOut),
     '',
-    `${signed(comparison.more)} messages more, ${number(comparison.fewer)} fewer, ${number(comparison.moved)} at another time`,
+    `${signed(comparison.more)} messages added, ${number(comparison.fewer)} removed, ${number(comparison.moved)} at another time`,
     '',
     'Calls by verdict',
     ...rows(before.verdicts, after.verdicts),
-    'Missed calls by what became of them',
+    'Missed calls by outreach',
     ...rows(before.outreach, after.outreach),
     ...(comparison.changedCalls
-      ? ['', `${number(comparison.changedCalls)} calls would go otherwise, for example`]
+      ? ['', `${number(comparison.changedCalls)} calls change, for example`]
       : []),
-    ...comparison.changes.slice(0, MOST_CHANGES).flatMap(change => example(change, clock)),
+    ...comparison.changes.slice(0, MAX_CHANGES).flatMap(change => example(change, clock)),
     '',
     'Assumed:',
     ...ASSUMED.map(line => `- ${line}`),
@@ -102,7 +102,7 @@ const example = (
   { before, after, calls, examples }: Change,
   clock: (at: Date) => DateTime,
 ): string[] => {
-  const times = ({ messages }: Story) =>
+  const times = ({ messages }: CallResult) =>
     messages.map(({ at }) => clock(at).toFormat('dd.MM. HH:mm')).join(', ') || '-'
   return [
     `  ${number(calls)} x ${before} -> ${after}`,
@@ -124,7 +124,7 @@ export const asJson = (report: Report) => {
     unreadable: replayed.unreadable,
     wrongLines: wrongLines.length,
     calls,
-    settings: changed(report),
+    settings: changedSettings(report),
     night,
     before,
     after,
