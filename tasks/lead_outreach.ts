@@ -1,19 +1,16 @@
 import type { Task } from 'graphile-worker'
 import { payloads } from '../app/db/jobs.ts'
-import { claimFirstMessage } from '../app/messages/claim_first.ts'
-import { sendMessage } from '../app/messages/send.ts'
+import { claim, firstMessage } from '../app/messages/claim.ts'
+import { record } from '../app/messages/record.ts'
+import { send } from '../app/messages/send.ts'
 
-/**
- * Two minutes after a missed call: looks again, and sends the caller one WhatsApp message.
- *
- * Safe to run twice: the second run finds the call claimed, and sends nothing.
- */
+/** Sends the first message for a missed call, two minutes after the call was recorded. Safe to run twice. */
 const leadOutreach: Task = async payload => {
   const { tenantId, missedCallId } = payloads.lead_outreach.parse(payload)
-  await sendMessage('lead_outreach', trx => claimFirstMessage(trx, missedCallId), {
-    tenantId,
-    missedCallId,
-  })
+  const message = await claim(firstMessage(missedCallId, tenantId)) // one transaction; null: nothing to send, or not yet
+  if (!message) return
+  const outcome = await send(message) // no transaction, and no connection held
+  await record(message, outcome) // one transaction, tried again while the database is unavailable
 }
 
 export default leadOutreach

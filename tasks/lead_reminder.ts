@@ -1,19 +1,14 @@
 import type { Task } from 'graphile-worker'
 import { payloads } from '../app/db/jobs.ts'
-import { claimReminder } from '../app/messages/claim_reminder.ts'
-import { sendMessage } from '../app/messages/send.ts'
+import { claim, reminder } from '../app/messages/claim.ts'
+import { record } from '../app/messages/record.ts'
+import { send } from '../app/messages/send.ts'
 
-/** Two and twenty-four hours after the first message: looks again, and reminds her if she has been silent. */
+/** Sends a reminder, 2 and 24 hours after the first message, if the person has not answered. Safe to run twice. */
 const leadReminder: Task = async payload => {
   const { leadConversationId, reminderNumber } = payloads.lead_reminder.parse(payload)
-  await sendMessage(
-    'lead_reminder',
-    trx => claimReminder(trx, leadConversationId, reminderNumber),
-    {
-      leadConversationId,
-      reminderNumber,
-    },
-  )
+  const message = await claim(reminder(leadConversationId, reminderNumber))
+  if (message) await record(message, await send(message))
 }
 
 export default leadReminder

@@ -3,7 +3,7 @@ import { payloads } from '../app/db/jobs.ts'
 import { db } from '../app/db/kysely.ts'
 import { closeUnresponsive } from '../app/outreach/cancel.ts'
 
-/** A day after the last reminder: if she has not been heard of, the conversation ends. */
+/** Ends a conversation a day after its last reminder, if the person has not answered. Safe to run twice. */
 const leadSilence: Task = async payload => {
   const { leadConversationId } = payloads.lead_silence.parse(payload)
   await db.transaction().execute(trx => closeUnresponsive(trx, leadConversationId))

@@ -1,16 +1,14 @@
 import type { Task } from 'graphile-worker'
 import { payloads } from '../app/db/jobs.ts'
-import { claimNotice } from '../app/messages/claim_note.ts'
-import { sendMessage } from '../app/messages/send.ts'
+import { claim, notice } from '../app/messages/claim.ts'
+import { record } from '../app/messages/record.ts'
+import { send } from '../app/messages/send.ts'
 
-/** The one answer to "stop": that we will. */
+/** Confirms an opt-out, once, to a person who wrote "stop". Safe to run twice. */
 const optOutConfirmation: Task = async payload => {
   const { messageId } = payloads.opt_out_confirmation.parse(payload)
-  await sendMessage(
-    'opt_out_confirmation',
-    trx => claimNotice(trx, 'opt_out_confirmation', messageId),
-    {},
-  )
+  const message = await claim(notice('opt_out_confirmation', messageId))
+  if (message) await record(message, await send(message))
 }
 
 export default optOutConfirmation

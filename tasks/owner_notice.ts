@@ -1,12 +1,14 @@
 import type { Task } from 'graphile-worker'
 import { payloads } from '../app/db/jobs.ts'
-import { claimNotice } from '../app/messages/claim_note.ts'
-import { sendMessage } from '../app/messages/send.ts'
+import { claim, notice } from '../app/messages/claim.ts'
+import { record } from '../app/messages/record.ts'
+import { send } from '../app/messages/send.ts'
 
-/** Tells the owner what a lead did, with her number to tap. */
+/** Tells the owner what a lead did, with the number to tap. Safe to run twice. */
 const ownerNotice: Task = async payload => {
   const { messageId } = payloads.owner_notice.parse(payload)
-  await sendMessage('owner_notice', trx => claimNotice(trx, 'owner_notice', messageId), {})
+  const message = await claim(notice('owner_notice', messageId))
+  if (message) await record(message, await send(message))
 }
 
 export default ownerNotice

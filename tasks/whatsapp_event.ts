@@ -1,13 +1,14 @@
 import type { Task } from 'graphile-worker'
 import { sql } from 'kysely'
 import { z } from 'zod'
-import { addJob, payloads } from '../app/db/jobs.ts'
+import { addJob, payloads, secondsFromNow } from '../app/db/jobs.ts'
 import { db, type Trx } from '../app/db/kysely.ts'
-import { log } from '../app/log.ts'
 import { failpoint } from '../app/failpoints.ts'
-import { applyPreference, recordOwnerReply, handleInbound } from '../app/replies/inbound.ts'
-import type { Connection } from '../app/replies/contacts.ts'
+import { log } from '../app/log.ts'
 import { applyStatus } from '../app/messages/statuses.ts'
+import type { Connection } from '../app/replies/contacts.ts'
+import { applyPreference, handleInbound, recordOwnerReply } from '../app/replies/inbound.ts'
+import { templateChanged } from '../app/tenants/templates.ts'
 import {
   echoEvent,
   messageEvent,
@@ -15,9 +16,8 @@ import {
   statusEvent,
   templateEvent,
 } from '../app/whatsapp/webhook.ts'
-import { templateChanged } from '../app/tenants/templates.ts'
 
-/** How often, and how long, a report waits for the record of the send it may be about. */
+/** How often, and how long, a status waits for its message to be recorded. */
 const LOOK_AGAIN_SECONDS = 20
 const WAIT_MINUTES = 15
 
@@ -32,8 +32,8 @@ type Event = {
 }
 
 /**
- * One update from WhatsApp: a message, a report, a preference. Whatever follows from it is one transaction
- * with the word of what became of it, so that it happens once. Safe to run twice.
+ * Handles one event from WhatsApp: a message, a status, a preference. What follows from it and its outcome are written in
+ * one transaction, so it happens once. Safe to run twice.
  */
 const whatsappEvent: Task = async payload => {
   const { eventId } = payloads.whatsapp_event.parse(payload)
@@ -44,19 +44,13 @@ const whatsappEvent: Task = async payload => {
     const outcome = await handle(trx, event)
     failpoint('whatsapp_event:handled')
     if (outcome === 'later' && event.is_young) {
-      await addJob(
-        trx,
-        'whatsapp_event',
-        eventId,
-        { eventId },
-        { at: sql<Date>`now() + make_interval(secs => ${LOOK_AGAIN_SECONDS})` },
-      )
+      const at = secondsFromNow(LOOK_AGAIN_SECONDS)
+      await addJob(trx, 'whatsapp_event', eventId, { eventId }, { at })
       return outcome
     }
-    const final = outcome === 'later' ? 'no_message' : outcome
     await trx
       .updateTable('whatsapp_events')
-      .set({ outcome: final })
+      .set({ outcome: outcome === 'later' ? 'no_message' : outcome })
       .where('id', '=', eventId)
       .execute()
     return outcome
@@ -65,7 +59,7 @@ const whatsappEvent: Task = async payload => {
   log.debug({ eventId, outcome }, 'WhatsApp event')
 }
 
-/** Null when it has been handled, or emptied. Its tenant is looked up again: the number may be new. */
+/** Null = it was handled, or emptied. The tenant is looked up again, since the number may have been added since. */
 const lockEvent = async (trx: Trx, eventId: string): Promise<Event | null> => {
   const { rows } = await sql<Event>`
     update whatsapp_events e set tenant_id = coalesce(e.tenant_id, c.tenant_id)
@@ -80,45 +74,45 @@ const lockEvent = async (trx: Trx, eventId: string): Promise<Event | null> => {
 
 const handle = async (trx: Trx, event: Event): Promise<string> => {
   if (event.kind === 'template_status')
-    return read(templateEvent, event, ({ item }) => templateChanged(trx, event.waba_id, item))
+    return parse(templateEvent, event, ({ item }) => templateChanged(trx, event.waba_id, item))
   if (!event.tenant_id || !event.connection_id)
     return event.kind === 'other' ? 'kept' : 'number_unknown'
-  const door: Connection = { tenantId: event.tenant_id, connectionId: event.connection_id }
-  const outcome = await act(trx, door, event)
-  // Last, since whoever pauses a connection has locked a lead before.
+  const connection = { tenantId: event.tenant_id, connectionId: event.connection_id }
+  const outcome = await handleFor(trx, connection, event)
+  // Last, since other transactions lock a lead before they change a connection.
   if (event.waba_id)
     await trx
       .updateTable('whatsapp_connections')
       .set({ waba_id: event.waba_id })
-      .where('id', '=', door.connectionId)
+      .where('id', '=', connection.connectionId)
       .where('waba_id', 'is distinct from', event.waba_id)
       .execute()
   return outcome
 }
 
-const act = async (trx: Trx, door: Connection, event: Event): Promise<string> => {
+const handleFor = async (trx: Trx, connection: Connection, event: Event): Promise<string> => {
   switch (event.kind) {
     case 'message':
-      return read(messageEvent, event, message => handleInbound(trx, door, message))
+      return parse(messageEvent, event, message => handleInbound(trx, connection, message))
     case 'status':
-      return read(statusEvent, event, ({ item }) => applyStatus(trx, door, item))
+      return parse(statusEvent, event, ({ item }) => applyStatus(trx, connection, item))
     case 'preference':
-      return read(preferenceEvent, event, preference => applyPreference(trx, door, preference))
+      return parse(preferenceEvent, event, change => applyPreference(trx, connection, change))
     case 'echo':
-      return read(echoEvent, event, ({ item }) => recordOwnerReply(trx, door, item))
+      return parse(echoEvent, event, ({ item }) => recordOwnerReply(trx, connection, item))
     default:
       return 'kept'
   }
 }
 
-/** What does not fit Meta's description is kept, and nothing follows from it. */
-const read = async <Shape extends z.ZodType>(
+/** An event that does not fit Meta's description is kept, and nothing follows from it. */
+const parse = async <Shape extends z.ZodType>(
   shape: Shape,
   event: Event,
-  act: (update: z.infer<Shape>) => Promise<string>,
+  handler: (update: z.infer<Shape>) => Promise<string>,
 ): Promise<string> => {
   const { data, success } = shape.safeParse(event.payload)
-  if (success) return act(data)
+  if (success) return handler(data)
   log.warn({ eventId: event.id, kind: event.kind }, 'a WhatsApp event of an unknown shape')
   return 'unreadable'
 }

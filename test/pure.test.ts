@@ -7,6 +7,7 @@ const APP = new URL('../app/', import.meta.url)
 const PURE = [
   'json.ts',
   'phone.ts',
+  'states.ts',
   'outreach/quiet_hours.ts',
   'outreach/rules.ts',
   'replay/compare.ts',
@@ -23,6 +24,7 @@ const PURE = [
   'voicenter/parse.ts',
   'voicenter/time.ts',
   'whatsapp/errors.ts',
+  'whatsapp/templates.ts',
   'whatsapp/webhook.ts',
 ]
 const MODULES = ['luxon', 'zod', 'libphonenumber-js', 'libphonenumber-js/max']

@@ -3,6 +3,7 @@
  * Please do not edit it manually.
  */
 
+import type { ConversationReason, ConversationState, LeadState, MessageDirection, MessageKind, MessageState, OutreachReason, OutreachState } from "../states.ts";
 import type { ColumnType } from "kysely";
 import type { IPostgresInterval } from "postgres-interval";
 
@@ -77,8 +78,8 @@ export interface LeadConversations {
   id: Generated<Int8>;
   lead_id: Int8 | null;
   missed_call_id: Int8;
-  reason: string | null;
-  state: Generated<string>;
+  reason: ConversationReason | null;
+  state: Generated<ConversationState>;
 }
 
 export interface LeadIdentities {
@@ -94,7 +95,7 @@ export interface Leads {
   missed_call_count: Generated<number>;
   name: string | null;
   phone: string;
-  state: Generated<string>;
+  state: Generated<LeadState>;
   tenant_id: Int8;
 }
 
@@ -103,17 +104,17 @@ export interface Messages {
   attempts: Generated<number>;
   claimed_at: Timestamp | null;
   created_at: Generated<Timestamp>;
-  direction: string;
+  direction: MessageDirection;
   due_at: Timestamp | null;
   error_code: number | null;
   id: Generated<Int8>;
-  kind: string;
+  kind: MessageKind;
   lead_conversation_id: Int8 | null;
   lead_id: Int8 | null;
   occasion: string | null;
   price_category: string | null;
   reason: string | null;
-  state: string;
+  state: MessageState;
   tenant_id: Int8;
   text: string | null;
   to_phone: string | null;
@@ -131,8 +132,8 @@ export interface MissedCalls {
   id: Generated<Int8>;
   lead_id: Int8 | null;
   outreach_due_at: Timestamp | null;
-  outreach_reason: string;
-  outreach_state: string;
+  outreach_reason: OutreachReason;
+  outreach_state: OutreachState;
   status: string;
   tenant_id: Int8;
 }

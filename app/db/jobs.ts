@@ -2,16 +2,16 @@ import { type RawBuilder, sql } from 'kysely'
 import { z } from 'zod'
 import type { Trx } from './kysely.ts'
 
-/** An id of ours: a bigint in Postgres, decimal text everywhere else. */
+/** An id of ours: a bigint in Postgres, and decimal text in JSON and JavaScript. */
 const id = z.string().regex(/^\d+$/)
 
 /**
- * Every job there is, by its task, and what it carries. Parsed on arrival, since a job may be a day
- * old and come from an earlier deploy: a new field is optional for as long as old jobs may be queued.
+ * The payload of each task. A task parses it, since a job may come from an earlier deploy: a new field must stay
+ * optional for as long as old jobs may be in the queue.
  */
 export const payloads = {
   voicenter_cdr: z.object({ callId: z.string() }),
-  // callerPhone is there for whoever looks at the queue; the task itself reads the row.
+  // callerPhone is for people who read the queue. The task reads the row.
   lead_outreach: z.object({ tenantId: id, missedCallId: id, callerPhone: z.string() }),
   lead_reminder: z.object({
     leadId: id,
@@ -30,9 +30,9 @@ type Payloads = { [K in keyof typeof payloads]: z.infer<(typeof payloads)[K]> }
 export type TaskName = keyof Payloads
 
 /**
- * How often a job is tried: 2.7 s after the first failure and ever more rarely, so that 9 tries take over an
- * hour, 10 three and a half, 12 sixteen. Long enough in each case for the try that finds it too late: a job
- * that gives up before leaves a row that is due for ever.
+ * How often each job is tried. The pauses grow from 2.7 s: 9 tries take over an hour, 10 take three and a half, 12 take
+ * sixteen. That is long enough for one try to find that it is too late to send. A job that gave up earlier would leave
+ * a row that stays due.
  */
 export const MAX_ATTEMPTS = {
   voicenter_cdr: 12,
@@ -46,17 +46,44 @@ export const MAX_ATTEMPTS = {
   retention: 12,
 } satisfies Record<TaskName, number>
 
-/** As Postgres calls a transaction that must only be tried again (serialization failure), and as callers know it. */
-const IN_A_RACE = '40001'
+/** The key of a job. A job with the same key that still waits is replaced. */
+export const jobKey = (task: TaskName, entity: string): string => `${task}:${entity}`
+
+/** The same in SQL. */
+export const sqlJobKey = (task: TaskName, entity: RawBuilder<unknown>): RawBuilder<string> =>
+  sql<string>`${sql.lit(`${task}:`)} || ${entity}`
 
 /**
- * Adds a job to the open transaction: it exists if and only if the transaction commits. Its key is
- * `<task>:<entity>`. A job with that key which is still waiting is replaced.
+ * The row of one job for graphile_worker.add_jobs(), which adds many jobs with one statement.
  *
- * @param at when it is due, by the database's clock and no other (an expression such as
- * sql`now() + interval '1 minute'`, or a moment read from a row); null or absent = at once
- * @throws Error when graphile-worker scheduled nothing, which it may when a worker takes the job of
- * that key at this very moment (graphile/worker#580). The transaction must roll back and be tried again.
+ * @param job expressions in SQL; `task` may be a column that holds the task; without `at` the job is due at once
+ */
+export const jobSpec = (job: {
+  task: TaskName | RawBuilder<unknown>
+  entity: RawBuilder<unknown>
+  payload: RawBuilder<unknown>
+  at?: RawBuilder<unknown>
+}): RawBuilder<unknown> => {
+  const { task, entity, payload, at = sql`null` } = job
+  const one = typeof task === 'string'
+  const name = one ? sql.lit(task) : task
+  const key = one ? sqlJobKey(task, entity) : sql`${task} || ':' || ${entity}`
+  const attempts = one
+    ? sql`${MAX_ATTEMPTS[task]}::smallint`
+    : sql`(${JSON.stringify(MAX_ATTEMPTS)}::jsonb ->> ${task})::smallint`
+  return sql`row(${name}, ${payload}, null, ${at}, ${attempts}, ${key}, null, null)::graphile_worker.job_spec`
+}
+
+/** "Serialization failure" in Postgres. Callers that see this code try the transaction again. */
+const TRY_AGAIN = '40001'
+
+/**
+ * Adds a job in the open transaction, so that it exists if and only if the transaction commits.
+ *
+ * @param at when it is due, by the clock of the database: an expression, or a time that was read from a row.
+ * Null or absent = at once
+ * @throws Error when graphile-worker added nothing. That happens if a worker takes the job with this key at the same
+ * moment (graphile/worker#580). The transaction must be rolled back and tried again.
  */
 export const addJob = async <K extends TaskName>(
   trx: Trx,
@@ -65,21 +92,25 @@ export const addJob = async <K extends TaskName>(
   payload: Payloads[K],
   { at = null }: { at?: Date | RawBuilder<Date> | null } = {},
 ): Promise<void> => {
+  const key = jobKey(task, entity)
   const { rows } = await sql<{ id: string | null }>`
     select id from graphile_worker.add_job(
       ${task}::text,
       payload := ${JSON.stringify(payload)}::json,
       run_at := (${at})::timestamptz,
       max_attempts := ${MAX_ATTEMPTS[task]}::int,
-      job_key := ${`${task}:${entity}`}::text)`.execute(trx)
-  if (!rows[0]?.id)
-    throw Object.assign(new Error(`job ${task}:${entity} was not added`), { code: IN_A_RACE })
+      job_key := ${key}::text)`.execute(trx)
+  if (!rows[0]?.id) throw Object.assign(new Error(`job ${key} was not added`), { code: TRY_AGAIN })
 }
 
 /**
- * Takes a waiting job out of the queue. Tidiness, not safety: one that is running goes on, and finds
- * in its row that there is nothing left to do.
+ * Removes a waiting job. A job that runs goes on, and finds in its row that there is nothing to do. So this only keeps
+ * the queue short.
  */
 export const removeJob = async (trx: Trx, task: TaskName, entity: string): Promise<void> => {
-  await sql`select graphile_worker.remove_job(${`${task}:${entity}`}::text)`.execute(trx)
+  await sql`select graphile_worker.remove_job(${jobKey(task, entity)}::text)`.execute(trx)
 }
+
+/** A time by the clock of the database. */
+export const secondsFromNow = (seconds: number): RawBuilder<Date> =>
+  sql<Date>`now() + make_interval(secs => ${seconds})`

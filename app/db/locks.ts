@@ -1,7 +1,8 @@
-/** Advisory locks. A transaction holds them until it ends. */
-import { sql } from 'kysely'
+import { type RawBuilder, sql } from 'kysely'
 import { personOf, readPhone } from '../phone.ts'
 import type { Trx } from './kysely.ts'
+
+// A transaction holds its locks until it ends. docs/locking.md says who locks what, in which order, and why.
 
 /** All records of one tenant with one root id. A null tenant means that no tenant is known yet. */
 export type Call = { tenantId: string | null; rootCallId: string }
@@ -46,4 +47,24 @@ const lockNames = async (trx: Trx, names: string[]): Promise<void> => {
     select pg_advisory_xact_lock(hashtextextended(name, 0)) from unnest(${sorted}::text[]) as name`.execute(
     trx,
   )
+}
+
+/** Locks the rows of leads, in the order of their ids. Returns the ids. */
+export const lockLeads = async (trx: Trx, which: RawBuilder<unknown>): Promise<string[]> => {
+  const { rows } = await sql<{ id: string }>`
+    select id from leads where ${which} order by id for update`.execute(trx)
+  return rows.map(({ id }) => id)
+}
+
+/**
+ * Locks the row of one lead. Every transaction that claims, cancels or records a message of this person does so first. So
+ * a call is cancelled or its message is sent, never both.
+ *
+ * @param lead its id, or a subquery for it; if it is null, nothing is locked
+ */
+export const lockLead = async (
+  trx: Trx,
+  lead: string | null | RawBuilder<unknown>,
+): Promise<void> => {
+  await lockLeads(trx, sql`id = ${lead}`)
 }

@@ -1,108 +1,91 @@
 import { sql } from 'kysely'
 import { z } from 'zod'
-import type { Trx } from '../db/kysely.ts'
 import { decrypt, tokenOwner } from '../crypto.ts'
+import type { Trx } from '../db/kysely.ts'
 import type { Outgoing } from '../whatsapp/client.ts'
 import {
   callTime,
   DEFAULT_TEMPLATES,
   fill,
-  type Template,
   type TemplateKind,
   UNKNOWN_NAME,
   VARIABLES,
 } from '../whatsapp/templates.ts'
 
-/** The number a tenant writes from, and what it says. */
+/** The connection that a tenant sends through, with its template for one kind of message. */
 export type Sender = {
   connectionId: string
   phoneNumberId: string
+  /** Encrypted. */
   accessToken: string
+  tenantId: string
   businessName: string
   timezone: string
-  template: Template
-  /** Meta has paused or refused the template: nothing of this kind goes out for now. */
+  /** Null = the default template. */
+  templateName: string | null
+  templateLanguage: string
+  templateVariables: string[]
+  /** Meta paused or rejected the template. */
   templatePaused: boolean
 }
 
-type Row = {
-  id: string
-  phone_number_id: string
-  access_token: string
-  business_name: string
-  timezone: string
-  template_name: string | null
-  template_language: string
-  template_variables: string[]
-  template_paused: boolean
-}
-
-/** What a customer knows already: the number that wrote to her, or else the one she dialled. */
-type Known = { connectionId?: string | null; dialled?: string | null }
-
 /**
- * Through which of its active connections a tenant sends: the one the customer knows, else the oldest.
- * Null if none is active.
+ * Chooses an active connection of the tenant: the one that wrote to this person before, else the one whose number
+ * they dialled, else the oldest. Null = none is active.
  */
 export const senderFor = async (
   trx: Trx,
   tenantId: string,
   kind: TemplateKind,
-  { connectionId = null, dialled = null }: Known,
+  { connectionId, dialled }: { connectionId: string | null; dialled: string | null },
 ): Promise<Sender | null> => {
-  const { rows } = await sql<Row>`
-    select c.id, c.phone_number_id, c.access_token, t.name as business_name, t.timezone,
-           w.name as template_name, w.language as template_language, w.variables as template_variables,
-           coalesce(w.state = 'paused', false) as template_paused
+  const { rows } = await sql<Sender>`
+    select c.id as "connectionId", c.phone_number_id as "phoneNumberId", c.access_token as "accessToken",
+           t.id as "tenantId", t.name as "businessName", t.timezone, w.name as "templateName",
+           coalesce(w.language, '') as "templateLanguage", coalesce(w.variables, '{}') as "templateVariables",
+           coalesce(w.state = 'paused', false) as "templatePaused"
     from whatsapp_connections c
     join tenants t on t.id = c.tenant_id
     left join whatsapp_templates w on w.whatsapp_connection_id = c.id and w.kind = ${kind}
     where c.tenant_id = ${tenantId} and c.state = 'active'
     order by (c.id = ${connectionId}) desc nulls last, (c.display_phone_number = ${dialled}) desc nulls last, c.id
     limit 1`.execute(trx)
-  const [row] = rows
-  if (!row) return null
-  return {
-    connectionId: row.id,
-    phoneNumberId: row.phone_number_id,
-    accessToken: decrypt(row.access_token, tokenOwner(tenantId)),
-    businessName: row.business_name,
-    timezone: row.timezone,
-    template: row.template_name
-      ? {
-          name: row.template_name,
-          language: row.template_language,
-          variables: z.array(z.enum(VARIABLES)).parse(row.template_variables),
-        }
-      : DEFAULT_TEMPLATES[kind],
-    templatePaused: row.template_paused,
-  }
+  return rows[0] ?? null
 }
 
-/** What a message says is filled with this. */
-type About = {
+/** What the variables of a template say. */
+export type About = {
   callerName: string | null
   callerPhone: string
-  calledAt?: Date
+  calledAt?: Date | null
   whatHappened?: string
 }
 
-/** A claimed message, with the sender's template filled in. */
+/** A message that is ready to be sent, with the template filled in. */
 export const buildMessage = (
   sender: Sender,
-  messageId: string,
-  to: string,
-  about: About,
-): Outgoing => ({
-  messageId,
-  phoneNumberId: sender.phoneNumberId,
-  accessToken: sender.accessToken,
-  to,
-  content: fill(sender.template, {
-    business_name: sender.businessName,
-    caller_name: about.callerName ?? UNKNOWN_NAME,
-    call_time: about.calledAt ? callTime(about.calledAt, sender.timezone) : '',
-    caller_phone: about.callerPhone,
-    what_happened: about.whatHappened ?? '',
-  }),
-})
+  kind: TemplateKind,
+  { messageId, to, about }: { messageId: string; to: string; about: About },
+): Outgoing => {
+  const template =
+    sender.templateName === null
+      ? DEFAULT_TEMPLATES[kind]
+      : {
+          name: sender.templateName,
+          language: sender.templateLanguage,
+          variables: z.array(z.enum(VARIABLES)).parse(sender.templateVariables),
+        }
+  return {
+    messageId,
+    phoneNumberId: sender.phoneNumberId,
+    accessToken: decrypt(sender.accessToken, tokenOwner(sender.tenantId)),
+    to,
+    content: fill(template, {
+      business_name: sender.businessName,
+      caller_name: about.callerName ?? UNKNOWN_NAME,
+      call_time: about.calledAt ? callTime(about.calledAt, sender.timezone) : '',
+      caller_phone: about.callerPhone,
+      what_happened: about.whatHappened ?? '',
+    }),
+  }
+}

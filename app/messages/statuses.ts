@@ -1,61 +1,84 @@
 import { sql } from 'kysely'
 import { type Actor, audit } from '../audit.ts'
 import type { Trx } from '../db/kysely.ts'
+import { moveMessage } from '../db/transitions.ts'
 import { notFound, userError } from '../errors.ts'
-import { onAccepted, onDeliveredAfterFailure, onFailed } from './record.ts'
-import {
-  CLAIM_SECONDS,
-  isResolvedByHand,
-  lockMessage,
-  type Message,
-  RANK,
-  rankOf,
-  setMessage,
-} from './states.ts'
 import { spellings } from '../phone.ts'
 import { type Connection, rememberIdentities, writerPhone } from '../replies/contacts.ts'
+import {
+  allows,
+  isResolvedByHand,
+  knownState,
+  MESSAGE_TRANSITIONS,
+  type OutgoingState,
+} from '../states.ts'
 import { errorPolicy } from '../whatsapp/errors.ts'
 import type { StatusEvent } from '../whatsapp/webhook.ts'
+import { CLAIM_SECONDS, lockMessage } from './message.ts'
+import { onAccepted, onDeliveredAfterFailure, onFailed } from './record.ts'
 
-/** How long after its claim a send whose answer was lost can be told by the first status of its pair. */
+/** WhatsApp's statuses. `played` is reported for voice messages, and Ringback sends none. */
+const REPORTS = new Map([
+  ['sent', 'report_sent'],
+  ['delivered', 'report_delivered'],
+  ['read', 'report_read'],
+  ['played', 'report_read'],
+  ['failed', 'report_failed'],
+] as const)
+const isReport = (status: string): status is 'sent' | 'delivered' | 'read' | 'played' | 'failed' =>
+  [...REPORTS.keys()].some(one => one === status)
+
+/** How long after its claim a send whose answer was lost can be recognised by the first status about it. */
 const SOON_MINUTES = 15
 
 /**
- * WhatsApp reports on a message: sent, delivered, read or failed. Reports come late, twice and in any order, and
- * sometimes before our own record; a state only ever rises (RANK).
+ * Applies a status that WhatsApp reports: sent, delivered, read or failed. Statuses come late, twice and in any order,
+ * and sometimes before this program has recorded the send.
  *
- * @returns in a word what became of it; `later` when the message it means may still be on its way
+ * @returns the outcome of the event in one word; `later` if its message may not be recorded yet
  */
 export const applyStatus = async (
   trx: Trx,
-  door: Connection,
+  connection: Connection,
   report: StatusEvent,
 ): Promise<string> => {
-  const status = report.status === 'played' ? 'read' : report.status
-  const rank = Object.hasOwn(RANK, status) ? RANK[status] : undefined
-  if (rank === undefined || rank < 20) return 'unknown_status'
-  const meant = await messageMeant(trx, door, report)
-  const found = meant ?? (await unknownMeant(trx, door, report))
+  const name = isReport(report.status) ? REPORTS.get(report.status) : undefined
+  if (!name) return 'unknown_status'
+  const named = await namedMessage(trx, connection, report)
+  const found = named ?? (await unknownMessage(trx, connection, report))
   if (found === 'later') return 'later'
   if (found === null) return 'no_message'
 
   const message = await lockMessage(trx, found.id)
   if (!message) return 'no_message'
-  // Another report was faster, perhaps of another message.
-  if (!meant && message.state !== 'unknown' && !isResolvedByHand(message)) return 'later'
+  // Another report came first, perhaps about another message.
+  if (!named && message.state !== 'unknown' && !isResolvedByHand(message)) return 'later'
   await sql`
     update messages set
       wamid = coalesce(wamid, ${report.id}), price_category = coalesce(${report.pricing?.category ?? null}, price_category)
     where id = ${message.id}`.execute(trx)
   const waId = report.recipient_id?.replace(/\D/g, '') ?? null
-  if (waId && message.lead_id && message.kind !== 'owner_notice')
-    await rememberIdentities(trx, door.tenantId, message.lead_id, [waId])
-  if (rank <= rankOf(message)) return 'old_news'
-  return status === 'failed' ? failed(trx, message, report) : arrived(trx, message, status)
+  if (waId && message.leadId && message.kind !== 'owner_notice')
+    await rememberIdentities(trx, connection.tenantId, message.leadId, [waId])
+  if (!allows<OutgoingState>(MESSAGE_TRANSITIONS[name], knownState(message))) return 'old_news'
+
+  if (name === 'report_failed') {
+    const code = report.errors?.[0]?.code ?? null
+    await moveMessage(trx, message, name, 'reported', code)
+    // WhatsApp had accepted it, so it is not sent again, whatever the code says.
+    await onFailed(trx, message, (code !== null && errorPolicy(code, 400)) || { do: 'fail' }, code)
+    return 'status'
+  }
+  await moveMessage(trx, message, name)
+  // The first evidence that WhatsApp accepted it, or that it did not fail.
+  if (allows<OutgoingState>(MESSAGE_TRANSITIONS.accept, message.state))
+    await onAccepted(trx, message, 'claim')
+  else if (message.state === 'failed') await onDeliveredAfterFailure(trx, message)
+  return 'status'
 }
 
-/** By our own id, which WhatsApp echoes, or by its id; only among the messages of that number. */
-const messageMeant = async (
+/** Finds the message by our id, which WhatsApp echoes, or by its wamid; only among the messages of this connection. */
+const namedMessage = async (
   trx: Trx,
   { connectionId }: Connection,
   report: StatusEvent,
@@ -72,20 +95,20 @@ const messageMeant = async (
 }
 
 /**
- * Meta does not promise to echo our id for templates. So a report with an id we have never seen may be
- * the first word of a send whose answer was lost: if nothing is being sent to that person, exactly one
- * send to her is unknown, and the report fits it in time and price.
+ * Meta does not promise to echo our id for templates. A status with an unknown wamid may therefore be the first evidence
+ * about a send whose answer was lost. It is accepted as such if nothing is being sent to that person, exactly one send
+ * to them is unknown, and the status fits it in time and price.
  */
-const unknownMeant = async (
+const unknownMessage = async (
   trx: Trx,
   { connectionId }: Connection,
   report: StatusEvent,
 ): Promise<{ id: string } | 'later' | null> => {
   const waId = report.recipient_id?.replace(/\D/g, '') ?? null
   const phone = writerPhone({ waId })
-  const { rows } = await sql<{ id: string; state: string; settled: boolean; fits: boolean }>`
+  const { rows } = await sql<UnknownMessage>`
     select m.id, m.state,
-           m.claimed_at < now() - make_interval(secs => ${CLAIM_SECONDS}) as settled,
+           m.claimed_at < now() - make_interval(secs => ${CLAIM_SECONDS}) as "isExpired",
            coalesce(to_timestamp(${report.timestamp ?? null}::float8) between m.claimed_at - interval '5 seconds'
              and m.claimed_at + make_interval(mins => ${SOON_MINUTES}), false) as fits
     from messages m
@@ -97,38 +120,23 @@ const unknownMeant = async (
            or exists (select from lead_identities i where i.lead_id = coalesce(c.lead_id, m.lead_id)
                       and i.identity = ${waId} and m.kind <> 'owner_notice'))`.execute(trx)
   // Its sender may be about to record it.
-  if (rows.some(({ state, settled }) => state === 'sending' || !settled)) return 'later'
+  if (rows.some(({ state, isExpired }) => state === 'sending' || !isExpired)) return 'later'
   const fitting = rows.filter(({ fits }) => fits)
   const isTemplate = report.pricing?.category !== undefined && report.pricing.category !== 'service'
   return fitting.length === 1 && isTemplate ? (fitting[0] ?? null) : null
 }
-
-const arrived = async (trx: Trx, message: Message, status: string): Promise<string> => {
-  await setMessage(trx, message, status, null)
-  // The first we hear of its acceptance, or the end of a failure that was none.
-  if ((RANK[message.state] ?? 0) < (RANK['accepted'] ?? 0)) await onAccepted(trx, message, 'claim')
-  else if (message.state === 'failed') await onDeliveredAfterFailure(trx, message)
-  return 'status'
-}
-
-/** It was accepted once, so it is never sent again: what would be tried again in an answer has failed here. */
-const failed = async (trx: Trx, message: Message, report: StatusEvent): Promise<string> => {
-  const code = report.errors?.[0]?.code ?? null
-  await setMessage(trx, message, 'failed', 'reported', code)
-  await onFailed(trx, message, (code !== null && errorPolicy(code, 400)) || { do: 'fail' }, code)
-  return 'status'
-}
+export type UnknownMessage = { id: string; state: OutgoingState; isExpired: boolean; fits: boolean }
 
 /**
- * A person has found out what became of a message whose answer was lost. One that arrived counts as delivered, for
- * reminders follow only what has left WhatsApp; they run from its claim. One that did not arrive has failed, and
- * is never sent again; the next missed call is written to. Should WhatsApp report on it after all, its word counts.
+ * A person has found out what became of a message whose answer was lost. If it arrived, it counts as delivered, since
+ * reminders follow only a message that was sent; they count from its claim. If it did not, it has failed and is never
+ * sent again, and the next missed call is handled as a first one. A later report from WhatsApp replaces either.
  *
- * @throws Mistake when there is no such message, or it is known by now what became of it
+ * @throws UserError if there is no such message, or its outcome is known
  */
 export const resolveUnknown = async (
   trx: Trx,
-  signIn: Actor,
+  actor: Actor,
   { tenantId, messageId, arrived }: { tenantId: string; messageId: string; arrived: boolean },
 ): Promise<void> => {
   const owned = await trx
@@ -140,17 +148,17 @@ export const resolveUnknown = async (
   const message = owned && (await lockMessage(trx, messageId))
   if (!message) throw notFound(`message ${messageId} of tenant ${tenantId}`)
   if (message.state !== 'unknown')
-    throw userError('settled', 'what became of this message is known by now')
+    throw userError('settled', 'the outcome of this message is already known')
 
-  const state = arrived ? 'delivered' : 'failed'
-  await setMessage(trx, message, state, 'by_operator')
+  const name = arrived ? 'resolve_delivered' : 'resolve_failed'
+  await moveMessage(trx, message, name, 'by_operator')
   if (arrived) await onAccepted(trx, message, 'claim')
   else await onFailed(trx, message, { do: 'fail' }, null)
-  await audit(trx, signIn, {
+  await audit(trx, actor, {
     tenantId,
     action: 'message.settle',
     subject: `messages ${messageId}`,
     before: { state: message.state },
-    after: { state },
+    after: { state: MESSAGE_TRANSITIONS[name].to },
   })
 }

@@ -1,43 +1,31 @@
 import { sql } from 'kysely'
 import { addJob, removeJob } from '../db/jobs.ts'
 import type { Trx } from '../db/kysely.ts'
+import { lockLead, lockLeads } from '../db/locks.ts'
+import {
+  moveCall,
+  moveCalls,
+  moveConversations,
+  moveLead,
+  moveMessages,
+} from '../db/transitions.ts'
+import { spellings } from '../phone.ts'
+import { CONVERSATION_KINDS, type ReasonOf } from '../states.ts'
 import { readContext } from './contact_context.ts'
 import { quietEnd, scheduleOutreach } from './missed_calls.ts'
 import { notifyOwner } from './notify_owner.ts'
 import { decide, isTooOld } from './rules.ts'
-import { spellings } from '../phone.ts'
 
-/** Why nothing more is sent, in the words of `missed_calls.outreach_reason`. */
-export type StopReason = 'reached_by_phone' | 'replied' | 'opted_out' | 'owner_replied'
-
-/** How each ends the conversation, and in which states of the lead it changes that. */
-const EFFECTS: Record<StopReason, { conversation: string; lead: string | null; over: string[] }> = {
-  reached_by_phone: {
-    conversation: 'reached_by_phone',
-    lead: 'reached_by_phone',
-    over: ['new', 'contacted', 'unresponsive'],
-  },
-  replied: {
-    conversation: 'replied',
-    lead: 'replied',
-    over: ['new', 'contacted', 'unresponsive', 'reached_by_phone'],
-  },
-  opted_out: {
-    conversation: 'opted_out',
-    lead: 'opted_out',
-    over: ['new', 'contacted', 'unresponsive', 'reached_by_phone', 'replied'],
-  },
-  // The owner has taken over; what the customer did is told by what she does.
-  owner_replied: { conversation: 'stopped', lead: null, over: [] },
-}
+/** Why nothing more is sent to a person. It is also the transition of the conversation and of the lead. */
+export type StopReason = Exclude<ReasonOf<'cancelled'>, 'by_operator'>
 
 /**
- * Ends the chase of one person, whose lead the caller has locked: first messages that are still scheduled,
- * reminders, and open conversations. What is being sent at this moment goes out; recording it finds the
- * conversation ended, and schedules nothing.
+ * Cancels what is pending for one person: first messages that are still scheduled, reminders, and open conversations.
+ * The caller has locked the lead. A message that is being sent goes out; when it is recorded, its conversation has ended,
+ * so no reminder is scheduled.
  *
- * @param calls only what follows from these missed calls; without it, from any
- * @returns the ids of the conversations it ended
+ * @param calls only what follows from these missed calls; absent = from any
+ * @returns the ids of the conversations that ended
  */
 export const cancelPending = async (
   trx: Trx,
@@ -45,51 +33,39 @@ export const cancelPending = async (
   reason: StopReason,
   calls?: string[],
 ): Promise<string[]> => {
-  const { conversation, lead, over } = EFFECTS[reason]
-  const only = calls === undefined ? sql`` : sql`and missed_call_id = any(${calls}::bigint[])`
-  const onlyCalls = calls === undefined ? sql`` : sql`and id = any(${calls}::bigint[])`
-
-  const { rows: cancelled } = await sql<{ id: string }>`
-    update missed_calls set outreach_state = 'cancelled', outreach_reason = ${reason}
-    where lead_id = ${leadId} and outreach_state = 'scheduled' ${onlyCalls}
-    returning id`.execute(trx)
+  const cancelled = await moveCalls(trx, 'cancel', reason)
+    .where('lead_id', '=', leadId)
+    .$if(calls !== undefined, query => query.where('id', 'in', calls ?? []))
+    .returning('id')
+    .execute()
   for (const { id } of cancelled) await removeJob(trx, 'lead_outreach', id)
 
-  // An undeliverable one too: a later report of delivery would have opened it again.
-  const { rows: ended } = await sql<{ id: string }>`
-    update lead_conversations set state = ${conversation}, reason = ${reason}
-    where lead_id = ${leadId} and (state = 'open' or state = 'stopped' and reason = 'undeliverable') ${only}
-    returning id`.execute(trx)
+  const ended = await moveConversations(trx, reason, reason)
+    .where('lead_id', '=', leadId)
+    .$if(calls !== undefined, query => query.where('missed_call_id', 'in', calls ?? []))
+    .returning('id')
+    .execute()
   const ids = ended.map(({ id }) => id)
   if (ids.length) {
-    await trx
-      .updateTable('messages')
-      .set({ state: 'cancelled', reason })
+    await moveMessages(trx, 'cancel', reason)
       .where('lead_conversation_id', 'in', ids)
-      .where('kind', 'in', ['initial', 'reminder_1', 'reminder_2'])
-      .where('state', '=', 'scheduled')
+      .where('kind', 'in', CONVERSATION_KINDS)
       .execute()
     for (const id of ids)
-      for (const reminder of [1, 2]) await removeJob(trx, 'lead_reminder', `${id}:${reminder}`)
+      for (const n of [1, 2]) await removeJob(trx, 'lead_reminder', `${id}:${n}`)
   }
-  if (lead)
-    await sql`update leads set state = ${lead} where id = ${leadId} and state = any(${over}::text[])`.execute(
-      trx,
-    )
+  // The owner has taken over. The lead's state says only what the person did.
+  if (reason !== 'owner_replied') await moveLead(trx, leadId, reason)
   return ids
 }
 
-/** Locks a lead: everything that claims or cancels for this person does this first. */
-export const lockLead = async (trx: Trx, leadId: string): Promise<void> => {
-  await sql`select from leads where id = ${leadId} for update`.execute(trx)
-}
-
 /**
- * Decides again about calls that were skipped because another message to the same person was pending,
- * when that message has been cancelled. Only those that began after `since`, when somebody talked with
- * her. The caller must hold the lead's lock.
+ * Decides again about calls that were skipped because another message to the same person was pending, after that message
+ * was cancelled. The caller has locked the lead.
+ *
+ * @param since when the person was reached: only later calls are decided again
  */
-export const reevaluate = async (trx: Trx, leadId: string, since: Date): Promise<void> => {
+const reevaluate = async (trx: Trx, leadId: string, since: Date): Promise<void> => {
   const skipped = await trx
     .selectFrom('missed_calls')
     .select(['id', 'tenant_id', 'caller_phone', 'called_at'])
@@ -99,39 +75,34 @@ export const reevaluate = async (trx: Trx, leadId: string, since: Date): Promise
     .where('called_at', '>', since)
     .orderBy('called_at')
     .execute()
-  // In order and one by one: the first that is scheduled is the reason why the next is not.
+  // One after the other: when the first is scheduled, the next stays skipped because of it.
   for (const call of skipped) {
-    const facts = await readContext(trx, {
+    const context = await readContext(trx, {
       tenantId: call.tenant_id,
       caller: call.caller_phone,
       calledAt: call.called_at,
       missedCallId: call.id,
     })
-    const decision = decide({
-      ...facts,
-      late: isTooOld(facts.now, call.called_at, facts.oldestCall),
-    })
-    // Otherwise what is written there stays true: she had been contacted when this call came.
+    const late = isTooOld(context.now, call.called_at, context.oldestCall)
+    const decision = decide({ ...context, late })
+    // Otherwise the stored reason is still true: the person had been contacted when this call came.
     if (decision.state !== 'scheduled') continue
-    await trx
-      .updateTable('missed_calls')
-      .set({
-        outreach_state: decision.state,
-        outreach_reason: decision.reason,
-        outreach_due_at:
-          quietEnd(facts) ??
-          sql<Date>`now() + (select outreach_delay from tenants where id = ${call.tenant_id})`,
-      })
-      .where('id', '=', call.id)
-      .execute()
+    await moveCall(trx, call.id, 'reevaluate', decision.reason, {
+      outreach_due_at:
+        quietEnd(context) ??
+        sql<Date>`now() + (select outreach_delay from tenants where id = ${call.tenant_id})`,
+    })
     await scheduleOutreach(trx, [call.id])
   }
 }
 
-/** Somebody of the business talked with this number (E.164), in a call that began at `at`. */
+/** A person of the business spoke with this number (E.164), in a call that began at `at`. */
 export type Reached = { tenantId: string; phone: string; at: Date }
 
-/** As personReached, for many at once: most of them have nothing pending, and that is found out together. */
+/**
+ * Does cancelForReached for many talks at once. Most of these people have nothing pending, and two statements find that
+ * out for all of them.
+ */
 export const cancelForAllReached = async (trx: Trx, reached: readonly Reached[]): Promise<void> => {
   const asked = reached.flatMap((one, n) =>
     spellings(one.phone).map(phone => ({ ...one, phone, n })),
@@ -142,13 +113,13 @@ export const cancelForAllReached = async (trx: Trx, reached: readonly Reached[])
     ${asked.map(({ tenantId }) => tenantId)}::bigint[],
     ${asked.map(({ phone }) => phone)}::text[],
     ${asked.map(({ at }) => at)}::timestamptz[]) as r (n, tenant_id, phone, at)`
-  // Locked before it is looked whether there is anything to stop: something may just be becoming pending.
+  // Locked before it is read what is pending: another transaction may be about to schedule something.
   const { rows: leads } = await sql`
     /* talked_with */
     select l.id from leads l where (l.tenant_id, l.phone) in (select r.tenant_id, r.phone from ${people})
     order by l.id for update`.execute(trx)
   if (leads.length === 0) return
-  const { rows: chased } = await sql<{ n: number }>`
+  const { rows: pending } = await sql<{ n: number }>`
     /* chased */
     select distinct r.n from ${people}
     join leads l on l.tenant_id = r.tenant_id and l.phone = r.phone
@@ -156,38 +127,29 @@ export const cancelForAllReached = async (trx: Trx, reached: readonly Reached[])
     where m.outreach_state = 'scheduled'
       or exists (select from lead_conversations c where c.missed_call_id = m.id and c.state = 'open')
     order by r.n`.execute(trx)
-  for (const { n } of chased) {
+  for (const { n } of pending) {
     const one = reached[n]
-    if (one) await cancelForReached(trx, one.tenantId, one.phone, one.at)
+    if (one) await cancelForReached(trx, one)
   }
 }
 
 /**
- * Somebody of the business talked with a customer in a call that began at `at`: whatever was still to be
- * sent to her because of calls up to then is cancelled. What is being sent at this moment goes out, and
- * nothing follows it. Calls she made after that talk are decided again.
- *
- * @param phone the customer's number in E.164
+ * Cancels what is pending for a person because of calls up to a talk with them. A message that is being sent goes out,
+ * and nothing follows it. Calls that came after the talk began are decided again.
  */
 export const cancelForReached = async (
   trx: Trx,
-  tenantId: string,
-  phone: string,
-  at: Date,
+  { tenantId, phone, at }: Reached,
 ): Promise<void> => {
-  const leads = await trx
-    .selectFrom('leads')
-    .select('id')
-    .where('tenant_id', '=', tenantId)
-    .where('phone', 'in', spellings(phone))
-    .orderBy('id')
-    .forUpdate()
-    .execute()
-  for (const { id } of leads) {
+  const leads = await lockLeads(
+    trx,
+    sql`tenant_id = ${tenantId} and phone = any(${spellings(phone)}::text[])`,
+  )
+  for (const leadId of leads) {
     const calls = await trx
       .selectFrom('missed_calls')
       .select('id')
-      .where('lead_id', '=', id)
+      .where('lead_id', '=', leadId)
       .where('called_at', '<=', at)
       .where(eb =>
         eb.or([
@@ -203,20 +165,13 @@ export const cancelForReached = async (
       )
       .execute()
     if (calls.length === 0) continue
-    await cancelPending(
-      trx,
-      id,
-      'reached_by_phone',
-      calls.map(call => call.id),
-    )
-    await reevaluate(trx, id, at)
+    const ids = calls.map(({ id }) => id)
+    await cancelPending(trx, leadId, 'reached_by_phone', ids)
+    await reevaluate(trx, leadId, at)
   }
 }
 
-/**
- * A call that was recorded as missed turned out not to be: answered, or not a customer's call at all. Nothing
- * is sent because of it.
- */
+/** Cancels what follows from a call that was recorded as missed, and was answered or no call of a customer. */
 export const withdrawMissedCall = async (
   trx: Trx,
   tenantId: string,
@@ -234,43 +189,32 @@ export const withdrawMissedCall = async (
   await reevaluate(trx, call.lead_id, call.called_at)
 }
 
-/** The last reminder has come to its end: from here on we wait as long as the tenant wishes. */
+/** Adds the job that ends a conversation, after the tenant's `unresponsive_after`. */
 export const scheduleUnresponsive = async (trx: Trx, conversationId: string): Promise<void> => {
-  await addJob(
-    trx,
-    'lead_silence',
-    conversationId,
-    { leadConversationId: conversationId },
-    {
-      at: sql<Date>`(
-        select now() + t.unresponsive_after
-        from lead_conversations c join leads l on l.id = c.lead_id join tenants t on t.id = l.tenant_id
-        where c.id = ${conversationId})`,
-    },
-  )
+  const at = sql<Date>`(
+    select now() + t.unresponsive_after
+    from lead_conversations c join leads l on l.id = c.lead_id join tenants t on t.id = l.tenant_id
+    where c.id = ${conversationId})`
+  await addJob(trx, 'lead_silence', conversationId, { leadConversationId: conversationId }, { at })
 }
 
-/** She has not answered in any way: the conversation ends, and the owner hears of it. */
+/** Ends a conversation in which the person has not answered, and notifies the owner. */
 export const closeUnresponsive = async (trx: Trx, conversationId: string): Promise<void> => {
-  await sql`select from leads where id = (select lead_id from lead_conversations where id = ${conversationId}) for update`.execute(
-    trx,
-  )
-  const { rows } = await sql<{ lead_id: string }>`
-    update lead_conversations set state = 'unresponsive', reason = 'unresponsive'
-    where id = ${conversationId} and state = 'open'
-    returning lead_id`.execute(trx)
-  const [ended] = rows
-  if (!ended) return
-  // A later call of hers is being answered: her silence on this one says nothing.
-  const { rows: busy } = await sql`
-    select from lead_conversations where lead_id = ${ended.lead_id} and state = 'open'
+  await lockLead(trx, sql`(select lead_id from lead_conversations where id = ${conversationId})`)
+  const ended = await moveConversations(trx, 'silence', 'unresponsive')
+    .where('id', '=', conversationId)
+    .returning('lead_id')
+    .executeTakeFirst()
+  const leadId = ended?.lead_id
+  if (!leadId) return
+  // A later call is being handled, so silence after this one means nothing.
+  const { rows: pending } = await sql`
+    select from lead_conversations where lead_id = ${leadId} and state = 'open'
     union all
-    select from missed_calls where lead_id = ${ended.lead_id} and outreach_state in ('scheduled', 'sending')`.execute(
+    select from missed_calls where lead_id = ${leadId} and outreach_state in ('scheduled', 'sending')`.execute(
     trx,
   )
-  if (busy.length) return
-  await sql`update leads set state = 'unresponsive' where id = ${ended.lead_id} and state in ('new', 'contacted')`.execute(
-    trx,
-  )
-  await notifyOwner(trx, ended.lead_id, `silence:${conversationId}`, 'לא ענה/ענתה להודעות')
+  if (pending.length) return
+  await moveLead(trx, leadId, 'silence')
+  await notifyOwner(trx, leadId, `silence:${conversationId}`, 'לא ענה/ענתה להודעות')
 }

@@ -11,35 +11,31 @@ import { identify } from '../phone.ts'
 
 type Call = {
   tenantId: string
-  /** As written by the exchange, or E.164. */
+  /** As Voicenter wrote it, or E.164. */
   caller: string | null
   calledAt: Date
-  /** The call itself, once it has a row: its own pending message is no reason against it. */
+  /** Its row, if there is one. The pending message of this call does not count as contact. */
   missedCallId: string | null
 }
 
-type Row = { n: number } & Omit<
+export type ContextRow = { n: number; now: Date } & Omit<
   ContactContext,
   'late' | 'caller' | 'contacted' | 'reached' | 'replied'
 > &
   History &
-  OutreachSettings & { now: Date }
-/** What `decide` needs to know, but for `late`, and beside it what the two forms of `late` need. */
-export type Known = Omit<ContactContext, 'late'> & OutreachSettings & { now: Date }
+  OutreachSettings
 
-/** What is known of one call. */
-export const readContext = async (trx: Trx, call: Call): Promise<Known> => {
-  const [facts] = await readContexts(trx, [call])
-  if (!facts) throw new Error('one call, one answer')
-  return facts
+/** What `decide` needs except `late`, with the time of the database and the settings from which `late` follows. */
+export type KnownContext = Omit<ContactContext, 'late'> & OutreachSettings & { now: Date }
+
+export const readContext = async (trx: Trx, call: Call): Promise<KnownContext> => {
+  const [context] = await readContexts(trx, [call])
+  if (!context) throw new Error('one call has one context')
+  return context
 }
 
-/**
- * What `decide` needs to know of each call, but for `late`, whose two forms need what is returned beside: the
- * database's time, and the tenant's limits in milliseconds. One statement, after the leads were locked:
- * whoever claims or cancels for one of these people waits for the same lock.
- */
-export const readContexts = async (trx: Trx, calls: readonly Call[]): Promise<Known[]> => {
+/** Reads the context of each call with one statement. The leads are locked, so no other transaction changes it. */
+export const readContexts = async (trx: Trx, calls: readonly Call[]): Promise<KnownContext[]> => {
   const identified = calls.map(call => ({ ...call, ...identify(call.caller) }))
   const asked = identified.map(({ tenantId, phones, lines, missedCallId }, n) => ({
     n,
@@ -50,7 +46,7 @@ export const readContexts = async (trx: Trx, calls: readonly Call[]): Promise<Kn
     hashes: phones.map(phone => phoneHash(phone).toString('hex')),
     missed_call_id: missedCallId,
   }))
-  const { rows } = await sql<Row>`
+  const { rows } = await sql<ContextRow>`
     /* facts */
     select
       call.n,
@@ -70,9 +66,9 @@ export const readContexts = async (trx: Trx, calls: readonly Call[]): Promise<Kn
       exists (select from opt_outs o where o.tenant_id = t.id and o.phone = any(call.phones))
         or exists (select from opt_outs o where o.tenant_id = t.id
                    and o.phone_hash = any(array(select decode(h, 'hex') from unnest(call.hashes) h))) as "optedOut",
-      -- One that works, if there is one.
+      -- An active one, if there is one ('active' comes before 'paused').
       (select c.state from whatsapp_connections c where c.tenant_id = t.id order by c.state limit 1) as connection,
-      -- By a call that we know of, or by another phone, and somebody said so.
+      -- In a call that has a CDR, or by another phone and marked by a person.
       greatest(
         (select max(r.called_at) from raw_cdrs r where r.tenant_id = t.id and r.reached_phone = any(call.phones)),
         (select max(l.called_back_at) from leads l where l.tenant_id = t.id and l.phone = any(call.phones))) as "talkedAt",
@@ -103,7 +99,7 @@ export const readContexts = async (trx: Trx, calls: readonly Call[]): Promise<Kn
   const found = new Map(rows.map(row => [row.n, row]))
   return identified.map(({ tenantId, caller, calledAt }, n) => {
     const row = found.get(n)
-    if (!row) throw new Error(`tenant ${tenantId} is gone`)
+    if (!row) throw new Error(`tenant ${tenantId} does not exist`)
     return { caller, ...row, ...contactHistory(row, calledAt, row.now, row) }
   })
 }

@@ -3,11 +3,11 @@ import { addJob } from '../db/jobs.ts'
 import type { Trx } from '../db/kysely.ts'
 
 /**
- * Tells the owner of something while it is warm: a first reply, a third call, a lead that stays silent. Once
- * per occasion; in a row and a job of its own, so that a failure never disturbs the conversation.
+ * Notifies the owner, once for each occasion: a first reply, a third call, a lead who stays silent. The notice has a row
+ * and a job of its own, so its failure never affects the conversation.
  *
- * @param occasion what it is about, unique within the tenant: `reply:<conversation>`
- * @param text what happened, to be read after the customer's name and number
+ * @param occasion unique within the tenant: `reply:<conversation>`
+ * @param text what happened; the notice puts the person's name and number before it
  */
 export const notifyOwner = async (
   trx: Trx,
@@ -26,10 +26,10 @@ export const notifyOwner = async (
   if (notice) await addJob(trx, 'owner_notice', notice.id, { messageId: notice.id })
 }
 
-/** How many calls within the repeat window make somebody worth a word to the owner. */
+/** After how many calls within the repeat window the owner is notified. */
 export const REPEAT_CALLER_THRESHOLD = 3
 
-/** The caller whose missed call has just been recorded tries again and again: the owner should know. */
+/** Notifies the owner, once within the repeat window, that a caller whose missed call was just recorded keeps calling. */
 export const notifyRepeatCaller = async (
   trx: Trx,
   leadId: string,
@@ -42,11 +42,7 @@ export const notifyRepeatCaller = async (
               and s.created_at > now() - t.repeat_window) as told
     from leads l join tenants t on t.id = l.tenant_id where l.id = ${leadId}`.execute(trx)
   const [row] = rows
-  if (row && row.calls >= REPEAT_CALLER_THRESHOLD && !row.told)
-    await notifyOwner(
-      trx,
-      leadId,
-      `third_call:${missedCallId}`,
-      `התקשר/ה ${row.calls} פעמים ולא נענה/נענתה`,
-    )
+  if (!row || row.told || row.calls < REPEAT_CALLER_THRESHOLD) return
+  const text = `התקשר/ה ${row.calls} פעמים ולא נענה/נענתה`
+  await notifyOwner(trx, leadId, `third_call:${missedCallId}`, text)
 }

@@ -2,17 +2,22 @@ import { sql } from 'kysely'
 import { type Actor, audit } from '../audit.ts'
 import { addJob, removeJob } from '../db/jobs.ts'
 import type { Trx } from '../db/kysely.ts'
+import { lockLead } from '../db/locks.ts'
+import { moveMessages } from '../db/transitions.ts'
 import { notFound, userError } from '../errors.ts'
-import { lockLead } from './cancel.ts'
+import { cancelPending } from './cancel.ts'
 import { firstAllowed } from './quiet_hours.ts'
 
-/** What becomes of a cancel: nothing is sent at all, nothing follows what was sent, or all had ended already. */
+// What a person does on the pages. Each action locks the lead first, like every transaction that claims or cancels, so
+// the states in the audit log are those before and after this action.
+
+/** Nothing is sent; nothing follows what was sent; or there was nothing to cancel. */
 export type Cancelled = 'cancelled' | 'reminders stopped' | 'nothing to cancel'
 
-/** "Do not write to her": nothing more is sent because of this missed call. */
+/** Cancels what would be sent because of a missed call. */
 export const cancelOutreach = async (
   trx: Trx,
-  signIn: Actor,
+  actor: Actor,
   { tenantId, missedCallId }: { tenantId: string; missedCallId: string },
 ): Promise<Cancelled> => {
   const call = await trx
@@ -22,31 +27,26 @@ export const cancelOutreach = async (
     .where('tenant_id', '=', tenantId)
     .executeTakeFirst()
   if (!call) throw notFound(`missed call ${missedCallId}`)
-  // Before we look, as everything that claims or cancels does: what is written down as "before" is what it was.
-  if (call.lead_id) await lockLead(trx, call.lead_id)
+  await lockLead(trx, call.lead_id)
 
-  const before = await standOf(trx, missedCallId)
-  const { rows } = await sql<{ became: Cancelled }>`
-    select cancel_outreach(${missedCallId}) as became`.execute(trx)
-  const after = await standOf(trx, missedCallId)
+  const before = await progressOf(trx, missedCallId)
+  const { rows } = await sql<{ result: Cancelled }>`
+    select cancel_outreach(${missedCallId}) as result`.execute(trx)
+  const after = await progressOf(trx, missedCallId)
   if (JSON.stringify(before) !== JSON.stringify(after))
-    await audit(trx, signIn, {
+    await audit(trx, actor, {
       tenantId,
       action: 'outreach.cancel',
       subject: `missed_calls ${missedCallId}`,
       before,
       after,
     })
-  return rows[0]?.became ?? 'nothing to cancel'
+  return rows[0]?.result ?? 'nothing to cancel'
 }
 
-/** How far it has come, and how many messages are still to follow. */
-const standOf = async (trx: Trx, missedCallId: string) => {
-  const { rows } = await sql<{
-    outreach: string
-    conversation: string | null
-    messages_waiting: number
-  }>`
+/** For the audit log: the states, and how many messages wait. */
+const progressOf = async (trx: Trx, missedCallId: string) => {
+  const { rows } = await sql<Progress>`
     select k.outreach_state || ' / ' || k.outreach_reason as outreach,
            c.state || coalesce(' / ' || c.reason, '') as conversation,
            (select count(*)::int from messages m
@@ -55,23 +55,24 @@ const standOf = async (trx: Trx, missedCallId: string) => {
     where k.id = ${missedCallId}`.execute(trx)
   return rows[0] ?? null
 }
+export type Progress = { outreach: string; conversation: string | null; messages_waiting: number }
 
-// Sending by hand only brings the due moment forward to now. Everything else is looked at once more when the message
-// is claimed: she may have opted out, got through, replied, or the business may be paused.
+// "Send now" only sets the due time to now. The claim checks everything else again: the person may have opted out, got
+// through or replied, or the tenant may be paused.
 
 /**
- * A first message is due at once, also one that would be given up as too late.
+ * Makes a first message due at once, also one that would be given up as too late.
  *
- * @throws Mistake when there is no such call, nothing waits for it, or nobody is written to at this hour
+ * @throws UserError if there is no such call, its message does not wait, or a quiet window holds it back
  */
 export const sendNow = async (
   trx: Trx,
-  signIn: Actor,
+  actor: Actor,
   { tenantId, missedCallId }: { tenantId: string; missedCallId: string },
 ): Promise<void> => {
-  await sql`select from leads where id = (
-    select lead_id from missed_calls where id = ${missedCallId} and tenant_id = ${tenantId}) for update`.execute(
+  await lockLead(
     trx,
+    sql`(select lead_id from missed_calls where id = ${missedCallId} and tenant_id = ${tenantId})`,
   )
   const call = await trx
     .selectFrom('missed_calls')
@@ -82,19 +83,16 @@ export const sendNow = async (
     .executeTakeFirst()
   if (!call) throw notFound(`missed call ${missedCallId} of tenant ${tenantId}`)
   if (call.outreach_state !== 'scheduled' || !call.caller_phone) throw notWaiting()
-  await notInQuietWindow(trx, tenantId)
+  await refuseInQuietWindow(trx, tenantId)
   const after = await trx
     .updateTable('missed_calls')
     .set({ outreach_due_at: sql<Date>`now()` })
     .where('id', '=', missedCallId)
     .returning('outreach_due_at')
     .executeTakeFirstOrThrow()
-  await addJob(trx, 'lead_outreach', missedCallId, {
-    tenantId,
-    missedCallId,
-    callerPhone: call.caller_phone,
-  })
-  await audit(trx, signIn, {
+  const payload = { tenantId, missedCallId, callerPhone: call.caller_phone }
+  await addJob(trx, 'lead_outreach', missedCallId, payload)
+  await audit(trx, actor, {
     tenantId,
     action: 'outreach.send_now',
     subject: `missed_calls ${missedCallId}`,
@@ -104,23 +102,26 @@ export const sendNow = async (
 }
 
 /**
- * The same for a reminder. Sending the last one now makes one before it that still waits needless.
+ * Makes a reminder due at once. If it is the last one, an earlier reminder that waits is skipped.
  *
- * @throws Mistake as above
+ * @throws UserError as sendNow
  */
 export const remindNow = async (
   trx: Trx,
-  signIn: Actor,
+  actor: Actor,
   { tenantId, messageId }: { tenantId: string; messageId: string },
 ): Promise<void> => {
-  const { rows } = await sql<{ lead_id: string | null }>`
-    select c.lead_id from messages m join lead_conversations c on c.id = m.lead_conversation_id
-    where m.id = ${messageId} and m.tenant_id = ${tenantId} and m.kind in ('reminder_1', 'reminder_2')`.execute(
-    trx,
-  )
-  if (!rows[0]) throw notFound(`reminder ${messageId} of tenant ${tenantId}`)
-  const leadId = rows[0].lead_id
-  await sql`select from leads where id = ${leadId} for update`.execute(trx)
+  const reminder = await trx
+    .selectFrom('messages as m')
+    .innerJoin('lead_conversations as c', 'c.id', 'm.lead_conversation_id')
+    .select('c.lead_id')
+    .where('m.id', '=', messageId)
+    .where('m.tenant_id', '=', tenantId)
+    .where('m.kind', 'in', ['reminder_1', 'reminder_2'])
+    .executeTakeFirst()
+  if (!reminder) throw notFound(`reminder ${messageId} of tenant ${tenantId}`)
+  const leadId = reminder.lead_id
+  await lockLead(trx, leadId)
   const message = await trx
     .selectFrom('messages')
     .select(['state', 'kind', 'due_at', 'lead_conversation_id'])
@@ -129,7 +130,7 @@ export const remindNow = async (
     .executeTakeFirstOrThrow()
   const { lead_conversation_id: leadConversationId } = message
   if (message.state !== 'scheduled' || !leadId || !leadConversationId) throw notWaiting()
-  await notInQuietWindow(trx, tenantId)
+  await refuseInQuietWindow(trx, tenantId)
   const after = await trx
     .updateTable('messages')
     .set({ due_at: sql<Date>`now()` })
@@ -137,13 +138,10 @@ export const remindNow = async (
     .returning('due_at')
     .executeTakeFirstOrThrow()
   const reminderNumber = message.kind === 'reminder_1' ? 1 : 2
-  if (reminderNumber === 2) await skipFirst(trx, leadConversationId)
-  await addJob(trx, 'lead_reminder', `${leadConversationId}:${reminderNumber}`, {
-    leadId,
-    leadConversationId,
-    reminderNumber,
-  })
-  await audit(trx, signIn, {
+  if (reminderNumber === 2) await skipFirstReminder(trx, leadConversationId)
+  const payload = { leadId, leadConversationId, reminderNumber } as const
+  await addJob(trx, 'lead_reminder', `${leadConversationId}:${reminderNumber}`, payload)
+  await audit(trx, actor, {
     tenantId,
     action: 'outreach.send_now',
     subject: `messages ${messageId}`,
@@ -152,31 +150,64 @@ export const remindNow = async (
   })
 }
 
-/** Else the last one would wait for it. */
-const skipFirst = async (trx: Trx, conversationId: string): Promise<void> => {
-  const skipped = await trx
-    .updateTable('messages')
-    .set({ state: 'skipped', reason: 'next_is_due' })
+/** Otherwise the last reminder would wait for it. */
+const skipFirstReminder = async (trx: Trx, conversationId: string): Promise<void> => {
+  const skipped = await moveMessages(trx, 'skip', 'next_is_due')
     .where('lead_conversation_id', '=', conversationId)
     .where('kind', '=', 'reminder_1')
-    .where('state', '=', 'scheduled')
     .returning('id')
     .executeTakeFirst()
   if (skipped) await removeJob(trx, 'lead_reminder', `${conversationId}:1`)
 }
 
-const notWaiting = () => userError('not_waiting', 'it does not wait to be sent any more')
+const notWaiting = () => userError('not_waiting', 'this message no longer waits to be sent')
 
-/** The hours in which nobody is written to hold for whoever is in a hurry too: to be changed, not stepped over. */
-const notInQuietWindow = async (trx: Trx, tenantId: string): Promise<void> => {
+/** Quiet windows apply to "send now" as well. To send earlier, the tenant must change them. */
+const refuseInQuietWindow = async (trx: Trx, tenantId: string): Promise<void> => {
   const { now, timezone, quiet_windows } = await trx
     .selectFrom('tenants')
     .select(['timezone', 'quiet_windows', sql<Date>`now()`.as('now')])
     .where('id', '=', tenantId)
     .executeTakeFirstOrThrow()
   if (firstAllowed(now, quiet_windows, timezone) > now)
-    throw userError(
-      'quiet',
-      'nobody is written to at this hour: it goes out when the quiet hours end',
-    )
+    throw userError('quiet', 'no messages are sent in quiet hours: it is sent when they end')
+}
+
+/**
+ * Records that a person of the business spoke with a lead by a phone that Voicenter does not know. It has the effect of
+ * an answered call: what is pending because of earlier calls is cancelled, and the lead no longer waits for a call.
+ *
+ * @returns the lead's number, to be shown
+ * @throws UserError if the tenant has no such lead
+ */
+export const markCalledBack = async (
+  trx: Trx,
+  actor: Actor,
+  { tenantId, leadId }: { tenantId: string; leadId: string },
+): Promise<{ phone: string }> => {
+  const found = await trx
+    .selectFrom('leads')
+    .select(['phone', 'state', 'called_back_at'])
+    .where('id', '=', leadId)
+    .where('tenant_id', '=', tenantId)
+    .forUpdate()
+    .executeTakeFirst()
+  if (!found) throw notFound(`lead ${leadId} of tenant ${tenantId}`)
+  // The audit log holds no phone numbers.
+  const { phone, ...before } = found
+  await cancelPending(trx, leadId, 'reached_by_phone')
+  const after = await trx
+    .updateTable('leads')
+    .set({ called_back_at: sql<Date>`now()` })
+    .where('id', '=', leadId)
+    .returning(['state', 'called_back_at'])
+    .executeTakeFirstOrThrow()
+  await audit(trx, actor, {
+    tenantId,
+    action: 'lead.called_back',
+    subject: `leads ${leadId}`,
+    before,
+    after,
+  })
+  return { phone }
 }

@@ -1,12 +1,12 @@
 import { DateTime, IANAZone, type Zone } from 'luxon'
 
 const QUARTER = 15 * 60_000
-/** Months of them: the oldest are not asked for again. */
-const MOST = 20_000
+/** About seven months of quarters. */
+const MAX_CACHED = 20_000
 
 /**
- * A time zone that remembers its offsets. luxon asks Intl anew each time, which takes as long as all the rest of a
- * decision. Clocks change on a quarter of an hour (in UTC), everywhere and since long before there were webhooks.
+ * A time zone that caches its offsets. luxon asks Intl each time, which takes as long as the rest of a decision. In every
+ * time zone, clocks change on a quarter of an hour in UTC.
  */
 class CachedZone extends IANAZone {
   readonly #offsets = new Map<number, number>()
@@ -15,7 +15,7 @@ class CachedZone extends IANAZone {
     const quarter = Math.floor(ms / QUARTER)
     const known = this.#offsets.get(quarter)
     if (known !== undefined) return known
-    if (this.#offsets.size >= MOST) this.#offsets.clear()
+    if (this.#offsets.size >= MAX_CACHED) this.#offsets.clear()
     const offset = super.offset(ms)
     this.#offsets.set(quarter, offset)
     return offset
@@ -24,14 +24,14 @@ class CachedZone extends IANAZone {
 
 const zones = new Map<string, CachedZone>()
 
-/** @param timezone as `tenants.timezone` has it: Asia/Jerusalem */
+/** @param timezone as in `tenants.timezone`: Asia/Jerusalem */
 export const zoneOf = (timezone: string): IANAZone => {
   const zone = zones.get(timezone) ?? new CachedZone(timezone)
   zones.set(timezone, zone)
   return zone
 }
 
-/** Times in which nobody is written to. Both ends are wall clock; `day` only of a weekly window. */
+/** Times in which no message is sent, by the tenant's local time. Only a weekly window has a `day`. */
 type Edge = { day: number | null; minute: number }
 type QuietWindow = { from: Edge; to: Edge }
 
@@ -42,9 +42,9 @@ const MINUTE = 60_000
 const MINUTES_A_DAY = 24 * 60
 
 /**
- * `21:00-08:00` (every day) or `fri 15:00-sat 20:30` (once a week).
+ * Parses `21:00-08:00` (every day) or `fri 15:00-sat 20:30` (once a week).
  *
- * @throws Error for anything else, and for a window without length
+ * @throws Error for anything else, and for an empty window
  */
 export const parseQuietWindow = (written: string): QuietWindow => {
   const [, fromDay, fromTime = '', toDay, toTime = ''] =
@@ -67,23 +67,22 @@ const edge = (day: string | undefined, time: string): Edge | null => {
   return number ? { day: number, minute: hour * 60 + minute } : null
 }
 
-const known = new Map<string, QuietWindow>()
-const remembered = (written: string): QuietWindow => {
-  const window = known.get(written) ?? parseQuietWindow(written)
-  known.set(written, window)
+const parsed = new Map<string, QuietWindow>()
+const parseCached = (written: string): QuietWindow => {
+  const window = parsed.get(written) ?? parseQuietWindow(written)
+  parsed.set(written, window)
   return window
 }
 
 /**
- * The first moment from `due` on at which somebody may be written to: `due` itself, or the end of the
- * window it falls into, and of those that join it. On the wall clock of `timezone`, so that eight in
- * the morning stays eight on the night the clocks change. A window's end belongs to it no more.
+ * The first time from `due` on at which a message may be sent: `due` itself, or the end of the windows that it is in.
+ * By local time, so that 08:00 stays 08:00 on the night when the clocks change. The end is not part of a window.
  */
 export const firstAllowed = (due: Date, windows: readonly string[], timezone: string): Date => {
-  const quiet = windows.map(remembered)
+  const quiet = windows.map(parseCached)
   const zone = zoneOf(timezone)
   let moment = due
-  // Each turn leaves one window. Windows that cover the whole week would never end: then it is due in weeks.
+  // Each turn leaves one window. Windows that cover the whole week never end; then the message is due in weeks.
   for (let turns = 0; turns <= windows.length * 8; turns++) {
     const end = quiet.map(window => endOf(window, moment, zone)).find(end => end !== null)
     if (!end) return moment
@@ -92,17 +91,17 @@ export const firstAllowed = (due: Date, windows: readonly string[], timezone: st
   return moment
 }
 
-/** Whether this moment falls into one of the windows. */
+/** Whether a time is in one of the windows. */
 export const isQuiet = (moment: Date, windows: readonly string[], timezone: string): boolean => {
   const wall = wallOf(moment, zoneOf(timezone))
-  return windows.some(window => place(remembered(window), wall).holds)
+  return windows.some(window => place(parseCached(window), wall).holds)
 }
 
-/** What the clocks on the wall show, read as UTC. luxon, which knows all about clocks, takes ten times as long. */
+/** The local time, as a Date whose UTC fields hold it. luxon takes ten times as long. */
 const wallOf = (moment: Date, zone: Zone): Date =>
   new Date(moment.getTime() + zone.offset(moment.getTime()) * MINUTE)
 
-/** Where a window begins and ends, and where in it we are, in minutes of its day or week. */
+/** The window's end, the local time, both in minutes of the day or week, and whether the window holds that time. */
 const place = ({ from, to }: QuietWindow, wall: Date) => {
   const minuteOf = (day: number | null, minute: number) => ((day ?? 1) - 1) * MINUTES_A_DAY + minute
   const day = from.day === null ? null : wall.getUTCDay() || SUNDAY
@@ -112,7 +111,7 @@ const place = ({ from, to }: QuietWindow, wall: Date) => {
   return { now, end, holds: start < end ? now >= start && now < end : now >= start || now < end }
 }
 
-/** When the window that holds this moment ends; null if it does not hold it. */
+/** When a window that holds this time ends. Null = it does not hold it. */
 const endOf = (window: QuietWindow, moment: Date, zone: Zone): Date | null => {
   const { now, end, holds } = place(window, wallOf(moment, zone))
   if (!holds) return null
@@ -124,6 +123,6 @@ const endOf = (window: QuietWindow, moment: Date, zone: Zone): Date | null => {
     .plus({ days: daysAhead })
     .set({ hour: Math.floor(window.to.minute / 60), minute: window.to.minute % 60 })
     .toJSDate()
-  // In the hour that comes twice in autumn the end has passed once already.
+  // In the hour that comes twice in autumn, the end may have passed already.
   return ends > moment ? ends : null
 }

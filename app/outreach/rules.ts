@@ -1,88 +1,77 @@
-/** When it is too late. Late is worse than never: nobody wants to be asked about a call of yesterday. */
-import { firstAllowed } from './quiet_hours.ts'
 import { isIsraeliMobile, isValidForeign, type Phone } from '../phone.ts'
+import type { MessageState, OutgoingKind, ReasonOf } from '../states.ts'
+import { firstAllowed } from './quiet_hours.ts'
 
-/** All times of the database's clock, spans in milliseconds. */
+// All times are of the clock of the database.
 export type Milliseconds = number
 
-/** The call began longer than `oldestCall` before we heard of it. */
+/** Whether a call began more than `oldestCall` before it was recorded. */
 export const isTooOld = (now: Date, calledAt: Date, oldestCall: Milliseconds): boolean =>
   now.getTime() - calledAt.getTime() > oldestCall
 
-/** The message was due longer than `grace` ago and has not started. */
+/** Whether a message was due more than `grace` ago and was not claimed. */
 export const isTooLate = (now: Date, dueAt: Date, grace: Milliseconds): boolean =>
   now.getTime() - dueAt.getTime() > grace
 
-/** Everything that decides whether a caller is written to; read under the lead's lock. */
+/** What the decision about a caller depends on, read under the lead's lock. */
 export type ContactContext = {
   caller: Phone
-  /** The caller's number is a line of this business, or the number it writes from. */
+  /** The caller's number is one that customers dial, or one that the tenant sends from. */
   ownNumber: boolean
   contactForeign: boolean
   optedOut: boolean
   mode: string
   connection: 'active' | 'paused' | null
-  /** A message is pending, or went out within the repeat window. Failed and shadow ones do not count. */
+  /** A message is pending or was sent within the repeat window. Failed and shadow messages do not count. */
   contacted: boolean
-  /** The call is too old, or its message too long overdue (timing.ts). */
+  /** isTooOld, or isTooLate. */
   late: boolean
-  /** Somebody of the business has talked with the caller since. */
+  /** A person of the business has spoken with the caller since the call. */
   reached: boolean
-  /** She has written to the business since: Voicenter tells of a call minutes after its end. */
+  /** The caller has written since the call. */
   replied: boolean
 }
 
+export type SkipReason = Exclude<ReasonOf<'skipped'>, 'shadow'>
 export type Decision =
-  | { state: 'scheduled'; reason: 'waiting' | 'connection_paused' }
+  | { state: 'scheduled'; reason: ReasonOf<'scheduled'> }
   | { state: 'skipped'; reason: SkipReason }
   | { state: 'cancelled'; reason: 'reached_by_phone' | 'replied' }
 
-export type SkipReason =
-  | 'withheld_number'
-  | 'own_number'
-  | 'not_mobile'
-  | 'opted_out'
-  | 'tenant_paused'
-  | 'no_connection'
-  | 'already_contacted'
-  | 'too_late'
-
 /**
- * Whether the caller of a missed call is to be written to. Asked when the call is recorded and again
- * right before the message goes out. The first reason that holds is the one that is stored.
+ * Decides whether to write to the caller of a missed call: when the call is recorded, and again right before the message
+ * is sent. The first reason that applies is stored.
  */
-export const decide = (facts: ContactContext): Decision => {
-  const skip = whyNot(facts)
+export const decide = (context: ContactContext): Decision => {
+  const skip = whySkip(context)
   if (skip) return { state: 'skipped', reason: skip }
-  if (facts.reached) return { state: 'cancelled', reason: 'reached_by_phone' }
-  if (facts.replied) return { state: 'cancelled', reason: 'replied' }
-  return {
-    state: 'scheduled',
-    reason: facts.connection === 'paused' ? 'connection_paused' : 'waiting',
-  }
+  if (context.reached) return { state: 'cancelled', reason: 'reached_by_phone' }
+  if (context.replied) return { state: 'cancelled', reason: 'replied' }
+  const isPaused = context.connection === 'paused'
+  return { state: 'scheduled', reason: isPaused ? 'connection_paused' : 'waiting' }
 }
 
-const whyNot = (facts: ContactContext): SkipReason | null => {
-  if (facts.caller.kind === 'withheld') return 'withheld_number'
-  if (facts.ownNumber) return 'own_number'
-  if (!canGetWhatsApp(facts.caller, facts.contactForeign)) return 'not_mobile'
-  if (facts.optedOut) return 'opted_out'
-  if (facts.mode === 'paused') return 'tenant_paused'
-  if (!facts.connection) return 'no_connection'
-  if (facts.contacted) return 'already_contacted'
-  if (facts.late) return 'too_late'
+const whySkip = (context: ContactContext): SkipReason | null => {
+  if (context.caller.kind === 'withheld') return 'withheld_number'
+  if (context.ownNumber) return 'own_number'
+  if (!canGetWhatsApp(context.caller, context.contactForeign)) return 'not_mobile'
+  if (context.optedOut) return 'opted_out'
+  if (context.mode === 'paused') return 'tenant_paused'
+  if (!context.connection) return 'no_connection'
+  if (context.contacted) return 'already_contacted'
+  if (context.late) return 'too_late'
   return null
 }
 
 /**
- * Israeli mobiles by our own rule: libphonenumber calls numbers invalid that are in use. Foreign numbers
- * only where the business wants it, and there only valid ones, for a misread number is a stranger's.
+ * Israeli mobiles by a rule of our own, since libphonenumber calls numbers invalid that are in use. Foreign numbers only
+ * where the tenant allows them, and only valid ones: a number that was read wrongly belongs to somebody else.
  */
 const canGetWhatsApp = (caller: Phone, contactForeign: boolean): boolean =>
   caller.kind === 'number' &&
   (isIsraeliMobile(caller.e164) || (contactForeign && isValidForeign(caller.e164)))
 
-/** What the tenant wants: columns of `tenants`, spans in milliseconds. */
+/** Columns of `tenants`; intervals in milliseconds. */
 export type OutreachSettings = {
   timezone: string
   quietWindows: readonly string[]
@@ -93,25 +82,21 @@ export type OutreachSettings = {
   reminderGrace: Milliseconds
 }
 
-/**
- * What has passed between a person and the business, apart from the call that is asked about; of each kind the last.
- * Null = never.
- */
+/** The last contacts between a person and the tenant, apart from the call in question. Null = never. */
 export type History = {
-  /** A first message or a reminder is on its way at this moment. */
+  /** A first message or a reminder is being sent now. */
   sending: boolean
-  /** When the pending first message for another call is due, and a pending reminder. */
+  /** When the pending first message for another call is due, and when a pending reminder is due. */
   firstDueAt: Date | null
   reminderDueAt: Date | null
-  /** When a message was claimed that went out, or may have. Failed and shadow ones are none. */
+  /** When a message was claimed that was sent, or may have been. Failed and shadow messages do not count. */
   sentAt: Date | null
-  /** When the call began in which a person talked with her. */
+  /** When a call began in which a person of the business spoke with this person. */
   talkedAt: Date | null
-  /** When she wrote. */
   wroteAt: Date | null
 }
 
-/** What follows from it for a call that began at `calledAt`: the part of the facts that is a matter of time. */
+/** What the history means for a call that began at `calledAt`. */
 export const contactHistory = (
   history: History,
   calledAt: Date,
@@ -122,38 +107,39 @@ export const contactHistory = (
     reminderGrace,
   }: Pick<OutreachSettings, 'repeatWindow' | 'grace' | 'reminderGrace'>,
 ): Pick<ContactContext, 'contacted' | 'reached' | 'replied'> => {
-  /** Later than now, once so much has been added. */
-  const within = (moment: Date | null, span: Milliseconds) =>
+  const isWithin = (moment: Date | null, span: Milliseconds) =>
     moment !== null && moment.getTime() + span > now.getTime()
   return {
     contacted:
       history.sending ||
-      // What is longer overdue than this will not be sent any more.
-      within(history.firstDueAt, grace) ||
-      within(history.reminderDueAt, reminderGrace) ||
-      within(history.sentAt, repeatWindow),
+      // A message that is overdue for longer is not sent any more.
+      isWithin(history.firstDueAt, grace) ||
+      isWithin(history.reminderDueAt, reminderGrace) ||
+      isWithin(history.sentAt, repeatWindow),
     reached: history.talkedAt !== null && history.talkedAt >= calledAt,
     replied: history.wroteAt !== null && history.wroteAt >= calledAt,
   }
 }
 
-/** Why a message that is still to go out has not gone out yet. */
+/** Whether WhatsApp has reported a message in this state as sent. */
+export const hasLeft = (state: MessageState | null): boolean =>
+  state === 'sent' || state === 'delivered' || state === 'read'
 
-/** What it may be waiting for. */
+/** What a pending message may wait for. */
 export type PendingMessage = {
-  kind: string
+  kind: OutgoingKind
   dueAt: Date
   now: Date
   mode: string
   quietWindows: readonly string[]
   timezone: string
-  /** The best of the business's WhatsApp numbers; null = it has none. */
+  /** The state of the tenant's best connection. Null = it has none. */
   connection: string | null
-  /** No number of the business may use its template for this kind of message. */
+  /** No connection of the tenant may use its template for this kind of message. */
   templatePaused: boolean
-  /** Of a reminder: the state of the message before it. */
-  before: string | null
-  /** Its job was tried to the end, and nobody comes back to it by himself. */
+  /** For a reminder: the state of the message before it. */
+  before: MessageState | null
+  /** Its job has used all its attempts. */
   jobDead: boolean
 }
 
@@ -169,19 +155,17 @@ export type WhyWaiting =
   | 'not_yet'
   | 'any_moment'
 
-const LEFT = ['sent', 'delivered', 'read']
-
-/** What a person can do something about comes first: also of a message whose time has not come yet. */
-export const whyWaiting = (facts: PendingMessage): WhyWaiting => {
-  if (facts.jobDead) return 'job_dead'
-  if (facts.mode === 'paused') return 'tenant_paused'
-  if (facts.mode === 'shadow') return 'shadow'
-  if (facts.connection === null) return 'no_connection'
-  if (facts.connection !== 'active') return 'connection_paused'
-  if (facts.templatePaused && facts.kind !== 'opt_out_confirmation') return 'template_paused'
-  if (facts.dueAt > facts.now) return 'not_yet'
-  if (firstAllowed(facts.now, facts.quietWindows, facts.timezone) > facts.now) return 'quiet'
-  const isReminder = facts.kind === 'reminder_1' || facts.kind === 'reminder_2'
-  if (isReminder && !LEFT.includes(facts.before ?? '')) return 'previous_not_sent'
-  return 'any_moment'
+/** Says what a pending message waits for. Reasons that a person can act on come first, also if it is not due yet. */
+export const whyWaiting = (message: PendingMessage): WhyWaiting => {
+  if (message.jobDead) return 'job_dead'
+  if (message.mode === 'paused') return 'tenant_paused'
+  if (message.mode === 'shadow') return 'shadow'
+  if (message.connection === null) return 'no_connection'
+  if (message.connection !== 'active') return 'connection_paused'
+  if (message.templatePaused && message.kind !== 'opt_out_confirmation') return 'template_paused'
+  if (message.dueAt > message.now) return 'not_yet'
+  if (firstAllowed(message.now, message.quietWindows, message.timezone) > message.now)
+    return 'quiet'
+  const isReminder = message.kind === 'reminder_1' || message.kind === 'reminder_2'
+  return isReminder && !hasLeft(message.before) ? 'previous_not_sent' : 'any_moment'
 }

@@ -2,23 +2,24 @@ import { type ExpressionBuilder, sql } from 'kysely'
 import { phoneHash } from '../crypto.ts'
 import type { DB } from '../db/generated.ts'
 import type { Trx } from '../db/kysely.ts'
+import { lockLeads } from '../db/locks.ts'
 import { readPhone, spellings } from '../phone.ts'
 
-/** Whose door it came through, and which of its numbers that is. */
+/** The WhatsApp connection that an event came from. */
 export type Connection = { tenantId: string; connectionId: string }
 
-/** What a webhook says of who wrote. Any of it may be missing: people may hide their number. */
+/** How an event identifies its writer. Any field may be missing: people may hide their number. */
 export type Writer = {
-  /** The message of ours that hers refers to. */
+  /** The wamid of our message that theirs refers to. */
   context: string | null
-  /** Digits, with or without a plus; not always her number. */
+  /** Digits, with or without a plus. It is not always their phone number. */
   waId: string | null
   userId: string | null
 }
 
 /**
- * The lead who wrote, locked; among those of this tenant only. Null if it is nobody we know. Other leads with the
- * number she writes from are locked along with her, all in one order, or two updates could wait for each other.
+ * Finds and locks the lead of this tenant who wrote. Null = not known. Other leads with the number they write from are
+ * locked too, all in one order: otherwise two events could wait for each other.
  */
 export const findLead = async (
   trx: Trx,
@@ -29,7 +30,7 @@ export const findLead = async (
   const phone = writerPhone(writer)
   const { rows } = await sql<{ lead_id: string }>`
     select lead_id from (
-      -- Best evidence first: she answered a message of ours; a name we have seen; her number.
+      -- The best evidence first: an answer to our message; a known identifier; the phone number.
       select 1 as rank, coalesce(c.lead_id, m.lead_id) as lead_id
       from messages m left join lead_conversations c on c.id = m.lead_conversation_id
       where m.tenant_id = ${tenantId} and m.wamid = ${writer.context} and m.direction = 'out' and m.kind <> 'owner_notice'
@@ -41,20 +42,20 @@ export const findLead = async (
     ) as known
     where lead_id is not null order by rank limit 1`.execute(trx)
   const leadId = rows[0]?.lead_id ?? null
-  await sql`
-    select from leads
-    where id = ${leadId} or (tenant_id = ${tenantId} and phone = any(${phone ? spellings(phone) : []}::text[]))
-    order by id for update`.execute(trx)
+  await lockLeads(
+    trx,
+    sql`(id = ${leadId} or (tenant_id = ${tenantId} and phone = any(${phone ? spellings(phone) : []}::text[])))`,
+  )
   return leadId
 }
 
-/** The number somebody writes from in E.164, where it shows. */
+/** The number that a writer writes from, in E.164, if it is one. */
 export const writerPhone = ({ waId }: Pick<Writer, 'waId'>): string | null => {
   const phone = readPhone(waId && `+${waId.replace(/\D/g, '')}`)
   return phone.kind === 'number' ? phone.e164 : null
 }
 
-/** Remembers the names under which WhatsApp knows a lead. */
+/** Stores identifiers by which WhatsApp knows a lead. */
 export const rememberIdentities = async (
   trx: Trx,
   tenantId: string,
@@ -72,7 +73,7 @@ export const rememberIdentities = async (
   )
 }
 
-/** The numbers a writer is known by: her lead's, and the one she writes from where it shows and differs. */
+/** The numbers of a writer: their lead's, and the one they write from if it differs. */
 export const knownPhones = async (
   trx: Trx,
   leadId: string | null,
@@ -87,8 +88,8 @@ export const knownPhones = async (
 }
 
 /**
- * Other leads with the number she writes from: she may have moved to it, called from it, and be
- * known by both. What she writes ends the chase of either. They are locked already.
+ * Other leads with the number that the person writes from. They may have changed their number and called from both; a
+ * reply then stops the messages to both leads. findLead has locked them.
  */
 export const leadsWithSameNumber = async (
   trx: Trx,
@@ -97,15 +98,18 @@ export const leadsWithSameNumber = async (
   writer: Pick<Writer, 'waId'>,
 ): Promise<string[]> => {
   const phone = writerPhone(writer)
-  const { rows } = await sql<{ id: string }>`
-    select id from leads
-    where tenant_id = ${tenantId} and phone = any(${phone ? spellings(phone) : []}::text[])
-      and id is distinct from ${leadId}::bigint
-    order by id`.execute(trx)
-  return rows.map(({ id }) => id)
+  const leads = await trx
+    .selectFrom('leads')
+    .select('id')
+    .where('tenant_id', '=', tenantId)
+    .where(sql<boolean>`phone = any(${phone ? spellings(phone) : []}::text[])`)
+    .where('id', 'is distinct from', leadId)
+    .orderBy('id')
+    .execute()
+  return leads.map(({ id }) => id)
 }
 
-/** In any spelling of her number, or by its hash where the number itself was erased. */
+/** By any spelling of the number, or by its hash if the number was erased. */
 const isNumberOf = (phone: string) => (eb: ExpressionBuilder<DB, 'opt_outs'>) =>
   eb.or([
     eb('phone', 'in', spellings(phone)),
@@ -113,10 +117,10 @@ const isNumberOf = (phone: string) => (eb: ExpressionBuilder<DB, 'opt_outs'>) =>
   ])
 
 /**
- * Remembers, for ever, that this person must not be written to by this tenant.
+ * Stores that this tenant must not write to this person, without a time limit.
  *
- * @param source how we know: typed, button, user_preferences, whatsapp_131050 ..., operator
- * @returns whether that is news
+ * @param source typed, button, user_preferences, whatsapp_131050 ..., operator
+ * @returns whether it is a new opt-out
  */
 export const optOut = async (
   trx: Trx,
@@ -126,7 +130,7 @@ export const optOut = async (
 ): Promise<boolean> => {
   const known = await optedOutBy(trx, tenantId, phone)
   if (known === 'user_preferences' && source !== known)
-    // What she says in her own words is not taken back by a switch in WhatsApp.
+    // An opt-out in words is not taken back by a switch in WhatsApp.
     await trx
       .updateTable('opt_outs')
       .set({ source })
@@ -143,7 +147,7 @@ export const optOut = async (
   return added !== undefined
 }
 
-/** How we know that this person must not be written to; null if she may be. */
+/** The source of a person's opt-out. Null = they have not opted out. */
 export const optedOutBy = async (
   trx: Trx,
   tenantId: string,
@@ -159,9 +163,9 @@ export const optedOutBy = async (
 }
 
 /**
- * She wants to be written to again.
+ * Removes a person's opt-out.
  *
- * @param source only an opt-out that came this way; without it, any
+ * @param source only an opt-out from this source; absent = any
  * @returns whether there was one
  */
 export const optIn = async (

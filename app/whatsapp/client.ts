@@ -2,40 +2,37 @@ import { z } from 'zod'
 import { config } from '../config.ts'
 import { NOT_ACCEPTED, neverArrived, type ErrorPolicy, errorPolicy } from './errors.ts'
 
-/** A message, ready to go. */
+/** A message that is ready to be sent. */
 export type Outgoing = {
-  /** Our id of the message; Meta echoes it in every status (`biz_opaque_callback_data`). */
+  /** Our id. Meta echoes it in every status (`biz_opaque_callback_data`). */
   messageId: string
   phoneNumberId: string
   accessToken: string
-  /** E.164 with the plus: without it Meta puts the business's own country code in front. */
+  /** E.164 with the plus. Without the plus, Meta adds the country code of the business. */
   to: string
   content: TemplateContent | FreeText
 }
-/** The body's variables in order; the template must be approved under exactly this language. */
+/** The variables of the body in order. The template must be approved in exactly this language. */
 export type TemplateContent = { template: string; language: string; variables: readonly string[] }
-/** Only within 24 hours after the person wrote. */
+/** Allowed only within 24 hours after the person's last message. */
 export type FreeText = { text: string }
 
 export type Outcome =
   | { kind: 'accepted'; wamid: string; waId: string | null }
-  /** Not accepted, for sure. `code` is Meta's; null when the request never arrived. */
-  | { kind: 'refused'; code: number | null; remedy: ErrorPolicy; why: string }
-  /** It may have been accepted. Must never be sent again by itself. */
+  /** Certainly not accepted. `code` is Meta's; null if the request never arrived. */
+  | { kind: 'refused'; code: number | null; policy: ErrorPolicy; why: string }
+  /** It may have been accepted, so it must not be sent again automatically. */
   | { kind: 'unknown'; why: string }
 
-/**
- * Longer than the 10 s in which Node gives up connecting, so that a dead network is known as "never
- * arrived" and not as "perhaps".
- */
+/** Longer than the 10 s after which Node gives up connecting, so that a dead network is known as "never arrived". */
 export const SEND_TIMEOUT_MS = 15_000
 
-/** An answer is some hundred bytes. */
+/** An answer has a few hundred bytes. */
 const MAX_ANSWER_BYTES = 256 * 1024
 
 const acceptance = z.object({
   messages: z.array(z.object({ id: z.string().min(1) })).min(1),
-  // Only the id says whether it was accepted; no form of the rest may make that unknown.
+  // The id alone says that it was accepted, whatever form the rest has.
   contacts: z
     .array(z.object({ wa_id: z.string().optional().catch(undefined) }))
     .optional()
@@ -44,10 +41,10 @@ const acceptance = z.object({
 const refusal = z.object({ error: z.object({ code: z.number().int() }) })
 
 /**
- * Sends one message, once: no retry, no redirect. Never throws; whatever happens is an outcome. There is
- * no idempotency key in this API, so "perhaps" is an answer of its own (Meta, "Messages API" page).
+ * Sends one message once: no retry, no redirect. It never throws. This API has no idempotency key (Meta, "Messages API"
+ * page), so `unknown` is an outcome of its own.
  */
-export const send = async (message: Outgoing): Promise<Outcome> => {
+export const postMessage = async (message: Outgoing): Promise<Outcome> => {
   let status: number
   let text: string
   try {
@@ -68,7 +65,7 @@ export const send = async (message: Outgoing): Promise<Outcome> => {
     text = await readAnswer(response)
   } catch (error) {
     if (neverArrived(error))
-      return { kind: 'refused', code: null, remedy: NOT_ACCEPTED, why: 'never_arrived' }
+      return { kind: 'refused', code: null, policy: NOT_ACCEPTED, why: 'never_arrived' }
     return { kind: 'unknown', why: error instanceof Error ? error.name : 'no_answer' }
   }
   return outcomeOf(status, text)
@@ -104,14 +101,14 @@ const readAnswer = async (response: Response): Promise<string> => {
   return Buffer.concat(chunks).toString('utf8')
 }
 
-/** An answer as what it means for the message. */
+/** What an answer means for the message. */
 export const outcomeOf = (status: number, text: string): Outcome => {
   const answer = parsed(text)
   const code = refusal.safeParse(answer).data?.error.code
   if (code !== undefined && status >= 400) {
-    const remedy = errorPolicy(code, status)
-    return remedy
-      ? { kind: 'refused', code, remedy, why: 'error_code' }
+    const policy = errorPolicy(code, status)
+    return policy
+      ? { kind: 'refused', code, policy, why: 'error_code' }
       : { kind: 'unknown', why: `http_${status}` }
   }
   if (status >= 200 && status < 300) {
@@ -121,9 +118,9 @@ export const outcomeOf = (status: number, text: string): Outcome => {
       ? { kind: 'accepted', wamid, waId: data?.contacts?.[0]?.wa_id ?? null }
       : { kind: 'unknown', why: 'unreadable_answer' }
   }
-  // A redirect, or a 4xx that is not Meta's: a wrong base URL, a proxy. Nothing was taken.
+  // A redirect, or a 4xx without a code of Meta's: a wrong base URL or a proxy. Nothing was accepted.
   if (status < 500)
-    return { kind: 'refused', code: null, remedy: NOT_ACCEPTED, why: `http_${status}` }
+    return { kind: 'refused', code: null, policy: NOT_ACCEPTED, why: `http_${status}` }
   return { kind: 'unknown', why: `http_${status}` }
 }
 
@@ -131,7 +128,7 @@ const parsed = (text: string): unknown => {
   try {
     return JSON.parse(text)
   } catch {
-    // Not JSON: a proxy's page, or an answer that was cut off. What it means is decided by who asked.
+    // A proxy's page, or an answer that was cut off. The HTTP status decides what it means.
     return undefined
   }
 }

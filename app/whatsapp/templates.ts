@@ -1,23 +1,24 @@
-/** What a message of each kind says: a template, approved by Meta under this name and language. */
+import type { ConversationKind } from '../states.ts'
 
-export type TemplateKind = 'initial' | 'reminder_1' | 'reminder_2' | 'owner_notice'
+/** Each kind of message has a template, which Meta has approved under its name and language. */
+export type TemplateKind = ConversationKind | 'owner_notice'
 
-/** What a template's variables may be filled with. */
+/** What the variables of a template may stand for. */
 export const VARIABLES = [
   'business_name',
-  /** As she calls herself on WhatsApp, or UNKNOWN_NAME. */
+  /** The name in the caller's WhatsApp profile, or UNKNOWN_NAME. */
   'caller_name',
-  /** When she called, on the tenant's wall clock: 14:05. */
+  /** The local time of the call: 14:05. */
   'call_time',
-  /** Her number with the plus, which WhatsApp turns into something to tap. */
+  /** The caller's number with the plus. WhatsApp makes it a link. */
   'caller_phone',
-  /** Of a notice to the owner: what the notice is about. */
+  /** In a notice to the owner. */
   'what_happened',
 ] as const
 export type Variable = (typeof VARIABLES)[number]
 export type Values = Record<Variable, string>
 
-/** A template's variable must not be empty. */
+/** Meta refuses empty variables. */
 export const UNKNOWN_NAME = 'לקוח/ה'
 
 export type Template = {
@@ -28,9 +29,9 @@ export type Template = {
 }
 
 /**
- * What is used unless a connection says otherwise. The texts are what to submit to Meta (docs/templates.md):
- * they state what happened, name the business, offer nothing, and say how to be left alone. More would
- * be an advertisement, which needs consent. A text may neither begin nor end with a variable.
+ * The templates of a connection that has no others. Their texts must be submitted to Meta (docs/templates.md). They say what
+ * happened, name the business, offer nothing, and say how to opt out. With more, a text would be an advertisement, which
+ * needs consent. A text must not begin or end with a variable.
  */
 export const DEFAULT_TEMPLATES: Record<TemplateKind, Template & { text: string }> = {
   initial: {
@@ -59,15 +60,15 @@ export const DEFAULT_TEMPLATES: Record<TemplateKind, Template & { text: string }
   },
 }
 
-/** Sent as free text, in the window that her own message has opened. */
+/** Free text: the person's own message has opened the 24-hour window. */
 export const OPT_OUT_CONFIRMATION = 'הוסרת. לא נשלח אליך הודעות נוספות. לחזרה השיבו: התחל'
 
-/** The longest value that leaves the default texts within Meta's 1,024 characters for a body. */
+/** With values up to this length, the default texts fit into Meta's 1,024 characters for a body. */
 const LONGEST_VALUE = 300
 
 /**
- * A template with its variables filled in. Meta refuses values that are empty, or with line breaks, tabs or
- * more than four spaces in a row (132018), and a body that grows too long (132005).
+ * Fills in a template. Meta refuses a value that is empty, or has line breaks, tabs or more than four spaces in a row
+ * (132018), and a body that is too long (132005).
  */
 export const fill = ({ name, language, variables }: Template, values: Values) => ({
   template: name,
@@ -77,7 +78,7 @@ export const fill = ({ name, language, variables }: Template, values: Values) =>
   ),
 })
 
-/** Half of a character that the cut went through is no text. */
+/** Removes half of a surrogate pair at the end. */
 const oneLine = (value: string): string =>
   value
     .replace(/\s+/g, ' ')
@@ -85,7 +86,7 @@ const oneLine = (value: string): string =>
     .slice(0, LONGEST_VALUE)
     .replace(/[\ud800-\udbff]$/, '')
 
-/** Hours and minutes on a wall clock in that zone (an IANA name such as Asia/Jerusalem). */
+/** The local time in a time zone such as Asia/Jerusalem. */
 export const callTime = (at: Date, timezone: string): string =>
   new Intl.DateTimeFormat('he-IL', {
     timeZone: timezone,

@@ -1,21 +1,20 @@
-/**
- * The updates we act upon, as Meta's "Webhooks reference" describes them. Loose objects, and nearly everything
- * optional: what Meta adds or leaves out must not keep us from what we need.
- */
 import { z } from 'zod'
 import { isObject, type Json, type JsonObject } from '../json.ts'
 
-/** Far longer than any id that Meta gives, and short enough for every index. */
-const LONGEST = 512
-const id = z.string().min(1).max(LONGEST)
-/** By which somebody is known. What is no such thing is as good as none: the rest of the update still counts. */
-const name = z.string().max(LONGEST).optional().catch(undefined)
+// The updates that the program handles, as Meta's "Webhooks reference" describes them. Objects are loose and nearly all
+// fields are optional, so that a field that Meta adds or omits does no harm.
+
+/** Longer than any id of Meta's, and short enough for every index. */
+const MAX_LENGTH = 512
+const id = z.string().min(1).max(MAX_LENGTH)
+/** An identifier of a contact. Anything else is ignored, and the rest of the update still counts. */
+const identifier = z.string().max(MAX_LENGTH).optional().catch(undefined)
 
 const contacts = z
   .array(
     z.looseObject({
-      wa_id: name,
-      user_id: name,
+      wa_id: identifier,
+      user_id: identifier,
       profile: z.looseObject({ name: z.string().optional() }).optional(),
     }),
   )
@@ -27,10 +26,10 @@ export const messageEvent = z.object({
   contacts,
   item: z.looseObject({
     id,
-    from: name,
-    from_user_id: name,
+    from: identifier,
+    from_user_id: identifier,
     type: z.string().catch('unknown'),
-    context: z.looseObject({ id: name }).optional().catch(undefined),
+    context: z.looseObject({ id: identifier }).optional().catch(undefined),
     text: z.looseObject({ body: z.string() }).optional().catch(undefined),
     button: z
       .looseObject({ payload: z.string().optional(), text: z.string().optional() })
@@ -48,14 +47,14 @@ export const messageEvent = z.object({
       .optional()
       .catch(undefined),
     reaction: z
-      .looseObject({ message_id: name, emoji: z.string().optional() })
+      .looseObject({ message_id: identifier, emoji: z.string().optional() })
       .optional()
       .catch(undefined),
     system: z
       .looseObject({
         type: z.string().optional(),
-        wa_id: name,
-        user_id: name,
+        wa_id: identifier,
+        user_id: identifier,
       })
       .optional()
       .catch(undefined),
@@ -72,7 +71,7 @@ export const statusEvent = z.object({
     status: z.string(),
     /** Unix seconds, as text. */
     timestamp: z.coerce.number().min(0).max(9_999_999_999).optional().catch(undefined),
-    recipient_id: name,
+    recipient_id: identifier,
     biz_opaque_callback_data: z.string().optional(),
     pricing: z.looseObject({ category: z.string().optional() }).optional().catch(undefined),
     errors: z
@@ -86,8 +85,8 @@ export type StatusEvent = z.infer<typeof statusEvent>['item']
 export const preferenceEvent = z.object({
   contacts,
   item: z.looseObject({
-    wa_id: name,
-    user_id: name,
+    wa_id: identifier,
+    user_id: identifier,
     value: z.string(),
   }),
 })
@@ -95,8 +94,8 @@ export const preferenceEvent = z.object({
 export const echoEvent = z.object({
   item: z.looseObject({
     id,
-    to: name,
-    to_user_id: name,
+    to: identifier,
+    to_user_id: identifier,
   }),
 })
 
@@ -108,18 +107,18 @@ export const templateEvent = z.object({
   }),
 })
 
-/** One update out of a POST. What it says is read by its own task, so that a bad one spoils no other. */
+/** One update in a POST. Its own task parses the payload, so that a bad update affects no other. */
 export type Update = {
   kind: 'message' | 'status' | 'preference' | 'echo' | 'template_status' | 'other'
   field: string
   phoneNumberId: string | null
   wabaId: string | null
   payload: JsonObject
-  /** What makes it the same update when Meta sends it again; null = its whole content. */
+  /** What identifies the update when Meta sends it again. Null = its whole content. */
   key: string | null
 }
 
-/** Meta's field and the list in it -> what one element of that list is. */
+/** By Meta's field and the name of the list: the kind of its elements. */
 const LISTS: Record<string, Record<string, Update['kind']>> = {
   messages: { messages: 'message', statuses: 'status' },
   user_preferences: { user_preferences: 'preference' },
@@ -127,8 +126,8 @@ const LISTS: Record<string, Record<string, Update['kind']>> = {
 }
 
 /**
- * Takes a POST apart (Meta, "Webhooks reference": entry[] x changes[] x messages[] | statuses[] ...). It may
- * hold a thousand updates for several tenants. What is not understood is kept whole, as `other`.
+ * The updates in a POST (Meta, "Webhooks reference": entry[] x changes[] x messages[] | statuses[] ...). There may be a
+ * thousand, for several tenants. A part that is not understood is kept whole, as `other`.
  */
 export const updatesIn = (body: Json): Update[] => {
   const updates: Update[] = []
@@ -137,10 +136,10 @@ export const updatesIn = (body: Json): Update[] => {
       updates.push(...updatesOf(change, text(entry['id'])))
   return updates.length
     ? updates
-    : [{ ...NOBODYS, kind: 'other', field: 'unknown', payload: { body } }]
+    : [{ ...UNADDRESSED, kind: 'other', field: 'unknown', payload: { body } }]
 }
 
-const NOBODYS = { phoneNumberId: null, wabaId: null, key: null }
+const UNADDRESSED = { phoneNumberId: null, wabaId: null, key: null }
 
 const updatesOf = (change: JsonObject, wabaId: string | null): Update[] => {
   const field = text(change['field']) ?? 'unknown'
@@ -166,26 +165,29 @@ const updatesOf = (change: JsonObject, wabaId: string | null): Update[] => {
   return [{ ...about, kind, payload: { item: value }, key: null }]
 }
 
-/** Under which names an update speaks of a person, and a contact of itself. */
-const NAMES = ['from', 'from_user_id', 'to', 'to_user_id', 'wa_id', 'user_id']
-const namesIn = (item: JsonObject): string[] =>
-  NAMES.flatMap(name => text(item[name])?.replace(/^\+/, '') ?? [])
+/** The fields of an update, and of a contact, that identify a person. */
+const IDENTIFIERS = ['from', 'from_user_id', 'to', 'to_user_id', 'wa_id', 'user_id']
+const identifiersIn = (item: JsonObject): string[] =>
+  IDENTIFIERS.flatMap(name => text(item[name])?.replace(/^\+/, '') ?? [])
 
 /**
- * Of each update the contacts of whom it speaks. A change may carry those of 1,000 people, and all of them
- * with each of its updates would be a million; nor is one person's name another's.
+ * Keeps only the contacts that an update mentions. A change may have contacts and updates of 1,000 people: to keep all
+ * with each would store a million, and give a person somebody else's name.
  */
 const contactsFor = (contacts: JsonObject[], items: Json[]) => {
   const byName = new Map<string, JsonObject>()
-  for (const contact of contacts) for (const name of namesIn(contact)) byName.set(name, contact)
+  for (const contact of contacts)
+    for (const name of identifiersIn(contact)) byName.set(name, contact)
   return (item: JsonObject): JsonObject[] => {
-    const hers = new Set(
-      namesIn(item)
+    const mentioned = new Set(
+      identifiersIn(item)
         .map(name => byName.get(name))
         .filter(isObject),
     )
-    // Her wa_id may be another than the number she writes from; then there is nobody else she can be.
-    return hers.size === 0 && items.length === 1 && contacts.length === 1 ? contacts : [...hers]
+    // The wa_id may differ from the number in the message. A single contact is the writer all the same.
+    return mentioned.size === 0 && items.length === 1 && contacts.length === 1
+      ? contacts
+      : [...mentioned]
   }
 }
 
@@ -196,7 +198,7 @@ const keyOf = (kind: Update['kind'], item: JsonObject): string | null => {
   return kind === 'status' ? statusKey(id, text(item['status'])) : null
 }
 
-/** The same report on the same message, however often Meta repeats it. */
+/** The same for each repeat of one status of one message. */
 export const statusKey = (wamid: string, status: string | null): string =>
   `status ${wamid} ${status}`
 

@@ -4,7 +4,7 @@ import { MAX_ATTEMPTS } from '../db/jobs.ts'
 import { db } from '../db/kysely.ts'
 import { isTransient } from '../db/retry.ts'
 import { log } from '../log.ts'
-import { CLAIM_SECONDS } from '../messages/states.ts'
+import { CLAIM_SECONDS } from '../messages/message.ts'
 import { checkAlerts } from '../monitoring/alerts.ts'
 import { scheduleChecks } from '../voicenter/call_log/check.ts'
 

@@ -4,7 +4,7 @@ import t from 'tap'
 import { business, customer, db, fake, outreachOf } from '../support/ringback.ts'
 import { dueSince, initialOf, messagesAfter, miss, requestsOf } from '../tasks/support.ts'
 import { resolveUnknown, applyStatus } from '../../app/messages/statuses.ts'
-import { record } from '../../app/messages/record.ts'
+import { recordOutcome } from '../../app/messages/record.ts'
 
 /** A message whose answer was lost two minutes ago, and of which a person said what became of it. */
 const said = async (arrived: boolean) => {
@@ -86,7 +86,7 @@ t.test('it did not arrive, said a person; its sender knows better', async t => {
   const { shop, who, id, callId, messageId } = await said(false)
   const { attempts } = await initialOf(id)
   const accepted = { kind: 'accepted', wamid: 'wamid.late', waId: null } as const
-  await db.transaction().execute(trx => record(trx, messageId, accepted, attempts))
+  await db.transaction().execute(trx => recordOutcome(trx, messageId, accepted, attempts))
   t.strictSame(await outreachOf(shop.tenantId, callId), ['sent', 'accepted'])
   t.match(await messagesAfter(id), [
     ['initial', 'accepted', null],

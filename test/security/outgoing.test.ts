@@ -6,7 +6,7 @@ import { pipeline } from 'node:stream/promises'
 import { gzipSync } from 'node:zlib'
 import t from 'tap'
 import { reloadConfig } from '../../app/config.ts'
-import { send } from '../../app/whatsapp/client.ts'
+import { postMessage as send } from '../../app/whatsapp/client.ts'
 
 const asked: string[] = []
 let written = 0

@@ -46,7 +46,7 @@ export const intrude = async (
         values (${tenantId}, ${id}, ${id}, sha256(${id}::bytea), ${phone}, ${at}, 'answered', 'person')`.execute(
         trx,
       )
-      await cancelForReached(trx, tenantId, phone, at)
+      await cancelForReached(trx, { tenantId, phone, at })
     } else {
       fake.openWindow({ phone, phoneNumberId: shop.phoneNumberId })
       const body = what === 'stop' ? 'הסר' : 'אני כאן'

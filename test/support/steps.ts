@@ -2,12 +2,11 @@
 import { randomUUID } from 'node:crypto'
 import { sql } from 'kysely'
 import { type Business, db } from './ringback.ts'
-import { send } from '../../app/whatsapp/client.ts'
 import { applyStatus } from '../../app/messages/statuses.ts'
 import { record } from '../../app/messages/record.ts'
 import { recordMissedCalls } from '../../app/outreach/missed_calls.ts'
-import { claimReminder } from '../../app/messages/claim_reminder.ts'
-import { claimFirstMessage } from '../../app/messages/claim_first.ts'
+import { claim as claimMessage, firstMessage, reminder } from '../../app/messages/claim.ts'
+import { send } from '../../app/messages/send.ts'
 
 export const TEMPLATE = {
   initial: 'ringback_missed_call',
@@ -15,7 +14,7 @@ export const TEMPLATE = {
   reminder_2: 'ringback_reminder_2',
 }
 export type Step = keyof typeof TEMPLATE
-export type Claimed = NonNullable<Awaited<ReturnType<typeof claimFirstMessage>>>
+export type Claimed = NonNullable<Awaited<ReturnType<typeof claimMessage>>>
 export type Outcome = Awaited<ReturnType<typeof send>>
 export type Report = Parameters<typeof applyStatus>[2]
 export type Door = Parameters<typeof applyStatus>[1]
@@ -60,26 +59,17 @@ export const due = async (missedCallId: string, step: Step): Promise<void> => {
 
 /** Null where there is nothing to send, or not yet. */
 export const claim = async (missedCallId: string, step: Step): Promise<Claimed | null> => {
-  if (step === 'initial')
-    return db.transaction().execute(trx => claimFirstMessage(trx, missedCallId))
+  if (step === 'initial') return claimMessage(firstMessage(missedCallId, ''))
   const conversation = await db
     .selectFrom('lead_conversations')
     .select('id')
     .where('missed_call_id', '=', missedCallId)
     .executeTakeFirst()
   if (!conversation) return null
-  const number = step === 'reminder_1' ? 1 : 2
-  return db.transaction().execute(trx => claimReminder(trx, conversation.id, number))
+  return claimMessage(reminder(conversation.id, step === 'reminder_1' ? 1 : 2))
 }
 
-export { send }
-
-export const recorded = ({ messageId }: Claimed, outcome: Outcome): Promise<void> =>
-  db.transaction().execute(async trx => {
-    const message = trx.selectFrom('messages').select('attempts').where('id', '=', messageId)
-    const { attempts } = await message.executeTakeFirstOrThrow()
-    await record(trx, messageId, outcome, attempts)
-  })
+export { record as recorded, send }
 
 /** The first message, claimed, sent and recorded. */
 export const sentTo = async (
@@ -91,7 +81,7 @@ export const sentTo = async (
   const claimed = await claim(id, 'initial')
   if (!claimed) throw new Error('nothing to send')
   const outcome = await send(claimed)
-  await recorded(claimed, outcome)
+  await record(claimed, outcome)
   return { id, claimed, outcome }
 }
 

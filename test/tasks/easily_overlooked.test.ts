@@ -5,7 +5,7 @@ import { business, customer, db, fake, jobs, outreachOf, work } from '../support
 import { contacted, happens, optOutsOf } from '../support/whatsapp.ts'
 import { push } from '../../scripts/demo/cdr.ts'
 import { dueSince, initialOf, miss, runAtOnce, tell, until } from './support.ts'
-import { record } from '../../app/messages/record.ts'
+import { recordOutcome } from '../../app/messages/record.ts'
 
 await test('who wrote before the exchange told of her call is not written to', async t => {
   const shop = await business()
@@ -124,14 +124,17 @@ await test('an outcome written down twice does not touch the try that followed i
   await sql`update messages set state = 'sending', attempts = 2 where id = ${message.id}`.execute(
     db,
   )
+  await sql`update missed_calls set outreach_state = 'sending', outreach_reason = 'claimed' where id = ${id}`.execute(
+    db,
+  )
   const refused = {
     kind: 'refused',
     code: 130429,
-    remedy: { do: 'retry', after: [1, 2] },
+    policy: { do: 'retry', after: [1, 2] },
     why: 'error_code',
   } as const
-  await db.transaction().execute(trx => record(trx, message.id, refused, 1))
+  await db.transaction().execute(trx => recordOutcome(trx, message.id, refused, 1))
   t.match(await initialOf(id), { state: 'sending', attempts: 2 })
-  await db.transaction().execute(trx => record(trx, message.id, refused, 2))
+  await db.transaction().execute(trx => recordOutcome(trx, message.id, refused, 2))
   t.match(await initialOf(id), { state: 'scheduled' })
 })

@@ -8,7 +8,7 @@ const unknown = (why: string): Outcome => ({ kind: 'unknown', why })
 const notTaken = (status: number): Outcome => ({
   kind: 'refused',
   code: null,
-  remedy: NOT_ACCEPTED,
+  policy: NOT_ACCEPTED,
   why: `http_${status}`,
 })
 /** Meta's envelope, with what else is in it. */
@@ -65,20 +65,20 @@ await t.test('an answer without an id that says it was taken leaves it open', as
 await t.test("one of Meta's codes is taken at its word, whatever the HTTP status", async t => {
   for (const code of [0, 3, 4, 100, 131026, 131047, 131056, 132001, 250])
     for (const status of [400, 401, 403, 404, 429, 500, 503]) {
-      const remedy = errorPolicy(code, status)
-      t.ok(remedy)
+      const policy = errorPolicy(code, status)
+      t.ok(policy)
       t.strictSame(
         outcomeOf(status, refusal(code)),
-        { kind: 'refused', code, remedy, why: 'error_code' },
+        { kind: 'refused', code, policy, why: 'error_code' },
         `${code} with HTTP ${status}`,
       )
     }
 })
 
 await t.test('a code that nobody has listed is a refusal only below 500', async t => {
-  const fail = { kind: 'refused', code: 999, remedy: { do: 'fail' }, why: 'error_code' }
+  const fail = { kind: 'refused', code: 999, policy: { do: 'fail' }, why: 'error_code' }
   for (const status of [400, 403, 404]) t.strictSame(outcomeOf(status, refusal(999)), fail)
-  t.match(outcomeOf(429, refusal(999)), { kind: 'refused', code: 999, remedy: { do: 'retry' } })
+  t.match(outcomeOf(429, refusal(999)), { kind: 'refused', code: 999, policy: { do: 'retry' } })
   for (const status of [500, 502, 503])
     t.strictSame(outcomeOf(status, refusal(999)), unknown(`http_${status}`))
 })

@@ -1,6 +1,6 @@
 import { Router } from 'express'
 import { DateTime } from 'luxon'
-import { callbacks } from '../../outreach/callbacks.ts'
+import { callbacks } from '../../outreach/waiting.ts'
 import { html } from './html.ts'
 import { HOME } from './format.ts'
 import { page, scopeOf } from './page.ts'

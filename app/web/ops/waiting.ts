@@ -1,9 +1,13 @@
 /** Waiting: who is to be called back, and what is to be sent when. */
 import { Router } from 'express'
 import { sql } from 'kysely'
-import { CALLBACK_CURSOR, markCalledBack, callbacks } from '../../outreach/callbacks.ts'
-import { cancelOutreach, remindNow, sendNow } from '../../outreach/operator_actions.ts'
-import { UPCOMING_CURSOR, upcoming } from '../../outreach/upcoming.ts'
+import {
+  cancelOutreach,
+  markCalledBack,
+  remindNow,
+  sendNow,
+} from '../../outreach/operator_actions.ts'
+import { CALLBACK_CURSOR, callbacks, UPCOMING_CURSOR, upcoming } from '../../outreach/waiting.ts'
 import { queueByTask } from '../../worker/failed_jobs.ts'
 import { html } from './html.ts'
 import { orSayWhyNot, whence } from './deed_form.ts'

@@ -1,4 +1,4 @@
-import type { Callback } from '../../../outreach/callbacks.ts'
+import type { Callback } from '../../../outreach/waiting.ts'
 import { html, type Html } from '../html.ts'
 import { deedForm } from '../deed_form.ts'
 import { telephone } from '../format.ts'

@@ -1,4 +1,4 @@
-import type { UpcomingMessage } from '../../../outreach/upcoming.ts'
+import type { UpcomingMessage } from '../../../outreach/waiting.ts'
 import { whyWaiting } from '../../../outreach/rules.ts'
 import { html, type Html } from '../html.ts'
 import { carefulForm, deedForm } from '../deed_form.ts'

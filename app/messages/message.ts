@@ -1,0 +1,151 @@
+import { type RawBuilder, sql } from 'kysely'
+import { addJob } from '../db/jobs.ts'
+import type { Trx } from '../db/kysely.ts'
+import { lockLead } from '../db/locks.ts'
+import { moveCall } from '../db/transitions.ts'
+import { scheduleUnresponsive } from '../outreach/cancel.ts'
+import {
+  type ConversationReason,
+  type ConversationState,
+  MESSAGE_TRANSITIONS,
+  type OutgoingKind,
+  type OutgoingState,
+  type OutreachState,
+} from '../states.ts'
+
+/**
+ * A claim after this time has lost its sender: a send takes 35 s at most (20 s until it starts, 15 s for the answer). A
+ * sender that lives and knows more can still record it.
+ */
+export const CLAIM_SECONDS = 40
+
+/** How often to look again while a message waits for a paused connection or for the message before it. */
+export const LOOK_AGAIN_SECONDS = 60
+
+/** An outgoing message and what it belongs to. */
+type Step = {
+  tenantId: string
+  kind: OutgoingKind
+  reason: string | null
+  attempts: number
+  claimedAt: Date | null
+  /** For a first message, the missed call says when it is due. */
+  dueAt: Date
+  isDue: boolean
+  connectionId: string | null
+  /** E.164. Null = the person was erased. */
+  to: string | null
+  text: string | null
+  /** A test of the set-up, sent once to the owner's phone. Nothing follows from it (tenants/test_message.ts). */
+  isTest: boolean
+  leadId: string | null
+  leadName: string | null
+  conversationId: string | null
+  conversationState: ConversationState | null
+  conversationReason: ConversationReason | null
+  missedCallId: string | null
+  callState: OutreachState | null
+  dialled: string | null
+  calledAt: Date | null
+}
+export type Message = Step & { id: string; state: OutgoingState }
+
+/** A first message. It has no row until its first claim. */
+export type FirstMessage = Step & { id: string | null; state: OutgoingState | null }
+
+const columns = (dueAt: RawBuilder<unknown>) => sql`
+  m.id, m.state, m.reason, coalesce(m.kind, 'initial') as kind, coalesce(m.attempts, 0) as attempts,
+  m.claimed_at as "claimedAt", m.whatsapp_connection_id as "connectionId", m.text,
+  coalesce(m.occasion like 'test:%', false) as "isTest", coalesce(m.tenant_id, k.tenant_id) as "tenantId",
+  coalesce(m.to_phone, k.caller_phone) as "to", ${dueAt} as "dueAt", ${dueAt} <= now() as "isDue",
+  l.id as "leadId", l.name as "leadName", c.id as "conversationId", c.state as "conversationState",
+  c.reason as "conversationReason", k.id as "missedCallId", k.outreach_state as "callState",
+  k.business_phone as dialled, k.called_at as "calledAt"`
+
+/** Locks the lead, then the message. */
+export const lockMessage = async (
+  trx: Trx,
+  id: string | RawBuilder<string>,
+): Promise<Message | null> => {
+  await lockLead(
+    trx,
+    sql`(select coalesce(c.lead_id, m.lead_id) from messages m
+         left join lead_conversations c on c.id = m.lead_conversation_id where m.id = ${id})`,
+  )
+  const { rows } = await sql<Message>`
+    select ${columns(sql`m.due_at`)}
+    from messages m
+    left join lead_conversations c on c.id = m.lead_conversation_id
+    left join missed_calls k on k.id = c.missed_call_id
+    left join leads l on l.id = coalesce(c.lead_id, m.lead_id)
+    where m.id = ${id} and m.direction = 'out'
+    for update of m`.execute(trx)
+  return rows[0] ?? null
+}
+
+/** Locks the lead, then the missed call. */
+export const lockFirstMessage = async (
+  trx: Trx,
+  missedCallId: string,
+): Promise<FirstMessage | null> => {
+  await lockLead(trx, sql`(select lead_id from missed_calls where id = ${missedCallId})`)
+  const { rows } = await sql<FirstMessage>`
+    select ${columns(sql`k.outreach_due_at`)}
+    from missed_calls k
+    join leads l on l.id = k.lead_id
+    left join lead_conversations c on c.missed_call_id = k.id
+    left join messages m on m.lead_conversation_id = c.id and m.kind = 'initial'
+    where k.id = ${missedCallId} and k.outreach_due_at is not null
+    for update of k`.execute(trx)
+  return rows[0] ?? null
+}
+
+/** Sets the job of a message for a time. The job that runs now ends, and this one takes its key. */
+export const addMessageJob = async (
+  trx: Trx,
+  message: Pick<
+    FirstMessage,
+    'id' | 'kind' | 'tenantId' | 'leadId' | 'conversationId' | 'missedCallId' | 'to'
+  >,
+  at: Date | RawBuilder<Date>,
+): Promise<void> => {
+  const { kind, leadId, conversationId, missedCallId, to } = message
+  if (kind === 'initial') {
+    if (!missedCallId || !to) return
+    const payload = { tenantId: message.tenantId, missedCallId, callerPhone: to }
+    await addJob(trx, 'lead_outreach', missedCallId, payload, { at })
+  } else if (kind === 'reminder_1' || kind === 'reminder_2') {
+    if (!conversationId || !leadId) return
+    const reminderNumber = kind === 'reminder_1' ? 1 : 2
+    const payload = { leadId, leadConversationId: conversationId, reminderNumber } as const
+    await addJob(trx, 'lead_reminder', `${conversationId}:${reminderNumber}`, payload, { at })
+  } else if (message.id) await addJob(trx, kind, message.id, { messageId: message.id }, { at })
+}
+
+/**
+ * Ends a claim that has lost its sender. It is not known whether the message was sent, so it is not sent again: a
+ * message that is lost does less harm than one that is sent twice.
+ *
+ * @returns false if the sender may still be at work
+ */
+export const expireClaim = async (
+  trx: Trx,
+  { id, missedCallId, kind }: Pick<FirstMessage, 'missedCallId' | 'kind'> & { id: string },
+): Promise<boolean> => {
+  const { from, to } = MESSAGE_TRANSITIONS.lose
+  const { rows } = await sql`
+    update messages set state = ${to}, reason = 'sender_died'
+    where id = ${id} and state = any(${from}) and claimed_at < now() - make_interval(secs => ${CLAIM_SECONDS})
+    returning id`.execute(trx)
+  if (rows.length === 0) return false
+  if (kind === 'initial' && missedCallId) await moveCall(trx, missedCallId, 'lose', 'no_answer')
+  return true
+}
+
+/** When the last reminder has ended, the wait for an answer begins. */
+export const afterLastReminder = async (
+  trx: Trx,
+  { kind, conversationId }: Pick<FirstMessage, 'kind' | 'conversationId'>,
+): Promise<void> => {
+  if (kind === 'reminder_2' && conversationId) await scheduleUnresponsive(trx, conversationId)
+}

@@ -1,0 +1,231 @@
+/**
+ * The states of the four tables that have one, and every change that is allowed. This file is the only list of them:
+ * the types of the columns, the texts of the pages and docs/states.md follow from it, and test/states.test.ts compares it
+ * with the check constraints of the database.
+ */
+
+/** A change: in which states it may happen, and the state that follows. Any other change is a bug. */
+type Transition<State> = { readonly from: readonly State[]; readonly to: State }
+type Transitions<State> = Readonly<Record<string, Transition<State>>>
+
+export const allows = <State>({ from }: Transition<State>, state: State): boolean =>
+  from.includes(state)
+
+// missed_calls.outreach_state and outreach_reason: the first message that follows from a missed call.
+
+/** Each state with the reasons that it may have. */
+export const OUTREACH_REASONS = {
+  scheduled: ['waiting', 'connection_paused'],
+  sending: ['claimed'],
+  sent: ['accepted'],
+  skipped: [
+    'withheld_number',
+    'own_number',
+    'not_mobile',
+    'opted_out',
+    'tenant_paused',
+    'no_connection',
+    'already_contacted',
+    'too_late',
+    'shadow',
+  ],
+  cancelled: ['reached_by_phone', 'replied', 'opted_out', 'owner_replied', 'by_operator'],
+  failed: ['refused'],
+  unknown: ['no_answer'],
+} as const
+export type OutreachState = keyof typeof OUTREACH_REASONS
+export type ReasonOf<State extends OutreachState> = (typeof OUTREACH_REASONS)[State][number]
+export type OutreachReason = ReasonOf<OutreachState>
+
+/** @throws Error when the state may not have this reason */
+export const reasonOf = <State extends OutreachState>(
+  state: State,
+  reason: string,
+): ReasonOf<State> => {
+  const reasons: readonly ReasonOf<State>[] = OUTREACH_REASONS[state]
+  const found = reasons.find(one => one === reason)
+  if (!found) throw new Error(`"${reason}" is no reason of the state ${state}`)
+  return found
+}
+
+export const OUTREACH_TRANSITIONS = {
+  claim: { from: ['scheduled'], to: 'sending' },
+  hold: { from: ['scheduled'], to: 'scheduled' },
+  skip: { from: ['scheduled'], to: 'skipped' },
+  cancel: { from: ['scheduled'], to: 'cancelled' },
+  retry: { from: ['sending'], to: 'scheduled' },
+  /** WhatsApp refused the message for the moment, and the conversation has ended since the claim. */
+  drop: { from: ['sending'], to: 'cancelled' },
+  lose: { from: ['sending'], to: 'unknown' },
+  // WhatsApp may also report on an earlier try, whatever was decided since.
+  accept: {
+    from: ['sending', 'unknown', 'failed', 'scheduled', 'skipped', 'cancelled'],
+    to: 'sent',
+  },
+  refuse: {
+    from: ['sending', 'unknown', 'failed', 'scheduled', 'skipped', 'cancelled', 'sent'],
+    to: 'failed',
+  },
+  /** The message that was the reason for skipping this call has been cancelled. */
+  reevaluate: { from: ['skipped'], to: 'scheduled' },
+} as const satisfies Transitions<OutreachState>
+export type OutreachTransition = keyof typeof OUTREACH_TRANSITIONS
+export type ReasonAfter<Name extends OutreachTransition> = ReasonOf<
+  (typeof OUTREACH_TRANSITIONS)[Name]['to']
+>
+
+// messages.state, direction and kind.
+
+export const OUTGOING_STATES = [
+  'scheduled',
+  'sending',
+  'accepted',
+  'sent',
+  'delivered',
+  'read',
+  'failed',
+  'unknown',
+  'cancelled',
+  'skipped',
+  'shadow',
+] as const
+export const INCOMING_STATES = ['received'] as const
+export type OutgoingState = (typeof OUTGOING_STATES)[number]
+export type MessageState = OutgoingState | (typeof INCOMING_STATES)[number]
+export type MessageDirection = 'out' | 'in'
+
+export const CONVERSATION_KINDS = ['initial', 'reminder_1', 'reminder_2'] as const
+export const NOTICE_KINDS = ['owner_notice', 'opt_out_confirmation'] as const
+export type ConversationKind = (typeof CONVERSATION_KINDS)[number]
+export type NoticeKind = (typeof NOTICE_KINDS)[number]
+export type OutgoingKind = ConversationKind | NoticeKind
+export type MessageKind = OutgoingKind | 'inbound'
+
+/**
+ * States in which it is not known that WhatsApp accepted the message. WhatsApp may still report on an earlier try of a
+ * message that waits or has ended.
+ */
+const NOT_ACCEPTED = ['sending', 'unknown', 'scheduled', 'cancelled', 'skipped', 'shadow'] as const
+
+/** Reports come late, twice and in any order. So each report is allowed only in states that say less than it does. */
+export const MESSAGE_TRANSITIONS = {
+  claim: { from: ['scheduled'], to: 'sending' },
+  skip: { from: ['scheduled'], to: 'skipped' },
+  cancel: { from: ['scheduled'], to: 'cancelled' },
+  shadow: { from: ['scheduled'], to: 'shadow' },
+  retry: { from: ['sending'], to: 'scheduled' },
+  drop: { from: ['sending'], to: 'cancelled' },
+  refuse: { from: ['sending'], to: 'failed' },
+  lose: { from: ['sending'], to: 'unknown' },
+  accept: { from: NOT_ACCEPTED, to: 'accepted' },
+  report_sent: { from: [...NOT_ACCEPTED, 'accepted'], to: 'sent' },
+  report_failed: { from: [...NOT_ACCEPTED, 'accepted', 'sent'], to: 'failed' },
+  report_delivered: { from: [...NOT_ACCEPTED, 'accepted', 'sent', 'failed'], to: 'delivered' },
+  report_read: { from: [...NOT_ACCEPTED, 'accepted', 'sent', 'failed', 'delivered'], to: 'read' },
+  /** A person found out what became of the message. */
+  resolve_delivered: { from: ['unknown'], to: 'delivered' },
+  resolve_failed: { from: ['unknown'], to: 'failed' },
+  /** The message before it was delivered after a report of failure. */
+  reopen: { from: ['cancelled'], to: 'scheduled' },
+} as const satisfies Transitions<OutgoingState>
+export type MessageTransition = keyof typeof MESSAGE_TRANSITIONS
+
+type Resolvable = { state: OutgoingState; reason: string | null }
+
+/** Whether a person said what became of the message. WhatsApp's own reports replace that. */
+export const isResolvedByHand = ({ state, reason }: Resolvable): boolean =>
+  reason === 'by_operator' && (state === 'delivered' || state === 'failed')
+
+/** The state as far as WhatsApp itself has told it. */
+export const knownState = (message: Resolvable): OutgoingState =>
+  isResolvedByHand(message) ? 'unknown' : message.state
+
+// lead_conversations.state and leads.state. An event that is not allowed in their state changes nothing.
+
+export const CONVERSATION_STATES = [
+  'open',
+  'replied',
+  'reached_by_phone',
+  'opted_out',
+  'unresponsive',
+  'stopped',
+] as const
+export type ConversationState = (typeof CONVERSATION_STATES)[number]
+/** Why a conversation is no longer open. */
+export type ConversationReason =
+  ReasonOf<'cancelled'> | ReasonOf<'skipped'> | 'unresponsive' | 'undeliverable'
+
+/**
+ * Of the stopped conversations, only those with the reason `undeliverable` change again. A late report of delivery
+ * would otherwise reopen them.
+ */
+const OPEN_OR_UNDELIVERABLE = ['open', 'stopped'] as const
+
+export const CONVERSATION_TRANSITIONS = {
+  reached_by_phone: { from: OPEN_OR_UNDELIVERABLE, to: 'reached_by_phone' },
+  replied: { from: OPEN_OR_UNDELIVERABLE, to: 'replied' },
+  opted_out: { from: OPEN_OR_UNDELIVERABLE, to: 'opted_out' },
+  owner_replied: { from: OPEN_OR_UNDELIVERABLE, to: 'stopped' },
+  /** In SQL: cancel_outreach(). */
+  by_operator: { from: OPEN_OR_UNDELIVERABLE, to: 'stopped' },
+  not_sent: { from: ['open'], to: 'stopped' },
+  undeliverable: { from: ['open'], to: 'stopped' },
+  reopen: { from: ['stopped'], to: 'open' },
+  silence: { from: ['open'], to: 'unresponsive' },
+  late_reply: { from: ['unresponsive'], to: 'replied' },
+} as const satisfies Transitions<ConversationState>
+export type ConversationTransition = keyof typeof CONVERSATION_TRANSITIONS
+
+export const LEAD_STATES = [
+  'new',
+  'contacted',
+  'replied',
+  'reached_by_phone',
+  'opted_out',
+  'unresponsive',
+] as const
+export type LeadState = (typeof LEAD_STATES)[number]
+
+export const LEAD_TRANSITIONS = {
+  /** A message to the lead was scheduled because of a new missed call. */
+  scheduled: { from: LEAD_STATES, to: 'new' },
+  accepted: { from: ['new'], to: 'contacted' },
+  reached_by_phone: { from: ['new', 'contacted', 'unresponsive'], to: 'reached_by_phone' },
+  replied: { from: ['new', 'contacted', 'unresponsive', 'reached_by_phone'], to: 'replied' },
+  opted_out: {
+    from: ['new', 'contacted', 'unresponsive', 'reached_by_phone', 'replied'],
+    to: 'opted_out',
+  },
+  /** When the missed call was recorded, a later talk or reply was already known. */
+  already_reached: { from: LEAD_STATES, to: 'reached_by_phone' },
+  already_replied: { from: LEAD_STATES, to: 'replied' },
+  /** The lead wrote "start". */
+  opted_in: { from: ['opted_out'], to: 'replied' },
+  /** The lead tapped "resume" in WhatsApp, which is no message to us. */
+  resumed: { from: ['opted_out'], to: 'contacted' },
+  silence: { from: ['new', 'contacted'], to: 'unresponsive' },
+} as const satisfies Transitions<LeadState>
+export type LeadTransition = keyof typeof LEAD_TRANSITIONS
+
+/** For docs/states.md and its test. */
+export const MACHINES = {
+  missed_calls: {
+    states: Object.keys(OUTREACH_REASONS),
+    initial: ['scheduled', 'skipped', 'cancelled'],
+    transitions: OUTREACH_TRANSITIONS,
+  },
+  messages: {
+    states: OUTGOING_STATES,
+    initial: ['scheduled', 'sending', 'shadow'],
+    transitions: MESSAGE_TRANSITIONS,
+  },
+  lead_conversations: {
+    states: CONVERSATION_STATES,
+    initial: ['open', 'stopped'],
+    transitions: CONVERSATION_TRANSITIONS,
+  },
+  leads: { states: LEAD_STATES, initial: ['new'], transitions: LEAD_TRANSITIONS },
+} satisfies Record<
+  string,
+  { states: readonly string[]; initial: readonly string[]; transitions: Transitions<string> }
+>

@@ -1,0 +1,27 @@
+// The types of the tables, app/db/generated.ts. The columns below get their types from app/states.ts.
+const { GenericExpressionNode, IdentifierNode } = require('kysely-codegen')
+
+const state = name => new IdentifierNode(name)
+const generated = name => new GenericExpressionNode('Generated', [new IdentifierNode(name)])
+
+const columns = {
+  'missed_calls.outreach_state': state('OutreachState'),
+  'missed_calls.outreach_reason': state('OutreachReason'),
+  'messages.direction': state('MessageDirection'),
+  'messages.kind': state('MessageKind'),
+  'messages.state': state('MessageState'),
+  'lead_conversations.state': generated('ConversationState'),
+  'lead_conversations.reason': state('ConversationReason'),
+  'leads.state': generated('LeadState'),
+}
+const names = Object.values(columns).flatMap(node => (node.args ?? [node]).map(({ name }) => name))
+
+module.exports = {
+  dialect: 'postgres',
+  outFile: 'app/db/generated.ts',
+  includePattern: 'public.*',
+  excludePattern: 'public.kysely_*',
+  logLevel: 'error',
+  customImports: Object.fromEntries(names.map(name => [name, '../states.ts'])),
+  overrides: { columns },
+}
