@@ -9,7 +9,7 @@ import { lateness } from './bench/lateness.ts'
 import { loadGenerator } from './bench/load.ts'
 import { describeMachine, HOME } from './bench/machine.ts'
 import { memory, start } from './bench/memory.ts'
-import { redisVersion } from './bench/processes.ts'
+import { redisVersion, whyNoBullmq } from './bench/processes.ts'
 import { INVALID, print, type Section, summary } from './bench/results.ts'
 import { scale } from './bench/scale.ts'
 import { trips } from './bench/trips.ts'
@@ -79,8 +79,6 @@ if (!loadGenerator())
 const started = performance.now()
 const say = (text: string) =>
   console.error(`${((performance.now() - started) / 1000).toFixed(0).padStart(4)} s  ${text}`)
-const cleanUps: (() => Promise<void>)[] = []
-const onCleanUp = (task: () => Promise<void>) => void cleanUps.unshift(task)
 const interrupted = new AbortController()
 for (const name of ['SIGINT', 'SIGTERM'] as const)
   process.on(name, () => {
@@ -90,24 +88,19 @@ for (const name of ['SIGINT', 'SIGTERM'] as const)
 
 try {
   say('starting a Postgres with fsync on')
-  const postgres = await startPostgres(onCleanUp)
-  const description = await describeMachine({
-    postgres: postgres.version,
-    redis: redisVersion(),
-    loadGenerator: loadGenerator(),
-  })
-  const { machine, versions, at } = description
-  console.log(
-    `${machine.cpu}, ${machine.cores} cores, ${machine.system}; one fsync ${machine.fsyncMs?.toFixed(2)} ms`,
-  )
-  console.log(
-    Object.entries(versions)
-      .map(([name, version]) => `${name} ${version ?? '-'}`)
-      .join(', '),
-  )
+  await using postgres = await startPostgres()
+  const [redis, generator] = [redisVersion(), loadGenerator()]
+  const tools = { postgres: postgres.version, redis, loadGenerator: generator }
+  const { at, machine, versions, ...source } = await describeMachine(tools)
+  const fsync = `one fsync ${machine.fsyncMs?.toFixed(2)} ms`
+  console.log(`${machine.cpu}, ${machine.cores} cores, ${machine.system}; ${fsync}`)
+  const list = Object.entries(versions).map(([name, version]) => `${name} ${version ?? '-'}`)
+  console.log(list.join(', '))
+  const missing = whyNoBullmq()
+  if (missing) console.log(missing)
 
   const signal = AbortSignal.any([interrupted.signal, AbortSignal.timeout(LIMIT_MS)])
-  const environment = { postgres, rounds, seconds, long: flags.long, say, signal, onCleanUp }
+  const environment = { postgres, rounds, seconds, long: flags.long, say, signal }
   const results = []
   const file = flags.json ?? join(HOME, `${at.replaceAll(':', '.')}.json`)
   await mkdir(dirname(file), { recursive: true })
@@ -119,7 +112,7 @@ try {
     console.log(print(result))
     results.push({ section, ...result, rows: summary(result.rows) })
     // After every section, so that a later failure loses nothing.
-    const report = { ...description, rounds, seconds, sections: results }
+    const report = { at, ...source, machine, versions, rounds, seconds, sections: results }
     await writeFile(file, `${JSON.stringify(report, null, 1)}\n`)
   }
   say(`every round is in ${file}`)
@@ -129,6 +122,4 @@ try {
   if (!interrupted.signal.aborted) console.error(error)
   process.exitCode = 1
 }
-for (const task of cleanUps)
-  await task().catch((error: unknown) => console.error('not cleaned up:', error))
 process.exit()

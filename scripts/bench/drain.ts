@@ -3,10 +3,10 @@
  * have different callers and the same tenant. Ringback's worker is compared with BullMQ's.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { z } from 'zod'
 import type { Database, Environment } from './environment.ts'
 import { callBodies, meter, storeCalls } from './load.ts'
-import { type Program, run, start, startRedis, startWorker, whyNoBullmq } from './processes.ts'
+import { BULLMQ, countBullmqJobs, type Program, run, start, startRedis } from './processes.ts'
+import { startWorker, whyNoBullmq } from './processes.ts'
 import { figureOf, type Figures, interleave, InvalidTurn } from './results.ts'
 import { median, ratios, type Section, type Turn } from './results.ts'
 
@@ -15,7 +15,6 @@ const CALLS = 5000
 const BULLMQ_CONCURRENCY = [5, 10, 20, 50, 100]
 /** Six workers take most of a minute per round. */
 const MAX_ROUNDS = 3
-const BULLMQ = 'scripts/bench/peers/bullmq.mjs'
 const POLL_MS = 20
 /** After two minutes the first messages are due. */
 const DRAINED_WITHIN_MS = 100_000
@@ -27,18 +26,16 @@ const DRAINED = 'bench_drain'
 
 export const drain = async (environment: Environment): Promise<Section> => {
   const { postgres, say } = environment
-  const missing = whyNoBullmq()
-  if (missing) say(`  ${missing}`)
   say(`  storing ${CALLS} calls`)
-  const filled = await postgres.newDatabase(FILLED)
+  await using filled = await postgres.newDatabase(FILLED)
   await storeCalls(environment, filled.url, CALLS)
   // Autovacuum would do so within a minute.
   await filled.query('vacuum analyze raw_cdrs')
+  await filled.disconnect()
 
   const turns = [ringback(environment)]
-  if (!missing) turns.push(...BULLMQ_CONCURRENCY.map(n => bullmq(environment, n)))
+  if (!whyNoBullmq()) turns.push(...BULLMQ_CONCURRENCY.map(n => bullmq(environment, n)))
   const { rows, notes } = await interleave(turns, environment, MAX_ROUNDS)
-  for (const name of [FILLED, DRAINED]) await postgres.dropDatabase(name)
 
   const rate = (name: string) => figureOf(rows, name, 'calls/s')
   const bullmqAt = (n: number) => rate(`bullmq worker at ${n}`)
@@ -49,18 +46,14 @@ export const drain = async (environment: Environment): Promise<Section> => {
     figures['x bullmq at 5'] = ratios(rate(name), bullmqAt(5))
     figures['x bullmq at its best'] = ratios(rate(name), best)
   }
-  return {
-    title: `Draining ${CALLS} missed calls, from the first to the last`,
-    rows,
-    notes: missing ? [missing, ...notes] : notes,
-  }
+  return { title: `Draining ${CALLS} missed calls, from the first to the last`, rows, notes }
 }
 
 const ringback = ({ postgres, signal }: Environment): Turn => ({
   name: 'ringback worker',
   take: async () => {
-    const database = await postgres.newDatabase(DRAINED, FILLED)
-    return measure(database, signal, {
+    await using database = await postgres.newDatabase(DRAINED, FILLED)
+    return await measure(database, signal, {
       start: () => startWorker(postgres.envFor(database.url)),
       stores: { 'CPU ms per 1,000, postgres': postgres.cpuSeconds },
       check: async () => {
@@ -85,37 +78,32 @@ const RESULTS = `
           where j.attempts = 0 and m.outreach_due_at - m.created_at = interval '2 minutes') as "waiting jobs"`
 
 const DISTINCT_CALLS = 'select count(distinct call_id) as n from missed_calls'
-const jobs = z.record(z.string(), z.number())
-const counted = z.object({ cdr: jobs, outreach: jobs })
 
 const bullmq = ({ postgres, signal }: Environment, concurrency: number): Turn => ({
   name: `bullmq worker at ${concurrency}`,
   take: async () => {
-    const database = await postgres.newDatabase(DRAINED, 'template1')
-    const redis = await startRedis()
+    await using database = await postgres.newDatabase(DRAINED, 'template1')
+    await using redis = await startRedis()
     const settings = { REDIS_URL: redis.url, CONCURRENCY: `${concurrency}` }
     const env = { ...postgres.envFor(database.url), ...settings }
-    const countJobs = async () => counted.parse(JSON.parse(await run([BULLMQ, 'count'], { env })))
-    try {
-      const next = callBodies()
-      const input = Array.from({ length: CALLS }, () => `${next()}\n`).join('')
-      await run([BULLMQ, 'fill'], { env }, { input })
-      return await measure(database, signal, {
-        start: () => start([BULLMQ, 'worker'], env, /^ready\n/m),
-        stores: {
-          'CPU ms per 1,000, postgres': postgres.cpuSeconds,
-          'CPU ms per 1,000, redis': redis.cpuSeconds,
-        },
-        check: async worker => {
-          await settled(async () => Object.values((await countJobs()).cdr).every(n => n === 0))
-          expectAll('missed calls', await database.number(DISTINCT_CALLS))
-          expectAll('waiting jobs', (await countJobs()).outreach['delayed'] ?? 0)
-          if (worker.errors()) throw new InvalidTurn(`the worker reported:\n${worker.errors()}`)
-        },
-      })
-    } finally {
-      await redis.stop()
-    }
+    const next = callBodies()
+    const input = Array.from({ length: CALLS }, () => `${next()}\n`).join('')
+    await run([BULLMQ, 'fill'], { env }, { input })
+    return await measure(database, signal, {
+      start: () => start([BULLMQ, 'worker'], env, /^ready\n/m),
+      stores: {
+        'CPU ms per 1,000, postgres': postgres.cpuSeconds,
+        'CPU ms per 1,000, redis': redis.cpuSeconds,
+      },
+      check: async worker => {
+        await settled(async () =>
+          Object.values((await countBullmqJobs(env)).cdr).every(n => n === 0),
+        )
+        expectAll('missed calls', await database.number(DISTINCT_CALLS))
+        expectAll('waiting jobs', (await countBullmqJobs(env)).outreach['delayed'] ?? 0)
+        if (worker.errors()) throw new InvalidTurn(`the worker reported:\n${worker.errors()}`)
+      },
+    })
   },
 })
 
@@ -133,25 +121,22 @@ const measure = async (
   signal: AbortSignal,
   { start, stores, check }: Run,
 ): Promise<Figures> => {
+  // Counting starts first, because the worker may drain calls before it reports that it is ready.
   const failed = new AbortController()
-  // The worker may drain calls before it reports that it is ready.
   const drained = drainRate(
     () => database.number('select count(*) as n from missed_calls'),
     CALLS,
     AbortSignal.any([failed.signal, signal]),
   )
-  // If the worker does not start, its own error is thrown instead.
-  drained.catch(() => {})
-  let worker: Program | undefined
+  drained.catch(() => {}) // It is thrown below, unless the worker does not start.
   try {
-    worker = await start()
-    const cpuPer = await meter({ 'CPU ms per 1,000, worker': worker.cpuSeconds, ...stores })
-    const figures = { 'calls/s': await drained, ...(await cpuPer(1e6 / CALLS)) }
+    await using worker = await start()
+    const cpu = await meter({ 'CPU ms per 1,000, worker': worker.cpuSeconds, ...stores })
+    const figures = { 'calls/s': await drained, ...(await cpu(1e6 / CALLS)) }
     await check(worker)
     return figures
   } finally {
     failed.abort()
-    await worker?.stop()
   }
 }
 

@@ -1,13 +1,8 @@
 /** How late messages start while 100,000 others wait, and how much CPU the waiting costs. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type FakeWhatsApp, startFakeWhatsApp } from '../fake_whatsapp/server.ts'
-import {
-  ACCESS_TOKEN,
-  type Database,
-  DID,
-  type Environment,
-  PHONE_NUMBER_ID,
-} from './environment.ts'
+import type { FakeWhatsApp } from '../fake_whatsapp/server.ts'
+import { type Database, DID, type Environment, startWhatsApp } from './environment.ts'
+import { meter } from './load.ts'
 import { startWorker } from './processes.ts'
 import type { Row, Section } from './results.ts'
 
@@ -25,62 +20,47 @@ const BURSTS = [
 ]
 
 export const lateness = async ({ postgres, say }: Environment): Promise<Section> => {
-  const database = await postgres.newDatabase(DATABASE)
-  const fake = await startFakeWhatsApp()
-  try {
-    say('  storing 100,000 messages that wait')
-    await database.query(WAITING_MESSAGES)
-    await database.query('vacuum analyze')
-    await database.query('checkpoint')
-    fake.addNumber({ phoneNumberId: PHONE_NUMBER_ID, token: ACCESS_TOKEN })
-    fake.setStatuses([])
+  await using database = await postgres.newDatabase(DATABASE)
+  await using fake = await startWhatsApp()
+  say('  storing 100,000 messages that wait')
+  await database.query(WAITING_MESSAGES)
+  await database.query('vacuum analyze')
+  await postgres.checkpoint()
 
-    say(`  the database alone for ${IDLE_SECONDS} s`)
-    const databaseAlone = await cpuShare(postgres.cpuSeconds)
-    const worker = await startWorker({
-      ...postgres.envFor(database.url),
-      WHATSAPP_GRAPH_URL: fake.url,
-    })
-    try {
-      await sleep(STARTED_MS)
-      say(`  with an idle worker for ${IDLE_SECONDS} s`)
-      const before = await transactions(database)
-      const [databaseCpu, ownCpu] = await Promise.all([
-        cpuShare(postgres.cpuSeconds),
-        cpuShare(worker.cpuSeconds),
-      ])
-      const idle = {
-        'database CPU': [databaseCpu],
-        'without us': [databaseAlone],
-        'own CPU': [ownCpu],
-        'transactions/s': [((await transactions(database)) - before) / IDLE_SECONDS],
-      }
-      const rows: Row[] = []
-      for (const { name, messages, seconds } of BURSTS) {
-        say(`  ${messages} messages are due ${name}`)
-        const dueTimes = await schedule(database, postgres.tenantId, messages, seconds)
-        rows.push({ name, figures: await measureDelays(fake, dueTimes) })
-      }
-      return {
-        title: 'How late messages start while 100,000 others wait, and what waiting costs',
-        rows: [...rows, { name: `idle for ${IDLE_SECONDS} s`, figures: idle }],
-        notes: ['CPU in seconds per second. The goal is a p99 of at most 500 ms.'],
-      }
-    } finally {
-      await worker.stop()
-    }
-  } finally {
-    await fake.close()
-    await postgres.dropDatabase(DATABASE)
+  say(`  the database alone for ${IDLE_SECONDS} s`)
+  const alone = await idleCpu(postgres.cpuSeconds)
+  const env = { ...postgres.envFor(database.url), WHATSAPP_GRAPH_URL: fake.url }
+  await using worker = await startWorker(env)
+  await sleep(STARTED_MS)
+  say(`  with an idle worker for ${IDLE_SECONDS} s`)
+  const before = await transactions(database)
+  const [databaseCpu, ownCpu] = await Promise.all(
+    [postgres.cpuSeconds, worker.cpuSeconds].map(idleCpu),
+  )
+  const idle = {
+    'database CPU': [databaseCpu ?? null],
+    'without us': [alone],
+    'own CPU': [ownCpu ?? null],
+    'transactions/s': [((await transactions(database)) - before) / IDLE_SECONDS],
+  }
+  const rows: Row[] = []
+  for (const { name, messages, seconds } of BURSTS) {
+    say(`  ${messages} messages are due ${name}`)
+    const dueTimes = await schedule(database, postgres.tenantId, messages, seconds)
+    rows.push({ name, figures: await measureDelays(fake, dueTimes) })
+  }
+  return {
+    title: 'How late messages start while 100,000 others wait, and what waiting costs',
+    rows: [...rows, { name: `idle for ${IDLE_SECONDS} s`, figures: idle }],
+    notes: ['CPU in seconds per second. The goal is a p99 of at most 500 ms.'],
   }
 }
 
-/** CPU seconds per second, measured over the idle time. */
-const cpuShare = async (cpuSeconds: () => Promise<number | null>): Promise<number | null> => {
-  const [before, from] = [await cpuSeconds(), performance.now()]
+/** CPU seconds per second while nothing happens. */
+const idleCpu = async (cpuSeconds: () => Promise<number | null>): Promise<number | null> => {
+  const perSecond = await meter({ cpu: cpuSeconds })
   await sleep(IDLE_SECONDS * 1000)
-  const [after, to] = [await cpuSeconds(), performance.now()]
-  return before === null || after === null ? null : (after - before) / ((to - from) / 1000)
+  return (await perSecond(1 / IDLE_SECONDS))['cpu'] ?? null
 }
 
 const transactions = async (database: Database): Promise<number> => {
@@ -123,7 +103,10 @@ const schedule = async (
 }
 
 /** The delay is the time from the due time to the request at WhatsApp. Database and fake use the same clock. */
-const measureDelays = async (fake: FakeWhatsApp, dueTimes: Map<string, number>) => {
+const measureDelays = async (
+  fake: Pick<FakeWhatsApp, 'accepted'>,
+  dueTimes: Map<string, number>,
+) => {
   const delays = () =>
     fake.accepted().flatMap(({ to, acceptedAt }) => {
       const due = dueTimes.get(to)

@@ -56,8 +56,8 @@ export const timings = z.object({
   p50: z.number(),
   p99: z.number(),
 })
-/** `wrong`: answers that were no success; `failed`: requests without an answer. */
-const wrkResult = timings.extend({ wrong: z.number(), failed: z.number() })
+/** `failed` requests had no answer, or one that was no success. */
+const wrkResult = timings.extend({ failed: z.number() })
 type Load = z.infer<typeof wrkResult>
 
 /** Sends as many requests as the program answers, over connections that stay open. */
@@ -97,13 +97,16 @@ const autocannon = async (url: string, size: string[], options: object): Promise
     requests: result['2xx'] + result.non2xx,
     seconds: result.duration,
     ...result.latency,
-    wrong: result.non2xx,
-    failed: result.errors + result.timeouts,
+    failed: result.non2xx + result.errors + result.timeouts,
   }
 }
 
-const post = (url: string, body: string, signal: AbortSignal): Promise<Response> =>
-  fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body, signal })
+const post = async (url: string, body: string, signal: AbortSignal): Promise<Response> => {
+  const headers = { 'content-type': 'application/json' }
+  const answer = await fetch(url, { method: 'POST', headers, body, signal })
+  await answer.arrayBuffer()
+  return answer
+}
 
 type Counter = () => Promise<number | null>
 
@@ -142,44 +145,35 @@ export const burst = async (
   connections: number,
   start: () => Promise<Target>,
 ): Promise<Figures> => {
-  const program = await start()
+  await using program = await start()
   const { storeCpu = unknown, stored = unknown, classified = unknown } = program
-  try {
-    const url = postgres.webhookUrl(program.url)
-    // The load generator counts every answer below 400 as a success.
-    const first = await post(url, callBodies()(), signal)
-    if (first.status !== 200)
-      throw new InvalidTurn(`the first answer was ${first.status}. Output:\n${program.output()}`)
-    await first.arrayBuffer()
-    const warmUp = await drive(url, connections, WARM_UP_SECONDS, signal)
-    await postgres.checkpoint()
-    const cpuPer = await meter({
-      'CPU ms/1,000': program.cpuSeconds,
-      'store CPU ms/1,000': storeCpu,
-    })
-    const classifiedPer = await meter({ 'judged/s': classified })
-    const load = await drive(url, connections, seconds, signal)
-    const figures = {
-      'requests/s': load.requests / load.seconds,
-      'p50 ms': load.p50,
-      'p99 ms': load.p99,
-      ...(await cpuPer(1e6 / load.requests)),
-      ...(await classifiedPer(1 / load.seconds)),
-    }
-
-    if (!program.isAlive())
-      throw new Error(`the program ended under load. Output:\n${program.output()}`)
-    const [wrong, failed] = [warmUp.wrong + load.wrong, warmUp.failed + load.failed]
-    if (wrong || failed)
-      throw new InvalidTurn(`${wrong} answers were no success, ${failed} requests had no answer`)
-    const acknowledged = 1 + warmUp.requests + load.requests
-    const found = (await stored()) ?? acknowledged
-    if (found < acknowledged)
-      throw new InvalidTurn(`${acknowledged} calls were acknowledged, but ${found} are stored`)
-    return figures
-  } finally {
-    await program.stop()
+  const url = postgres.webhookUrl(program.url)
+  // The load generator counts every answer below 400 as a success.
+  const first = await post(url, callBodies()(), signal)
+  if (first.status !== 200)
+    throw new InvalidTurn(`the first answer was ${first.status}. Output:\n${program.output()}`)
+  const warmUp = await drive(url, connections, WARM_UP_SECONDS, signal)
+  await postgres.checkpoint()
+  const cpu = await meter({ 'CPU ms/1,000': program.cpuSeconds, 'store CPU ms/1,000': storeCpu })
+  const classifications = await meter({ 'judged/s': classified })
+  const load = await drive(url, connections, seconds, signal)
+  const figures = {
+    'requests/s': load.requests / load.seconds,
+    'p50 ms': load.p50,
+    'p99 ms': load.p99,
+    ...(await cpu(1e6 / load.requests)),
+    ...(await classifications(1 / load.seconds)),
   }
+
+  if (!program.isAlive())
+    throw new Error(`the program ended under load. Output:\n${program.output()}`)
+  const failed = warmUp.failed + load.failed
+  if (failed) throw new InvalidTurn(`${failed} requests were not acknowledged`)
+  const acknowledged = 1 + warmUp.requests + load.requests
+  const found = (await stored()) ?? acknowledged
+  if (found < acknowledged)
+    throw new InvalidTurn(`${acknowledged} calls were acknowledged, but ${found} are stored`)
+  return figures
 }
 
 /** Stores calls through the webhook, a hundred per request. A worker has to classify them. */
@@ -188,16 +182,11 @@ export const storeCalls = async (
   databaseUrl: string,
   calls: number,
 ): Promise<void> => {
-  const web = await startRingback('web', postgres.envFor(databaseUrl))
-  try {
-    const next = callBodies()
-    for (let stored = 0; stored < calls; stored += CALLS_PER_POST) {
-      const bodies = Array.from({ length: CALLS_PER_POST }, next)
-      const answer = await post(postgres.webhookUrl(web.url), `[${bodies.join()}]`, signal)
-      await answer.arrayBuffer()
-      if (answer.status !== 200) throw new Error(`the webhook answered ${answer.status}`)
-    }
-  } finally {
-    await web.stop()
+  await using web = await startRingback('web', postgres.envFor(databaseUrl))
+  const next = callBodies()
+  for (let stored = 0; stored < calls; stored += CALLS_PER_POST) {
+    const bodies = Array.from({ length: CALLS_PER_POST }, next)
+    const { status } = await post(postgres.webhookUrl(web.url), `[${bodies.join()}]`, signal)
+    if (status !== 200) throw new Error(`the webhook answered ${status}`)
   }
 }

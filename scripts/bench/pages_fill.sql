@@ -1,5 +1,4 @@
--- Two months of five businesses: 50,000 calls with what followed from them, made up, for measuring the pages.
--- Into an empty, migrated database; the one of scripts/bench/pages.ts. The same every time.
+-- Fills an empty, migrated database with two months of five tenants: 50,000 calls with their outreach. The same every time.
 
 select setseed(0.42);
 
@@ -12,10 +11,10 @@ select t, '+97272277677' || t from generate_series(1, 5) t;
 insert into whatsapp_connections (tenant_id, display_phone_number, phone_number_id, access_token)
 select t, '+97272277677' || t, (1000 + t)::text, 'v1:made up' from generate_series(1, 5) t;
 
--- The calls: mostly of the first business, by day more than by night, more than half of them answered.
+-- Most calls belong to the first tenant, come by day, and are answered.
 create temporary table made as
 select n, case when random() < 0.6 then 1 else 2 + floor(random() * 4)::int end as tenant,
-       -- The last hundred within the last three hours, whatever the time of day.
+       -- The last hundred calls came within the last three hours, at any time of day.
        case when n > 49900 then now() - interval '108 seconds' * (50000 - n)
             else date_trunc('day', now() - interval '60 days' * (50000 - n) / 49900)
                  - interval '1 day' + interval '7 hours' * (1 + random() + random()) end as at,

@@ -3,14 +3,18 @@ import { execFile, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { connect } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
+import { z } from 'zod'
 import { NODE_FLAGS } from '../chaos/instance.ts'
 import { freePort } from '../chaos/postgres.ts'
 import { cpuSeconds, HOME, PEERS, residentMb, ROOT } from './machine.ts'
 
+export const BULLMQ = 'scripts/bench/peers/bullmq.mjs'
+export const PEER_WEBHOOKS = 'scripts/bench/peers/webhooks.mjs'
+export const RINGBACK = 'app/main.ts'
+export const RINGBACK_PORT = /"port":(\d+)\D/
 const READY_WITHIN_MS = 30_000
 const STOP_WITHIN_MS = 30_000
 const POLL_MS = 10
@@ -21,7 +25,7 @@ export type Program = ReturnType<typeof launch>
 export type WebProgram = Program & { url: string }
 
 /** Starts a process that ends with this one at the latest. */
-const launch = (args: string[], env: Env, command = process.execPath) => {
+const launch = (args: string[], env: Env, command: string) => {
   const child = spawn(command, args, { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'pipe'] })
   const pid = child.pid ?? 0
   const exited = once(child, 'exit')
@@ -52,6 +56,7 @@ const launch = (args: string[], env: Env, command = process.execPath) => {
     /** The last lines that it wrote to stderr. */
     errors,
     stop,
+    [Symbol.asyncDispose]: stop,
     waitUntil,
     cpuSeconds: () => cpuSeconds(pid),
     residentMb: () => residentMb(pid),
@@ -67,18 +72,18 @@ const tailOf = (stream: NodeJS.ReadableStream): (() => string) => {
 }
 
 /** Starts a program and waits until its output shows that it is ready. */
-export const start = async (args: string[], env: Env, ready: RegExp): Promise<Program> => {
-  const program = launch(args, env)
+export const start = async (
+  args: string[],
+  env: Env,
+  ready: RegExp,
+  command = process.execPath,
+): Promise<Program> => {
+  const program = launch(args, env, command)
   await program.waitUntil(() => ready.test(program.output()))
   return program
 }
 
-/**
- * Starts a program that listens for HTTP requests. The system chooses the port, because a port chosen here could be taken
- * before the program listens.
- *
- * @param port finds the port in the output
- */
+/** Starts a program that listens for HTTP requests, on a port that the system chooses and the program prints. */
 export const startWeb = async (
   args: string[],
   env: Env,
@@ -87,9 +92,6 @@ export const startWeb = async (
   const program = await start(args, { ...env, PORT: '0' }, port)
   return { ...program, url: `http://127.0.0.1:${port.exec(program.output())?.[1]}` }
 }
-
-export const RINGBACK = 'app/main.ts'
-export const RINGBACK_PORT = /"port":(\d+)\D/
 
 /** The program itself with the flags of the Procfile. It is ready when /readyz answers 200. */
 export const startRingback = async (role: 'web' | 'all', env: Env): Promise<WebProgram> => {
@@ -121,6 +123,13 @@ export const run = async (
 export const parseLastLine = (output: string): unknown =>
   JSON.parse(output.trimEnd().split('\n').at(-1) ?? '')
 
+const jobs = z.record(z.string(), z.number())
+const counted = z.object({ cdr: jobs, outreach: jobs })
+
+/** BullMQ's jobs per queue and state. */
+export const countBullmqJobs = async (env: Env) =>
+  counted.parse(JSON.parse(await run([BULLMQ, 'count'], { env })))
+
 /** The version of the system's redis-server; null if there is none. */
 export const redisVersion = (): string | null => {
   const { stdout } = spawnSync('redis-server', ['--version'], { encoding: 'utf8' })
@@ -142,10 +151,10 @@ export const whyNoBullmq = (): string | null =>
 /** Starts a Redis as durable as Postgres: it writes to disk before it answers, everything that arrived meanwhile at once. */
 export const startRedis = async () => {
   const folder = await mkdtemp(join(HOME, 'redis-'))
-  const port = await freePort()
+  const port = `${await freePort()}`
   const flags = {
     bind: '127.0.0.1',
-    port: `${port}`,
+    port,
     dir: folder,
     appendonly: 'yes',
     appendfsync: 'always',
@@ -154,24 +163,15 @@ export const startRedis = async () => {
     'auto-aof-rewrite-min-size': '4gb',
     // BullMQ requires this policy.
     'maxmemory-policy': 'noeviction',
-    loglevel: 'warning',
   }
   const args = Object.entries(flags).flatMap(([name, value]) => [`--${name}`, value])
-  const server = launch(args, process.env, 'redis-server')
-  await server.waitUntil(() => accepts(port))
-  const stop = async (): Promise<void> => {
-    await server.stop()
-    await rm(folder, { recursive: true, force: true })
+  const server = await start(args, process.env, /Ready to accept connections/, 'redis-server')
+  return {
+    url: `redis://127.0.0.1:${port}`,
+    cpuSeconds: server.cpuSeconds,
+    [Symbol.asyncDispose]: async (): Promise<void> => {
+      await server.stop()
+      await rm(folder, { recursive: true, force: true })
+    },
   }
-  return { url: `redis://127.0.0.1:${port}`, cpuSeconds: server.cpuSeconds, stop }
-}
-
-const accepts = async (port: number): Promise<boolean> => {
-  const socket = connect(port, '127.0.0.1')
-  const isOpen = await once(socket, 'connect').then(
-    () => true,
-    () => false,
-  )
-  socket.destroy()
-  return isOpen
 }

@@ -6,8 +6,6 @@ import { burst, CONNECTIONS, storeCalls } from './load.ts'
 import { startRingback, startWorker } from './processes.ts'
 import { figureOf, interleave, ratios, type Section } from './results.ts'
 
-const FULL = 'bench_full'
-const EMPTY = 'bench_empty'
 /**
  * With fewer calls the figures show only the warm-up of the worker and the first writes after a checkpoint, in which Postgres
  * writes whole pages.
@@ -18,21 +16,24 @@ const MAX_ROUNDS = 3
 export const scale = async (environment: Environment): Promise<Section> => {
   const { postgres, say } = environment
   say('  storing 1,000,000 calls, 300,000 missed ones, 100,000 jobs')
-  const full = await postgres.newDatabase(FULL)
-  const file = await readFile(new URL('scale_fill.sql', import.meta.url), 'utf8')
-  const fill = file.replace(/^\\.*$/gm, '') // commands for psql
+  await using full = await postgres.newDatabase('bench_full')
+  const fill = await readFile(new URL('scale_fill.sql', import.meta.url), 'utf8')
   // To check millions of foreign keys would take as long as everything else.
   await full.query(
     `set session_replication_role = replica; ${fill}; reset session_replication_role`,
   )
   await full.query('vacuum analyze')
   say('  stored')
+  const onEmpty = async () => {
+    await using empty = await postgres.newDatabase('bench_empty')
+    return await measure(environment, empty)
+  }
+  const onFull = () => measure(environment, full)
   const turns = [
-    { name: 'empty', take: async () => measure(environment, await postgres.newDatabase(EMPTY)) },
-    { name: 'full', take: () => measure(environment, full) },
+    { name: 'empty', take: onEmpty },
+    { name: 'full', take: onFull },
   ]
   const { rows, notes } = await interleave(turns, environment, MAX_ROUNDS)
-  for (const name of [FULL, EMPTY]) await postgres.dropDatabase(name)
   const loss = (figure: string) =>
     ratios(figureOf(rows, 'full', figure), figureOf(rows, 'empty', figure)).map(ratio =>
       ratio === null ? null : 100 * (1 - ratio),
@@ -50,21 +51,17 @@ export const scale = async (environment: Environment): Promise<Section> => {
 }
 
 const measure = async (environment: Environment, database: Database) => {
-  const { postgres, signal } = environment
+  const { postgres } = environment
   const before = await newestIds(database)
   const countSince = (table: string, id: string | undefined) => () =>
     database.number(`select count(*) as n from ${table} where id > $1`, [id])
   try {
     await storeCalls(environment, database.url, CALLS)
-    await postgres.checkpoint()
-    const worker = await startWorker(postgres.envFor(database.url))
-    const countDrained = countSince('missed_calls', before['missed_calls'])
-    let drained: number
-    try {
-      drained = await drainRate(countDrained, CALLS, signal)
-    } finally {
-      await worker.stop()
-    }
+    const drained = await drain(
+      environment,
+      database,
+      countSince('missed_calls', before['missed_calls']),
+    )
     const stored = countSince('raw_cdrs', (await newestIds(database))['raw_cdrs'])
     const figures = await burst(environment, CONNECTIONS, async () => ({
       ...(await startRingback('web', postgres.envFor(database.url))),
@@ -75,6 +72,16 @@ const measure = async (environment: Environment, database: Database) => {
   } finally {
     await restore(database, before)
   }
+}
+
+const drain = async (
+  { postgres, signal }: Environment,
+  database: Database,
+  countDrained: () => Promise<number>,
+): Promise<number> => {
+  await postgres.checkpoint()
+  await using _worker = await startWorker(postgres.envFor(database.url))
+  return await drainRate(countDrained, CALLS, signal)
 }
 
 /** In an order in which rows can be deleted. */

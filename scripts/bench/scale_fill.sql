@@ -1,13 +1,8 @@
--- Two months of 300 businesses: 1,000,000 call records, 300,000 missed calls with what followed from them, and 100,000
--- jobs that are due in 10 to 40 days. Into an empty, migrated database, for measuring what being full costs:
---   psql "$DATABASE_URL" -X -q -v ON_ERROR_STOP=1 -f scripts/bench/scale_fill.sql
---   psql "$DATABASE_URL" -X -q -c 'vacuum analyze'    -- afterwards, for vacuum runs in no transaction of another's
---
--- The same every time, but for the moment it ends at. It keeps the program's own rules: every record is judged, every
--- chase has ended or has its jobs, and all that is due is due in the future, so that no round of the worker finds
--- anything to do. The businesses have numbers but no WhatsApp connection, whose token only the program can seal.
+-- Fills an empty, migrated database with two months of 300 tenants: 1,000,000 CDRs, 300,000 missed calls with their outreach,
+-- and 100,000 jobs that are due in 10 to 40 days. The data is the same every time, except for the moment at which it ends.
+-- It keeps the program's rules: every CDR is classified, every conversation has ended or has its jobs, and the worker finds
+-- nothing to do. The tenants have no WhatsApp connection, because only the program can encrypt its token.
 
-\set ON_ERROR_STOP on
 begin;
 set local synchronous_commit = off;
 set local work_mem = '128MB';
@@ -16,8 +11,8 @@ do $$ begin perform setseed(0.42); end $$;
 insert into tenants (name, mode) select 'Business ' || n, 'live' from generate_series(1, 300) n;
 insert into tenant_numbers (tenant_id, phone) select n, '+97272' || 2000000 + n from generate_series(1, 300) n;
 
--- The calls in the order in which they came. The first business has every seventh, the last ten of them a day; each has
--- customers who call again. `luck` is what became of the call, `fate` what became of writing to whoever was missed.
+-- The calls in order. The first tenant has every seventh call, the last tenant ten calls a day. Some customers call again.
+-- `luck` decides the verdict of the call, `fate` the outreach after a missed call.
 create temporary table made on commit drop as
 select n, tenant, at, luck, fate, to_char(at at time zone 'Asia/Jerusalem', 'YYYYMMDDHH24MISS') || substr(md5(n::text), 1, 12) as call_id,
        '+97252' || lpad((((200 + 40000 / tenant) * customer)::bigint * 7919 % 9999991)::text, 7, '0') as phone,
@@ -54,7 +49,7 @@ insert into leads (tenant_id, phone, missed_call_count, state, created_at)
 select tenant, phone, count(*), 'contacted', min(at) + interval '2 minutes'
 from made where luck < 3 group by tenant, phone order by min(n);
 
--- The last call of 50,000 leads waits for its message, that of 25,000 others for both reminders; every other has ended.
+-- The last call of 50,000 leads waits for its message, that of 25,000 other leads for both reminders. All others have ended.
 create temporary table missed on commit drop as
 select m.*, l.id as lead_id, case
     when is_last and chosen <= 50000 then 'scheduled/waiting' when is_last and chosen <= 75000 then 'sent/accepted'
@@ -108,7 +103,7 @@ update leads l set state = s.state from (
   from missed_calls k left join lead_conversations c on c.missed_call_id = k.id order by k.lead_id, k.id desc
 ) s where s.lead_id = l.id and s.state <> l.state;
 
--- A job of each waiting message, as the program adds them.
+-- One job for each waiting message, as the program adds them.
 create temporary table jobs on commit drop as
 select row_number() over (order by run_at) as n, j.* from (
   select 'lead_outreach' as task, id::text as entity, outreach_due_at as run_at, 10 as tries,

@@ -33,20 +33,12 @@ export const openQueue = name => {
 
 const TABLES = `
   create table connections (
-    id    bigint generated always as identity primary key,
-    phone text not null unique,
-    name  text not null
+    id bigint generated always as identity primary key, phone text not null unique, name text not null
   );
   create table missed_calls (
-    id             bigint generated always as identity primary key,
-    connection_id  bigint not null references connections,
-    call_id        text not null unique,
-    caller_phone   text not null,
-    business_phone text not null,
-    status         text not null,
-    payload        jsonb not null,
-    received_at    timestamptz not null,
-    created_at     timestamptz not null default now()
+    id bigint generated always as identity primary key, connection_id bigint not null references connections,
+    call_id text not null unique, caller_phone text not null, business_phone text not null, status text not null,
+    payload jsonb not null, received_at timestamptz not null, created_at timestamptz not null default now()
   );
   insert into connections (phone, name) values ('+972722776772', 'Noa''s Salon')`
 
@@ -70,9 +62,8 @@ const fill = async () => {
 
 const count = async () => {
   const [cdrs, outreach] = [openQueue(CDR_QUEUE), openQueue(OUTREACH_QUEUE)]
-  console.log(
-    JSON.stringify({ cdr: await cdrs.getJobCounts(), outreach: await outreach.getJobCounts() }),
-  )
+  const counts = { cdr: await cdrs.getJobCounts(), outreach: await outreach.getJobCounts() }
+  console.log(JSON.stringify(counts))
   await cdrs.close()
   await outreach.close()
 }
