@@ -7,7 +7,7 @@ import { withTimeout } from '../errors.ts'
 import { log } from '../log.ts'
 
 /**
- * What GET /metrics tells (docs/signals.md). Labels are ours and few: a task, a state, the id of a business. Never a
+ * What GET /metrics tells (docs/monitoring.md). Labels are ours and few: a task, a state, the id of a business. Never a
  * name, a number or anything else that a sender chooses.
  */
 export const registry = new Registry()

@@ -1,0 +1,114 @@
+/** Every query of docs/sql.md, docs/deploy.md and docs/monitoring.md runs on the rows of a day of calls. */
+import { readFileSync } from 'node:fs'
+import { sql } from 'kysely'
+import { type Test, test } from 'tap'
+import type { Trx } from '../app/db/kysely.ts'
+import { push } from '../scripts/demo/cdr.ts'
+import { business, customer, db, fake, post, work, workAsIfDue } from './support/ringback.ts'
+import { call, checkNow, voicenter, withCallLog } from './support/voicenter.ts'
+
+const queriesOf = (page: string): string[] => {
+  const text = readFileSync(new URL(`../docs/${page}`, import.meta.url), 'utf8')
+  return [...text.matchAll(/^```sql\n(.+?)^```/gms)].map(([, query = '']) => query)
+}
+const queries = queriesOf('sql.md')
+
+/** Runs in a transaction that is rolled back, so that no test depends on the ones above it. */
+const rolledBack = async (t: Test, run: (trx: Trx) => Promise<void>): Promise<void> => {
+  const undo = new Error('undo')
+  const tried = db.transaction().execute(async trx => {
+    await run(trx)
+    throw undo
+  })
+  await t.rejects(tried, undo)
+}
+
+// The page uses tenant 1, the first one that is added here.
+const shop = await business()
+const { tenantId, token, did, phoneNumberId } = shop
+const caller = customer()
+await post(push({ caller: caller.local, did }), { token })
+await post(push({ caller: 'anonymous', did }), { token })
+// This caller does not reply, so the reminders stay scheduled.
+await post(push({ caller: customer().local, did }), { token })
+await post(push({ caller: caller.local, did: '0772345678' }), { token })
+await post(push({ caller: caller.local, did, status: 'VOEND' }), { token })
+await post({ did }, { token })
+await work()
+await workAsIfDue()
+await fake.inbound([
+  { kind: 'text', from: caller.e164, text: 'אשמח שתחזרו אליי' },
+  { kind: 'text', from: customer().e164, phoneNumberId, text: 'מי זה?' },
+])
+await post(push({ caller: customer().local, did }), { token })
+await work()
+voicenter.log(await withCallLog(shop), call({ caller: customer().local, did }).record)
+await checkNow(shop)
+
+await test('the page has at least a dozen queries', async t => {
+  t.ok(queries.length >= 12, String(queries.length))
+  t.equal(tenantId, '1', 'the test uses the tenant of the page')
+})
+
+/** Queries that find nothing if nothing went wrong, or that change rows. */
+const MAY_BE_EMPTY = [
+  /202611151015030a3f1/,
+  /state = 'unknown'/,
+  /state = 'failed'/,
+  /state = 'paused'/,
+  /from opt_outs/,
+  /from alerts/,
+  /^insert/,
+  /^update/,
+  /reschedule_jobs/,
+]
+
+for (const query of queries) {
+  const title = query.split('\n').slice(0, 2).join(' ')
+  await test(title, t =>
+    rolledBack(t, async trx => {
+      const { rows, numAffectedRows } = await sql
+        .raw(query.replaceAll('+972502345678', caller.e164))
+        .execute(trx)
+      if (!MAY_BE_EMPTY.some(pattern => pattern.test(query))) t.ok(rows.length > 0, 'finds rows')
+      if (/^(insert|update)/.test(query)) t.equal(numAffectedRows, 1n, 'changes one row')
+    }),
+  )
+}
+
+const [limits = '', restore = ''] = queriesOf('deploy.md')
+
+await test('deploy.md: after a restore nothing that waits is sent', t =>
+  rolledBack(t, async trx => {
+    const waiting = async () => {
+      const { rows } = await sql<{ messages: number; calls: number }>`
+        select (select count(*) from messages where direction = 'out' and state = 'scheduled')::int as messages,
+               (select count(*) from missed_calls where outreach_state = 'scheduled')::int as calls`.execute(
+        trx,
+      )
+      return rows
+    }
+    const [before] = await waiting()
+    t.ok(before && before.messages > 0 && before.calls > 0, 'reminders and a first message wait')
+    for (const statement of restore.split(';\n').filter(Boolean))
+      await sql.raw(statement).execute(trx)
+    t.strictSame(await waiting(), [{ messages: 0, calls: 0 }])
+    t.match(await trx.selectFrom('tenants').select(['id', 'mode']).execute(), [
+      { id: tenantId, mode: 'shadow' },
+    ])
+  }))
+
+await test('deploy.md: Postgres takes the limits for a role behind a pooler', t =>
+  rolledBack(t, async trx => {
+    const role = `ringback_doc_${process.pid}`
+    await sql.raw(`create role ${role}`).execute(trx)
+    await sql.raw(limits.replaceAll('role ringback', `role ${role}`)).execute(trx)
+  }))
+
+await test('monitoring.md: its query finds an open alert', t =>
+  rolledBack(t, async trx => {
+    await trx.insertInto('alerts').values({ kind: 'call_log_failing', subject: 'x' }).execute()
+    const [query = ''] = queriesOf('monitoring.md')
+    const { rows } = await sql<{ kind: string }>`${sql.raw(query)}`.execute(trx)
+    t.ok(rows.some(({ kind }) => kind === 'call_log_failing'))
+  }))
