@@ -1,3 +1,4 @@
+/** Erases one person at one business. docs/privacy.md says what remains. */
 import { sql } from 'kysely'
 import { z } from 'zod'
 import { type Actor, audit } from '../audit.ts'
@@ -15,14 +16,14 @@ import {
   redactEvents,
   redactMessages,
   redactRejected,
-  stopAll,
+  cancelAll,
 } from './redact.ts'
 import { telephone, tenantId } from '../tenants/schema.ts'
 import { lockCalls, lockPeople, peopleOf } from '../db/locks.ts'
 
 export const eraseInput = z.object({ tenantId, number: telephone })
 
-/** How many rows of each table held something of hers; `jobs` are those that waited. */
+/** How many rows of each table held the person's data. `jobs` counts their pending jobs. */
 export type Erased = Record<
   | 'raw_cdrs'
   | 'whatsapp_events'
@@ -38,66 +39,68 @@ export type Erased = Record<
   number
 >
 
-/** Shorter, and it may stand in any text. Meta's ids of people are far longer. */
-const SHORTEST_NAME = 8
+/** A shorter id could occur in any text. Meta's ids of people are far longer. */
+const MIN_ID_LENGTH = 8
 
 /**
- * Erases a person: stops what is pending for her, and removes her number, name and words from every row of this
- * business. Rows and keys stay, for they are what a repeat is recognised by, and what was sent stays counted. If
- * she had opted out, that is still known, by the keyed hash of her number. What comes of her calls later is
- * emptied as it is read; a new call of hers is that of a person nobody knows.
+ * Erases a person: cancels what is pending for them, and removes their number, name and texts from every row of the
+ * business. Rows and keys stay, so that a repeated delivery is recognised and sent messages stay counted. An opt-out
+ * stays as a keyed hash of the number. Later records of an erased call are emptied when they are classified. A new call
+ * of the person creates a new lead.
  *
- * Unless a business itself asks, records that belong to no business are searched too.
+ * Records that belong to no business are searched too, except if the business itself asks.
  *
- * It locks in the order in which everything else does: calls, events, people, leads.
+ * The order of the locks is the same everywhere: calls, events, people, leads.
  *
- * @throws Mistake when there is no such business, the number is its own, or she wrote a moment ago
+ * @throws UserError if there is no such business, if the number is its own, or if a message from the person has not been
+ * read yet
  */
 export const erase = async (
   trx: Trx,
-  signIn: Actor,
+  actor: Actor,
   { tenantId, number }: z.infer<typeof eraseInput>,
 ): Promise<Erased> => {
-  const where = { tenantId, unassigned: signIn.as !== 'tenant' }
+  const where = { tenantId, unassigned: actor.as !== 'tenant' }
   const person = await findPerson(trx, tenantId, number)
-  await refuseItsOwn(trx, tenantId, person)
+  await rejectOwnNumber(trx, tenantId, person)
   const names = {
     phones: person.phones,
     others: [
       ...person.identities.filter(
-        name => name.length >= SHORTEST_NAME && !person.phones.includes(`+${name}`),
+        id => id.length >= MIN_ID_LENGTH && !person.phones.includes(`+${id}`),
       ),
       ...(await messageIdsOf(trx, tenantId, person)),
     ],
   }
   const records = await rowsNaming(trx, 'raw_cdrs', names, where)
   const calls = await callsOf(trx, where, person, records)
-  // Nobody is judging one of them from what is about to go.
+  // No task may classify one of these calls from records that are about to be emptied.
   await lockCalls(trx, calls)
   const events = await rowsNaming(trx, 'whatsapp_events', names, where)
   await lockEvents(trx, events)
   await lockPeople(trx, peopleOf(tenantId, person.phones))
   await lockLeads(trx, person)
-  const isMore = (await callsOf(trx, where, person, records)).length > calls.length
-  if (isMore || !isSame(person, await findPerson(trx, tenantId, number)))
-    throw userError('heard_of', 'something of hers came in at this very moment: try again')
+  // The locks were taken after reading. If something arrived in between, it would stay.
+  const hasMoreCalls = (await callsOf(trx, where, person, records)).length > calls.length
+  if (hasMoreCalls || !isSame(person, await findPerson(trx, tenantId, number)))
+    throw userError('heard_of', 'new data about this person has just arrived: try again')
 
-  const jobs = await stopAll(trx, tenantId, person)
-  const refusals = await rowsNaming(trx, 'rejected_deliveries', names, where)
+  const jobs = await cancelAll(trx, tenantId, person)
+  const rejected = await rowsNaming(trx, 'rejected_deliveries', names, where)
   const quoting = await rowsNaming(trx, 'messages', names, where)
-  // Messages before the lead: it is by her that they are known to be hers.
+  // Before the lead, because messages are found through it.
   const messages = await redactMessages(trx, tenantId, person, quoting)
   const erased: Erased = {
     raw_cdrs: await redactCdrs(trx, calls, person),
     whatsapp_events: await redactEvents(trx, events),
-    rejected_deliveries: await redactRejected(trx, refusals),
+    rejected_deliveries: await redactRejected(trx, rejected),
     messages,
     ...(await eraseLead(trx, tenantId, person)),
     opt_outs: await hashOptOuts(trx, tenantId, person),
     alerts: await redactAlerts(trx, person),
     jobs,
   }
-  await audit(trx, signIn, {
+  await audit(trx, actor, {
     tenantId,
     action: 'person.forget',
     subject: `tenants ${tenantId}`,
@@ -107,33 +110,33 @@ export const erase = async (
   return erased
 }
 
-/** What `forget` would erase. Changes nothing: what it did is undone within the transaction. */
+/** What `erase` would do. It changes nothing, because it rolls back to a savepoint. */
 export const previewErase = async (
   trx: Trx,
-  signIn: Actor,
+  actor: Actor,
   person: z.infer<typeof eraseInput>,
 ): Promise<Erased> => {
-  await sql`savepoint before_forgetting`.execute(trx)
-  const erased = await erase(trx, signIn, person)
-  await sql`rollback to savepoint before_forgetting`.execute(trx)
+  await sql`savepoint before_erase`.execute(trx)
+  const erased = await erase(trx, actor, person)
+  await sql`rollback to savepoint before_erase`.execute(trx)
   return erased
 }
 
-/** All of its records name it: they would go with the person. */
-const refuseItsOwn = async (trx: Trx, tenantId: string, { phones }: Person): Promise<void> => {
+/** The business's own number occurs in all of its records, so erasing it would empty them all. */
+const rejectOwnNumber = async (trx: Trx, tenantId: string, { phones }: Person): Promise<void> => {
   const { rows } = await sql<{ line: boolean; owner: boolean | null }>`
     select t.owner_phone = any(${phones}::text[]) as owner,
            exists (select from tenant_numbers n where n.tenant_id = t.id and n.phone = any(${phones}::text[]))
            or exists (select from whatsapp_connections c
                       where c.tenant_id = t.id and c.display_phone_number = any(${phones}::text[])) as line
     from tenants t where t.id = ${tenantId}`.execute(trx)
-  const [its] = rows
-  if (!its) throw notFound(`tenant ${tenantId}`)
-  if (its.line) throw userError('own_number', 'this is a number of the business itself', 'number')
-  if (its.owner)
+  const [own] = rows
+  if (!own) throw notFound(`tenant ${tenantId}`)
+  if (own.line) throw userError('own_number', 'this is a number of the business itself', 'number')
+  if (own.owner)
     throw userError(
       'owner_phone',
-      'this is the phone on which the owner is told of leads: take it out of the settings first',
+      "this is the owner's phone, which gets the notices: remove it from the settings first",
       'number',
     )
 }

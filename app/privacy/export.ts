@@ -1,3 +1,4 @@
+/** Exports calls, leads and messages as CSV for spreadsheets. */
 import { stringify } from 'csv-stringify'
 import { type Kysely, type RawBuilder, sql } from 'kysely'
 import { Readable, type Writable } from 'node:stream'
@@ -12,8 +13,8 @@ import { tenantId } from '../tenants/schema.ts'
 export type Row = Record<string, string | null>
 
 /**
- * Writes rows as CSV for Excel: a byte order mark, or Hebrew would be rubbish there, and no cell that it would
- * take for a formula. Reads no faster than `out` takes, and ends it.
+ * Writes rows as CSV for Excel: with a byte order mark, without which Excel garbles Hebrew, and with escaped formulas.
+ * Reads rows only as fast as `out` accepts them, and ends `out`.
  */
 export const writeCsv = async (
   columns: readonly string[],
@@ -32,27 +33,25 @@ export const writeCsv = async (
 }
 
 /**
- * An apostrophe before everything that a spreadsheet might calculate. csv-stringify's own escape_formulas looks at
- * the first sign only, and knows =, +, -, @, tab, CR and the full-width four: not a sign behind a space, a line break
- * or a mark that cannot be seen, nor its other forms in Unicode. A number in E.164 is no exception: with its
- * apostrophe it stays text, and Excel keeps all its digits and its plus.
+ * Puts an apostrophe before text that a spreadsheet could read as a formula. csv-stringify's escape_formulas checks only
+ * the first character, for =, +, -, @, tab, CR and four full-width forms. It misses a sign after a space, a line break or
+ * an invisible character, and other Unicode forms. A number in E.164 gets an apostrophe too, so that Excel keeps it as
+ * text with its plus and all digits.
  */
 export const escapeFormula = (text: string): string => (isDangerous(text) ? `'${text}` : text)
 
-/** Also behind apostrophes of its own, so that each cell can be read back as it was. */
+/** Also if the text itself begins with apostrophes, so that every cell can be read back unchanged. */
 const isDangerous = (text: string): boolean =>
   /^'*[\t\r\n]|^[\s\p{C}']*[=+\-@\u2212]/u.test(text.normalize('NFKC'))
 
-/** The cell as it was. */
+/** The text before `escapeFormula`. */
 export const unescapeFormula = (cell: string): string =>
   cell.startsWith("'") && isDangerous(cell.slice(1)) ? cell.slice(1) : cell
 
-/** What an export holds: the columns of each, under their names in SQL, and the statement that reads a page. */
-
 export const EXPORTS = ['calls', 'leads', 'messages'] as const
-type What = (typeof EXPORTS)[number]
+type ExportKind = (typeof EXPORTS)[number]
 
-export const COLUMNS: Record<What, readonly string[]> = {
+export const COLUMNS: Record<ExportKind, readonly string[]> = {
   calls: [
     'called_at',
     'call_id',
@@ -93,21 +92,21 @@ export type Page = {
   timezone: string
   from: Date | null
   before: Date | null
-  /** The last row of the page before, by its id; null = there is none. */
+  /** The id of the last row of the previous page. Null: this is the first page. */
   after: string | null
   limit: number
 }
 
-/** A moment on the business's clock, in the one form that Excel takes for a moment whatever its language. */
+/** A moment in the business's time zone, in a form that Excel reads as a date in every language. */
 const local = (moment: RawBuilder<unknown>, timezone: string) =>
   sql`to_char(${moment} at time zone ${timezone}, 'YYYY-MM-DD HH24:MI:SS')`
 
 const within = (moment: RawBuilder<unknown>, { from, before }: Page) =>
   sql`(${from}::timestamptz is null or ${moment} >= ${from}) and (${before}::timestamptz is null or ${moment} < ${before})`
 
-/** Every column as text, as it is written, and `position`, by which the next page begins. */
-export const PAGES: Record<What, (page: Page) => RawBuilder<Row>> = {
-  // A call stands where its first record does.
+/** Reads a page: every column as text, and `position`, after which the next page begins. */
+export const PAGES: Record<ExportKind, (page: Page) => RawBuilder<Row>> = {
+  // A call has the position of its first record.
   calls: page => {
     const at = sql`coalesce(r.called_at, r.received_at)`
     return sql<Row>`
@@ -151,28 +150,25 @@ export const PAGES: Record<What, (page: Page) => RawBuilder<Row>> = {
     order by s.id limit ${page.limit}`,
 }
 
-/** What is wanted: one kind of rows of one business, of a period or of all time. */
 export const exporting = period.extend({
   tenantId,
   what: z.enum(EXPORTS, 'calls, leads or messages'),
 })
 
-/** How many rows are read at once. */
-const PAGE = 1000
+/** How many rows one page has. */
+const PAGE_SIZE = 1000
 
 /**
- * Writes calls, leads or messages of a business as CSV, oldest first, and notes who took them. Each page is a short
- * read-only transaction of its own: whoever reads slowly holds no connection meanwhile, and the memory taken does not
- * grow with what is stored.
+ * Writes calls, leads or messages of a business as CSV, oldest first. Each page is a short read-only transaction, so a
+ * slow reader holds no connection, and the memory does not grow with the number of rows.
  *
- * @param database whose connections are used: those of requests, or those of tasks
- * @param out is ended
+ * @param database the pages use the pool for /ops, the command the pool for tasks
  * @returns how many rows
- * @throws Mistake when there is no such business, before anything is written
+ * @throws UserError if there is no such business, before anything is written
  */
 export const exportCsv = async (
   database: Kysely<DB>,
-  signIn: Actor,
+  actor: Actor,
   wanted: z.infer<typeof exporting>,
   out: Writable,
 ): Promise<number> => {
@@ -184,9 +180,9 @@ export const exportCsv = async (
     .executeTakeFirst()
   if (!tenant) throw notFound(`tenant ${tenantId}`)
   const { timezone } = tenant
-  // First, so that nobody takes anything without a trace.
+  // Before the first row, so that no export is missing in the audit log.
   await database.transaction().execute(trx =>
-    audit(trx, signIn, {
+    audit(trx, actor, {
       tenantId,
       action: `export.${what}`,
       subject: `tenants ${tenantId}`,
@@ -206,10 +202,9 @@ export const exportCsv = async (
   return rows
 }
 
-/** Row by row. */
 async function* rowsOf(
   database: Kysely<DB>,
-  what: (typeof EXPORTS)[number],
+  what: ExportKind,
   page: Omit<Page, 'after' | 'limit'>,
 ): AsyncGenerator<Row> {
   let after: string | null = null
@@ -217,11 +212,11 @@ async function* rowsOf(
     const { rows } = await database
       .transaction()
       .setAccessMode('read only')
-      .execute(trx => PAGES[what]({ ...page, after, limit: PAGE }).execute(trx))
+      .execute(trx => PAGES[what]({ ...page, after, limit: PAGE_SIZE }).execute(trx))
     for (const { position, ...row } of rows) {
       after = position ?? after
       yield { ...row, timezone: page.timezone }
     }
-    if (rows.length < PAGE) return
+    if (rows.length < PAGE_SIZE) return
   }
 }

@@ -1,33 +1,34 @@
+/** Finds a person: their leads, numbers and WhatsApp ids, and the rows that name them. */
 import { sql } from 'kysely'
 import type { Trx } from '../db/kysely.ts'
 import { spellings } from '../phone.ts'
 import { mentions, type Names, readable, sieve } from './mentions.ts'
 import { writerPhone } from '../replies/contacts.ts'
 
-/** Where words of others are kept as they came: everything that may name a person anywhere. */
-const PLACES = {
-  // The payload was read from the body, which is quicker to search.
+/** The columns with content from outside, in which a person may be named anywhere. */
+const SEARCHED = {
+  // The payload comes from the body, and the body is faster to search.
   raw_cdrs: { text: sql`null::text`, bytes: sql`body` },
   whatsapp_events: { text: sql`payload::text`, bytes: sql`null::bytea` },
   rejected_deliveries: { text: sql`null::text`, bytes: sql`body` },
   messages: { text: sql`text`, bytes: sql`null::bytea` },
 }
 
-/** How many rows one statement looks through: a tenth of the time that it may take. */
+/** How many rows one statement reads. It takes about a tenth of the statement timeout. */
 const SLICE = 5000
 
 /**
- * The ids of the rows that name a person, wherever in them, in order.
+ * The ids of the rows that name a person anywhere, sorted.
  *
- * @param unassigned also those that belong to no business (yet)
+ * @param where `unassigned` includes rows that belong to no business
  */
 export const rowsNaming = async (
   trx: Trx,
-  table: keyof typeof PLACES,
+  table: keyof typeof SEARCHED,
   names: Names,
-  { tenantId, unassigned }: { tenantId: string; unassigned: boolean },
+  where: { tenantId: string; unassigned: boolean },
 ): Promise<string[]> => {
-  const { text, bytes } = PLACES[table]
+  const { text, bytes } = SEARCHED[table]
   const pattern = sieve(names)
   const isNamed = mentions(names)
   const found: string[] = []
@@ -35,11 +36,11 @@ export const rowsNaming = async (
     select coalesce(max(id), 0) as last from ${sql.table(table)}`.execute(trx)
   const last = BigInt(ends[0]?.last ?? 0)
   for (let from = 0n; from < last; from += BigInt(SLICE)) {
-    // The sieve lets through what is read here, and decided by one rule for all spellings.
+    // Postgres selects candidates with the sieve. `mentions` decides, with one rule for all spellings.
     const { rows } = await sql<{ id: string; text: string | null; bytes: Buffer | null }>`
       select id, ${text} as text, ${bytes} as bytes from ${sql.table(table)}
       where id > ${String(from)} and id <= ${String(from + BigInt(SLICE))}
-        and (tenant_id = ${tenantId} or ${unassigned} and tenant_id is null)
+        and (tenant_id = ${where.tenantId} or ${where.unassigned} and tenant_id is null)
         and (${text} ~ ${pattern.text} or encode(${bytes}, 'escape') ~ ${pattern.bytes})
       order by id`.execute(trx)
     for (const row of rows)
@@ -48,26 +49,26 @@ export const rowsNaming = async (
   return found
 }
 
-/** One person, as one business knows her. */
+/** A person, as one business knows them. */
 export type Person = {
   leadIds: string[]
-  /** Every number that is hers, in each of its spellings, E.164. */
+  /** Every number of the person, in each of its spellings, E.164. */
   phones: string[]
-  /** The names under which WhatsApp knows her: digits, or the user id of somebody who hides her number. */
+  /** WhatsApp's ids of the person: digits, or the user id of a person who hides their number. */
   identities: string[]
 }
 
-/** She moved to another number, and from there perhaps to a third. */
-const MOVES = 5
+/** How often a person may have changed their number. */
+const MAX_NUMBER_CHANGES = 5
 
-/** Who it is that has this number: all her leads, and all names that they are known by. */
+/** The person with this number: follows their leads to further numbers and ids until nothing new is found. */
 export const findPerson = async (trx: Trx, tenantId: string, e164: string): Promise<Person> => {
   let person: Person = {
     leadIds: [],
     phones: spellings(e164),
     identities: digitsOf(spellings(e164)),
   }
-  for (let move = 0; move < MOVES; move++) {
+  for (let change = 0; change < MAX_NUMBER_CHANGES; change++) {
     const { rows } = await sql<{ id: string; phone: string; identities: string[] }>`
       select l.id, l.phone, array(select identity from lead_identities i where i.lead_id = l.id) as identities
       from leads l
@@ -92,4 +93,4 @@ export const findPerson = async (trx: Trx, tenantId: string, e164: string): Prom
 }
 
 const digitsOf = (phones: string[]): string[] => phones.map(phone => phone.slice(1))
-const sorted = (names: string[]): string[] => [...new Set(names)].toSorted()
+const sorted = (values: string[]): string[] => [...new Set(values)].toSorted()

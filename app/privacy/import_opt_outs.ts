@@ -6,19 +6,19 @@ import { cancelPending } from '../outreach/cancel.ts'
 import { spellings } from '../phone.ts'
 import { optOut } from '../replies/contacts.ts'
 
-/** In `opt_outs.source`: the business knew it before us. */
+/** In `opt_outs.source`: the business had this opt-out in a list of its own. */
 const SOURCE = 'import'
 
 /**
- * People who must not be written to by this business, as it knows from elsewhere. What is pending for them is
- * cancelled, as if they had asked themselves. Safe to run twice: the second time changes nothing.
+ * Opts out people from a list that the business has. It cancels what is pending for them, as if they had written "stop".
+ * A second run with the same list changes nothing.
  *
  * @param numbers E.164
- * @returns how many of them are news, and how many were known already
+ * @returns how many of them are new, and how many were known already
  */
 export const addOptOuts = async (
   trx: Trx,
-  signIn: Actor,
+  actor: Actor,
   { tenantId, numbers }: { tenantId: string; numbers: readonly string[] },
 ): Promise<{ added: number; known: number }> => {
   const tenant = trx.selectFrom('tenants').select('id').where('id', '=', tenantId)
@@ -27,12 +27,12 @@ export const addOptOuts = async (
   let added = 0
   for (const number of numbers) if (await optOut(trx, tenantId, number, SOURCE)) added++
   for (const { id, phone } of leads) {
-    // She may have moved to the number in the list: her wish holds for both.
+    // The number in the list may be a new number of this person. The opt-out is for both numbers.
     await optOut(trx, tenantId, phone, SOURCE)
     await cancelPending(trx, id, 'opted_out')
   }
   const counts = { added, known: numbers.length - added }
-  await audit(trx, signIn, {
+  await audit(trx, actor, {
     tenantId,
     action: 'opt_outs.add',
     subject: `tenants ${tenantId}`,
@@ -42,7 +42,7 @@ export const addOptOuts = async (
   return counts
 }
 
-/** Those who have one of these numbers, or are known to WhatsApp by it; in the order in which everybody locks. */
+/** Locks the leads with one of these numbers or WhatsApp ids, in the order of all locks on leads. */
 const lockLeads = async (trx: Trx, tenantId: string, numbers: readonly string[]) => {
   const phones = numbers.flatMap(spellings)
   const { rows } = await sql<{ id: string; phone: string }>`

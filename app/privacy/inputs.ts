@@ -1,20 +1,21 @@
+/** What a person enters: the period of an export, and a list of numbers. */
 import { DateTime } from 'luxon'
 import { z } from 'zod'
 import { readPhone } from '../phone.ts'
 
 const A_MOMENT = 'a day such as 2026-11-30, or a moment such as 2026-11-30T18:00'
 
-/** A day or a moment, on the business's own clock. */
+/** A day or a moment, in the business's time zone. */
 const moment = z
   .string()
   .trim()
   .regex(/^\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d)?)?$/, A_MOMENT)
   .refine(written => DateTime.fromISO(written.replace(' ', 'T')).isValid, A_MOMENT)
 
-/** From `since` up to `until`, both as a person writes them. A day as the end means until it is over. */
+/** From `since` to `until`. A day as the end is included. */
 export const period = z.object({ since: moment.optional(), until: moment.optional() })
 
-/** The period by the clock of a zone; null = without an end on that side. `until` itself is no longer in it. */
+/** The period in a time zone: `from` is included, `before` is not. Null: no limit. */
 export const periodIn = (
   timezone: string,
   { since, until }: z.infer<typeof period>,
@@ -29,17 +30,17 @@ export const periodIn = (
   }
 }
 
-/** What a list of people says: their numbers in E.164, and the lines (from 1) that are no number. */
+/** The numbers of a list in E.164, and the lines (counted from 1) without a number. */
 export type NumberList = { numbers: string[]; badLines: number[] }
 
 /**
- * Reads a list of numbers: one in each line, in any common form, or a CSV with numbers in any columns, as a
- * spreadsheet saves it: all of them, for she has a mobile and a telephone at home. Blank lines, lines that begin with #, and a first line without a digit are no numbers, and
- * not meant to be.
+ * Reads a list of numbers: one in each line, in any common form, or a CSV with numbers in any columns. Every number in
+ * a line counts, because a person may have a mobile and a landline. Blank lines, lines that begin with # and a heading
+ * without a digit are ignored.
  */
 export const readNumbers = (bytes: Buffer): NumberList => {
   const list: NumberList = { numbers: [], badLines: [] }
-  // Whatever the encoding: a number is made of signs that are the same in all of them, UTF-16 but for its NULs.
+  // Works in every encoding: the characters of a number have the same bytes in all of them, plus NULs in UTF-16.
   const lines = bytes
     .toString('latin1')
     .replaceAll('\0', '')
@@ -54,7 +55,7 @@ export const readNumbers = (bytes: Buffer): NumberList => {
   return { ...list, numbers: [...new Set(list.numbers)] }
 }
 
-/** A quoted cell, or one with the apostrophe that keeps a spreadsheet from calculating it. */
+/** The number in a cell, which may be quoted or begin with the apostrophe that our exports write. */
 const numberIn = (cell: string): string[] => {
   const phone = readPhone(cell.replace(/[^\x20-\x7e]/g, '').replace(/^[\s"']+|[\s"']+$/g, ''))
   return phone.kind === 'number' ? [phone.e164] : []

@@ -1,14 +1,15 @@
+/** Whether a text names a person, whatever the spelling of their number. */
 import { parsePhoneNumberFromString } from 'libphonenumber-js/max'
 
-/** How somebody is known: numbers in E.164, and whatever else stands for her and nobody else, letter by letter. */
+/** The numbers of a person in E.164, and other ids that stand only for this person. */
 export type Names = { phones: readonly string[]; others: readonly string[] }
 
-/** What people put between the digits of a number. */
+/** What people write between the digits of a number. */
 const BETWEEN = String.raw`[\s().\/_+\p{Pd}]{0,4}`
-/** The carriers' exit codes, and the common one. */
+/** The exit codes of the Israeli carriers, and 00. */
 const EXIT = `(?:00|01[2-9])?`
 
-/** A number as it is written after a country code. */
+/** Splits a number into its country code and the rest. */
 const partsOf = (e164: string): { country: string; subscriber: string } => {
   const israeli = /^\+972(\d+)$/.exec(e164)?.[1]
   if (israeli) return { country: '972', subscriber: israeli }
@@ -23,15 +24,15 @@ const formOf = (e164: string): string => {
   const abroad = `${EXIT}${country.split('').join(BETWEEN)}${BETWEEN}0?`
   const before =
     country === '972'
-      ? // Without its 0 only what cannot be a date or a time: as telephone numbers are read everywhere here.
+      ? // Without the leading 0, only forms that cannot be a date or a time. app/phone.ts has the same rule.
         `(?:${abroad}|0${/^[57]\d{8}$/.test(subscriber) ? '?' : ''})`
       : abroad
   return `${before}${BETWEEN}${subscriber.split('').join(BETWEEN)}`
 }
 
 /**
- * Whether a text names her: her number in any spelling, local or international, with whatever stands between its
- * digits, or any of her other names. A longer number that only contains hers is another one.
+ * Whether a text contains one of the numbers, local or international, with separators between the digits, or one of the
+ * other ids. A longer number that contains these digits is a different number.
  */
 export const mentions = ({ phones, others }: Names): ((written: string) => boolean) => {
   const number = new RegExp(`(?<!\\d)(?:${phones.map(formOf).join('|')})(?!\\d)`, 'u')
@@ -42,14 +43,14 @@ export const mentions = ({ phones, others }: Names): ((written: string) => boole
     )
 }
 
-/** Digits of any script as ours, and without what cannot be seen. */
+/** Converts digits of other scripts, and removes invisible characters. */
 const plain = (text: string): string =>
   text
     .normalize('NFKC')
     .replace(/[\u0660-\u0669\u06f0-\u06f9]/g, digit => String(digit.charCodeAt(0) & 0xf))
     .replace(/\p{Cf}/gu, '')
 
-/** As a form and JSON hide signs: %2D, \u002d. */
+/** Decodes what forms and JSON escape: %2D, \u002d. */
 const unescaped = (text: string): string =>
   text
     .replace(/\\u([0-9a-f]{4})/gi, (_, hex: string) =>
@@ -59,14 +60,14 @@ const unescaped = (text: string): string =>
       Buffer.from(run.replaceAll('%', ''), 'hex').toString('utf8'),
     )
 
-/** The text of a body whatever its encoding: in UTF-16 every other byte of a digit is NUL. */
+/** The text of a body in UTF-8 or UTF-16. In UTF-16 every second byte of a digit is NUL. */
 export const readable = (bytes: Buffer): string =>
   new TextDecoder().decode(bytes).replaceAll('\0', '')
 
 /**
- * Two regular expressions for Postgres that let through everything in which `mentions` might find somebody, and
- * hardly anything else: her digits in their order, with no other digit between them. One for text, and one for
- * the bytes of a body as encode(body, 'escape') writes them: \000 to \377 for what is not ASCII, \\ for \.
+ * Two regular expressions for Postgres that match every text in which `mentions` could find the person, and few others:
+ * the digits in order, with no other digit between them. `text` is for text. `bytes` is for a body as
+ * encode(body, 'escape') writes it: \000 to \377 for bytes that are not ASCII, and \\ for \.
  */
 export const sieve = ({ phones, others }: Names): { text: string; bytes: string } => {
   const subscribers = [...new Set(phones.map(phone => partsOf(phone).subscriber))]
@@ -89,10 +90,10 @@ export const sieve = ({ phones, others }: Names): { text: string; bytes: string 
   }
 }
 
-/** Plain, full-width, Arabic-Indic and Persian, percent-encoded, escaped in JSON. */
+/** A digit: plain, full-width, Arabic-Indic, Persian, percent-encoded, or escaped in JSON. */
 const textDigit = (d: number): string =>
   `(?:[${d}${[0xff10, 0x0660, 0x06f0].map(zero => String.fromCharCode(zero + d)).join('')}]|%3${d}|\\\\u003${d})`
 const byteDigit = (d: number): string =>
   `(?:${d}|${[0xff10, 0x0660, 0x06f0].map(zero => octal(String.fromCharCode(zero + d))).join('|')}|%3${d}|\\\\\\\\u003${d})`
-const octal = (sign: string): string =>
-  [...Buffer.from(sign)].map(byte => `\\\\${byte.toString(8)}`).join('')
+const octal = (digit: string): string =>
+  [...Buffer.from(digit)].map(byte => `\\\\${byte.toString(8)}`).join('')

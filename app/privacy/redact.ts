@@ -1,4 +1,4 @@
-/** What we noted of a person ourselves: her lead, her missed calls, her messages, her wish to be left alone. */
+/** The parts of an erasure, one function for each table. */
 import { type RawBuilder, sql } from 'kysely'
 import { phoneHash } from '../crypto.ts'
 import type { Trx } from '../db/kysely.ts'
@@ -7,12 +7,12 @@ import { ERASED } from '../voicenter/calls.ts'
 import type { Person } from './find_person.ts'
 import type { Call } from '../db/locks.ts'
 
-/** Hers: `m` of the lead or of a conversation with it, from or to one of her names. */
-const isHers = ({ leadIds, phones, identities }: Person): RawBuilder<boolean> => sql<boolean>`(
+/** Whether the message `m` is from the person, to them, or in one of their conversations. */
+const isTheirs = ({ leadIds, phones, identities }: Person): RawBuilder<boolean> => sql<boolean>`(
   m.lead_id = any(${leadIds}::bigint[]) or m.wa_id = any(${identities}::text[]) or m.to_phone = any(${phones}::text[])
   or m.lead_conversation_id in (select id from lead_conversations where lead_id = any(${leadIds}::bigint[])))`
 
-/** By which WhatsApp's updates mean one of her messages. Whoever decodes one reads her number in it. */
+/** WhatsApp's ids of the person's messages. A wamid contains the number in base64. */
 export const messageIdsOf = async (
   trx: Trx,
   tenantId: string,
@@ -20,17 +20,17 @@ export const messageIdsOf = async (
 ): Promise<string[]> => {
   const { rows } = await sql<{ wamid: string }>`
     select distinct wamid from messages m
-    where m.tenant_id = ${tenantId} and m.wamid is not null and ${isHers(person)}`.execute(trx)
+    where m.tenant_id = ${tenantId} and m.wamid is not null and ${isTheirs(person)}`.execute(trx)
   return rows.map(({ wamid }) => wamid)
 }
 
 /**
- * Ends her chase as an operator does, and takes every job of hers out of the queue. A message that is on its way
- * at this moment cannot be held back; its row tells so.
+ * Cancels the person's outreach, as the operator can, and removes their jobs. It cannot stop a message that is being
+ * sent at this moment. The state of that row becomes `unknown`.
  *
  * @returns how many jobs there were
  */
-export const stopAll = async (trx: Trx, tenantId: string, person: Person): Promise<number> => {
+export const cancelAll = async (trx: Trx, tenantId: string, person: Person): Promise<number> => {
   const { leadIds } = person
   const { rows } = await sql<{ key: string }>`
     with calls as (select id from missed_calls where lead_id = any(${leadIds}::bigint[])),
@@ -41,8 +41,8 @@ export const stopAll = async (trx: Trx, tenantId: string, person: Person): Promi
       union all select 'lead_reminder:' || id || ':' || n from conversations, generate_series(1, 2) n
       union all select m.kind || ':' || m.id from messages m
         where m.tenant_id = ${tenantId} and m.kind in ('owner_notice', 'opt_out_confirmation')
-          and m.state in ('scheduled', 'sending') and ${isHers(person)}
-    ) as hers (key) on j.key = hers.key
+          and m.state in ('scheduled', 'sending') and ${isTheirs(person)}
+    ) as theirs (key) on j.key = theirs.key
     order by j.key`.execute(trx)
   await sql`
     select cancel_outreach(id) from missed_calls
@@ -52,10 +52,11 @@ export const stopAll = async (trx: Trx, tenantId: string, person: Person): Promi
 }
 
 /**
- * Words, numbers and the ids that tell them; the row stays, so that nothing is sent again. Without its connection no
- * report finds it any more, which would bring her number back. What was being sent may have arrived.
+ * Removes texts, numbers, and ids that contain a number. The rows stay, so that nothing is sent again. An outgoing
+ * message loses its connection, so that no later status report finds the row and writes the number back. A message that
+ * was being sent may have arrived, so it becomes `unknown`.
  *
- * @param quoting messages of anybody in which she is named: only their words go
+ * @param quoting messages of other people that name this person: only their texts are removed
  */
 export const redactMessages = async (
   trx: Trx,
@@ -63,25 +64,25 @@ export const redactMessages = async (
   person: Person,
   quoting: string[],
 ): Promise<number> => {
-  const { numAffectedRows: hers = 0n } = await sql`
+  const { numAffectedRows: own = 0n } = await sql`
     update messages m set
       text = null, wamid = null, wa_id = null, occasion = null, lead_id = null,
       to_phone = case when m.kind = 'owner_notice' then m.to_phone end,
       whatsapp_connection_id = case when m.direction = 'in' then m.whatsapp_connection_id end,
       state = case m.state when 'scheduled' then 'cancelled' when 'sending' then 'unknown' else m.state end,
       reason = case m.state when 'scheduled' then 'by_operator' when 'sending' then ${ERASED} else m.reason end
-    where m.tenant_id = ${tenantId} and ${isHers(person)}
-      -- A reminder that was never sent holds nothing.
+    where m.tenant_id = ${tenantId} and ${isTheirs(person)}
+      -- A reminder that was never sent holds no personal data.
       and (m.state in ('scheduled', 'sending') or num_nonnulls(m.text, m.wamid, m.wa_id, m.occasion, m.lead_id,
         case when m.kind <> 'owner_notice' then m.to_phone end,
         case when m.direction = 'out' then m.whatsapp_connection_id end) > 0)`.execute(trx)
   const { numAffectedRows: quotes = 0n } = await sql`
     update messages set text = null
     where id = any(${quoting}::bigint[]) and text is not null`.execute(trx)
-  return Number(hers + quotes)
+  return Number(own + quotes)
 }
 
-/** The person goes. Her calls and conversations stay, with nobody. */
+/** Deletes the leads. Missed calls and conversations stay, without a lead. */
 export const eraseLead = async (trx: Trx, tenantId: string, { leadIds, phones }: Person) => {
   const { numAffectedRows: calls = 0n } = await sql`
     update missed_calls set
@@ -108,7 +109,7 @@ export const eraseLead = async (trx: Trx, tenantId: string, { leadIds, phones }:
   }
 }
 
-/** She stays opted out: known by the hash alone. Where that was noted twice, once. */
+/** Replaces the number of an opt-out by its keyed hash. Two opt-outs of the same person become one. */
 export const hashOptOuts = async (
   trx: Trx,
   tenantId: string,
@@ -139,19 +140,17 @@ export const hashOptOuts = async (
   return optOuts.length
 }
 
-/** What others told us of a person: call records, WhatsApp's updates, what was refused. */
-
-/** The calls that these records belong to, with those that are known to be hers although their records are empty. */
+/** The calls of these records, and the person's calls with records that are already empty. */
 export const callsOf = async (
   trx: Trx,
   { tenantId, unassigned }: { tenantId: string; unassigned: boolean },
   { phones }: Person,
-  recordIds: string[],
+  cdrIds: string[],
 ): Promise<Call[]> => {
   const { rows } = await sql<Call>`
     select tenant_id as "tenantId", root_call_id as "rootCallId" from raw_cdrs
     where (tenant_id = ${tenantId} or ${unassigned} and tenant_id is null)
-      and (id = any(${recordIds}::bigint[]) or reached_phone = any(${phones}::text[])
+      and (id = any(${cdrIds}::bigint[]) or reached_phone = any(${phones}::text[])
            or customer_phone = any(${phones}::text[]) or business_phone = any(${phones}::text[]))
     union
     select tenant_id, call_id from missed_calls
@@ -161,14 +160,14 @@ export const callsOf = async (
 }
 
 /**
- * Every record of these calls, also a part in which only a colleague or a recording of hers appears. They keep
- * their verdict; one that had none yet gets one, or it would be asked for for ever.
+ * Empties every record of these calls, including legs that name only a colleague or a recording. Records keep their
+ * verdict. A record without a verdict gets one, so that its job does not look for one again.
  */
 export const redactCdrs = async (trx: Trx, calls: Call[], { phones }: Person): Promise<number> => {
   const { numAffectedRows = 0n } = await sql`
     update raw_cdrs r set
       payload = null, body = null, reached_phone = null, customer_phone = null, verdict = coalesce(r.verdict, 'unknown'), reason = ${ERASED},
-      -- An unmatched call may have been one to her.
+      -- The number dialled in an unmatched call may be the person's.
       business_phone = case when r.business_phone <> all(${phones}::text[]) then r.business_phone end
     from unnest(${calls.map(call => call.tenantId)}::bigint[], ${calls.map(call => call.rootCallId)}::text[])
       as call (tenant_id, root_call_id)
@@ -180,9 +179,9 @@ export const redactCdrs = async (trx: Trx, calls: Call[], { phones }: Person): P
 }
 
 /**
- * Nobody is handling one of these from here on.
+ * Locks these events, so that no task handles them.
  *
- * @throws Mistake while words of hers wait to be read: "stop" may be among them
+ * @throws UserError if one of them is a message that has not been read yet, because it may be "stop"
  */
 export const lockEvents = async (trx: Trx, ids: string[]): Promise<void> => {
   const { rows } = await sql<{ unread: boolean }>`
@@ -194,7 +193,7 @@ export const lockEvents = async (trx: Trx, ids: string[]): Promise<void> => {
   if (rows.some(({ unread }) => unread))
     throw userError(
       'unread',
-      'she wrote a moment ago, and it has not been read yet: try again in a minute',
+      'a message from this person has not been read yet: try again in a minute',
     )
 }
 
@@ -214,7 +213,7 @@ export const redactRejected = async (trx: Trx, ids: string[]): Promise<number> =
   return Number(numAffectedRows)
 }
 
-/** An alert may be about a number that was dialled and is no business's: hers. */
+/** The subject of an alert about an unknown number may be the person's number. */
 export const redactAlerts = async (trx: Trx, { phones }: Person): Promise<number> => {
   const { numAffectedRows = 0n } = await sql`
     update alerts set subject = ${ERASED} || ' ' || id where subject = any(${phones}::text[])`.execute(

@@ -1,74 +1,73 @@
+/** Empties stored data that is older than RETENTION_DAYS. */
 import { sql } from 'kysely'
 import { config } from '../config.ts'
 import { db } from '../db/kysely.ts'
 
-/** Rows that one statement takes: some ten milliseconds, in which nobody who wants one of them waits. */
+/** Rows of one statement. It takes about ten milliseconds, so nothing waits long for one of these rows. */
 const BATCH = 200
-/** In one run; what is left has a run of its own, so that nothing else waits behind a year of records. */
-const MOST_BATCHES = 50
+/** Batches of one run. The rest gets a run of its own, so that other jobs do not wait behind a year of records. */
+const MAX_BATCHES = 50
 
-/** Past its time; and where this run has been it does not look again, at the rows that it has emptied or must leave. */
-type Span = { days: number; from: Date | null }
+/** `from` is the age of the last row of the batch before, so that no batch reads earlier rows again. */
+type Age = { days: number; from: Date | null }
 
-const tooOld = (
-  column: 'received_at' | 'created_at' | 'checked_at',
-  { days, from }: Span,
-) => sql`${sql.ref(column)} < now() - make_interval(days => ${days})
-  ${from === null ? sql`` : sql`and ${sql.ref(column)} >= ${from}`}`
+const isExpired = (column: 'received_at' | 'created_at' | 'checked_at', { days, from }: Age) =>
+  sql`${sql.ref(column)} < now() - make_interval(days => ${days})
+    ${from === null ? sql`` : sql`and ${sql.ref(column)} >= ${from}`}`
+
+/** When a row of a batch was stored. */
+type Taken = { at: Date }
 
 /**
- * One batch of each table: the oldest rows that are past their time and no longer needed. A row that somebody holds
- * at this moment is left to the next run. What is kept is the row and its keys: a repeat is recognised by them.
+ * One batch of each table: the oldest expired rows that are no longer needed. A row that is locked at this moment is
+ * left for the next run. The row and its keys stay, because a repeated delivery is recognised by them.
  */
 const BATCHES = {
-  /** Not before they are judged, nor while something may follow from the call. */
-  raw_cdrs: (span: Span) => sql<Taken>`
+  // Only classified records, and not while the call is pending or its conversation is open.
+  raw_cdrs: (age: Age) => sql<Taken>`
     update raw_cdrs set payload = null, body = null
     where id in (
       select id from raw_cdrs r
-      where payload is not null and verdict is not null and ${tooOld('received_at', span)}
+      where payload is not null and verdict is not null and ${isExpired('received_at', age)}
         and not exists (
           select from missed_calls k left join lead_conversations c on c.missed_call_id = k.id
           where k.tenant_id = r.tenant_id and k.call_id = r.root_call_id
             and (k.outreach_state in ('scheduled', 'sending') or c.state = 'open'))
       order by received_at limit ${BATCH} for update skip locked)
     returning received_at as at`,
-  /** Not before they are handled. */
-  whatsapp_events: (span: Span) => sql<Taken>`
+  // Only updates that have been handled.
+  whatsapp_events: (age: Age) => sql<Taken>`
     update whatsapp_events set payload = null
     where id in (
       select id from whatsapp_events
-      where payload is not null and outcome is not null and ${tooOld('received_at', span)}
+      where payload is not null and outcome is not null and ${isExpired('received_at', age)}
       order by received_at limit ${BATCH} for update skip locked)
     returning received_at as at`,
-  rejected_deliveries: (span: Span) => sql<Taken>`
+  rejected_deliveries: (age: Age) => sql<Taken>`
     update rejected_deliveries set body = null
     where id in (
       select id from rejected_deliveries
-      where body is not null and ${tooOld('received_at', span)}
+      where body is not null and ${isExpired('received_at', age)}
       order by received_at limit ${BATCH} for update skip locked)
     returning received_at as at`,
-  /** Not what is still to be sent, nor while the conversation goes on. */
-  messages: (span: Span) => sql<Taken>`
+  // Not messages that are still to be sent, and not while the conversation is open.
+  messages: (age: Age) => sql<Taken>`
     update messages set text = null
     where id in (
       select id from messages m
-      where text is not null and state not in ('scheduled', 'sending') and ${tooOld('created_at', span)}
+      where text is not null and state not in ('scheduled', 'sending') and ${isExpired('created_at', age)}
         and not exists (
           select from lead_conversations c where c.id = m.lead_conversation_id and c.state = 'open')
       order by created_at limit ${BATCH} for update skip locked)
     returning created_at as at`,
-  /** Figures only: nothing is recognised by them, so they go as a whole. */
-  call_log_checks: (span: Span) => sql<Taken>`
+  // Figures only. No delivery is recognised by them, so whole rows are deleted.
+  call_log_checks: (age: Age) => sql<Taken>`
     delete from call_log_checks
     where id in (
-      select id from call_log_checks where ${tooOld('checked_at', span)}
+      select id from call_log_checks where ${isExpired('checked_at', age)}
       order by checked_at limit ${BATCH} for update skip locked)
     returning checked_at as at`,
 }
-
-/** A row of a batch, by its age. */
-type Taken = { at: Date }
 
 const TABLES = [
   'raw_cdrs',
@@ -80,11 +79,11 @@ const TABLES = [
 export type Redacted = Record<(typeof TABLES)[number], number>
 
 /**
- * Empties what is older than RETENTION_DAYS, by the database's clock: raw records, updates, refused bodies and the
- * texts of messages. Each batch is a transaction of its own. Safe to run twice, and at once.
+ * Empties everything older than RETENTION_DAYS, by the database's clock: raw records, updates, rejected bodies and the
+ * texts of messages. Each batch is its own transaction. Safe to run twice, and by two processes at once.
  *
  * @param signal ends it between two batches
- * @returns how many rows of each table; `more` when it stopped before the end
+ * @returns how many rows of each table were emptied, and whether `more` are left
  */
 export const redactExpired = async (
   signal?: AbortSignal,
@@ -102,7 +101,7 @@ export const redactExpired = async (
     let from: Date | null = null
     let count = BATCH
     while (count === BATCH) {
-      if (signal?.aborted || batches++ === MOST_BATCHES) return { emptied, more: true }
+      if (signal?.aborted || batches++ === MAX_BATCHES) return { emptied, more: true }
       const { rows }: { rows: Taken[] } = await BATCHES[table]({ days, from }).execute(db)
       count = rows.length
       emptied[table] += count

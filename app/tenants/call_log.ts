@@ -5,8 +5,8 @@ import { type Actor, audit } from '../audit.ts'
 import { callLogOwner, encrypt } from '../crypto.ts'
 import { addJob, removeJob } from '../db/jobs.ts'
 import type { Trx } from '../db/kysely.ts'
+import { lockTenant } from './lock.ts'
 import { tenantId } from './schema.ts'
-import { lockTenant } from './tenants.ts'
 
 export const callLogInput = z.object({ tenantId })
 

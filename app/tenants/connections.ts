@@ -1,12 +1,11 @@
-import { sql } from 'kysely'
+/** The WhatsApp numbers that a business writes from. */
 import { z } from 'zod'
 import { type Actor, audit } from '../audit.ts'
 import { encrypt, tokenOwner } from '../crypto.ts'
 import type { Trx } from '../db/kysely.ts'
 import { notFound, userError } from '../errors.ts'
-import { mode, phoneNumberId, telephone, tenantId } from './schema.ts'
-import { setTenant } from './settings.ts'
-import { changedFields, lockTenant } from './tenants.ts'
+import { changedFields, lockTenant } from './lock.ts'
+import { phoneNumberId, telephone, tenantId } from './schema.ts'
 
 export const connectionState = z.object({
   tenantId,
@@ -15,14 +14,14 @@ export const connectionState = z.object({
 })
 
 /**
- * Holds what would go out through a WhatsApp number, or lets it go on, also after WhatsApp itself had made us
- * pause. What waits is looked at every minute, and given up once it is too late.
+ * Pauses or resumes a WhatsApp number. While it is paused, its messages are held. They are checked every minute, and
+ * dropped once they are too late.
  *
- * @throws Mistake when it is not a number of that business
+ * @throws UserError if the business has no such number
  */
 export const setConnectionState = async (
   trx: Trx,
-  signIn: Actor,
+  actor: Actor,
   { tenantId, phoneNumberId, state }: z.infer<typeof connectionState>,
 ): Promise<{ changed: boolean }> => {
   await lockTenant(trx, tenantId)
@@ -35,7 +34,7 @@ export const setConnectionState = async (
     .executeTakeFirst()
   if (!connection) throw notFound(`WhatsApp number ${phoneNumberId} of tenant ${tenantId}`)
   const { id, ...before } = connection
-  // One that WhatsApp has made us pause keeps the reason, which says what to do about it.
+  // A number that was paused after a WhatsApp error keeps its reason, which says what to do.
   if (before.state === state) return { changed: false }
   const after = { state, reason: state === 'paused' ? 'by_operator' : null }
   await trx
@@ -43,7 +42,7 @@ export const setConnectionState = async (
     .set({ state, state_reason: after.reason })
     .where('id', '=', id)
     .execute()
-  await audit(trx, signIn, {
+  await audit(trx, actor, {
     tenantId,
     action: state === 'paused' ? 'connection.pause' : 'connection.resume',
     subject: `whatsapp_connections ${id}`,
@@ -53,7 +52,7 @@ export const setConnectionState = async (
   return { changed: true }
 }
 
-/** The WhatsApp numbers of a business, the oldest first; never their tokens. */
+/** The WhatsApp numbers of a business, oldest first. It does not read their access tokens. */
 export const connectionsOf = (trx: Trx, tenantId: string) =>
   trx
     .selectFrom('whatsapp_connections')
@@ -77,14 +76,15 @@ export const connection = z.object({
 })
 
 /**
- * A new WhatsApp number for a business, or a new token for one it has, which then goes on if it was paused.
- * What waits for it is looked at again within a minute.
+ * Connects a new WhatsApp number, or stores a new access token for a connected one and resumes it. Messages that were
+ * held for the number are checked again within a minute.
  *
- * @throws Mistake when there is no such business, the number is another's, or is new and not given
+ * @throws UserError if there is no such business, if another business has this id, or if the id is new and the number
+ * itself is missing
  */
 export const connect = async (
   trx: Trx,
-  signIn: Actor,
+  actor: Actor,
   wanted: z.infer<typeof connection>,
 ): Promise<string> => {
   const { tenantId, phoneNumberId } = wanted
@@ -97,21 +97,34 @@ export const connect = async (
   if (known && known.tenant_id !== tenantId)
     throw userError(
       'connection_taken',
-      `${phoneNumberId} is another business's number`,
+      `WhatsApp number ${phoneNumberId} belongs to another business already`,
       'phoneNumberId',
     )
   const displayNumber = wanted.whatsappNumber ?? known?.display_phone_number
   if (!displayNumber)
-    throw userError('number_missing', 'the number itself, since it is new here', 'whatsappNumber')
-  const { rows } = await sql<{ id: string }>`
-    insert into whatsapp_connections (tenant_id, display_phone_number, phone_number_id, access_token)
-    values (${tenantId}, ${displayNumber}, ${phoneNumberId}, ${encrypt(wanted.accessToken, tokenOwner(tenantId))})
-    on conflict on constraint whatsapp_connections_phone_number_id_key do update set
-      display_phone_number = excluded.display_phone_number, access_token = excluded.access_token,
-      state = 'active', state_reason = null
-    returning id`.execute(trx)
-  const [row] = rows
-  if (!row) throw new Error('the connection was not stored')
+    throw userError(
+      'number_missing',
+      'expected the telephone number, because this id is new',
+      'whatsappNumber',
+    )
+  const { id } = await trx
+    .insertInto('whatsapp_connections')
+    .values({
+      tenant_id: tenantId,
+      phone_number_id: phoneNumberId,
+      display_phone_number: displayNumber,
+      access_token: encrypt(wanted.accessToken, tokenOwner(tenantId)),
+    })
+    .onConflict(conflict =>
+      conflict.constraint('whatsapp_connections_phone_number_id_key').doUpdateSet(eb => ({
+        display_phone_number: eb.ref('excluded.display_phone_number'),
+        access_token: eb.ref('excluded.access_token'),
+        state: 'active',
+        state_reason: null,
+      })),
+    )
+    .returning('id')
+    .executeTakeFirstOrThrow()
   const before = known
     ? {
         phoneNumberId,
@@ -122,36 +135,12 @@ export const connect = async (
     : {}
   const after = { phoneNumberId, displayNumber, state: 'active', reason: null, accessToken: 'new' }
   const changed = changedFields(before, after)
-  await audit(trx, signIn, {
+  await audit(trx, actor, {
     tenantId,
     action: known ? 'connection.set' : 'connection.add',
-    subject: `whatsapp_connections ${row.id}`,
+    subject: `whatsapp_connections ${id}`,
     before: known && changed ? changed.before : null,
     after: changed && changed.after,
   })
-  return row.id
-}
-
-/**
- * Lets a paused business go on as before: one that was paused in shadow must not begin to write to people.
- *
- * @returns what changed
- * @throws Mistake when it is not paused, or nothing is written of how it was before
- */
-export const resumeTenant = async (trx: Trx, signIn: Actor, tenantId: string) => {
-  const tenant = await lockTenant(trx, tenantId)
-  if (tenant.mode !== 'paused')
-    throw userError('not_paused', `tenant ${tenantId} is not paused, its mode is ${tenant.mode}`)
-  const { rows } = await sql<{ before: string; after: string }>`
-    select before ->> 'mode' as before, after ->> 'mode' as after from audit_log
-    where tenant_id = ${tenantId} and action = 'tenant.set' and after ? 'mode' order by id desc limit 1`.execute(
-    trx,
-  )
-  const { success, data } = mode.safeParse(rows[0]?.before)
-  if (!success || rows[0]?.after !== 'paused')
-    throw userError(
-      'mode_before_unknown',
-      `how tenant ${tenantId} was before is not known: set its mode to live or shadow`,
-    )
-  return setTenant(trx, signIn, { tenantId, mode: data })
+  return id
 }

@@ -1,3 +1,4 @@
+/** The credentials of a business: its password for /ops, and its webhook tokens. */
 import { sql } from 'kysely'
 import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto'
 import { z } from 'zod'
@@ -6,16 +7,16 @@ import { config } from '../config.ts'
 import { sha256 } from '../crypto.ts'
 import type { Trx } from '../db/kysely.ts'
 import { notFound, userError } from '../errors.ts'
+import { lockTenant } from './lock.ts'
 import { tenantId, tokenId } from './schema.ts'
-import { lockTenant } from './tenants.ts'
 
-/** 16 MB and some 200 ms of one core for each try: what a small dyno can bear, five times over (OWASP's fourth choice). */
+/** The fourth of OWASP's settings: 16 MB and about 200 ms of one core per attempt. A small dyno can run five at once. */
 const COST = { N: 2 ** 14, r: 8, p: 5 }
 const HASH_BYTES = 32
 const SALT_BYTES = 16
 const MEMORY = 64 * 1024 * 1024
 
-/** Long enough that nobody guesses it over the wire, short enough that nobody hashes megabytes. */
+/** Too long to guess over the network, and short enough that hashing it is cheap. */
 export const password = z
   .string()
   .min(12, 'a password of at least 12 characters')
@@ -25,57 +26,51 @@ type Cost = typeof COST
 
 const hash = (text: string, salt: Buffer, cost: Cost): Promise<Buffer> =>
   new Promise((resolve, reject) => {
-    // The same letters, however a keyboard composes them.
+    // Keyboards compose the same letter in different ways.
     scrypt(text.normalize('NFKC'), salt, HASH_BYTES, { ...cost, maxmem: MEMORY }, (error, key) => {
       if (error) reject(error)
       else resolve(key)
     })
   })
 
-/** As it is kept in `tenants.ops_password`: the cost, a salt of its own, and the hash. */
+/** The value of `tenants.ops_password`: the cost, a random salt and the hash. */
 export const hashPassword = async (text: string): Promise<string> => {
   const salt = randomBytes(SALT_BYTES)
   const key = await hash(text, salt, COST)
   return `scrypt:${COST.N}:${COST.r}:${COST.p}:${salt.toString('base64')}:${key.toString('base64')}`
 }
 
-/** Of nobody's password. Compared with when there is no such name, so that both take the same time. */
-const NOBODYS = `scrypt:${COST.N}:${COST.r}:${COST.p}:${Buffer.alloc(SALT_BYTES).toString('base64')}:${Buffer.alloc(HASH_BYTES).toString('base64')}`
+/** A hash that no password has. An unknown name is compared with it, so that it takes as long as a known name. */
+const NO_PASSWORD = `scrypt:${COST.N}:${COST.r}:${COST.p}:${Buffer.alloc(SALT_BYTES).toString('base64')}:${Buffer.alloc(HASH_BYTES).toString('base64')}`
 
-/**
- * @param stored what `hashPassword` made; null = nobody may sign in, which takes as long as a wrong password
- */
+/** @param stored a result of `hashPassword`; null = the account has no password, which takes as long as a wrong one */
 export const isPassword = async (text: string, stored: string | null): Promise<boolean> => {
-  const [, N, r, p, salt = '', key = ''] = (stored ?? NOBODYS).split(':')
+  const [, N, r, p, salt = '', key = ''] = (stored ?? NO_PASSWORD).split(':')
   const expected = Buffer.from(key, 'base64')
   const cost = { N: Number(N), r: Number(r), p: Number(p) }
   const found = await hash(text, Buffer.from(salt, 'base64'), cost)
   return timingSafeEqual(found, expected) && stored !== null
 }
 
-/** Null = nobody signs in as this business any more. */
+/** Null: the business can no longer sign in. */
 export const newPassword = z.object({ tenantId, password: password.nullable() })
 
-/** 120 random bits, in letters that are easily copied. */
+/** 120 random bits. */
 export const generatePassword = (): string => randomBytes(15).toString('base64url')
 
-/**
- * Sets or clears the password with which a business signs in to /ops.
- *
- * @returns whether there was anything to change
- */
+/** Sets or clears the password with which a business signs in to /ops. */
 export const setPassword = async (
   trx: Trx,
-  signIn: Actor,
+  actor: Actor,
   wanted: z.infer<typeof newPassword>,
 ): Promise<{ changed: boolean }> => {
   const { tenantId } = wanted
-  // Takes its time, so before anybody has to wait for this business.
+  // Hashing is slow, so it happens before the lock is taken.
   const hash = wanted.password === null ? null : await hashPassword(wanted.password)
   const tenant = await lockTenant(trx, tenantId)
   if (hash === null && tenant.ops_password === null) return { changed: false }
   await trx.updateTable('tenants').set({ ops_password: hash }).where('id', '=', tenantId).execute()
-  await audit(trx, signIn, {
+  await audit(trx, actor, {
     tenantId,
     action: 'password.set',
     subject: `tenants ${tenantId}`,
@@ -88,14 +83,14 @@ export const setPassword = async (
 export const tenantToken = z.object({ tenantId, tokenId, force: z.boolean().default(false) })
 
 /**
- * One more webhook token for a business: 256 random bits, so that its plain hash gives nothing away. The ones
- * it has stay valid, so that no call is lost until Voicenter knows the new URL.
+ * Adds a webhook token. The existing ones stay valid, so that no call is lost until the new URL is entered at
+ * Voicenter. A token has 256 random bits, so its plain SHA-256 can be stored safely.
  *
- * @returns the token too, for the only time: the database keeps its hash
+ * @returns the token, which cannot be read again: the database stores only its hash
  */
 export const addToken = async (
   trx: Trx,
-  signIn: Actor,
+  actor: Actor,
   tenantId: string,
 ): Promise<{ tokenId: string; webhookToken: string }> => {
   await lockTenant(trx, tenantId)
@@ -105,7 +100,7 @@ export const addToken = async (
     .values({ tenant_id: tenantId, hash: sha256(webhookToken) })
     .returning('id')
     .executeTakeFirstOrThrow()
-  await audit(trx, signIn, {
+  await audit(trx, actor, {
     tenantId,
     action: 'webhook_token.add',
     subject: `webhook_tokens ${id}`,
@@ -116,14 +111,14 @@ export const addToken = async (
 }
 
 /**
- * Whoever still shows this token hears 401 from now on.
+ * Revokes a webhook token. Requests with it are then answered 401.
  *
- * @returns whether it was valid until now
- * @throws Mistake when it is not the business's; and, unless forced, when it is its last valid one
+ * @returns whether it was valid before
+ * @throws UserError if the business has no such token, or if it is the last valid one and `force` is not set
  */
 export const revokeToken = async (
   trx: Trx,
-  signIn: Actor,
+  actor: Actor,
   { tenantId, tokenId, force = false }: z.input<typeof tenantToken>,
 ): Promise<{ revoked: boolean }> => {
   await lockTenant(trx, tenantId)
@@ -135,7 +130,7 @@ export const revokeToken = async (
   if (isLast && !force)
     throw userError(
       'last_token',
-      `webhook token ${tokenId} is the last valid one, without it Voicenter's calls are turned away: add another first`,
+      `webhook token ${tokenId} is the last valid one: without it Voicenter's deliveries are rejected, so add another token first`,
       'tokenId',
     )
   await trx
@@ -144,7 +139,7 @@ export const revokeToken = async (
     .where('id', '=', tokenId)
     .where('tenant_id', '=', tenantId)
     .execute()
-  await audit(trx, signIn, {
+  await audit(trx, actor, {
     tenantId,
     action: 'webhook_token.revoke',
     subject: `webhook_tokens ${tokenId}`,
@@ -154,7 +149,7 @@ export const revokeToken = async (
   return { revoked: true }
 }
 
-/** The tokens of a business, the oldest first. What they are nobody knows any more. */
+/** The tokens of a business, oldest first, without the tokens themselves. */
 export const tokensOf = (trx: Trx, tenantId: string) =>
   trx
     .selectFrom('webhook_tokens')
@@ -163,6 +158,6 @@ export const tokensOf = (trx: Trx, tenantId: string) =>
     .orderBy('id')
     .execute()
 
-/** What is entered in Voicenter's CPanel: Integrations, CDR Notification. */
+/** The URL to enter in Voicenter's CPanel under Integrations, CDR Notification. */
 export const webhookUrl = (webhookToken: string): string =>
   `${config().PUBLIC_URL}/webhooks/voicenter/cdr?token=${webhookToken}`

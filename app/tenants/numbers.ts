@@ -1,25 +1,26 @@
+/** The numbers that customers of a business dial. */
 import { sql } from 'kysely'
 import { z } from 'zod'
 import { type Actor, audit } from '../audit.ts'
 import type { Trx } from '../db/kysely.ts'
 import { notFound, userError } from '../errors.ts'
+import { lockTenant } from './lock.ts'
 import { line, tenantId } from './schema.ts'
-import { lockTenant } from './tenants.ts'
 
 export const tenantNumber = z.object({ tenantId, phone: line })
-type Wanted = z.infer<typeof tenantNumber>
+type TenantNumber = z.infer<typeof tenantNumber>
 
 /**
- * One more number that customers of a business dial. Calls to it that nobody could place are judged again by
- * a database trigger, whichever way the number comes (reclassify_unmatched in sql/0003_calls.sql).
+ * Adds a number. A database trigger then queues the calls to it that matched no business, however the row was inserted
+ * (reclassify_unmatched in sql/0003_calls.sql).
  *
- * @returns whether it is new, and how many calls are judged again
- * @throws Mistake when the number is another business's
+ * @returns whether the number is new, and how many calls are classified again
+ * @throws UserError if another business has the number
  */
 export const addNumber = async (
   trx: Trx,
-  signIn: Actor,
-  { tenantId, phone }: Wanted,
+  actor: Actor,
+  { tenantId, phone }: TenantNumber,
 ): Promise<{ phone: string; added: boolean; judgedAgain: number }> => {
   await lockTenant(trx, tenantId)
   const judgedAgain = await countUnmatched(trx, { tenantId, phone })
@@ -33,7 +34,7 @@ export const addNumber = async (
     if (await hasNumber(trx, { tenantId, phone })) return { phone, added: false, judgedAgain: 0 }
     throw userError('number_taken', `${phone} belongs to another business already`, 'phone')
   }
-  await audit(trx, signIn, {
+  await audit(trx, actor, {
     tenantId,
     action: 'number.add',
     subject: `tenant_numbers ${phone}`,
@@ -44,14 +45,15 @@ export const addNumber = async (
 }
 
 /**
- * Calls to this number are nobody's from now on; what follows from earlier ones goes on.
+ * Removes a number. Later calls to it match no business. Outreach for earlier calls continues.
  *
- * @throws Mistake when it is not the business's, or the last one: no call would be known as its own any more
+ * @throws UserError if the business does not have the number, or if it is the last one, because then no call would
+ * match the business
  */
 export const removeNumber = async (
   trx: Trx,
-  signIn: Actor,
-  { tenantId, phone }: Wanted,
+  actor: Actor,
+  { tenantId, phone }: TenantNumber,
 ): Promise<void> => {
   await lockTenant(trx, tenantId)
   if (!(await hasNumber(trx, { tenantId, phone })))
@@ -65,7 +67,7 @@ export const removeNumber = async (
   if (!(await others.executeTakeFirst()))
     throw userError(
       'last_number',
-      `${phone} is the last number, without it no call would be this business's: add another first, or pause the business`,
+      `${phone} is the last number: without it no call would match this business, so add another number first, or pause the business`,
       'phone',
     )
   await trx
@@ -73,7 +75,7 @@ export const removeNumber = async (
     .where('tenant_id', '=', tenantId)
     .where('phone', '=', phone)
     .execute()
-  await audit(trx, signIn, {
+  await audit(trx, actor, {
     tenantId,
     action: 'number.remove',
     subject: `tenant_numbers ${phone}`,
@@ -82,7 +84,7 @@ export const removeNumber = async (
   })
 }
 
-const hasNumber = async (trx: Trx, { tenantId, phone }: Wanted): Promise<boolean> => {
+const hasNumber = async (trx: Trx, { tenantId, phone }: TenantNumber): Promise<boolean> => {
   const row = await trx
     .selectFrom('tenant_numbers')
     .select('phone')
@@ -92,8 +94,8 @@ const hasNumber = async (trx: Trx, { tenantId, phone }: Wanted): Promise<boolean
   return row !== undefined
 }
 
-/** The calls that the trigger will queue. */
-const countUnmatched = async (trx: Trx, { tenantId, phone }: Wanted): Promise<number> => {
+/** How many calls the trigger will queue. */
+const countUnmatched = async (trx: Trx, { tenantId, phone }: TenantNumber): Promise<number> => {
   const { rows } = await sql<{ calls: number }>`
     select count(distinct call_id)::int as calls from raw_cdrs
     where (verdict = 'unmatched_number' or tenant_id is null) and business_phone = ${phone}

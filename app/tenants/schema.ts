@@ -1,8 +1,9 @@
+/** What a person can enter about a business, checked with zod. */
 import { z } from 'zod'
 import { parseQuietWindow } from '../outreach/quiet_hours.ts'
 import { lineOf } from '../phone.ts'
 
-/** A line that customers dial, in any common form: 072-277-6772, +972722776772, 1-700-123-456, *2700. */
+/** A number that customers dial, in any common form: 072-277-6772, +972722776772, 1-700-123-456, *2700. */
 export const line = z.string().transform((written, context) => {
   const phone = lineOf(written)
   if (!phone) context.addIssue('a telephone number such as 0722776772 or *2700')
@@ -15,7 +16,7 @@ const SECONDS = { day: 86_400, hour: 3600, minute: 60, second: 1 }
 type Unit = keyof typeof SECONDS
 const UNITS: Unit[] = ['day', 'hour', 'minute', 'second']
 
-/** Longer than anything here is good for, and far within what Postgres calls an interval. */
+/** Longer than any setting needs, and within the range of a Postgres interval. */
 const LONGEST = 365 * SECONDS.day
 
 const SPAN =
@@ -29,7 +30,7 @@ export const readSpan = (written: string): number | null => {
   return UNITS.reduce((sum, unit) => sum + Number(parts[unit] ?? 0) * SECONDS[unit], 0)
 }
 
-/** As a person says it, and as `readSpan` reads it. Up to two days in hours: `24 hours`, `3 days`. */
+/** In a form that `readSpan` reads. Less than two days is in hours: `24 hours`, `3 days`. */
 export const writeSpan = (seconds: number): string => {
   let rest = seconds
   const parts = UNITS.flatMap(unit => {
@@ -41,7 +42,7 @@ export const writeSpan = (seconds: number): string => {
   return parts.join(' ') || '0 seconds'
 }
 
-/** A time span as it is written by hand; seconds. */
+/** An interval as a person writes it, in seconds. */
 export const span = z.string().transform((written, context) => {
   const seconds = readSpan(written)
   if (seconds !== null && seconds <= LONGEST) return seconds
@@ -67,12 +68,11 @@ const window = z
       parseQuietWindow(written)
       return true
     } catch {
-      // What is expected stands in the message below.
-      return false
+      return false // The message below says what is expected.
     }
   }, 'a window such as 21:00-08:00 or "fri 15:00-sat 20:30"')
 
-/** Whether no minute of the week is left in which somebody may be written to. */
+/** Whether the windows leave no minute of the week in which a message may be sent. */
 const coverTheWeek = (windows: readonly string[]): boolean => {
   const quiet = Array.from({ length: DAYS_A_WEEK * MINUTES_A_DAY }, () => false)
   for (const { from, to } of windows.map(parseQuietWindow)) {
@@ -89,26 +89,26 @@ const coverTheWeek = (windows: readonly string[]): boolean => {
   return !quiet.includes(false)
 }
 
-/** Times in which nobody is written to; none = at any time. */
+/** Times in which no message is sent. */
 export const quietWindows = z
   .array(window)
   .max(20, 'at most 20 windows')
   .transform(windows => [...new Set(windows)])
   .refine(
     windows => !coverTheWeek(windows),
-    'windows that leave some time: in these nobody is ever written to (to stop that, pause the business)',
+    'windows that leave some time: with these no message is ever sent (to stop messages, pause the business)',
   )
 
-/** An id of ours, as it is written by hand: at most as long as a bigint is for certain. */
+/** An id of a row. Every number of 18 digits fits into a bigint. */
 const idOf = (what: string) => z.string().regex(/^[1-9]\d{0,17}$/, `the id of ${what}`)
 
 export const tenantId = idOf('a business')
-/** Where nothing but the business is named. */
+/** For commands that need only the business. */
 export const tenantNamed = z.object({ tenantId })
 export const tokenId = idOf('a webhook token')
 export const messageId = idOf('a message')
 
-/** What customers read in the message. Meta refuses values with line breaks. */
+/** The name that customers read in messages. Meta rejects values with line breaks. */
 export const tenantName = z
   .string()
   .trim()

@@ -1,9 +1,12 @@
+/** What a business can set: read it, change it, pause and resume the business. */
 import { sql } from 'kysely'
 import { IANAZone } from 'luxon'
 import { z } from 'zod'
 import { type Actor, audit } from '../audit.ts'
 import type { Trx } from '../db/kysely.ts'
 import { notFound, userError } from '../errors.ts'
+import { KNOWN_STATUSES, statusOf } from '../voicenter/classify.ts'
+import { changedFields, lockTenant } from './lock.ts'
 import {
   A_TELEPHONE,
   mode,
@@ -14,10 +17,8 @@ import {
   tenantName,
   writeSpan,
 } from './schema.ts'
-import { changedFields, lockTenant } from './tenants.ts'
-import { KNOWN_STATUSES, statusOf } from '../voicenter/classify.ts'
 
-/** The spans of time that a business can set, and the columns they stand in. */
+/** The intervals that a business can set, and their columns. */
 export const SPANS = {
   outreachDelay: 'outreach_delay',
   reminder1After: 'reminder_1_after',
@@ -30,7 +31,7 @@ export const SPANS = {
 } as const
 export type Span = keyof typeof SPANS
 
-/** What a business has set, spans in seconds. */
+/** Intervals are in seconds. */
 export type Settings = Record<Span, number> & {
   name: string
   mode: string
@@ -42,7 +43,7 @@ export type Settings = Record<Span, number> & {
   quietWindows: string[]
 }
 
-/** @throws Mistake when there is no such business */
+/** @throws UserError if there is no such business */
 export const readSettings = async (trx: Trx, tenantId: string): Promise<Settings> => {
   const spans = Object.entries(SPANS).map(
     ([name, column]) => sql`extract(epoch from ${sql.ref(column)})::float8 as ${sql.id(name)}`,
@@ -57,7 +58,7 @@ export const readSettings = async (trx: Trx, tenantId: string): Promise<Settings
   return row
 }
 
-/** The same for a person to read: `2 minutes`. */
+/** The settings for a person to read: an interval is `2 minutes`. */
 export const inWords = (settings: Settings) => ({
   ...settings,
   outreachDelay: writeSpan(settings.outreachDelay),
@@ -71,8 +72,8 @@ export const inWords = (settings: Settings) => ({
 })
 
 /**
- * With a place's name, or UTC. Abbreviations mean one zone to Postgres and another to us (IST), and a bare
- * offset is counted the other way round.
+ * A zone with the name of a place, or UTC. Postgres and Luxon read abbreviations (IST) differently, and Postgres counts
+ * a plain offset in the opposite direction.
  */
 const timezone = z
   .string()
@@ -89,29 +90,29 @@ const missedStatuses = z
       .transform(status => statusOf({ status }))
       .refine(
         status => KNOWN_STATUSES.has(status),
-        `statuses out of ${[...KNOWN_STATUSES].join(', ')}`,
+        `statuses from this list: ${[...KNOWN_STATUSES].join(', ')}`,
       ),
   )
-  .min(1, 'at least one status: without any, no call would ever be missed')
+  .min(1, 'at least one status, because without one no call would count as missed')
   .transform(statuses => [...new Set(statuses)])
 
-/** Under a minute, everything would be too late: Voicenter tells of a call minutes after its end. */
+/** With less than a minute every message would be too late, because Voicenter reports a call minutes after its end. */
 const longEnough = span.refine(
   seconds => seconds >= 60,
-  'at least 1 minute: with less, nothing would ever be sent',
+  'at least 1 minute, because with less nothing would be sent',
 )
 
-const SOME_SECONDS = 'a whole number of seconds from 0 to 600'
+const RING_SECONDS = 'a whole number of seconds from 0 to 600'
 const minRingSeconds = z
-  .union([z.number(), z.string().trim().regex(/^\d+$/).transform(Number)], SOME_SECONDS)
-  .refine(seconds => Number.isInteger(seconds) && seconds >= 0 && seconds <= 600, SOME_SECONDS)
+  .union([z.number(), z.string().trim().regex(/^\d+$/).transform(Number)], RING_SECONDS)
+  .refine(seconds => Number.isInteger(seconds) && seconds >= 0 && seconds <= 600, RING_SECONDS)
 
-/** What is to change about a business, as it is written by hand. What is not given stays as it is. */
+/** A change to the settings, as a person enters it. Missing fields do not change. */
 export const settings = z.object({
   tenantId,
   name: tenantName.optional(),
   mode: mode.optional(),
-  /** Empty or null = nobody is told anything. */
+  /** Empty or null: no notices are sent. */
   ownerPhone: z
     .union([z.null(), z.literal('').transform(() => null), telephone], A_TELEPHONE)
     .optional(),
@@ -131,15 +132,15 @@ export const settings = z.object({
 })
 
 /**
- * Changes what a business has set. A change of a span affects what is scheduled after it; one of the mode, of
- * quiet windows and of whom to write to also what waits already, for that is decided again when it is due.
+ * Changes the settings of a business. A changed interval applies to what is scheduled later. A changed mode, quiet
+ * window or foreign-number rule also applies to pending messages, because these are checked again when they are due.
  *
- * @returns what changed, for a person to read; both empty when nothing did
- * @throws Mistake when there is no such business, or its reminders would be out of order
+ * @returns what changed, for a person to read; both are empty if nothing did
+ * @throws UserError if there is no such business, or if the second reminder would come before the first
  */
 export const setTenant = async (
   trx: Trx,
-  signIn: Actor,
+  actor: Actor,
   { tenantId, ...wanted }: z.infer<typeof settings>,
 ) => {
   await lockTenant(trx, tenantId)
@@ -178,7 +179,7 @@ export const setTenant = async (
     .execute()
   const changed = changedFields(inWords(before), inWords(await readSettings(trx, tenantId)))
   if (!changed) return nothing
-  await audit(trx, signIn, {
+  await audit(trx, actor, {
     tenantId,
     action: 'tenant.set',
     subject: `tenants ${tenantId}`,
@@ -187,6 +188,30 @@ export const setTenant = async (
   return changed
 }
 
-/** As Postgres reads it; what was not given is left out of the statement. */
+/**
+ * Resumes a paused business in the mode that it had before. A business that was paused in shadow must not start to send.
+ *
+ * @returns what changed
+ * @throws UserError if the business is not paused, or if the audit log does not say which mode it had
+ */
+export const resumeTenant = async (trx: Trx, actor: Actor, tenantId: string) => {
+  const tenant = await lockTenant(trx, tenantId)
+  if (tenant.mode !== 'paused')
+    throw userError('not_paused', `tenant ${tenantId} is not paused, its mode is ${tenant.mode}`)
+  const { rows } = await sql<{ before: string; after: string }>`
+    select before ->> 'mode' as before, after ->> 'mode' as after from audit_log
+    where tenant_id = ${tenantId} and action = 'tenant.set' and after ? 'mode' order by id desc limit 1`.execute(
+    trx,
+  )
+  const { success, data } = mode.safeParse(rows[0]?.before)
+  if (!success || rows[0]?.after !== 'paused')
+    throw userError(
+      'mode_before_unknown',
+      `the mode that tenant ${tenantId} had before is not known: set it to live or shadow`,
+    )
+  return setTenant(trx, actor, { tenantId, mode: data })
+}
+
+/** In the form that Postgres reads. kysely leaves undefined columns out of the statement. */
 const interval = (seconds: number | undefined): string | undefined =>
   seconds === undefined ? undefined : `${seconds} seconds`

@@ -1,12 +1,13 @@
+/** Which WhatsApp template each kind of message uses, for each WhatsApp number of a business. */
 import { sql } from 'kysely'
 import { z } from 'zod'
 import { type Actor, audit } from '../audit.ts'
 import type { Trx } from '../db/kysely.ts'
 import { userError } from '../errors.ts'
-import { tenantId } from './schema.ts'
-import { changedFields, lockTenant } from './tenants.ts'
 import { DEFAULT_TEMPLATES, type TemplateKind, VARIABLES } from '../whatsapp/templates.ts'
 import type { templateEvent } from '../whatsapp/webhook.ts'
+import { changedFields, lockTenant } from './lock.ts'
+import { tenantId } from './schema.ts'
 
 export const KINDS = [
   'initial',
@@ -15,14 +16,14 @@ export const KINDS = [
   'owner_notice',
 ] as const satisfies TemplateKind[]
 
-/** What is to change about the template of one kind; without a kind, nothing. */
+/** A change to the template of one kind of message. Without a kind nothing changes. */
 export const change = z
   .object({
     tenantId,
     kind: z.enum(KINDS, KINDS.join(', ')).optional(),
     name: z
       .string()
-      .regex(/^[a-z0-9_]{1,512}$/, 'small letters, digits and underscores')
+      .regex(/^[a-z0-9_]{1,512}$/, 'lower-case letters, digits and underscores')
       .optional(),
     language: z
       .string()
@@ -44,13 +45,13 @@ export const change = z
 type Change = z.infer<typeof change> & { kind: TemplateKind }
 
 /**
- * Sets the template of one kind for every WhatsApp number of a business. What is not given stays as it is.
+ * Sets the template of one kind for every WhatsApp number of a business. Missing fields do not change.
  *
- * @throws Mistake when there is no such business, or it has no number to write from
+ * @throws UserError if there is no such business, or if it has no WhatsApp number
  */
 export const changeTemplate = async (
   trx: Trx,
-  signIn: Actor,
+  actor: Actor,
   { tenantId, kind, resume, backToDefault, ...given }: Change,
 ): Promise<void> => {
   await lockTenant(trx, tenantId)
@@ -58,7 +59,7 @@ export const changeTemplate = async (
   if (before.length === 0)
     throw userError(
       'no_connection',
-      `tenant ${tenantId} has no WhatsApp number: npm run tenant -- connect`,
+      `tenant ${tenantId} has no WhatsApp number: add one with npm run tenant -- connect`,
     )
   const preset = DEFAULT_TEMPLATES[kind]
   for (const { connectionId: id } of before) {
@@ -70,7 +71,7 @@ export const changeTemplate = async (
         .execute()
       continue
     }
-    // Another template is another approval: what Meta paused was the one before.
+    // Meta paused the previous template. Another one has its own approval.
     const active = resume || given.name !== undefined || given.language !== undefined
     await sql`
       insert into whatsapp_templates as w (whatsapp_connection_id, kind, name, language, variables)
@@ -87,7 +88,7 @@ export const changeTemplate = async (
     const now = after.find(one => one.connectionId === connectionId && one.kind === kind)
     const changed = now && changedFields(template, now)
     if (changed)
-      await audit(trx, signIn, {
+      await audit(trx, actor, {
         tenantId,
         action: 'template.set',
         subject: `whatsapp_connections ${connectionId}`,
@@ -97,7 +98,7 @@ export const changeTemplate = async (
   }
 }
 
-/** Every kind of message of every number of a business, and the template it goes out with. */
+/** The template of every kind of message, for every WhatsApp number of a business. */
 export const templatesOf = async (trx: Trx, tenantId: string) => {
   const rows = await trx
     .selectFrom('whatsapp_connections as c')
@@ -134,7 +135,7 @@ export const templatesOf = async (trx: Trx, tenantId: string) => {
   )
 }
 
-const STATE = new Map<string, 'active' | 'paused'>(
+const STATE_AFTER = new Map<string, 'active' | 'paused'>(
   Object.entries({
     APPROVED: 'active',
     REINSTATED: 'active',
@@ -144,7 +145,7 @@ const STATE = new Map<string, 'active' | 'paused'>(
   }),
 )
 
-/** Meta has paused a template, or lets it go again: for every connection of that account that uses it. */
+/** Stores that Meta paused or reinstated a template, for every connection of the account that uses it. */
 export const templateChanged = async (
   trx: Trx,
   wabaId: string | null,
@@ -154,9 +155,9 @@ export const templateChanged = async (
     message_template_language: language,
   }: z.infer<typeof templateEvent>['item'],
 ): Promise<string> => {
-  const state = STATE.get(event)
+  const state = STATE_AFTER.get(event)
   if (!state || !wabaId) return 'kept'
-  // Where the connection uses a default, there is no row yet to put the state into.
+  // A connection that uses a default template has no row yet.
   for (const [kind, template] of Object.entries(DEFAULT_TEMPLATES))
     if (template.name === name && template.language === language)
       await sql`

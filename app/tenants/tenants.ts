@@ -1,3 +1,4 @@
+/** Adds a business, lists them, and shows one. */
 import { sql } from 'kysely'
 import { z } from 'zod'
 import { type Actor, audit } from '../audit.ts'
@@ -11,46 +12,12 @@ import { tenantId as id, line, mode, phoneNumberId, telephone, tenantName } from
 import { inWords, readSettings } from './settings.ts'
 import { templatesOf } from './templates.ts'
 
-/**
- * Holds a business until the end of the transaction, so that what is read here and what is written belong
- * together. Only those who change it by hand wait: rows that merely name it do not need this lock.
- *
- * @throws Mistake when there is no such business
- */
-export const lockTenant = async (trx: Trx, tenantId: string) => {
-  const tenant =
-    id.safeParse(tenantId).success &&
-    (await trx
-      .selectFrom('tenants')
-      .select(['id', 'mode', 'owner_phone', 'ops_password'])
-      .where('id', '=', tenantId)
-      .forNoKeyUpdate()
-      .executeTakeFirst())
-  if (!tenant) throw notFound(`tenant ${tenantId}`)
-  return tenant
-}
-
-type Values = Record<string, unknown>
-
-/** Only what changed, as the audit wants it; null = nothing. */
-export const changedFields = (
-  before: Values,
-  after: Values,
-): { before: Values; after: Values } | null => {
-  const changed = Object.keys(after).filter(
-    name => JSON.stringify(before[name]) !== JSON.stringify(after[name]),
-  )
-  if (changed.length === 0) return null
-  const only = (values: Values) => Object.fromEntries(changed.map(name => [name, values[name]]))
-  return { before: only(before), after: only(after) }
-}
-
-/** A new business, as it is described by hand. */
+/** A new business, as a person describes it. */
 export const newTenant = z
   .object({
     name: tenantName,
     numbers: z.array(line).min(1, 'at least one number that customers dial'),
-    /** The number WhatsApp messages come from; default: the first number. */
+    /** The number that WhatsApp messages come from. Default: the first number. */
     whatsappNumber: telephone.optional(),
     phoneNumberId: phoneNumberId.optional(),
     accessToken: z.string().trim().min(1, 'an access token').optional(),
@@ -59,27 +26,26 @@ export const newTenant = z
   })
   .refine(tenant => !tenant.accessToken || tenant.phoneNumberId, {
     path: ['phoneNumberId'],
-    error: "Meta's id of the number (--phone-number-id), since an access token was given",
+    error: "Meta's id of the number, because there is an access token",
   })
   .refine(
     ({ accessToken, whatsappNumber, numbers }) =>
       !accessToken || whatsappNumber || numbers[0]?.startsWith('+'),
     {
       path: ['whatsappNumber'],
-      error: 'a telephone number such as 0502345678, since nothing is written from a star number',
+      error: 'a telephone number such as 0502345678, because a star number cannot send messages',
     },
   )
 
 /**
- * Adds a business with its numbers, a webhook token bound to it, and its WhatsApp connection if an
- * access token is given.
+ * Adds a business with its numbers, a webhook token, and its WhatsApp connection if there is an access token.
  *
- * @returns the token too, for the only time: the database keeps its hash
- * @throws Mistake when one of the numbers is another business's already
+ * @returns its id, and the webhook token, which cannot be read again: the database stores only its hash
+ * @throws UserError if another business has one of the numbers
  */
 export const addTenant = async (
   trx: Trx,
-  signIn: Actor,
+  actor: Actor,
   tenant: z.infer<typeof newTenant>,
 ): Promise<{ tenantId: string; webhookToken: string }> => {
   const { name, mode, ownerPhone = null } = tenant
@@ -88,22 +54,22 @@ export const addTenant = async (
     .values({ name, mode, owner_phone: ownerPhone })
     .returning('id')
     .executeTakeFirstOrThrow()
-  await audit(trx, signIn, {
+  await audit(trx, actor, {
     tenantId,
     action: 'tenant.add',
     subject: `tenants ${tenantId}`,
     before: null,
     after: { name, mode, ownerPhone },
   })
-  for (const phone of tenant.numbers) await addNumber(trx, signIn, { tenantId, phone })
+  for (const phone of tenant.numbers) await addNumber(trx, actor, { tenantId, phone })
   if (tenant.accessToken && tenant.phoneNumberId)
-    await connect(trx, signIn, {
+    await connect(trx, actor, {
       tenantId,
       phoneNumberId: tenant.phoneNumberId,
       whatsappNumber: tenant.whatsappNumber ?? telephone.parse(tenant.numbers[0]),
       accessToken: tenant.accessToken,
     })
-  const { webhookToken } = await addToken(trx, signIn, tenantId)
+  const { webhookToken } = await addToken(trx, actor, tenantId)
   return { tenantId, webhookToken }
 }
 
@@ -112,10 +78,10 @@ export type TenantLine = {
   name: string
   mode: string
   numbers: string[]
-  /** Null = it has no number to write from. */
+  /** Null: it has no WhatsApp number. */
   connection: 'active' | 'paused' | null
   lastWebhookAt: Date | null
-  /** First messages that are due now or later. */
+  /** How many first messages are pending. */
   waiting: number
 }
 
@@ -125,7 +91,7 @@ const WAITING = sql<number>`
   (select count(*)::int from missed_calls k
    where k.tenant_id = t.id and k.outreach_state in ('scheduled', 'sending'))`
 
-/** Every business in a line. */
+/** Every business, with what a list shows. */
 export const listTenants = async (trx: Trx): Promise<TenantLine[]> => {
   const { rows } = await sql<TenantLine>`
     select t.id as "tenantId", t.name, t.mode,
@@ -133,7 +99,7 @@ export const listTenants = async (trx: Trx): Promise<TenantLine[]> => {
            (select min(c.state) from whatsapp_connections c where c.tenant_id = t.id) as connection,
            ${LAST_WEBHOOK} as "lastWebhookAt", coalesce(w.waiting, 0) as waiting
     from tenants t
-    -- Counted at once: one by one, each would read what waits of all of them.
+    -- Counted once for all. A subquery per business would read every pending row each time.
     left join (
       select tenant_id, count(*)::int as waiting from missed_calls
       where outreach_state in ('scheduled', 'sending') group by 1) w on w.tenant_id = t.id
@@ -142,9 +108,9 @@ export const listTenants = async (trx: Trx): Promise<TenantLine[]> => {
 }
 
 /**
- * Everything about one business, but for its secrets.
+ * Everything about one business except its secrets.
  *
- * @throws Mistake when there is no such business
+ * @throws UserError if there is no such business
  */
 export const showTenant = async (trx: Trx, tenantId: string) => {
   if (!id.safeParse(tenantId).success) throw notFound(`tenant ${tenantId}`)

@@ -1,38 +1,37 @@
+/** A test message to the owner's phone, which shows that number, access token and template work. */
 import { sql } from 'kysely'
 import { z } from 'zod'
-import { audit, type Actor } from '../audit.ts'
+import { type Actor, audit } from '../audit.ts'
 import { addJob } from '../db/jobs.ts'
 import type { Trx } from '../db/kysely.ts'
 import { notFound, userError } from '../errors.ts'
-import { lockTenant } from './tenants.ts'
 import { connectionsOf } from './connections.ts'
+import { lockTenant } from './lock.ts'
 import { messageId, tenantId } from './schema.ts'
 import { templatesOf } from './templates.ts'
 
 export const testMessageOf = z.object({ tenantId, messageId })
 
 /**
- * Sends the first message that customers get to the owner's own phone, also in shadow and while the business is
- * paused: that it arrives shows that number, token and template are right. It goes the way of every message, so
- * it is sent once or not at all; but it is one try, and whatever comes of it changes nothing else.
+ * Queues the first message that customers get, for the owner's own phone. It also works in shadow and while the
+ * business is paused. The worker sends it like any other message, at most once. It is tried once, and a failure pauses
+ * nothing.
  *
- * @returns its row, in which what became of it can be read (`testMessageState`)
- * @throws Mistake when there is nobody to write to, nothing to write from, or the last one is not a minute old
+ * @returns the id of its row; `testMessageState` reads the result
+ * @throws UserError if the business has no owner's phone or no active WhatsApp number, or if the previous test message is
+ * less than a minute old
  */
 export const testMessage = async (
   trx: Trx,
-  signIn: Actor,
+  actor: Actor,
   tenantId: string,
 ): Promise<{ messageId: string }> => {
   const { owner_phone: phone } = await lockTenant(trx, tenantId)
   if (!phone)
-    throw userError(
-      'no_owner_phone',
-      `the owner's phone of tenant ${tenantId} is not known: set it first`,
-    )
+    throw userError('no_owner_phone', `tenant ${tenantId} has no owner's phone: set it first`)
   const connection = (await connectionsOf(trx, tenantId)).find(one => one.state === 'active')
   if (!connection)
-    throw userError('no_connection', `tenant ${tenantId} has no WhatsApp number that is active`)
+    throw userError('no_connection', `tenant ${tenantId} has no active WhatsApp number`)
   const template = (await templatesOf(trx, tenantId)).find(
     one => one.connectionId === connection.connectionId && one.kind === 'initial',
   )
@@ -41,11 +40,14 @@ export const testMessage = async (
       'template_paused',
       `the template of the first message is paused: ${template.reason}`,
     )
-  const { rows: recent } = await sql`
-    select from messages
-    where tenant_id = ${tenantId} and occasion like 'test:%' and created_at > now() - interval '1 minute'
-    limit 1`.execute(trx)
-  if (recent.length > 0) throw userError('too_soon', 'the last test message is not a minute old')
+  const recent = await trx
+    .selectFrom('messages')
+    .select('id')
+    .where('tenant_id', '=', tenantId)
+    .where('occasion', 'like', 'test:%')
+    .where('created_at', '>', sql<Date>`now() - interval '1 minute'`)
+    .executeTakeFirst()
+  if (recent) throw userError('too_soon', 'the previous test message is less than a minute old')
   const { id } = await trx
     .insertInto('messages')
     .values({
@@ -61,7 +63,7 @@ export const testMessage = async (
     .returning('id')
     .executeTakeFirstOrThrow()
   await addJob(trx, 'owner_notice', id, { messageId: id })
-  await audit(trx, signIn, {
+  await audit(trx, actor, {
     tenantId,
     action: 'test_message.send',
     subject: `messages ${id}`,
@@ -72,9 +74,9 @@ export const testMessage = async (
 }
 
 /**
- * What has become of a test message.
+ * Reads the state of a test message.
  *
- * @throws Mistake when there is no such test message of that business
+ * @throws UserError if the business has no such test message
  */
 export const testMessageState = async (
   trx: Trx,

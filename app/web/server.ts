@@ -1,115 +1,67 @@
-import express, { type ErrorRequestHandler, Router } from 'express'
-import { sql } from 'kysely'
+/** The web server: its routes, its limits and its shutdown. */
+import express, { type ErrorRequestHandler } from 'express'
 import { once } from 'node:events'
 import { createServer, type Server, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { config } from '../config.ts'
-import { webDb } from '../db/kysely.ts'
 import { log } from '../log.ts'
-import { metrics } from './metrics.ts'
+import { health, metrics, type WorkerState } from './monitoring.ts'
 import { operatorOnly } from './ops/guard.ts'
 import { ops } from './ops/router.ts'
 import { voicenter } from './voicenter.ts'
 import { whatsapp } from './whatsapp.ts'
 
-/** A request that is still not through so long after the stop began never will be. */
+/** A request that has not finished so long after the stop began is cut off. */
 const CUT_AFTER_MS = 18_000
 
 /**
- * What it takes to stop a server without cutting anybody off: requests that have arrived are answered, and told that
- * their connection ends; Node alone would let it live on for as long as it is kept alive.
+ * Stops a server without cutting off requests: requests that have arrived are answered with `Connection: close`. Node
+ * alone would keep idle keep-alive connections open.
  *
- * @returns how to stop it, to be called once
+ * @returns stops the server; call it once
  */
 export const gracefulShutdown = (server: Server): (() => Promise<void>) => {
   /**
-   * The answer that is due on each connection, the last if several are. Not a set of answers: every few dozen
-   * of them a set moves to a new table, and what V8 leaves behind of the old one keeps all answers that it held from
-   * being collected soon, which doubled what garbage collection takes.
+   * The pending answer of each connection, the last one if there are several. A set of answers doubled the time of
+   * garbage collection: every few dozen additions it moved to a new table, and the old table kept its answers alive.
    */
-  const due = new Map<Socket, ServerResponse | null>()
+  const pending = new Map<Socket, ServerResponse | null>()
   server.on('connection', (socket: Socket) => {
-    due.set(socket, null)
-    socket.once('close', () => due.delete(socket))
+    pending.set(socket, null)
+    socket.once('close', () => pending.delete(socket))
   })
   server.prependListener('request', ({ socket }, res) => {
-    due.set(socket, res)
+    pending.set(socket, res)
     res.once('close', () => {
-      if (due.get(socket) === res) due.set(socket, null)
-      // One whose head was out before we could tell: its connection would stay until the other side ends it.
+      if (pending.get(socket) === res) pending.set(socket, null)
+      // If the head had been sent before the stop, the connection would stay open until the client closes it.
       if (!server.listening) server.closeIdleConnections()
     })
-    if (!server.listening) lastOne(res)
+    if (!server.listening) closeAfter(res)
   })
   return async () => {
     const closed = once(server, 'close')
     server.close()
-    for (const res of due.values()) if (res) lastOne(res)
+    for (const res of pending.values()) if (res) closeAfter(res)
     const cut = setTimeout(() => server.closeAllConnections(), CUT_AFTER_MS)
     await closed
     clearTimeout(cut)
   }
 }
 
-const lastOne = (res: ServerResponse): void => {
+const closeAfter = (res: ServerResponse): void => {
   if (!res.headersSent) res.setHeader('Connection', 'close')
-}
-
-/** Whether this process's worker runs; null where the role has none. */
-export type WorkerState = () => boolean | null
-
-/**
- * GET /healthz: the process is alive. GET /readyz: it can work, that is, the database answers and the
- * worker runs where there is one; ages in seconds, null = none.
- */
-export const health = (workerState: WorkerState): Router => {
-  const router = Router()
-  router.get('/healthz', (_req, res) => {
-    res.json({ status: 'ok' })
-  })
-  router.get('/readyz', async (_req, res) => {
-    const worker = workerState()
-    const database = await ages()
-    res.status(database && worker !== false ? 200 : 503).json({
-      status: database && worker !== false ? 'ready' : 'not ready',
-      database: database !== null,
-      worker,
-      ...database,
-    })
-  })
-  return router
-}
-
-/** A job that is not due yet is no backlog. */
-const ages = async () => {
-  try {
-    const { rows } = await sql<{
-      oldestDueJobSeconds: number | null
-      lastWebhookSeconds: number | null
-    }>`
-      select
-        (select extract(epoch from now() - min(run_at))::int from graphile_worker.jobs
-         where run_at <= now() and locked_at is null and attempts < max_attempts) as "oldestDueJobSeconds",
-        (select extract(epoch from now() - received_at)::int from raw_cdrs order by id desc limit 1) as "lastWebhookSeconds"
-      `.execute(webDb)
-    return rows[0] ?? null
-  } catch (err) {
-    log.warn({ err }, 'not ready: the database does not answer')
-    return null
-  }
 }
 
 const SECOND = 1000
 
-/** The Express app; listens nowhere yet. */
 const newApp = (workerState: WorkerState, isListening: () => boolean) => {
   const app = express()
   app.disable('x-powered-by')
   app.set('etag', false)
-  // In production one router stands in front and appends the client's address; elsewhere nobody does,
-  // and a client could choose its own.
+  // In production a router in front appends the client's address. Elsewhere a client could invent its own address.
   app.set('trust proxy', config().production ? 1 : false)
-  // Whoever comes on an old connection while we stop: another copy, or the next one, will store it.
+  // A request on an old connection during the stop. Another process stores it when it is sent again.
   app.use((_req, _res, next) => {
     if (isListening()) next()
     else next(Object.assign(new Error('stopping'), { status: 503 }))
@@ -136,11 +88,11 @@ const PUBLIC_REASON: Record<number, string> = {
   503: 'not stored; please send it again',
 }
 
-/** From 500 on the sender hears nothing about the inside; the log has it. */
+/** Details of an internal error go only into the log. */
 const onError: ErrorRequestHandler = (error: unknown, _req, res, next) => {
   if (res.headersSent) return next(error)
   const found = error instanceof Error && 'status' in error ? Number(error.status) : 500
-  // Without the database we can neither check a credential nor store: come again.
+  // Any other error may pass, such as a database that does not answer: the sender tries again.
   const status = found in PUBLIC_REASON ? found : 503
   if (status >= 500) log.error({ err: error }, 'request failed')
   else log.warn({ status }, 'request refused')
@@ -148,19 +100,14 @@ const onError: ErrorRequestHandler = (error: unknown, _req, res, next) => {
   res.status(status).json({ Err: status === 503 ? 2 : 1, Errdesc: PUBLIC_REASON[status] })
 }
 
-/**
- * Starts listening.
- *
- * @param workerState whether the worker of this process runs; null where the role has none
- */
 export const startWeb = async (workerState: WorkerState): Promise<Server> => {
   const server = createServer({
-    // A sender that dawdles is cut off; the limits act within connectionsCheckingInterval.
+    // Slow senders are cut off. Node checks these limits at every connectionsCheckingInterval.
     headersTimeout: 10 * SECOND,
     requestTimeout: 15 * SECOND,
     connectionsCheckingInterval: 2 * SECOND,
-    // Longer than a router keeps idle connections (Heroku: 90 s), or it would send a webhook into
-    // one that we are closing.
+    // Longer than the router keeps idle connections (Heroku: 90 s). Otherwise the router could send a webhook on a
+    // connection that is being closed.
     keepAliveTimeout: 95 * SECOND,
   })
   server.on(
@@ -172,7 +119,7 @@ export const startWeb = async (workerState: WorkerState): Promise<Server> => {
     server.once('listening', resolve)
     server.once('error', cause => {
       reject(
-        new Error(`cannot listen on port ${config().PORT}: is another program there? Set PORT`, {
+        new Error(`cannot listen on port ${config().PORT}: another program may use it. Set PORT`, {
           cause,
         }),
       )
@@ -181,7 +128,7 @@ export const startWeb = async (workerState: WorkerState): Promise<Server> => {
   return server
 }
 
-/** Where it listens: PORT, or of PORT=0 the free one it was given. */
+/** The port it listens on. With PORT=0, the free port that it got. */
 export const portOf = (server: Server): number | null => {
   const address = server.address()
   return address && typeof address === 'object' ? address.port : null

@@ -2,30 +2,30 @@ import { type ErrorRequestHandler, type RequestHandler, type Response, Router } 
 import { type BodyElement, readBody } from '../voicenter/parse.ts'
 import { failpoint } from '../failpoints.ts'
 import { type DeliverySource, ingest, NoLongerValid } from '../voicenter/ingest.ts'
-import { measured } from './metrics.ts'
-import { authenticate, evictToken, answerUnauthorized } from './auth.ts'
+import { answerUnauthorized, authenticate, evictToken } from './auth.ts'
+import { measureAnswers } from './monitoring.ts'
 import { readRawBody } from './raw_body.ts'
 
 /**
- * POST /webhooks/voicenter/cdr: Voicenter tells us of a call, minutes after its end. The record is
- * stored together with its job, and only then do we answer; nothing is decided here.
+ * POST /webhooks/voicenter/cdr: Voicenter sends a call record, minutes after the call. The record is stored with its job
+ * and then acknowledged. Nothing is classified here.
  *
- * 200 acknowledges; whatever else is sent again (Voicenter's "CDR Notification" page). So there is no
- * 200 before the commit, and 503 while we cannot store.
+ * Voicenter sends a record again unless the answer is 200 (its page "CDR Notification"). So the answer is 200 only after
+ * the commit, and 503 if the record could not be stored.
  */
 export const voicenter = Router()
 
 const PATH = '/webhooks/voicenter/cdr'
 
 /**
- * A record with its AI transcript is large, and a 413 loses it for good. Storing five megabytes takes a
- * hundred of memory, so there is room for one such at a time, or for thousands of ordinary ones.
+ * A record with an AI transcript is large, and a 413 loses it. Storing 5 MB takes 100 MB of memory, so there is room for
+ * one such record at a time, or for thousands of ordinary ones.
  */
 const BODY = { limitMb: 5, roomMb: 8 }
 
 const OK = { Err: 0, Errdesc: 'OK' }
 
-/** What nearly every answer is, without what Express looks up and works out anew for each. */
+/** Nearly every answer is this one. res.json() would compute its headers each time. */
 const acknowledge = (res: Response): void => {
   res.writeHead(200, ACKNOWLEDGED).end(OK_TEXT)
 }
@@ -58,7 +58,7 @@ const receive: Handler = async (req, res) => {
       [{ bytes, wrong: 'IVR_LAYER_INPUT: an External Layer points here' }],
       contentType,
     )
-    // The caller waits in the IVR for this answer: 1 sends her on to the fallback layer.
+    // The caller waits in the IVR for this answer. 1 means: continue at the fallback layer.
     res.json({ STATUS: 1 })
     return
   }
@@ -67,7 +67,7 @@ const receive: Handler = async (req, res) => {
   else res.status(400).json({ Err: 1, Errdesc: summary(wrong, elements.length) })
 }
 
-/** Whatever keeps it from being stored, the sender is to come again. */
+/** After any error the answer is 503, so that the sender tries again. */
 const store = async (...delivery: Parameters<typeof ingest>): Promise<string[]> => {
   try {
     const stored = ingest(...delivery)
@@ -89,23 +89,23 @@ const onError: OnError = async (error: unknown, req, res, next) => {
   else next(error)
 }
 
-/** It comes alone: one in an array would take the other records with it. */
+/** Only a single element: in an array, the other records would be lost. */
 const isIvrLayer = ([element, ...others]: readonly BodyElement[]): boolean =>
   element !== undefined &&
   others.length === 0 &&
   'record' in element &&
   element.record['METHOD'] === 'IVR_LAYER_INPUT'
 
-/** One sentence per kind of fault, however many elements have it. */
-const summary = (wrong: string[], all: number): string =>
-  all === 1
+/** Each reason once, however many elements have it. */
+const summary = (wrong: string[], count: number): string =>
+  count === 1
     ? wrong.join()
-    : `${wrong.length} of ${all} records refused: ${[...new Set(wrong)].slice(0, 5).join(' | ')}`
+    : `${wrong.length} of ${count} records refused: ${[...new Set(wrong)].slice(0, 5).join(' | ')}`
 
 voicenter.get(PATH, (_req, res) => {
   res.json(OK)
 })
-voicenter.post(PATH, measured('voicenter'), authenticate, readRawBody(BODY), receive, onError)
+voicenter.post(PATH, measureAnswers('voicenter'), authenticate, readRawBody(BODY), receive, onError)
 voicenter.all(PATH, (_req, res) => {
   res
     .status(405)

@@ -1,3 +1,4 @@
+/** /webhooks/whatsapp: stores what Meta reports, with its jobs. */
 import { type RequestHandler, Router } from 'express'
 import { sql } from 'kysely'
 import { createHmac, timingSafeEqual } from 'node:crypto'
@@ -10,44 +11,124 @@ import { retryOnConflict } from '../db/retry.ts'
 import { STORE_TIMEOUT_MS, withTimeout } from '../errors.ts'
 import { failpoint } from '../failpoints.ts'
 import { canonical, readJson, storable } from '../json.ts'
-import { measured } from './metrics.ts'
-import { readRawBody } from './raw_body.ts'
 import { statusKey, type Update, updatesIn } from '../whatsapp/webhook.ts'
+import { measureAnswers } from './monitoring.ts'
+import { readRawBody } from './raw_body.ts'
 
-/** Whether there is anything to check: without, not a byte of the body is read. */
-export const claimsSignature = (header: string | undefined): boolean => SIGNATURE.test(header ?? '')
+/**
+ * /webhooks/whatsapp: Meta reports messages from people and the states of our messages. A signed event is stored with
+ * its job and then acknowledged. Meta accepts only 200, and sends again for days otherwise.
+ */
+export const whatsapp = Router()
+
+const PATH = '/webhooks/whatsapp'
+
+/**
+ * Meta sends up to 3 MB (Meta, "Webhooks: payload size"). The signature can only be checked when the body has arrived, so
+ * this memory is separate from that of the call records: if someone fills it, only Meta has to wait, and Meta tries again
+ * for days.
+ */
+const BODY = { limitMb: 4, roomMb: 8 }
+
+/** Meta's verification, when the URL is entered in its dashboard. Without a verify token nothing is verified. */
+whatsapp.get(PATH, (req, res) => {
+  const { 'hub.mode': mode, 'hub.verify_token': token, 'hub.challenge': challenge } = req.query
+  const expected = config().WHATSAPP_VERIFY_TOKEN
+  const isKnown =
+    typeof token === 'string' &&
+    expected !== undefined &&
+    timingSafeEqual(sha256(token), sha256(expected))
+  if (mode === 'subscribe' && isKnown && typeof challenge === 'string')
+    // As plain text, so that no browser reads the challenge as a page.
+    res.type('text/plain').set('X-Content-Type-Options', 'nosniff').send(challenge)
+  else res.status(403).type('text/plain').send('wrong verify token')
+})
+
+/** Without a signature header, no byte of the body is read. */
+const requireSignature: RequestHandler = (req, res, next) => {
+  if (config().WHATSAPP_APP_SECRET && SIGNATURE.test(req.get('x-hub-signature-256') ?? '')) next()
+  else res.status(401).json({ error: 'wrong signature' })
+}
+
+const receive: RequestHandler = async (req, res) => {
+  const body = Buffer.isBuffer(req.body) ? req.body : Buffer.alloc(0)
+  const secret = config().WHATSAPP_APP_SECRET
+  if (!secret || !isSigned(body, req.get('x-hub-signature-256'), secret)) {
+    res.status(401).json({ error: 'wrong signature' })
+    return
+  }
+  failpoint('whatsapp:received')
+  const json = readText(body)
+  if ('wrong' in json)
+    await withTimeout(
+      STORE_TIMEOUT_MS,
+      reject(body, json.wrong, req.get('content-type')?.slice(0, 200) ?? null),
+    )
+  else {
+    const stored = storeUpdates(updatesIn(json.value))
+    failpoint('whatsapp:storing')
+    await withTimeout(STORE_TIMEOUT_MS, stored)
+  }
+  failpoint('whatsapp:stored')
+  res.json({ status: 'stored' })
+}
+
+whatsapp.post(PATH, measureAnswers('whatsapp'), requireSignature, readRawBody(BODY), receive)
+
+whatsapp.all(PATH, (_req, res) => {
+  res.status(405).set('Allow', 'GET, HEAD, POST').json({ error: 'GET to verify, POST to deliver' })
+})
 
 const SIGNATURE = /^sha256=([0-9a-f]{64})$/
 
 /**
- * Whether these bytes were signed with our app secret (Meta, "Webhooks: getting started", X-Hub-Signature-256).
- * Over the bytes as they came: Meta escapes its JSON in its own way, so what is parsed and written again
- * has another signature.
+ * Whether the bytes are signed with our app secret (Meta, "Webhooks: getting started", X-Hub-Signature-256). The bytes
+ * are checked as they arrived, because parsing and writing the JSON again changes its escapes.
  */
-export const isSigned = (body: Buffer, header: string | undefined, appSecret: string): boolean => {
-  // The form is checked first: Buffer.from(…, 'hex') stops silently at the first wrong digit.
-  const claimed = SIGNATURE.exec(header ?? '')?.[1]
-  if (!claimed) return false
+const isSigned = (body: Buffer, header: string | undefined, appSecret: string): boolean => {
+  // Checked first, because Buffer.from(…, 'hex') silently stops at the first wrong digit.
+  const signature = SIGNATURE.exec(header ?? '')?.[1]
+  if (!signature) return false
   return timingSafeEqual(
-    Buffer.from(claimed, 'hex'),
+    Buffer.from(signature, 'hex'),
     createHmac('sha256', appSecret).update(body).digest(),
   )
 }
 
-/** By which an update is known: Meta repeats. */
+/** A body that is not valid UTF-8 is rejected, because decoding it would change what people wrote. */
+const readText = (body: Buffer): ReturnType<typeof readJson> => {
+  let text: string
+  try {
+    text = new TextDecoder('utf-8', { fatal: true }).decode(body)
+  } catch {
+    return { wrong: 'the body is not valid UTF-8' }
+  }
+  return readJson(text)
+}
+
+/** Keeps a signed body that is not JSON. It is acknowledged, because the same bytes would be sent again. */
+const reject = async (body: Buffer, reason: string, contentType: string | null): Promise<void> => {
+  await sql`
+    insert into rejected_deliveries as r (source, reason, content_type, body, body_hash)
+    values ('whatsapp', ${reason}, ${contentType}, ${body}, ${sha256(body)})
+    on conflict on constraint rejected_deliveries_same_body do update set deliveries = r.deliveries + 1`.execute(
+    webDb,
+  )
+}
+
+/** Recognises a repeat: Meta may deliver an update several times. */
 const contentKey = (phoneNumberId: string | null, key: string): Buffer =>
   sha256(`${phoneNumberId} ${key}`)
 
-/** By which a report on a message is known, also once retention has emptied it. */
+/** The key of a status report. It still identifies the report after retention has emptied it. */
 export const reportKey = (phoneNumberId: string, wamid: string, status: string): Buffer =>
   contentKey(phoneNumberId, statusKey(wamid, status))
 
 /**
- * Stores the updates of one POST together with their jobs: one statement, one commit. What Meta sends again
- * is counted and adds no job. An update belongs to the tenant whose number it names; of a number that
- * is nobody's it is kept without one.
+ * Stores the updates of one POST with their jobs: one statement, one commit. A repeat is counted and adds no job. An
+ * update belongs to the tenant with its WhatsApp number. An update for an unknown number is stored without a tenant.
  */
-export const storeUpdates = async (updates: Update[]): Promise<void> => {
+const storeUpdates = async (updates: Update[]): Promise<void> => {
   const rows = dedupe(
     updates.map(update => {
       const json = canonical(update.payload)
@@ -85,93 +166,4 @@ export const storeUpdates = async (updates: Update[]): Promise<void> => {
     select assert_all_queued(wanted, (select count(*) from graphile_worker.add_jobs(specs)))
     from jobs where wanted > 0`
   await retryOnConflict(() => statement.execute(webDb))
-}
-
-/**
- * /webhooks/whatsapp: what people write and what became of our messages, told by Meta. Signed; stored with
- * its jobs, and only then acknowledged. Only 200 counts there; anything else is sent again, for days.
- */
-export const whatsapp = Router()
-
-const PATH = '/webhooks/whatsapp'
-
-/**
- * Meta sends up to 3 MB (Meta, "Webhooks: payload size"). Who it is is known only when the body is there, so
- * its room is apart from that of the call records: whoever fills it with rubbish keeps only Meta waiting,
- * and Meta comes again for days.
- */
-const BODY = { limitMb: 4, roomMb: 8 }
-
-/** Meta asks once, when the URL is entered in its dashboard. Without a token of ours nobody is answered. */
-whatsapp.get(PATH, (req, res) => {
-  const { 'hub.mode': mode, 'hub.verify_token': token, 'hub.challenge': challenge } = req.query
-  const expected = config().WHATSAPP_VERIFY_TOKEN
-  const known =
-    typeof token === 'string' &&
-    expected !== undefined &&
-    timingSafeEqual(sha256(token), sha256(expected))
-  if (mode === 'subscribe' && known && typeof challenge === 'string')
-    // Never a page, whatever the challenge holds and whichever browser asks.
-    res.type('text/plain').set('X-Content-Type-Options', 'nosniff').send(challenge)
-  else res.status(403).type('text/plain').send('wrong verify token')
-})
-
-/** Nobody who does not even claim to have signed gets a byte of the body read. */
-const claimSignature: RequestHandler = (req, res, next) => {
-  if (config().WHATSAPP_APP_SECRET && claimsSignature(req.get('x-hub-signature-256'))) next()
-  else res.status(401).json({ error: 'wrong signature' })
-}
-
-const receive: RequestHandler = async (req, res) => {
-  const body = Buffer.isBuffer(req.body) ? req.body : Buffer.alloc(0)
-  const secret = config().WHATSAPP_APP_SECRET
-  if (!secret || !isSigned(body, req.get('x-hub-signature-256'), secret)) {
-    res.status(401).json({ error: 'wrong signature' })
-    return
-  }
-  failpoint('whatsapp:received')
-  const json = readText(body)
-  if ('wrong' in json)
-    await withTimeout(
-      STORE_TIMEOUT_MS,
-      quarantine(body, json.wrong, req.get('content-type')?.slice(0, 200) ?? null),
-    )
-  else {
-    const stored = storeUpdates(updatesIn(json.value))
-    failpoint('whatsapp:storing')
-    await withTimeout(STORE_TIMEOUT_MS, stored)
-  }
-  failpoint('whatsapp:stored')
-  res.json({ status: 'stored' })
-}
-
-whatsapp.post(PATH, measured('whatsapp'), claimSignature, readRawBody(BODY), receive)
-
-whatsapp.all(PATH, (_req, res) => {
-  res.status(405).set('Allow', 'GET, HEAD, POST').json({ error: 'GET to verify, POST to deliver' })
-})
-
-/** Never a guess: what is not UTF-8 would be stored as other words than hers. */
-const readText = (body: Buffer): ReturnType<typeof readJson> => {
-  let text: string
-  try {
-    text = new TextDecoder('utf-8', { fatal: true }).decode(body)
-  } catch {
-    return { wrong: 'the body is not valid UTF-8' }
-  }
-  return readJson(text)
-}
-
-/** Signed, and yet not readable: ours to look at, and no use to Meta to send again. */
-const quarantine = async (
-  body: Buffer,
-  reason: string,
-  contentType: string | null,
-): Promise<void> => {
-  await sql`
-    insert into rejected_deliveries as r (source, reason, content_type, body, body_hash)
-    values ('whatsapp', ${reason}, ${contentType}, ${body}, ${sha256(body)})
-    on conflict on constraint rejected_deliveries_same_body do update set deliveries = r.deliveries + 1`.execute(
-    webDb,
-  )
 }

@@ -1,6 +1,6 @@
 import { tellChanged } from './set.ts'
 import { check, COMMAND_LINE, readFlags, withDatabase } from './terminal.ts'
-import { resumeTenant } from '../../app/tenants/connections.ts'
+import { resumeTenant } from '../../app/tenants/settings.ts'
 import { tenantNamed } from '../../app/tenants/schema.ts'
 
 const HELP = `Usage: npm run tenant -- resume --tenant ID

@@ -31,7 +31,7 @@ await t.test('where another program listens already it says so and ends', async 
   const port = String(address && typeof address === 'object' ? address.port : '')
   const program = startProcess({ PORT: port })
   t.match(await program.ended(), REFUSED)
-  t.match(why(program), `cannot listen on port ${port}: is another program there? Set PORT`)
+  t.match(why(program), `cannot listen on port ${port}: another program may use it. Set PORT`)
   other.close()
 })
 

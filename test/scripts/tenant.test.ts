@@ -183,7 +183,7 @@ await t.test('what belongs to another business cannot be given to a second one',
   const sameId = await tenant(['add', '--name', 'B', '--number', '0722000022', ...token], {
     input: SECRET,
   })
-  t.match(sameId, { status: 1, stdout: '', stderr: /another business's number/ })
+  t.match(sameId, { status: 1, stdout: '', stderr: /belongs to another business/ })
   t.notMatch(sameId.stderr, SECRET)
   const { 'public.tenants': tenants, 'public.tenant_numbers': numbers } = await contents()
   t.strictSame([tenants, numbers], [before['public.tenants'], before['public.tenant_numbers']])

@@ -32,7 +32,7 @@ const WRONG: [args: string[], said: RegExp, how?: How][] = [
   [set('--grace', '0s'), /^--grace: expected at least 1 minute/m],
   [
     set('--missed-statuses', 'NOANSWER,NEVER'),
-    /^--missed-statuses: expected statuses out of ANSWER, /m,
+    /^--missed-statuses: expected statuses from this list: ANSWER, /m,
   ],
   [set('--min-ring-seconds', 'few'), /^--min-ring-seconds: expected a whole number/m],
   [set('--contact-foreign', 'perhaps'), /^--contact-foreign: expected yes or no$/m],
@@ -103,7 +103,7 @@ const REFUSED: [args: string[], said: RegExp, how?: How][] = [
     ['number', 'add', ...OURS, '--number', other.did],
     /^--number: \+\d+ belongs to another business already$/,
   ],
-  [['number', 'remove', ...OURS, '--number', shop.did], /^--number: \+\d+ is the last number, /],
+  [['number', 'remove', ...OURS, '--number', shop.did], /^--number: \+\d+ is the last number: /],
   [
     ['number', 'remove', ...OURS, '--number', other.did],
     /^there is no number \+\d+ of tenant \d+$/,
@@ -117,19 +117,19 @@ const REFUSED: [args: string[], said: RegExp, how?: How][] = [
     /^there is no WhatsApp number \d+ of tenant \d+$/,
   ],
   [['resume', ...OURS], /^tenant \d+ is not paused, its mode is live$/],
-  [['test-message', ...OURS], /^the owner's phone of tenant \d+ is not known: /],
+  [['test-message', ...OURS], /^tenant \d+ has no owner's phone: set it first$/],
   [
     ['template', '--tenant', unconnected.tenantId, '--kind', 'initial', '--name', 'a'],
     /has no WhatsApp number/,
   ],
   [
     ['connect', ...OURS, '--phone-number-id', other.phoneNumberId, '--access-token-stdin'],
-    /^--phone-number-id: \d+ is another business's number$/,
+    /^--phone-number-id: WhatsApp number \d+ belongs to another business already$/,
     { input: SECRET },
   ],
   [
     ['connect', ...OURS, '--phone-number-id', '4711', '--access-token-stdin'],
-    /^--whatsapp-number: the number itself/,
+    /^--whatsapp-number: expected the telephone number, because this id is new$/,
     { input: SECRET },
   ],
 ]

@@ -12,7 +12,7 @@ import { newPool } from '../../app/db/pool.ts'
 import { countJobs } from '../../app/monitoring/metrics.ts'
 import { whatsapp } from '../../app/web/whatsapp.ts'
 import { voicenter } from '../../app/web/voicenter.ts'
-import { metrics } from '../../app/web/metrics.ts'
+import { metrics } from '../../app/web/monitoring.ts'
 
 const app = express()
 app.use(voicenter, whatsapp)

@@ -5,7 +5,7 @@ import type { z } from 'zod'
 import { business, contents, customer, db, outreachOf, workAsIfDue } from '../support/ringback.ts'
 import { miss } from '../tasks/support.ts'
 import { act, auditSince, OPERATOR, refusalOf } from './support.ts'
-import { resumeTenant } from '../../app/tenants/connections.ts'
+import { resumeTenant } from '../../app/tenants/settings.ts'
 import { setTenant, settings } from '../../app/tenants/settings.ts'
 
 type Wish = Omit<z.input<typeof settings>, 'tenantId'>
@@ -127,7 +127,11 @@ const WRONG: [wish: Wish, field: string, said: RegExp][] = [
   [{ grace: '0' }, 'grace', /at least 1 minute/],
   [{ reminderGrace: '59s' }, 'reminderGrace', /at least 1 minute/],
   [{ oldestCall: '0s' }, 'oldestCall', /at least 1 minute/],
-  [{ missedStatuses: ['NOANSWER', 'NEVER'] }, 'missedStatuses', /statuses out of ANSWER, NOANSWER/],
+  [
+    { missedStatuses: ['NOANSWER', 'NEVER'] },
+    'missedStatuses',
+    /statuses from this list: ANSWER, NOANSWER/,
+  ],
   [{ missedStatuses: [] }, 'missedStatuses', /at least one status/],
   [{ minRingSeconds: '-1' }, 'minRingSeconds', /from 0 to 600/],
   [{ minRingSeconds: '' }, 'minRingSeconds', /from 0 to 600/],
@@ -164,7 +168,7 @@ await test('windows must leave some time of the week', async t => {
   for (const windows of never)
     t.match(
       complaints({ quietWindows: windows }),
-      [['quietWindows', /nobody is ever written to/]],
+      [['quietWindows', /no message is ever sent/]],
       windows.join(),
     )
   const some = [

@@ -1,6 +1,5 @@
 /** Trial, live, paused: what each means, and the way from one to another. */
-import { settings, setTenant } from '../../../tenants/settings.ts'
-import { resumeTenant } from '../../../tenants/connections.ts'
+import { resumeTenant, settings, setTenant } from '../../../tenants/settings.ts'
 import { html, type Html } from '../html.ts'
 import { text } from '../attempt.ts'
 import { deedForm } from '../deed_form.ts'
