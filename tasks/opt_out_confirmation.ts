@@ -1,6 +1,7 @@
 import type { Task } from 'graphile-worker'
 import { payloads } from '../app/db/jobs.ts'
-import { claim, notice } from '../app/messages/claim.ts'
+import { claim } from '../app/messages/claim.ts'
+import { notice } from '../app/messages/kinds.ts'
 import { record } from '../app/messages/record.ts'
 import { send } from '../app/messages/send.ts'
 

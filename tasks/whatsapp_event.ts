@@ -21,7 +21,7 @@ import {
 const LOOK_AGAIN_SECONDS = 20
 const WAIT_MINUTES = 15
 
-type Event = {
+export type Event = {
   id: string
   tenant_id: string | null
   connection_id: string | null

@@ -22,8 +22,8 @@ export const CLAIM_SECONDS = 40
 /** How often to look again while a message waits for a paused connection or for the message before it. */
 export const LOOK_AGAIN_SECONDS = 60
 
-/** An outgoing message and what it belongs to. */
-type Step = {
+/** What is known of an outgoing message, and of the missed call and the person that it belongs to. */
+type Facts = {
   tenantId: string
   kind: OutgoingKind
   reason: string | null
@@ -48,10 +48,10 @@ type Step = {
   dialled: string | null
   calledAt: Date | null
 }
-export type Message = Step & { id: string; state: OutgoingState }
+export type Message = Facts & { id: string; state: OutgoingState }
 
-/** A first message. It has no row until its first claim. */
-export type FirstMessage = Step & { id: string | null; state: OutgoingState | null }
+/** The same before a claim. A first message has no row until its first claim. */
+export type UnclaimedMessage = Facts & { id: string | null; state: OutgoingState | null }
 
 const columns = (dueAt: RawBuilder<unknown>) => sql`
   m.id, m.state, m.reason, coalesce(m.kind, 'initial') as kind, coalesce(m.attempts, 0) as attempts,
@@ -87,9 +87,9 @@ export const lockMessage = async (
 export const lockFirstMessage = async (
   trx: Trx,
   missedCallId: string,
-): Promise<FirstMessage | null> => {
+): Promise<UnclaimedMessage | null> => {
   await lockLead(trx, sql`(select lead_id from missed_calls where id = ${missedCallId})`)
-  const { rows } = await sql<FirstMessage>`
+  const { rows } = await sql<UnclaimedMessage>`
     select ${columns(sql`k.outreach_due_at`)}
     from missed_calls k
     join leads l on l.id = k.lead_id
@@ -104,7 +104,7 @@ export const lockFirstMessage = async (
 export const addMessageJob = async (
   trx: Trx,
   message: Pick<
-    FirstMessage,
+    UnclaimedMessage,
     'id' | 'kind' | 'tenantId' | 'leadId' | 'conversationId' | 'missedCallId' | 'to'
   >,
   at: Date | RawBuilder<Date>,
@@ -130,7 +130,7 @@ export const addMessageJob = async (
  */
 export const expireClaim = async (
   trx: Trx,
-  { id, missedCallId, kind }: Pick<FirstMessage, 'missedCallId' | 'kind'> & { id: string },
+  { id, missedCallId, kind }: Pick<UnclaimedMessage, 'missedCallId' | 'kind'> & { id: string },
 ): Promise<boolean> => {
   const { from, to } = MESSAGE_TRANSITIONS.lose
   const { rows } = await sql`
@@ -145,7 +145,7 @@ export const expireClaim = async (
 /** When the last reminder has ended, the wait for an answer begins. */
 export const afterLastReminder = async (
   trx: Trx,
-  { kind, conversationId }: Pick<FirstMessage, 'kind' | 'conversationId'>,
+  { kind, conversationId }: Pick<UnclaimedMessage, 'kind' | 'conversationId'>,
 ): Promise<void> => {
   if (kind === 'reminder_2' && conversationId) await scheduleUnresponsive(trx, conversationId)
 }

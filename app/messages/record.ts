@@ -1,34 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { sql } from 'kysely'
-import { removeJob, secondsFromNow } from '../db/jobs.ts'
+import { secondsFromNow } from '../db/jobs.ts'
 import { db, type Trx } from '../db/kysely.ts'
 import { isTransient } from '../db/retry.ts'
-import {
-  moveCall,
-  moveConversations,
-  moveLead,
-  moveMessage,
-  moveMessages,
-} from '../db/transitions.ts'
+import { moveMessage } from '../db/transitions.ts'
 import { failpoint } from '../failpoints.ts'
 import { log } from '../log.ts'
-import { cancelPending } from '../outreach/cancel.ts'
-import { firstAllowed } from '../outreach/quiet_hours.ts'
-import { optOut, rememberIdentities } from '../replies/contacts.ts'
-import {
-  allows,
-  knownState,
-  MESSAGE_TRANSITIONS,
-  type MessageKind,
-  type OutgoingState,
-  type OutreachTransition,
-  type ReasonAfter,
-  reasonOf,
-} from '../states.ts'
+import { rememberIdentities } from '../replies/contacts.ts'
+import { allows, knownState, MESSAGE_TRANSITIONS, type OutgoingState, reasonOf } from '../states.ts'
 import type { Outcome } from '../whatsapp/client.ts'
-import type { ErrorPolicy } from '../whatsapp/errors.ts'
-import { DEFAULT_TEMPLATES } from '../whatsapp/templates.ts'
 import type { Claimed } from './claim.ts'
+import { moveItsCall, onAccepted, onDeliveredAfterFailure, onFailed, pause } from './effects.ts'
 import {
   addMessageJob,
   afterLastReminder,
@@ -153,161 +135,4 @@ const retry = async (
   const isPaused = why.startsWith('pause_')
   await moveItsCall(trx, message, 'retry', isPaused ? 'connection_paused' : 'waiting')
   await addMessageJob(trx, message, secondsFromNow(seconds))
-}
-
-/** The missed call follows its first message. Later messages change nothing there. */
-const moveItsCall = async <Name extends OutreachTransition>(
-  trx: Trx,
-  { kind, missedCallId }: Message,
-  name: Name,
-  reason: ReasonAfter<Name>,
-): Promise<void> => {
-  if (kind === 'initial' && missedCallId) await moveCall(trx, missedCallId, name, reason)
-}
-
-/**
- * What follows when WhatsApp has accepted a message, whether its answer or a later report said so.
- *
- * @param since when the reminders begin to count; for a message whose answer was lost, from its claim
- */
-export const onAccepted = async (
-  trx: Trx,
-  message: Message,
-  since: 'now' | 'claim',
-): Promise<void> => {
-  await afterLastReminder(trx, message)
-  if (message.kind !== 'initial') return
-  await moveItsCall(trx, message, 'accept', 'accepted')
-  await moveLead(trx, message.leadId, 'accepted')
-  // Checked again under the lock: the person may have written or called while the message was sent.
-  if (message.conversationState === 'open') await scheduleReminders(trx, message, since)
-}
-
-/** Inserts the rows of both reminders with their due times, and adds their jobs. */
-const scheduleReminders = async (
-  trx: Trx,
-  message: Message,
-  since: 'now' | 'claim',
-): Promise<void> => {
-  const { rows } = await sql<{
-    id: string
-    kind: 'reminder_1' | 'reminder_2'
-    due_at: Date
-    timezone: string
-    quiet_windows: string[]
-  }>`
-    insert into messages (tenant_id, lead_conversation_id, direction, kind, state, due_at)
-    select t.id, ${message.conversationId}::bigint, 'out', r.kind, 'scheduled',
-           ${since === 'now' ? sql`now()` : sql`${message.claimedAt}::timestamptz`} + r.after
-    from tenants t,
-         lateral (values ('reminder_1', t.reminder_1_after), ('reminder_2', t.reminder_2_after)) as r (kind, after)
-    where t.id = ${message.tenantId}
-    on conflict (lead_conversation_id, kind) where kind in ('initial', 'reminder_1', 'reminder_2') do nothing
-    returning id, kind, due_at,
-      (select timezone from tenants where id = ${message.tenantId}) as timezone,
-      (select quiet_windows from tenants where id = ${message.tenantId}) as quiet_windows`.execute(
-    trx,
-  )
-  for (const { id, kind, due_at, timezone, quiet_windows } of rows) {
-    const at = firstAllowed(due_at, quiet_windows, timezone)
-    if (at > due_at)
-      await trx.updateTable('messages').set({ due_at: at }).where('id', '=', id).execute()
-    await addMessageJob(trx, { ...message, kind }, at)
-  }
-}
-
-/**
- * What follows when a message has failed for good.
- *
- * @param code Meta's error code, for the reason of a pause
- */
-export const onFailed = async (
-  trx: Trx,
-  message: Message,
-  policy: ErrorPolicy,
-  code: number | null,
-): Promise<void> => {
-  // A test shows what is wrong with the set-up. Only messages to customers pause it.
-  if (message.isTest) return
-  const { leadId, conversationId, kind } = message
-  await moveItsCall(trx, message, 'refuse', 'refused')
-  await pause(trx, message, policy, code)
-  if (policy.do === 'opt_out' && leadId && message.missedCallId && message.to) {
-    await optOut(trx, message.tenantId, message.to, `whatsapp_${code}`)
-    await cancelPending(trx, leadId, 'opted_out')
-  }
-  // No reminder follows a first message that did not arrive, and nothing is sent to a person who cannot be reached.
-  // After any other failed reminder the conversation stays open, since the person may still answer.
-  if (conversationId && (kind === 'initial' || policy.do === 'stop_lead'))
-    await endUndeliverable(trx, conversationId)
-  else await afterLastReminder(trx, message)
-}
-
-const endUndeliverable = async (trx: Trx, conversationId: string): Promise<void> => {
-  await moveConversations(trx, 'undeliverable', 'undeliverable')
-    .where('id', '=', conversationId)
-    .execute()
-  await moveMessages(trx, 'cancel', 'undeliverable')
-    .where('lead_conversation_id', '=', conversationId)
-    .execute()
-  for (const n of [1, 2]) await removeJob(trx, 'lead_reminder', `${conversationId}:${n}`)
-}
-
-/**
- * WhatsApp reported a message as delivered that it had reported as failed. The conversation is reopened if it ended only
- * because of the failure. So the order of the two reports does not matter.
- */
-export const onDeliveredAfterFailure = async (trx: Trx, message: Message): Promise<void> => {
-  const reopened = await moveConversations(trx, 'reopen', null)
-    .where('id', '=', message.conversationId)
-    // Not if a later call of this person is handled instead.
-    .where(
-      sql<boolean>`not exists (select from lead_conversations n
-        where n.lead_id = lead_conversations.lead_id and n.id > lead_conversations.id)`,
-    )
-    .where(
-      sql<boolean>`not exists (select from missed_calls k
-        where k.lead_id = lead_conversations.lead_id and k.outreach_state in ('scheduled', 'sending'))`,
-    )
-    .returning('state')
-    .executeTakeFirst()
-  const conversationState = reopened ? reopened.state : message.conversationState
-  await onAccepted(trx, { ...message, conversationState }, 'claim')
-  if (!reopened) return
-  const reminders = await moveMessages(trx, 'reopen', null)
-    .where('lead_conversation_id', '=', message.conversationId)
-    .where('reason', '=', 'undeliverable')
-    .returning(['kind', 'due_at'])
-    .execute()
-  for (const { kind, due_at } of reminders)
-    if (isReminder(kind) && due_at) await addMessageJob(trx, { ...message, kind }, due_at)
-}
-
-const isReminder = (kind: MessageKind): kind is 'reminder_1' | 'reminder_2' =>
-  kind === 'reminder_1' || kind === 'reminder_2'
-
-const pause = async (
-  trx: Trx,
-  message: Message,
-  policy: ErrorPolicy,
-  code: number | null,
-): Promise<void> => {
-  const reason = `WhatsApp error ${code}`
-  // Only this tenant's connection. The pause ends with a new token, or by hand.
-  if (policy.do === 'pause_connection')
-    await trx
-      .updateTable('whatsapp_connections')
-      .set({ state: 'paused', state_reason: reason })
-      .where('id', '=', message.connectionId)
-      .execute()
-  // It ends when Meta approves the template again, or by hand.
-  if (policy.do === 'pause_template' && message.kind !== 'opt_out_confirmation') {
-    const { kind, connectionId } = message
-    const { name, language, variables } = DEFAULT_TEMPLATES[kind]
-    await sql`
-      insert into whatsapp_templates (whatsapp_connection_id, kind, name, language, variables, state, state_reason)
-      values (${connectionId}, ${kind}, ${name}, ${language}, ${variables}::text[], 'paused', ${reason})
-      on conflict on constraint whatsapp_templates_key
-        do update set state = 'paused', state_reason = excluded.state_reason`.execute(trx)
-  }
 }

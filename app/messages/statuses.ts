@@ -14,8 +14,8 @@ import {
 } from '../states.ts'
 import { errorPolicy } from '../whatsapp/errors.ts'
 import type { StatusEvent } from '../whatsapp/webhook.ts'
+import { onAccepted, onDeliveredAfterFailure, onFailed } from './effects.ts'
 import { CLAIM_SECONDS, lockMessage } from './message.ts'
-import { onAccepted, onDeliveredAfterFailure, onFailed } from './record.ts'
 
 /** WhatsApp's statuses. `played` is reported for voice messages, and Ringback sends none. */
 const REPORTS = new Map([

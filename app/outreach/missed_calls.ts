@@ -44,6 +44,7 @@ export type MissedCall = {
 
 /** The caller, and how many calls of theirs were missed in all. */
 export type Lead = { id: string; calls: number }
+export type LeadRow = Lead & { tenantId: string; phone: string }
 
 /**
  * Counts each missed call at its caller's lead, which is inserted if there is none, and locks the lead.
@@ -60,7 +61,7 @@ export const upsertLeads = async (
   })
   // The advisory locks on these people are held, so no other transaction counts them. Sorted all the same.
   const sorted = callers.toSorted((a, b) => (personKey(a) < personKey(b) ? -1 : 1))
-  const { rows } = await sql<Lead & { tenantId: string; phone: string }>`
+  const { rows } = await sql<LeadRow>`
     /* leads */
     insert into leads (tenant_id, phone, missed_call_count)
     select tenant_id, coalesce(
@@ -121,6 +122,9 @@ export const scheduleOutreach = async (trx: Trx, missedCallIds: string[]): Promi
     from jobs where wanted > 0`.execute(trx)
 }
 
+/** `n` counts the calls from 1. */
+export type RecordedRow = { n: number; id: string }
+
 /**
  * Records missed calls, counts each at its caller's lead, and decides whether to write to the caller. If so, the message
  * is due after the tenant's outreach_delay, and its job is added in this transaction.
@@ -146,7 +150,7 @@ export const recordMissedCalls = async (
     const late = isTooOld(context.now, call.calledAt, context.oldestCall)
     return { call, context, lead: leads[i] ?? null, decision: decide({ ...context, late }) }
   })
-  const { rows } = await sql<{ n: number; id: string }>`
+  const { rows } = await sql<RecordedRow>`
     /* record */
     with call as (
       select * from unnest(

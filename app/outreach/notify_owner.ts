@@ -29,13 +29,15 @@ export const notifyOwner = async (
 /** After how many calls within the repeat window the owner is notified. */
 export const REPEAT_CALLER_THRESHOLD = 3
 
+export type RepeatCalls = { calls: number; told: boolean }
+
 /** Notifies the owner, once within the repeat window, that a caller whose missed call was just recorded keeps calling. */
 export const notifyRepeatCaller = async (
   trx: Trx,
   leadId: string,
   missedCallId: string,
 ): Promise<void> => {
-  const { rows } = await sql<{ calls: number; told: boolean }>`
+  const { rows } = await sql<RepeatCalls>`
     select
       (select count(*)::int from missed_calls m where m.lead_id = l.id and m.called_at > now() - t.repeat_window) as calls,
       exists (select from messages s where s.lead_id = l.id and s.occasion like 'third_call:%'

@@ -5,7 +5,8 @@ import { type Business, db } from './ringback.ts'
 import { applyStatus } from '../../app/messages/statuses.ts'
 import { record } from '../../app/messages/record.ts'
 import { recordMissedCalls } from '../../app/outreach/missed_calls.ts'
-import { claim as claimMessage, firstMessage, reminder } from '../../app/messages/claim.ts'
+import { claim as claimMessage } from '../../app/messages/claim.ts'
+import { firstMessage, reminder } from '../../app/messages/kinds.ts'
 import { send } from '../../app/messages/send.ts'
 
 export const TEMPLATE = {

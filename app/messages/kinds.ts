@@ -1,0 +1,197 @@
+import { sql } from 'kysely'
+import type { Trx } from '../db/kysely.ts'
+import type { StopReason } from '../outreach/cancel.ts'
+import type { KnownContext } from '../outreach/contact_context.ts'
+import { decide, hasLeft } from '../outreach/rules.ts'
+import type { NoticeKind, OutgoingState } from '../states.ts'
+import type { TemplateKind } from '../whatsapp/templates.ts'
+import { lockFirstMessage, lockMessage, type UnclaimedMessage } from './message.ts'
+import type { About, Sender } from './sender.ts'
+
+// The kinds of messages that can be claimed, and the rules in which they differ. claim.ts applies the rules.
+
+/** What happens to a message that is due. */
+export type Step =
+  | { do: 'send' }
+  | { do: 'wait'; until: Date | 'a minute' }
+  | { do: 'end'; as: 'skip' | 'cancel' | 'shadow'; reason: string }
+  /** Nothing more is sent to this person, or only nothing more because of this call. */
+  | { do: 'stop_lead'; reason: StopReason; onlyThisCall: boolean }
+
+/** What a kind of message needs beyond its row. */
+type Details = {
+  /** The connection that wrote to this person before, and the number that they dialled. */
+  connectionId: string | null
+  dialled: string | null
+  about: About
+  /** For a reminder: the state of the message before it, and whether the next one is due as well. */
+  previous?: OutgoingState | null
+  nextIsDue?: boolean
+}
+type Facts = {
+  message: UnclaimedMessage
+  context: KnownContext
+  details: Details
+  /** The message was due too long ago. */
+  late: boolean
+  sender: Sender | null
+  /** Now is in a quiet window, which ends then. */
+  quietUntil: Date | null
+}
+
+/** What differs between the kinds of messages. */
+export type Rules = {
+  /** Whether a quiet window holds the message back. */
+  quiet: boolean
+  grace: (context: KnownContext) => number
+  template: (message: UnclaimedMessage) => TemplateKind
+  details: (trx: Trx, message: UnclaimedMessage, context: KnownContext) => Promise<Details>
+  next: (facts: Facts) => Step
+}
+
+export type MessageTask = 'lead_outreach' | 'lead_reminder' | NoticeKind
+/** A message that may be claimed. */
+export type Claimable = {
+  task: MessageTask
+  rules: Rules
+  lock: (trx: Trx) => Promise<UnclaimedMessage | null>
+  /** For the log. */
+  ids: Record<string, string | number>
+}
+
+const FIRST: Rules = {
+  quiet: true,
+  grace: context => context.grace,
+  template: () => 'initial',
+  details: (_trx, message) =>
+    Promise.resolve({ ...aboutCall(message), connectionId: null, dialled: message.dialled }),
+  next: ({ context, late, sender, quietUntil }) => {
+    const decision = decide({ ...context, late })
+    if (decision.state === 'skipped') return { do: 'end', as: 'skip', reason: decision.reason }
+    if (decision.state === 'cancelled') return { do: 'end', as: 'cancel', reason: decision.reason }
+    // It was due before the quiet window. At the end of the window it is probably too late.
+    if (quietUntil) return { do: 'wait', until: quietUntil }
+    if (!sender || sender.templatePaused) return { do: 'wait', until: 'a minute' }
+    if (context.mode === 'shadow') return { do: 'end', as: 'shadow', reason: 'shadow' }
+    return { do: 'send' }
+  },
+}
+
+/**
+ * A reminder follows only a message that WhatsApp has reported as sent. Nobody is reminded of a message that did not
+ * reach them, and nothing follows a message whose outcome is unknown.
+ */
+const REMINDER: Rules = {
+  quiet: true,
+  grace: context => context.reminderGrace,
+  template: ({ kind }) => (kind === 'reminder_1' ? 'reminder_1' : 'reminder_2'),
+  details: async (trx, message) => {
+    const { rows } = await sql<ReminderRow>`
+      select b.state as previous, b.whatsapp_connection_id as "connectionId",
+             exists (select from messages n where n.lead_conversation_id = m.lead_conversation_id and n.kind > m.kind
+                     and n.state = 'scheduled' and n.due_at <= greatest(m.due_at, now())) as "nextIsDue"
+      from messages m
+      left join lateral (
+        select b.state, b.whatsapp_connection_id from messages b
+        -- The kinds are in alphabetical order: initial, reminder_1, reminder_2.
+        where b.lead_conversation_id = m.lead_conversation_id and b.kind < m.kind
+          and b.state not in ('cancelled', 'skipped', 'shadow')
+        order by b.kind desc limit 1) b on true
+      where m.id = ${message.id}`.execute(trx)
+    const [found = { previous: null, connectionId: null, nextIsDue: false }] = rows
+    return { ...found, ...aboutCall(message), dialled: message.dialled }
+  },
+  next: ({ context, late, details, sender, quietUntil }) => {
+    const skip = (reason: string): Step => ({ do: 'end', as: 'skip', reason })
+    const arrived = hasLeft(details.previous ?? null)
+    if (late && !arrived) return skip('previous_not_sent')
+    // The person has been contacted: a reminder requires it.
+    const decision = decide({ ...context, contacted: false, late })
+    if (decision.reason === 'opted_out')
+      return { do: 'stop_lead', reason: 'opted_out', onlyThisCall: false }
+    if (decision.state === 'cancelled')
+      return { do: 'stop_lead', reason: decision.reason, onlyThisCall: true }
+    if (decision.state === 'skipped') return skip(decision.reason)
+    if (details.previous === 'failed') return skip('previous_failed')
+    // After a quiet window or an outage, both reminders are due at once. The last one is enough.
+    if (details.nextIsDue) return skip('next_is_due')
+    if (quietUntil) return { do: 'wait', until: quietUntil }
+    if (context.mode === 'shadow') return { do: 'end', as: 'shadow', reason: 'shadow' }
+    if (!arrived || !sender || sender.templatePaused) return { do: 'wait', until: 'a minute' }
+    return { do: 'send' }
+  },
+}
+
+/**
+ * A notice to the owner, or the confirmation of an opt-out. Neither is of use later, so it is sent now or never. A test
+ * message is sent in every mode: it shows whether the tenant can go live.
+ */
+const NOTICE: Rules = {
+  quiet: false,
+  grace: context => context.grace,
+  // A test is the message that customers get.
+  template: ({ isTest }) => (isTest ? 'initial' : 'owner_notice'),
+  details: async (trx, message, context) => {
+    const { rows } = await sql<NoticeRow>`
+      select case when l.id is null then t.name else l.name end as name,
+             coalesce(l.phone, (select phone from tenant_numbers n where n.tenant_id = t.id
+                                order by n.created_at, phone limit 1), '') as phone,
+             (select k.business_phone from missed_calls k where k.lead_id = l.id order by k.id desc limit 1) as dialled
+      from tenants t left join leads l on l.id = ${message.leadId} where t.id = ${message.tenantId}`.execute(
+      trx,
+    )
+    const [found = { name: null, phone: '', dialled: null }] = rows
+    const about = message.isTest
+      ? { callerName: null, callerPhone: message.to ?? '', calledAt: context.now }
+      : { callerName: found.name, callerPhone: found.phone, whatHappened: message.text ?? '' }
+    return { connectionId: message.connectionId, dialled: found.dialled, about }
+  },
+  next: ({ message, context, late, sender }) => {
+    const skip = (reason: string): Step => ({ do: 'end', as: 'skip', reason })
+    const isNotice = message.kind === 'owner_notice'
+    if (late) return skip('too_late')
+    if (isNotice && context.optedOut) return skip('opted_out')
+    if (!message.isTest && context.mode === 'paused') return skip('tenant_paused')
+    if (!message.isTest && context.mode === 'shadow')
+      return { do: 'end', as: 'shadow', reason: 'shadow' }
+    if (!sender) return skip('no_connection')
+    return isNotice && sender.templatePaused ? skip('connection_paused') : { do: 'send' }
+  },
+}
+
+export type ReminderRow = {
+  previous: OutgoingState | null
+  connectionId: string | null
+  nextIsDue: boolean
+}
+export type NoticeRow = { name: string | null; phone: string; dialled: string | null }
+
+const aboutCall = ({ leadName, to, calledAt }: UnclaimedMessage) => ({
+  about: { callerName: leadName, callerPhone: to ?? '', calledAt },
+})
+
+export const firstMessage = (missedCallId: string, tenantId: string): Claimable => ({
+  task: 'lead_outreach',
+  rules: FIRST,
+  lock: trx => lockFirstMessage(trx, missedCallId),
+  ids: { tenantId, missedCallId },
+})
+
+export const reminder = (leadConversationId: string, reminderNumber: 1 | 2): Claimable => ({
+  task: 'lead_reminder',
+  rules: REMINDER,
+  lock: trx =>
+    lockMessage(
+      trx,
+      sql`(select id from messages where lead_conversation_id = ${leadConversationId}
+           and kind = ${`reminder_${reminderNumber}`})`,
+    ),
+  ids: { leadConversationId, reminderNumber },
+})
+
+export const notice = (task: NoticeKind, messageId: string): Claimable => ({
+  task,
+  rules: NOTICE,
+  lock: trx => lockMessage(trx, messageId),
+  ids: {},
+})

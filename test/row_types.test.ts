@@ -1,0 +1,230 @@
+/**
+ * The types of the rows that raw SQL returns are written by hand. This test runs the statements and compares these types
+ * with the columns that Postgres returns. A list of columns that does not fit its TypeScript type does not compile.
+ */
+import { sql } from 'kysely'
+import pg from 'pg'
+import t from 'tap'
+import type { NoticeRow, ReminderRow } from '../app/messages/kinds.ts'
+import type { ScheduledReminder } from '../app/messages/effects.ts'
+import type { Message, UnclaimedMessage } from '../app/messages/message.ts'
+import type { Sender } from '../app/messages/sender.ts'
+import type { UnknownMessage } from '../app/messages/statuses.ts'
+import type { ContextRow } from '../app/outreach/contact_context.ts'
+import type { LeadRow, RecordedRow } from '../app/outreach/missed_calls.ts'
+import type { RepeatCalls } from '../app/outreach/notify_owner.ts'
+import { cancelOutreach, type Progress } from '../app/outreach/operator_actions.ts'
+import {
+  type Callback,
+  callbacks,
+  upcoming,
+  type UpcomingMessage,
+} from '../app/outreach/waiting.ts'
+import type { Event } from '../tasks/whatsapp_event.ts'
+import { contacted, owned, reported, writes } from './outreach/support.ts'
+import { db, reminderDue } from './support/ringback.ts'
+import { doorOf, settled } from './support/steps.ts'
+import { miss } from './tasks/support.ts'
+
+type PgType<T> = [T] extends [Date]
+  ? 'timestamptz'
+  : [T] extends [boolean]
+    ? 'bool'
+    : [T] extends [number]
+      ? 'int4' | 'float8'
+      : [T] extends [string]
+        ? 'text' | 'int8'
+        : [T] extends [readonly string[]]
+          ? '_text'
+          : 'jsonb'
+type Columns<Row> = { [Name in keyof Required<Row>]: PgType<NonNullable<Row[Name]>> }
+
+const MESSAGE: Columns<Message> & Columns<UnclaimedMessage> = {
+  id: 'int8',
+  state: 'text',
+  reason: 'text',
+  kind: 'text',
+  attempts: 'int4',
+  claimedAt: 'timestamptz',
+  connectionId: 'int8',
+  text: 'text',
+  isTest: 'bool',
+  tenantId: 'int8',
+  to: 'text',
+  dueAt: 'timestamptz',
+  isDue: 'bool',
+  leadId: 'int8',
+  leadName: 'text',
+  conversationId: 'int8',
+  conversationState: 'text',
+  conversationReason: 'text',
+  missedCallId: 'int8',
+  callState: 'text',
+  dialled: 'text',
+  calledAt: 'timestamptz',
+}
+const CONTEXT: Columns<ContextRow> = {
+  n: 'int4',
+  now: 'timestamptz',
+  mode: 'text',
+  contactForeign: 'bool',
+  timezone: 'text',
+  quietWindows: '_text',
+  outreachDelay: 'float8',
+  repeatWindow: 'float8',
+  oldestCall: 'float8',
+  grace: 'float8',
+  reminderGrace: 'float8',
+  ownNumber: 'bool',
+  optedOut: 'bool',
+  connection: 'text',
+  talkedAt: 'timestamptz',
+  wroteAt: 'timestamptz',
+  sending: 'bool',
+  firstDueAt: 'timestamptz',
+  reminderDueAt: 'timestamptz',
+  sentAt: 'timestamptz',
+}
+const SENDER: Columns<Sender> = {
+  connectionId: 'int8',
+  phoneNumberId: 'text',
+  accessToken: 'text',
+  tenantId: 'int8',
+  businessName: 'text',
+  timezone: 'text',
+  templateName: 'text',
+  templateLanguage: 'text',
+  templateVariables: '_text',
+  templatePaused: 'bool',
+}
+const REMINDER: Columns<ReminderRow> = { previous: 'text', connectionId: 'int8', nextIsDue: 'bool' }
+const NOTICE: Columns<NoticeRow> = { name: 'text', phone: 'text', dialled: 'text' }
+const SCHEDULED: Columns<ScheduledReminder> = {
+  id: 'int8',
+  kind: 'text',
+  due_at: 'timestamptz',
+  timezone: 'text',
+  quiet_windows: '_text',
+}
+const UNKNOWN: Columns<UnknownMessage> = {
+  id: 'int8',
+  state: 'text',
+  isExpired: 'bool',
+  fits: 'bool',
+}
+const LEAD: Columns<LeadRow> = { id: 'int8', calls: 'int4', tenantId: 'int8', phone: 'text' }
+const RECORDED: Columns<RecordedRow> = { n: 'int4', id: 'int8' }
+const REPEAT: Columns<RepeatCalls> = { calls: 'int4', told: 'bool' }
+const PROGRESS: Columns<Progress> = {
+  outreach: 'text',
+  conversation: 'text',
+  messages_waiting: 'int4',
+}
+const CALLBACK: Columns<Callback> = {
+  leadId: 'int8',
+  phone: 'text',
+  name: 'text',
+  calls: 'int4',
+  tenantId: 'int8',
+  tenant: 'text',
+  timezone: 'text',
+  recordId: 'int8',
+  calledAt: 'timestamptz',
+  wroteAt: 'timestamptz',
+  text: 'text',
+  outreachState: 'text',
+  outreachReason: 'text',
+  conversationState: 'text',
+  conversationReason: 'text',
+  cursor: 'text',
+}
+const UPCOMING: Columns<UpcomingMessage> = {
+  id: 'int8',
+  dueAt: 'timestamptz',
+  now: 'timestamptz',
+  kind: 'text',
+  tenantId: 'int8',
+  tenant: 'text',
+  timezone: 'text',
+  mode: 'text',
+  quietWindows: '_text',
+  missedCallId: 'int8',
+  recordId: 'int8',
+  phone: 'text',
+  name: 'text',
+  cursor: 'text',
+  connection: 'text',
+  templatePaused: 'bool',
+  before: 'text',
+  jobDead: 'bool',
+}
+const EVENT: Columns<Event> = {
+  id: 'int8',
+  tenant_id: 'int8',
+  connection_id: 'int8',
+  waba_id: 'text',
+  kind: 'text',
+  payload: 'jsonb',
+  is_young: 'bool',
+}
+const EXPECTED: Record<string, Record<string, string>> = {
+  MESSAGE,
+  CONTEXT,
+  SENDER,
+  REMINDER,
+  NOTICE,
+  SCHEDULED,
+  UNKNOWN,
+  LEAD,
+  RECORDED,
+  REPEAT,
+  PROGRESS,
+  CALLBACK,
+  UPCOMING,
+  EVENT,
+}
+
+const nameOfType = new Map(Object.entries(pg.types.builtins).map(([name, oid]) => [oid, name]))
+const typeName = (oid: number): string =>
+  oid === 1009 ? '_text' : (nameOfType.get(oid)?.toLowerCase() ?? String(oid))
+
+/** What Postgres returned: the columns of each statement, as sorted JSON. */
+const returned = new Set<string>()
+const asText = (columns: [string, string][]) => JSON.stringify(columns.toSorted())
+// oxlint-disable-next-line typescript/unbound-method -- it is called with its own `this`
+pg.Client.prototype.query = new Proxy(pg.Client.prototype.query, {
+  apply: (target, self, args: unknown[]) => {
+    const result: unknown = Reflect.apply(target, self, args)
+    if (result instanceof Promise)
+      result.then(
+        (answer: Partial<pg.QueryResult>) =>
+          returned.add(
+            asText(
+              (answer.fields ?? []).map(({ name, dataTypeID }) => [name, typeName(dataTypeID)]),
+            ),
+          ),
+        () => {},
+      )
+    return result
+  },
+})
+
+await t.test('the rows have the columns that their types say', async t => {
+  const { shop, who, id, conversation } = await contacted()
+  await reported(conversation, 'initial', 'delivered')
+  await reminderDue(conversation, 1)
+  await miss(shop, who.local)
+  await miss(shop, who.local)
+  const { who: other } = await owned()
+  await writes(other.e164, 'hello')
+  await db.transaction().execute(async trx => {
+    await callbacks(trx, { tenantId: null, before: null, limit: 1 })
+    await upcoming(trx, { tenantId: null, after: null, limit: 1 })
+    await cancelOutreach(trx, { as: 'command line' }, { tenantId: shop.tenantId, missedCallId: id })
+  })
+  const report = { id: 'wamid.of nobody', status: 'sent', recipient_id: who.e164.slice(1) }
+  t.equal(await settled(await doorOf(shop), report), 'no_message')
+  await sql`select 1`.execute(db)
+  for (const [name, columns] of Object.entries(EXPECTED))
+    t.ok(returned.has(asText(Object.entries(columns))), name)
+})
