@@ -5,7 +5,8 @@
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
-import type { Result, Scenario } from './demo/scenarios.ts'
+import { DELAYS, startEnvironment } from './demo/environment.ts'
+import { newScenarios, type Result, type Scenario } from './demo/scenarios.ts'
 
 const { values: flags } = parseArgs({
   options: { once: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
@@ -22,9 +23,6 @@ look around.
 PORT sets the port of Ringback. The default is 3000, or a free port if 3000 is taken.`)
   process.exit()
 }
-// Imported only now, because these modules read the configuration and create files.
-const { newScenarios } = await import('./demo/scenarios.ts')
-const { DELAYS, startEnvironment } = await import('./demo/environment.ts')
 
 const END_WITHIN_MS = 60_000
 /** How long the demo waits at the end for messages that should not come. */

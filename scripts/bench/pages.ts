@@ -1,7 +1,10 @@
 /** npm run bench:pages: measures how long each page of /ops takes with 50,000 calls, and takes pictures of the pages. */
 import { mkdir, readFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
+import { encrypt, tokenOwner } from '../../app/crypto.ts'
 import { connect, embeddedPostgres } from '../../app/db/embedded_postgres.ts'
+import { closeDatabase } from '../../app/db/kysely.ts'
+import { migrate } from '../../app/db/migrate.ts'
 import { RINGBACK, RINGBACK_PORT, startWeb } from './processes.ts'
 
 const { values: flags } = parseArgs({
@@ -42,9 +45,6 @@ const name = `ringback_bench_${process.pid}`
 
 const fill = async (databaseUrl: string): Promise<void> => {
   process.env['DATABASE_URL'] = databaseUrl
-  const { migrate } = await import('../../app/db/migrate.ts')
-  const { closeDatabase } = await import('../../app/db/kysely.ts')
-  const { encrypt, tokenOwner } = await import('../../app/crypto.ts')
   await migrate()
   await closeDatabase()
   const client = await connect(databaseUrl)
