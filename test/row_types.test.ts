@@ -188,9 +188,13 @@ const nameOfType = new Map(Object.entries(pg.types.builtins).map(([name, oid]) =
 const typeName = (oid: number): string =>
   oid === 1009 ? '_text' : (nameOfType.get(oid)?.toLowerCase() ?? String(oid))
 
-/** What Postgres returned: the columns of each statement, as sorted JSON. */
+/** The columns that each statement returned, sorted. */
 const returned = new Set<string>()
-const asText = (columns: [string, string][]) => JSON.stringify(columns.toSorted())
+const asText = (columns: [string, string][]) =>
+  columns
+    .map(column => column.join(' '))
+    .toSorted()
+    .join()
 // oxlint-disable-next-line typescript/unbound-method -- it is called with its own `this`
 pg.Client.prototype.query = new Proxy(pg.Client.prototype.query, {
   apply: (target, self, args: unknown[]) => {
