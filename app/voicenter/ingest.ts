@@ -2,7 +2,7 @@
 import { sql } from 'kysely'
 import { batcher, concatBuffers, dedupe } from '../batcher.ts'
 import { sha256 } from '../crypto.ts'
-import { MAX_ATTEMPTS } from '../db/jobs.ts'
+import { jobSpec } from '../db/jobs.ts'
 import { webDb } from '../db/kysely.ts'
 import { retryOnConflict } from '../db/retry.ts'
 import { STORE_TIMEOUT_MS } from '../errors.ts'
@@ -93,6 +93,12 @@ export class NoLongerValid extends Error {}
 /** The elements of a delivery that had not been rejected before. */
 type NewlyRejected = { records: number; bytes: number }
 
+const CDR_JOB = jobSpec({
+  task: 'voicenter_cdr',
+  entity: sql`call_id`,
+  payload: sql`json_build_object('callId', call_id)`,
+})
+
 /**
  * Stores many deliveries in one statement. The cost of a commit hardly depends on its size, and NOTIFY makes all commits
  * wait for each other: with one statement for each delivery, the rate would be a fraction of this.
@@ -182,9 +188,7 @@ export const storeAll = async (
         do update set deliveries = r.deliveries + excluded.deliveries
       returning r.tenant_id, r.source, r.body_hash, octet_length(r.body) as bytes, r.xmax = 0 as is_new
     ), jobs as (
-      select count(*) as wanted, array_agg(
-        row('voicenter_cdr', json_build_object('callId', call_id), null, null, ${MAX_ATTEMPTS.voicenter_cdr}::smallint,
-            'voicenter_cdr:' || call_id, null, null)::graphile_worker.job_spec order by call_id) as specs
+      select count(*) as wanted, array_agg(${CDR_JOB} order by call_id) as specs
       from (select distinct call_id from stored where is_new) as calls
     )
     select

@@ -5,7 +5,7 @@ import { createHmac, timingSafeEqual } from 'node:crypto'
 import { dedupe } from '../batcher.ts'
 import { config } from '../config.ts'
 import { sha256 } from '../crypto.ts'
-import { MAX_ATTEMPTS } from '../db/jobs.ts'
+import { jobSpec } from '../db/jobs.ts'
 import { webDb } from '../db/kysely.ts'
 import { retryOnConflict } from '../db/retry.ts'
 import { STORE_TIMEOUT_MS, withTimeout } from '../errors.ts'
@@ -124,6 +124,12 @@ const contentKey = (phoneNumberId: string | null, key: string): Buffer =>
 export const reportKey = (phoneNumberId: string, wamid: string, status: string): Buffer =>
   contentKey(phoneNumberId, statusKey(wamid, status))
 
+const EVENT_JOB = jobSpec({
+  task: 'whatsapp_event',
+  entity: sql`id`,
+  payload: sql`json_build_object('eventId', id::text)`,
+})
+
 /**
  * Stores the updates of one POST with their jobs: one statement, one commit. A repeat is counted and adds no job. An
  * update belongs to the tenant with its WhatsApp number. An update for an unknown number is stored without a tenant.
@@ -158,9 +164,7 @@ const storeUpdates = async (updates: Update[]): Promise<void> => {
       on conflict on constraint whatsapp_events_once do update set deliveries = e.deliveries + excluded.deliveries
       returning e.id, e.xmax = 0 as is_new
     ), jobs as (
-      select count(*) as wanted, array_agg(
-        row('whatsapp_event', json_build_object('eventId', id::text), null, null, ${MAX_ATTEMPTS.whatsapp_event}::smallint,
-            'whatsapp_event:' || id, null, null)::graphile_worker.job_spec order by id) as specs
+      select count(*) as wanted, array_agg(${EVENT_JOB} order by id) as specs
       from stored where is_new
     )
     select assert_all_queued(wanted, (select count(*) from graphile_worker.add_jobs(specs)))

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { MAX_ATTEMPTS } from '../db/jobs.ts'
+import { jobSpec } from '../db/jobs.ts'
 import { db } from '../db/kysely.ts'
 import { isTransient } from '../db/retry.ts'
 import { log } from '../log.ts'
@@ -12,6 +12,8 @@ import { scheduleChecks } from '../voicenter/call_log/check.ts'
 const OVERDUE = sql`interval '1 minute'`
 /** No task runs that long. Its worker is alive, and yet it will not come back: its answer was lost on the way. */
 const STUCK = sql`interval '5 minutes'`
+const DUE_JOB = jobSpec({ task: sql`task`, entity: sql`entity`, payload: sql`payload::json` })
+
 /** The most that one look adds. */
 export const BATCH_SIZE = 1000
 
@@ -70,9 +72,7 @@ export const requeueDueRows = async (): Promise<number> => {
     )
     select count(added.id)::int as added
     from (
-      select array_agg(row(task, payload::json, null, null, (${JSON.stringify(MAX_ATTEMPTS)}::jsonb ->> task)::smallint,
-                           task || ':' || entity, null, null)::graphile_worker.job_spec
-                       order by task, entity) as specs
+      select array_agg(${DUE_JOB} order by task, entity) as specs
       from forgotten having count(*) > 0
     ) f, graphile_worker.add_jobs(f.specs) as added`.execute(db)
   return rows[0]?.added ?? 0
@@ -114,9 +114,7 @@ export const requeueExpiredClaims = async (): Promise<number> => {
     )
     select count(added.id)::int as added
     from (
-      select array_agg(row(task, payload, null, null, (${JSON.stringify(MAX_ATTEMPTS)}::jsonb ->> task)::smallint,
-                           task || ':' || entity, null, null)::graphile_worker.job_spec
-                       order by task, entity) as specs
+      select array_agg(${DUE_JOB} order by task, entity) as specs
       from wanted having count(*) > 0
     ) w, graphile_worker.add_jobs(w.specs) as added`.execute(db)
   return rows[0]?.added ?? 0
