@@ -23,30 +23,6 @@ exit code 1 if a promise was not kept.
   --keep               keeps the folder with the logs
   --help               this text`
 
-const SHORT: Omit<Plan, 'seed'> = {
-  long: false,
-  cdrs: 800,
-  kills: 48,
-  burstKillsAtEach: 1,
-  postgresKills: 2,
-  cuts: 6,
-  stalls: [4],
-  burstShare: 0.2,
-  seconds: 90,
-  minutes: 8,
-}
-const LONG: Omit<Plan, 'seed'> = {
-  long: true,
-  cdrs: 10_000,
-  kills: 300,
-  burstKillsAtEach: 5,
-  postgresKills: 20,
-  cuts: 50,
-  stalls: [5, 75, 10, 65],
-  burstShare: 0.4,
-  seconds: 1100,
-  minutes: 60,
-}
 const main = async (): Promise<number> => {
   const text = { type: 'string' } as const
   const flag = { type: 'boolean' } as const
@@ -75,16 +51,19 @@ const main = async (): Promise<number> => {
     console.error(`--${name}: expected a whole number\n\n${HELP}`)
     process.exit(2)
   }
-  const usual = values.long ? LONG : SHORT
-  const plan = {
-    ...usual,
+  const long = values.long === true
+  const plan: Plan = {
+    long,
     seed: number('seed', Math.floor(Math.random() * 2 ** 31)),
-    cdrs: number('cdrs', usual.cdrs),
-    kills: number('kills', usual.kills),
-    postgresKills: number('postgres-kills', usual.postgresKills),
-    cuts: number('cuts', usual.cuts),
-    seconds: number('seconds', usual.seconds),
-    minutes: number('minutes', usual.minutes),
+    cdrs: number('cdrs', long ? 10_000 : 800),
+    kills: number('kills', long ? 300 : 48),
+    burstKillsAtEach: long ? 5 : 1,
+    postgresKills: number('postgres-kills', long ? 20 : 2),
+    cuts: number('cuts', long ? 50 : 6),
+    stalls: long ? [5, 75, 10, 65] : [4],
+    burstShare: long ? 0.4 : 0.2,
+    seconds: number('seconds', long ? 1100 : 90),
+    minutes: number('minutes', long ? 60 : 8),
   }
 
   const started = Date.now()

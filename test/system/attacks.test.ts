@@ -285,12 +285,12 @@ const intruders = (loot: Loot): [kind: string, answers: number[], letter: Letter
   ]
 }
 
-await t.test('a flood without a credential changes nothing, and the vendor is served', async t => {
+await t.test('a flood without a credential changes nothing, and Voicenter is served', async t => {
   const { tenantId, token, did, phoneNumberId } = await business()
   const revoked = await webhookToken(tenantId)
   await query(`update webhook_tokens set revoked_at = now() where hash = sha256('${revoked}')`)
   const loot = { token, revoked, line: did, phoneNumberId }
-  const vendorPosts = async (record: object) =>
+  const voicenterPosts = async (record: object) =>
     (await send({ path: `${CDR}?token=${token}`, body: JSON.stringify(record) })).status
 
   const before = await contents()
@@ -310,11 +310,11 @@ await t.test('a flood without a credential changes nothing, and the vendor is se
     // A call back, which causes no message.
     const cdr = callBackPush({ caller: did })
     ids.push(cdr.ivruniqueid)
-    answers.add(await vendorPosts(cdr))
+    answers.add(await voicenterPosts(cdr))
   }
   await flood
   t.strictSame([...wrong], [])
-  t.strictSame([...answers], [200], `${ids.length} posts of the vendor`)
+  t.strictSame([...answers], [200], `${ids.length} posts of Voicenter`)
   const stored = await column(
     `select call_id as found from raw_cdrs where tenant_id = ${tenantId} or call_id like '${INTRUDER}%'`,
   )
