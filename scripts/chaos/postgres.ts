@@ -88,7 +88,6 @@ export const startCluster = async (
 
   return {
     port,
-    log,
     version: rows[0]?.version ?? '',
     urlOf: (user: 'ringback' | 'postgres', database: string) => urlOf(user, database),
     /** For the program, through a proxy at this port. */

@@ -95,7 +95,6 @@ export const startProxy = async (targets: () => number[]) => {
 
   return {
     port,
-    connections: () => lines.size,
     /** Ends every connection with FIN. @returns how many */
     cut: () => endAll('cut'),
     reset: () => endAll('reset'),

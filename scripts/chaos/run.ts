@@ -11,7 +11,7 @@ import { isHealthy } from './instance.ts'
 import { check, leaksIn, type Message, readDatabase, readFake } from './ledger.ts'
 import { count, outside, percentile, recoveries, settled, startMonitor, sum } from './monitor.ts'
 import { seeded } from './random.ts'
-import { newCallers, newSender, newTraffic } from './traffic.ts'
+import { newSender, newTraffic } from './traffic.ts'
 
 const SECOND = 1000
 const MINUTE = 60 * SECOND
@@ -53,7 +53,7 @@ export const run = async (
   const environment = await startEnvironment(onCleanUp, keep)
   const { fake, database, instances, tenants, journal } = environment
   const sender = newSender(`http://127.0.0.1:${environment.router.port}`)
-  const callers = newCallers(fake)
+  const traffic = newTraffic(plan, environment, sender, seeded(plan.seed, 'scenarios'))
   const monitor = startMonitor(database)
   const progress = setInterval(() => {
     const { posts, unanswered } = sender.stats
@@ -66,7 +66,7 @@ export const run = async (
     )
   }, 5 * SECOND)
   const stopWatching = async () => {
-    await callers.stop()
+    await traffic.stop()
     await monitor.stop()
     clearInterval(progress)
   }
@@ -76,8 +76,6 @@ export const run = async (
   })
 
   say(`posting ${plan.cdrs} records over ${plan.seconds} s`)
-  const random = seeded(plan.seed, 'scenarios')
-  const traffic = newTraffic(plan, environment, { sender, callers, random })
   const timeout = AbortSignal.timeout(FAULTS_SHARE * plan.minutes * MINUTE)
   const signal = AbortSignal.any([interrupted, timeout])
   let faultsAreOver = false
@@ -149,7 +147,7 @@ export const run = async (
       ['missed calls', counts.missedCalls],
       ['requests to the Graph API, failed or lost', `${requests.length}, ${failed.length}`],
       ['messages accepted by WhatsApp', counts.accepted],
-      ['replies and opt-outs by callers', callers.replies()],
+      ['replies and opt-outs by callers', traffic.replies()],
       ['acknowledged but missing', counts.lost],
       ['stored twice', counts.storedTwice],
       ['sent twice', counts.sentTwice],

@@ -23,12 +23,13 @@ export type Post = {
   /** Since the answer to the post before. */
   afterMs: number
 }
+export type Reply = { text: string; afterMessage: number; delayMs: number }
 export type Scenario = {
   tenant: Tenant
   /** E.164; null when no person can be written to. */
   phone: string | null
   posts: Post[]
-  reply: { text: string; afterMessage: number; delayMs: number } | null
+  reply: Reply | null
   /** How the Graph API treats the messages to this person. */
   graph: ScriptInput[]
 }

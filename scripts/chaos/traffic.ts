@@ -2,11 +2,10 @@
 import { createHash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Failpoint } from '../../app/failpoints.ts'
-import type { FakeWhatsApp } from '../fake_whatsapp/server.ts'
-import type { Environment } from './environment.ts'
+import type { Environment, Tenant } from './environment.ts'
 import { count } from './monitor.ts'
 import type { Random } from './random.ts'
-import { type Post, type Scenario, scenarioMaker } from './scenarios.ts'
+import { type Post, type Reply, type Scenario, scenarioMaker } from './scenarios.ts'
 
 const SECOND = 1000
 
@@ -92,48 +91,6 @@ export const newSender = (url: string) => {
   }
 }
 
-export type Callers = ReturnType<typeof newCallers>
-
-/** Callers who reply once they have received as many messages as their scenario says. */
-export const newCallers = (fake: FakeWhatsApp) => {
-  const waiting = new Map<string, Scenario>()
-  const received = new Map<string, number>()
-  let seen = 0
-  let stopped = false
-  let replies = 0
-
-  const send = async ({ phone: from, reply, tenant }: Scenario): Promise<void> => {
-    if (!reply || !from) return
-    await sleep(reply.delayMs)
-    replies++
-    // The first delivery may fail; the fake repeats it until the program takes it.
-    const { phoneNumberId } = tenant
-    await fake.inbound({ kind: 'text', from, text: reply.text, phoneNumberId })
-  }
-  const watchMessages = async () => {
-    for (; !stopped; await sleep(100)) {
-      const accepted = fake.accepted()
-      for (const { to, received: arrived } of accepted.slice(seen)) {
-        if (arrived) count(received, to)
-        const scenario = waiting.get(to)
-        if (!scenario?.reply || (received.get(to) ?? 0) < scenario.reply.afterMessage) continue
-        waiting.delete(to)
-        void send(scenario)
-      }
-      seen = accepted.length
-    }
-  }
-  const watching = watchMessages()
-  return {
-    expect: (scenario: Scenario) => void waiting.set(scenario.phone ?? '', scenario),
-    replies: () => replies,
-    stop: async () => {
-      stopped = true
-      await watching
-    },
-  }
-}
-
 /** The pace after the planned CDRs, while faults are still to come. */
 const LATER_CDRS_PER_SECOND = 6
 /** No scenario starts while more work than this waits: on a slow machine the run takes longer and proves the same. */
@@ -143,28 +100,58 @@ const FEW_FAILPOINTS = 16
 /** After this share of the CDRs no scenario starts that takes minutes. */
 const LATE_SHARE = 0.5
 
-/** Plays scenarios at the planned pace, then slowly for as long as `goOn` says. */
+/** Plays scenarios: posts their CDRs, and lets callers reply once they have received enough messages. */
 export const newTraffic = (
   plan: { cdrs: number; seconds: number },
   { tenants, fake }: Environment,
-  { sender, callers, random }: { sender: Sender; callers: Callers; random: Random },
+  sender: Sender,
+  random: Random,
 ) => {
   const nextScenario = scenarioMaker(tenants, random)
   const playing: Promise<void>[] = []
   /** Every caller, with the tenants that they called. */
   const called = new Map<string, Set<string>>()
+  const willReply = new Map<string, Scenario>()
+  const received = new Map<string, number>()
+  let seen = 0
+  let replies = 0
+  let stopped = false
 
   const play = async (scenario: Scenario) => {
     for (const script of scenario.graph) fake.script(script)
-    if (scenario.reply) callers.expect(scenario)
+    if (scenario.phone && scenario.reply) willReply.set(scenario.phone, scenario)
     for (const post of scenario.posts) {
       await sleep(post.afterMs)
       await sender.post(post)
     }
   }
+  const sendReply = async (from: string, { text, delayMs }: Reply, { phoneNumberId }: Tenant) => {
+    await sleep(delayMs)
+    replies++
+    // The first delivery may fail; the fake repeats it until the program takes it.
+    await fake.inbound({ kind: 'text', from, text, phoneNumberId })
+  }
+  const watchMessages = async () => {
+    for (; !stopped; await sleep(100)) {
+      const accepted = fake.accepted()
+      for (const { to, received: arrived } of accepted.slice(seen)) {
+        if (arrived) count(received, to)
+        const { reply, tenant } = willReply.get(to) ?? {}
+        if (!reply || !tenant || (received.get(to) ?? 0) < reply.afterMessage) continue
+        willReply.delete(to)
+        void sendReply(to, reply, tenant)
+      }
+      seen = accepted.length
+    }
+  }
+  const watching = watchMessages()
+
   return {
     called,
+    replies: () => replies,
     /**
+     * Starts scenarios at the planned pace, then slowly for as long as `goOn` says.
+     *
      * @param waiting how much work waits for the program
      * @param wanted the failpoints at which kills are missing
      */
@@ -188,5 +175,9 @@ export const newTraffic = (
     },
     /** Resolves when every post has its final answer. */
     finished: async () => void (await Promise.all(playing)),
+    stop: async () => {
+      stopped = true
+      await watching
+    },
   }
 }
