@@ -180,7 +180,7 @@ const WAITING: Partial<Record<CallKind, string>> = {
   click_to_queue: 'click_to_queue',
 }
 
-/** The verdict on a call of which no record can make it missed. */
+/** The verdict on a call if none of its records can make it missed. */
 const withoutOpening = (legs: readonly Cdr[], fromCustomer: readonly Cdr[]): Verdict<never> => {
   const roots = legs.filter(isRoot)
   const kinds = (roots.length ? roots : fromCustomer).map(leg => callKind(leg))

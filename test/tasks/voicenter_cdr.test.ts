@@ -1,8 +1,13 @@
-/** The whole call is judged, not one record of it: in whichever order they come, and however often. */
-import t from 'tap'
+/** Classification of whole calls: all their records, in any order, together with other calls, for the right tenant. */
 import { sql } from 'kysely'
+import { randomInt } from 'node:crypto'
+import t from 'tap'
+import { encrypt, tokenOwner } from '../../app/crypto.ts'
+import { answeredPush, callBackPush, type Push, push } from '../../scripts/demo/cdr.ts'
 import {
+  allowPoison,
   business,
+  type Business,
   customer,
   db,
   fake,
@@ -11,11 +16,11 @@ import {
   OK,
   outreachOf,
   post,
+  refusePoison,
   verdictsOf,
   work,
   workAsIfDue,
 } from '../support/ringback.ts'
-import { answeredPush, type Push, push } from '../../scripts/demo/cdr.ts'
 import {
   began,
   conversationOf,
@@ -26,10 +31,12 @@ import {
   miss,
   runAtOnce,
   tell,
+  unboundToken,
+  until,
   waitingFor,
 } from './support.ts'
 
-/** A call that timed out in the queue, was abandoned in the next one, and was then handed to Noa. */
+/** A call that timed out in a queue, was abandoned in the next one, and was then transferred to an agent. */
 const threeLegs = (caller: string, did: string) => {
   const root = push({ caller, did, type: 'Queue', status: 'TIMEOUT' }, 60)
   const update = { ...root, status: 'ABANDONE', queuename: 'second', time: began(50) }
@@ -50,7 +57,7 @@ const orders = (records: Push[]): Push[][] =>
         orders(records.filter(record => record !== first)).map(rest => [first, ...rest]),
       )
 
-t.test('an answered leg makes the call answered, in every order of its legs', async t => {
+await t.test('one answered leg makes the call answered, in each order of arrival', async t => {
   const names = new Map<Push, string>()
   const dana = customer()
   const { did, tenantId, token } = await business()
@@ -67,14 +74,14 @@ t.test('an answered leg makes the call answered, in every order of its legs', as
         transferCame === 0 ? undefined : ['cancelled', 'reached_by_phone'],
         'cancelled, or never scheduled',
       )
-      t.strictSame(await waitingFor(tenantId), [], 'no message waits')
+      t.strictSame(await waitingFor(tenantId), [], 'no message is pending')
     })
   }
   await workAsIfDue()
   t.strictSame(fake.inbox(dana.e164), [])
 })
 
-t.test('legs that come in one delivery are one call', async t => {
+await t.test('legs that arrive in one delivery are one call', async t => {
   const { did, tenantId, token } = await business()
   const { callId, root, update, transfer } = threeLegs(customer().local, did)
   t.strictSame(await post([transfer, update, root], { token }), OK)
@@ -83,7 +90,7 @@ t.test('legs that come in one delivery are one call', async t => {
   t.equal(await missedCall(tenantId, callId), undefined)
 })
 
-t.test('without the answered leg the same call was missed, once', async t => {
+await t.test('without an answered leg, the same call is one missed call', async t => {
   const { did, tenantId, token } = await business()
   const { callId, root, update, transfer } = threeLegs(customer().local, did)
   await tell(token, { ...transfer, status: 'NOANSWER' }, update, root)
@@ -93,46 +100,43 @@ t.test('without the answered leg the same call was missed, once', async t => {
     ['missed', 'missed', 'missed'],
   )
   t.strictSame(await outreachOf(tenantId, callId), ['scheduled', 'waiting'])
-  t.match(await leadsOf(tenantId), [{ missed_call_count: 1 }], 'counted as one call')
+  t.match(await leadsOf(tenantId), [{ missed_call_count: 1 }], 'it counts once')
 })
 
-t.test('a transfer waits for its root', async t => {
+await t.test('a transfer waits for its root', async t => {
   const { did, tenantId, token } = await business()
   const { callId, root, transfer } = threeLegs(customer().local, did)
   await tell(token, { ...transfer, status: 'NOANSWER' })
   t.strictSame(await verdictsOf(tenantId, callId), [['unknown', 'waiting_for_root']])
-  t.equal(await missedCall(tenantId, callId), undefined, 'and opens no case')
+  t.equal(await missedCall(tenantId, callId), undefined, 'it is not a missed call')
   await tell(token, root)
   t.strictSame(await outreachOf(tenantId, callId), ['scheduled', 'waiting'])
 })
 
-t.test(
-  'who picked up counts, also where the leg does not name the customer or began first',
-  async t => {
-    const { did, tenantId, token } = await business()
-    for (const fields of [{ caller: '2345' }, { caller: '' }, { time: began(70) }]) {
-      const { callId, root, transfer } = threeLegs(customer().local, did)
-      await tell(token, root)
-      t.strictSame(await outreachOf(tenantId, callId), ['scheduled', 'waiting'])
-      await tell(token, { ...transfer, ...fields })
-      t.strictSame(await verdictsOf(tenantId, callId), Array(2).fill(['answered', 'agent']))
-      t.strictSame(await outreachOf(tenantId, callId), ['cancelled', 'reached_by_phone'])
-      t.strictSame(await waitingFor(tenantId), [])
-    }
-  },
-)
+await t.test('an answered leg counts, also without a caller or with an earlier start', async t => {
+  const { did, tenantId, token } = await business()
+  for (const fields of [{ caller: '2345' }, { caller: '' }, { time: began(70) }]) {
+    const { callId, root, transfer } = threeLegs(customer().local, did)
+    await tell(token, root)
+    t.strictSame(await outreachOf(tenantId, callId), ['scheduled', 'waiting'])
+    await tell(token, { ...transfer, ...fields })
+    t.strictSame(await verdictsOf(tenantId, callId), Array(2).fill(['answered', 'agent']))
+    t.strictSame(await outreachOf(tenantId, callId), ['cancelled', 'reached_by_phone'])
+    t.strictSame(await waitingFor(tenantId), [])
+  }
+})
 
-t.test('an answered leg that comes after the message stops the reminders', async t => {
+await t.test('an answered leg that arrives after the message cancels the reminders', async t => {
   const { did, tenantId, token } = await business()
   const dana = customer()
   const { callId, root, transfer } = threeLegs(dana.local, did)
   await tell(token, root)
   const id = (await missedCall(tenantId, callId))?.id ?? ''
   await dueSince(id)
-  t.equal((await waitingFor(tenantId)).length, 2, 'both reminders are waiting')
+  t.equal((await waitingFor(tenantId)).length, 2, 'both reminders are pending')
 
   await tell(token, transfer)
-  t.strictSame(await outreachOf(tenantId, callId), ['sent', 'accepted'], 'what is out is out')
+  t.strictSame(await outreachOf(tenantId, callId), ['sent', 'accepted'], 'the message was sent')
   t.strictSame(await messagesAfter(id), [
     ['initial', 'accepted', null],
     ['reminder_1', 'cancelled', 'reached_by_phone'],
@@ -144,7 +148,7 @@ t.test('an answered leg that comes after the message stops the reminders', async
   t.equal(fake.inbox(dana.e164).length, 1)
 })
 
-t.test('judging twice changes nothing', async t => {
+await t.test('classifying twice changes nothing', async t => {
   const shop = await business()
   const { callId } = await miss(shop, customer().local)
   const before = await everythingOf(shop.tenantId)
@@ -157,10 +161,10 @@ t.test('judging twice changes nothing', async t => {
   t.strictSame(await everythingOf(shop.tenantId), before)
 })
 
-t.test('a missed call is recorded together with its job, or not at all', async t => {
+await t.test('a missed call and its job are recorded together or not at all', async t => {
   const { tenantId, token, did } = await business()
   const record = push({ caller: customer().local, did })
-  // The job's row is written last, so its failure has something to undo.
+  // The job is written last, so its failure rolls back everything else.
   await sql`create function no_outreach() returns trigger language plpgsql as
     $$ begin raise exception 'no job today'; end $$`.execute(db)
   await sql`create trigger no_outreach before insert on graphile_worker._private_jobs for each row
@@ -169,10 +173,501 @@ t.test('a missed call is recorded together with its job, or not at all', async t
   t.equal(await missedCall(tenantId, record.ivruniqueid), undefined)
   t.strictSame(await leadsOf(tenantId), [])
   t.strictSame(await verdictsOf(tenantId, record.ivruniqueid), [[null, null]])
-  t.match(await jobs('voicenter_cdr'), [{ attempts: 1 }], 'the judging is tried again')
+  t.match(await jobs('voicenter_cdr'), [{ attempts: 1 }], 'the job is tried again')
 
   await sql`drop function no_outreach cascade`.execute(db)
   await runAtOnce(`voicenter_cdr:${record.ivruniqueid}`)
   await work()
   t.strictSame(await outreachOf(tenantId, record.ivruniqueid), ['scheduled', 'waiting'])
+})
+
+/** Whose call it is: a bound token fixes the tenant, with an unbound one the number dialled decides. */
+
+/** [tenant, verdict, reason] of all records of a call, of any tenant. */
+const recordsOf = async (callId: string) => {
+  const rows = await db
+    .selectFrom('raw_cdrs')
+    .select(['tenant_id', 'verdict', 'reason'])
+    .where('root_call_id', '=', callId)
+    .orderBy('id')
+    .execute()
+  return rows.map(({ tenant_id, verdict, reason }) => [tenant_id, verdict, reason])
+}
+
+const newNumber = () => `073${randomInt(1_000_000, 9_999_999)}`
+const addNumber = ({ tenantId }: Business, local: string) =>
+  db
+    .insertInto('tenant_numbers')
+    .values({ tenant_id: tenantId, phone: `+972${local.slice(1)}` })
+    .execute()
+
+await t.test('a call to an unknown number is unmatched until the number is added', async t => {
+  const shop = await business()
+  const dana = customer()
+  const did = newNumber()
+  const record = push({ caller: dana.local, did })
+  const callId = record.ivruniqueid
+  await tell(shop.token, record)
+  t.strictSame(await verdictsOf(shop.tenantId, callId), [['unmatched_number', 'number_dialled']])
+  t.equal(await missedCall(shop.tenantId, callId), undefined)
+
+  await addNumber(await business(), newNumber())
+  await work()
+  t.equal(await missedCall(shop.tenantId, callId), undefined, 'another number changes nothing')
+  await addNumber(shop, did)
+  await work()
+  t.strictSame(await verdictsOf(shop.tenantId, callId), [['missed', 'noanswer']])
+  t.strictSame(await outreachOf(shop.tenantId, callId), ['scheduled', 'waiting'])
+})
+
+await t.test(
+  'a number that another business adds does not move a call of a bound token',
+  async t => {
+    const [shop, other] = [await business(), await business()]
+    const did = newNumber()
+    const record = push({ caller: customer().local, did })
+    await tell(shop.token, record)
+    await addNumber(other, did)
+    t.strictSame(await jobs(`voicenter_cdr:${record.ivruniqueid}`), [], 'nothing to classify again')
+    await work()
+    t.strictSame(await recordsOf(record.ivruniqueid), [
+      [shop.tenantId, 'unmatched_number', 'number_dialled'],
+    ])
+    t.strictSame(await leadsOf(other.tenantId), [])
+  },
+)
+
+await t.test(
+  'the WhatsApp number may be dialled, also if its connection is added later',
+  async t => {
+    const shop = await business({ connected: false })
+    const did = newNumber()
+    const record = push({ caller: customer().local, did })
+    await tell(shop.token, record)
+    t.match(await verdictsOf(shop.tenantId, record.ivruniqueid), [['unmatched_number', String]])
+    await db
+      .insertInto('whatsapp_connections')
+      .values({
+        tenant_id: shop.tenantId,
+        display_phone_number: `+972${did.slice(1)}`,
+        phone_number_id: shop.phoneNumberId,
+        access_token: encrypt('token', tokenOwner(shop.tenantId)),
+      })
+      .execute()
+    await work()
+    t.strictSame(await outreachOf(shop.tenantId, record.ivruniqueid), ['scheduled', 'waiting'])
+  },
+)
+
+await t.test('an outgoing call from an unknown number is not_inbound', async t => {
+  const shop = await business()
+  const record = callBackPush({ caller: newNumber(), target: customer().local })
+  await tell(shop.token, record)
+  t.strictSame(await verdictsOf(shop.tenantId, record.ivruniqueid), [['not_inbound', 'outgoing']])
+})
+
+await t.test('with an unbound token, the number dialled decides the tenant', async t => {
+  const token = await unboundToken()
+  const [one, two] = [await business(), await business()]
+  const [dana, yossi] = [customer(), customer()]
+  const first = push({ caller: dana.local, did: one.did })
+  const second = push({ caller: yossi.local, did: two.line })
+  const unassigned = push({ caller: dana.local, did: newNumber() })
+  t.strictSame(await post([first, second, unassigned], { token }), OK)
+  await work()
+  t.strictSame(await outreachOf(one.tenantId, first.ivruniqueid), ['scheduled', 'waiting'])
+  t.strictSame(await outreachOf(two.tenantId, second.ivruniqueid), ['scheduled', 'waiting'])
+  t.strictSame(await recordsOf(unassigned.ivruniqueid), [
+    [null, 'unmatched_number', 'number_dialled'],
+  ])
+  t.equal((await leadsOf(one.tenantId)).length, 1)
+
+  await addNumber(two, String(unassigned['did']))
+  await work()
+  t.strictSame(await recordsOf(unassigned.ivruniqueid), [[two.tenantId, 'missed', 'noanswer']])
+  t.strictSame(await outreachOf(two.tenantId, unassigned.ivruniqueid), ['scheduled', 'waiting'])
+
+  const call = await missedCall(one.tenantId, first.ivruniqueid)
+  await dueSince(call?.id ?? '')
+  t.match(
+    fake.inbox(dana.e164),
+    [{ phoneNumberId: one.phoneNumberId }],
+    'from the business that the caller dialled',
+  )
+})
+
+/** A missed call, and the record of its transfer without a number of the business. */
+const transferred = (shop: Business): { root: Push; transfer: Push } => {
+  const caller = customer().local
+  const root = push({ caller, did: shop.did, type: 'Queue', status: 'TIMEOUT' })
+  const OriginalIvrUniqueID = root.ivruniqueid
+  const transfer = answeredPush({ caller, did: '', type: 'XferCDR', OriginalIvrUniqueID }, 10)
+  return { root, transfer }
+}
+
+for (const [name, order] of Object.entries({
+  'after its root': ({ root, transfer }: ReturnType<typeof transferred>) => [[root], [transfer]],
+  'before its root': ({ root, transfer }) => [[transfer], [root]],
+  'together with its root': ({ root, transfer }) => [[transfer, root]],
+} satisfies Record<string, (call: ReturnType<typeof transferred>) => Push[][]>))
+  await t.test(`a transfer without a number that arrives ${name} joins it`, async t => {
+    const token = await unboundToken()
+    const shop = await business()
+    const call = transferred(shop)
+    for (const delivery of order(call)) {
+      t.strictSame(await post(delivery, { token }), OK)
+      await work()
+    }
+    t.strictSame(
+      await recordsOf(call.root.ivruniqueid),
+      Array(2).fill([shop.tenantId, 'answered', 'agent']),
+    )
+    t.strictSame(await waitingFor(shop.tenantId), [])
+  })
+
+await t.test(
+  'with an unbound token, an outgoing call belongs to the number that it shows',
+  async t => {
+    const token = await unboundToken()
+    const [shop, other] = [await business(), await business()]
+    const dana = customer()
+    const here = await miss(shop, dana.local, {}, 300)
+    const there = await miss(other, dana.local, {}, 300)
+    const record = callBackPush({ caller: shop.did, target: dana.local })
+    await tell(token, record)
+    t.strictSame(await recordsOf(record.ivruniqueid), [[shop.tenantId, 'not_inbound', 'outgoing']])
+    t.strictSame(await outreachOf(shop.tenantId, here.callId), ['cancelled', 'reached_by_phone'])
+    t.strictSame(await outreachOf(other.tenantId, there.callId), ['scheduled', 'waiting'])
+  },
+)
+
+await t.test('a call-back from a number that is added later counts then', async t => {
+  const token = await unboundToken()
+  const shop = await business()
+  const dana = customer()
+  const did = newNumber()
+  const record = push({ caller: dana.local, did })
+  await tell(token, record)
+  await tell(token, callBackPush({ caller: did, target: dana.local }))
+  await addNumber(shop, did)
+  await work()
+  t.strictSame(await outreachOf(shop.tenantId, record.ivruniqueid), [
+    'cancelled',
+    'reached_by_phone',
+  ])
+})
+
+/** No credential of one tenant changes anything of another, not even with its CallIDs and its customers. */
+
+await t.test('records with the token of another business change nothing', async t => {
+  const [shop, stranger] = [await business(), await business()]
+  const dana = customer()
+  const { callId, id, record } = await miss(shop, dana.local, {}, 300)
+  const before = await everythingOf(shop.tenantId)
+  await tell(
+    stranger.token,
+    answeredPush({ caller: dana.local, did: shop.did, ivruniqueid: callId, time: record.time }),
+    answeredPush({ caller: dana.local, did: shop.did }),
+    answeredPush({ caller: dana.local, did: stranger.did }),
+    callBackPush({ caller: shop.did, target: dana.local }),
+    answeredPush({ caller: dana.local, did: '', type: 'XferCDR', OriginalIvrUniqueID: callId }),
+    push({ caller: customer().local, did: shop.did }),
+  )
+  t.strictSame(await everythingOf(shop.tenantId), before)
+  t.strictSame(await leadsOf(stranger.tenantId), [])
+  await dueSince(id)
+  t.equal(fake.inbox(dana.e164).length, 1)
+})
+
+await t.test('a record with the same call id does not pull in an unbound transfer', async t => {
+  const token = await unboundToken()
+  const [shop, stranger] = [await business(), await business()]
+  const dana = customer()
+  const root = push({ caller: dana.local, did: shop.did, status: 'TIMEOUT', type: 'Queue' })
+  const callId = root.ivruniqueid
+  const transfer = answeredPush({
+    caller: dana.local,
+    did: '',
+    type: 'XferCDR',
+    OriginalIvrUniqueID: callId,
+  })
+  await tell(stranger.token, push({ did: stranger.did, ivruniqueid: callId }))
+  await tell(token, transfer, root)
+  t.strictSame(await verdictsOf(shop.tenantId, callId), Array(2).fill(['answered', 'agent']))
+  t.strictSame(await verdictsOf(stranger.tenantId, callId), [['missed', 'noanswer']])
+})
+
+await t.test('the same CallID at two tenants is two calls and two messages', async t => {
+  const [one, two] = [await business(), await business()]
+  const dana = customer()
+  const record = push({ caller: dana.local, did: one.did })
+  const callId = record.ivruniqueid
+  await post(record, { token: one.token })
+  await post({ ...record, did: two.did }, { token: two.token })
+  t.equal((await jobs(`voicenter_cdr:${callId}`)).length, 1, 'one job serves both')
+  await work()
+  t.strictSame(await outreachOf(one.tenantId, callId), ['scheduled', 'waiting'])
+  t.strictSame(await outreachOf(two.tenantId, callId), ['scheduled', 'waiting'])
+  for (const key of [...(await waitingFor(one.tenantId)), ...(await waitingFor(two.tenantId))])
+    await runAtOnce(key)
+  await sql`update missed_calls set outreach_due_at = now() where call_id = ${callId}`.execute(db)
+  await work()
+  t.strictSame(
+    fake
+      .inbox(dana.e164)
+      .map(({ phoneNumberId }) => phoneNumberId)
+      .toSorted(),
+    [one.phoneNumberId, two.phoneNumberId].toSorted(),
+  )
+})
+
+for (const broken of [0, 1])
+  await t.test(
+    `the call of tenant ${broken + 1} of two fails, and the other is classified`,
+    async t => {
+      const [one, two] = [await business(), await business()]
+      const [bad, good] = broken === 0 ? [one, two] : [two, one]
+      const dana = customer()
+      await db.insertInto('leads').values({ tenant_id: bad.tenantId, phone: dana.e164 }).execute()
+      const record = push({ caller: dana.local, did: one.did })
+      const callId = record.ivruniqueid
+      await post(record, { token: one.token })
+      await post({ ...record, did: two.did }, { token: two.token })
+      await db.transaction().execute(async trx => {
+        // Another transaction holds the lead for longer than a task waits for a lock.
+        await trx
+          .selectFrom('leads')
+          .select('id')
+          .where('tenant_id', '=', bad.tenantId)
+          .forUpdate()
+          .execute()
+        await work()
+      })
+      t.strictSame(await outreachOf(good.tenantId, callId), ['scheduled', 'waiting'])
+      t.equal(await outreachOf(bad.tenantId, callId), undefined)
+      t.match(await jobs(`voicenter_cdr:${callId}`), [{ attempts: 1 }], 'the job is tried again')
+      const before = await everythingOf(good.tenantId)
+
+      await runAtOnce(`voicenter_cdr:${callId}`)
+      await work()
+      t.strictSame(await outreachOf(bad.tenantId, callId), ['scheduled', 'waiting'])
+      t.match(await leadsOf(bad.tenantId), [{ missed_call_count: 1 }])
+      t.strictSame(await everythingOf(good.tenantId), before, 'nothing is done twice for the other')
+    },
+  )
+
+await t.test('many jobs of one call on two workers record it once', async t => {
+  const { tenantId, token, did } = await business()
+  const record = push({ caller: customer().local, did })
+  const callId = record.ivruniqueid
+  await post([record, { ...record, dialtime: 25 }, { ...record, dialtime: 26 }], { token })
+  await sql`
+    select graphile_worker.add_job('voicenter_cdr', json_build_object('callId', ${callId}::text))
+    from generate_series(1, 20)`.execute(db)
+  await Promise.all([work(), work()])
+  // graphile-worker removes a finished job a moment after the end of the run.
+  await until(async () => (await jobs('voicenter_cdr')).length === 0)
+  t.match(await leadsOf(tenantId), [{ missed_call_count: 1 }])
+  const call = await missedCall(tenantId, callId)
+  t.equal((await jobs(`lead_outreach:${call?.id}`)).length, 1)
+})
+
+/** The number of connections that wait for a lock. */
+const waiting = async (): Promise<number> => {
+  const { rows } = await sql`select from pg_stat_activity
+    where datname = current_database() and wait_event_type = 'Lock'`.execute(db)
+  return rows.length
+}
+
+await t.test('a leg that arrives while its call is classified is not lost', async t => {
+  // Which of the two jobs continues first is random, so this runs several times.
+  for (let round = 0; round < 8; round++) {
+    const { tenantId, token, did } = await business()
+    const root = push({ caller: customer().local, did, type: 'Queue', status: 'TIMEOUT' })
+    const callId = root.ivruniqueid
+    await post(root, { token })
+    const running = await db.transaction().execute(async trx => {
+      // The first job has read the legs and must wait before it writes the verdict.
+      await sql`lock table tenant_numbers in access exclusive mode`.execute(trx)
+      const first = work()
+      await until(async () => (await waiting()) === 1)
+      await post({ ...root, status: 'ANSWER', targetextension: 'SIP1' }, { token })
+      const second = work()
+      await until(async () => (await waiting()) === 2)
+      return [first, second]
+    })
+    await Promise.all(running)
+    t.strictSame(await verdictsOf(tenantId, callId), Array(2).fill(['answered', 'agent']))
+    t.strictSame(await outreachOf(tenantId, callId), ['cancelled', 'reached_by_phone'])
+  }
+})
+
+const AT_ONCE = 16
+
+/** Posts all records, and then classifies as many as possible at the same time. */
+const classifyTogether = async ({ token }: Business, ...records: unknown[]) => {
+  t.strictSame(await post(records, { token }), OK)
+  await work(AT_ONCE)
+}
+const callsOf = async ({ tenantId }: Business) => {
+  const { rows } = await sql<{ call_id: string; outcome: string; transaction: string }>`
+    select call_id, outreach_state || ' ' || outreach_reason as outcome, xmin::text as transaction
+    from missed_calls where tenant_id = ${tenantId} order by called_at, id`.execute(db)
+  return rows
+}
+
+await t.test('many calls share few transactions, and each is recorded with its job', async t => {
+  const shop = await business()
+  const people = Array.from({ length: 48 }, () => customer())
+  await classifyTogether(shop, ...people.map(({ local }) => push({ caller: local, did: shop.did })))
+  const calls = await callsOf(shop)
+  t.equal(calls.length, people.length)
+  for (const { outcome } of calls) t.equal(outcome, 'scheduled waiting')
+  const transactions = new Set(calls.map(({ transaction }) => transaction)).size
+  t.ok(transactions <= 24, `48 calls, ${transactions} transactions`)
+  t.strictSame(
+    (await leadsOf(shop.tenantId)).map(({ missed_call_count }) => missed_call_count),
+    people.map(() => 1),
+  )
+  const { rows } = await sql<{ onTime: number }>`
+    select count(*)::int as "onTime" from missed_calls m join graphile_worker.jobs j on j.key = 'lead_outreach:' || m.id
+    where m.tenant_id = ${shop.tenantId} and j.run_at = m.outreach_due_at
+      and m.outreach_due_at = m.created_at + interval '2 minutes'`.execute(db)
+  t.equal(rows[0]?.onTime, people.length, 'due two minutes after the record')
+})
+
+await t.test(
+  'of several calls of one person, one is scheduled, whichever are classified together',
+  async t => {
+    for (let round = 0; round < 5; round++) {
+      const shop = await business()
+      const { local } = customer()
+      const record = (secondsAgo: number) => push({ caller: local, did: shop.did }, secondsAgo)
+      await classifyTogether(shop, ...[90, 60, 30].map(record))
+      const outcomes = (await callsOf(shop)).map(({ outcome }) => outcome).toSorted()
+      t.strictSame(outcomes, [
+        'scheduled waiting',
+        'skipped already_contacted',
+        'skipped already_contacted',
+      ])
+      t.match(await leadsOf(shop.tenantId), [{ missed_call_count: 3 }])
+    }
+  },
+)
+
+await t.test(
+  'a caller who was called back gets no message, whichever call is classified first',
+  async t => {
+    for (let round = 0; round < 5; round++) {
+      const shop = await business()
+      const { local } = customer()
+      const missed = push({ caller: local, did: shop.did }, 90)
+      const calledBack = push(
+        {
+          type: 'Extension Outgoing',
+          caller: shop.did,
+          target: local,
+          status: 'ANSWER',
+          duration: 40,
+        },
+        30,
+      )
+      const others = Array.from({ length: 6 }, () =>
+        push({ caller: customer().local, did: shop.did }),
+      )
+      await classifyTogether(
+        shop,
+        ...(round % 2 ? [missed, calledBack] : [calledBack, missed]),
+        ...others,
+      )
+      const calls = await callsOf(shop)
+      t.equal(
+        calls.find(({ call_id }) => call_id === missed.ivruniqueid)?.outcome,
+        'cancelled reached_by_phone',
+      )
+      t.equal(calls.filter(({ outcome }) => outcome === 'scheduled waiting').length, others.length)
+    }
+  },
+)
+
+await t.test(
+  'a batch takes queued calls along, and two workers classify each call once',
+  async t => {
+    const shop = await business()
+    const records = Array.from({ length: 150 }, () =>
+      push({ caller: customer().local, did: shop.did }),
+    )
+    t.strictSame(await post(records, { token: shop.token }), OK)
+    await Promise.all([work(2), work(2)])
+    const calls = await callsOf(shop)
+    t.strictSame(
+      calls.map(({ call_id }) => call_id).toSorted(),
+      records.map(({ ivruniqueid }) => ivruniqueid).toSorted(),
+    )
+    const transactions = new Set(calls.map(({ transaction }) => transaction)).size
+    t.ok(transactions <= 20, `150 calls, ${transactions} transactions, with four jobs at a time`)
+    await until(async () => (await jobs('voicenter_cdr')).length === 0)
+    t.equal(
+      (await jobs('lead_outreach')).filter(({ run_at }) => run_at > new Date()).length > 149,
+      true,
+    )
+  },
+)
+
+await t.test('a queued call that cannot be recorded does not delay the others', async t => {
+  await refusePoison(t, 'missed_calls')
+  const shop = await business()
+  const good = Array.from({ length: 150 }, () => push({ caller: customer().local, did: shop.did }))
+  const bad = push({ caller: customer().local, did: shop.did, ivruniqueid: 'poison among them' })
+  t.strictSame(await post([...good, bad], { token: shop.token }), OK)
+  await work(4)
+  t.equal((await callsOf(shop)).length, good.length)
+  const { rows } = await sql<{ times: number }>`
+    select last_value::int as times from poisonings`.execute(db)
+  t.ok((rows[0]?.times ?? 99) <= 3, `it fails with others only a few times: ${rows[0]?.times}`)
+  await until(async () => (await jobs('voicenter_cdr:poison among them'))[0]?.attempts === 1)
+  t.equal((await jobs('voicenter_cdr')).length, 1)
+  await allowPoison()
+  await sql`select graphile_worker.complete_jobs(array_agg(id)) from graphile_worker.jobs
+            where key = 'voicenter_cdr:poison among them'`.execute(db)
+})
+
+await t.test('a call that cannot be recorded fails alone', async t => {
+  await refusePoison(t, 'missed_calls')
+  const shop = await business()
+  const good = Array.from({ length: 12 }, () => push({ caller: customer().local, did: shop.did }))
+  const bad = push({ caller: customer().local, did: shop.did, ivruniqueid: 'poison of one' })
+  await classifyTogether(shop, ...good.slice(0, 6), bad, ...good.slice(6))
+  t.strictSame(
+    (await callsOf(shop)).map(({ call_id }) => call_id).toSorted(),
+    good.map(({ ivruniqueid }) => ivruniqueid).toSorted(),
+  )
+  const key = 'voicenter_cdr:poison of one'
+  await until(async () => (await jobs(key))[0]?.attempts === 1)
+  t.equal((await jobs('voicenter_cdr')).length, 1, 'the others are done')
+
+  await allowPoison()
+  await sql`select graphile_worker.reschedule_jobs(array_agg(id), run_at := now())
+            from graphile_worker.jobs where key = ${key}`.execute(db)
+  await work()
+  t.equal((await callsOf(shop)).length, good.length + 1, 'it is recorded later')
+})
+
+await t.test('legs that are classified together with their root are one call', async t => {
+  const shop = await business()
+  const { local } = customer()
+  const root = push({ caller: local, did: shop.did, type: 'Queue', status: 'TIMEOUT' })
+  const legs = Array.from({ length: 5 }, (_, i) =>
+    push({
+      caller: local,
+      did: shop.did,
+      type: 'XferCDR',
+      status: 'NOANSWER',
+      OriginalIvrUniqueID: root.ivruniqueid,
+      dialtime: i,
+    }),
+  )
+  await classifyTogether(shop, ...legs, root)
+  t.match(await callsOf(shop), [{ call_id: root.ivruniqueid, outcome: 'scheduled waiting' }])
+  t.match(await leadsOf(shop.tenantId), [{ missed_call_count: 1 }])
 })

@@ -7,20 +7,20 @@ import { db, type Trx } from '../../db/kysely.ts'
 import { retryOnConflict } from '../../db/retry.ts'
 import { log } from '../../log.ts'
 import { ingest } from '../ingest.ts'
-import { callsBetween } from './client.ts'
+import { type CallLogOptions, callsBetween } from './client.ts'
 import { type Answer, type Failure, type LogEntry, readEntry, windowOf } from './entries.ts'
 
 /**
  * One check: compares, ingests what is missing, and schedules the next check. A failure of Voicenter is written into the
  * row and tried again later. Safe to run twice, also at the same time.
  *
- * @param signal stops the check between two requests
+ * @param options see callsBetween
  */
-export const checkCallLog = async (tenantId: string, signal: AbortSignal): Promise<void> => {
+export const checkCallLog = async (tenantId: string, options: CallLogOptions): Promise<void> => {
   const access = await readAccess(tenantId)
   if (!access?.isDue) return
   const window = windowOf(access, access.now)
-  const result = await compare(access, window, signal)
+  const result = await compare(access, window, options)
   await db.transaction().execute(async trx => {
     if ('why' in result) await recordFailure(trx, tenantId, result)
     else await recordCheck(trx, tenantId, window, result)
@@ -58,11 +58,11 @@ type CheckWindow = ReturnType<typeof windowOf>
 const compare = async (
   { tenantId, kind, credential }: Access,
   window: CheckWindow,
-  signal: AbortSignal,
+  options: CallLogOptions,
 ): Promise<Counts | Failure> => {
   try {
     const secret = decrypt(credential, callLogOwner(tenantId))
-    const answers = callsBetween({ kind, secret }, window, { signal })
+    const answers = callsBetween({ kind, secret }, window, options)
     return await compareWithLog(tenantId, answers, window.until)
   } catch (err) {
     // The job must not fail: after its last attempt, no job would schedule the next check.

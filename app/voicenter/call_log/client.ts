@@ -21,7 +21,7 @@ const FIELDS =
   `CallerNumber TargetNumber Date DateEpoch Duration CallID Type CdrType DialStatus TargetExtension
   CallerExtension DID QueueName RingTime RepresentativeName CustomData`.split(/\s+/)
 
-type Options = { pause?: number; timeout?: number; signal?: AbortSignal }
+export type CallLogOptions = { pause?: number; timeout?: number; signal?: AbortSignal }
 
 /**
  * Requests the calls of a window. If one answer cannot hold them, it requests each half of the window. Ends with the first
@@ -32,7 +32,7 @@ type Options = { pause?: number; timeout?: number; signal?: AbortSignal }
 export async function* callsBetween(
   credential: Credential,
   window: Window,
-  { pause = PAUSE_MS, timeout = TIMEOUT_MS, signal }: Options = {},
+  { pause = PAUSE_MS, timeout = TIMEOUT_MS, signal }: CallLogOptions = {},
 ): AsyncGenerator<Answer> {
   const open = [window]
   let requests = 0

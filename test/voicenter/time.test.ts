@@ -1,3 +1,4 @@
+/** When a call began. */
 import { test } from 'tap'
 import { startOf } from '../../app/voicenter/time.ts'
 
@@ -7,18 +8,18 @@ const HOUR = 60 * MINUTE
 const utc = (iso: string): Date => new Date(iso)
 const later = (at: Date, ms: number): Date => new Date(at.getTime() + ms)
 const seconds = (at: Date): string => String(at.getTime() / 1000)
-/** The head that a call id would have, had the call begun when UTC clocks showed this. */
+/** The first 14 digits of a call id for a call that began when a clock showed this time. */
 const headOf = (wall: Date): string => wall.toISOString().replace(/\D/g, '').slice(0, 14)
 
-/** A winter day: Israel's clocks show 14:00. */
+/** A winter day. In Israel it is 14:00. */
 const NOON = utc('2026-11-16T12:00:00Z')
 const NO_HEAD = '2020072818dcDHFJcc804'
 
-/** The start of a record whose call id has the head `head` and whose time is `raw`. */
+/** The start of a record whose call id begins with the digits of `head` and whose time is `raw`. */
 const withHead = (head: Date, raw: Date, receivedAt: Date) =>
   startOf({ callId: `${headOf(head)}0a3f1`, time: seconds(raw) }, receivedAt)
 
-await test('a sample record began when it really did', t => {
+await test('the start of the sample records', t => {
   const rows: [file: string, callId: string, time: string, began: string][] = [
     ['queue-answer', '202007211213270124c', '1595333610', '2020-07-21T09:13:30Z'],
     ['missed-callid-shape', '202611151015030a3f1', '1794737706', '2026-11-15T08:15:06Z'],
@@ -40,7 +41,7 @@ await test('a sample record began when it really did', t => {
   t.end()
 })
 
-await test('a call id with a short head leaves the time as written, unless it has not come yet', t => {
+await test('with a short call id, the time counts as written unless it is in the future', t => {
   const record = { callId: NO_HEAD, time: '1595960350' }
   t.same(startOf(record, utc('2020-07-28T15:24:00Z')), {
     at: utc('2020-07-28T15:19:10Z'),
@@ -53,28 +54,28 @@ await test('a call id with a short head leaves the time as written, unless it ha
   t.end()
 })
 
-await test('the head of the call id tells the clock, 15 minutes either way', t => {
+await test('the call id decides the clock, within 15 minutes', t => {
   const head = utc('2026-11-16T14:00:00Z')
   const near = [-15 * MINUTE, 0, 15 * MINUTE]
   const far = [-15 * MINUTE - 1000, 15 * MINUTE + 1000]
 
-  // Received long after, when a time with no help from the head counts as plain.
+  // The record arrived long after. Without the call id, its time would count as plain.
   const clock = (raw: Date) => withHead(head, raw, utc('2027-01-01T00:00:00Z')).clock
-  for (const ms of near) t.equal(clock(later(head, ms)), 'shifted', `the head and ${ms} ms`)
-  for (const ms of far) t.equal(clock(later(head, ms)), 'plain', `the head and ${ms} ms`)
+  for (const ms of near) t.equal(clock(later(head, ms)), 'shifted', `call id plus ${ms} ms`)
+  for (const ms of far) t.equal(clock(later(head, ms)), 'plain', `call id plus ${ms} ms`)
 
-  // Received 6 minutes before, when a time with no help from the head counts as shifted.
+  // The record arrived 6 minutes before. Without the call id, its time would count as shifted.
   const early = (raw: Date) => withHead(head, raw, later(raw, -6 * MINUTE)).clock
   for (const hours of [2, 3]) {
     const began = later(head, -hours * HOUR)
     for (const ms of near) t.equal(early(later(began, ms)), 'received', `${hours} h, ${ms} ms`)
     for (const ms of far) t.equal(early(later(began, ms)), 'shifted', `${hours} h, ${ms} ms`)
-    t.equal(withHead(head, began, began).clock, 'plain', `${hours} h behind the head`)
+    t.equal(withHead(head, began, began).clock, 'plain', `${hours} h behind the call id`)
   }
   t.end()
 })
 
-await test('a head that is no date or fits neither clock decides nothing', t => {
+await test('a call id that is no date or fits neither clock decides nothing', t => {
   const time = seconds(later(NOON, 2 * HOUR - 4 * MINUTE))
   for (const callId of [
     '',
@@ -100,7 +101,7 @@ await test('a head that is no date or fits neither clock decides nothing', t => 
   t.end()
 })
 
-await test('without a head, a time counts as shifted once it is over 5 minutes ahead', t => {
+await test('without a usable call id, a time counts as shifted if it is more than 5 minutes ahead', t => {
   const start = (ahead: number) =>
     startOf({ callId: NO_HEAD, time: seconds(later(NOON, ahead)) }, NOON)
   t.same(start(-1000), { at: later(NOON, -1000), clock: 'plain' })
@@ -116,7 +117,7 @@ await test('without a head, a time counts as shifted once it is over 5 minutes a
   t.end()
 })
 
-await test('with a head, a start over 5 minutes ahead is not trusted', t => {
+await test('a start more than 5 minutes ahead is not used', t => {
   const wall = later(NOON, 2 * HOUR)
   for (const raw of [wall, NOON]) {
     const clock = raw === wall ? 'shifted' : 'plain'
@@ -128,7 +129,7 @@ await test('with a head, a start over 5 minutes ahead is not trusted', t => {
   t.end()
 })
 
-await test('in summer a time may be three hours ahead and no more', t => {
+await test('in summer a time may be up to three hours ahead', t => {
   const receivedAt = utc('2026-07-14T12:00:00Z')
   const start = (ahead: number) =>
     startOf({ callId: NO_HEAD, time: seconds(later(receivedAt, ahead)) }, receivedAt)
@@ -138,33 +139,33 @@ await test('in summer a time may be three hours ahead and no more', t => {
   t.end()
 })
 
-await test('both changes of the clock in 2026 are followed', t => {
+await test('both clock changes of 2026', t => {
   const rows: [wall: string, start: string, why: string][] = [
     ['2026-03-27T01:59:59Z', '2026-03-26T23:59:59Z', 'the last second of winter time'],
-    ['2026-03-27T02:00:00Z', '2026-03-27T00:00:00Z', 'left out: counted on from winter time'],
-    ['2026-03-27T02:59:59Z', '2026-03-27T00:59:59Z', 'left out'],
+    ['2026-03-27T02:00:00Z', '2026-03-27T00:00:00Z', 'skipped hour, read with winter time'],
+    ['2026-03-27T02:59:59Z', '2026-03-27T00:59:59Z', 'skipped hour'],
     ['2026-03-27T03:00:00Z', '2026-03-27T00:00:00Z', 'the first second of summer time'],
     ['2026-03-27T04:30:00Z', '2026-03-27T01:30:00Z', 'summer'],
-    ['2026-10-25T00:59:59Z', '2026-10-24T21:59:59Z', 'summer still'],
-    ['2026-10-25T01:00:00Z', '2026-10-24T23:00:00Z', 'occurs twice: the later one'],
-    ['2026-10-25T01:30:00Z', '2026-10-24T23:30:00Z', 'occurs twice: the later one'],
-    ['2026-10-25T01:59:59Z', '2026-10-24T23:59:59Z', 'occurs twice: the later one'],
+    ['2026-10-25T00:59:59Z', '2026-10-24T21:59:59Z', 'still summer time'],
+    ['2026-10-25T01:00:00Z', '2026-10-24T23:00:00Z', 'occurs twice, the later one'],
+    ['2026-10-25T01:30:00Z', '2026-10-24T23:30:00Z', 'occurs twice, the later one'],
+    ['2026-10-25T01:59:59Z', '2026-10-24T23:59:59Z', 'occurs twice, the later one'],
     ['2026-10-25T02:00:00Z', '2026-10-25T00:00:00Z', 'winter'],
-    ['2026-01-01T00:30:00Z', '2025-12-31T22:30:00Z', 'over the end of a year'],
+    ['2026-01-01T00:30:00Z', '2025-12-31T22:30:00Z', 'across the end of a year'],
   ]
   for (const [wall, start, why] of rows) {
     const record = { callId: `${headOf(utc(wall))}0a3f1`, time: seconds(utc(wall)) }
     const receivedAt = later(utc(start), 4 * MINUTE)
     t.same(startOf(record, receivedAt), { at: utc(start), clock: 'shifted' }, `${wall}, ${why}`)
   }
-  // Of the hour that occurs twice the earlier one looks an hour younger, but never in the future.
+  // In the hour that occurs twice, the earlier time looks an hour younger, but never in the future.
   const first = { callId: '202610250130000a3f1', time: seconds(utc('2026-10-25T01:30:00Z')) }
   const receivedAt = utc('2026-10-24T22:34:00Z')
   t.same(startOf(first, receivedAt), { at: receivedAt, clock: 'received' })
   t.end()
 })
 
-await test('every half hour of 2026 is found again from either clock', t => {
+await test('each half hour of 2026 is read correctly with either clock', t => {
   const summerBegins = utc('2026-03-27T00:00:00Z')
   const summerEnds = utc('2026-10-25T00:00:00Z').getTime() - HOUR
   for (let ms = Date.UTC(2026, 0, 1); ms < Date.UTC(2027, 0, 1); ms += 30 * MINUTE) {
@@ -184,7 +185,7 @@ await test('every half hour of 2026 is found again from either clock', t => {
   t.end()
 })
 
-await test('a time is read in every form it may have', t => {
+await test('each form of a time is read', t => {
   const receivedAt = utc('2026-11-16T15:00:00Z')
   const callId = '202611161358000a3f1'
   const rows: [time: string, start: string, clock: string][] = [
@@ -208,7 +209,7 @@ await test('a time is read in every form it may have', t => {
     ['2026-11-16 14:00:00+02', '2026-11-16T12:00:00Z', 'plain'],
     ['2026-11-16T08:30:00-03:30', '2026-11-16T12:00:00Z', 'plain'],
     ['2026-11-17T02:00:00+14:00', '2026-11-16T12:00:00Z', 'plain'],
-    // A zone is believed, though the head would say that these digits are Israel's.
+    // The zone counts, although the call id says that these digits are Israel time.
     ['2026-11-16T14:00:00Z', '2026-11-16T14:00:00Z', 'plain'],
     ['2026-11-16T14:00:00+00:00', '2026-11-16T14:00:00Z', 'plain'],
   ]
@@ -217,7 +218,7 @@ await test('a time is read in every form it may have', t => {
   t.end()
 })
 
-await test('a date with a zone is held to the same limits', t => {
+await test('a date with a zone has the same limits', t => {
   const start = (at: Date) => startOf({ callId: NO_HEAD, time: at.toISOString() }, NOON)
   t.same(start(later(NOON, 5 * MINUTE)), { at: NOON, clock: 'plain' }, 'clamped')
   t.same(start(later(NOON, 5 * MINUTE + 1000)), { at: NOON, clock: 'received' })
@@ -225,7 +226,7 @@ await test('a date with a zone is held to the same limits', t => {
   t.end()
 })
 
-await test('an absurd time gives way to the time of receipt', t => {
+await test('instead of an implausible time, the time of arrival counts', t => {
   const times = [
     null,
     '',
@@ -288,7 +289,7 @@ await test('an absurd time gives way to the time of receipt', t => {
   t.end()
 })
 
-await test('no time makes a call look younger than the time says, or not yet begun', t => {
+await test('a start is never in the future, and never later than its time', t => {
   const ids = [NO_HEAD, '202611161358000a3f1', '202611161200000a3f1', '202611151358000a3f1']
   for (const callId of ids)
     for (let ahead = -30 * HOUR; ahead <= 4 * HOUR; ahead += MINUTE) {
@@ -296,7 +297,7 @@ await test('no time makes a call look younger than the time says, or not yet beg
       const { at, clock } = startOf({ callId, time: seconds(raw) }, NOON)
       if (at > NOON) t.fail('in the future', { callId, ahead })
       if (at > raw) t.fail('made younger', { callId, ahead, clock })
-      if (ahead <= 0 && clock === 'received') t.fail('a past time is believed', { callId, ahead })
+      if (ahead <= 0 && clock === 'received') t.fail('a past time was not used', { callId, ahead })
     }
   t.pass('8,164 times')
   t.end()

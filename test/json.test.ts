@@ -1,12 +1,6 @@
+/** Reading JSON, and its canonical form. */
 import t from 'tap'
-import {
-  canonical,
-  LosslessNumber,
-  isObject,
-  type Json,
-  readJson,
-  storable,
-} from '../../app/json.ts'
+import { canonical, isObject, type Json, LosslessNumber, readJson, storable } from '../app/json.ts'
 
 const valueOf = (text: string): Json => {
   const json = readJson(text)
@@ -17,13 +11,13 @@ const elementsOf = (text: string): string[] | undefined => {
   const json = readJson(text)
   return 'wrong' in json ? undefined : json.elements?.map(element => element.text)
 }
-/** As it is hashed and stored. */
+/** The form that is hashed and stored. */
 const written = (text: string): string => canonical(valueOf(text))
 
 const TOO_DEEP = { wrong: 'the JSON is nested deeper than 32 levels' }
 const NO_JSON = { wrong: 'the body is not valid JSON' }
 
-await t.test('a number keeps the digits it was written with', async t => {
+await t.test('a number keeps its digits as written', async t => {
   const kept = [
     '9007199254740993',
     '2026111810200200000000000001',
@@ -46,7 +40,7 @@ await t.test('a number keeps the digits it was written with', async t => {
   )
 })
 
-await t.test('nesting is followed down to 32 levels', async t => {
+await t.test('nesting is accepted down to 32 levels', async t => {
   const arrays = (depth: number) => '['.repeat(depth) + ']'.repeat(depth)
   const objects = (depth: number) => '{"a":'.repeat(depth) + '1' + '}'.repeat(depth)
   for (const nested of [arrays, objects]) {
@@ -57,21 +51,24 @@ await t.test('nesting is followed down to 32 levels', async t => {
   t.strictSame(readJson('['.repeat(1_000_000)), TOO_DEEP, 'never closed')
 })
 
-await t.test('of an array that is too deep the texts of its elements are still told', async t => {
-  const deep = `{"a":${'['.repeat(50_000)}${']'.repeat(50_000)}}`
-  const rows: [text: string, ...texts: string[]][] = [
-    [`[${deep}]`, deep],
-    [` [ {"a":1} , ${deep},\n2 ] `, '{"a":1}', deep, '2'],
-    [`[${deep},]`, deep, ''],
-  ]
-  for (const [text, ...texts] of rows)
-    t.strictSame(readJson(text), { ...TOO_DEEP, texts }, text.slice(0, 20))
-  // Where it begins or ends is not sure, so nothing of it is.
-  for (const text of [`{"x":${deep}}`, `[${deep}`, `[${deep}],[1]`, `[${deep}] 1`, `1 [${deep}]`])
-    t.strictSame(readJson(text), TOO_DEEP, `${text.slice(0, 8)} ... ${text.slice(-8)}`)
-})
+await t.test(
+  'an array that is nested too deeply still gives the texts of its elements',
+  async t => {
+    const deep = `{"a":${'['.repeat(50_000)}${']'.repeat(50_000)}}`
+    const rows: [text: string, ...texts: string[]][] = [
+      [`[${deep}]`, deep],
+      [` [ {"a":1} , ${deep},\n2 ] `, '{"a":1}', deep, '2'],
+      [`[${deep},]`, deep, ''],
+    ]
+    for (const [text, ...texts] of rows)
+      t.strictSame(readJson(text), { ...TOO_DEEP, texts }, text.slice(0, 20))
+    // Here the start or end of the array is not certain, so there are no texts.
+    for (const text of [`{"x":${deep}}`, `[${deep}`, `[${deep}],[1]`, `[${deep}] 1`, `1 [${deep}]`])
+      t.strictSame(readJson(text), TOO_DEEP, `${text.slice(0, 8)} ... ${text.slice(-8)}`)
+  },
+)
 
-await t.test('values are counted where there is a limit', async t => {
+await t.test('more values than the limit are rejected', async t => {
   const TOO_MANY = { wrong: 'the JSON holds more than 100 values' }
   const numbers = (length: number) => `[${Array.from({ length }, () => 1).join()}]`
   const objects = (length: number) => `[${Array.from({ length }, () => '{}').join()}]`
@@ -79,11 +76,14 @@ await t.test('values are counted where there is a limit', async t => {
   t.strictSame(readJson(numbers(101), 100), TOO_MANY)
   t.notOk('wrong' in readJson(objects(50), 100))
   t.strictSame(readJson(objects(51), 100), TOO_MANY)
-  t.notOk('wrong' in readJson(JSON.stringify(',[{'.repeat(100)), 100), 'in a text they are none')
-  t.notOk('wrong' in readJson(numbers(1_000_000)), 'elsewhere there is none')
+  t.notOk(
+    'wrong' in readJson(JSON.stringify(',[{'.repeat(100)), 100),
+    'brackets and commas in a string do not count',
+  )
+  t.notOk('wrong' in readJson(numbers(1_000_000)), 'by default there is no limit')
 })
 
-await t.test('brackets beside each other or in a string are not nesting', async t => {
+await t.test('brackets side by side or in a string are not nesting', async t => {
   const many = Array.from({ length: 100 }, () => '{"a":[[]]}')
   t.equal(elementsOf(`[${many.join()}]`)?.length, 100)
   for (const text of ['[{'.repeat(50), '\\"[{'.repeat(50), '\\\\', '\\\\\\"['.repeat(40)])
@@ -106,7 +106,7 @@ await t.test('each element of an array comes with its own text', async t => {
   for (const [text, elements] of rows) {
     t.strictSame(elementsOf(text), elements, text)
     const values = elements.map(valueOf)
-    t.strictSame(valueOf(text), values, `${text}: value and text belong together`)
+    t.strictSame(valueOf(text), values, `${text}: the value and the text agree`)
   }
   const paired = readJson('[{"a":1.0},2]')
   t.match(paired, {
@@ -114,20 +114,20 @@ await t.test('each element of an array comes with its own text', async t => {
   })
 })
 
-await t.test('what is no array has no elements', async t => {
+await t.test('only an array has elements', async t => {
   for (const text of ['{"a":[1,2]}', '"[1,2]"', 'null', '1']) {
     const json = readJson(text)
     t.equal('elements' in json ? json.elements : undefined, null, text)
   }
 })
 
-await t.test('what is not JSON is said not to be, whatever its brackets look like', async t => {
+await t.test('invalid JSON is rejected', async t => {
   const texts = ['', '{', '[1,]', ']]]]', '}{', '{"a":1}}', '"', '"\\', "{'a':1}", '[1 2]', '{a:1}']
   for (const text of [...texts, 'NaN', '01', '{"a":"\n"}', '{"a":"\0"}', '\ufeff{}'])
     t.strictSame(readJson(text), NO_JSON, JSON.stringify(text))
 })
 
-await t.test('the canonical form does not depend on how a record was laid out', async t => {
+await t.test('the canonical form does not depend on the layout of a record', async t => {
   const rows: [name: string, canonical: string, ...texts: string[]][] = [
     ['order of names', '{"a":1,"b":2}', '{"a":1,"b":2}', '{"b":2,"a":1}', ' { "b" : 2,\n"a":1}'],
     ['deep inside', '[{"a":{"c":1,"d":2}}]', '[{"a":{"d":2,"c":1}}]'],
@@ -140,7 +140,7 @@ await t.test('the canonical form does not depend on how a record was laid out', 
     for (const text of texts) t.equal(written(text), form, `${name}: ${text}`)
 })
 
-await t.test('the canonical form keeps what tells two records apart', async t => {
+await t.test('different records have different canonical forms', async t => {
   const pairs: [string, string][] = [
     ['[1,2]', '[2,1]'],
     ['{"a":1}', '{"a":1.0}'],
@@ -158,7 +158,7 @@ await t.test('the canonical form keeps what tells two records apart', async t =>
 })
 
 await t.test(
-  'numbers are written as they came, or as text where a reader would lose them',
+  'the canonical form has numbers as written, or as text if JavaScript would lose digits',
   async t => {
     const rows: Record<string, string> = {
       '0': '0',
@@ -179,7 +179,7 @@ await t.test(
   },
 )
 
-await t.test('nothing that Postgres refuses is left in the canonical form', async t => {
+await t.test('Postgres accepts the canonical form', async t => {
   const rows: [text: string, form: string][] = [
     ['{"a":"x\\u0000y"}', '{"a":"xy"}'],
     ['{"a\\u0000":"x"}', '{"a":"x"}'],
@@ -190,22 +190,22 @@ await t.test('nothing that Postgres refuses is left in the canonical form', asyn
     ['{"a":"\\ud83d\\ude00"}', '{"a":"😀"}'],
   ]
   for (const [text, form] of rows) t.equal(written(text), form, text)
-  t.equal(canonical({ 'a\0': 'b\0' }), '{"a":"b"}', 'also of a record that was no JSON')
+  t.equal(canonical({ 'a\0': 'b\0' }), '{"a":"b"}', 'also for a record from a form')
 })
 
-await t.test('a name is read as it will be stored', async t => {
+await t.test('a name is read as it is stored', async t => {
   t.strictSame(valueOf('{"did\\u0000":1}'), { did: 1 })
   t.strictSame(valueOf('{"a":[{"b\\ud800":1}]}'), { a: [{ 'b\ufffd': 1 }] })
-  t.strictSame(valueOf('{"did":1,"did\\u0000":2}'), { did: 2 }, 'the last of two')
-  t.strictSame(valueOf('{"did\\u0000":2,"did":1}'), { did: 1 }, 'the last of two')
+  t.strictSame(valueOf('{"did":1,"did\\u0000":2}'), { did: 2 }, 'the last one counts')
+  t.strictSame(valueOf('{"did\\u0000":2,"did":1}'), { did: 1 }, 'the last one counts')
   t.strictSame(
     valueOf('{"a":"x\\u0000"}'),
     { a: 'x\0' },
-    'values stay as they are: an id may be refused',
+    'a value keeps its NUL, so that an id can be rejected',
   )
 })
 
-await t.test('names that objects have anyway are names like any other', async t => {
+await t.test('names such as __proto__ and constructor are ordinary names', async t => {
   const text = '{"__proto__":{"admin":true},"constructor":1.0,"toString":2,"toPostgres":3}'
   t.equal(
     written(text),
@@ -214,12 +214,12 @@ await t.test('names that objects have anyway are names like any other', async t 
   const value = valueOf(text)
   t.ok(isObject(value) && Object.hasOwn(value, '__proto__'))
   t.equal(isObject(value) && value['admin'], undefined)
-  t.notOk('admin' in {}, 'and nobody else has got any')
+  t.notOk('admin' in {}, 'no other object is affected')
   t.equal(written('{"__proto__\\u0000":{"admin":true}}'), '{"__proto__":{"admin":true}}')
   t.equal(written('{"__proto__":1,"__proto__":2}'), '{"__proto__":2}')
 })
 
-await t.test('a record read back from its canonical form has the same canonical form', async t => {
+await t.test('reading the canonical form gives the same canonical form', async t => {
   const texts = [
     '{"b":1.0,"a":"x\\u0000\\ud800","n":9007199254740993,"e":1e400,"z":-0}',
     '{"__proto__":[1,{"a\\u0000":null}],"IVR":"[{\\"Dtmf\\":1}]"}',
@@ -227,13 +227,13 @@ await t.test('a record read back from its canonical form has the same canonical 
   for (const text of texts) t.equal(written(written(text)), written(text), text)
 })
 
-await t.test('only what has names is an object', async t => {
+await t.test('isObject', async t => {
   for (const value of [{}, { a: 1 }, Object.create(null)]) t.ok(isObject(value))
   for (const value of [null, undefined, [], 'x', 1, true, new LosslessNumber('1.0')])
     t.notOk(isObject(value), JSON.stringify(value))
 })
 
-await t.test('text is made storable and otherwise left alone', async t => {
+await t.test('storable removes what Postgres cannot store and nothing else', async t => {
   t.equal(storable('a\0b\0'), 'ab')
   t.equal(storable('\ud800x\udc00'), '\ufffdx\ufffd')
   for (const text of ['', ' תור\n', '😀', '\u0001', '\ufeff']) t.equal(storable(text), text)

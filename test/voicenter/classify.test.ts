@@ -1,8 +1,15 @@
+/** The kind of a call, who answered it, and the verdict on it. */
 import { readFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
-import { readPhone } from '../../app/phone.ts'
-import { readBody, type Cdr, readCdr } from '../../app/voicenter/parse.ts'
 import type { JsonObject } from '../../app/json.ts'
+import { readPhone } from '../../app/phone.ts'
+import {
+  type CallKind,
+  callKind,
+  isNotInbound,
+  transferKind,
+  typeName,
+} from '../../app/voicenter/call_kind.ts'
 import {
   answeredBy,
   classify,
@@ -10,12 +17,127 @@ import {
   statusOf,
   type Verdict,
 } from '../../app/voicenter/classify.ts'
+import { type Cdr, readBody, readCdr } from '../../app/voicenter/parse.ts'
+
+type Row = {
+  number: string
+  type: string
+  /** The kind without a direction. */
+  kind: CallKind
+  /** The type takes precedence over the direction. */
+  always: boolean
+  notInbound: boolean
+}
+
+/** All of Voicenter's types, with their numbers in the Call Log. */
+const TYPES: Row[] = [
+  { number: '1', type: 'Incoming Call', kind: 'inbound', always: false, notInbound: false },
+  { number: '8', type: 'Queue', kind: 'inbound', always: false, notInbound: false },
+  { number: '11', type: 'VoiceMail', kind: 'inbound', always: false, notInbound: false },
+  { number: '13', type: 'XferCDR', kind: 'transfer', always: true, notInbound: false },
+  { number: '21', type: 'Attended CDR leg1', kind: 'transfer', always: true, notInbound: false },
+  { number: '22', type: 'Attended CDR leg2', kind: 'transfer', always: true, notInbound: false },
+  { number: '23', type: 'Auto forward', kind: 'forward', always: true, notInbound: false },
+  {
+    number: '19',
+    type: 'Click 2 Queue Incoming',
+    kind: 'click_to_queue',
+    always: true,
+    notInbound: false,
+  },
+  { number: '17', type: 'Click 2 IVR', kind: 'dialer', always: true, notInbound: true },
+  { number: '18', type: 'Click 2 IVR Incoming', kind: 'dialer', always: true, notInbound: true },
+  { number: '4', type: 'Extension Outgoing', kind: 'outgoing', always: false, notInbound: true },
+  { number: '9', type: 'Click2Call leg1', kind: 'dialer', always: true, notInbound: true },
+  { number: '10', type: 'Click2Call leg2', kind: 'outgoing', always: true, notInbound: true },
+  { number: '14', type: 'ProductiveCall Leg1', kind: 'dialer', always: true, notInbound: true },
+  { number: '15', type: 'ProductiveCall Leg2', kind: 'outgoing', always: true, notInbound: true },
+  { number: '2', type: 'CC', kind: 'other', always: false, notInbound: true },
+  { number: '12', type: 'Callference', kind: 'other', always: false, notInbound: true },
+  { number: '16', type: 'Scrubber', kind: 'other', always: false, notInbound: true },
+  { number: '20', type: 'FaxCdr', kind: 'other', always: false, notInbound: true },
+]
+
+for (const { number, type, kind, always, notInbound } of TYPES)
+  await t.test(`${type} is a call of the kind ${kind}`, async t => {
+    const spellings = [type, type.toLowerCase(), type.toUpperCase(), ` ${type}\n`, number]
+    for (const written of [...spellings, type.replaceAll(' ', '  '), ` ${number} `]) {
+      t.equal(callKind({ type: written }), kind, written)
+      t.equal(typeName({ type: written }), type.toLowerCase(), written)
+    }
+    t.equal(isNotInbound(kind), notInbound)
+    // With a known type, the number dialled does not matter.
+    t.equal(callKind({ type, did: '0722776772' }), kind)
+    t.equal(callKind({ type, callerExtension: 'SIPSIP' }), kind)
+
+    const handed = kind === 'transfer' || kind === 'forward' ? kind : null
+    for (const direction of [null, 'incoming', 'outgoing', 'internal'])
+      t.equal(transferKind({ type, direction }), handed, `transfer kind, ${direction}`)
+
+    t.equal(callKind({ type, direction: 'incoming' }), always ? kind : 'inbound', 'incoming')
+    t.equal(callKind({ type, direction: 'internal' }), always ? kind : 'internal', 'internal')
+    const outgoing = handed ? 'internal' : always ? kind : 'outgoing'
+    t.equal(callKind({ type, direction: 'outgoing' }), outgoing, 'outgoing')
+    for (const direction of ['', ' ', null, undefined, 'sideways'])
+      t.equal(callKind({ type, direction }), kind, `direction ${String(direction)}`)
+  })
+
+await t.test('the table has each type once', async t => {
+  t.equal(new Set(TYPES.map(({ type }) => type)).size, 19)
+  t.equal(new Set(TYPES.map(({ number }) => number)).size, 19)
+})
+
+await t.test('a direction is read in any case', async t => {
+  for (const direction of ['incoming', 'Incoming', 'INCOMING', ' incoming '])
+    t.equal(callKind({ direction }), 'inbound', direction)
+  for (const direction of ['outgoing', 'Outgoing', 'OUTGOING\n'])
+    t.equal(callKind({ direction }), 'outgoing', direction)
+  for (const direction of ['internal', 'Internal']) t.equal(callKind({ direction }), 'internal')
+})
+
+await t.test('without type and direction, the number dialled decides', async t => {
+  const did = '0722776772'
+  const blanks = [undefined, null, '']
+  for (const type of [...blanks, ' ', 'Something New', '99', '0', 'constructor', '__proto__'])
+    for (const direction of [...blanks, 'sideways']) {
+      const name = `${String(type)} ${String(direction)}`
+      for (const callerExtension of blanks)
+        t.equal(callKind({ type, direction, did, callerExtension }), 'inbound', name)
+      t.equal(callKind({ type, direction, did, callerExtension: 'SIPSIP' }), 'unknown', name)
+      for (const none of blanks) t.equal(callKind({ type, direction, did: none }), 'unknown', name)
+    }
+  t.equal(callKind({}), 'unknown')
+})
+
+await t.test('a type must match as a whole', async t => {
+  const types = ['Queue 2', 'Incoming', 'Call', 'XferCDR leg1', '1.0', '01', '+1', 'Incoming-Call']
+  for (const type of [...types, 'toString', 'constructor', '__proto__', 'hasOwnProperty']) {
+    t.equal(callKind({ type }), 'unknown', type)
+    t.equal(transferKind({ type }), null, type)
+    t.equal(typeName({ type }), type.toLowerCase(), 'it keeps its name')
+  }
+})
+
+await t.test('the kinds of calls that no customer made', async t => {
+  const rows: [kind: CallKind, notInbound: boolean][] = [
+    ['inbound', false],
+    ['transfer', false],
+    ['forward', false],
+    ['click_to_queue', false],
+    ['unknown', false],
+    ['outgoing', true],
+    ['dialer', true],
+    ['internal', true],
+    ['other', true],
+  ]
+  for (const [kind, notInbound] of rows) t.equal(isNotInbound(kind), notInbound, kind)
+})
 
 const OURS = '0722776772'
 const OTHERS = '0732791800'
 const CALLER = '0502345678'
 
-/** The statuses that count as missed unless a business says otherwise, from where they are kept. */
+/** The statuses that count as missed by default, from the schema. */
 const DEFAULT: readonly string[] = (() => {
   const schema = readFileSync(new URL('../../sql/0001_tenants.sql', import.meta.url), 'utf8')
   const list = /missed_statuses\s.*?default array\[(.*?)\]/s.exec(schema)?.[1] ?? ''
@@ -28,7 +150,7 @@ const cdrOf = (record: JsonObject): Cdr => {
   return read.cdr
 }
 
-/** A customer's call that nobody took. */
+/** A customer's unanswered call. */
 const call = (fields: JsonObject = {}): Cdr =>
   cdrOf({
     ivruniqueid: 'R',
@@ -39,15 +161,15 @@ const call = (fields: JsonObject = {}): Cdr =>
     extenUser: '',
     ...fields,
   })
-/** The same without any agent field, as records with CallID and published queue records have it. */
+/** The same without an agent field, like records with CallID and published queue records. */
 const noAgentField = (fields: JsonObject = {}): Cdr => noAgent(call(fields))
 const noAgent = (leg: Cdr): Cdr => {
   const { agent: _, ...rest } = leg
   return rest
 }
-/** Another record of that call. */
-const part = (type: string, fields: JsonObject = {}): Cdr =>
-  call({ ivruniqueid: `part of ${type}`, OriginalIvrUniqueID: 'R', type, ...fields })
+/** Another record of the same call. */
+const leg = (type: string, fields: JsonObject = {}): Cdr =>
+  call({ ivruniqueid: `leg of ${type}`, OriginalIvrUniqueID: 'R', type, ...fields })
 const agent = (fields: JsonObject = {}): Cdr =>
   call({ status: 'ANSWER', extenUser: 'KGpK4iWq', ...fields })
 const machine = (fields: JsonObject = {}): Cdr => call({ status: 'ANSWER', ...fields })
@@ -69,7 +191,7 @@ const permutations = <Item>(items: readonly Item[]): Item[][] =>
     ? [[...items]]
     : items.flatMap((item, i) => permutations(items.toSpliced(i, 1)).map(rest => [item, ...rest]))
 
-/** In whichever order the records stand. */
+/** Checks the verdict for each order of the records. */
 const holds = (t: Test, name: string, legs: Cdr[], wanted: string, options?: Options) => {
   for (const order of permutations(legs)) {
     const found = inWords(verdictOf(order, options))
@@ -78,11 +200,11 @@ const holds = (t: Test, name: string, legs: Cdr[], wanted: string, options?: Opt
   }
 }
 
-await t.test('the statuses of a business are those of its table', async t => {
+await t.test('the default statuses are found in the schema', async t => {
   t.equal(DEFAULT.length, 12)
 })
 
-// Whose call it was.
+// Did a customer call in?
 
 const NOT_INBOUND: [type: string, kind: string][] = [
   ['Click 2 IVR', 'dialer'],
@@ -98,7 +220,7 @@ const NOT_INBOUND: [type: string, kind: string][] = [
   ['FaxCdr', 'other'],
 ]
 
-await t.test('a call that no customer made is not inbound, however it ended', async t => {
+await t.test('a call that no customer made is not inbound, whatever its status', async t => {
   for (const [type, kind] of NOT_INBOUND)
     for (const status of ['NOANSWER', 'ANSWER', 'ABANDONE', 'VOICEMAIL', 'NEVERHEARDOF'])
       for (const did of ['', OURS, OTHERS])
@@ -109,11 +231,11 @@ await t.test('a call that no customer made is not inbound, however it ended', as
       holds(t, direction, [call({ type, direction })], `not_inbound / ${direction}`)
 })
 
-await t.test('a call that a customer made can be missed', async t => {
+await t.test('a call from a customer can be missed', async t => {
   for (const type of ['Incoming Call', 'Queue', '1', '8'])
     holds(t, type, [call({ type })], 'missed / noanswer')
   for (const type of ['VoiceMail', '11']) holds(t, type, [call({ type })], 'missed / voicemail')
-  // The direction wins, except over what the dialer made or somebody handed on.
+  // The direction takes precedence, except over dialer calls and transfers.
   for (const type of ['Extension Outgoing', 'CC', 'FaxCdr', 'Something New', ''])
     holds(t, type, [call({ type, direction: 'incoming' })], 'missed / noanswer')
   for (const type of ['Click 2 IVR Incoming', 'Click2Call leg1', 'ProductiveCall Leg1'])
@@ -121,7 +243,7 @@ await t.test('a call that a customer made can be missed', async t => {
   holds(t, 'no type, no direction', [noAgentField({ type: '' })], 'missed / noanswer')
 })
 
-await t.test('a record that tells nothing of its direction is unknown', async t => {
+await t.test('a record without any direction is unknown', async t => {
   holds(t, 'no number dialled', [call({ type: '', did: '' })], 'unknown / unknown_direction')
   holds(
     t,
@@ -132,51 +254,51 @@ await t.test('a record that tells nothing of its direction is unknown', async t 
   holds(t, 'answered', [agent({ type: '', did: '' })], 'unknown / unknown_direction')
 })
 
-await t.test('a part that was handed on never opens a case alone', async t => {
+await t.test('a transferred leg alone is never a missed call', async t => {
   const WAITING = 'unknown / waiting_for_root'
-  const parts = ['XferCDR', 'Attended CDR leg1', 'Attended CDR leg2', '13', '21', '22']
-  for (const type of parts)
+  const transfers = ['XferCDR', 'Attended CDR leg1', 'Attended CDR leg2', '13', '21', '22']
+  for (const type of transfers)
     for (const status of ['NOANSWER', 'ANSWER', 'BUSY', 'VOICEMAIL', 'NEVERHEARDOF'])
       for (const direction of ['', 'incoming', 'internal'])
-        holds(t, direction, [part(type, { status, direction })], WAITING)
+        holds(t, direction, [leg(type, { status, direction })], WAITING)
   for (const type of ['Auto forward', '23']) {
     for (const direction of ['', 'internal', 'sideways'])
-      holds(t, direction, [part(type, { direction })], WAITING)
-    holds(t, 'answered', [part(type, { direction: 'incoming', status: 'ANSWER' })], WAITING)
+      holds(t, direction, [leg(type, { direction })], WAITING)
+    holds(t, 'answered', [leg(type, { direction: 'incoming', status: 'ANSWER' })], WAITING)
     const withAgent = { direction: 'incoming', extenUser: 'KGpK4iWq', isAnswer: 1 }
-    holds(t, 'answered', [part(type, withAgent)], WAITING)
+    holds(t, 'answered', [leg(type, withAgent)], WAITING)
   }
-  const two = [part('XferCDR'), part('Attended CDR leg1', { status: 'ANSWER' })]
-  holds(t, 'two parts', two, WAITING)
-  for (const type of parts) holds(t, 'no root named', [call({ type })], WAITING)
+  const two = [leg('XferCDR'), leg('Attended CDR leg1', { status: 'ANSWER' })]
+  holds(t, 'two legs', two, WAITING)
+  for (const type of transfers) holds(t, 'no root named', [call({ type })], WAITING)
   for (const status of ['NOANSWER', 'ANSWER'])
     holds(t, status, [call({ type: 'Click 2 Queue Incoming', status })], 'unknown / click_to_queue')
 })
 
-await t.test('an incoming call that was forwarded opens a case only without its root', async t => {
-  const forward = part('Auto forward', { direction: ' Incoming ' })
+await t.test('a forwarded incoming call can be missed only without its root', async t => {
+  const forward = leg('Auto forward', { direction: ' Incoming ' })
   holds(t, 'alone', [forward], 'missed / noanswer')
-  holds(t, 'with a transfer', [forward, part('XferCDR', { status: 'BUSY' })], 'missed / noanswer')
+  holds(t, 'with a transfer', [forward, leg('XferCDR', { status: 'BUSY' })], 'missed / noanswer')
   holds(
     t,
-    'at an end nobody knows',
-    [part('Auto forward', { direction: 'incoming', status: 'EXIT' })],
+    'with an unclear status',
+    [leg('Auto forward', { direction: 'incoming', status: 'EXIT' })],
     'unknown / exit',
   )
   holds(
     t,
     'answered elsewhere',
-    [forward, part('XferCDR', { status: 'ANSWER' })],
+    [forward, leg('XferCDR', { status: 'ANSWER' })],
     'answered / transfer',
   )
   holds(t, 'its root was answered', [forward, agent()], 'answered / agent')
   const outgoing = call({ type: 'Extension Outgoing', did: '' })
-  holds(t, 'its root was our own call', [forward, outgoing], 'not_inbound / outgoing')
+  holds(t, 'its root was an outgoing call', [forward, outgoing], 'not_inbound / outgoing')
   const unclear = call({ type: '', did: '' })
-  holds(t, 'nobody knows its root', [forward, unclear], 'unknown / unknown_direction')
+  holds(t, 'its root has no direction', [forward, unclear], 'unknown / unknown_direction')
 })
 
-await t.test('what was handed on out of a call of our own is not inbound', async t => {
+await t.test('a transfer of an outgoing call is not inbound', async t => {
   const roots: [Cdr, string][] = [
     [call({ type: 'Extension Outgoing', did: '', status: 'ANSWER' }), 'outgoing'],
     [call({ direction: 'outgoing', did: '' }), 'outgoing'],
@@ -187,20 +309,20 @@ await t.test('what was handed on out of a call of our own is not inbound', async
     for (const type of ['XferCDR', 'Attended CDR leg2', 'Auto forward'])
       for (const status of ['NOANSWER', 'ANSWER'])
         for (const direction of ['', 'incoming', 'outgoing'])
-          holds(t, kind, [root, part(type, { status, direction })], `not_inbound / ${kind}`)
-  // Not its root, so the root may still be a customer's.
-  const other = part('Extension Outgoing', { did: '' })
-  holds(t, 'no root', [other, part('XferCDR')], 'unknown / waiting_for_root')
-  holds(t, 'nor anything else', [other], 'not_inbound / outgoing')
+          holds(t, kind, [root, leg(type, { status, direction })], `not_inbound / ${kind}`)
+  // This is not the root, so the root may still be a customer's call.
+  const other = leg('Extension Outgoing', { did: '' })
+  holds(t, 'no root', [other, leg('XferCDR')], 'unknown / waiting_for_root')
+  holds(t, 'nothing else', [other], 'not_inbound / outgoing')
 })
 
-// How it ended.
+// How did it end?
 
 const MISSED =
   'ABANDONE NOANSWER CANCEL BUSY TIMEOUT FULL JOINEMPTY CONGESTION CHANUNAVAIL INVALIDARGS SSWPREAUTH VOICEMAIL'
 const NOT_KNOWN = 'EXIT VOEND TE NOTCALLED NOTDIALED'
 
-await t.test('these statuses are missed calls', async t => {
+await t.test('statuses that are missed calls', async t => {
   for (const status of MISSED.split(' '))
     for (const written of [status, status.toLowerCase(), ` ${status} `]) {
       holds(t, 'push', [call({ status: written })], `missed / ${status.toLowerCase()}`)
@@ -219,7 +341,7 @@ await t.test('these statuses are missed calls', async t => {
     }
 })
 
-await t.test('these statuses leave it open, unless the business counts them', async t => {
+await t.test('statuses that are unknown unless the business counts them', async t => {
   for (const status of NOT_KNOWN.split(' ')) {
     const reason = status.toLowerCase()
     holds(t, 'default', [call({ status })], `unknown / ${reason}`)
@@ -230,7 +352,7 @@ await t.test('these statuses leave it open, unless the business counts them', as
   }
 })
 
-await t.test('a status that nobody has heard of is unknown', async t => {
+await t.test('an unpublished status is unknown', async t => {
   for (const status of [
     'FORWARD',
     'JOIN',
@@ -244,7 +366,7 @@ await t.test('a status that nobody has heard of is unknown', async t => {
       holds(t, 'status', [call({ status, isAnswer })], 'unknown / unknown_status')
 })
 
-await t.test('statuses are read in every spelling', async t => {
+await t.test('each spelling of a status is read', async t => {
   const rows: [written: string, status: string][] = [
     ['ABANDON', 'ABANDONE'],
     ['Abandoned', 'ABANDONE'],
@@ -259,12 +381,12 @@ await t.test('statuses are read in every spelling', async t => {
   for (const [written, status] of rows) {
     t.equal(statusOf({ status: written }), status, written)
     const { verdict } = verdictOf([call({ status })], { missed: [written] })
-    t.equal(verdict, 'missed', `${written}, as a business may have written it`)
+    t.equal(verdict, 'missed', `${written}, as a business may write it`)
   }
   holds(t, 'answered', [agent({ status: 'ANSWERED' })], 'answered / agent')
 })
 
-await t.test('each business says which statuses it counts', async t => {
+await t.test('each business has its own missed statuses', async t => {
   const all = [...MISSED.split(' '), ...NOT_KNOWN.split(' ')]
   for (const status of all) {
     const reason = status.toLowerCase()
@@ -277,16 +399,16 @@ await t.test('each business says which statuses it counts', async t => {
   holds(t, 'voicemail is a type too', [mailbox], 'unknown / voicemail', { missed: ['NOANSWER'] })
 })
 
-// Who answered.
+// Did a person answer?
 
 await t.test('a person answered', async t => {
   const rows: [name: string, leg: Cdr, reason: string][] = [
     ['agent and status', call({ status: 'ANSWER', extenUser: 'X' }), 'agent'],
     ['the other agent field', call({ status: 'ANSWER', targetextension: 'X' }), 'agent'],
     ['agent and isAnswer', call({ extenUser: 'X', isAnswer: 1 }), 'agent'],
-    ['agent, whatever the status', call({ extenUser: 'X', isAnswer: 1, status: 'NEW' }), 'agent'],
+    ['agent, with any status', call({ extenUser: 'X', isAnswer: 1, status: 'NEW' }), 'agent'],
     [
-      'agent, though voicemail',
+      'agent, of type voicemail',
       call({ type: 'VoiceMail', status: 'ANSWER', extenUser: 'X' }),
       'agent',
     ],
@@ -316,7 +438,7 @@ await t.test('no person answered', async t => {
     ['agent, isAnswer 0', call({ extenUser: 'X', isAnswer: 0 }), 'missed / noanswer'],
     ['empty agent field, isAnswer 1', call({ isAnswer: 1, duration: 20 }), 'missed / noanswer'],
     ['isAnswer without talk time', noAgentField({ isAnswer: 1, duration: 0 }), 'missed / noanswer'],
-    ['isAnswer, talk time not told', noAgentField({ isAnswer: 1 }), 'missed / noanswer'],
+    ['isAnswer, no talk time', noAgentField({ isAnswer: 1 }), 'missed / noanswer'],
     ['talk time without isAnswer', noAgentField({ duration: 20 }), 'missed / noanswer'],
     ['a machine', machine(), 'answered / machine'],
     ['a machine, isAnswer 1', machine({ isAnswer: 1, duration: 20 }), 'answered / machine'],
@@ -345,12 +467,12 @@ await t.test('no person answered', async t => {
   ]
   for (const [name, leg, verdict] of rows) {
     t.equal(answeredBy(leg), null, name)
-    t.equal(reachedIn(leg), null, `${name}: nobody was reached`)
+    t.equal(reachedIn(leg), null, `${name}: no one was reached`)
     holds(t, name, [leg], verdict)
   }
 })
 
-await t.test('a business may count what a machine answered', async t => {
+await t.test('a business may count answers by a machine as missed', async t => {
   const missed = [...DEFAULT, 'ANSWER']
   holds(t, 'a machine', [machine()], 'missed / answer', { missed })
   holds(t, 'a person', [agent()], 'answered / agent', { missed })
@@ -359,22 +481,22 @@ await t.test('a business may count what a machine answered', async t => {
   })
 })
 
-await t.test('a caller who hung up too soon misdialled', async t => {
+await t.test('a caller who hung up too early misdialled', async t => {
   const ring = (seconds: number | null, status = 'CANCEL') => [call({ status, dialtime: seconds })]
   holds(t, 'no minimum', ring(0), 'missed / cancel')
   holds(t, 'too short', ring(3), 'unknown / short_ring', { minRing: 4 })
   holds(t, 'not at all', ring(0), 'unknown / short_ring', { minRing: 1 })
   holds(t, 'long enough', ring(4), 'missed / cancel', { minRing: 4 })
-  holds(t, 'not told', ring(null), 'missed / cancel', { minRing: 4 })
+  holds(t, 'unknown ringing time', ring(null), 'missed / cancel', { minRing: 4 })
   holds(t, 'only a caller hangs up', ring(0, 'NOANSWER'), 'missed / noanswer', { minRing: 4 })
-  holds(t, 'nor in a queue', ring(0, 'ABANDONE'), 'missed / abandone', { minRing: 4 })
+  holds(t, 'in a queue', ring(0, 'ABANDONE'), 'missed / abandone', { minRing: 4 })
   holds(t, 'not counted at all', ring(0), 'unknown / cancel', { missed: [], minRing: 4 })
   holds(t, 'another ring was longer', [...ring(0), call({ dialtime: 9 })], 'missed / noanswer', {
     minRing: 4,
   })
 })
 
-await t.test('somebody who was called back was reached, by the number that was called', async t => {
+await t.test('after a call-back, the customer is reached at the number called', async t => {
   const own = { caller: OURS, target: '0523456789', did: '' }
   for (const type of ['Extension Outgoing', 'Click2Call leg2', 'ProductiveCall Leg2']) {
     const answered = call({ ...own, type, status: 'ANSWER' })
@@ -397,12 +519,12 @@ await t.test('somebody who was called back was reached, by the number that was c
   )
   t.equal(reachedIn(agent({ caller: '' })), null, 'a withheld caller')
   const unclear = agent({ type: '', did: '' })
-  t.equal(reachedIn(unclear), null, 'in a call of which nobody knows who made it')
-  const outside = part('XferCDR', { status: 'ANSWER', direction: 'outgoing', caller: OURS })
-  t.equal(reachedIn(outside), null, 'in a part whose caller may be a colleague')
+  t.equal(reachedIn(unclear), null, 'in a call of unknown direction')
+  const outside = leg('XferCDR', { status: 'ANSWER', direction: 'outgoing', caller: OURS })
+  t.equal(reachedIn(outside), null, 'in a leg whose caller may be a colleague')
 })
 
-// The whole call.
+// The whole call
 
 await t.test('a call is answered if a person answered any record of it, in any order', async t => {
   const outside = { status: 'ANSWER', direction: 'outgoing' }
@@ -414,33 +536,33 @@ await t.test('a call is answered if a person answered any record of it, in any o
       [call({ status: 'FULL' }), call({ status: 'JOINEMPTY' }), agent()],
       'answered / agent',
     ],
-    ['a transfer', [call(), part('XferCDR', { status: 'ANSWER' })], 'answered / transfer'],
-    ['attended', [call(), part('Attended CDR leg2', { status: 'ANSWER' })], 'answered / transfer'],
-    ['a forward', [call(), part('Auto forward', { status: 'ANSWER' })], 'answered / transfer'],
+    ['a transfer', [call(), leg('XferCDR', { status: 'ANSWER' })], 'answered / transfer'],
+    ['attended', [call(), leg('Attended CDR leg2', { status: 'ANSWER' })], 'answered / transfer'],
+    ['a forward', [call(), leg('Auto forward', { status: 'ANSWER' })], 'answered / transfer'],
     [
       'a forward to an outside phone',
-      [call(), part('Auto forward', outside)],
+      [call(), leg('Auto forward', outside)],
       'answered / transfer',
     ],
-    ['a transfer to an outside phone', [call(), part('XferCDR', outside)], 'answered / transfer'],
+    ['a transfer to an outside phone', [call(), leg('XferCDR', outside)], 'answered / transfer'],
     [
-      'dialled on',
-      [call(), part('Extension Outgoing', { status: 'ANSWER' })],
+      'with an outgoing leg',
+      [call(), leg('Extension Outgoing', { status: 'ANSWER' })],
       'answered / called_back',
     ],
     [
-      'of a type nobody knows',
-      [call(), part('New', { did: '', status: 'ANSWER', extenUser: 'X' })],
+      'of an unknown type',
+      [call(), leg('New', { did: '', status: 'ANSWER', extenUser: 'X' })],
       'answered / agent',
     ],
-    ['lost after the agent', [agent(), part('XferCDR'), part('Auto forward')], 'answered / agent'],
+    ['lost after the agent', [agent(), leg('XferCDR'), leg('Auto forward')], 'answered / agent'],
     [
       'one of four',
       [
         machine(),
         call({ status: 'EXIT' }),
-        part('Auto forward'),
-        part('XferCDR', { status: 'ANSWER' }),
+        leg('Auto forward'),
+        leg('XferCDR', { status: 'ANSWER' }),
       ],
       'answered / transfer',
     ],
@@ -453,90 +575,109 @@ await t.test('a call is answered if a person answered any record of it, in any o
   for (const [name, legs, verdict] of calls) holds(t, name, legs, verdict)
 })
 
-await t.test('one missed record makes a missed call, if no person answered another', async t => {
-  const ivr = { status: 'ANSWER', representative_name: 'External IVR' }
-  const calls: [name: string, legs: Cdr[], verdict: string][] = [
-    ['a machine first', [machine(), call()], 'missed / noanswer'],
-    ['two machines', [machine(), machine({ type: '' }), call({ status: 'BUSY' })], 'missed / busy'],
-    ['unclear and missed', [call({ status: 'EXIT' }), call()], 'missed / noanswer'],
-    ['unclear and a machine', [call({ status: 'EXIT' }), machine()], 'answered / machine'],
-    [
-      'three ways',
-      [call({ status: 'NEW' }), machine(), call({ status: 'CANCEL' })],
-      'missed / cancel',
-    ],
-    ['a transfer in vain', [call({ status: 'BUSY' }), part('XferCDR')], 'missed / busy'],
-    ['a forward in vain', [call({ status: 'BUSY' }), part('Auto forward')], 'missed / busy'],
-    ['an IVR forwarded in vain', [machine(), part('Auto forward')], 'missed / noanswer'],
-    [
-      'outwards too',
-      [machine(), part('Auto forward', { direction: 'outgoing' })],
-      'missed / noanswer',
-    ],
-    ['after an exit', [call({ status: 'EXIT' }), part('Auto forward')], 'missed / noanswer'],
-    [
-      'to a mailbox',
-      [machine(), part('Auto forward', { status: 'VOICEMAIL' })],
-      'missed / voicemail',
-    ],
-    ['from one machine to another', [machine(), part('Auto forward', ivr)], 'answered / machine'],
-    [
-      'to an unclear end',
-      [machine(), part('Auto forward', { status: 'EXIT' })],
-      'answered / machine',
-    ],
-    ['a person made the transfer', [machine(), part('XferCDR')], 'answered / machine'],
-    [
-      'answered, by whom and to whom nobody knows',
-      [call(), noAgent(part('New', { did: '', status: 'ANSWER', isAnswer: 1, duration: 9 }))],
-      'missed / noanswer',
-    ],
-    ['tried to dial on', [call(), part('Extension Outgoing')], 'missed / noanswer'],
-    [
-      'a talk between colleagues',
-      [call(), part('New', { direction: 'internal', status: 'ANSWER', extenUser: 'X' })],
-      'missed / noanswer',
-    ],
-    [
-      'one leg of the dialer',
-      [call(), part('Click2Call leg1', { status: 'ANSWER', extenUser: 'X' })],
-      'missed / noanswer',
-    ],
-  ]
-  for (const [name, legs, verdict] of calls) holds(t, name, legs, verdict)
-})
+await t.test(
+  'one missed record makes the call missed, unless a person answered another',
+  async t => {
+    const ivr = { status: 'ANSWER', representative_name: 'External IVR' }
+    const calls: [name: string, legs: Cdr[], verdict: string][] = [
+      ['a machine first', [machine(), call()], 'missed / noanswer'],
+      [
+        'two machines',
+        [machine(), machine({ type: '' }), call({ status: 'BUSY' })],
+        'missed / busy',
+      ],
+      ['unclear and missed', [call({ status: 'EXIT' }), call()], 'missed / noanswer'],
+      ['unclear and a machine', [call({ status: 'EXIT' }), machine()], 'answered / machine'],
+      [
+        'three ways',
+        [call({ status: 'NEW' }), machine(), call({ status: 'CANCEL' })],
+        'missed / cancel',
+      ],
+      [
+        'a transfer that was not answered',
+        [call({ status: 'BUSY' }), leg('XferCDR')],
+        'missed / busy',
+      ],
+      [
+        'a forward that was not answered',
+        [call({ status: 'BUSY' }), leg('Auto forward')],
+        'missed / busy',
+      ],
+      ['an IVR forwarded, not answered', [machine(), leg('Auto forward')], 'missed / noanswer'],
+      [
+        'forwarded to an outside phone',
+        [machine(), leg('Auto forward', { direction: 'outgoing' })],
+        'missed / noanswer',
+      ],
+      ['after an exit', [call({ status: 'EXIT' }), leg('Auto forward')], 'missed / noanswer'],
+      [
+        'to a mailbox',
+        [machine(), leg('Auto forward', { status: 'VOICEMAIL' })],
+        'missed / voicemail',
+      ],
+      ['from one machine to another', [machine(), leg('Auto forward', ivr)], 'answered / machine'],
+      [
+        'to an unclear end',
+        [machine(), leg('Auto forward', { status: 'EXIT' })],
+        'answered / machine',
+      ],
+      ['a person made the transfer', [machine(), leg('XferCDR')], 'answered / machine'],
+      [
+        'answered, with unknown caller and agent',
+        [call(), noAgent(leg('New', { did: '', status: 'ANSWER', isAnswer: 1, duration: 9 }))],
+        'missed / noanswer',
+      ],
+      ['tried to dial on', [call(), leg('Extension Outgoing')], 'missed / noanswer'],
+      [
+        'a talk between colleagues',
+        [call(), leg('New', { direction: 'internal', status: 'ANSWER', extenUser: 'X' })],
+        'missed / noanswer',
+      ],
+      [
+        'one leg of the dialer',
+        [call(), leg('Click2Call leg1', { status: 'ANSWER', extenUser: 'X' })],
+        'missed / noanswer',
+      ],
+    ]
+    for (const [name, legs, verdict] of calls) holds(t, name, legs, verdict)
+  },
+)
 
-await t.test("the record that says missed is the customer's own call", async t => {
+await t.test("the missed record is the customer's own call", async t => {
   const missedIn = (legs: Cdr[]): Cdr | null => {
     const verdict = verdictOf(legs)
     return verdict.verdict === 'missed' ? verdict.missed : null
   }
   const root = call({ status: 'BUSY' })
-  const toColleague = part('XferCDR', { caller: 'KGpK4iWq', did: '' })
+  const toColleague = leg('XferCDR', { caller: 'KGpK4iWq', did: '' })
   for (const order of permutations([root, machine(), toColleague])) t.equal(missedIn(order), root)
-  const forward = part('Auto forward', { caller: OURS, did: OTHERS, status: 'BUSY' })
+  const forward = leg('Auto forward', { caller: OURS, did: OTHERS, status: 'BUSY' })
   const answered = machine()
   for (const order of permutations([answered, forward]))
-    t.strictSame(missedIn(order), { ...answered, status: 'BUSY' }, 'with how it ended')
+    t.strictSame(
+      missedIn(order),
+      { ...answered, status: 'BUSY' },
+      'with the status of the forwarded leg',
+    )
   const first = call({ caller: '0523456789' })
-  t.equal(missedIn([first, root]), first, 'of two the first')
-  t.equal(missedIn([root, first]), root, 'of two the first')
+  t.equal(missedIn([first, root]), first, 'the first of two')
+  t.equal(missedIn([root, first]), root, 'the first of two')
 })
 
-await t.test('a record that came twice, or with more in it, changes nothing', async t => {
-  for (const [leg, verdict] of [
+await t.test('a repeated record, or one with more fields, changes nothing', async t => {
+  for (const [record, verdict] of [
     [call(), 'missed / noanswer'],
     [agent(), 'answered / agent'],
     [machine(), 'answered / machine'],
     [call({ type: 'Extension Outgoing' }), 'not_inbound / outgoing'],
-    [part('XferCDR'), 'unknown / waiting_for_root'],
+    [leg('XferCDR'), 'unknown / waiting_for_root'],
   ] as const)
-    holds(t, 'three times', [leg, leg, { ...leg, talkSeconds: 1 }], verdict)
+    holds(t, 'three times', [record, record, { ...record, talkSeconds: 1 }], verdict)
 })
 
-// Whose number was dialled.
+// Whose number was dialled?
 
-await t.test('a call to a number of nobody is not matched, however it ended', async t => {
+await t.test('a call to another number is unmatched, whatever its status', async t => {
   for (const did of [OTHERS, ''])
     for (const leg of [
       call({ did, direction: 'incoming' }),
@@ -548,32 +689,37 @@ await t.test('a call to a number of nobody is not matched, however it ended', as
       holds(t, did, [leg], 'unmatched_number / number_dialled', { minRing: 4 })
   const answeredElsewhere = [
     call({ did: OTHERS }),
-    part('XferCDR', { did: OTHERS, status: 'ANSWER' }),
+    leg('XferCDR', { did: OTHERS, status: 'ANSWER' }),
   ]
   holds(t, 'two records', answeredElsewhere, 'unmatched_number / number_dialled')
-  holds(t, 'one of them ours', [call({ did: OTHERS }), call()], 'missed / noanswer')
+  holds(t, 'one record has our number', [call({ did: OTHERS }), call()], 'missed / noanswer')
 })
 
-await t.test('whether a customer called is asked before whose number it was', async t => {
+await t.test('not_inbound is decided before unmatched_number', async t => {
   for (const [type, kind] of NOT_INBOUND)
     holds(t, type, [call({ type, did: OTHERS })], `not_inbound / ${kind}`)
-  holds(t, 'waiting', [part('XferCDR', { did: OTHERS })], 'unknown / waiting_for_root')
+  holds(t, 'waiting', [leg('XferCDR', { did: OTHERS })], 'unknown / waiting_for_root')
   const ours = call({ type: 'Extension Outgoing' })
-  const theirs = part('New', { direction: 'incoming', did: OTHERS })
-  holds(t, 'our own call lends no number', [ours, theirs], 'unmatched_number / number_dialled')
+  const theirs = leg('New', { direction: 'incoming', did: OTHERS })
+  holds(
+    t,
+    'the number of an outgoing call does not count',
+    [ours, theirs],
+    'unmatched_number / number_dialled',
+  )
 })
 
-// The samples.
+// The samples
 
 const sample = (file: string): Cdr => {
   const url = new URL(`../fixtures/voicenter/${file}`, import.meta.url)
   const body = readBody(readFileSync(url))
   const element = 'elements' in body ? body.elements[0] : undefined
-  if (!element || 'wrong' in element) throw new Error(`${file} is no record`)
+  if (!element || 'wrong' in element) throw new Error(`${file} is not a record`)
   return cdrOf(element.record)
 }
 
-await t.test('every sample record is judged', async t => {
+await t.test('the verdict on each sample record', async t => {
   const rows: [file: string, verdict: string, caller: string | null][] = [
     ['missed-callid-shape.json', 'missed / noanswer', '+972502345678'],
     ['missed-noanswer.json', 'missed / noanswer', '+972523456789'],
