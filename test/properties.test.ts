@@ -1,14 +1,17 @@
 /**
- * Somebody writes, gets through or is written to by hand, at any moment of the way of a message: whatever
- * the order, the story ends consistently. SEED=... repeats a run.
+ * A caller replies, opts out or is reached, or an operator cancels, at any time while a message is sent: the result is
+ * always consistent. SEED=... repeats a run; in the second test it repeats the choices, but not the races.
  */
+import fc from 'fast-check'
+import { sql } from 'kysely'
 import assert from 'node:assert/strict'
 import { randomInt } from 'node:crypto'
-import fc from 'fast-check'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { test } from 'tap'
-import { business, customer, fake } from './support/ringback.ts'
+import { answeredPush } from '../scripts/demo/cdr.ts'
 import { assertStopped } from './support/consistent.ts'
 import { intrude, type Intrusion, INTRUSIONS } from './support/intrude.ts'
+import { business, customer, db, fake, work } from './support/ringback.ts'
 import {
   claim,
   type Claimed,
@@ -19,14 +22,17 @@ import {
   recorded,
   type Report,
   send,
+  sentTo,
   settled,
   type Step,
   TEMPLATE,
 } from './support/steps.ts'
+import { happens } from './support/whatsapp.ts'
+import { initialOf, runAtOnce, tell } from './tasks/support.ts'
 
 const seed = Number(process.env['SEED']) || randomInt(2 ** 31)
 
-/** Each is claimed, sent and recorded; the second time, if WhatsApp was busy the first. */
+/** The messages that are claimed, sent and recorded. The second attempt is for a busy WhatsApp. */
 const TRIES = ['initial', 'initial', 'reminder_1', 'reminder_1', 'reminder_2'] as const
 const PHASES = TRIES.flatMap(kind =>
   (['claim', 'send', 'record'] as const).map(phase => ({ kind, phase })),
@@ -35,14 +41,14 @@ const PHASES = TRIES.flatMap(kind =>
 const SENDS = {
   accepted: { kind: 'accept' },
   busy: { kind: 'error', code: 131000 },
-  /** It says that it is busy, and has taken it nevertheless. */
+  /** WhatsApp answers that it is busy, but sends the message. */
   takenAnyway: { kind: 'error', code: 131000, accept: true },
   lost: { kind: 'cut' },
   refused: { kind: 'error', code: 131026 },
 } as const
 
 const moment = fc.nat(PHASES.length)
-const story = fc.record({
+const runs = fc.record({
   sends: fc.array(
     fc.oneof(
       { arbitrary: fc.constant('accepted' as const), weight: 4 },
@@ -68,18 +74,18 @@ const story = fc.record({
     }),
     { maxLength: 4 },
   ),
-  /** Whether each message that was taken is also reported as delivered, as is usual. */
+  /** Whether each accepted message is reported as delivered. */
   usual: fc.boolean(),
 })
 
-type Story = typeof story extends fc.Arbitrary<infer T> ? T : never
+type Run = typeof runs extends fc.Arbitrary<infer T> ? T : never
 
-await test('whatever comes between, at any step, the end is consistent', async t => {
+await test('an intrusion at any step gives a consistent result', async t => {
   t.comment(`SEED=${seed}`)
   const shop = await business()
   const door = await doorOf(shop)
 
-  const run = async ({ sends, intrusions, reports, usual }: Story) => {
+  const run = async ({ sends, intrusions, reports, usual }: Run) => {
     const phone = customer().e164
     const missedCallId = await missedBy(shop, phone)
     let claimed: Claimed | null = null
@@ -142,9 +148,81 @@ await test('whatever comes between, at any step, the end is consistent', async t
     if (!isStopped) await come('reply')
     await assertStopped(shop, { phone, missedCallId }, stops)
   }
-  await fc.assert(fc.asyncProperty(story, run), {
+  await fc.assert(fc.asyncProperty(runs, run), {
     seed,
     numRuns: 80,
+    includeErrorInReport: true,
+  })
+  t.pass()
+})
+
+const race = fc.record({
+  step: fc.constantFrom('initial' as const, 'reminder_1' as const),
+  what: fc.constantFrom(...INTRUSIONS),
+  outcome: fc.constantFrom(
+    { kind: 'accept' as const },
+    { kind: 'error' as const, code: 131000 },
+    { kind: 'error' as const, code: 131026 },
+    { kind: 'cut' as const },
+  ),
+  delayMs: fc.nat(80),
+  afterMs: fc.nat(120),
+})
+type Race = typeof race extends fc.Arbitrary<infer T> ? T : never
+
+await test('an intrusion at any time during a real task gives a consistent result', async t => {
+  t.comment(`SEED=${seed}`)
+  const shop = await business()
+  const door = await doorOf(shop)
+  const { phoneNumberId } = shop
+
+  const come = async (
+    what: Intrusion,
+    { local, e164 }: { local: string; e164: string },
+    id: string,
+  ) => {
+    if (what === 'operator') await sql`select cancel_outreach(${id})`.execute(db)
+    else if (what === 'owner') await happens({ kind: 'echo', to: e164, text: 'היי', phoneNumberId })
+    else if (what === 'answered')
+      await tell(shop.token, answeredPush({ caller: local, did: shop.did }, 5))
+    else
+      await happens({
+        kind: 'text',
+        text: what === 'stop' ? 'הסר' : 'אני כאן',
+        from: e164,
+        phoneNumberId,
+      })
+  }
+
+  const run = async ({ step, what, outcome, delayMs, afterMs }: Race) => {
+    const who = customer()
+    let id = ''
+    let key = ''
+    if (step === 'initial') {
+      id = await missedBy(shop, who.e164)
+      key = `lead_outreach:${id}`
+    } else {
+      id = (await sentTo(shop, who.e164)).id
+      const { wamid, lead_conversation_id } = await initialOf(id)
+      await settled(door, { id: wamid ?? '', status: 'delivered' })
+      key = `lead_reminder:${lead_conversation_id}:1`
+    }
+    fake.script({ to: who.e164, template: TEMPLATE[step], outcome: { ...outcome, delayMs } })
+    await due(id, step)
+    await runAtOnce(key)
+    await Promise.all([work(), sleep(afterMs).then(() => come(what, who, id))])
+    fake.clearScripts()
+    const stops: Intrusion[] = [what]
+    // If it came too late, the operator cancelled nothing. Then a reply ends the conversation.
+    if (what === 'operator') {
+      await happens({ kind: 'text', text: 'אני כאן', from: who.e164, phoneNumberId })
+      stops.push('reply')
+    }
+    await assertStopped(shop, { phone: who.e164, missedCallId: id }, stops)
+  }
+  await fc.assert(fc.asyncProperty(race, run), {
+    seed,
+    numRuns: 25,
     includeErrorInReport: true,
   })
   t.pass()

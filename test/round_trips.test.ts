@@ -1,6 +1,6 @@
 /**
- * How often the database is asked, for every question is a wait: a budget for each step, so that none grows
- * unnoticed. What graphile-worker asks for itself (two for each job) is not in it.
+ * The number of queries for each step has a budget, because each query is a round trip to the database. The queries of
+ * graphile-worker itself (two for each job) do not count.
  */
 import pg from 'pg'
 import t, { type Test } from 'tap'
@@ -12,7 +12,7 @@ import { conversationOf, dueSince, miss } from './tasks/support.ts'
 import { push } from '../scripts/demo/cdr.ts'
 
 let trips = 0
-/** What the test asks itself, to make something due and to work. */
+/** The queries of the test itself. */
 const OF_THE_TEST =
   /^(select now\(\)$|select from graphile_worker\.jobs|select graphile_worker\.reschedule_jobs|update \w+ set (outreach_)?due_at)/
 const COUNTED = /^ringback (tasks|web)$/
@@ -32,13 +32,13 @@ pg.Client.prototype.query = new Proxy(pg.Client.prototype.query, {
 })
 
 const during = async (step: () => Promise<unknown>): Promise<number> => {
-  // Connections that are made first ask something too.
+  // New connections send queries too, so they are opened first.
   await Promise.all(Array.from({ length: 4 }, () => sql`select pg_sleep(0.01)`.execute(db)))
   trips = 0
   await step()
   return trips
 }
-/** The budget is what it takes today: less is better and then written here, more has to be worth it. */
+/** The budget is the current number. A lower number is entered here; a higher one needs a good reason. */
 const costs = async (t: Test, name: string, budget: number, step: () => Promise<unknown>) => {
   const cost = await during(step)
   t.ok(cost > 0 && cost <= budget, `${name}: ${cost} of ${budget}`)
@@ -47,12 +47,12 @@ const costs = async (t: Test, name: string, budget: number, step: () => Promise<
 const shop = await business()
 const missed = (fields = {}) => push({ caller: customer().local, did: shop.did, ...fields })
 const { token } = shop
-// The first of everything prepares something.
+// The first request and the first job prepare things.
 await post(missed(), { token })
 await work()
 
 await t.test(
-  'a call record is stored with its job by one, and one asks for a token never seen',
+  'a record and its job are stored with one query, and a new token needs another',
   async t => {
     const record = missed()
     await costs(t, 'new', 1, () => post(record, { token }))
@@ -61,24 +61,28 @@ await t.test(
     const many = Array.from({ length: 50 }, () => missed())
     await costs(t, '50 in one array', 1, () => post(many, { token }))
     const other = await business()
-    await costs(t, 'the first of a business', 2, () => post(missed(), other))
+    await costs(t, 'a new token', 2, () => post(missed(), other))
     await work()
   },
 )
 
-await t.test('a call is judged with a dozen, and sixteen with a few dozen', async t => {
-  const judged = async (name: string, budget: number, ...records: unknown[]) => {
+await t.test('classifying a call, and sixteen calls at the same time', async t => {
+  const classified = async (name: string, budget: number, ...records: unknown[]) => {
     await post(records, { token })
     await costs(t, name, budget, () => work(16))
   }
-  await judged('missed', 13, missed())
-  await judged('withheld', 11, missed({ caller: 'anonymous' }))
-  await judged('answered', 10, missed({ status: 'ANSWER', duration: 40, targetextension: 'SIP1' }))
-  await judged('outgoing', 8, missed({ type: 'Extension Outgoing', target: customer().local }))
-  await judged('16 missed', 80, ...Array.from({ length: 16 }, () => missed()))
+  await classified('missed', 13, missed())
+  await classified('withheld', 11, missed({ caller: 'anonymous' }))
+  await classified(
+    'answered',
+    10,
+    missed({ status: 'ANSWER', duration: 40, targetextension: 'SIP1' }),
+  )
+  await classified('outgoing', 8, missed({ type: 'Extension Outgoing', target: customer().local }))
+  await classified('16 missed', 80, ...Array.from({ length: 16 }, () => missed()))
 })
 
-await t.test('a message is claimed, sent and recorded, and so is a reminder', async t => {
+await t.test('claiming, sending and recording a message and a reminder', async t => {
   const { local } = customer()
   const { id } = await miss(shop, local)
   await costs(t, 'first message', 21, () => dueSince(id))
@@ -90,7 +94,7 @@ await t.test('a message is claimed, sent and recorded, and so is a reminder', as
   await costs(t, 'silence', 7, () => silenceDue(conversation))
 })
 
-await t.test('what WhatsApp tells is stored with one, and followed up', async t => {
+await t.test('an event of WhatsApp, and what follows from it', async t => {
   const { who, shop } = await contacted()
   await costs(t, 'reply', 21, () =>
     happens({ from: who.e164, phoneNumberId: shop.phoneNumberId, kind: 'text', text: 'hello' }),

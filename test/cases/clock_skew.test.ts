@@ -1,6 +1,6 @@
 /**
  * The dyno's clock is hours away from Postgres's, or jumps: every message goes out once, when the database says that
- * it is due. (Case 40; the clock change in Israel is in voicenter/clock, outreach/timing and outreach/quiet.)
+ * it is due. (Case 40; the clock change in Israel is in voicenter/time, outreach/timing and outreach/quiet.)
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { sql } from 'kysely'
