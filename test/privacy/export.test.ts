@@ -38,7 +38,7 @@ const exported = async ({ tenantId }: Business, wanted: Wanted) => {
   const rows = await exportCsv(db, OPERATOR, exporting.parse({ tenantId, ...wanted }), out)
   return { rows, bytes: bytes(), records: read(bytes()) }
 }
-const deedsOf = ({ tenantId }: Business) =>
+const auditLogOf = ({ tenantId }: Business) =>
   db
     .selectFrom('audit_log')
     .selectAll()
@@ -108,7 +108,7 @@ await t.test('calls, leads and messages, as they stand in the tables', async t =
     [{ state: 'accepted', call_id: callId, text: '' }],
   )
   t.match(
-    await deedsOf(shop),
+    await auditLogOf(shop),
     ['calls', 'leads', 'messages'].map(what => ({
       who: 'operator',
       action: `export.${what}`,
@@ -277,7 +277,7 @@ await t.test('who breaks off is noted too, and a business that is none gets noth
   const out = new Writable({ write: (_chunk, _encoding, done) => done(new Error('gone')) })
   const wanted = exporting.parse({ tenantId: shop.tenantId, what: 'calls' })
   await t.rejects(exportCsv(db, { as: 'tenant', tenantId: shop.tenantId }, wanted, out), /gone/)
-  t.match(await deedsOf(shop), [{ who: `tenant ${shop.tenantId}`, action: 'export.calls' }])
+  t.match(await auditLogOf(shop), [{ who: `tenant ${shop.tenantId}`, action: 'export.calls' }])
   const { out: none, bytes } = collector()
   await t.rejects(
     exportCsv(db, OPERATOR, { ...wanted, tenantId: '999' }, none),

@@ -2,10 +2,7 @@ import { hashPassword } from '../../app/tenants/credentials.ts'
 import { reloadConfig } from '../../app/config.ts'
 import { db, url } from './ringback.ts'
 
-/**
- * /ops as a browser without JavaScript sees it: signs in, keeps its cookies, and posts the forms that stand
- * on the pages.
- */
+/** A browser without JavaScript for /ops: it signs in, keeps cookies and posts forms. */
 export const OPERATOR_PASSWORD = 'correct horse battery'
 process.env['OPS_PASSWORD'] = OPERATOR_PASSWORD
 reloadConfig()
@@ -13,10 +10,9 @@ export const OPS = `${url}/ops`
 
 type Answer = { status: number; text: string; headers: Headers; location: string | null }
 
-/** One person's browser. */
 export const browser = (language: 'en' | 'he' = 'en') => {
   const cookies = new Map<string, string>()
-  /** `path` is what stands behind the host: /ops/calls?state=missed */
+  /** @param path with the query: /ops/calls?state=missed */
   const ask = async (path: string, init: RequestInit = {}): Promise<Answer> => {
     const answer = await fetch(new URL(path, url), {
       redirect: 'manual',
@@ -46,16 +42,16 @@ export const browser = (language: 'en' | 'he' = 'en') => {
       for (const one of [value].flat()) body.append(name, one)
     return ask(path, { method: 'POST', body })
   }
-  /** What the forms of this browser's pages carry. */
+  /** The CSRF token of this visitor. */
   const formToken = async (): Promise<string> =>
     /name="form" value="([^"]+)"/.exec((await ask('/ops/log')).text)?.[1] ?? ''
   return {
     cookies,
     get: (path: string) => ask(path),
     ask,
-    /** As it is: without what our forms carry. */
+    /** Without the CSRF token. */
     post,
-    /** A form of ours, filled in and sent. */
+    /** With the CSRF token. */
     submit: async (path: string, fields: Record<string, string | string[]> = {}) =>
       post(path, { form: await formToken(), ...fields }),
     signIn: (name: string, password: string) => post('/ops/sign-in', { name, password }),
@@ -68,7 +64,7 @@ export const asOperator = async (language: 'en' | 'he' = 'en') => {
   return operator
 }
 
-/** Gives a business a password, and signs in as it. */
+/** Sets a password for the business and signs in. */
 export const asTenant = async (tenantId: string, language: 'en' | 'he' = 'en') => {
   const password = `the password of ${tenantId}`
   await db
@@ -81,8 +77,8 @@ export const asTenant = async (tenantId: string, language: 'en' | 'he' = 'en') =
   return tenant
 }
 
-/** What stands in the log of deeds about a business, oldest first. */
-export const deedsOf = (tenantId: string | null) =>
+/** The audit log of a business, oldest first. */
+export const auditLogOf = (tenantId: string | null) =>
   db
     .selectFrom('audit_log')
     .select(['who', 'action', 'subject', 'before', 'after'])

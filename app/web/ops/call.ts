@@ -1,71 +1,214 @@
+/** One call: what became of it and why, step by step. */
 import { Router } from 'express'
 import type { Trx } from '../../db/kysely.ts'
 import { cancelOutreach } from '../../outreach/operator_actions.ts'
 import { reclassify } from '../../voicenter/pending_calls.ts'
+import type { Context } from './access.ts'
+import {
+  type CallFacts,
+  type CallRecord,
+  findCallByMissedCall,
+  findCallByRecord,
+  loadCall,
+} from './call_facts.ts'
+import { abort } from './errors.ts'
+import { dateTime, telephone } from './format.ts'
 import { html } from './html.ts'
-import { callOfMissed, callOfRecord, type Facts, factsOf } from './calls/facts.ts'
-import { actions, heading, isPending, isUndecided, moment } from './calls/one.ts'
-import { recordsOf } from './calls/records.ts'
-import { timelineOf } from './calls/timeline.ts'
+import type { Language } from './language.ts'
 import type { Page } from './layout.ts'
-import { deed, page, type Visit } from './page.ts'
-import { refuse } from './refuse.ts'
-import { callWords } from './words/call.ts'
+import { callTexts } from './locales/call.ts'
+import { action, idParam, page } from './page.ts'
+import { timeline, type TimelineEntry } from './timeline.ts'
+import { callerName, explainCall } from './why.ts'
 
-const ID = /^[1-9]\d{0,17}$/
-
-const idIn = ({ given }: Visit): string => {
-  const id = given['id'] ?? ''
-  return ID.test(id) ? id : refuse(404)
+/** The page where the reason for the result can be changed. */
+const placeToFix = (
+  { outcome }: CallFacts,
+  { tenantScope }: Context,
+): 'alerts' | 'tenants' | 'tenant' | null => {
+  const { verdict, outreachState, outreachReason } = outcome
+  if (verdict === 'unmatched_number' || outreachState === 'unknown') return 'alerts'
+  const settings = ['tenant_paused', 'no_connection', 'shadow', 'connection_paused']
+  if (!settings.includes(outreachReason ?? '')) return null
+  return tenantScope ? 'tenant' : 'tenants'
 }
 
-const shown = async (facts: Facts | null, visit: Visit): Promise<Page> => {
-  if (!facts) return refuse(404)
-  const words = callWords[visit.language]
+/** Who called whom, and the result in one sentence. */
+const heading = (facts: CallFacts, context: Context) => {
+  const { language, tenantScope } = context
+  const texts = callTexts[language]
+  const { outcome, missed, records, earlierCall, timezone } = facts
+  const [first] = records
+  const customerPhone =
+    missed?.phone ??
+    records.find(({ customerPhone }) => customerPhone !== null)?.customerPhone ??
+    null
+  const caller = callerName(language, {
+    ...outcome,
+    customerPhone,
+    customerName: missed?.leadName ?? null,
+    payload: first?.payload ?? null,
+  })
+  const line = html`${telephone(first?.businessPhone ?? null)}${
+    !tenantScope && facts.tenantName && html` (<bdi>${facts.tenantName}</bdi>)`
+  }`
+  const place = placeToFix(facts, context)
+  const search = customerPhone !== null && new URLSearchParams({ number: customerPhone }).toString()
+  const calledAt = missed?.calledAt ?? first?.calledAt ?? first?.receivedAt ?? null
+  return html`<p class="quiet">
+      ${outcome.reason === 'outgoing' ? texts.toFrom(caller, line) : texts.fromTo(caller, line)} ·
+      ${dateTime(calledAt, language, timezone)}
+    </p>
+    <h1>${explainCall(language, outcome)}</h1>
+    ${
+      outcome.outreachState === 'scheduled' &&
+      missed?.dueAt &&
+      html`<p>${texts.dueAt(dateTime(missed.dueAt, language, timezone))}</p>`
+    }
+    ${
+      earlierCall &&
+      html`<p>
+        ${texts.earlierCall(html`<a href="/ops/calls/missed/${earlierCall.id}">${dateTime(earlierCall.at, language, timezone)}</a>`)}
+      </p>`
+    }
+    ${
+      place &&
+      html`<p>
+        <a href="/ops/${place === 'alerts' ? 'trouble' : 'tenants'}">${texts.placeToFix[place]}</a>
+      </p>`
+    }
+    ${search !== false && html`<p><a href="/ops/calls?${search}">${texts.allCalls}</a></p>`}`
+}
+
+/** Something may still happen by itself. */
+const isPending = ({ outcome, messages }: CallFacts): boolean =>
+  ['scheduled', 'sending'].includes(outcome.outreachState ?? '') ||
+  outcome.conversationState === 'open' ||
+  messages.some(({ state }) => state === 'scheduled')
+
+/** A decision is final, and a call whose records were deleted cannot be decided. */
+const isUndecided = ({ outcome, records }: CallFacts): boolean =>
+  [null, 'unknown', 'unmatched_number'].includes(outcome.verdict) &&
+  records.some(({ bytes }) => bytes !== null)
+
+const callActions = (facts: CallFacts, { language, formToken }: Context) => {
+  const texts = callTexts[language]
+  const csrf = html`<input type="hidden" name="form" value="${formToken}" />`
+  const [first] = facts.records
+  return html`${
+    facts.missed &&
+    isPending(facts) &&
+    html`<details class="card" id="cancel">
+      <summary>${texts.cancel}</summary>
+      <p>${texts.cancelMeans}</p>
+      <form method="post" action="/ops/calls/missed/${facts.missed.id}/cancel">
+        ${csrf}<button class="danger">${texts.cancelYes}</button>
+      </form>
+    </details>`
+  }
+  ${
+    first &&
+    isUndecided(facts) &&
+    html`<form class="card row" method="post" action="/ops/calls/${first.id}/judge">
+      ${csrf}<button>${texts.reclassify}</button>
+      <span class="quiet">${texts.reclassifyMeans}</span>
+    </form>`
+  }`
+}
+
+const timelineEntry = (
+  { at, isPlanned, text, details = [] }: TimelineEntry,
+  language: Language,
+  timezone: string,
+) => {
+  const shown = details.filter(one => one !== null && one !== false && one !== '')
+  return html`<li ${isPlanned === true && html`class="planned"`}>
+    ${at && html`<span class="quiet">${dateTime(at, language, timezone)}</span>`}
+    <div>${text}</div>
+    ${shown.length > 0 && html`<small>${shown.map((one, n) => html`${n > 0 && ' · '}${one}`)}</small>`}
+  </li>`
+}
+
+/** The call records as the phone system sent them. */
+const recordsCard = (records: CallRecord[], language: Language, timezone: string) => {
+  const texts = callTexts[language]
+  return html`<section class="card">
+    <h2>${texts.records}</h2>
+    ${records.map(
+      ({ id, callId, receivedAt, payload, body, bytes }, index) =>
+        html`<details id="record-${id}">
+          <summary>
+            ${texts.record(index + 1)} · ${dateTime(receivedAt, language, timezone)} ·
+            <code>${callId}</code>
+          </summary>
+          ${bytes === null && html`<p class="quiet">${texts.emptied}</p>`}
+          ${bytes !== null && payload === null && html`<p class="quiet">${texts.tooLong}</p>`}
+          ${
+            payload !== null &&
+            html`<h3>${texts.asParsed}</h3>
+              <pre>${JSON.stringify(payload, null, 2)}</pre>`
+          }
+          ${
+            body !== null &&
+            html`<h3>${texts.asReceived} <small>(${bytes} ${texts.bytes})</small></h3>
+              <pre>${body.toString('utf8')}</pre>`
+          }
+        </details>`,
+    )}
+  </section>`
+}
+
+const callPage = (facts: CallFacts | null, context: Context): Page => {
+  if (!facts) return abort(404)
+  const { language } = context
+  const texts = callTexts[language]
   return {
     name: 'calls',
-    title: words.title,
-    live: isPending(facts) || facts.stand.verdict === null,
-    body: html`${heading(facts, visit)} ${actions(facts, visit)}
+    title: texts.title,
+    live: isPending(facts) || facts.outcome.verdict === null,
+    body: html`${heading(facts, context)} ${callActions(facts, context)}
       <section class="card">
-        <h2>${words.timeline}</h2>
+        <h2>${texts.timeline}</h2>
         <ol class="timeline">
-          ${timelineOf(facts, visit.language).map(one => moment(one, visit, facts.timezone))}
+          ${timeline(facts, language).map(entry => timelineEntry(entry, language, facts.timezone))}
         </ol>
       </section>
-      ${recordsOf(facts.records, visit.language, facts.timezone)}`,
+      ${recordsCard(facts.records, language, facts.timezone)}`,
   }
 }
 
-/** By the id of one of its records, or of its missed call; of a business only its own. */
-const callByRecord = async (trx: Trx, visit: Visit) =>
-  (await callOfRecord(trx, idIn(visit), visit.own)) ?? refuse(404)
-const callByMissed = async (trx: Trx, visit: Visit) =>
-  (await callOfMissed(trx, idIn(visit), visit.own)) ?? refuse(404)
+const byRecord = async (trx: Trx, context: Context) =>
+  (await findCallByRecord(trx, idParam(context), context.tenantScope)) ?? abort(404)
+const byMissedCall = async (trx: Trx, context: Context) =>
+  (await findCallByMissedCall(trx, idParam(context), context.tenantScope)) ?? abort(404)
 
 export const callPages = Router()
 
 callPages.get(
   '/calls/:id',
-  page(async (trx, visit) => shown(await factsOf(trx, await callByRecord(trx, visit)), visit)),
+  page(async (trx, context) =>
+    callPage(await loadCall(trx, await byRecord(trx, context)), context),
+  ),
 )
 
 callPages.get(
   '/calls/missed/:id',
-  page(async (trx, visit) => shown(await factsOf(trx, await callByMissed(trx, visit)), visit)),
+  page(async (trx, context) =>
+    callPage(await loadCall(trx, await byMissedCall(trx, context)), context),
+  ),
 )
 
 callPages.post(
   '/calls/missed/:id/cancel',
-  deed(async (trx, visit) => {
-    const { tenantId } = await callByMissed(trx, visit)
-    const missedCallId = idIn(visit)
-    const became = await cancelOutreach(trx, visit.signIn, {
-      tenantId: tenantId ?? refuse(404),
+  action(async (trx, context) => {
+    const { tenantId } = await byMissedCall(trx, context)
+    const missedCallId = idParam(context)
+    const result = await cancelOutreach(trx, context.signIn, {
+      tenantId: tenantId ?? abort(404),
       missedCallId,
     })
     return {
-      said: callWords[visit.language].cancelled[became],
+      flash: callTexts[context.language].cancelled[result],
       to: `/ops/calls/missed/${missedCallId}`,
     }
   }),
@@ -73,12 +216,15 @@ callPages.post(
 
 callPages.post(
   '/calls/:id/judge',
-  deed(async (trx, visit) => {
-    const { tenantId, rootCallId } = await callByRecord(trx, visit)
-    const facts = await factsOf(trx, { tenantId, rootCallId })
-    if (!facts || !isUndecided(facts)) return refuse(409)
+  action(async (trx, context) => {
+    const key = await byRecord(trx, context)
+    const facts = await loadCall(trx, key)
+    if (!facts || !isUndecided(facts)) return abort(409)
     const callIds = [...new Set(facts.records.map(({ callId }) => callId))]
-    await reclassify(trx, visit.signIn, { tenantId, callIds })
-    return { said: callWords[visit.language].judgedAgain, to: `/ops/calls/${idIn(visit)}` }
+    await reclassify(trx, context.signIn, { tenantId: key.tenantId, callIds })
+    return {
+      flash: callTexts[context.language].reclassified,
+      to: `/ops/calls/${idParam(context)}`,
+    }
   }),
 )

@@ -1,144 +1,246 @@
+/** The list of calls, with a search. */
 import { Router } from 'express'
-import { html, type Html } from './html.ts'
-import { callerOf, verdictBadge } from './calls/parts.ts'
-import { type Filter, readFilter, type State, STATE_GROUPS } from './calls/filter.ts'
-import { type CallSeen, findCalls } from './calls/found.ts'
-import { HOME, telephone, when } from './format.ts'
-import { page, scopeOf, type Visit } from './page.ts'
-import { refuse } from './refuse.ts'
-import { type TenantSeen, tenantsSeen } from './tenants_seen.ts'
-import { howMissed, whyOf } from './why.ts'
-import { callsWords } from './words/calls.ts'
+import type { Context } from './access.ts'
+import {
+  CALL_STATES,
+  type CallFilter,
+  type CallRow,
+  type CallState,
+  findCalls,
+  parseFilter,
+} from './call_search.ts'
+import { dateTime, DEFAULT_TIMEZONE, telephone } from './format.ts'
+import { html, type Html, table } from './html.ts'
+import { translations } from './language.ts'
+import { layoutTexts } from './layout.ts'
+import { page, tenantsFor, type VisibleTenant } from './page.ts'
+import { callerName, explainCall, missedReason, verdictBadge } from './why.ts'
 
 const option = (value: string, label: string | Html, chosen: string | null | undefined) =>
   html`<option value="${value}" ${(chosen ?? '') === value && html`selected`}>${label}</option>`
 
-const filterForm = ({ language, own, given }: Visit, tenants: TenantSeen[], filter: Filter) => {
-  const words = callsWords[language]
-  const states = (group: keyof typeof STATE_GROUPS) =>
-    html`<optgroup label="${words.groups[group]}">
-      ${STATE_GROUPS[group].map((state: State) => option(state, words.states[state], filter.state))}
+const filterForm = (context: Context, tenants: VisibleTenant[], filter: CallFilter) => {
+  const { language, tenantScope, params } = context
+  const texts = callsTexts[language]
+  const { business, allBusinesses, show } = layoutTexts[language]
+  const states = (group: keyof typeof CALL_STATES) =>
+    html`<optgroup label="${texts.groups[group]}">
+      ${CALL_STATES[group].map((state: CallState) => option(state, texts.states[state], filter.state))}
     </optgroup>`
   return html`<form class="filter card" action="/ops/calls">
     ${
-      !own &&
+      !tenantScope &&
       tenants.length > 1 &&
       html`<label
-        >${words.business}
+        >${business}
         <select name="tenant">
-          ${option('', words.allBusinesses, filter.tenantId)}
+          ${option('', allBusinesses, filter.tenantId)}
           ${tenants.map(({ id, name }) => option(id, name, filter.tenantId))}
         </select></label
       >`
     }
     <label
-      >${words.state}
+      >${texts.state}
       <select name="state">
-        ${option('', words.states.all, filter.state)} ${states('call')} ${states('message')}
+        ${option('', texts.allCalls, filter.state)} ${states('call')} ${states('message')}
         ${states('none')}
       </select></label
     >
     <label
-      >${words.number}
+      >${texts.number}
       <input
         name="number"
         type="search"
         inputmode="tel"
         dir="ltr"
         maxlength="100"
-        title="${words.numberHelp}"
+        title="${texts.numberHelp}"
         placeholder="050-123-4567"
-        value="${given['number']}"
+        value="${params['number']}"
     /></label>
-    <label>${words.from} <input name="from" type="date" value="${filter.from}" /></label>
-    <label>${words.until} <input name="until" type="date" value="${filter.until}" /></label>
-    <button class="main">${words.show}</button>
+    <label>${texts.from} <input name="from" type="date" value="${filter.from}" /></label>
+    <label>${texts.until} <input name="until" type="date" value="${filter.until}" /></label>
+    <button class="main">${show}</button>
   </form>`
 }
 
-const row = (call: CallSeen, { language, own }: Visit) => {
-  const words = callsWords[language]
-  // What the business dialled itself went the other way.
-  const outgoing = call.verdict === 'not_inbound' && call.reason === 'outgoing'
-  const customer = callerOf(language, call)
-  const line = html`${telephone(call.businessPhone)}
+/** The number of the business; for the operator, with its name. */
+const lineOf = (call: CallRow, { tenantScope }: Context) =>
+  html`${telephone(call.businessPhone)}
   ${
-    !own &&
+    !tenantScope &&
     call.tenantName !== null &&
     call.verdict !== 'unmatched_number' &&
     html`<small><bdi>${call.tenantName}</bdi></small>`
   }`
-  return html`<tr>
-    <td data-label="${words.when}">
-      <a href="/ops/calls/${call.id}">${when(call.at, language, call.timezone ?? HOME)}</a>
-    </td>
-    <td data-label="${words.caller}"><span>${outgoing ? line : customer}</span></td>
-    <td data-label="${words.line}"><span>${outgoing ? customer : line}</span></td>
-    <td data-label="${words.call}">
-      <span>${verdictBadge(language, call)} <small>${howMissed(language, call)}</small></span>
-    </td>
-    <td class="wide">${whyOf(language, call)}</td>
-  </tr>`
+
+const callsTable = (calls: CallRow[], context: Context) => {
+  const { language } = context
+  const texts = callsTexts[language]
+  const isOutgoing = ({ verdict, reason }: CallRow) =>
+    verdict === 'not_inbound' && reason === 'outgoing'
+  return table(calls, [
+    [
+      texts.when,
+      ({ id, at, timezone }) =>
+        html`<a href="/ops/calls/${id}"
+          >${dateTime(at, language, timezone ?? DEFAULT_TIMEZONE)}</a
+        >`,
+    ],
+    [texts.caller, call => (isOutgoing(call) ? lineOf(call, context) : callerName(language, call))],
+    [texts.line, call => (isOutgoing(call) ? callerName(language, call) : lineOf(call, context))],
+    [
+      texts.call,
+      call => html`${verdictBadge(language, call)} <small>${missedReason(language, call)}</small>`,
+    ],
+    [texts.result, call => explainCall(language, call), 'wide'],
+  ])
 }
 
-const whyNone = ({ number, from, until }: Filter, words: (typeof callsWords)['en']): string =>
+const emptyText = ({ number, from, until }: CallFilter, texts: Texts): string =>
   from !== null && until !== null && from > until
-    ? words.noneBackwards
+    ? texts.noneBackwards
     : number === null
-      ? words.none
-      : words.noneOfNumber
+      ? texts.none
+      : texts.noneOfNumber
 
-/** The same question once more, from another place on. */
-const asked = (given: Record<string, string>, before: string | null): string => {
-  const { before: _, ...rest } = given
-  const asks = Object.entries({ ...rest, ...(before !== null && { before }) })
-  return `/ops/calls?${new URLSearchParams(asks.filter(([, value]) => value !== '')).toString()}`
+/** The same search, from another position. */
+const pageUrl = (params: Record<string, string>, before: string | null): string => {
+  const { before: _, ...search } = params
+  const all = Object.entries({ ...search, ...(before !== null && { before }) })
+  return `/ops/calls?${new URLSearchParams(all.filter(([, value]) => value !== '')).toString()}`
 }
 
 export const callsPages = Router()
 
 callsPages.get(
   '/calls',
-  page(async (trx, visit) => {
-    const { language, given } = visit
-    const words = callsWords[language]
-    const tenants = await tenantsSeen(trx, visit)
-    const tenantId = scopeOf(visit)
-    const chosen = tenants.find(({ id }) => id === tenantId)
-    if (tenantId && !chosen) refuse(404)
-    const filter = readFilter(given, { tenantId, timezone: chosen?.timezone ?? HOME })
+  page(async (trx, context) => {
+    const { language, params } = context
+    const texts = callsTexts[language]
+    const { tenants, tenantId, chosen } = await tenantsFor(trx, context)
+    const timezone = chosen?.timezone ?? DEFAULT_TIMEZONE
+    const filter = parseFilter(params, { tenantId, timezone })
     const { calls, next } = await findCalls(trx, filter)
-    const isAll = Object.values({ ...given, before: '' }).every(value => value === '')
+    const isAll = Object.values({ ...params, before: '' }).every(value => value === '')
     return {
       name: 'calls',
-      title: words.title,
+      title: texts.title,
       live: filter.before === null,
-      body: html`<h1>${words.title}</h1>
-        ${filterForm(visit, tenants, filter)}
-        ${filter.number === 'unreadable' && html`<p role="alert">${words.numberUnreadable}</p>`}
-        ${calls.length === 0 && html`<p class="empty">${isAll ? words.noneYet : whyNone(filter, words)}</p>`}
+      body: html`<h1>${texts.title}</h1>
+        ${filterForm(context, tenants, filter)}
+        ${filter.number === 'unreadable' && html`<p role="alert">${texts.numberUnreadable}</p>`}
         ${
-          calls.length > 0 &&
-          html`<table class="stack">
-            <thead>
-              <tr>
-                <th>${words.when}</th>
-                <th>${words.caller}</th>
-                <th>${words.line}</th>
-                <th>${words.call}</th>
-                <th>${words.became}</th>
-              </tr>
-            </thead>
-            <tbody>
-              ${calls.map(call => row(call, visit))}
-            </tbody>
-          </table>`
+          calls.length === 0
+            ? html`<p class="empty">${isAll ? texts.noneYet : emptyText(filter, texts)}</p>`
+            : callsTable(calls, context)
         }
         <p class="row">
-          ${filter.before !== null && html`<a class="button" href="${asked(given, null)}">${words.newest}</a>`}
-          ${next !== null && html`<a class="button" href="${asked(given, next)}">${words.older}</a>`}
-          ${!isAll && html`<a class="button" href="/ops/calls">${words.clear}</a>`}
+          ${filter.before !== null && html`<a class="button" href="${pageUrl(params, null)}">${texts.newest}</a>`}
+          ${next !== null && html`<a class="button" href="${pageUrl(params, next)}">${texts.older}</a>`}
+          ${!isAll && html`<a class="button" href="/ops/calls">${texts.clear}</a>`}
         </p>`,
     }
   }),
+)
+
+type Texts = (typeof callsTexts)['en']
+
+const callsTexts = translations(
+  {
+    title: 'Calls',
+    state: 'Which calls',
+    allCalls: 'All calls',
+    groups: { call: 'The call', message: 'The message', none: 'No message, because' },
+    states: {
+      missed: 'missed',
+      answered: 'answered',
+      not_inbound: 'outgoing, internal and others',
+      unmatched_number: 'to a number of no business',
+      undecided: 'undecided',
+      waiting: 'a message is waiting',
+      contacted: 'a message was sent',
+      replied: 'replied',
+      reached_by_phone: 'reached by phone',
+      failed: 'the message failed',
+      uncertain: 'unknown whether it arrived',
+      not_contacted: 'any reason',
+      withheld_number: 'number withheld',
+      own_number: 'number of the business itself',
+      not_mobile: 'not a mobile number',
+      opted_out: 'asked for no messages',
+      already_contacted: 'already contacted after another call',
+      too_late: 'too late',
+      tenant_paused: 'business was paused',
+      no_connection: 'no WhatsApp number',
+      shadow: 'trial mode',
+      owner_replied: 'the business already wrote to them',
+      by_operator: 'cancelled by hand',
+    },
+    number: "Caller's number",
+    numberHelp: 'The whole number, or at least its last 4 digits',
+    numberUnreadable: 'Enter the whole number, or at least its last 4 digits.',
+    from: 'From',
+    until: 'To',
+    clear: 'Show all',
+    when: 'When',
+    caller: 'Caller',
+    line: 'Number called',
+    call: 'Call',
+    result: 'Result',
+    none: 'No such calls.',
+    noneOfNumber: 'No such calls. Search for the whole number, or for at least its last 4 digits.',
+    noneBackwards: 'No such calls: “From” is later than “To”.',
+    noneYet: 'There are no calls yet.',
+    older: 'Older calls',
+    newest: 'Newest calls',
+  },
+  {
+    title: 'שיחות',
+    state: 'אילו שיחות',
+    allCalls: 'כל השיחות',
+    groups: { call: 'השיחה', message: 'ההודעה', none: 'לא נשלחה הודעה, כי' },
+    states: {
+      missed: 'לא נענו',
+      answered: 'נענו',
+      not_inbound: 'יוצאות, פנימיות ואחרות',
+      unmatched_number: 'למספר שאינו של אף עסק',
+      undecided: 'לא הוכרע',
+      waiting: 'הודעה ממתינה',
+      contacted: 'נשלחה הודעה',
+      replied: 'התקבלה תשובה',
+      reached_by_phone: 'שוחחו בטלפון',
+      failed: 'ההודעה נכשלה',
+      uncertain: 'לא ידוע אם הגיעה',
+      not_contacted: 'מכל סיבה',
+      withheld_number: 'מספר חסוי',
+      own_number: 'מספר של העסק עצמו',
+      not_mobile: 'לא מספר נייד',
+      opted_out: 'התקבלה בקשה לא לשלוח',
+      already_contacted: 'כבר נשלחה הודעה על שיחה אחרת',
+      too_late: 'מאוחר מדי',
+      tenant_paused: 'העסק היה מושהה',
+      no_connection: 'אין מספר WhatsApp',
+      shadow: 'מצב ניסיון',
+      owner_replied: 'העסק כבר כתב בעצמו',
+      by_operator: 'בוטלה ידנית',
+    },
+    number: 'מספר הטלפון',
+    numberHelp: 'המספר המלא, או לפחות 4 הספרות האחרונות',
+    numberUnreadable: 'נא להזין את המספר המלא, או לפחות את 4 הספרות האחרונות שלו.',
+    from: 'מתאריך',
+    until: 'עד תאריך',
+    clear: 'הצגת הכול',
+    when: 'מתי',
+    caller: 'מי התקשר',
+    line: 'לאיזה מספר',
+    call: 'השיחה',
+    result: 'תוצאה',
+    none: 'אין שיחות כאלה.',
+    noneOfNumber: 'אין שיחות כאלה. אפשר לחפש את המספר המלא, או לפחות את 4 הספרות האחרונות.',
+    noneBackwards: 'אין שיחות כאלה: ״מתאריך״ מאוחר מ״עד תאריך״.',
+    noneYet: 'עדיין אין שיחות.',
+    older: 'שיחות ישנות יותר',
+    newest: 'השיחות החדשות ביותר',
+  },
 )

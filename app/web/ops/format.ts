@@ -1,17 +1,18 @@
+/** Dates, times, phone numbers and spans of time, as they are shown and as they are entered. */
 import { html, type Html } from './html.ts'
 import type { Language } from './language.ts'
 
-/** Until a business says otherwise. */
-export const HOME = 'Asia/Jerusalem'
+/** The default of `tenants.timezone`. */
+export const DEFAULT_TIMEZONE = 'Asia/Jerusalem'
 
-const formats = new Map<string, Intl.DateTimeFormat>()
+const dateFormats = new Map<string, Intl.DateTimeFormat>()
 
-/** Making one costs more than using it a thousand times. */
-const formatFor = (language: Language, timezone: string): Intl.DateTimeFormat => {
+/** Cached, because creating a format costs as much as a thousand uses. */
+const dateFormat = (language: Language, timezone: string): Intl.DateTimeFormat => {
   const key = `${language} ${timezone}`
-  const known = formats.get(key)
-  if (known) return known
-  const made = new Intl.DateTimeFormat(language === 'he' ? 'he-IL' : 'en-GB', {
+  const cached = dateFormats.get(key)
+  if (cached) return cached
+  const created = new Intl.DateTimeFormat(language === 'he' ? 'he-IL' : 'en-GB', {
     timeZone: timezone,
     day: 'numeric',
     month: 'short',
@@ -20,27 +21,26 @@ const formatFor = (language: Language, timezone: string): Intl.DateTimeFormat =>
     second: '2-digit',
     hourCycle: 'h23',
   })
-  formats.set(key, made)
-  return made
+  dateFormats.set(key, created)
+  return created
 }
 
-/** A moment, on the clock of the business. */
-export const when = (at: Date | null, language: Language, timezone = HOME): Html =>
+export const dateTime = (at: Date | null, language: Language, timezone = DEFAULT_TIMEZONE): Html =>
   at
-    ? html`<time datetime="${at.toISOString()}">${formatFor(language, timezone).format(at)}</time>`
+    ? html`<time datetime="${at.toISOString()}">${dateFormat(language, timezone).format(at)}</time>`
     : html`–`
 
-/** A telephone number, as people here write it; foreign ones as they are. From left to right in any text. */
-export const telephone = (e164: string | null): Html =>
-  html`<bdi dir="ltr">${e164 === null ? '–' : asWritten(e164)}</bdi>`
-
-/** The same where there is only text, as in a notice. */
-export const telephoneText = (e164: string): string => `\u2066${asWritten(e164)}\u2069`
-
-const asWritten = (e164: string): string => {
+/** `050-234-5678`; foreign numbers in E.164. */
+const localNumber = (e164: string): string => {
   const [, area = '', a = '', b = ''] = /^\+972(5\d|7\d|[23489])(\d{3})(\d{4})$/.exec(e164) ?? []
   return area ? `0${area}-${a}-${b}` : e164
 }
+
+export const telephone = (e164: string | null): Html =>
+  html`<bdi dir="ltr">${e164 === null ? '–' : localNumber(e164)}</bdi>`
+
+/** The same for plain text: Unicode characters keep it from left to right. */
+export const telephoneText = (e164: string): string => `\u2066${localNumber(e164)}\u2069`
 
 const UNITS = [
   ['day', 86_400],
@@ -49,10 +49,105 @@ const UNITS = [
   ['second', 1],
 ] as const
 
-/** How long, in its largest unit: 3 minutes. Never negative. */
-export const span = (seconds: number, language: Language): string => {
+/** `3 minutes`: in the largest unit, never negative. */
+export const duration = (seconds: number, language: Language): string => {
   const [unit, size] = UNITS.find(([, least]) => seconds >= least) ?? ['second', 1]
   return new Intl.NumberFormat(language, { style: 'unit', unit, unitDisplay: 'long' }).format(
     Math.max(0, Math.floor(seconds / size)),
   )
 }
+
+/** `in 3 minutes`, `2 hours ago`: in the largest unit. */
+export const relativeTime = (at: Date, now: Date, language: Language): string => {
+  const seconds = (at.getTime() - now.getTime()) / 1000
+  const [unit, size] = UNITS.find(([, least]) => Math.abs(seconds) >= least) ?? ['second', 1]
+  // `auto` says "now" instead of "in 0 seconds". It would also say "yesterday" for 24 hours ago, which can be wrong.
+  const numeric = unit === 'second' ? 'auto' : 'always'
+  const text = new Intl.RelativeTimeFormat(language, { numeric }).format(
+    Math.trunc(seconds / size),
+    unit,
+  )
+  // Intl adds the number to the Hebrew words for one and two hours.
+  return text.replace(/ \([12]\)$/, '')
+}
+
+export const relativeDateTime = (
+  at: Date,
+  now: Date,
+  language: Language,
+  timezone?: string,
+): Html =>
+  html`<span
+    >${relativeTime(at, now, language)}<br /><small
+      >${dateTime(at, language, timezone)}</small
+    ></span
+  >`
+
+/** The first word is the one that we write, after a number. */
+const HEBREW_UNITS = {
+  day: ['ימים', 'יום'],
+  hour: ['שעות', 'שעה'],
+  minute: ['דקות', 'דקה'],
+  second: ['שניות', 'שנייה', 'שניה'],
+} as const
+
+/** A stored span such as `2 minutes`, in the visitor's language. */
+export const formatSpan = (language: Language, span: string): string =>
+  language === 'en'
+    ? span
+    : Object.entries(HEBREW_UNITS).reduce(
+        (text, [unit, [many, one]]) =>
+          text.replace(new RegExp(`\\b(\\d+) ${unit}s?\\b`), (_, count: string) =>
+            count === '1' ? `1 ${one}` : `${count} ${many}`,
+          ),
+        span,
+      )
+
+/** A span as it was entered in either language, in the form that `span` of app/tenants/settings.ts reads. */
+export const parseSpan = (entered: string): string =>
+  Object.entries(HEBREW_UNITS)
+    .reduce(
+      // A unit without a number means one: שעה is 1 hour.
+      (span, [unit, words]) =>
+        span.replace(
+          new RegExp(`(\\d+)? ?(?:${words.join('|')})`, 'g'),
+          (_, count = '1') => ` ${count} ${unit}s `,
+        ),
+      entered
+        .replace(/יומיים/g, '2 ימים')
+        .replace(/שעתיים/g, '2 שעות')
+        .replace(/ ו-?(?=\d|[א-ת])/g, ' '),
+    )
+    .replace(/\s+/g, ' ')
+    .trim()
+
+/** The letter, which is what we write, and the name. */
+const HEBREW_DAYS = {
+  sun: ['א', 'ראשון'],
+  mon: ['ב', 'שני'],
+  tue: ['ג', 'שלישי'],
+  wed: ['ד', 'רביעי'],
+  thu: ['ה', 'חמישי'],
+  fri: ['ו', 'שישי'],
+  sat: ['ש', 'שבת'],
+} as const
+
+const days = Object.entries(HEBREW_DAYS)
+
+/** A stored quiet window such as `fri 15:00-sat 20:30`, in the visitor's language. */
+export const formatWindow = (language: Language, window: string): string =>
+  language === 'en'
+    ? window
+    : days.reduce((text, [day, [letter]]) => text.replaceAll(day, `${letter}׳`), window)
+
+/** A quiet window as it was entered in either language, in the form that `quietWindows` of app/tenants/settings.ts reads. */
+export const parseWindow = (entered: string): string =>
+  days.reduce(
+    // Only a whole word before a time is a day: the letters of one day's name are the letters of other days.
+    (window, [day, [letter, name]]) =>
+      window.replace(
+        new RegExp(`(?<![א-ת])(?:יום )?(?:${name}|${letter}[׳'’]?) ?(?=\\d)`, 'g'),
+        `${day} `,
+      ),
+    entered.replace(/ עד (?:ל?יום )?/g, '-').replaceAll('ששי', 'שישי'),
+  )

@@ -6,10 +6,10 @@ const entities: Record<string, string> = {
   "'": '&#39;',
 }
 
-/** A piece of HTML that is safe to put into a page as it is. */
+/** HTML that needs no escaping. */
 export type Html = { html: string }
 
-/** What may stand in a page; nothing stands for null, undefined and false. */
+/** null, undefined and false stand for nothing. */
 export type Value = string | number | null | undefined | false | Html | Value[]
 
 const asHtml = (value: Value): string => {
@@ -19,7 +19,34 @@ const asHtml = (value: Value): string => {
   return String(value).replace(/[&<>"']/g, found => entities[found] ?? '')
 }
 
-/** Builds HTML; every value is escaped unless it was built by this function itself. */
+/** Builds HTML. Each value is escaped unless this function built it. */
 export const html = (strings: TemplateStringsArray, ...values: Value[]): Html => ({
   html: strings.reduce((text, string, index) => text + asHtml(values[index - 1]) + string),
 })
+
+/** Heading and content of a column; false = this page does not have the column. */
+export type Column<Row> =
+  [head: string, cell: (row: Row) => Value, look?: 'wide' | 'number'] | false
+
+/** A table. On a phone each row is a card, and a wide cell is a line of its own, without its heading. */
+export const table = <Row>(rows: Row[], columns: Column<Row>[]): Html => {
+  const shown = columns.filter(column => column !== false)
+  return html`<table class="stack">
+    <thead>
+      <tr>
+        ${shown.map(([head, , look]) => html`<th scope="col" class="${look}">${head}</th>`)}
+      </tr>
+    </thead>
+    <tbody>
+      ${rows.map(
+        row =>
+          html`<tr>
+            ${shown.map(
+              ([head, cell, look]) =>
+                html`<td class="${look}" data-label="${head}"><div>${cell(row)}</div></td>`,
+            )}
+          </tr>`,
+      )}
+    </tbody>
+  </table>`
+}

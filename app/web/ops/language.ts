@@ -4,13 +4,13 @@ export const LANGUAGES = ['he', 'en'] as const
 export type Language = (typeof LANGUAGES)[number]
 export const LANGUAGE_COOKIE = 'ringback_language'
 
-/** The same words in both languages: what is missing in one of them is an error of types. */
-export const inBoth = <Words>(en: Words, he: NoInfer<Words>): Record<Language, Words> => ({
+/** The same texts in both languages. A text that is missing in one language does not compile. */
+export const translations = <Texts>(en: Texts, he: NoInfer<Texts>): Record<Language, Texts> => ({
   en,
   he,
 })
 
-export const cookieOf = (req: Request, name: string): string | null => {
+export const readCookie = (req: Request, name: string): string | null => {
   for (const pair of (req.get('cookie') ?? '').split(';')) {
     const [key = '', value = ''] = pair.split(/=(.*)/s)
     if (key.trim() === name) return value.trim()
@@ -18,9 +18,11 @@ export const cookieOf = (req: Request, name: string): string | null => {
   return null
 }
 
-const known = (language: unknown): Language | null =>
+const supported = (language: unknown): Language | null =>
   LANGUAGES.find(candidate => candidate === language) ?? null
 
-/** As chosen on the page, else as the browser prefers. */
+/** The visitor's choice, or else the preference of their browser. */
 export const languageOf = (req: Request): Language =>
-  known(cookieOf(req, LANGUAGE_COOKIE)) ?? known(req.acceptsLanguages(...LANGUAGES)) ?? 'en'
+  supported(readCookie(req, LANGUAGE_COOKIE)) ??
+  supported(req.acceptsLanguages(...LANGUAGES)) ??
+  'en'

@@ -1,28 +1,30 @@
+/** What stands around each page, and the static files that it needs. */
+import express, { Router } from 'express'
+import { fileURLToPath } from 'node:url'
 import { html, type Html } from './html.ts'
-import type { Language } from './language.ts'
-import { layoutWords } from './words/layout.ts'
+import { type Language, translations } from './language.ts'
 
-/** The pages, in the order in which they stand above each of them. */
-export const PAGES = {
+/** In the order of the navigation. */
+const PAGES = {
   today: '/ops',
   calls: '/ops/calls',
   waiting: '/ops/waiting',
-  trouble: '/ops/trouble',
+  alerts: '/ops/trouble',
   tenants: '/ops/tenants',
   log: '/ops/log',
 } as const
-export type PageName = keyof typeof PAGES
+type PageName = keyof typeof PAGES
+const PAGE_NAMES: PageName[] = ['today', 'calls', 'waiting', 'alerts', 'tenants', 'log']
 
-/** What a page is, before it is dressed. */
 export type Page = {
-  name: PageName | null
+  name: PageName
   title: string
   body: Html
-  /** Kept up to date while somebody looks. */
+  /** The page reloads itself every few seconds. */
   live?: boolean
-  /** A notice above the body: what the last action did. */
-  said?: string | null
-  /** 400 where it shows a form again because of what was entered. */
+  /** The result of the last action. */
+  flash?: string | null
+  /** 400 = a form is shown again because of what was entered. */
   status?: 200 | 400
 }
 
@@ -42,64 +44,136 @@ const document = (language: Language, title: string, head: Html | null, body: Ht
       </body>
     </html>`.html
 
-/** For whoever is not signed in. */
-export const bareLayout = (language: Language, title: string, body: Html): string =>
+/** For the sign-in form and errors. */
+export const plainLayout = (language: Language, title: string, body: Html): string =>
   document(language, title, null, html`<main id="content">${body}</main>`)
 
-type Frame = {
-  /** Whether the page could be asked for once more: what is shown this once cannot be had in another language. */
-  again: boolean
+type LayoutOptions = {
+  /** False for the answer to a POST: it cannot be shown again in the other language. */
+  canReload: boolean
   language: Language
   signedInAs: string
   isTenant: boolean
   formToken: string
-  here: string
+  url: string
 }
 
-/** A page with everything around it. */
-export const layout = (page: Page, frame: Frame): string => {
-  const words = layoutWords[frame.language]
-  const item = (name: PageName) =>
+export const layout = (page: Page, options: LayoutOptions): string => {
+  const { language, canReload, signedInAs, isTenant, formToken, url } = options
+  const texts = layoutTexts[language]
+  const other = language === 'he' ? 'en' : 'he'
+  const link = (name: PageName) =>
     html`<a href="${PAGES[name]}" ${name === page.name && html`aria-current="page"`}
-      >${name === 'tenants' && frame.isTenant ? words.tenant : words[name]}</a
+      >${name === 'tenants' && isTenant ? texts.tenant : texts[name]}</a
     >`
-  const names: PageName[] = ['today', 'calls', 'waiting', 'trouble', 'tenants', 'log']
-  const csrf = html`<input type="hidden" name="form" value="${frame.formToken}" />`
+  const csrf = html`<input type="hidden" name="form" value="${formToken}" />`
   return document(
-    frame.language,
+    language,
     page.title,
     page.live === true
       ? html`<script src="/ops/live.js" defer></script>
           <noscript><meta http-equiv="refresh" content="30" /></noscript>`
       : null,
-    html`<a class="skip" href="#content">${words.skip}</a>
+    html`<a class="skip" href="#content">${texts.skip}</a>
       <header>
         <a class="brand" href="/ops"
           ><img src="/ops/icon.svg" alt="" width="28" height="28" /> Ringback</a
         >
-        <nav aria-label="${words.pages}">${names.map(item)}</nav>
+        <nav aria-label="${texts.pages}">${PAGE_NAMES.map(link)}</nav>
         <div class="who">
-          <span>${frame.signedInAs}</span>
+          <bdi>${signedInAs}</bdi>
           ${
-            frame.again &&
+            canReload &&
             html`<form method="post" action="/ops/language">
-              ${csrf}<input type="hidden" name="back" value="${frame.here}" /><button
+              ${csrf}<input type="hidden" name="back" value="${url}" /><button
                 class="link"
                 name="language"
-                value="${frame.language === 'he' ? 'en' : 'he'}"
-                lang="${frame.language === 'he' ? 'en' : 'he'}"
+                value="${other}"
+                lang="${other}"
               >
-                ${words.otherLanguage}
+                ${texts.otherLanguage}
               </button>
             </form>`
           }
           <form method="post" action="/ops/sign-out">
-            ${csrf}<button class="link">${words.signOut}</button>
+            ${csrf}<button class="link">${texts.signOut}</button>
           </form>
         </div>
       </header>
       <main id="content">
-        ${page.said && html`<p class="said" role="status">${page.said}</p>`} ${page.body}
+        ${page.flash && html`<p class="flash" role="status">${page.flash}</p>`} ${page.body}
       </main>`,
   )
 }
+
+/** Their names never change, so browsers keep them for an hour only. */
+export const staticFiles = Router()
+staticFiles.get(
+  ['/style.css', '/live.js', '/icon.svg'],
+  express.static(fileURLToPath(new URL('static', import.meta.url)), {
+    setHeaders: res => res.setHeader('Cache-Control', 'public, max-age=3600'),
+  }),
+)
+
+export const layoutTexts = translations(
+  {
+    today: 'Today',
+    calls: 'Calls',
+    waiting: 'Waiting',
+    alerts: 'Needs attention',
+    tenants: 'Businesses',
+    tenant: 'My business',
+    log: 'Log',
+    skip: 'Skip to content',
+    pages: 'Pages',
+    otherLanguage: 'עברית',
+    signOut: 'Sign out',
+    operator: 'operator',
+    commandLine: 'command line',
+    business: 'Business',
+    allBusinesses: 'All businesses',
+    show: 'Show',
+    back: 'Back',
+    errors: {
+      400: 'This did not work',
+      401: 'Please sign in',
+      403: 'Not allowed',
+      404: 'This page does not exist, or you may not see it',
+      409: 'This is not possible now',
+      413: 'Too much text',
+      429: 'Too many attempts. Please wait a minute',
+      503: 'Not available now. Please try again in a moment',
+    },
+    formExpired: 'This form is too old. Please go back, reload the page and try again.',
+  },
+  {
+    today: 'היום',
+    calls: 'שיחות',
+    waiting: 'ממתינים',
+    alerts: 'דורש טיפול',
+    tenants: 'עסקים',
+    tenant: 'העסק שלי',
+    log: 'היסטוריית פעולות',
+    skip: 'דילוג לתוכן',
+    pages: 'דפים',
+    otherLanguage: 'English',
+    signOut: 'יציאה',
+    operator: 'מפעיל',
+    commandLine: 'שורת הפקודה',
+    business: 'עסק',
+    allBusinesses: 'כל העסקים',
+    show: 'הצגה',
+    back: 'חזרה',
+    errors: {
+      400: 'הפעולה לא בוצעה',
+      401: 'יש להיכנס',
+      403: 'אין הרשאה',
+      404: 'הדף לא קיים, או שאין הרשאה לראות אותו',
+      409: 'הפעולה לא אפשרית כעת',
+      413: 'הטקסט ארוך מדי',
+      429: 'יותר מדי ניסיונות. נא להמתין דקה',
+      503: 'השירות לא זמין כעת. נא לנסות שוב בעוד רגע',
+    },
+    formExpired: 'הטופס ישן מדי. נא לחזור, לטעון את הדף מחדש ולנסות שוב.',
+  },
+)

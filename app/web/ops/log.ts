@@ -1,15 +1,16 @@
+/** The audit log: who did what by hand. */
 import { Router } from 'express'
 import { sql } from 'kysely'
 import type { Trx } from '../../db/kysely.ts'
-import { html, type Html } from './html.ts'
-import { telephone, when } from './format.ts'
-import { page, scopeOf, type Visit } from './page.ts'
-import { table } from './table.ts'
-import { logWords } from './words/log.ts'
+import { dateTime, telephone } from './format.ts'
+import { html, type Html, table } from './html.ts'
+import { type Language, translations } from './language.ts'
+import { layoutTexts } from './layout.ts'
+import { page, requestedTenant } from './page.ts'
 
-const AT_ONCE = 50
+const PAGE_SIZE = 50
 
-type Deed = {
+type AuditRow = {
   id: string
   at: Date
   who: string
@@ -17,67 +18,70 @@ type Deed = {
   subject: string
   before: Record<string, unknown> | null
   after: Record<string, unknown> | null
-  /** Of whom it was, where she is still known: the log itself names nobody. */
+  /** The log holds no phone numbers. This one comes from the lead or the missed call, if it still exists. */
   phone: string | null
 }
 
-const deeds = async (trx: Trx, tenantId: string | null, before: string | null): Promise<Deed[]> => {
-  const { rows } = await sql<Deed>`
-    with deeds as (
+const loadEntries = async (
+  trx: Trx,
+  tenantId: string | null,
+  before: string | null,
+): Promise<AuditRow[]> => {
+  const { rows } = await sql<AuditRow>`
+    with entries as (
       select *, split_part(subject, ' ', 1) as kind, substring(subject from '^\\w+ ([0-9]{1,18})$')::bigint as subject_id
       from audit_log
       where (${tenantId}::bigint is null or tenant_id = ${tenantId}) and (${before}::bigint is null or id < ${before})
-      order by id desc limit ${AT_ONCE}
+      order by id desc limit ${PAGE_SIZE}
     )
-    select d.id, d.at, d.who, d.action, d.subject, d.before, d.after, coalesce(l.phone, m.caller_phone) as phone
-    from deeds d
-    left join leads l on d.kind = 'leads' and l.id = d.subject_id
-    left join missed_calls m on d.kind = 'missed_calls' and m.id = d.subject_id
-    order by d.id desc`.execute(trx)
+    select e.id, e.at, e.who, e.action, e.subject, e.before, e.after, coalesce(l.phone, m.caller_phone) as phone
+    from entries e
+    left join leads l on e.kind = 'leads' and l.id = e.subject_id
+    left join missed_calls m on e.kind = 'missed_calls' and m.id = e.subject_id
+    order by e.id desc`.execute(trx)
   return rows
 }
 
-const whoIn = (who: string, words: (typeof logWords)['en']): Html =>
-  who === 'operator'
-    ? html`${words.operator}`
-    : who === 'command line'
-      ? html`${words.commandLine}`
-      : html`<a href="/ops/tenants/${who.replace('tenant ', '')}"><bdi>${who}</bdi></a>`
+const actorName = (who: string, language: Language): Html => {
+  const { operator, commandLine } = layoutTexts[language]
+  if (who === 'operator') return html`${operator}`
+  if (who === 'command line') return html`${commandLine}`
+  return html`<a href="/ops/tenants/${who.replace('tenant ', '')}"><bdi>${who}</bdi></a>`
+}
 
-const PAGE_OF: Record<string, string> = {
+const SUBJECT_PAGES: Record<string, string> = {
   missed_calls: '/ops/calls/missed/',
   raw_cdrs: '/ops/calls/',
   tenants: '/ops/tenants/',
 }
 
-/** What it was done to, and where that can be seen. */
-const subjectIn = ({ subject, phone }: Deed): Html => {
+const subjectLink = ({ subject, phone }: AuditRow): Html => {
   const [kind = '', id = ''] = subject.split(' ')
   const name = phone ? telephone(phone) : html`<code dir="ltr">${subject}</code>`
-  const path = kind === 'leads' && phone ? `/ops/calls?number=${encodeURIComponent(phone)}` : null
-  const page = path ?? (PAGE_OF[kind] && /^\d+$/.test(id) ? `${PAGE_OF[kind]}${id}` : null)
-  return page ? html`<a href="${page}">${name}</a>` : name
+  const search = kind === 'leads' && phone ? `/ops/calls?number=${encodeURIComponent(phone)}` : null
+  const path =
+    search ?? (SUBJECT_PAGES[kind] && /^\d+$/.test(id) ? `${SUBJECT_PAGES[kind]}${id}` : null)
+  return path ? html`<a href="${path}">${name}</a>` : name
 }
 
-const A_MOMENT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/
+const ISO_DATE = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/
 
-const valueOf = (value: unknown, { language }: Visit): Html => {
+const changedValue = (value: unknown, language: Language): Html => {
   if (value === null || value === undefined || value === '')
-    return html`${logWords[language].nothing}`
-  if (typeof value === 'string' && A_MOMENT.test(value)) return when(new Date(value), language)
+    return html`${logTexts[language].nothing}`
+  if (typeof value === 'string' && ISO_DATE.test(value)) return dateTime(new Date(value), language)
   return html`<bdi>${typeof value === 'string' ? value : JSON.stringify(value)}</bdi>`
 }
 
-/** One line for each thing that changed: from what to what. */
-const changesIn = ({ before, after }: Deed, visit: Visit): Html => {
+const changes = ({ before, after }: AuditRow, language: Language): Html => {
   const names = [...new Set([...Object.keys(before ?? {}), ...Object.keys(after ?? {})])]
   return html`<dl class="values">
     ${names.map(
       name =>
         html`<dt>${name}</dt>
           <dd>
-            ${before && name in before && html`${valueOf(before[name], visit)} → `}
-            ${valueOf(after?.[name], visit)}
+            ${before && name in before && html`${changedValue(before[name], language)} → `}
+            ${changedValue(after?.[name], language)}
           </dd>`,
     )}
   </dl>`
@@ -87,28 +91,117 @@ export const logPages = Router()
 
 logPages.get(
   '/log',
-  page(async (trx, visit) => {
-    const words = logWords[visit.language]
-    const actions: Record<string, string> = words.actions
-    const { before = '' } = visit.given
-    const rows = await deeds(trx, scopeOf(visit), /^\d{1,18}$/.test(before) ? before : null)
-    const last = rows.length === AT_ONCE && rows.at(-1)
+  page(async (trx, context) => {
+    const { language, params } = context
+    const texts = logTexts[language]
+    const actions: Record<string, string> = texts.actions
+    const { before = '' } = params
+    const cursor = /^\d{1,18}$/.test(before) ? before : null
+    const tenantId = requestedTenant(context)
+    const rows = await loadEntries(trx, tenantId, cursor)
+    const last = rows.length === PAGE_SIZE && rows.at(-1)
+    const tenant = tenantId && !context.tenantScope ? `tenant=${tenantId}&` : ''
     return {
       name: 'log',
-      title: words.title,
-      body: html`<h1>${words.title}</h1>
-        ${rows.length === 0 && html`<p class="empty">${words.none}</p>`}
+      title: texts.title,
+      body: html`<h1>${texts.title}</h1>
         ${
-          rows.length > 0 &&
-          table(rows, [
-            [words.when, ({ at }) => when(at, visit.language)],
-            [words.who, ({ who }) => whoIn(who, words)],
-            [words.what, ({ action }) => html`${actions[action] ?? action}`],
-            [words.to, subjectIn],
-            [words.changed, deed => changesIn(deed, visit)],
-          ])
+          rows.length === 0
+            ? html`<p class="empty">${texts.none}</p>`
+            : table(rows, [
+                [texts.when, ({ at }) => dateTime(at, language)],
+                [texts.who, ({ who }) => actorName(who, language)],
+                [texts.what, ({ action }) => html`${actions[action] ?? action}`],
+                [texts.subject, subjectLink],
+                [texts.changes, entry => changes(entry, language)],
+              ])
         }
-        ${last && html`<p><a class="button" href="/ops/log?before=${last.id}">${words.older}</a></p>`}`,
+        ${last && html`<p><a class="button" href="/ops/log?${tenant}before=${last.id}">${texts.older}</a></p>`}`,
     }
   }),
+)
+
+export const logTexts = translations(
+  {
+    title: 'Log of actions',
+    when: 'When',
+    who: 'Who',
+    what: 'Action',
+    subject: 'On',
+    changes: 'Changes',
+    none: 'There are no actions yet.',
+    older: 'Older actions',
+    nothing: 'empty',
+    actions: {
+      'call_log.end': 'Removed the access to the call log',
+      'call_log.set': 'Added access to the call log',
+      'calls.judge_again': 'Decided calls again',
+      'connection.add': 'Connected a WhatsApp number',
+      'connection.pause': 'Paused a WhatsApp number',
+      'connection.resume': 'Resumed a WhatsApp number',
+      'connection.set': 'Changed a WhatsApp number',
+      'delivery.discard': 'Discarded a rejected delivery',
+      'export.calls': 'Exported calls',
+      'export.leads': 'Exported people',
+      'export.messages': 'Exported messages',
+      'job.discard': 'Discarded a job',
+      'job.retry': 'Retried a job',
+      'lead.called_back': 'Marked as called back',
+      'message.settle': 'Marked whether a message arrived',
+      'number.add': 'Added a number',
+      'number.remove': 'Removed a number',
+      'opt_outs.add': 'Added people who get no messages',
+      'outreach.cancel': 'Cancelled a message',
+      'outreach.send_now': 'Sent a message at once',
+      'password.set': 'Set the password',
+      'person.forget': 'Erased a person',
+      'template.set': 'Changed a template',
+      'tenant.add': 'Added a business',
+      'tenant.set': 'Changed the settings',
+      'test_message.send': 'Sent a test message',
+      'webhook_token.add': 'Created a webhook URL',
+      'webhook_token.revoke': 'Revoked a webhook URL',
+    },
+  },
+  {
+    title: 'היסטוריית פעולות',
+    when: 'מתי',
+    who: 'מי',
+    what: 'פעולה',
+    subject: 'על מה',
+    changes: 'שינויים',
+    none: 'עדיין אין פעולות.',
+    older: 'פעולות ישנות יותר',
+    nothing: 'ריק',
+    actions: {
+      'call_log.end': 'ביטול הגישה ליומן השיחות',
+      'call_log.set': 'הוספת גישה ליומן השיחות',
+      'calls.judge_again': 'בדיקה חוזרת של שיחות',
+      'connection.add': 'חיבור מספר WhatsApp',
+      'connection.pause': 'השהיית מספר WhatsApp',
+      'connection.resume': 'חידוש מספר WhatsApp',
+      'connection.set': 'שינוי מספר WhatsApp',
+      'delivery.discard': 'מחיקת דיווח שנדחה',
+      'export.calls': 'ייצוא שיחות',
+      'export.leads': 'ייצוא אנשים',
+      'export.messages': 'ייצוא הודעות',
+      'job.discard': 'ביטול משימה',
+      'job.retry': 'ניסיון חוזר של משימה',
+      'lead.called_back': 'סימון שחזרו בטלפון',
+      'message.settle': 'סימון אם הודעה הגיעה',
+      'number.add': 'הוספת מספר',
+      'number.remove': 'הסרת מספר',
+      'opt_outs.add': 'הוספת אנשים שלא מקבלים הודעות',
+      'outreach.cancel': 'ביטול הודעה',
+      'outreach.send_now': 'שליחת הודעה מיד',
+      'password.set': 'קביעת סיסמה',
+      'person.forget': 'מחיקת אדם',
+      'template.set': 'שינוי תבנית',
+      'tenant.add': 'הוספת עסק',
+      'tenant.set': 'שינוי הגדרות',
+      'test_message.send': 'שליחת הודעת בדיקה',
+      'webhook_token.add': 'יצירת כתובת Webhook',
+      'webhook_token.revoke': 'ביטול כתובת Webhook',
+    },
+  },
 )

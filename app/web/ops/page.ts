@@ -1,171 +1,143 @@
-/** How a page is shown and how something is done by one: what every page has in common. */
-import { type Request, type RequestHandler, urlencoded } from 'express'
+/** A page is shown in a read-only transaction; an action runs in a transaction and then shows a page. */
+import type { Request, RequestHandler } from 'express'
 import { sql } from 'kysely'
 import { z } from 'zod'
-import type { Actor } from '../../audit.ts'
-import { retryOnConflict } from '../../db/retry.ts'
 import { opsDb, type Trx } from '../../db/kysely.ts'
-import { takeTurn } from './fair.ts'
-import { cookieOf, type Language, languageOf } from './language.ts'
-import { layout, type Page } from './layout.ts'
-import { refuse } from './refuse.ts'
-import { formToken, isFormToken } from './session.ts'
-import { askToSignIn } from './sign_in.ts'
-import { type Visitor, visitorOf } from './visitor.ts'
-import { layoutWords } from './words/layout.ts'
+import { retryOnConflict } from '../../db/retry.ts'
+import { type Context, lastValues, signedIn } from './access.ts'
+import { abort } from './errors.ts'
+import { html } from './html.ts'
+import { readCookie } from './language.ts'
+import { layout, layoutTexts, type Page } from './layout.ts'
 
-/** One request of somebody who is signed in. */
-export type Visit = {
-  signIn: Actor
-  language: Language
-  /** The business that is signed in, which sees nothing else; null = the operator, who sees all. */
-  own: string | null
-  formToken: string
-  /** The path and query of this very page. */
-  here: string
-  /** Parts of the path and of the query, each once; of a repeated one the last. */
-  given: Record<string, string>
-}
-
-/** Fields of a form; a name that comes several times, as of ticked boxes, has all of them. */
+/** Fields of a form. A repeated field, such as ticked boxes, has all its values. */
 export type Form = Record<string, string | string[]>
 
-const visits = new WeakMap<Request, { visit: Visit; visitor: Visitor }>()
+/** Holds the text that the next page shows, after an action. */
+const FLASH_COOKIE = 'ringback_said'
 
-const stringsIn = (values: object): Record<string, string> =>
-  Object.fromEntries(
-    Object.entries(values).flatMap(([name, value]: [string, unknown]) => {
-      const last: unknown = Array.isArray(value) ? value.at(-1) : value
-      return typeof last === 'string' ? [[name, last]] : []
-    }),
-  )
-
-/** Lets in who is signed in; everybody else sees the form. */
-export const signedIn: RequestHandler = async (req, res, next) => {
-  const visitor = await visitorOf(req)
-  if (!visitor) {
-    res.status(401)
-    // A program is asked for a password in its own way; a person gets a form, which a browser's box would hide.
-    if (!req.get('accept')?.includes('text/html'))
-      res.set('WWW-Authenticate', 'Basic realm="ringback"')
-    res.send(askToSignIn(req, req.method === 'GET' ? req.originalUrl : '/ops'))
-    return
-  }
-  if (visitor.signIn.as === 'tenant') takeTurn(visitor.signIn.tenantId, res)
-  const visit = {
-    signIn: visitor.signIn,
-    language: languageOf(req),
-    own: visitor.signIn.as === 'tenant' ? visitor.signIn.tenantId : null,
-    formToken: formToken(visitor.formsOf, new Date()),
-    here: req.originalUrl,
-    given: stringsIn(req.query),
-  }
-  visits.set(req, { visit, visitor })
-  next()
-}
-
-const inside = (req: Request) => visits.get(req) ?? refuse(401)
-
-/** For the one thing that is neither a page nor a deed: a file. */
-export const visitOf = (req: Request): Visit => inside(req).visit
-
-/** Actions come from our own forms only: another site can make a browser post here, but not know what ours carry. */
-export const fromOurForm: RequestHandler[] = [
-  urlencoded({ extended: false, limit: '100kb' }),
-  (req, _res, next) => {
-    if (req.method === 'GET' || req.method === 'HEAD') return next()
-    const { visit, visitor } = inside(req)
-    const site = req.get('sec-fetch-site') ?? 'same-origin'
-    const { form = '' } = stringsIn(Object(req.body))
-    if (site !== 'same-origin' || !isFormToken(form, visitor.formsOf, new Date()))
-      refuse(403, layoutWords[visit.language].formExpired)
-    next()
-  },
-]
-
-const SAID = 'ringback_said'
-
-/** As we wrote it; one that somebody else wrote says nothing. */
-const unescape = (said: string): string | null => {
+const decodeFlash = (cookie: string): string | null => {
   try {
-    return decodeURIComponent(said)
+    return decodeURIComponent(cookie)
   } catch {
     return null
   }
 }
 
-const dressed = (req: Request, page: Page, again: boolean): string => {
-  const { visit, visitor } = inside(req)
+const render = (req: Request, page: Page, canReload: boolean): string => {
+  const { context, visitor } = signedIn(req)
   return layout(page, {
-    again,
-    language: visit.language,
-    signedInAs: visitor.business ?? layoutWords[visit.language].operator,
-    isTenant: visit.own !== null,
-    formToken: visit.formToken,
-    here: visit.here,
+    canReload,
+    language: context.language,
+    signedInAs: visitor.business ?? layoutTexts[context.language].operator,
+    isTenant: context.tenantScope !== null,
+    formToken: context.formToken,
+    url: context.url,
   })
 }
 
-/** A page: read in one transaction that cannot write. */
+const contextOf = (req: Request): Context => {
+  const { context } = signedIn(req)
+  return { ...context, params: { ...context.params, ...lastValues(req.params) } }
+}
+
 export const page =
-  (show: (trx: Trx, visit: Visit) => Promise<Page>): RequestHandler =>
+  (show: (trx: Trx, context: Context) => Promise<Page>): RequestHandler =>
   async (req, res) => {
-    const { visit } = inside(req)
-    const seen = { ...visit, given: { ...visit.given, ...stringsIn(req.params) } }
     const shown = await opsDb
       .transaction()
       .setAccessMode('read only')
-      .execute(trx => show(trx, seen))
-    const said = cookieOf(req, SAID)
-    if (said) res.clearCookie(SAID, { path: '/ops' })
-    res.send(dressed(req, { ...shown, said: said === null ? null : unescape(said) }, true))
+      .execute(trx => show(trx, contextOf(req)))
+    const flash = readCookie(req, FLASH_COOKIE)
+    if (flash) res.clearCookie(FLASH_COOKIE, { path: '/ops' })
+    res.send(render(req, { ...shown, flash: flash === null ? null : decodeFlash(flash) }, true))
   }
 
-/** What an action says and where it leads; or a page, for what is shown this once and never again. */
-export type Outcome = { said: string; to: string } | Page
+/** A message and the page to go to; or a page, to show a secret once. */
+export type ActionResult = { flash: string; to: string } | Page
 
-/** An action: in one transaction, together with its line in the log. Tried again where it only met another. */
-export const deed =
-  (act: (trx: Trx, visit: Visit, form: Form) => Promise<Outcome>): RequestHandler =>
+/** The action and its row in the audit log are in one transaction. It is retried after a conflict with another. */
+export const action =
+  (act: (trx: Trx, context: Context, form: Form) => Promise<ActionResult>): RequestHandler =>
   async (req, res) => {
-    const { visit } = inside(req)
-    const seen = { ...visit, given: { ...visit.given, ...stringsIn(req.params) } }
     const form = z
       .record(z.string(), z.union([z.string(), z.array(z.string())]))
       .parse(req.body ?? {})
-    const outcome = await retryOnConflict(() =>
+    const result = await retryOnConflict(() =>
       opsDb.transaction().execute(async trx => {
-        // Everybody else's page waits for this one's connection.
+        // All pages share one connection, so an action must not wait long for a lock.
         await sql`set local lock_timeout = '1s'`.execute(trx)
-        return act(trx, seen, form)
+        return act(trx, contextOf(req), form)
       }),
     )
-    if (!('to' in outcome)) {
-      res.status(outcome.status ?? 200).send(dressed(req, outcome, false))
+    if (!('to' in result)) {
+      res.status(result.status ?? 200).send(render(req, result, false))
       return
     }
-    res.cookie(SAID, outcome.said, {
+    res.cookie(FLASH_COOKIE, result.flash, {
       httpOnly: true,
       sameSite: 'lax',
       path: '/ops',
       maxAge: 30_000,
     })
-    res.redirect(303, outcome.to)
+    res.redirect(303, result.to)
   }
 
-/**
- * Whose rows to show: of a business its own, of the operator those of `?tenant=`, or null = everybody's.
- * Another business's id is as if there were none.
- */
-export const scopeOf = ({ own, given }: Visit): string | null => {
-  const asked = given['tenant'] ?? ''
-  if (asked && !/^[1-9]\d{0,17}$/.test(asked)) refuse(404)
-  if (own && asked && asked !== own) refuse(404)
-  return own ?? (asked || null)
+export const isId = (written: string): boolean => /^[1-9]\d{0,17}$/.test(written)
+
+/** The id in the path. */
+export const idParam = ({ params: { id = '' } }: Context): string => (isId(id) ? id : abort(404))
+
+/** The tenant in a path or form. For a signed-in business, any other tenant does not exist. */
+export const allowedTenant = ({ tenantScope }: Context, tenantId = ''): string =>
+  isId(tenantId) && (tenantScope ?? tenantId) === tenantId ? tenantId : abort(404)
+
+export const operatorOnly = ({ tenantScope }: Context): void => {
+  if (tenantScope !== null) abort(404)
 }
 
-/** The one business that a path or form names. */
-export const ofTenant = ({ own }: Visit, tenantId: string): string => {
-  if (!/^[1-9]\d{0,17}$/.test(tenantId) || (own && own !== tenantId)) refuse(404)
-  return tenantId
+/** The tenant that a page is limited to: the visitor's own, or the one in `?tenant=`; null = all. */
+export const requestedTenant = (context: Context): string | null =>
+  context.params['tenant'] ? allowedTenant(context, context.params['tenant']) : context.tenantScope
+
+export type VisibleTenant = { id: string; name: string; timezone: string }
+
+/** The tenants that the visitor may see, and the one that the page is limited to. */
+export const tenantsFor = async (trx: Trx, context: Context) => {
+  const { tenantScope } = context
+  const tenants: VisibleTenant[] = await trx
+    .selectFrom('tenants')
+    .select(['id', 'name', 'timezone'])
+    .$if(tenantScope !== null, query => query.where('id', '=', tenantScope))
+    .orderBy('name')
+    .execute()
+  const tenantId = requestedTenant(context)
+  const chosen = tenants.find(({ id }) => id === tenantId) ?? null
+  if (tenantId !== null && !chosen) abort(404)
+  return { tenants, tenantId, chosen }
+}
+
+/** The operator's choice of one business or all. */
+export const tenantFilter = (
+  path: string,
+  tenants: VisibleTenant[],
+  { tenantScope, params, language }: Context,
+) => {
+  const texts = layoutTexts[language]
+  return (
+    !tenantScope &&
+    tenants.length > 1 &&
+    html`<form class="row" action="${path}">
+      <select name="tenant" aria-label="${texts.business}">
+        <option value="">${texts.allBusinesses}</option>
+        ${tenants.map(
+          ({ id, name }) =>
+            html`<option value="${id}" ${params['tenant'] === id && html`selected`}>
+              ${name}
+            </option>`,
+        )}
+      </select>
+      <button>${texts.show}</button>
+    </form>`
+  )
 }

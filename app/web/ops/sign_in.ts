@@ -1,69 +1,114 @@
+/** Signing in and out, and the choice of the language. */
 import { type Request, Router, urlencoded } from 'express'
 import { z } from 'zod'
+import { authenticate, newSession, SESSION_MS } from './account.ts'
+import { abort } from './errors.ts'
 import { html } from './html.ts'
-import { accountWith } from './account.ts'
-import { languageOf } from './language.ts'
-import { bareLayout } from './layout.ts'
-import { refuse } from './refuse.ts'
-import { newSession, SESSION_MS } from './session.ts'
-import { sessionCookie } from './visitor.ts'
-import { signInWords } from './words/sign_in.ts'
+import { LANGUAGE_COOKIE, LANGUAGES, languageOf, translations } from './language.ts'
+import { plainLayout } from './layout.ts'
 
-/** Where to go after signing in: a page of ours, and no other. */
-export const backOf = (path: unknown): string =>
+/** The prefix `__Host-` prevents that a subdomain or a page over http sets the cookie. */
+export const sessionCookie = (req: Request) => ({
+  name: req.secure ? '__Host-ringback' : 'ringback',
+  options: { httpOnly: true, sameSite: 'lax', secure: req.secure, path: '/' } as const,
+})
+
+/** A path that a form sent. Only pages of /ops are allowed, so that no link can lead to another site. */
+export const safePath = (path: unknown): string =>
   typeof path === 'string' && /^\/ops(?:\/[\w\-/]*)?(?:\?[\w\-.+=&%]*)?$/.test(path) ? path : '/ops'
 
-/** The form, instead of the page that was asked for. */
-export const askToSignIn = (req: Request, back: string, wrong: string | null = null) => {
+/**
+ * @param back the page to show after signing in
+ * @param wrongName the name that was entered with a wrong password
+ */
+export const signInForm = (req: Request, back: string, wrongName: string | null = null) => {
   const language = languageOf(req)
-  const words = signInWords[language]
-  return bareLayout(
+  const texts = signInTexts[language]
+  return plainLayout(
     language,
-    words.title,
+    texts.title,
     html`<form class="card narrow" method="post" action="/ops/sign-in">
       <h1>Ringback</h1>
-      ${wrong !== null && html`<p role="alert">${words.wrong}</p>`}
+      ${wrongName !== null && html`<p role="alert">${texts.wrong}</p>`}
       <input type="hidden" name="back" value="${back}" />
       <label
-        >${words.name}
+        >${texts.name}
         <input
           name="name"
-          value="${wrong}"
+          value="${wrongName}"
           required
           autocomplete="username"
           autocapitalize="none"
           dir="ltr"
         />
-        <small>${words.nameHelp}</small></label
+        <small>${texts.nameHelp}</small></label
       >
       <label
-        >${words.password}
+        >${texts.password}
         <input name="password" type="password" required autocomplete="current-password" dir="ltr"
       /></label>
-      <button class="main">${words.enter}</button>
+      <button class="main">${texts.submit}</button>
     </form>`,
   )
 }
 
-const credentials = z.object({
+const signInFields = z.object({
   name: z.string().catch(''),
   password: z.string().catch(''),
   back: z.string().optional().catch(undefined),
 })
 
+/** Before `requireSignIn`. */
 export const signInPages = Router()
 
 signInPages.post('/sign-in', urlencoded({ extended: false, limit: '20kb' }), async (req, res) => {
-  // Another site could sign somebody in as whom it likes, and read later what she enters.
-  if (req.get('sec-fetch-site') === 'cross-site') refuse(403)
-  const { name, password, back } = credentials.parse(req.body ?? {})
-  const account = await accountWith(req.ip ?? '', name, password)
+  // Otherwise another site could sign a visitor in to its own account and later read what they enter there.
+  if (req.get('sec-fetch-site') === 'cross-site') abort(403)
+  const { name, password, back } = signInFields.parse(req.body ?? {})
+  const account = await authenticate(req.ip ?? '', name, password)
   if (!account) {
-    res.status(401).send(askToSignIn(req, backOf(back), name.slice(0, 100)))
+    res.status(401).send(signInForm(req, safePath(back), name.slice(0, 100)))
     return
   }
-  const session = newSession(account.name, account.credential, new Date())
   const { name: cookie, options } = sessionCookie(req)
-  res.cookie(cookie, session, { ...options, maxAge: SESSION_MS })
-  res.redirect(303, backOf(back))
+  res.cookie(cookie, newSession(account, new Date()), { ...options, maxAge: SESSION_MS })
+  res.redirect(303, safePath(back))
 })
+
+const YEAR_MS = 365 * 24 * 60 * 60 * 1000
+const languageFields = z.object({ language: z.enum(LANGUAGES), back: z.string().optional() })
+
+/** After `requireSignIn`. */
+export const sessionPages = Router()
+
+sessionPages.post('/language', (req, res) => {
+  const { data } = languageFields.safeParse(req.body)
+  if (!data) return abort(400)
+  res.cookie(LANGUAGE_COOKIE, data.language, { sameSite: 'lax', path: '/ops', maxAge: YEAR_MS })
+  res.redirect(303, safePath(data.back))
+})
+
+sessionPages.post('/sign-out', (req, res) => {
+  const { name, options } = sessionCookie(req)
+  res.clearCookie(name, options)
+  res.redirect(303, '/ops')
+})
+
+const signInTexts = translations(
+  {
+    title: 'Sign in',
+    name: 'Name',
+    nameHelp: 'operator, or the number your customers dial',
+    password: 'Password',
+    submit: 'Sign in',
+    wrong: 'The name or the password is wrong.',
+  },
+  {
+    title: 'כניסה',
+    name: 'שם',
+    nameHelp: 'operator, או המספר שהלקוחות מחייגים',
+    password: 'סיסמה',
+    submit: 'כניסה',
+    wrong: 'השם או הסיסמה שגויים.',
+  },
+)

@@ -1,16 +1,23 @@
-/** One business: every page of it, and everything that is done there. */
+/** The pages and actions of one business. */
 import { Router } from 'express'
 import type { Trx } from '../../db/kysely.ts'
 import { showTenant } from '../../tenants/tenants.ts'
-import { attempt, type Refusal } from './attempt.ts'
+import type { Context } from './access.ts'
+import { abort } from './errors.ts'
+import { type FailedForm, handleForm } from './forms.ts'
 import type { Page } from './layout.ts'
-import { deed, ofTenant, page, type Visit } from './page.ts'
-import { refuse } from './refuse.ts'
-import { exporting } from './tenant/export.ts'
+import { action, allowedTenant, page } from './page.ts'
+import { exportSection } from './tenant/export.ts'
 import { numbers } from './tenant/numbers.ts'
 import { overview } from './tenant/overview.ts'
 import { password } from './tenant/password.ts'
-import { framed, NAMES, pathOf, type Section, type SectionName } from './tenant/section.ts'
+import {
+  type Section,
+  SECTION_NAMES,
+  type SectionName,
+  tenantLayout,
+  tenantPath,
+} from './tenant/section.ts'
 import { settings } from './tenant/settings.ts'
 import { templates } from './tenant/templates.ts'
 import { webhook } from './tenant/webhook.ts'
@@ -24,60 +31,63 @@ const SECTIONS: Record<SectionName, Section> = {
   templates,
   webhook,
   password,
-  export: exporting,
+  export: exportSection,
 }
-/**
- * A business does everything for itself but this. A number, also the one it writes from, decides whose calls
- * and replies are whose: whoever could enter any would be given those of a business that is not here yet, and
- * that a call to it came with the own token proves nothing, for the token's owner can report what she likes.
- * Nor does it end its own sign-in, since it could not undo that.
- */
-const OPERATORS = ['numbers/add', 'numbers/remove', 'whatsapp/connect', 'password/end']
 
-/** One page of a business; with a refusal, the form that was refused stands there again. */
+/**
+ * Only the operator may do these. A number decides which business gets a call or a reply: a business that could enter
+ * any number would get the calls of others. A call record with the business's own token proves nothing, because the
+ * business can post any record. And a business that ended its own sign-in could not undo it.
+ */
+const OPERATOR_ACTIONS = ['numbers/add', 'numbers/remove', 'whatsapp/connect', 'password/end']
+
+/** One page of a business. A form that failed is shown with its problems. */
 export const tenantPage = async (
   trx: Trx,
-  visit: Visit,
+  context: Context,
   tenantId: string,
   name: SectionName,
-  refusal: Refusal | null = null,
+  failed: FailedForm | null = null,
 ): Promise<Page> => {
-  const shown = await showTenant(trx, tenantId)
-  const body = await SECTIONS[name].show({ trx, visit, shown, refusal })
-  // What became of a test message shows by itself.
-  return { ...framed(visit, shown, name, body), live: name === 'overview' && !refusal }
+  const tenant = await showTenant(trx, tenantId)
+  const body = await SECTIONS[name].show({ trx, context, tenant, failed })
+  // The overview reloads to show the result of a test message.
+  return { ...tenantLayout(context, tenant, name, body), live: name === 'overview' && !failed }
 }
 
-/** The business in the path; another one than the own is not there. */
-const named = (visit: Visit): string => ofTenant(visit, visit.given['tenantId'] ?? '')
+const tenantParam = (context: Context): string => allowedTenant(context, context.params['tenantId'])
 
 export const tenantPages = Router()
 
-for (const name of NAMES) {
+for (const name of SECTION_NAMES) {
   const path = `/tenants/:tenantId/${name}`
-  const shown = page((trx, visit) => tenantPage(trx, visit, named(visit), name))
-  tenantPages.get(name === 'overview' ? ['/tenants/:tenantId', path] : path, shown)
-  for (const [what, act] of Object.entries(SECTIONS[name].deeds)) {
+  const show = page((trx, context) => tenantPage(trx, context, tenantParam(context), name))
+  tenantPages.get(name === 'overview' ? ['/tenants/:tenantId', path] : path, show)
+  for (const [actionName, act] of Object.entries(SECTIONS[name].actions)) {
     tenantPages.post(
-      `${path}/${what}`,
-      deed((trx, visit, form) => {
-        const tenantId = named(visit)
-        if (visit.own && OPERATORS.includes(`${name}/${what}`)) refuse(404)
-        return attempt(
+      `${path}/${actionName}`,
+      action((trx, context, form) => {
+        const tenantId = tenantParam(context)
+        if (context.tenantScope && OPERATOR_ACTIONS.includes(`${name}/${actionName}`)) abort(404)
+        return handleForm(
           trx,
-          visit.language,
+          context.language,
           async () => {
-            const done = await act({ trx, visit, tenantId, form })
-            return 'said' in done
-              ? { said: done.said, to: pathOf(tenantId, name) }
-              : framed(visit, await showTenant(trx, tenantId), name, done.once)
+            const result = await act({ trx, context, tenantId, form })
+            return 'flash' in result
+              ? { flash: result.flash, to: tenantPath(tenantId, name) }
+              : tenantLayout(context, await showTenant(trx, tenantId), name, result.once)
           },
           problems =>
-            tenantPage(trx, visit, tenantId, name, { deed: what, problems, entered: form }),
+            tenantPage(trx, context, tenantId, name, {
+              action: actionName,
+              problems,
+              entered: form,
+            }),
         )
       }),
     )
-    // Where a form stands again there is its address; asked for anew, it is the page it stands on.
-    tenantPages.get(`${path}/${what}`, shown)
+    // A failed form is shown at this address, so a reload must find a page here.
+    tenantPages.get(`${path}/${actionName}`, show)
   }
 }

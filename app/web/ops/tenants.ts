@@ -1,113 +1,247 @@
-/** The businesses, and adding one. */
+/** The list of businesses, and the form to add one. */
 import { Router } from 'express'
-import { addTenant, newTenant, listTenants, type TenantLine } from '../../tenants/tenants.ts'
-import { html, type Html } from './html.ts'
-import { attempt, lines, text } from './attempt.ts'
-import { telephone } from './format.ts'
-import { fromNow } from './from_now.ts'
-import { deed, page, type Visit } from './page.ts'
-import { refuse } from './refuse.ts'
+import type { Trx } from '../../db/kysely.ts'
+import {
+  addTenant,
+  listTenants,
+  newTenant,
+  showTenant,
+  type TenantLine,
+} from '../../tenants/tenants.ts'
+import type { Context } from './access.ts'
+import { relativeTime, telephone } from './format.ts'
+import {
+  type FailedForm,
+  formAlert,
+  formLines,
+  formValue,
+  handleForm,
+  input,
+  select,
+  textArea,
+} from './forms.ts'
+import { html, type Html, table } from './html.ts'
+import { translations } from './language.ts'
+import type { Page } from './layout.ts'
+import { action, operatorOnly, page } from './page.ts'
 import { tenantPage } from './tenant.ts'
-import { addedPage, addPage } from './tenant/add.ts'
-import { modeBadge, pathOf } from './tenant/section.ts'
-import { tenantsWords } from './words/tenants.ts'
+import { modeBadge, tenantLayout, tenantPath } from './tenant/section.ts'
+import { newUrl } from './tenant/webhook.ts'
 
-/** Numbers that are shown in the list; a switchboard may have a hundred. */
-const NUMBERS = 3
+/** The list shows so many numbers of a business. A large one may have a hundred. */
+const MAX_NUMBERS = 3
 
-const row = (tenant: TenantLine, visit: Visit): Html => {
-  const words = tenantsWords[visit.language]
-  const { tenantId, name, numbers, connection, lastWebhookAt, waiting } = tenant
-  const look = connection === 'active' ? 'good' : connection === 'paused' ? 'bad' : ''
-  return html`<tr>
-    <td data-label="${words.name}">
-      <a href="${pathOf(tenantId, 'overview')}"><bdi>${name}</bdi></a>
-    </td>
-    <td data-label="${words.mode}">${modeBadge(tenant.mode, visit)}</td>
-    <td data-label="${words.numbers}">
-      <span
-        >${numbers.slice(0, NUMBERS).map(number => html`${telephone(number)}<br />`)}
-        ${numbers.length > NUMBERS && html`<small>${words.more(numbers.length - NUMBERS)}</small>`}</span
-      >
-    </td>
-    <td data-label="${words.whatsapp}">
-      <span class="badge ${look}">${words.connection[connection ?? 'none']}</span>
-    </td>
-    <td data-label="${words.webhook}">
-      ${lastWebhookAt ? fromNow(lastWebhookAt, new Date(), visit.language) : words.never}
-    </td>
-    <td class="number" data-label="${words.waiting}">${waiting}</td>
-  </tr>`
+const CONNECTION_BADGES = { active: 'good', paused: 'bad', none: '' }
+
+const tenantTable = (tenants: TenantLine[], context: Context): Html => {
+  const texts = tenantsTexts[context.language]
+  return table(tenants, [
+    [
+      texts.name,
+      ({ tenantId, name }) =>
+        html`<a href="${tenantPath(tenantId, 'overview')}"><bdi>${name}</bdi></a>`,
+    ],
+    [texts.mode, ({ mode }) => modeBadge(mode, context)],
+    [
+      texts.numbers,
+      ({ numbers }) =>
+        html`${numbers.slice(0, MAX_NUMBERS).map(number => html`${telephone(number)}<br />`)}
+        ${numbers.length > MAX_NUMBERS && html`<small>${texts.more(numbers.length - MAX_NUMBERS)}</small>`}`,
+    ],
+    [
+      'WhatsApp',
+      ({ connection }) =>
+        html`<span class="badge ${CONNECTION_BADGES[connection ?? 'none']}"
+          >${texts.connection[connection ?? 'none']}</span
+        >`,
+    ],
+    [
+      texts.webhook,
+      ({ lastWebhookAt }) =>
+        lastWebhookAt ? relativeTime(lastWebhookAt, new Date(), context.language) : texts.never,
+    ],
+    [texts.waiting, ({ waiting }) => waiting, 'number'],
+  ])
 }
 
-const list = (tenants: TenantLine[], visit: Visit): Html => {
-  const words = tenantsWords[visit.language]
-  return html`<div class="row spread">
-      <h1>${words.title}</h1>
-      <a class="button main" href="/ops/tenants/add">${words.add}</a>
-    </div>
-    ${tenants.length === 0 && html`<p class="empty">${words.none}</p>`}
-    ${
-      tenants.length > 0 &&
-      html`<table class="stack">
-        <thead>
-          <tr>
-            <th>${words.name}</th>
-            <th>${words.mode}</th>
-            <th>${words.numbers}</th>
-            <th>${words.whatsapp}</th>
-            <th>${words.webhook}</th>
-            <th class="number">${words.waiting}</th>
-          </tr>
-        </thead>
-        <tbody>
-          ${tenants.map(tenant => row(tenant, visit))}
-        </tbody>
-      </table>`
-    }`
+const tenantsPage = (tenants: TenantLine[], context: Context): Page => {
+  const texts = tenantsTexts[context.language]
+  return {
+    name: 'tenants',
+    title: texts.title,
+    live: true,
+    body: html`<div class="row spread">
+        <h1>${texts.title}</h1>
+        <a class="button main" href="/ops/tenants/add">${texts.add}</a>
+      </div>
+      ${
+        tenants.length === 0
+          ? html`<p class="empty">${texts.none}</p>`
+          : tenantTable(tenants, context)
+      }`,
+  }
 }
 
-const operatorOnly = (visit: Visit): void => {
-  if (visit.own !== null) refuse(404)
+/** addTenant reports a number that is taken as `phone`, but the form has the field `numbers`. */
+const phoneAsNumbers = (failed: FailedForm | null): FailedForm | null => {
+  const phone = failed?.problems['phone']
+  if (!failed || phone === undefined) return failed
+  return { ...failed, problems: { ...failed.problems, numbers: phone } }
+}
+
+const addPage = (context: Context, failed: FailedForm | null): Page => {
+  const { add, name, form: texts } = tenantsTexts[context.language]
+  return {
+    name: 'tenants',
+    title: add,
+    body: html`<h1>${add}</h1>
+      ${formAlert(context.language, failed, 'add')}
+      <form class="card" method="post" action="/ops/tenants/add" autocomplete="off">
+        <input type="hidden" name="form" value="${context.formToken}" />
+        ${input({ name: 'name', label: name, help: texts.nameHelp, failed })}
+        ${textArea({
+          name: 'numbers',
+          label: texts.numbers,
+          help: texts.numbersHelp,
+          rows: 3,
+          failed: phoneAsNumbers(failed),
+        })}
+        ${input({
+          name: 'ownerPhone',
+          label: texts.ownerPhone,
+          help: texts.ownerPhoneHelp,
+          kind: 'tel',
+          direction: 'ltr',
+          failed,
+        })}
+        ${select({ name: 'mode', label: texts.mode, value: 'shadow', options: texts.modes, failed })}
+        <button class="main">${texts.submit}</button>
+      </form>`,
+  }
+}
+
+/** Shows the webhook URL, once. */
+const addedPage = async (
+  trx: Trx,
+  context: Context,
+  { tenantId, webhookToken }: { tenantId: string; webhookToken: string },
+): Promise<Page> => {
+  const tenant = await showTenant(trx, tenantId)
+  const { added: texts } = tenantsTexts[context.language]
+  const body = html`<p class="flash" role="status">${texts.title(tenant.name)}</p>
+    <section class="card">
+      ${newUrl(context.language, webhookToken)}
+      <p class="row">
+        <a class="button main" href="${tenantPath(tenantId, 'whatsapp')}">${texts.next}</a>
+        <a class="button" href="${tenantPath(tenantId, 'overview')}">${texts.overview}</a>
+      </p>
+    </section>`
+  return tenantLayout(context, tenant, 'overview', body)
 }
 
 export const tenantsPages = Router()
 
 tenantsPages.get(
   '/tenants',
-  page(async (trx, visit) => {
-    // A business has one, its own.
-    if (visit.own !== null) return tenantPage(trx, visit, visit.own, 'overview')
-    const title = tenantsWords[visit.language].title
-    return { name: 'tenants', title, body: list(await listTenants(trx), visit), live: true }
-  }),
+  page(async (trx, context) =>
+    context.tenantScope === null
+      ? tenantsPage(await listTenants(trx), context)
+      : tenantPage(trx, context, context.tenantScope, 'overview'),
+  ),
 )
 
 tenantsPages.get(
   '/tenants/add',
-  page(async (_trx, visit) => {
-    operatorOnly(visit)
-    return addPage(visit, null)
+  page(async (_trx, context) => {
+    operatorOnly(context)
+    return addPage(context, null)
   }),
 )
 
 tenantsPages.post(
   '/tenants/add',
-  deed((trx, visit, form) => {
-    operatorOnly(visit)
-    return attempt(
+  action((trx, context, form) => {
+    operatorOnly(context)
+    return handleForm(
       trx,
-      visit.language,
+      context.language,
       async () => {
         const tenant = newTenant.parse({
-          name: text(form, 'name') ?? '',
-          numbers: lines(form, 'numbers'),
-          ownerPhone: text(form, 'ownerPhone')?.trim() || undefined,
-          mode: text(form, 'mode'),
+          name: formValue(form, 'name') ?? '',
+          numbers: formLines(form, 'numbers'),
+          ownerPhone: formValue(form, 'ownerPhone')?.trim() || undefined,
+          mode: formValue(form, 'mode'),
         })
-        return addedPage(trx, visit, await addTenant(trx, visit.signIn, tenant))
+        return addedPage(trx, context, await addTenant(trx, context.signIn, tenant))
       },
-      async problems => addPage(visit, { deed: 'add', problems, entered: form }),
+      async problems => addPage(context, { action: 'add', problems, entered: form }),
     )
   }),
+)
+
+const tenantsTexts = translations(
+  {
+    title: 'Businesses',
+    none: 'There are no businesses yet.',
+    add: 'Add a business',
+    name: 'Name',
+    mode: 'Mode',
+    numbers: 'Numbers',
+    more: (count: number) => `and ${count} more`,
+    connection: { active: 'connected', paused: 'paused', none: 'not connected' },
+    webhook: 'Last call report',
+    never: 'none yet',
+    waiting: 'Waiting messages',
+    form: {
+      nameHelp: 'Customers see it in the message.',
+      numbers: 'Numbers that customers dial',
+      numbersHelp: 'One per line, in any common form: 0722776772, *2700.',
+      ownerPhone: 'The owner’s phone',
+      ownerPhoneHelp: 'Gets a notice when a customer replies. You can leave it empty for now.',
+      mode: 'Mode',
+      modes: {
+        shadow: 'Trial: no messages are sent',
+        live: 'Live: messages are sent to customers',
+        paused: 'Paused: no messages are sent',
+      },
+      submit: 'Add',
+    },
+    added: {
+      title: (name: string) => `${name} was added.`,
+      next: 'Next: connect WhatsApp',
+      overview: 'Go to the page of the business',
+    },
+  },
+  {
+    title: 'עסקים',
+    none: 'עדיין אין עסקים.',
+    add: 'הוספת עסק',
+    name: 'שם',
+    mode: 'מצב',
+    numbers: 'מספרים',
+    more: count => `ועוד ${count}`,
+    connection: { active: 'מחובר', paused: 'מושהה', none: 'לא מחובר' },
+    webhook: 'דיווח השיחה האחרון',
+    never: 'עדיין אין',
+    waiting: 'הודעות ממתינות',
+    form: {
+      nameHelp: 'הלקוחות רואים אותו בהודעה.',
+      numbers: 'המספרים שהלקוחות מחייגים',
+      numbersHelp: 'מספר אחד בכל שורה, בכל צורה מקובלת: 0722776772, \u200e*2700.',
+      ownerPhone: 'הטלפון של בעלי העסק',
+      ownerPhoneHelp: 'אליו נשלח עדכון כשלקוח משיב. אפשר להשאיר ריק בינתיים.',
+      mode: 'מצב',
+      modes: {
+        shadow: 'ניסיון: לא נשלחות הודעות',
+        live: 'פעיל: נשלחות הודעות ללקוחות',
+        paused: 'מושהה: לא נשלחות הודעות',
+      },
+      submit: 'הוספה',
+    },
+    added: {
+      title: name => `${name}: העסק נוסף.`,
+      next: 'השלב הבא: חיבור WhatsApp',
+      overview: 'מעבר לדף העסק',
+    },
+  },
 )

@@ -1,40 +1,39 @@
+/** The figures of today and of the last 30 days. */
 import { Router } from 'express'
 import { DateTime } from 'luxon'
 import { callbacks } from '../../outreach/waiting.ts'
+import type { ReasonOf } from '../../states.ts'
+import { funnelChart, hoursChart } from './charts.ts'
+import { DEFAULT_TIMEZONE } from './format.ts'
 import { html } from './html.ts'
-import { HOME } from './format.ts'
-import { page, scopeOf } from './page.ts'
-import { funnelPlot, hoursPlot } from './plot.ts'
-import { refuse } from './refuse.ts'
-import { chooseTenant, tenantsSeen } from './tenants_seen.ts'
-import { callsByHour, type Figures, figuresSince, lastMonth } from './today_figures.ts'
-import { todayWords } from './words/today.ts'
+import { translations } from './language.ts'
+import { page, tenantFilter, tenantsFor } from './page.ts'
+import { type Figures, loadCallsByHour, loadFigures, loadLast30Days } from './today_figures.ts'
 
-type Words = (typeof todayWords)['en']
+type Texts = (typeof todayTexts)['en']
 
-/** More are not counted. */
-const MANY = 99
+/** `99+` if there are more. */
+const MAX_COUNTED = 99
 
-/** One figure, and where it leads. */
 const figure = (value: number | string, label: string, href: string) =>
   html`<li>
     <a href="${href}"><strong>${value}</strong> ${label}</a>
   </li>`
 
-const SKIPPED = Object.keys(todayWords.en.reasons)
-const isReason = (reason: string): reason is keyof Words['reasons'] => SKIPPED.includes(reason)
+const isReason = (reason: string): reason is keyof Texts['reasons'] =>
+  Object.hasOwn(todayTexts.en.reasons, reason)
 
-const skipped = (figures: Figures, words: Words) => {
+const skippedCard = (figures: Figures, texts: Texts) => {
   const reasons = Object.entries(figures.skipped)
   return html`<section class="card">
-    <h2>${words.skipped}</h2>
-    ${reasons.length === 0 && html`<p class="quiet">${words.skippedNone}</p>`}
+    <h2>${texts.skipped}</h2>
+    ${reasons.length === 0 && html`<p class="quiet">${texts.skippedNone}</p>`}
     ${
       reasons.length > 0 &&
       html`<dl class="values">
         ${reasons.map(
           ([reason, count]) =>
-            html`<dt>${isReason(reason) ? words.reasons[reason] : reason}</dt>
+            html`<dt>${isReason(reason) ? texts.reasons[reason] : reason}</dt>
               <dd>${count}</dd>`,
         )}
       </dl>`
@@ -46,56 +45,121 @@ export const todayPages = Router()
 
 todayPages.get(
   '/',
-  page(async (trx, visit) => {
-    const words = todayWords[visit.language]
-    const tenantId = scopeOf(visit)
-    const tenants = await tenantsSeen(trx, visit)
-    const chosen = tenants.find(({ id }) => id === tenantId)
-    if (tenantId && !chosen) refuse(404)
-    const whose = { tenantId, timezone: chosen?.timezone ?? HOME }
-    const today = await figuresSince(trx, whose, 0)
-    const { figures: month, hours } = await lastMonth(trx, whose, new Date())
-    const callBack = await callbacks(trx, { tenantId, before: null, limit: MANY + 1 })
-    const of = tenantId && !visit.own ? `tenant=${tenantId}&` : ''
-    const day = DateTime.now().setZone(whose.timezone).toISODate()
-    const calls = (state: string) => `/ops/calls?${of}state=${state}&from=${day}`
+  page(async (trx, context) => {
+    const texts = todayTexts[context.language]
+    const { tenants, tenantId, chosen } = await tenantsFor(trx, context)
+    const scope = { tenantId, timezone: chosen?.timezone ?? DEFAULT_TIMEZONE }
+    const today = await loadFigures(trx, scope, 0)
+    const { figures: month, hours } = await loadLast30Days(trx, scope, new Date())
+    const callBack = await callbacks(trx, { tenantId, before: null, limit: MAX_COUNTED + 1 })
+    const tenant = tenantId && !context.tenantScope ? `tenant=${tenantId}&` : ''
+    const day = DateTime.now().setZone(scope.timezone).toISODate()
+    const calls = (state: string) => `/ops/calls?${tenant}state=${state}&from=${day}`
+    const waiting = `/ops/waiting${tenant && `?${tenant}`}`
     return {
       name: 'today',
-      title: words.title,
+      title: texts.title,
       live: true,
       body: html`<div class="row spread">
-          <h1>${words.title}${chosen && html`: <bdi>${chosen.name}</bdi>`}</h1>
-          ${chooseTenant('/ops', tenants, visit)}
+          <h1>${texts.title}${chosen && html`: <bdi>${chosen.name}</bdi>`}</h1>
+          ${tenantFilter('/ops', tenants, context)}
         </div>
         ${
           tenants.length === 0 &&
           html`<p class="empty">
-            ${words.noTenants} <a href="/ops/tenants">${words.addTenant}</a>
+            ${texts.noTenants} <a href="/ops/tenants">${texts.addTenant}</a>
           </p>`
         }
         <ul class="figures">
-          ${figure(today.missed, words.missed, calls('missed'))}
-          ${figure(today.contacted, words.contacted, calls('contacted'))}
-          ${figure(today.replied, words.replied, calls('replied'))}
-          ${figure(today.reached, words.reached, calls('reached_by_phone'))}
-          ${figure(callBack.length > MANY ? `${MANY}+` : callBack.length, words.callBack, `/ops/waiting${of && `?${of}`}`)}
-          ${figure(today.waiting, words.waiting, `/ops/waiting${of && `?${of}`}`)}
-          ${today.failed > 0 && figure(today.failed, words.failed, calls('failed'))}
-          ${today.unknown > 0 && figure(today.unknown, words.unknown, '/ops/trouble')}
+          ${figure(today.missed, texts.missed, calls('missed'))}
+          ${figure(today.contacted, texts.contacted, calls('contacted'))}
+          ${figure(today.replied, texts.replied, calls('replied'))}
+          ${figure(today.reached, texts.reached, calls('reached_by_phone'))}
+          ${figure(callBack.length > MAX_COUNTED ? `${MAX_COUNTED}+` : callBack.length, texts.callBack, waiting)}
+          ${figure(today.waiting, texts.waiting, waiting)}
+          ${today.failed > 0 && figure(today.failed, texts.failed, calls('failed'))}
+          ${today.unknown > 0 && figure(today.unknown, texts.unknown, '/ops/trouble')}
         </ul>
         <div class="columns">
-          ${hoursPlot('hours-today', words.hoursToday, await callsByHour(trx, whose, 0), words.plot)}
-          ${skipped(today, words)}
-          ${funnelPlot(words.funnel, [
-            { label: words.missed, value: month.missed },
-            { label: words.contacted, value: month.contacted },
-            { label: words.delivered, value: month.delivered },
-            { label: words.read, value: month.read },
-            { label: words.replied, value: month.replied },
-            { label: words.reached, value: month.reached },
+          ${hoursChart('hours-today', texts.hoursToday, await loadCallsByHour(trx, scope, 0), texts.chart)}
+          ${skippedCard(today, texts)}
+          ${funnelChart(texts.funnel, [
+            { label: texts.missed, value: month.missed },
+            { label: texts.contacted, value: month.contacted },
+            { label: texts.delivered, value: month.delivered },
+            { label: texts.read, value: month.read },
+            { label: texts.replied, value: month.replied },
+            { label: texts.reached, value: month.reached },
           ])}
-          ${hoursPlot('hours-month', words.hours30, hours, words.plot)}
+          ${hoursChart('hours-month', texts.hours30, hours, texts.chart)}
         </div>`,
     }
   }),
+)
+
+const todayTexts = translations(
+  {
+    title: 'Today',
+    missed: 'missed calls',
+    contacted: 'messages sent',
+    replied: 'replied',
+    reached: 'reached by phone',
+    waiting: 'messages to be sent',
+    callBack: 'waiting for a callback',
+    failed: 'messages failed',
+    unknown: 'messages with unknown delivery',
+    skipped: 'Calls without a message',
+    skippedNone: 'There are none.',
+    reasons: {
+      withheld_number: 'number withheld',
+      own_number: 'number of the business itself',
+      not_mobile: 'not a mobile number',
+      opted_out: 'asked for no messages',
+      tenant_paused: 'business was paused',
+      no_connection: 'no WhatsApp number connected',
+      already_contacted: 'already contacted after another call',
+      too_late: 'too late',
+      shadow: 'trial mode: not really sent',
+    } satisfies Record<ReasonOf<'skipped'>, string>,
+    hoursToday: 'Calls today, by hour',
+    hours30: 'Calls in the last 30 days, by hour of the day',
+    funnel: 'Last 30 days: from missed call to reply',
+    delivered: 'delivered',
+    read: 'read',
+    chart: { missed: 'missed', answered: 'answered', hour: 'Hour', asTable: 'As a table' },
+    noTenants: 'There are no businesses yet.',
+    addTenant: 'Add the first one',
+  },
+  {
+    title: 'היום',
+    missed: 'שיחות שלא נענו',
+    contacted: 'הודעות שנשלחו',
+    replied: 'השיבו',
+    reached: 'שוחחו בטלפון',
+    waiting: 'הודעות שיישלחו',
+    callBack: 'ממתינים לשיחה חוזרת',
+    failed: 'הודעות שנכשלו',
+    unknown: 'הודעות שלא ידוע אם הגיעו',
+    skipped: 'שיחות בלי הודעה',
+    skippedNone: 'אין כאלה.',
+    reasons: {
+      withheld_number: 'מספר חסוי',
+      own_number: 'מספר של העסק עצמו',
+      not_mobile: 'לא מספר נייד',
+      opted_out: 'ביקשו לא לקבל הודעות',
+      tenant_paused: 'העסק היה מושהה',
+      no_connection: 'לא מחובר מספר WhatsApp',
+      already_contacted: 'כבר נשלחה הודעה על שיחה אחרת',
+      too_late: 'מאוחר מדי',
+      shadow: 'מצב ניסיון: לא נשלח באמת',
+    },
+    hoursToday: 'השיחות היום, לפי שעה',
+    hours30: 'השיחות ב־30 הימים האחרונים, לפי שעה ביום',
+    funnel: '30 הימים האחרונים: מהשיחה שלא נענתה ועד התשובה',
+    delivered: 'נמסרו',
+    read: 'נקראו',
+    chart: { missed: 'לא נענו', answered: 'נענו', hour: 'שעה', asTable: 'הצגה כטבלה' },
+    noTenants: 'עדיין אין עסקים.',
+    addTenant: 'הוספת העסק הראשון',
+  },
 )

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import type { Trx } from '../../db/kysely.ts'
 
-/** What became of the missed calls of one period. */
+/** Counts of the missed calls in a period. */
 export type Figures = {
   missed: number
   contacted: number
@@ -12,23 +12,22 @@ export type Figures = {
   waiting: number
   failed: number
   unknown: number
-  /** By reason: why nobody was written to. */
+  /** Calls without a message, by reason. */
   skipped: Record<string, number>
 }
 
 export type Hour = { hour: number; missed: number; answered: number }
 
-/** Whose day it is: the clock of one business, or of all together. */
-export type Whose = { tenantId: string | null; timezone: string }
+/** The tenant (null = all) and the timezone in which a day begins. */
+export type DayScope = { tenantId: string | null; timezone: string }
 
-/** The first moment of the day that is `daysAgo` days before today. */
+/** Midnight, `daysAgo` days ago. */
 const dayStart = (timezone: string, daysAgo: number) =>
   sql`((date_trunc('day', now() at time zone ${timezone}) - make_interval(days => ${daysAgo})) at time zone ${timezone})`
 
-/** What became of the calls that were missed since then. */
-export const figuresSince = async (
+export const loadFigures = async (
   trx: Trx,
-  { tenantId, timezone }: Whose,
+  { tenantId, timezone }: DayScope,
   daysAgo: number,
 ): Promise<Figures> => {
   const { rows } = await sql<Figures>`
@@ -56,19 +55,19 @@ export const figuresSince = async (
          select reason, count(*) as n from calls where state = 'skipped' group by reason) as r) as skipped
     from calls`.execute(trx)
   const [figures] = rows
-  if (!figures) throw new Error('counting answered nothing')
+  if (!figures) throw new Error('an aggregate query returned no row')
   return figures
 }
 
-/** Calls by the hour in which they began; each of the 24 is there. A call with several records counts once. */
-export const callsByHour = async (
+/** Calls by hour of the day, all 24 hours. A call with several call records counts once. */
+export const loadCallsByHour = async (
   trx: Trx,
-  { tenantId, timezone }: Whose,
+  { tenantId, timezone }: DayScope,
   daysAgo: number,
 ): Promise<Hour[]> => {
   const { rows } = await sql<Hour>`
     with calls as (
-      -- All records of a call carry the same verdict.
+      -- All records of a call have the same verdict.
       select min(r.called_at) as called_at, bool_or(r.verdict = 'missed') as missed
       from tenants t
       cross join lateral (
@@ -79,7 +78,7 @@ export const callsByHour = async (
       where ${tenantId}::bigint is null or t.id = ${tenantId}
       group by r.tenant_id, r.root_call_id
     ), by_hour as (
-      -- To the clock of the business only now: a calculation for each hour, and not for each call.
+      -- The timezone is applied per hour, not per call: this is cheaper.
       select date_trunc('hour', called_at) as at, count(*) filter (where missed) as missed,
              count(*) filter (where not missed) as answered
       from calls group by 1
@@ -91,20 +90,20 @@ export const callsByHour = async (
   return rows
 }
 
-export type Month = { figures: Figures; hours: Hour[] }
+export type Last30Days = { figures: Figures; hours: Hour[] }
 
-const MINUTE = 60_000
-const months = new Map<string, { at: number; month: Month }>()
+const CACHE_MS = 60_000
+const cache = new Map<string, { at: number; month: Last30Days }>()
 
-/** The last 30 days, today among them. Kept for a minute, for a page that is open asks every few seconds. */
-export const lastMonth = async (trx: Trx, whose: Whose, now: Date): Promise<Month> => {
-  const key = `${whose.tenantId} ${whose.timezone}`
-  const known = months.get(key)
-  if (known && now.getTime() - known.at < MINUTE) return known.month
+/** The last 30 days including today. Cached for a minute, because an open page reloads every few seconds. */
+export const loadLast30Days = async (trx: Trx, scope: DayScope, now: Date): Promise<Last30Days> => {
+  const key = `${scope.tenantId} ${scope.timezone}`
+  const cached = cache.get(key)
+  if (cached && now.getTime() - cached.at < CACHE_MS) return cached.month
   const month = {
-    figures: await figuresSince(trx, whose, 29),
-    hours: await callsByHour(trx, whose, 29),
+    figures: await loadFigures(trx, scope, 29),
+    hours: await loadCallsByHour(trx, scope, 29),
   }
-  months.set(key, { at: now.getTime(), month })
+  cache.set(key, { at: now.getTime(), month })
   return month
 }

@@ -1,4 +1,4 @@
-/** Waiting: who is to be called back, and what is to be sent when. */
+/** Who waits for a callback, and which messages will be sent when. */
 import { Router } from 'express'
 import { sql } from 'kysely'
 import {
@@ -7,143 +7,129 @@ import {
   remindNow,
   sendNow,
 } from '../../outreach/operator_actions.ts'
-import { CALLBACK_CURSOR, callbacks, UPCOMING_CURSOR, upcoming } from '../../outreach/waiting.ts'
+import { CALLBACK_CURSOR, callbacks, upcoming, UPCOMING_CURSOR } from '../../outreach/waiting.ts'
 import { queueByTask } from '../../worker/failed_jobs.ts'
+import type { Context } from './access.ts'
+import { abort, orAbort } from './errors.ts'
+import { duration, telephoneText } from './format.ts'
+import { returnPath } from './forms.ts'
 import { html } from './html.ts'
-import { orSayWhyNot, whence } from './deed_form.ts'
-import { span, telephoneText } from './format.ts'
-import { deed, ofTenant, page, scopeOf, type Visit } from './page.ts'
-import { refuse } from './refuse.ts'
-import { chooseTenant, tenantsSeen } from './tenants_seen.ts'
-import { callBackSection } from './waiting/call_back.ts'
-import { dueSection } from './waiting/due.ts'
-import { queueSection } from './waiting/queue.ts'
-import { waitingWords } from './words/waiting.ts'
+import { waitingTexts } from './locales/waiting.ts'
+import { action, allowedTenant, idParam, page, tenantFilter, tenantsFor } from './page.ts'
+import { callbackSection, queueSection, upcomingSection } from './waiting_sections.ts'
 
-const AT_ONCE = 25
+const PAGE_SIZE = 25
+
+const cursorParam = ({ params }: Context, name: string, format: RegExp): string | null => {
+  const cursor = params[name] ?? null
+  return cursor === null || format.test(cursor) ? cursor : abort(404)
+}
+
+/** @param rows one more than PAGE_SIZE if there are more */
+const firstPage = <Row>(rows: Row[]) => ({
+  rows: rows.slice(0, PAGE_SIZE),
+  more: rows.length > PAGE_SIZE,
+})
 
 export const waitingPages = Router()
 
-const cursor = ({ given }: Visit, name: string, form: RegExp): string | null => {
-  const found = given[name] ?? null
-  if (found !== null && !form.test(found)) refuse(404)
-  return found
-}
-
-/** As many as are shown, and whether there are more. */
-const shown = <Row>(rows: Row[]) => ({ rows: rows.slice(0, AT_ONCE), more: rows.length > AT_ONCE })
-
 waitingPages.get(
   '/waiting',
-  page(async (trx, visit) => {
-    const words = waitingWords[visit.language]
-    const tenantId = scopeOf(visit)
-    const tenants = await tenantsSeen(trx, visit)
-    if (tenantId && !tenants.some(({ id }) => id === tenantId)) refuse(404)
-    const before = cursor(visit, 'before', CALLBACK_CURSOR)
-    const after = cursor(visit, 'after', UPCOMING_CURSOR)
-    const limit = AT_ONCE + 1
-    const calls = shown(await callbacks(trx, { tenantId, before, limit }))
-    const due = shown(await upcoming(trx, { tenantId, after, limit }))
-    const queue = visit.own === null ? await queueByTask(trx) : null
+  page(async (trx, context) => {
+    const texts = waitingTexts[context.language]
+    const { tenants, tenantId } = await tenantsFor(trx, context)
+    const before = cursorParam(context, 'before', CALLBACK_CURSOR)
+    const after = cursorParam(context, 'after', UPCOMING_CURSOR)
+    const limit = PAGE_SIZE + 1
+    const calls = firstPage(await callbacks(trx, { tenantId, before, limit }))
+    const due = firstPage(await upcoming(trx, { tenantId, after, limit }))
+    const queue = context.tenantScope === null ? await queueByTask(trx) : null
     const { rows } = await sql<{ now: Date }>`select now()`.execute(trx)
     const now = rows[0]?.now ?? new Date()
 
     const [first] = due.rows
     const overdue =
       first && first.dueAt < now ? (now.getTime() - first.dueAt.getTime()) / 1000 : null
-    const oldestJob = queue?.[0]?.oldestDue ?? null
     const count = ({ rows, more }: { rows: unknown[]; more: boolean }) =>
-      more ? words.orMore(AT_ONCE) : rows.length
-    const age = (seconds: number | null) => (seconds === null ? '–' : span(seconds, visit.language))
-    const of = tenantId && !visit.own ? `tenant=${tenantId}&` : ''
-    const next = (part: string, label: string) =>
-      html`<p><a href="/ops/waiting?${of}${part}">${label}</a></p>`
+      more ? `${PAGE_SIZE}+` : rows.length
+    const age = (seconds: number | null) =>
+      seconds === null ? '–' : duration(seconds, context.language)
+    const tenant = tenantId && !context.tenantScope ? `tenant=${tenantId}&` : ''
+    const next = (cursor: string, label: string) =>
+      html`<p><a href="/ops/waiting?${tenant}${cursor}">${label}</a></p>`
     return {
       name: 'waiting',
-      title: words.title,
+      title: texts.title,
       live: true,
       body: html`<div class="row spread">
-          <h1>${words.title}</h1>
-          ${chooseTenant('/ops/waiting', tenants, visit)}
+          <h1>${texts.title}</h1>
+          ${tenantFilter('/ops/waiting', tenants, context)}
         </div>
         <ul class="figures">
           <li>
-            <a href="#call-back"><strong>${count(calls)}</strong> ${words.figures.callBack}</a>
+            <a href="#call-back"><strong>${count(calls)}</strong> ${texts.figures.callBack}</a>
           </li>
           <li>
-            <a href="#due"><strong>${count(due)}</strong> ${words.figures.messages}</a>
+            <a href="#due"><strong>${count(due)}</strong> ${texts.figures.messages}</a>
           </li>
           <li>
-            <a href="#due"><strong>${age(overdue)}</strong> ${words.figures.overdue}</a>
+            <a href="#due"><strong>${age(overdue)}</strong> ${texts.figures.overdue}</a>
           </li>
           ${
             queue &&
             html`<li>
-              <a href="#queue"><strong>${age(oldestJob)}</strong> ${words.figures.oldestJob}</a>
+              <a href="#queue"
+                ><strong>${age(queue[0]?.oldestDue ?? null)}</strong> ${texts.figures.oldestJob}</a
+              >
             </li>`
           }
         </ul>
-        ${callBackSection(calls.rows, now, visit)}
-        ${calls.more && next(`before=${calls.rows.at(-1)?.cursor}`, words.older)}
-        ${dueSection(due.rows, visit)}
-        ${due.more && next(`after=${due.rows.at(-1)?.cursor}#due`, words.later)}
-        ${queue && queueSection(queue, visit.language)}`,
+        ${callbackSection(calls.rows, now, context)}
+        ${calls.more && next(`before=${calls.rows.at(-1)?.cursor}`, texts.older)}
+        ${upcomingSection(due.rows, context)}
+        ${due.more && next(`after=${due.rows.at(-1)?.cursor}#due`, texts.later)}
+        ${queue && queueSection(queue, context.language)}`,
     }
   }),
 )
 
-/** The business and the row that a form's path names. */
-const rowOf = (visit: Visit) => {
-  const { tenant = '', id = '' } = visit.given
-  if (!/^[1-9]\d{0,17}$/.test(id)) refuse(404)
-  return { tenantId: ofTenant(visit, tenant), id }
-}
+const tenantParam = (context: Context) => allowedTenant(context, context.params['tenant'])
 
 waitingPages.post(
   '/waiting/:tenant/called-back/:id',
-  deed(async (trx, visit, form) => {
-    const { tenantId, id } = rowOf(visit)
-    const { callBack: words } = waitingWords[visit.language]
-    const { phone } = await orSayWhyNot({}, () =>
-      markCalledBack(trx, visit.signIn, { tenantId, leadId: id }),
-    )
-    return { said: words.said(telephoneText(phone)), to: whence(form) }
+  action(async (trx, context, form) => {
+    const which = { tenantId: tenantParam(context), leadId: idParam(context) }
+    const { phone } = await orAbort({}, () => markCalledBack(trx, context.signIn, which))
+    const { callBack: texts } = waitingTexts[context.language]
+    return { flash: texts.done(telephoneText(phone)), to: returnPath(form) }
   }),
 )
 
 waitingPages.post(
   '/waiting/:tenant/cancel/:id',
-  deed(async (trx, visit, form) => {
-    const { tenantId, id } = rowOf(visit)
-    const words = waitingWords[visit.language].due
-    const became = await orSayWhyNot({}, () =>
-      cancelOutreach(trx, visit.signIn, { tenantId, missedCallId: id }),
-    )
-    return { said: words.said[became], to: whence(form) }
+  action(async (trx, context, form) => {
+    const which = { tenantId: tenantParam(context), missedCallId: idParam(context) }
+    const result = await orAbort({}, () => cancelOutreach(trx, context.signIn, which))
+    return { flash: waitingTexts[context.language].due.cancelled[result], to: returnPath(form) }
   }),
 )
 
 waitingPages.post(
   '/waiting/:tenant/send-now/:id',
-  deed(async (trx, visit, form) => {
-    const { tenantId, id } = rowOf(visit)
-    const words = waitingWords[visit.language].due
-    await orSayWhyNot(words.refused, () =>
-      sendNow(trx, visit.signIn, { tenantId, missedCallId: id }),
-    )
-    return { said: words.saidNow, to: whence(form) }
+  action(async (trx, context, form) => {
+    const which = { tenantId: tenantParam(context), missedCallId: idParam(context) }
+    const { due: texts } = waitingTexts[context.language]
+    await orAbort(texts.refused, () => sendNow(trx, context.signIn, which))
+    return { flash: texts.sentNow, to: returnPath(form) }
   }),
 )
 
 waitingPages.post(
   '/waiting/:tenant/remind-now/:id',
-  deed(async (trx, visit, form) => {
-    const { tenantId, id } = rowOf(visit)
-    const words = waitingWords[visit.language].due
-    await orSayWhyNot(words.refused, () =>
-      remindNow(trx, visit.signIn, { tenantId, messageId: id }),
-    )
-    return { said: words.saidNow, to: whence(form) }
+  action(async (trx, context, form) => {
+    const which = { tenantId: tenantParam(context), messageId: idParam(context) }
+    const { due: texts } = waitingTexts[context.language]
+    await orAbort(texts.refused, () => remindNow(trx, context.signIn, which))
+    return { flash: texts.sentNow, to: returnPath(form) }
   }),
 )

@@ -1,64 +1,115 @@
-/** What became of a call and why, in one sentence. Pure. */
+/** A call in words: who called, whether it was answered, and what became of it. */
+import { isObject } from '../../json.ts'
+import { readPhone } from '../../phone.ts'
 import { ERASED } from '../../voicenter/calls.ts'
+import { readCdr } from '../../voicenter/parse.ts'
+import { telephone } from './format.ts'
+import { html, type Html } from './html.ts'
 import type { Language } from './language.ts'
-import { whyWords } from './words/why.ts'
+import { whyTexts } from './locales/why.ts'
 
-/** How a call stands, in the words of the columns. */
-export type Stand = {
+/** The states and reasons of a call, as the tables hold them. */
+export type CallOutcome = {
   verdict: string | null
   reason: string | null
-  /** Null = it was never recorded as missed. */
+  /** null = the call is not in `missed_calls`. */
   outreachState: string | null
   outreachReason: string | null
-  /** Of its own conversation; null = no message was ever begun. */
+  /** null = no message was sent or planned. */
   conversationState: string | null
   conversationReason: string | null
 }
 
-type Words = (typeof whyWords)['en']
+type Texts = (typeof whyTexts)['en']
 
-/** What a newer version wrote, and this one has no words for, is told as it is. */
-const look = (table: Record<string, string>, key: string | null): string | null =>
-  key !== null && Object.hasOwn(table, key) ? (table[key] ?? null) : null
+/** null = a newer version wrote a value that this one does not know. */
+const lookUp = (texts: Record<string, string>, key: string | null): string | null =>
+  key !== null && Object.hasOwn(texts, key) ? (texts[key] ?? null) : null
 
-/** How the call itself went: `missed: it rang and nobody answered`. Null where the sentence says it all. */
-export const howMissed = (language: Language, { verdict, reason }: Stand): string | null =>
-  verdict === 'missed' ? (look(whyWords[language].statuses, reason) ?? reason) : null
+/** Why nobody answered. null = the call was not missed. */
+export const missedReason = (
+  language: Language,
+  { verdict, reason }: Pick<CallOutcome, 'verdict' | 'reason'>,
+): string | null =>
+  verdict === 'missed' ? (lookUp(whyTexts[language].statuses, reason) ?? reason) : null
 
-const verdictSentence = (words: Words, { verdict, reason }: Stand): string => {
-  if (verdict === null || reason === null) return words.unjudged
-  if (reason === ERASED) return words.erased
-  const how = look(words.statuses, reason) ?? reason
-  if (verdict === 'missed') return words.missed(how)
-  const known =
-    verdict === 'answered'
-      ? look(words.answered, reason)
-      : verdict === 'not_inbound'
-        ? look(words.not_inbound, reason)
-        : verdict === 'unmatched_number'
-          ? look(words.unmatched_number, reason)
-          : look(words.unknown, reason)
-  return known ?? (verdict === 'unknown' ? words.undecided(how) : `${verdict}: ${reason}`)
+const explainVerdict = (texts: Texts, { verdict, reason }: CallOutcome): string => {
+  if (verdict === null || reason === null) return texts.unjudged
+  if (reason === ERASED) return texts.erased
+  const status = lookUp(texts.statuses, reason) ?? reason
+  switch (verdict) {
+    case 'missed':
+      return texts.missed(status)
+    case 'unknown':
+      return lookUp(texts.unknown, reason) ?? texts.undecided(status)
+    case 'answered':
+    case 'not_inbound':
+    case 'unmatched_number':
+      return lookUp(texts[verdict], reason) ?? `${verdict}: ${reason}`
+    default:
+      return `${verdict}: ${reason}`
+  }
 }
 
-const outreachSentence = (words: Words, stand: Stand): string => {
-  const { outreachState, outreachReason, conversationState, conversationReason } = stand
+const explainOutreach = (texts: Texts, outcome: CallOutcome): string => {
+  const { outreachState, outreachReason, conversationState, conversationReason } = outcome
   if (outreachState === 'sent')
     return (
-      (conversationState === 'stopped' && look(words.stopped, conversationReason)) ||
-      look(words.sent, conversationState) ||
-      words.outreach['sent.accepted']
+      (conversationState === 'stopped' && lookUp(texts.stopped, conversationReason)) ||
+      lookUp(texts.sent, conversationState) ||
+      texts.outreach['sent.accepted']
     )
   const key = `${outreachState}.${outreachReason}`
-  return look(words.outreach, key) ?? key
+  return lookUp(texts.outreach, key) ?? key
 }
 
-/** The one sentence that answers "what became of this call, and why?" */
-export const whyOf = (language: Language, stand: Stand): string => {
-  const words = whyWords[language]
-  if (stand.outreachState === null) return verdictSentence(words, stand)
-  if (stand.verdict === 'missed') return outreachSentence(words, stand)
-  // Recorded as missed, and then it turned out not to be.
-  const sent = stand.outreachState === 'sent' || stand.outreachState === 'unknown'
-  return `${verdictSentence(words, stand)}${sent ? ` ${words.sentBefore}` : ''}`
+/** One sentence: what became of the call, and why. */
+export const explainCall = (language: Language, outcome: CallOutcome): string => {
+  const texts = whyTexts[language]
+  if (outcome.outreachState === null) return explainVerdict(texts, outcome)
+  if (outcome.verdict === 'missed') return explainOutreach(texts, outcome)
+  // It was missed at first. A later call record changed the verdict.
+  const isSent = outcome.outreachState === 'sent' || outcome.outreachState === 'unknown'
+  return `${explainVerdict(texts, outcome)}${isSent ? ` ${texts.sentBefore}` : ''}`
+}
+
+const BADGES: Record<string, string> = {
+  missed: 'warn',
+  answered: 'good',
+  unmatched_number: 'bad',
+  unknown: 'warn',
+}
+
+export const verdictBadge = (language: Language, { verdict }: { verdict: string | null }): Html => {
+  const { verdicts } = whyTexts[language]
+  const text = lookUp(verdicts, verdict ?? 'unjudged') ?? verdict
+  return html`<span class="badge ${BADGES[verdict ?? '']}">${text}</span>`
+}
+
+/** The phone system may send a text of any length instead of a number. */
+const MAX_CALLER_LENGTH = 40
+
+type Caller = {
+  verdict: string | null
+  outreachReason: string | null
+  customerPhone: string | null
+  customerName: string | null
+  /** A call record without a number. */
+  payload: unknown
+}
+
+/** Name and number; without a number, what the phone system sent instead. */
+export const callerName = (language: Language, call: Caller): Html => {
+  const { customerPhone, customerName } = call
+  if (customerPhone !== null)
+    return html`${customerName !== null && html`<bdi>${customerName}</bdi> `}${telephone(customerPhone)}`
+  const { withheld } = whyTexts[language]
+  if (call.outreachReason === 'withheld_number') return html`${withheld}`
+  const read = isObject(call.payload) ? readCdr(call.payload) : null
+  // An outgoing or internal call has no caller.
+  if (!read || 'wrong' in read || call.verdict === 'not_inbound') return telephone(null)
+  const { caller = null } = read.cdr
+  return readPhone(caller).kind === 'withheld'
+    ? html`${withheld}`
+    : html`<bdi>${caller?.slice(0, MAX_CALLER_LENGTH)}</bdi>`
 }

@@ -1,4 +1,4 @@
-/** Who sees /ops, as whom, and what is refused. */
+/** Who may sign in to /ops, sessions, CSRF tokens and limits. */
 import t from 'tap'
 import { asOperator, asTenant, browser, OPERATOR_PASSWORD } from '../../support/ops.ts'
 import { hashPassword } from '../../../app/tenants/credentials.ts'
@@ -8,40 +8,40 @@ const basic = (name: string, password: string) => ({
   headers: { authorization: `Basic ${Buffer.from(`${name}:${password}`).toString('base64')}` },
 })
 
-t.test('nobody sees anything without signing in', async t => {
+t.test('without signing in there is only the sign-in form', async t => {
   const stranger = browser()
   for (const path of ['/ops', '/ops/calls', '/ops/log', '/ops/nothing', '/ops/tenants/1']) {
     const { status, text, headers } = await stranger.get(path)
     t.equal(status, 401, path)
-    t.match(text, 'name="password"', 'a form instead')
-    t.equal(headers.get('www-authenticate'), null, 'and not the box of the browser')
+    t.match(text, 'name="password"', 'the form')
+    t.equal(headers.get('www-authenticate'), null, 'no dialog of the browser')
   }
   const program = await fetch(`${url}/ops`)
-  t.match(program.headers.get('www-authenticate'), /^Basic /, 'a program is asked in its own way')
+  t.match(program.headers.get('www-authenticate'), /^Basic /, 'a program gets the header')
   const { status } = await stranger.post('/ops/sign-out', {})
   t.equal(status, 401)
 })
 
-t.test('the operator signs in, and out', async t => {
+t.test('the operator signs in and out', async t => {
   const operator = browser()
   const before = await contents()
   t.equal((await operator.signIn('operator', 'wrong')).status, 401)
-  t.match((await operator.signIn('operator', 'wrong')).text, 'Name or password is wrong')
+  t.match((await operator.signIn('operator', 'wrong')).text, 'The name or the password is wrong')
   t.equal((await operator.signIn('Operator', OPERATOR_PASSWORD)).status, 303)
   t.equal((await operator.get('/ops')).status, 200)
   t.equal((await operator.submit('/ops/sign-out')).status, 303)
   t.equal((await operator.get('/ops')).status, 401)
-  t.strictSame(await contents(), before, 'all of which leaves no trace')
+  t.strictSame(await contents(), before, 'sessions are not stored')
 })
 
-t.test('a program shows the password with each request', async t => {
+t.test('a program sends the password with each request', async t => {
   t.equal((await fetch(`${url}/ops`, basic('operator', OPERATOR_PASSWORD))).status, 200)
   t.equal((await fetch(`${url}/ops`, basic('operator', 'x'))).status, 401)
   t.equal((await fetch(`${url}/ops`, basic('operator', ''))).status, 401)
   t.equal((await fetch(`${url}/ops`, basic('', OPERATOR_PASSWORD))).status, 401)
 })
 
-t.test('a business signs in by any of its numbers, or its id', async t => {
+t.test('a business signs in with any of its numbers or its id', async t => {
   const shop = await business()
   await db
     .updateTable('tenants')
@@ -60,10 +60,14 @@ t.test('a business signs in by any of its numbers, or its id', async t => {
   }
   const other = await business()
   t.equal((await browser().signIn(other.did, 'סיסמה ארוכה מאוד')).status, 401)
-  t.equal((await browser().signIn(other.did, '')).status, 401, 'one without a password has none')
+  t.equal(
+    (await browser().signIn(other.did, '')).status,
+    401,
+    'a business without a password cannot sign in',
+  )
 })
 
-t.test('a new password ends every session', async t => {
+t.test('a new password ends all sessions', async t => {
   const shop = await business()
   const owner = await asTenant(shop.tenantId)
   t.equal((await owner.get('/ops')).status, 200)
@@ -71,7 +75,7 @@ t.test('a new password ends every session', async t => {
   t.equal((await owner.get('/ops')).status, 401)
 })
 
-t.test('a session that we did not write is none', async t => {
+t.test('a forged session is rejected', async t => {
   const shop = await business()
   const other = await business()
   const owner = await asTenant(shop.tenantId)
@@ -94,7 +98,7 @@ t.test('a session that we did not write is none', async t => {
   }
 })
 
-t.test('another site cannot sign anybody in', async t => {
+t.test('another site cannot sign a visitor in', async t => {
   const { status } = await browser().ask('/ops/sign-in', {
     method: 'POST',
     body: new URLSearchParams({ name: 'operator', password: OPERATOR_PASSWORD }),
@@ -103,7 +107,7 @@ t.test('another site cannot sign anybody in', async t => {
   t.equal(status, 403)
 })
 
-t.test('cookies are out of reach of scripts and of other sites', async t => {
+t.test('scripts and other sites cannot read the cookie', async t => {
   const operator = browser()
   const { headers } = await operator.signIn('operator', OPERATOR_PASSWORD)
   const [cookie = ''] = headers.getSetCookie()
@@ -111,7 +115,7 @@ t.test('cookies are out of reach of scripts and of other sites', async t => {
   t.match(cookie, /SameSite=Lax/)
 })
 
-t.test('an action needs what only our own forms carry', async t => {
+t.test('an action needs the form token of the visitor', async t => {
   const operator = await asOperator()
   const shop = await business()
   const owner = await asTenant(shop.tenantId)
@@ -127,14 +131,14 @@ t.test('an action needs what only our own forms carry', async t => {
     body: new URLSearchParams({ form: await formOf(operator), language: 'he' }),
     headers: { 'sec-fetch-site': 'cross-site' },
   })
-  t.equal(status, 403, 'also when another site makes the browser send it')
+  t.equal(status, 403, 'also with a token, if another site sends the form')
   t.strictSame(await contents(), before)
 })
 
 const formOf = async (visitor: ReturnType<typeof browser>) =>
   /name="form" value="([^"]+)"/.exec((await visitor.get('/ops')).text)?.[1] ?? ''
 
-t.test('the page comes in the language one has chosen', async t => {
+t.test('the visitor chooses the language', async t => {
   const operator = await asOperator('en')
   t.match((await operator.get('/ops')).text, '<html lang="en" dir="ltr">')
   const { location } = await operator.submit('/ops/language', {
@@ -145,7 +149,7 @@ t.test('the page comes in the language one has chosen', async t => {
   t.match((await operator.get('/ops')).text, '<html lang="he" dir="rtl">')
 })
 
-t.test('one is never sent to another site', async t => {
+t.test('a redirect never leads to another site', async t => {
   const operator = await asOperator()
   for (const back of [
     'https://evil.example',
@@ -162,7 +166,7 @@ t.test('one is never sent to another site', async t => {
     )
 })
 
-t.test('a business sees its own, and of another nothing', async t => {
+t.test('a business cannot choose another business', async t => {
   const shop = await business()
   const other = await business()
   const owner = await asTenant(shop.tenantId)
@@ -173,7 +177,7 @@ t.test('a business sees its own, and of another nothing', async t => {
   }
 })
 
-t.test('what the browser is told not to do', async t => {
+t.test('the security headers', async t => {
   const { headers } = await (await asOperator()).get('/ops')
   t.match(headers.get('content-security-policy'), "default-src 'none'")
   t.notMatch(headers.get('content-security-policy'), 'unsafe')
@@ -181,7 +185,7 @@ t.test('what the browser is told not to do', async t => {
   t.equal(headers.get('x-content-type-options'), 'nosniff')
 })
 
-t.test('one business cannot take the pages away from the others', async t => {
+t.test('one business cannot block the pages for others', async t => {
   const shop = await business()
   const owner = await asTenant(shop.tenantId)
   const operator = await asOperator()
@@ -190,22 +194,22 @@ t.test('one business cannot take the pages away from the others', async t => {
   const statuses = (await Promise.all(greedy)).map(({ status }) => status)
   t.ok(statuses.includes(200))
   t.ok(statuses.includes(429))
-  t.equal((await owner.get('/ops')).status, 200, 'and it may go on')
+  t.equal((await owner.get('/ops')).status, 200, 'later requests work again')
 })
 
-// The last one: from here on this address has to wait.
-t.test('whoever guesses has to wait', async t => {
+// The last test: after it, this address is blocked for a minute.
+t.test('after ten wrong passwords an address must wait', async t => {
   const guesser = browser()
   const statuses = []
   for (let tries = 0; tries < 14; tries++)
     statuses.push((await guesser.signIn('operator', `guess ${tries}`)).status)
   t.equal(statuses.at(-1), 429)
   const shop = await business()
-  t.equal((await browser().signIn(shop.did, 'x')).status, 429, 'whoever she says she is')
+  t.equal((await browser().signIn(shop.did, 'x')).status, 429, 'for any name')
   t.equal((await fetch(`${url}/ops`, basic('operator', 'x'))).status, 429)
   t.equal(
     (await fetch(`${url}/ops`, basic('operator', OPERATOR_PASSWORD))).status,
     429,
-    'a right guess after many wrong ones is a guess too',
+    'also with the right password',
   )
 })

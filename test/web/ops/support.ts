@@ -1,20 +1,19 @@
-/** What the tests of the pages look at. */
-import { deedsOf } from '../../support/ops.ts'
+import { auditLogOf } from '../../support/ops.ts'
 import { db } from '../../support/ringback.ts'
 
 type Page = { text: string }
 
-/** One section of a page; '' = the page has no such one. */
+/** A section of a page, or ''. */
 export const partOf = ({ text }: Page, id: string): string =>
   new RegExp(`<section id="${id}"[^]*?</section>`).exec(text)?.[0] ?? ''
 
-/** Who is to be called back, in order. */
+/** The phone numbers of the callbacks, in order. */
 export const toCall = (page: Page): string[] =>
   [...partOf(page, 'call-back').matchAll(/href="tel:([^"]+)"/g)].map(([, phone = '']) => phone)
 
-/** What was done on the pages; the business itself was set up at the command line. */
+/** The audit log without the set-up, which the command line did. */
 export const doneTo = async ({ tenantId }: { tenantId: string }) =>
-  (await deedsOf(tenantId)).filter(({ who }) => who !== 'command line')
+  (await auditLogOf(tenantId)).filter(({ who }) => who !== 'command line')
 
 export const leadOf = (tenantId: string, phone: string) =>
   db

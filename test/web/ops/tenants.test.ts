@@ -1,32 +1,33 @@
-/** /ops/tenants: every business in a list, and adding one. */
+/** /ops/tenants: the list, adding a business, and the pages of one business. */
+import { parse } from 'csv-parse/sync'
 import t from 'tap'
+import { decrypt, tokenOwner } from '../../../app/crypto.ts'
 import { push } from '../../../scripts/demo/cdr.ts'
-import { asOperator, asTenant, deedsOf } from '../../support/ops.ts'
-import { windowFrom, windowText } from '../../../app/web/ops/window_text.ts'
-import { spanFrom, spanText } from '../../../app/web/ops/span_text.ts'
-import { fromNow } from '../../../app/web/ops/from_now.ts'
-import { miss } from '../../tasks/support.ts'
+import { asOperator, asTenant, browser, auditLogOf } from '../../support/ops.ts'
 import {
   business,
   contents,
   customer,
   db,
+  fake,
   OK,
+  outreachOf,
   post,
   verdictsOf,
   work,
 } from '../../support/ringback.ts'
+import { miss } from '../../tasks/support.ts'
 
 const operator = await asOperator()
 
 const tenantsCalled = (name: string) =>
   db.selectFrom('tenants').selectAll().where('name', '=', name).execute()
 
-/** What stands in the row of a business. */
+/** The row of a business. */
 const rowOf = (text: string, tenantId: string): string =>
   text.split('<tr>').find(row => row.includes(`/ops/tenants/${tenantId}"`)) ?? ''
 
-t.test('the list tells of each business how it stands', async t => {
+t.test('the list shows the status of each business', async t => {
   const live = await business({ columns: { name: 'Noa & "Sons" <b>' } })
   const trial = await business({ mode: 'shadow', connected: false })
   await miss(live, customer().local)
@@ -35,7 +36,7 @@ t.test('the list tells of each business how it stands', async t => {
   t.match(rowOf(text, live.tenantId), '>live<')
   t.match(rowOf(text, live.tenantId), '>connected<')
   t.match(rowOf(text, live.tenantId), /now|seconds? ago/)
-  t.match(rowOf(text, live.tenantId), /data-label="Waiting">1</)
+  t.match(rowOf(text, live.tenantId), /data-label="Waiting messages"><div>1</)
   t.match(rowOf(text, live.tenantId), live.did.slice(-4))
   t.match(rowOf(text, trial.tenantId), '>trial<')
   t.match(rowOf(text, trial.tenantId), 'not connected')
@@ -44,7 +45,7 @@ t.test('the list tells of each business how it stands', async t => {
   t.match(rowOf(hebrew.text, live.tenantId), '>פעיל<')
 })
 
-t.test('a business is added; its URL works, and is shown this once', async t => {
+t.test('a business is added, and its webhook URL is shown once', async t => {
   const numbers = `072${customer().local.slice(-7)}\r\n\r\n *2${customer().local.slice(-3)} \r\n`
   const { status, text } = await operator.submit('/ops/tenants/add', {
     name: ' Rami <accounts> ',
@@ -59,7 +60,7 @@ t.test('a business is added; its URL works, and is shown this once', async t => 
   const [added] = await tenantsCalled('Rami <accounts>')
   t.match(added, { mode: 'shadow', owner_phone: '+972502345678' })
   const tenantId = added?.id ?? ''
-  t.match(text, `/ops/tenants/${tenantId}/whatsapp`, 'and what comes next')
+  t.match(text, `/ops/tenants/${tenantId}/whatsapp`, 'a link to the next step')
 
   const known = await db
     .selectFrom('tenant_numbers')
@@ -73,9 +74,9 @@ t.test('a business is added; its URL works, and is shown this once', async t => 
   await work()
   t.match(await verdictsOf(tenantId, record.ivruniqueid), [['missed']])
 
-  const deeds = await deedsOf(tenantId)
+  const entries = await auditLogOf(tenantId)
   t.strictSame(
-    deeds.map(({ who, action }) => [who, action]),
+    entries.map(({ who, action }) => [who, action]),
     [
       ['operator', 'tenant.add'],
       ['operator', 'number.add'],
@@ -83,21 +84,25 @@ t.test('a business is added; its URL works, and is shown this once', async t => 
       ['operator', 'webhook_token.add'],
     ],
   )
-  t.notMatch(JSON.stringify(deeds), token)
+  t.notMatch(JSON.stringify(entries), token)
   for (const path of ['/ops/tenants', `/ops/tenants/${tenantId}/webhook`, '/ops/log'])
     t.notMatch((await operator.get(path)).text, token, path)
 })
 
-t.test('what cannot be added comes back as it was entered', async t => {
+t.test('a form with wrong input keeps what was entered', async t => {
   const taken = await business()
   const free = `072${customer().local.slice(-7)}`
   const cases: [string, Record<string, string>, RegExp][] = [
     ['no name', { name: ' ' }, /A name in one line/],
     ['no number', { numbers: ' \n ' }, /At least one number/],
-    ['no number in a line', { numbers: `${free}\nshop` }, /Line 2: a telephone number/],
-    ['a number of another', { numbers: `${free}\n${taken.did}` }, /belongs to another business/],
-    ['no telephone', { ownerPhone: '12' }, /such as 0502345678, or nothing/],
-    ['a mode of their own', { mode: 'dead' }, /Nothing was changed/],
+    ['no number in a line', { numbers: `${free}\nshop` }, /Line 2: a phone number/],
+    [
+      'a number of another business',
+      { numbers: `${free}\n${taken.did}` },
+      /belongs to another business/,
+    ],
+    ['no phone number', { ownerPhone: '12' }, /such as 0502345678, or empty/],
+    ['an unknown mode', { mode: 'dead' }, /Nothing was changed/],
   ]
   const before = await contents()
   for (const [what, wrong, expected] of cases) {
@@ -110,14 +115,14 @@ t.test('what cannot be added comes back as it was entered', async t => {
     if (!wrong['mode']) t.match(text, /value="live"\s+selected/, what)
     t.match(text, wrong['numbers']?.trim() || 'name="numbers"', what)
   }
-  t.strictSame(await contents(), before, 'and nothing of it was stored')
+  t.strictSame(await contents(), before, 'nothing was stored')
   const hebrew = await (
     await asOperator('he')
   ).submit('/ops/tenants/add', { name: 'א', numbers: 'x' })
   t.match(hebrew.text, 'שורה 1: מספר טלפון')
 })
 
-t.test('a business finds its own, and adds none', async t => {
+t.test('a business sees only itself and cannot add another', async t => {
   const shop = await business({ columns: { name: 'Shop of mine' } })
   const other = await business({ columns: { name: 'Shop of another' } })
   const owner = await asTenant(shop.tenantId)
@@ -125,7 +130,7 @@ t.test('a business finds its own, and adds none', async t => {
   const { status, text } = await owner.get('/ops/tenants')
   t.equal(status, 200)
   t.match(text, 'Shop of mine')
-  t.match(text, 'Is everything in place?')
+  t.match(text, 'Checklist')
   t.notMatch(text, 'Shop of another')
   t.notMatch(text, `/ops/tenants/${other.tenantId}`)
   t.equal((await owner.get('/ops/tenants/add')).status, 404)
@@ -136,66 +141,668 @@ t.test('a business finds its own, and adds none', async t => {
   t.strictSame(await contents(), before)
 })
 
-t.test('spans are written and read in either language', async t => {
-  t.equal(spanText('en', '1 hour 30 minutes'), '1 hour 30 minutes')
-  t.equal(spanText('he', '3 days 1 hour 30 minutes 1 second'), '3 ימים 1 שעה 30 דקות 1 שנייה')
-  const same: [string, string][] = [
-    ['3 ימים 1 שעה 30 דקות 1 שנייה', '3 days 1 hours 30 minutes 1 seconds'],
-    ['שעתיים', '2 hours'],
-    ['שעה ו-30 דקות', '1 hours 30 minutes'],
-    ['יומיים ושעה', '2 days 1 hours'],
-    ['דקה', '1 minutes'],
-    ['90s', '90s'],
-  ]
-  for (const [written, read] of same) t.equal(spanFrom(written), read, written)
-})
+type Business = Awaited<ReturnType<typeof business>>
 
-t.test('quiet times are written and read in either language', async t => {
-  t.equal(windowText('en', 'fri 15:00-sat 20:30'), 'fri 15:00-sat 20:30')
-  t.equal(windowText('he', 'fri 15:00-sat 20:30'), 'ו׳ 15:00-ש׳ 20:30')
-  const same: [string, string][] = [
-    ...['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'].map((day): [string, string] => [
-      windowText('he', `${day} 09:00-${day} 10:00`),
-      `${day} 09:00-${day} 10:00`,
-    ]),
-    ['שישי 15:00 - שבת 20:30', 'fri 15:00 - sat 20:30'],
-    ['יום ששי 15:00 עד יום ראשון 08:00', 'fri 15:00-sun 08:00'],
-    ["ב'09:00-ג 10:00", 'mon 09:00-tue 10:00'],
-    ['רביעי 09:00-חמישי 10:00', 'wed 09:00-thu 10:00'],
-    ['שני 09:00-שלישי 10:00', 'mon 09:00-tue 10:00'],
-    ['21:00-08:00', '21:00-08:00'],
-    ['fri 15:00-sat 20:30', 'fri 15:00-sat 20:30'],
-    ['אחרי שבת', 'אחרי שבת'],
-  ]
-  for (const [written, read] of same) t.equal(windowFrom(written), read, written)
-})
+const at = ({ tenantId }: Business, rest = '') => `/ops/tenants/${tenantId}${rest}`
 
-t.test('how far a moment is, in words that a person would say', async t => {
-  const DAY = 86_400
-  const told: [number, string, string][] = [
-    [0, 'now', 'עכשיו'],
-    [-1, '1 second ago', 'לפני שנייה'],
-    [-2, '2 seconds ago', 'לפני שתי שניות'],
-    [-60, '1 minute ago', 'לפני דקה'],
-    [-120, '2 minutes ago', 'לפני 2 דקות'],
-    [-3600, '1 hour ago', 'לפני שעה'],
-    [-7200, '2 hours ago', 'לפני שעתיים'],
-    [-DAY, '1 day ago', 'לפני יום אחד'],
-    [-2 * DAY, '2 days ago', 'לפני יומיים'],
-    [1, 'in 1 second', 'בעוד שנייה'],
-    [2, 'in 2 seconds', 'בעוד שתי שניות'],
-    [60, 'in 1 minute', 'בעוד דקה'],
-    [120, 'in 2 minutes', 'בעוד 2 דקות'],
-    [3600, 'in 1 hour', 'בעוד שעה'],
-    [7200, 'in 2 hours', 'בעוד שעתיים'],
-    [DAY, 'in 1 day', 'בעוד יום'],
-    [2 * DAY, 'in 2 days', 'בעוד יומיים'],
-    [12 * DAY, 'in 12 days', 'בעוד 12 ימים'],
-  ]
-  const now = new Date('2026-01-01T12:00:00Z')
-  for (const [seconds, en, he] of told) {
-    const at = new Date(now.getTime() + seconds * 1000)
-    t.equal(fromNow(at, now, 'en'), en)
-    t.equal(fromNow(at, now, 'he'), he)
+const tenantOf = ({ tenantId }: Business) =>
+  db.selectFrom('tenants').selectAll().where('id', '=', tenantId).executeTakeFirstOrThrow()
+
+const connectionOf = ({ phoneNumberId }: Business) =>
+  db
+    .selectFrom('whatsapp_connections')
+    .selectAll()
+    .where('phone_number_id', '=', phoneNumberId)
+    .executeTakeFirstOrThrow()
+
+const numbersOf = async ({ tenantId }: Business) => {
+  const rows = await db
+    .selectFrom('tenant_numbers')
+    .select('phone')
+    .where('tenant_id', '=', tenantId)
+    .execute()
+  return rows.map(({ phone }) => phone).toSorted()
+}
+
+/** The last entry of the audit log. */
+const lastEntry = async ({ tenantId }: Business) => (await auditLogOf(tenantId)).at(-1)
+
+/** The fields of the settings form, as a browser would send them without a change. */
+const formOf = (text: string): Record<string, string | string[]> => {
+  const fields: Record<string, string | string[]> = {}
+  for (const [tag, name = ''] of text.matchAll(/<(?:input|textarea)\s[^>]*?name="(\w+)"[^>]*>/g)) {
+    if (name === 'form') continue
+    const value = /value="([^"]*)"/.exec(tag)?.[1] ?? ''
+    if (!tag.includes('type="checkbox"')) fields[name] = value
+    else if (/\schecked\s/.test(tag)) fields[name] = [...[fields[name] ?? []].flat(), value]
   }
+  const [, windows = ''] = /name="quietWindows"[^>]*>\s*([^<]*)</.exec(text) ?? []
+  return { ...fields, quietWindows: windows.trim() }
+}
+
+/** The form is shown again with this text, and nothing was changed. */
+const isRefused = async (
+  t: Tap,
+  path: string,
+  fields: Record<string, string | string[]>,
+  problem: RegExp,
+) => {
+  const before = await contents()
+  const { status, text } = await operator.submit(path, fields)
+  t.equal(status, 400, `${path} ${JSON.stringify(fields)}`)
+  t.match(text, problem)
+  t.match(text, 'aria-current="page"', 'on the same page')
+  t.strictSame(await contents(), before, 'nothing was changed')
+  return text
+}
+type Tap = Pick<typeof t, 'equal' | 'match' | 'strictSame'>
+
+t.test('the checklist shows what is missing before the business can go live', async t => {
+  const shop = await business({ mode: 'shadow', connected: false })
+  const states = async () => {
+    const { text } = await operator.get(at(shop))
+    return [...text.matchAll(/<b aria-hidden="true">(.)<\/b>/g)].map(([, mark]) => mark).join('')
+  }
+  t.equal(await states(), '○✓○○○○○', 'only the numbers are done')
+
+  const record = push({ did: shop.did, caller: customer().local })
+  t.strictSame(await post(record, { token: shop.token }), OK)
+  await post(push({ did: '0729990001', caller: customer().local }), { token: shop.token })
+  await work()
+  const number = fake.addNumber()
+  await operator.submit(at(shop, '/whatsapp/connect'), {
+    whatsappNumber: shop.did,
+    phoneNumberId: number.phoneNumberId,
+    accessToken: number.token,
+  })
+  t.equal(await states(), '✓!✓✓○○○')
+  t.match((await operator.get(at(shop))).text, 'one number that is not entered here')
+
+  await db
+    .updateTable('tenants')
+    .set({ owner_phone: customer().e164 })
+    .where('id', '=', shop.tenantId)
+    .execute()
+  await operator.submit(at(shop, '/overview/test'))
+  t.equal(await states(), '✓!✓✓✓…○')
+  await work()
+  await db
+    .updateTable('messages')
+    .set({ state: 'read' })
+    .where('tenant_id', '=', shop.tenantId)
+    .where('kind', '=', 'owner_notice')
+    .execute()
+  await operator.submit(at(shop, '/numbers/add'), { phone: '0729990001' })
+  await work()
+  t.equal(await states(), '✓✓✓✓✓✓○')
+  await operator.submit(at(shop, '/overview/mode'), { mode: 'live' })
+  t.equal(await states(), '✓✓✓✓✓✓✓')
+  t.match((await operator.get(at(shop))).text, 'Everything is ready')
+  await operator.submit(at(shop, '/overview/mode'), { mode: 'paused' })
+  t.equal(await states(), '✓✓✓✓✓✓–', 'paused, not "to do"')
+})
+
+t.test('the mode can be changed and resumed', async t => {
+  const shop = await business({ mode: 'shadow' })
+  const { text } = await operator.get(at(shop))
+  t.match(
+    text,
+    /<details id="go-live">[\s\S]*message 2 minutes after[\s\S]*name="mode" value="live"/,
+  )
+  const change = async (
+    path: string,
+    fields: Record<string, string>,
+    mode: string,
+    flash: RegExp,
+  ) => {
+    const { status, location } = await operator.submit(at(shop, path), fields)
+    t.equal(status, 303)
+    t.equal(location, at(shop))
+    t.match((await operator.get(at(shop))).text, flash)
+    t.equal((await tenantOf(shop)).mode, mode)
+  }
+  await change(
+    '/overview/mode',
+    { mode: 'live' },
+    'live',
+    /Messages are sent to customers from now on/,
+  )
+  await change('/overview/mode', { mode: 'paused' }, 'paused', /is paused\. No messages are sent/)
+  t.match(await lastEntry(shop), {
+    who: 'operator',
+    action: 'tenant.set',
+    before: { mode: 'live' },
+    after: { mode: 'paused' },
+  })
+  await change('/overview/resume', {}, 'live', /Messages are sent to customers/)
+  await change('/overview/mode', { mode: 'shadow' }, 'shadow', /No messages are sent/)
+  await isRefused(t, at(shop, '/overview/resume'), {}, /The business is not paused/)
+  await isRefused(t, at(shop, '/overview/mode'), { mode: 'dead' }, /Nothing was changed/)
+  await isRefused(t, at(shop, '/overview/mode'), {}, /Nothing was changed/)
+})
+
+t.test('a test message is sent to the owner, and the page shows its result', async t => {
+  const shop = await business({ mode: 'shadow' })
+  await isRefused(t, at(shop, '/overview/test'), {}, /Enter the owner’s phone/)
+  const owner = customer()
+  await db
+    .updateTable('tenants')
+    .set({ owner_phone: owner.e164 })
+    .where('id', '=', shop.tenantId)
+    .execute()
+  t.equal((await operator.submit(at(shop, '/overview/test'))).status, 303)
+  t.match((await operator.get(at(shop))).text, 'It will be sent now')
+  await isRefused(t, at(shop, '/overview/test'), {}, /less than a minute ago/)
+  await work()
+  t.match((await operator.get(at(shop))).text, 'WhatsApp accepted it')
+  t.equal(fake.inbox(owner.e164).length, 1)
+  t.match(await lastEntry(shop), { who: 'operator', action: 'test_message.send' })
+})
+
+t.test('settings are saved, and only the changes are logged', async t => {
+  const shop = await business({ columns: { quiet_windows: ['21:00-08:00', '13:00-14:00'] } })
+  const { text } = await operator.get(at(shop, '/settings'))
+  const form = formOf(text)
+  t.match(form, {
+    outreachDelay: '2 minutes',
+    quietWindows: '13:00-14:00',
+    commonWindows: ['21:00-08:00'],
+    minRingSeconds: '0',
+  })
+  t.equal((await operator.submit(at(shop, '/settings/save'), form)).status, 303)
+  t.match((await operator.get(at(shop, '/settings'))).text, 'No change.')
+  t.not((await lastEntry(shop))?.action, 'tenant.set')
+
+  const wanted = {
+    ...form,
+    name: 'מספרת "נועה" & בניה',
+    ownerPhone: '050-2345678',
+    outreachDelay: '90s',
+    reminder1After: 'שעה ו-30 דקות',
+    quietWindows: '13:00-16:00\r\nsun 9:00 - sun 09:30'.replace('9:00 -', '09:00 -'),
+    commonWindows: ['fri 15:00-sat 20:30'],
+    missedStatuses: ['NOANSWER', 'BUSY'],
+    minRingSeconds: '5',
+    contactForeign: 'yes',
+    timezone: 'Europe/London',
+  }
+  t.equal((await operator.submit(at(shop, '/settings/save'), wanted)).status, 303)
+  t.match(await tenantOf(shop), {
+    name: 'מספרת "נועה" & בניה',
+    owner_phone: '+972502345678',
+    quiet_windows: ['13:00-16:00', 'sun 09:00-sun 09:30', 'fri 15:00-sat 20:30'],
+    missed_statuses: ['NOANSWER', 'BUSY'],
+    min_ring_seconds: 5,
+    contact_foreign: true,
+    timezone: 'Europe/London',
+  })
+  const entry = await lastEntry(shop)
+  t.match(entry, { who: 'operator', action: 'tenant.set' })
+  t.match(entry?.before, { outreachDelay: '2 minutes', reminder1After: '2 hours' })
+  t.match(entry?.after, {
+    outreachDelay: '1 minute 30 seconds',
+    reminder1After: '1 hour 30 minutes',
+  })
+  t.notOk(Object.keys(Object(entry?.after)).includes('grace'), 'unchanged settings are not logged')
+
+  const again = await operator.get(at(shop, '/settings'))
+  t.match(again.text, 'מספרת &quot;נועה&quot; &amp; בניה')
+  t.match(formOf(again.text), {
+    outreachDelay: '1 minute 30 seconds',
+    commonWindows: ['fri 15:00-sat 20:30'],
+    contactForeign: ['yes'],
+  })
+  const hebrew = await (await asOperator('he')).get(at(shop, '/settings'))
+  // formOf does not unescape the name.
+  const hebrewForm = { ...formOf(hebrew.text), name: wanted.name }
+  t.match(hebrewForm, {
+    outreachDelay: '1 דקה 30 שניות',
+    quietWindows: '13:00-16:00\nא׳ 09:00-א׳ 09:30',
+  })
+  const inHebrew = await asOperator('he')
+  const { tenantId } = shop
+  const entries = (await auditLogOf(tenantId)).length
+  await inHebrew.submit(at(shop, '/settings/save'), hebrewForm)
+  t.equal((await auditLogOf(tenantId)).length, entries, 'the other language is no change')
+  await inHebrew.submit(at(shop, '/settings/save'), {
+    ...hebrewForm,
+    quietWindows: 'שני 13:00-שלישי 14:00',
+  })
+  t.match(await tenantOf(shop), { quiet_windows: ['fri 15:00-sat 20:30', 'mon 13:00-tue 14:00'] })
+})
+
+t.test('settings with a mistake keep what was entered', async t => {
+  const shop = await business()
+  const form = formOf((await operator.get(at(shop, '/settings'))).text)
+  const cases: [Record<string, string | string[]>, RegExp][] = [
+    [{ name: '' }, /A name in one line/],
+    [{ ownerPhone: 'x' }, /such as 0502345678, or empty/],
+    [{ timezone: 'IST' }, /such as Asia\/Jerusalem/],
+    [{ outreachDelay: 'soon' }, /A time such as 2 minutes/],
+    [{ grace: '0' }, /at least 1 minute/],
+    [{ reminder1After: '3 days' }, /“First reminder” must be earlier than “Last reminder”/],
+    [{ missedStatuses: [] }, /Otherwise no call counts as missed/],
+    [{ missedStatuses: ['MAYBE'] }, /Select at least one/],
+    [{ minRingSeconds: '-1' }, /from 0 to 600/],
+    [{ quietWindows: '13:00-14:00\r\n1-2' }, /Line 2: a time such as/],
+    [{ quietWindows: 'mon 00:00-sun 23:59\nsun 23:00-mon 01:00' }, /must not cover the whole week/],
+  ]
+  for (const [wrong, problem] of cases) {
+    const fields = { ...form, contactForeign: 'yes', unresponsiveAfter: '7 hours', ...wrong }
+    const text = await isRefused(t, at(shop, '/settings/save'), fields, problem)
+    t.match(text, 'value="7 hours"', 'the other fields are kept')
+    t.match(text, /name="contactForeign"\s+value="yes"\s+checked/)
+    t.match(text, 'class="problem"')
+    const entered = Object.values(wrong).flat().at(-1)
+    // There is no checkbox for an unknown status.
+    if (entered && entered !== 'MAYBE')
+      t.match(text, entered.split('\r\n').at(-1), 'the wrong value is kept')
+  }
+  const hebrew = await asOperator('he')
+  const { status, text } = await hebrew.submit(at(shop, '/settings/save'), {
+    ...form,
+    reminder2After: 'דקה',
+  })
+  t.equal(status, 400)
+  t.match(text, '״תזכורת ראשונה״ צריכה להיות מוקדמת מ״תזכורת אחרונה״')
+})
+
+t.test('a number is added, and its calls are decided again', async t => {
+  const shop = await business()
+  const other = await business()
+  const second = `073${customer().local.slice(-7)}`
+  const record = push({ did: second, caller: customer().local })
+  await post(record, { token: shop.token })
+  await post(push({ did: other.did, caller: customer().local }), { token: shop.token })
+  await work()
+  t.match(await verdictsOf(shop.tenantId, record.ivruniqueid), [['unmatched_number']])
+  const { text } = await operator.get(at(shop, '/numbers'))
+  t.match(text, `value="+972${second.slice(1)}"`, 'the page offers to add it')
+  t.notMatch(text, `value="${other.line}"`, 'but not a number of another business')
+
+  await operator.submit(at(shop, '/numbers/add'), { phone: `+972${second.slice(1)}` })
+  t.match((await operator.get(at(shop, '/numbers'))).text, 'One earlier call will be decided again')
+  await work()
+  t.match(await verdictsOf(shop.tenantId, record.ivruniqueid), [['missed']])
+  t.match(await outreachOf(shop.tenantId, record.ivruniqueid), ['scheduled', 'waiting'])
+  t.match(await lastEntry(shop), { who: 'operator', action: 'number.add' })
+  await operator.submit(at(shop, '/numbers/add'), { phone: second })
+  t.match((await operator.get(at(shop, '/numbers'))).text, 'was already here')
+
+  const wrong = await isRefused(t, at(shop, '/numbers/add'), { phone: 'shop "1' }, /such as 07227/)
+  t.match(wrong, 'value="shop &quot;1"')
+  await isRefused(t, at(shop, '/numbers/add'), { phone: other.did }, /another business/)
+
+  await operator.submit(at(shop, '/numbers/remove'), { phone: shop.did })
+  t.strictSame(await numbersOf(shop), [`+972${second.slice(1)}`])
+  t.match(await lastEntry(shop), { action: 'number.remove', before: { phone: shop.line } })
+  await isRefused(t, at(shop, '/numbers/remove'), { phone: second }, /This is the last number/)
+  t.equal((await operator.submit(at(shop, '/numbers/remove'), { phone: other.did })).status, 404)
+  t.strictSame(await numbersOf(other), [other.line])
+})
+
+t.test('WhatsApp is connected, paused, resumed and given a new token', async t => {
+  const shop = await business({ connected: false })
+  const other = await business()
+  const number = fake.addNumber()
+  const fields = {
+    whatsappNumber: '050-2345678',
+    phoneNumberId: number.phoneNumberId,
+    accessToken: 'SECRET-one',
+  }
+  const connect = at(shop, '/whatsapp/connect')
+  const wrong = { ...fields, whatsappNumber: '12' }
+  const text = await isRefused(t, connect, wrong, /A phone number such as 0502345678/)
+  t.match(text, `value="${number.phoneNumberId}"`)
+  t.notMatch(text, 'SECRET', 'a secret is never shown')
+  await isRefused(t, connect, { ...fields, accessToken: ' ' }, /The access token from Meta/)
+  await isRefused(t, connect, { ...fields, phoneNumberId: 'x' }, /digits only/)
+  await isRefused(t, connect, { ...fields, phoneNumberId: other.phoneNumberId }, /another business/)
+
+  t.equal((await operator.submit(connect, fields)).status, 303)
+  const mine = { ...shop, phoneNumberId: number.phoneNumberId }
+  const opened = async () =>
+    decrypt((await connectionOf(mine)).access_token, tokenOwner(shop.tenantId))
+  t.equal(await opened(), 'SECRET-one')
+  t.match(await lastEntry(shop), { who: 'operator', action: 'connection.add' })
+
+  const state = (wanted: string) =>
+    operator.submit(at(shop, '/whatsapp/state'), {
+      phoneNumberId: number.phoneNumberId,
+      state: wanted,
+    })
+  t.equal((await state('paused')).status, 303)
+  t.match((await operator.get(at(shop, '/whatsapp'))).text, 'Paused by hand')
+  t.equal((await connectionOf(mine)).state, 'paused')
+  await state('active')
+  t.equal((await connectionOf(mine)).state, 'active')
+  t.match(await lastEntry(shop), { action: 'connection.resume' })
+
+  const token = { phoneNumberId: number.phoneNumberId, accessToken: 'SECRET-two' }
+  t.equal((await operator.submit(at(shop, '/whatsapp/token'), token)).status, 303)
+  t.equal(await opened(), 'SECRET-two')
+  const empty = { ...token, accessToken: '' }
+  await isRefused(t, at(shop, '/whatsapp/token'), empty, /The access token from Meta/)
+  for (const path of ['', '/whatsapp', '/templates'])
+    t.notMatch((await operator.get(at(shop, path))).text, 'SECRET', path)
+  t.notMatch(JSON.stringify(await auditLogOf(shop.tenantId)), 'SECRET')
+})
+
+t.test('a template is changed, resumed and reset', async t => {
+  const shop = await business()
+  const save = at(shop, '/templates/save')
+  const wanted = {
+    kind: 'reminder_1',
+    name: 'our_reminder',
+    language: 'en_US',
+    variable: ['call_time', 'business_name', ''],
+  }
+  t.equal((await operator.submit(save, wanted)).status, 303)
+  const row = () =>
+    db
+      .selectFrom('whatsapp_templates as w')
+      .innerJoin('whatsapp_connections as c', 'c.id', 'w.whatsapp_connection_id')
+      .selectAll('w')
+      .where('c.tenant_id', '=', shop.tenantId)
+      .executeTakeFirst()
+  t.match(await row(), {
+    kind: 'reminder_1',
+    name: 'our_reminder',
+    language: 'en_US',
+    variables: ['call_time', 'business_name'],
+  })
+  t.match(await lastEntry(shop), { who: 'operator', action: 'template.set' })
+  t.match((await operator.get(at(shop, '/templates'))).text, 'value="our_reminder"')
+
+  const wrong = { ...wanted, name: 'Our Reminder' }
+  const text = await isRefused(t, save, wrong, /lowercase letters, digits and underscores/)
+  t.match(text, 'value="Our Reminder"')
+  t.match(text, 'value="ringback_missed_call"', 'the other forms do not change')
+  await isRefused(t, save, { ...wanted, language: 'hebrew' }, /A code such as he/)
+  t.equal((await operator.submit(save, { ...wanted, kind: 'other' })).status, 400)
+
+  await db
+    .updateTable('whatsapp_templates')
+    .set({ state: 'paused', state_reason: 'template PAUSED' })
+    .where('name', '=', 'our_reminder')
+    .execute()
+  t.match((await operator.get(at(shop, '/templates'))).text, 'Meta has paused, disabled')
+  await operator.submit(save, wanted)
+  t.equal((await row())?.state, 'paused', 'saving without a change does not resume it')
+  await operator.submit(at(shop, '/templates/resume'), { kind: 'reminder_1' })
+  t.equal((await row())?.state, 'active')
+  await operator.submit(at(shop, '/templates/usual'), { kind: 'reminder_1' })
+  t.equal(await row(), undefined)
+  t.match((await operator.get(at(shop, '/templates'))).text, 'value="ringback_reminder_1"')
+
+  const none = await business({ connected: false })
+  t.match((await operator.get(at(none, '/templates'))).text, 'Connect WhatsApp first')
+  await isRefused(t, at(none, '/templates/save'), wanted, /No active WhatsApp number is connected/)
+})
+
+t.test('a new URL works beside the old one until the old one is revoked', async t => {
+  const shop = await business()
+  const { status, text } = await operator.submit(at(shop, '/webhook/fresh'))
+  t.equal(status, 200)
+  const [, fresh = ''] = /cdr\?token=([\w-]{43})/.exec(text) ?? []
+  t.ok(fresh)
+  const answerTo = async (token: string) =>
+    (await post(push({ did: shop.did, caller: customer().local }), { token })).status
+  t.equal(await answerTo(fresh), 200)
+  t.equal(await answerTo(shop.token), 200)
+  t.match(await lastEntry(shop), { who: 'operator', action: 'webhook_token.add' })
+  for (const path of ['', '/webhook']) {
+    const later = await operator.get(at(shop, path))
+    t.notMatch(later.text, fresh, 'it is shown only once')
+    t.notMatch(later.text, shop.token)
+  }
+  t.notMatch(JSON.stringify(await auditLogOf(shop.tenantId)), fresh)
+
+  const tokens = await db
+    .selectFrom('webhook_tokens')
+    .select('id')
+    .where('tenant_id', '=', shop.tenantId)
+    .orderBy('id')
+    .execute()
+  const [old = '', last = ''] = tokens.map(({ id }) => id)
+  const revoke = at(shop, '/webhook/revoke')
+  t.equal((await operator.submit(revoke, { tokenId: old })).status, 303)
+  t.equal(await answerTo(shop.token), 401)
+  t.equal(await answerTo(fresh), 200)
+  t.match(await lastEntry(shop), { who: 'operator', action: 'webhook_token.revoke' })
+  await operator.submit(revoke, { tokenId: old })
+  t.match((await operator.get(at(shop, '/webhook'))).text, 'the URL was already revoked')
+
+  await isRefused(t, revoke, { tokenId: last }, /tick the box to confirm/)
+  t.equal(await answerTo(fresh), 200)
+  t.equal((await operator.submit(revoke, { tokenId: last, force: 'yes' })).status, 303)
+  t.equal(await answerTo(fresh), 401)
+})
+
+t.test('a business gets a password and changes it', async t => {
+  const shop = await business()
+  const set = at(shop, '/password/set')
+  await isRefused(t, set, { password: 'short' }, /At least 12 characters/)
+  const made = await operator.submit(set, { password: '' })
+  t.equal(made.status, 200)
+  const [, password = ''] = /<pre>([\w-]{20})<\/pre>/.exec(made.text) ?? []
+  t.match(made.text, shop.did.replace(/^(\d{3})(\d{3})/, '$1-$2-'), 'with the name to sign in')
+  const owner = browser()
+  t.equal((await owner.signIn(shop.did, password)).status, 303)
+  t.notMatch((await operator.get(at(shop, '/password'))).text, password, 'it is shown only once')
+  t.notMatch(JSON.stringify(await auditLogOf(shop.tenantId)), password)
+
+  t.equal((await owner.submit(set, { password: 'the second password' })).status, 303)
+  t.match(await lastEntry(shop), { who: `tenant ${shop.tenantId}`, action: 'password.set' })
+  t.equal((await owner.get(at(shop))).status, 401, 'the session has ended')
+  t.equal((await owner.signIn(shop.did, 'the second password')).status, 303)
+  t.notMatch(
+    (await owner.submit(set, { password: 'eleven char' })).text,
+    'eleven char',
+    'not even after wrong input',
+  )
+
+  t.equal((await operator.submit(at(shop, '/password/end'))).status, 303)
+  t.equal((await owner.get(at(shop))).status, 401)
+  t.equal((await owner.signIn(shop.did, 'the second password')).status, 401)
+})
+
+/** Each action, with valid fields for the business in its path. */
+const ACTIONS: Record<string, (shop: Business) => Record<string, string | string[]>> = {
+  '/overview/mode': () => ({ mode: 'paused' }),
+  '/overview/resume': () => ({}),
+  '/overview/test': () => ({}),
+  '/settings/save': () => ({ name: 'taken over', missedStatuses: 'BUSY', quietWindows: '' }),
+  '/numbers/add': () => ({ phone: '0771231231' }),
+  '/numbers/remove': ({ did }) => ({ phone: did }),
+  '/whatsapp/connect': () => ({
+    whatsappNumber: '0502345678',
+    phoneNumberId: '123',
+    accessToken: 'x',
+  }),
+  '/whatsapp/token': ({ phoneNumberId }) => ({ phoneNumberId, accessToken: 'x' }),
+  '/whatsapp/state': ({ phoneNumberId }) => ({ phoneNumberId, state: 'paused' }),
+  '/templates/save': () => ({ kind: 'initial', name: 'x', language: 'he', variable: '' }),
+  '/templates/resume': () => ({ kind: 'initial' }),
+  '/templates/usual': () => ({ kind: 'initial' }),
+  '/webhook/fresh': () => ({}),
+  '/webhook/revoke': () => ({ tokenId: '1' }),
+  '/password/set': () => ({ password: 'a good new password' }),
+  '/password/end': () => ({}),
+}
+const PAGES = ['', '/settings', '/numbers', '/whatsapp', '/templates', '/webhook', '/password']
+
+t.test('a business cannot see or change another one', async t => {
+  const shop = await business({ columns: { owner_phone: customer().e164 } })
+  const other = await business({ columns: { owner_phone: customer().e164 } })
+  const owner = await asTenant(shop.tenantId)
+  const before = await contents()
+  for (const path of PAGES) {
+    t.equal((await owner.get(at(other, path))).status, 404, path)
+    t.equal((await owner.get(at(shop, path))).status, 200, path)
+  }
+  for (const [path, fields] of Object.entries(ACTIONS)) {
+    const { status, text } = await owner.submit(at(other, path), fields(other))
+    t.equal(status, 404, path)
+    t.notMatch(text, other.did, path)
+  }
+  t.strictSame(await contents(), before)
+})
+
+t.test('a form cannot name things of another business', async t => {
+  const shop = await business()
+  const other = await business()
+  const owner = await asTenant(shop.tenantId)
+  const { id: tokenId } = await db
+    .selectFrom('webhook_tokens')
+    .select('id')
+    .where('tenant_id', '=', other.tenantId)
+    .executeTakeFirstOrThrow()
+  const { phoneNumberId } = other
+  const before = await contents()
+  for (const [path, fields] of [
+    ['/webhook/revoke', { tokenId, force: 'yes' }],
+    ['/whatsapp/token', { phoneNumberId, accessToken: 'x' }],
+    ['/whatsapp/state', { phoneNumberId, state: 'paused' }],
+  ] as const)
+    t.equal((await owner.submit(at(shop, path), fields)).status, 404, path)
+  t.strictSame(await contents(), before)
+  // The tenant comes from the path, not from the form.
+  await owner.submit(at(shop, '/overview/mode'), { mode: 'paused', tenantId: other.tenantId })
+  t.equal((await tenantOf(other)).mode, 'live')
+  t.equal((await tenantOf(shop)).mode, 'paused')
+})
+
+t.test('only the operator may do what decides who gets which calls', async t => {
+  const shop = await business()
+  const owner = await asTenant(shop.tenantId)
+  await post(push({ did: '0729995551', caller: customer().local }), { token: shop.token })
+  await work()
+  const before = await contents()
+  for (const path of ['/numbers/add', '/numbers/remove', '/whatsapp/connect', '/password/end']) {
+    const fields = ACTIONS[path]?.(shop) ?? {}
+    t.equal((await owner.submit(at(shop, path), fields)).status, 404, path)
+  }
+  t.strictSame(await contents(), before)
+  for (const path of ['/numbers', '/whatsapp', '/password']) {
+    const { text } = await owner.get(at(shop, path))
+    t.notMatch(text, /action="[^"]*\/(?:add|remove|connect|end)"/, `${path} has no such form`)
+  }
+  t.match((await owner.get(at(shop, '/numbers'))).text, '072-999-5551', 'the number is shown')
+})
+
+t.test('a business does everything else itself', async t => {
+  const shop = await business({ columns: { owner_phone: customer().e164 } })
+  const owner = await asTenant(shop.tenantId)
+  const settings = formOf((await owner.get(at(shop, '/settings'))).text)
+  const actions: [string, Record<string, string | string[]>, string][] = [
+    ['/overview/mode', { mode: 'paused' }, 'tenant.set'],
+    ['/overview/resume', {}, 'tenant.set'],
+    ['/overview/test', {}, 'test_message.send'],
+    ['/settings/save', { ...settings, minRingSeconds: '3' }, 'tenant.set'],
+    [
+      '/whatsapp/token',
+      { phoneNumberId: shop.phoneNumberId, accessToken: 'new' },
+      'connection.set',
+    ],
+    ['/whatsapp/state', { phoneNumberId: shop.phoneNumberId, state: 'paused' }, 'connection.pause'],
+    [
+      '/templates/save',
+      { kind: 'initial', name: 'own', language: 'he', variable: '' },
+      'template.set',
+    ],
+    ['/webhook/fresh', {}, 'webhook_token.add'],
+  ]
+  for (const [path, fields, action] of actions) {
+    const { status } = await owner.submit(at(shop, path), fields)
+    t.ok([200, 303].includes(status), path)
+    t.match(await lastEntry(shop), { who: `tenant ${shop.tenantId}`, action }, path)
+  }
+})
+
+t.test('an action needs the form token', async t => {
+  const shop = await business({ columns: { owner_phone: customer().e164 } })
+  const before = await contents()
+  for (const [path, fields] of Object.entries(ACTIONS)) {
+    t.equal((await operator.post(at(shop, path), fields(shop))).status, 403, path)
+    t.equal((await browser().post(at(shop, path), fields(shop))).status, 401, path)
+  }
+  t.strictSame(await contents(), before)
+})
+
+t.test('a business that does not exist', async t => {
+  const before = await contents()
+  for (const id of ['0', 'x', '999999', '9'.repeat(30), '1%20or%201']) {
+    t.equal((await operator.get(`/ops/tenants/${id}`)).status, 404, id)
+    for (const [path, fields] of Object.entries(ACTIONS)) {
+      const shop = { tenantId: id, token: '', did: '0', line: '', phoneNumberId: '1' }
+      const { status } = await operator.submit(at(shop, path), fields(shop))
+      t.ok([400, 404].includes(status), `${id} ${path} ${status}`)
+    }
+  }
+  t.strictSame(await contents(), before)
+})
+
+t.test('the address of a failed form can be reloaded', async t => {
+  const shop = await business()
+  const { status, text } = await operator.get(at(shop, '/settings/save'))
+  t.equal(status, 200)
+  t.match(text, 'name="outreachDelay"')
+})
+
+t.test('before going live, the page says which messages will be sent', async t => {
+  const shop = await business({
+    mode: 'shadow',
+    columns: { quiet_windows: ['fri 15:00-sat 20:30'] },
+  })
+  await miss(shop, customer().local)
+  t.match((await operator.get(at(shop))).text, 'The message that is waiting now will be sent')
+  const hebrew = await (await asOperator('he')).get(at(shop))
+  t.match(hebrew.text, 'תישלח ההודעה שממתינה עכשיו')
+  t.match(hebrew.text, '2 דקות אחרי')
+  t.match(hebrew.text, 'בזמנים השקטים (ו׳ 15:00-ש׳ 20:30)')
+})
+
+t.test('a business exports its own calls, and the export is logged', async t => {
+  const shop = await business()
+  const other = await business()
+  const dana = customer()
+  await post(push({ did: shop.did, caller: dana.local }), { token: shop.token })
+  await post(push({ did: other.did, caller: customer().local }), { token: other.token })
+  await work()
+  const owner = await asTenant(shop.tenantId)
+  const path = `/ops/tenants/${shop.tenantId}/export/csv`
+  t.match((await owner.get(`/ops/tenants/${shop.tenantId}/export`)).text, `action="${path}"`)
+  const file = await owner.submit(path, { what: 'calls', since: '', until: '' })
+  t.match(file.headers.get('content-disposition'), `filename=ringback-${shop.tenantId}-calls.csv`)
+  const rows: unknown[] = parse(file.text, { bom: true, columns: true })
+  t.equal(rows.length, 1)
+  t.match(file.text, dana.e164)
+  t.match((await auditLogOf(shop.tenantId)).at(-1), {
+    who: `tenant ${shop.tenantId}`,
+    action: 'export.calls',
+    after: { since: null, until: null },
+  })
+  const none = await owner.submit(path, { what: 'calls', until: '2020-01-01' })
+  t.strictSame(parse(none.text, { bom: true, columns: true }), [])
+})
+
+t.test('an export is refused for another business and for wrong input', async t => {
+  const shop = await business()
+  const other = await business()
+  const owner = await asTenant(shop.tenantId)
+  const before = await contents()
+  const path = `/ops/tenants/${shop.tenantId}/export/csv`
+  const theirs = `/ops/tenants/${other.tenantId}/export/csv`
+  t.equal((await owner.submit(theirs, { what: 'calls' })).status, 404)
+  t.equal((await owner.submit(path, { what: 'tokens' })).status, 400)
+  t.equal((await owner.submit(path, { what: 'calls', since: 'yesterday' })).status, 400)
+  t.equal((await owner.post(path, { what: 'calls' })).status, 403)
+  t.equal((await browser().post(path, { what: 'calls' })).status, 401)
+  const gone = await (
+    await asOperator()
+  ).submit('/ops/tenants/999999/export/csv', { what: 'calls' })
+  t.equal(gone.status, 404)
+  t.equal(gone.headers.get('content-disposition'), null)
+  t.strictSame(await contents(), before)
 })

@@ -1,9 +1,21 @@
-/** Today, as the owner sees it: counted from real calls that came through the real door. */
-import t from 'tap'
-import { asOperator, asTenant } from '../../support/ops.ts'
+/** Today and the log, and how dates and spans are shown. */
 import { sql } from 'kysely'
-import { roundTop } from '../../../app/web/ops/plot.ts'
+import { globSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import { audit } from '../../../app/audit.ts'
+import { axisTop } from '../../../app/web/ops/charts.ts'
+import {
+  formatSpan,
+  formatWindow,
+  parseSpan,
+  parseWindow,
+  relativeTime,
+} from '../../../app/web/ops/format.ts'
+import { logTexts } from '../../../app/web/ops/log.ts'
 import { answeredPush, push } from '../../../scripts/demo/cdr.ts'
+import { asOperator, asTenant } from '../../support/ops.ts'
 import {
   business,
   customer,
@@ -15,7 +27,9 @@ import {
   workAsIfDue,
 } from '../../support/ringback.ts'
 
-/** The figures of the page, by what they count. */
+const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
+
+/** The figures of the page, by label. */
 const figuresIn = (text: string): Record<string, number> =>
   Object.fromEntries(
     [...text.matchAll(/<strong>(\d+)<\/strong>\s+([^<]+?)\s*<\/a/g)].map(([, count, label]) => [
@@ -24,7 +38,7 @@ const figuresIn = (text: string): Record<string, number> =>
     ]),
   )
 
-t.test('every missed call of today is somewhere in the figures', async t => {
+t.test('the figures count each missed call of today', async t => {
   const shop = await business()
   const other = await business()
   const replies = customer()
@@ -45,8 +59,8 @@ t.test('every missed call of today is somewhere in the figures', async t => {
   const owner = await asTenant(shop.tenantId)
   t.match(figuresIn((await owner.get('/ops')).text), {
     'missed calls': 5,
-    'messages still to be sent': 2,
-    'sent a message': 0,
+    'messages to be sent': 2,
+    'messages sent': 0,
   })
 
   await workAsIfDue()
@@ -55,14 +69,14 @@ t.test('every missed call of today is somewhere in the figures', async t => {
   const page = (await owner.get('/ops')).text
   t.match(figuresIn(page), {
     'missed calls': 5,
-    'sent a message': 2,
+    'messages sent': 2,
     replied: 1,
     'reached by phone': 0,
-    'messages still to be sent': 0,
+    'messages to be sent': 0,
   })
   t.match(page, /not a mobile number<\/dt>\s*<dd>1</)
-  t.match(page, /the number was withheld<\/dt>\s*<dd>2</)
-  t.match(page, /<td>5<\/td>\s*<td>1<\/td>/, 'the plot has a table: 5 missed, 1 answered')
+  t.match(page, /number withheld<\/dt>\s*<dd>2</)
+  t.match(page, /<td>5<\/td>\s*<td>1<\/td>/, 'the table of the chart: 5 missed, 1 answered')
 
   const operator = await asOperator()
   t.equal(figuresIn((await operator.get('/ops')).text)['missed calls'], 6, 'the operator sees all')
@@ -71,7 +85,7 @@ t.test('every missed call of today is somewhere in the figures', async t => {
   t.equal((await operator.get('/ops?tenant=999999')).status, 404)
 })
 
-t.test("a day begins at midnight on the business's own clock", async t => {
+t.test("a day begins at midnight in the business's time zone", async t => {
   const shop = await business({ columns: { timezone: 'Pacific/Kiritimati' } })
   const token = await webhookToken(shop.tenantId)
   await post(push({ did: shop.did, caller: customer().local }), { token })
@@ -91,7 +105,7 @@ t.test("a day begins at midnight on the business's own clock", async t => {
   t.equal(figuresIn((await owner.get('/ops')).text)['missed calls'], 1)
 })
 
-t.test('what a customer or a business is called cannot change the page', async t => {
+t.test('names are escaped', async t => {
   const shop = await business()
   const name = `</bdi><script>alert("1")</script>'&`
   await db.updateTable('tenants').set({ name }).where('id', '=', shop.tenantId).execute()
@@ -100,8 +114,148 @@ t.test('what a customer or a business is called cannot change the page', async t
   t.match(text, '&lt;/bdi&gt;&lt;script&gt;alert(&quot;1&quot;)&lt;/script&gt;&#39;&amp;')
 })
 
-t.test('the scale of a plot ends in a round number', t => {
-  const tops = [0, 1, 4, 5, 9, 11, 20, 21, 99, 100, 101, 4999].map(roundTop)
+t.test('the axis of a chart ends in a round number', t => {
+  const tops = [0, 1, 4, 5, 9, 11, 20, 21, 99, 100, 101, 4999].map(axisTop)
   t.strictSame(tops, [4, 4, 4, 6, 10, 20, 20, 40, 100, 100, 200, 6000])
   t.end()
+})
+
+t.test('the log shows the action, its subject and the changes', async t => {
+  const shop = await business()
+  const dana = customer()
+  await post(push({ did: shop.did, caller: dana.local }), { token: shop.token })
+  await work()
+  const call = await db
+    .selectFrom('missed_calls')
+    .select('id')
+    .where('tenant_id', '=', shop.tenantId)
+    .executeTakeFirstOrThrow()
+  await db.transaction().execute(trx =>
+    audit(
+      trx,
+      { as: 'tenant', tenantId: shop.tenantId },
+      {
+        tenantId: shop.tenantId,
+        action: 'outreach.cancel',
+        subject: `missed_calls ${call.id}`,
+        before: { state: 'scheduled' },
+        after: { state: '<cancelled>' },
+      },
+    ),
+  )
+  const owner = await asTenant(shop.tenantId)
+  const { text } = await owner.get('/ops/log')
+  t.match(text, 'Cancelled a message')
+  t.match(text, `<a href="/ops/calls/missed/${call.id}"><bdi dir="ltr">${dana.local.slice(0, 3)}-`)
+  t.match(text, /scheduled<\/bdi> →\s+<bdi>&lt;cancelled&gt;/)
+  t.match((await (await asTenant(shop.tenantId, 'he')).get('/ops/log')).text, 'ביטול הודעה')
+
+  const other = await asTenant((await business()).tenantId)
+  t.notMatch(
+    (await other.get('/ops/log')).text,
+    'Cancelled a message',
+    'another business does not see it',
+  )
+})
+
+t.test('paging through the log shows each entry once', async t => {
+  const shop = await business()
+  await db
+    .insertInto('audit_log')
+    .values(
+      Array.from({ length: 120 }, (_, n) => ({
+        who: 'operator',
+        tenant_id: shop.tenantId,
+        action: 'tenant.set',
+        subject: `tenants ${shop.tenantId}`,
+        after: JSON.stringify({ outreachDelay: `entry ${n}.` }),
+      })),
+    )
+    .execute()
+  const owner = await asTenant(shop.tenantId)
+  const seen: string[] = []
+  let path: string | undefined = '/ops/log'
+  while (path) {
+    const { text }: { text: string } = await owner.get(path)
+    seen.push(...[...text.matchAll(/entry \d+\./g)].map(([entry]) => entry))
+    path = /href="(\/ops\/log\?before=\d+)"/.exec(text)?.[1]
+  }
+  t.equal(seen.length, 120)
+  t.equal(new Set(seen).size, 120)
+})
+
+t.test('each action that is logged has a text', t => {
+  const files = globSync('app/**/*.ts', { cwd: ROOT }).map(file =>
+    readFileSync(join(ROOT, file), 'utf8'),
+  )
+  const actions = files.flatMap(text =>
+    [...text.matchAll(/\baction: '([a-z_]+\.[a-z_]+)'/g)].map(([, action = '']) => action),
+  )
+  t.ok(actions.length > 15)
+  for (const action of actions) t.ok(Object.hasOwn(logTexts.en.actions, action), action)
+  t.end()
+})
+
+t.test('spans are shown and parsed in both languages', async t => {
+  t.equal(formatSpan('en', '1 hour 30 minutes'), '1 hour 30 minutes')
+  t.equal(formatSpan('he', '3 days 1 hour 30 minutes 1 second'), '3 ימים 1 שעה 30 דקות 1 שנייה')
+  const same: [string, string][] = [
+    ['3 ימים 1 שעה 30 דקות 1 שנייה', '3 days 1 hours 30 minutes 1 seconds'],
+    ['שעתיים', '2 hours'],
+    ['שעה ו-30 דקות', '1 hours 30 minutes'],
+    ['יומיים ושעה', '2 days 1 hours'],
+    ['דקה', '1 minutes'],
+    ['90s', '90s'],
+  ]
+  for (const [written, read] of same) t.equal(parseSpan(written), read, written)
+})
+
+t.test('quiet times are shown and parsed in both languages', async t => {
+  t.equal(formatWindow('en', 'fri 15:00-sat 20:30'), 'fri 15:00-sat 20:30')
+  t.equal(formatWindow('he', 'fri 15:00-sat 20:30'), 'ו׳ 15:00-ש׳ 20:30')
+  const same: [string, string][] = [
+    ...['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'].map((day): [string, string] => [
+      formatWindow('he', `${day} 09:00-${day} 10:00`),
+      `${day} 09:00-${day} 10:00`,
+    ]),
+    ['שישי 15:00 - שבת 20:30', 'fri 15:00 - sat 20:30'],
+    ['יום ששי 15:00 עד יום ראשון 08:00', 'fri 15:00-sun 08:00'],
+    ["ב'09:00-ג 10:00", 'mon 09:00-tue 10:00'],
+    ['רביעי 09:00-חמישי 10:00', 'wed 09:00-thu 10:00'],
+    ['שני 09:00-שלישי 10:00', 'mon 09:00-tue 10:00'],
+    ['21:00-08:00', '21:00-08:00'],
+    ['fri 15:00-sat 20:30', 'fri 15:00-sat 20:30'],
+    ['אחרי שבת', 'אחרי שבת'],
+  ]
+  for (const [written, read] of same) t.equal(parseWindow(written), read, written)
+})
+
+t.test('relative times read naturally', async t => {
+  const DAY = 86_400
+  const told: [number, string, string][] = [
+    [0, 'now', 'עכשיו'],
+    [-1, '1 second ago', 'לפני שנייה'],
+    [-2, '2 seconds ago', 'לפני שתי שניות'],
+    [-60, '1 minute ago', 'לפני דקה'],
+    [-120, '2 minutes ago', 'לפני 2 דקות'],
+    [-3600, '1 hour ago', 'לפני שעה'],
+    [-7200, '2 hours ago', 'לפני שעתיים'],
+    [-DAY, '1 day ago', 'לפני יום אחד'],
+    [-2 * DAY, '2 days ago', 'לפני יומיים'],
+    [1, 'in 1 second', 'בעוד שנייה'],
+    [2, 'in 2 seconds', 'בעוד שתי שניות'],
+    [60, 'in 1 minute', 'בעוד דקה'],
+    [120, 'in 2 minutes', 'בעוד 2 דקות'],
+    [3600, 'in 1 hour', 'בעוד שעה'],
+    [7200, 'in 2 hours', 'בעוד שעתיים'],
+    [DAY, 'in 1 day', 'בעוד יום'],
+    [2 * DAY, 'in 2 days', 'בעוד יומיים'],
+    [12 * DAY, 'in 12 days', 'בעוד 12 ימים'],
+  ]
+  const now = new Date('2026-01-01T12:00:00Z')
+  for (const [seconds, en, he] of told) {
+    const at = new Date(now.getTime() + seconds * 1000)
+    t.equal(relativeTime(at, now, 'en'), en)
+    t.equal(relativeTime(at, now, 'he'), he)
+  }
 })

@@ -1,50 +1,76 @@
-/** Calls, people and messages of a business as a file. */
+/** Calls, people or messages of a business as a file. */
 import { Router } from 'express'
 import { opsDb } from '../../../db/kysely.ts'
-import { exportCsv, exporting as wanted, EXPORTS } from '../../../privacy/export.ts'
+import { exportCsv, exporting, EXPORTS } from '../../../privacy/export.ts'
+import { signedIn } from '../access.ts'
 import { html } from '../html.ts'
-import { ofTenant, visitOf } from '../page.ts'
-import { tenantWords } from '../words/tenant.ts'
-import { form, type Section } from './section.ts'
+import { translations } from '../language.ts'
+import { allowedTenant } from '../page.ts'
+import { type Section, sectionForm } from './section.ts'
 
-export const exporting: Section = {
-  show: about => {
-    const { export: words } = tenantWords[about.visit.language]
+export const exportSection: Section = {
+  show: view => {
+    const texts = exportTexts[view.context.language]
     return html`<section class="card">
-      <h2>${words.title}</h2>
-      <p class="quiet">${words.help}</p>
-      ${form(
-        about,
+      <h2>${texts.title}</h2>
+      <p class="quiet">${texts.help}</p>
+      ${sectionForm(
+        view,
         'export',
         'csv',
         html`<label
-            >${words.what}
+            >${texts.what}
             <select name="what">
-              ${EXPORTS.map(what => html`<option value="${what}">${words[what]}</option>`)}
+              ${EXPORTS.map(what => html`<option value="${what}">${texts[what]}</option>`)}
             </select></label
           >
-          <label>${words.since} <input name="since" type="date" /></label>
-          <label>${words.until} <input name="until" type="date" /></label>
-          <button class="main">${words.submit}</button>`,
+          <label>${texts.since} <input name="since" type="date" /></label>
+          <label>${texts.until} <input name="until" type="date" /></label>
+          <button class="main">${texts.submit}</button>`,
       )}
     </section>`
   },
-  deeds: {},
+  actions: {},
 }
 
 export const exportFile = Router()
 
-// Posted, though it changes nothing but the log: a link could be followed from anywhere.
+// POST, because an export is logged and must not start from a link on another site.
 exportFile.post('/tenants/:tenantId/export/csv', async (req, res) => {
-  const visit = visitOf(req)
+  const { context } = signedIn(req)
   const { what, since, until }: Record<string, unknown> = Object(req.body)
-  const asked = wanted.parse({
-    tenantId: ofTenant(visit, req.params['tenantId'] ?? ''),
+  const wanted = exporting.parse({
+    tenantId: allowedTenant(context, req.params['tenantId']),
     what,
     since: since || undefined,
     until: until || undefined,
   })
-  res.attachment(`ringback-${asked.tenantId}-${asked.what}.csv`)
+  res.attachment(`ringback-${wanted.tenantId}-${wanted.what}.csv`)
   res.type('text/csv')
-  await exportCsv(opsDb, visit.signIn, asked, res)
+  await exportCsv(opsDb, context.signIn, wanted, res)
 })
+
+const exportTexts = translations(
+  {
+    title: 'Export',
+    help: 'A CSV file for Excel or another spreadsheet, with one line for each call, person or message. It holds phone numbers and what people wrote, so keep it safe. Each export is shown in the log.',
+    what: 'What to export',
+    calls: 'Calls',
+    leads: 'People who called',
+    messages: 'Messages',
+    since: 'From',
+    until: 'To',
+    submit: 'Download',
+  },
+  {
+    title: 'ייצוא',
+    help: 'קובץ CSV ל־Excel או לגיליון אחר, עם שורה לכל שיחה, אדם או הודעה. יש בו מספרי טלפון ותוכן של הודעות, ולכן חשוב לשמור עליו. כל ייצוא מופיע בהיסטוריית הפעולות.',
+    what: 'מה לייצא',
+    calls: 'שיחות',
+    leads: 'אנשים שהתקשרו',
+    messages: 'הודעות',
+    since: 'מתאריך',
+    until: 'עד תאריך',
+    submit: 'הורדה',
+  },
+)

@@ -1,71 +1,68 @@
-/** Trial, live, paused: what each means, and the way from one to another. */
+/** Trial, live or paused: what each mode means, and the buttons to change it. */
 import { resumeTenant, settings, setTenant } from '../../../tenants/settings.ts'
+import { formatSpan, formatWindow } from '../format.ts'
+import { actionForm, buttonAlert, formAlert, formValue } from '../forms.ts'
 import { html, type Html } from '../html.ts'
-import { text } from '../attempt.ts'
-import { deedForm } from '../deed_form.ts'
-import { refused, whyNot } from '../fields.ts'
-import { spanText } from '../span_text.ts'
-import { windowText } from '../window_text.ts'
-import { tenantWords } from '../words/tenant.ts'
-import { type About, pathOf, type Section } from './section.ts'
+import { type Language, translations } from '../language.ts'
+import { type Section, tenantPath, type View } from './section.ts'
 
 const MODES = ['shadow', 'live', 'paused'] as const
-type Mode = (typeof MODES)[number]
 
-const wordsOf = ({ visit }: Pick<About, 'visit'>) => tenantWords[visit.language].mode
-
-const goLive = ({ visit, shown }: About, isReady: boolean): Html => {
-  const words = wordsOf({ visit })
-  const span = (written: string) => spanText(visit.language, written)
-  const quiet = shown.quietWindows.map(window => windowText(visit.language, window)).join(', ')
+const goLive = ({ context, tenant }: View, isReady: boolean): Html => {
+  const { language } = context
+  const texts = modeTexts[language]
+  const span = (stored: string) => formatSpan(language, stored)
+  const quiet = tenant.quietWindows.map(window => formatWindow(language, window)).join(', ')
   return html`<details id="go-live">
-    <summary class="button main">${words.toLive}</summary>
-    <h3>${words.what}</h3>
-    <p>${words.first(span(shown.outreachDelay))}</p>
-    <p>${words.reminders(span(shown.reminder1After), span(shown.reminder2After))}</p>
-    ${shown.quietWindows.length > 0 && html`<p>${words.quiet(quiet)}</p>`}
-    ${shown.waiting > 0 && html`<p>${words.waiting(shown.waiting)}</p>`}
-    ${!isReady && html`<p class="problem">⚠ ${words.notReady}</p>`}
-    ${deedForm(visit, {
-      path: pathOf(shown.tenantId, 'overview', 'mode'),
-      label: words.sure,
+    <summary class="button main">${texts.toLive}</summary>
+    <h3>${texts.whatHappens}</h3>
+    <p>${texts.first(span(tenant.outreachDelay))}</p>
+    <p>${texts.reminders(span(tenant.reminder1After), span(tenant.reminder2After))}</p>
+    ${tenant.quietWindows.length > 0 && html`<p>${texts.quiet(quiet)}</p>`}
+    ${tenant.waiting > 0 && html`<p>${texts.waiting(tenant.waiting)}</p>`}
+    ${!isReady && html`<p class="problem">⚠ ${texts.notReady}</p>`}
+    ${actionForm(context, {
+      path: tenantPath(tenant.tenantId, 'overview', 'mode'),
+      label: texts.toLiveYes,
       fields: { mode: 'live' },
     })}
   </details>`
 }
 
-const button = ({ visit, shown }: About, mode: Mode): Html =>
-  deedForm(visit, {
-    path: pathOf(shown.tenantId, 'overview', 'mode'),
-    label: mode === 'paused' ? wordsOf({ visit }).toPaused : wordsOf({ visit }).toShadow,
+const button = ({ context, tenant }: View, mode: 'shadow' | 'paused'): Html => {
+  const texts = modeTexts[context.language]
+  return actionForm(context, {
+    path: tenantPath(tenant.tenantId, 'overview', 'mode'),
+    label: mode === 'paused' ? texts.toPaused : texts.toShadow,
     fields: { mode },
   })
+}
 
-/** @param isReady whether nothing else is missing */
-export const modeCard = (about: About, isReady: boolean): Html => {
-  const { visit, shown, refusal } = about
-  const words = wordsOf(about)
+/** @param isReady all other steps of the checklist are done */
+export const modeCard = (view: View, isReady: boolean): Html => {
+  const { context, tenant, failed } = view
+  const texts = modeTexts[context.language]
   return html`<section class="card" id="live">
-    <h2>${words.title}</h2>
-    ${refused(visit.language, refusal, 'mode')} ${whyNot(refusal, 'resume')}
+    <h2>${texts.title}</h2>
+    ${formAlert(context.language, failed, 'mode')} ${buttonAlert(failed, 'resume')}
     <dl class="modes">
       ${MODES.map(
         mode =>
           html`<dt>
-              ${words.names[mode]}
-              ${mode === shown.mode && html`<span class="badge good">${words.now}</span>`}
+              ${texts.names[mode]}
+              ${mode === tenant.mode && html`<span class="badge good">${texts.now}</span>`}
             </dt>
             <dd>
-              <p>${words.means[mode]}</p>
-              ${mode !== shown.mode && (mode === 'live' ? goLive(about, isReady) : button(about, mode))}
+              <p>${texts.means[mode]}</p>
+              ${mode !== tenant.mode && (mode === 'live' ? goLive(view, isReady) : button(view, mode))}
               ${
                 mode === 'paused' &&
-                shown.mode === 'paused' &&
-                html`${deedForm(visit, {
-                    path: pathOf(shown.tenantId, 'overview', 'resume'),
-                    label: words.resume,
+                tenant.mode === 'paused' &&
+                html`${actionForm(context, {
+                    path: tenantPath(tenant.tenantId, 'overview', 'resume'),
+                    label: texts.resume,
                   })}
-                  <p class="quiet">${words.resumeMeans}</p>`
+                  <p class="quiet">${texts.resumeMeans}</p>`
               }
             </dd>`,
       )}
@@ -73,20 +70,91 @@ export const modeCard = (about: About, isReady: boolean): Html => {
   </section>`
 }
 
-const said = (about: Pick<About, 'visit'>, after: { mode?: unknown }): string => {
-  const words = wordsOf(about)
+const modeFlash = (language: Language, after: { mode?: unknown }): string => {
+  const texts = modeTexts[language]
   const mode = MODES.find(one => one === after.mode)
-  return mode ? words.said[mode] : words.unchanged
+  return mode ? texts.changed[mode] : texts.unchanged
 }
 
-export const modeDeeds: Section['deeds'] = {
-  mode: async ({ trx, visit, tenantId, form }) => {
-    const wanted = settings.required({ mode: true }).parse({ tenantId, mode: text(form, 'mode') })
-    const { after } = await setTenant(trx, visit.signIn, wanted)
-    return { said: said({ visit }, after) }
+export const modeActions: Section['actions'] = {
+  mode: async ({ trx, context, tenantId, form }) => {
+    const wanted = settings
+      .required({ mode: true })
+      .parse({ tenantId, mode: formValue(form, 'mode') })
+    const { after } = await setTenant(trx, context.signIn, wanted)
+    return { flash: modeFlash(context.language, after) }
   },
-  resume: async ({ trx, visit, tenantId }) => {
-    const { after } = await resumeTenant(trx, visit.signIn, tenantId)
-    return { said: said({ visit }, after) }
+  resume: async ({ trx, context, tenantId }) => {
+    const { after } = await resumeTenant(trx, context.signIn, tenantId)
+    return { flash: modeFlash(context.language, after) }
   },
 }
+
+const modeTexts = translations(
+  {
+    title: 'Mode',
+    now: 'now',
+    names: { live: 'Live', shadow: 'Trial', paused: 'Paused' },
+    means: {
+      live: 'After a missed call, the caller gets a message, and up to two reminders until they answer.',
+      shadow: 'Everything works and is shown as in live mode, but no message is really sent.',
+      paused:
+        'No messages are sent. Calls are still recorded. Messages that are due during the pause are not sent later.',
+    },
+    toShadow: 'Switch to trial',
+    toPaused: 'Pause',
+    toLive: 'Go live…',
+    resume: 'Resume',
+    resumeMeans:
+      'Returns to the mode before the pause. Only messages that are due from now on are sent.',
+    whatHappens: 'What will happen',
+    first: (delay: string) => `The caller gets a WhatsApp message ${delay} after a missed call.`,
+    reminders: (one: string, two: string) =>
+      `Callers who do not answer get a reminder after ${one} and a last one after ${two}.`,
+    quiet: (windows: string) =>
+      `No messages are sent in the quiet times (${windows}). They are sent when the quiet time ends.`,
+    waiting: (count: number) =>
+      count === 1
+        ? 'The message that is waiting now will be sent.'
+        : `The ${count} messages that are waiting now will be sent.`,
+    notReady: 'Some steps above are not done yet.',
+    toLiveYes: 'Yes, send messages to customers',
+    changed: {
+      live: 'The business is live. Messages are sent to customers from now on.',
+      shadow: 'The business is in trial mode. No messages are sent.',
+      paused: 'The business is paused. No messages are sent.',
+    },
+    unchanged: 'No change.',
+  },
+  {
+    title: 'מצב',
+    now: 'כעת',
+    names: { live: 'פעיל', shadow: 'ניסיון', paused: 'מושהה' },
+    means: {
+      live: 'אחרי שיחה שלא נענתה נשלחת הודעה, ואחריה עד שתי תזכורות, עד שמתקבלת תשובה.',
+      shadow: 'הכול פועל ומוצג כמו במצב פעיל, אבל שום הודעה לא נשלחת באמת.',
+      paused:
+        'לא נשלחות הודעות. השיחות ממשיכות להירשם. הודעות שהמועד שלהן מגיע בזמן ההשהיה לא יישלחו אחריה.',
+    },
+    toShadow: 'מעבר למצב ניסיון',
+    toPaused: 'השהיה',
+    toLive: 'הפעלה…',
+    resume: 'חידוש הפעילות',
+    resumeMeans: 'חזרה למצב שלפני ההשהיה. יישלחו רק הודעות שהמועד שלהן יגיע מעכשיו.',
+    whatHappens: 'מה יקרה',
+    first: delay => `הודעת WhatsApp נשלחת ${delay} אחרי כל שיחה שלא נענתה.`,
+    reminders: (one, two) =>
+      `אם לא מתקבלת תשובה, נשלחת תזכורת אחרי ${one} ותזכורת אחרונה אחרי ${two}.`,
+    quiet: windows => `בזמנים השקטים (${windows}) לא נשלחות הודעות. הן נשלחות בסוף הזמן השקט.`,
+    waiting: count =>
+      count === 1 ? 'תישלח ההודעה שממתינה עכשיו.' : `יישלחו ${count} ההודעות שממתינות עכשיו.`,
+    notReady: 'חלק מהשלבים למעלה עוד לא בוצעו.',
+    toLiveYes: 'כן, הפעלת שליחה ללקוחות',
+    changed: {
+      live: 'העסק פעיל. מעכשיו נשלחות הודעות ללקוחות.',
+      shadow: 'העסק במצב ניסיון. לא נשלחות הודעות.',
+      paused: 'העסק מושהה. לא נשלחות הודעות.',
+    },
+    unchanged: 'אין שינוי.',
+  },
+)

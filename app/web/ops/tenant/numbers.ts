@@ -1,41 +1,56 @@
-/** The numbers that customers dial. */
+/** The numbers that customers call. */
+import { sql } from 'kysely'
+import type { Trx } from '../../../db/kysely.ts'
 import { addNumber, removeNumber, tenantNumber } from '../../../tenants/numbers.ts'
+import { dateTime, formatSpan, telephone } from '../format.ts'
+import { actionForm, buttonAlert, confirmForm, formAlert, formValue, input } from '../forms.ts'
 import { html, type Html } from '../html.ts'
-import { text } from '../attempt.ts'
-import { carefulForm, deedForm } from '../deed_form.ts'
-import { input, refused, whyNot } from '../fields.ts'
-import { telephone, when } from '../format.ts'
+import { translations } from '../language.ts'
 import type { Form } from '../page.ts'
-import { spanText } from '../span_text.ts'
-import { tenantWords } from '../words/tenant.ts'
-import { type About, form, pathOf, refusalOf, type Section } from './section.ts'
-import { unknownNumbers } from './unknown_numbers.ts'
+import { failedForm, type Section, sectionForm, tenantPath, type View } from './section.ts'
 
-const wordsOf = ({ visit }: Pick<About, 'visit'>) => tenantWords[visit.language].numbers
+type UnknownNumber = { phone: string; calls: number }
 
-const listed = (about: About): Html => {
-  const { visit, shown } = about
-  const words = wordsOf(about)
+/** The query looks at so many call records. */
+const MAX_RECORDS = 1000
+
+/** Numbers in call records that came with this tenant's token and that belong to no tenant. */
+export const loadUnknownNumbers = async (trx: Trx, tenantId: string): Promise<UnknownNumber[]> => {
+  const { rows } = await sql<UnknownNumber>`
+    with unmatched as (
+      select business_phone as phone, call_id from raw_cdrs
+      where token_tenant_id = ${tenantId} and verdict = 'unmatched_number' and business_phone is not null
+      limit ${MAX_RECORDS}
+    )
+    select phone, count(distinct call_id)::int as calls from unmatched u
+    -- A number that was added since belongs to another tenant, or its calls are still being classified.
+    where not exists (select from tenant_numbers n where n.phone = u.phone)
+    group by phone order by calls desc, phone`.execute(trx)
+  return rows
+}
+
+const numbersCard = ({ context, tenant, failed }: View): Html => {
+  const texts = numbersTexts[context.language]
   return html`<section class="card">
-    <h2>${words.title}</h2>
-    ${whyNot(about.refusal, 'remove')}
+    <h2>${texts.title}</h2>
+    ${buttonAlert(failed, 'remove')}
     <ul class="rows">
-      ${shown.numbers.map(
+      ${tenant.numbers.map(
         ({ phone, createdAt }) =>
           html`<li>
             <span
               ><strong>${telephone(phone)}</strong><br /><small
-                >${words.since} ${when(createdAt, visit.language, shown.timezone)}</small
+                >${texts.since} ${dateTime(createdAt, context.language, tenant.timezone)}</small
               ></span
             >
             ${
-              visit.own === null &&
-              carefulForm(visit, {
+              context.tenantScope === null &&
+              confirmForm(context, {
                 id: `remove-${phone.replace(/\W/g, '')}`,
-                open: words.remove,
-                warning: words.warning,
-                path: pathOf(shown.tenantId, 'numbers', 'remove'),
-                label: words.sure,
+                open: texts.remove,
+                warning: texts.removeMeans,
+                path: tenantPath(tenant.tenantId, 'numbers', 'remove'),
+                label: texts.removeYes,
                 fields: { phone },
                 about: phone,
               })
@@ -43,78 +58,131 @@ const listed = (about: About): Html => {
           </li>`,
       )}
     </ul>
-    ${visit.own !== null && html`<p class="quiet">${words.askOperator}</p>`}
+    ${context.tenantScope !== null && html`<p class="quiet">${texts.askOperator}</p>`}
   </section>`
 }
 
-const unmatched = ({ visit, shown }: About, numbers: { phone: string; calls: number }[]) => {
-  const words = wordsOf({ visit })
-  return (
-    numbers.length > 0 &&
-    html`<section class="card">
-      <h2>${words.unknown}</h2>
-      ${
-        visit.own === null &&
-        html`<p class="quiet">${words.unknownHelp(spanText(visit.language, shown.oldestCall))}</p>`
-      }
-      <ul class="rows">
-        ${numbers.map(
-          ({ phone, calls }) =>
-            html`<li>
-              <span><strong>${telephone(phone)}</strong> ${words.calls(calls)}</span>
-              ${
-                visit.own === null &&
-                deedForm(visit, {
-                  path: pathOf(shown.tenantId, 'numbers', 'add'),
-                  label: words.addThis,
-                  fields: { phone },
-                  about: phone,
-                })
-              }
-            </li>`,
-        )}
-      </ul>
-    </section>`
-  )
+const unknownCard = ({ context, tenant }: View, numbers: UnknownNumber[]): Html => {
+  const { language, tenantScope } = context
+  const texts = numbersTexts[language]
+  return html`<section class="card">
+    <h2>${texts.unknown}</h2>
+    ${
+      tenantScope === null &&
+      html`<p class="quiet">${texts.unknownHelp(formatSpan(language, tenant.oldestCall))}</p>`
+    }
+    <ul class="rows">
+      ${numbers.map(
+        ({ phone, calls }) =>
+          html`<li>
+            <span><strong>${telephone(phone)}</strong> ${texts.calls(calls)}</span>
+            ${
+              tenantScope === null &&
+              actionForm(context, {
+                path: tenantPath(tenant.tenantId, 'numbers', 'add'),
+                label: texts.submit,
+                fields: { phone },
+                about: phone,
+              })
+            }
+          </li>`,
+      )}
+    </ul>
+  </section>`
 }
 
-const add = (about: About): Html => {
-  const words = wordsOf(about)
+const addCard = (view: View): Html => {
+  const texts = numbersTexts[view.context.language]
   return html`<section class="card">
-    <h2>${words.add}</h2>
-    ${refused(about.visit.language, about.refusal, 'add')}
-    ${form(
-      about,
+    <h2>${texts.add}</h2>
+    ${formAlert(view.context.language, view.failed, 'add')}
+    ${sectionForm(
+      view,
       'numbers',
       'add',
       html`${input({
           name: 'phone',
-          label: words.phone,
-          help: words.phoneHelp,
+          label: texts.phone,
+          help: texts.phoneHelp,
           kind: 'tel',
           direction: 'ltr',
-          refusal: refusalOf(about, 'add'),
-        })} <button class="main">${words.submit}</button>`,
+          failed: failedForm(view, 'add'),
+        })} <button class="main">${texts.submit}</button>`,
     )}
   </section>`
 }
 
-const numberIn = (tenantId: string, form: Form) =>
-  tenantNumber.parse({ tenantId, phone: text(form, 'phone') ?? '' })
+const parseNumber = (tenantId: string, form: Form) =>
+  tenantNumber.parse({ tenantId, phone: formValue(form, 'phone') ?? '' })
 
 export const numbers: Section = {
-  show: async about =>
-    html`${listed(about)} ${unmatched(about, await unknownNumbers(about.trx, about.shown.tenantId))}
-    ${about.visit.own === null && add(about)}`,
-  deeds: {
-    add: async ({ trx, visit, tenantId, form }) => {
-      const words = wordsOf({ visit })
-      const done = await addNumber(trx, visit.signIn, numberIn(tenantId, form))
-      return { said: done.added ? words.judged(done.judgedAgain) : words.hadIt }
+  show: async view => {
+    const unknown = await loadUnknownNumbers(view.trx, view.tenant.tenantId)
+    return html`${numbersCard(view)} ${unknown.length > 0 && unknownCard(view, unknown)}
+    ${view.context.tenantScope === null && addCard(view)}`
+  },
+  actions: {
+    add: async ({ trx, context, tenantId, form }) => {
+      const texts = numbersTexts[context.language]
+      const result = await addNumber(trx, context.signIn, parseNumber(tenantId, form))
+      return { flash: result.added ? texts.added(result.judgedAgain) : texts.unchanged }
     },
-    remove: async ({ trx, visit, tenantId, form }) => {
-      await removeNumber(trx, visit.signIn, numberIn(tenantId, form))
-      return { said: wordsOf({ visit }).removed }
+    remove: async ({ trx, context, tenantId, form }) => {
+      await removeNumber(trx, context.signIn, parseNumber(tenantId, form))
+      return { flash: numbersTexts[context.language].removed }
     },
   },
 }
+
+const numbersTexts = translations(
+  {
+    title: 'Numbers that customers dial',
+    since: 'Added',
+    add: 'Add a number',
+    phone: 'Number',
+    phoneHelp: 'In any common form: 0722776772, *2700.',
+    submit: 'Add',
+    added: (calls: number) =>
+      calls === 0
+        ? 'The number was added.'
+        : calls === 1
+          ? 'The number was added. One earlier call will be decided again.'
+          : `The number was added. ${calls} earlier calls will be decided again.`,
+    unchanged: 'No change: the number was already here.',
+    remove: 'Remove…',
+    removeMeans:
+      'New calls to this number will not belong to the business, and no messages are sent for them. Messages for earlier calls are still sent.',
+    removeYes: 'Remove the number',
+    removed: 'The number was removed.',
+    unknown: 'Customers called these numbers, which belong to no business here',
+    unknownHelp: (oldest: string) =>
+      `When you add a number, its calls are decided again. Callers of missed calls in the last ${oldest} may get a message at once.`,
+    calls: (count: number) => (count === 1 ? 'one call' : `${count} calls`),
+    askOperator: 'Only the operator can add numbers, because they decide who gets which calls.',
+  },
+  {
+    title: 'המספרים שהלקוחות מחייגים',
+    since: 'נוסף',
+    add: 'הוספת מספר',
+    phone: 'מספר',
+    phoneHelp: 'בכל צורה מקובלת: 0722776772, \u200e*2700.',
+    submit: 'הוספה',
+    added: calls =>
+      calls === 0
+        ? 'המספר נוסף.'
+        : calls === 1
+          ? 'המספר נוסף. שיחה קודמת אחת תיבדק שוב.'
+          : `המספר נוסף. ${calls} שיחות קודמות ייבדקו שוב.`,
+    unchanged: 'אין שינוי: המספר כבר היה כאן.',
+    remove: 'הסרה…',
+    removeMeans:
+      'שיחות חדשות למספר הזה לא ישויכו לעסק, ולא יישלחו עליהן הודעות. הודעות על שיחות קודמות עדיין יישלחו.',
+    removeYes: 'הסרת המספר',
+    removed: 'המספר הוסר.',
+    unknown: 'לקוחות התקשרו למספרים האלה, שלא שייכים לאף עסק כאן',
+    unknownHelp: oldest =>
+      `אחרי הוספת מספר, השיחות אליו נבדקות שוב. על שיחות שלא נענו ב־${oldest} האחרונות אולי תישלח הודעה מיד.`,
+    calls: count => (count === 1 ? 'שיחה אחת' : `${count} שיחות`),
+    askOperator: 'רק המפעיל יכול להוסיף מספרים, כי הם קובעים לאיזה עסק שייכת כל שיחה.',
+  },
+)

@@ -1,82 +1,123 @@
-/** The password with which a business signs in here itself. */
+/** The password with which a business signs in. */
 import { generatePassword, newPassword, setPassword } from '../../../tenants/credentials.ts'
 import { showTenant, type TenantShown } from '../../../tenants/tenants.ts'
-import { html, type Html } from '../html.ts'
-import { text } from '../attempt.ts'
-import { carefulForm } from '../deed_form.ts'
-import { refused, secretInput } from '../fields.ts'
+import type { Context } from '../access.ts'
 import { telephone } from '../format.ts'
-import type { Visit } from '../page.ts'
-import { tenantWords } from '../words/tenant.ts'
-import { type About, form, pathOf, refusalOf, type Section } from './section.ts'
+import { confirmForm, formAlert, formValue, secretInput } from '../forms.ts'
+import { html, type Html } from '../html.ts'
+import { translations } from '../language.ts'
+import { failedForm, type Section, sectionForm, tenantPath } from './section.ts'
 
-const wordsOf = ({ visit }: Pick<About, 'visit'>) => tenantWords[visit.language].password
-
-/** What may be entered as the name. */
-const names = (visit: Visit, { numbers: [first], tenantId }: TenantShown): Html => {
-  const words = wordsOf({ visit })
-  return html`${words.name}: <b>${first && telephone(first.phone)}</b> ${words.orId(tenantId)}`
+/** The names that the sign-in form accepts. */
+const signInNames = ({ language }: Context, { numbers: [first], tenantId }: TenantShown): Html => {
+  const texts = passwordTexts[language]
+  return html`${texts.name}: <b>${first && telephone(first.phone)}</b> ${texts.orId(tenantId)}`
 }
 
 export const password: Section = {
-  show: about => {
-    const { visit, shown } = about
-    const words = wordsOf(about)
+  show: view => {
+    const { context, tenant } = view
+    const texts = passwordTexts[context.language]
     return html`<section class="card">
-      <h2>${words.title}</h2>
-      <p class="quiet">${words.help}</p>
-      <p>${shown.hasPassword ? words.has : words.hasNot}</p>
-      <p>${names(visit, shown)}</p>
-      ${refused(visit.language, about.refusal, 'set')}
-      ${form(
-        about,
+      <h2>${texts.title}</h2>
+      <p class="quiet">${texts.help}</p>
+      <p>${tenant.hasPassword ? texts.isSet : texts.isNotSet}</p>
+      <p>${signInNames(context, tenant)}</p>
+      ${formAlert(context.language, view.failed, 'set')}
+      ${sectionForm(
+        view,
         'password',
         'set',
         html`${secretInput({
             name: 'password',
-            label: words.new,
-            help: words.newHelp,
-            refusal: refusalOf(about, 'set'),
+            label: texts.new,
+            help: texts.newHelp,
+            failed: failedForm(view, 'set'),
           })}
-          <p class="quiet">${words.ends}</p>
-          <button class="main">${words.submit}</button>`,
+          <p class="quiet">${texts.signsOut}</p>
+          <button class="main">${texts.submit}</button>`,
       )}
       ${
-        shown.hasPassword &&
-        visit.own === null &&
-        carefulForm(visit, {
+        tenant.hasPassword &&
+        context.tenantScope === null &&
+        confirmForm(context, {
           id: 'end',
-          open: words.end,
-          warning: words.endWarning,
-          path: pathOf(shown.tenantId, 'password', 'end'),
-          label: words.endSure,
+          open: texts.end,
+          warning: texts.endMeans,
+          path: tenantPath(tenant.tenantId, 'password', 'end'),
+          label: texts.endYes,
         })
       }
     </section>`
   },
-  deeds: {
-    set: async ({ trx, visit, tenantId, form }) => {
-      const words = wordsOf({ visit })
-      const entered = text(form, 'password') ?? ''
-      const made = entered === '' ? generatePassword() : null
-      const wanted = newPassword.parse({ tenantId, password: made ?? entered })
-      await setPassword(trx, visit.signIn, wanted)
-      if (made === null) return { said: words.set }
+  actions: {
+    set: async ({ trx, context, tenantId, form }) => {
+      const texts = passwordTexts[context.language]
+      const entered = formValue(form, 'password') ?? ''
+      const generated = entered === '' ? generatePassword() : null
+      const wanted = newPassword.parse({ tenantId, password: generated ?? entered })
+      await setPassword(trx, context.signIn, wanted)
+      if (generated === null) return { flash: texts.saved }
       return {
         once: html`<section class="card">
-          <h2>${words.made}</h2>
-          <p>${names(visit, await showTenant(trx, tenantId))}</p>
-          <p>${words.password}:</p>
-          <pre>${made}</pre>
-          <p><b>${words.once}</b></p>
-          <p>${words.ends}</p>
-          <p><a class="button" href="${pathOf(tenantId, 'password')}">${words.back}</a></p>
+          <h2>${texts.generated}</h2>
+          <p>${signInNames(context, await showTenant(trx, tenantId))}</p>
+          <p>${texts.password}:</p>
+          <pre>${generated}</pre>
+          <p><b>${texts.once}</b></p>
+          <p>${texts.signsOut}</p>
+          <p><a class="button" href="${tenantPath(tenantId, 'password')}">${texts.back}</a></p>
         </section>`,
       }
     },
-    end: async ({ trx, visit, tenantId }) => {
-      await setPassword(trx, visit.signIn, { tenantId, password: null })
-      return { said: wordsOf({ visit }).ended }
+    end: async ({ trx, context, tenantId }) => {
+      await setPassword(trx, context.signIn, { tenantId, password: null })
+      return { flash: passwordTexts[context.language].ended }
     },
   },
 }
+
+const passwordTexts = translations(
+  {
+    title: 'Sign-in of the business',
+    help: 'With a password, the business can sign in here. It sees and changes only its own data.',
+    isSet: 'A password is set.',
+    isNotSet: 'No password is set, so the business cannot sign in.',
+    name: 'Name to sign in with',
+    orId: (id: string) => `or the id ${id}`,
+    new: 'New password',
+    newHelp: 'At least 12 characters. Leave it empty to get a generated password.',
+    submit: 'Set password',
+    signsOut: 'Anyone who is signed in as the business must sign in again.',
+    generated: 'New password',
+    password: 'Password',
+    once: 'The password is shown only once. Copy it now.',
+    saved: 'The new password is set.',
+    end: 'Remove the password…',
+    endMeans: 'The business cannot sign in until a new password is set.',
+    endYes: 'Remove the password',
+    ended: 'The password was removed. The business cannot sign in.',
+    back: 'Continue',
+  },
+  {
+    title: 'כניסה של העסק',
+    help: 'בעזרת סיסמה העסק יכול להיכנס לכאן. הוא רואה ומשנה רק את הנתונים שלו.',
+    isSet: 'יש סיסמה.',
+    isNotSet: 'אין סיסמה, ולכן העסק לא יכול להיכנס.',
+    name: 'השם לכניסה',
+    orId: id => `או המזהה ${id}`,
+    new: 'סיסמה חדשה',
+    newHelp: 'לפחות 12 תווים. אם השדה ריק, תיווצר סיסמה.',
+    submit: 'קביעת סיסמה',
+    signsOut: 'מי שמחובר בשם העסק יצטרך להיכנס שוב.',
+    generated: 'סיסמה חדשה',
+    password: 'סיסמה',
+    once: 'הסיסמה מוצגת פעם אחת בלבד. יש להעתיק אותה עכשיו.',
+    saved: 'הסיסמה החדשה נקבעה.',
+    end: 'הסרת הסיסמה…',
+    endMeans: 'העסק לא יוכל להיכנס עד שתיקבע סיסמה חדשה.',
+    endYes: 'הסרת הסיסמה',
+    ended: 'הסיסמה הוסרה. העסק לא יכול להיכנס.',
+    back: 'המשך',
+  },
+)

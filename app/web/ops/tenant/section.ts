@@ -1,53 +1,15 @@
 /** What the pages of one business have in common. */
 import type { Trx } from '../../../db/kysely.ts'
 import type { TenantShown } from '../../../tenants/tenants.ts'
+import type { Context } from '../access.ts'
+import type { FailedForm } from '../forms.ts'
 import { html, type Html } from '../html.ts'
-import type { Refusal } from '../attempt.ts'
+import { translations } from '../language.ts'
 import type { Page } from '../layout.ts'
-import type { Form, Visit } from '../page.ts'
-import { tenantsWords } from '../words/tenants.ts'
-import { tenantWords } from '../words/tenant.ts'
+import type { Form } from '../page.ts'
 
-export type SectionName = keyof (typeof tenantWords)['en']['sections']
-
-/** What a page of a business is made from. */
-export type About = {
-  trx: Trx
-  visit: Visit
-  shown: TenantShown
-  /** Of one of its forms, which could not be done and stands there again. */
-  refusal: Refusal | null
-}
-/** What a form asks for. The business is the one of its path, never one that it names. */
-export type Wish = { trx: Trx; visit: Visit; tenantId: string; form: Form }
-/** What to say on the page it leads back to; or what is shown this once. */
-export type Done = { said: string } | { once: Html }
-
-/** One page of a business, and the forms on it. */
-export type Section = {
-  show: (about: About) => Html | Promise<Html>
-  /** By the end of the path they are posted to. */
-  deeds: Record<string, (wish: Wish) => Promise<Done>>
-}
-
-const isMode = (mode: string): mode is keyof (typeof tenantsWords)['en']['modes'] =>
-  mode in tenantsWords.en.modes
-
-const LOOKS = { live: 'good', shadow: 'warn', paused: 'bad' }
-
-export const modeBadge = (mode: string, { language }: Pick<Visit, 'language'>): Html =>
-  isMode(mode)
-    ? html`<span class="badge ${LOOKS[mode]}">${tenantsWords[language].modes[mode]}</span>`
-    : html`<span class="badge">${mode}</span>`
-
-/** Where a page of a business is, and below it where its forms are posted to. */
-export const pathOf = (tenantId: string, section: SectionName, deed?: string): string =>
-  [`/ops/tenants/${tenantId}`, ...(section === 'overview' && !deed ? [] : [section]), deed ?? []]
-    .flat()
-    .join('/')
-
-/** In the order in which they stand above the page. */
-export const NAMES: SectionName[] = [
+/** In the order of the navigation. */
+export const SECTION_NAMES = [
   'overview',
   'settings',
   'numbers',
@@ -56,28 +18,67 @@ export const NAMES: SectionName[] = [
   'webhook',
   'password',
   'export',
-]
+] as const
+export type SectionName = (typeof SECTION_NAMES)[number]
 
-/** A page of a business, with the way to its others above it. */
-export const framed = (
-  visit: Visit,
+/** What a section is rendered from. */
+export type View = {
+  trx: Trx
+  context: Context
+  tenant: TenantShown
+  /** One of its forms, if it was just sent with wrong input. */
+  failed: FailedForm | null
+}
+
+/** The tenant id comes from the path, never from the form. */
+export type ActionContext = { trx: Trx; context: Context; tenantId: string; form: Form }
+/** A message; or a page that is shown only once, such as a new password. */
+export type SectionResult = { flash: string } | { once: Html }
+
+export type Section = {
+  show: (view: View) => Html | Promise<Html>
+  /** By the last part of their path. */
+  actions: Record<string, (action: ActionContext) => Promise<SectionResult>>
+}
+
+/** The path of a section, or of one of its actions. */
+export const tenantPath = (tenantId: string, section: SectionName, action?: string): string => {
+  const path = `/ops/tenants/${tenantId}`
+  if (action) return `${path}/${section}/${action}`
+  return section === 'overview' ? path : `${path}/${section}`
+}
+
+const isMode = (mode: string): mode is keyof typeof BADGES => Object.hasOwn(BADGES, mode)
+
+const BADGES = { live: 'good', shadow: 'warn', paused: 'bad' }
+
+export const modeBadge = (mode: string, { language }: Pick<Context, 'language'>): Html =>
+  isMode(mode)
+    ? html`<span class="badge ${BADGES[mode]}">${sectionTexts[language].modes[mode]}</span>`
+    : html`<span class="badge">${mode}</span>`
+
+/** A section with its heading and navigation. */
+export const tenantLayout = (
+  context: Context,
   { tenantId, name, mode }: Pick<TenantShown, 'tenantId' | 'name' | 'mode'>,
   section: SectionName,
   body: Html,
 ): Page => {
-  const words = tenantWords[visit.language]
+  const { navigation, sections } = sectionTexts[context.language]
   return {
     name: 'tenants',
-    title: section === 'overview' ? name : `${words.sections[section]} · ${name}`,
+    title: section === 'overview' ? name : `${sections[section]} · ${name}`,
     body: html`<div class="row">
         <h1><bdi>${name}</bdi></h1>
-        ${modeBadge(mode, visit)}
+        ${modeBadge(mode, context)}
       </div>
-      <nav class="parts" aria-label="${words.parts}">
-        ${NAMES.map(
+      <nav class="parts" aria-label="${navigation}">
+        ${SECTION_NAMES.map(
           one =>
-            html`<a href="${pathOf(tenantId, one)}" ${one === section && html`aria-current="page"`}
-              >${words.sections[one]}</a
+            html`<a
+              href="${tenantPath(tenantId, one)}"
+              ${one === section && html`aria-current="page"`}
+              >${sections[one]}</a
             >`,
         )}
       </nav>
@@ -85,18 +86,53 @@ export const framed = (
   }
 }
 
-/** A form with several fields; a single button is a `deedForm`. */
-export const form = (
-  { visit, shown }: About,
+/** A form with fields. For a single button, use `actionForm`. */
+export const sectionForm = (
+  { context, tenant }: View,
   section: SectionName,
-  deed: string,
+  action: string,
   body: Html,
 ): Html =>
-  html`<form method="post" action="${pathOf(shown.tenantId, section, deed)}" autocomplete="off">
-    <input type="hidden" name="form" value="${visit.formToken}" />
+  html`<form
+    method="post"
+    action="${tenantPath(tenant.tenantId, section, action)}"
+    autocomplete="off"
+  >
+    <input type="hidden" name="form" value="${context.formToken}" />
     ${body}
   </form>`
 
-/** The refusal of this very form, and not of another on the page. */
-export const refusalOf = ({ refusal }: About, deed: string): Refusal | null =>
-  refusal?.deed === deed ? refusal : null
+/** The failed form, if it is this one. */
+export const failedForm = ({ failed }: View, action: string): FailedForm | null =>
+  failed?.action === action ? failed : null
+
+const sectionTexts = translations(
+  {
+    navigation: 'Pages of this business',
+    sections: {
+      overview: 'Overview',
+      settings: 'Settings',
+      numbers: 'Numbers',
+      whatsapp: 'WhatsApp',
+      templates: 'Templates',
+      webhook: 'Webhook',
+      password: 'Password',
+      export: 'Export',
+    },
+    modes: { live: 'live', shadow: 'trial', paused: 'paused' },
+  },
+  {
+    navigation: 'הדפים של העסק',
+    sections: {
+      overview: 'סקירה',
+      settings: 'הגדרות',
+      numbers: 'מספרים',
+      whatsapp: 'WhatsApp',
+      templates: 'תבניות',
+      webhook: 'Webhook',
+      password: 'סיסמה',
+      export: 'ייצוא',
+    },
+    modes: { live: 'פעיל', shadow: 'ניסיון', paused: 'מושהה' },
+  },
+)

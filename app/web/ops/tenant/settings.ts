@@ -1,25 +1,32 @@
-/** What a business can set about itself: one form. */
+/** The settings of a business: one form. */
 import {
-  setTenant,
-  settings as schema,
   readSettings,
-  SPANS,
+  settings as schema,
+  setTenant,
   type Span,
+  SPANS,
 } from '../../../tenants/settings.ts'
 import { KNOWN_STATUSES } from '../../../voicenter/classify.ts'
+import { formatSpan, formatWindow, parseSpan, parseWindow } from '../format.ts'
+import {
+  checkbox,
+  fieldProblem,
+  formAlert,
+  formLines,
+  formValue,
+  formValues,
+  input,
+  textArea,
+} from '../forms.ts'
 import { html, type Html } from '../html.ts'
-import { lines, several, text } from '../attempt.ts'
-import { input, problem, refused, textArea, tick } from '../fields.ts'
+import { settingsTexts } from '../locales/settings.ts'
+import { whyTexts } from '../locales/why.ts'
 import type { Form } from '../page.ts'
-import { spanFrom, spanText } from '../span_text.ts'
-import { tenantSettingsWords } from '../words/tenant_settings.ts'
-import { windowFrom, windowText } from '../window_text.ts'
-import { whyWords } from '../words/why.ts'
-import { type About, form, refusalOf, type Section } from './section.ts'
+import { failedForm, type Section, sectionForm, type View } from './section.ts'
 
-/** What most businesses want; they stand as boxes to tick, and as windows among the others in the database. */
-const COMMON = { nights: '21:00-08:00', shabbat: 'fri 15:00-sat 20:30' } as const
-const isCommon = (window: string): boolean => Object.values<string>(COMMON).includes(window)
+/** The form shows these quiet windows as checkboxes. They are stored like any other window. */
+const COMMON_WINDOWS = { nights: '21:00-08:00', shabbat: 'fri 15:00-sat 20:30' } as const
+const isCommon = (window: string): boolean => Object.values<string>(COMMON_WINDOWS).includes(window)
 
 const SPAN_NAMES: Span[] = [
   'outreachDelay',
@@ -32,84 +39,90 @@ const SPAN_NAMES: Span[] = [
   'reminderGrace',
 ]
 
-const aboutCard = (about: About): Html => {
-  const words = tenantSettingsWords[about.visit.language]
-  const { name, ownerPhone, timezone } = about.shown
-  const refusal = refusalOf(about, 'save')
+const aboutCard = (view: View): Html => {
+  const texts = settingsTexts[view.context.language]
+  const { name, ownerPhone, timezone } = view.tenant
+  const failed = failedForm(view, 'save')
   return html`<fieldset class="card">
-    <legend>${words.about}</legend>
-    ${input({ name: 'name', label: words.name, help: words.nameHelp, value: name, refusal })}
+    <legend>${texts.about}</legend>
+    ${input({ name: 'name', label: texts.name, help: texts.nameHelp, value: name, failed })}
     ${input({
       name: 'ownerPhone',
-      label: words.ownerPhone,
-      help: words.ownerPhoneHelp,
+      label: texts.ownerPhone,
+      help: texts.ownerPhoneHelp,
       kind: 'tel',
       direction: 'ltr',
       value: ownerPhone,
-      refusal,
+      failed,
     })}
     ${input({
       name: 'timezone',
-      label: words.timezone,
-      help: words.timezoneHelp,
+      label: texts.timezone,
+      help: texts.timezoneHelp,
       direction: 'ltr',
       value: timezone,
-      refusal,
+      failed,
     })}
   </fieldset>`
 }
 
-const whenCard = (about: About): Html => {
-  const { language } = about.visit
-  const words = tenantSettingsWords[language]
-  const refusal = refusalOf(about, 'save')
+const whenCard = (view: View): Html => {
+  const { language } = view.context
+  const texts = settingsTexts[language]
+  const failed = failedForm(view, 'save')
   return html`<fieldset class="card">
-    <legend>${words.when}</legend>
-    <p class="quiet">${words.whenHelp}</p>
+    <legend>${texts.when}</legend>
+    <p class="quiet">${texts.whenHelp}</p>
     <div class="columns">
-      ${SPAN_NAMES.map(name => {
-        const [label = name, help = ''] = words.spans[name]
-        return input({ name, label, help, value: spanText(language, about.shown[name]), refusal })
-      })}
+      ${SPAN_NAMES.map(name =>
+        input({
+          ...texts.spans[name],
+          name,
+          value: formatSpan(language, view.tenant[name]),
+          failed,
+        }),
+      )}
     </div>
   </fieldset>`
 }
 
-const quietCard = (about: About): Html => {
-  const words = tenantSettingsWords[about.visit.language]
-  const refusal = refusalOf(about, 'save')
-  const chosen = refusal ? several(refusal.entered, 'commonWindows') : about.shown.quietWindows
-  const others = about.shown.quietWindows.filter(window => !isCommon(window))
+const quietCard = (view: View): Html => {
+  const texts = settingsTexts[view.context.language]
+  const failed = failedForm(view, 'save')
+  const chosen = failed ? formValues(failed.entered, 'commonWindows') : view.tenant.quietWindows
+  const others = view.tenant.quietWindows.filter(window => !isCommon(window))
   return html`<fieldset class="card">
-    <legend>${words.quiet}</legend>
-    <p class="quiet">${words.quietHelp}</p>
-    ${tick('commonWindows', COMMON.nights, words.nights, chosen.includes(COMMON.nights))}
-    ${tick('commonWindows', COMMON.shabbat, words.shabbat, chosen.includes(COMMON.shabbat))}
+    <legend>${texts.quiet}</legend>
+    <p class="quiet">${texts.quietHelp}</p>
+    ${checkbox('commonWindows', COMMON_WINDOWS.nights, texts.nights, chosen.includes(COMMON_WINDOWS.nights))}
+    ${checkbox('commonWindows', COMMON_WINDOWS.shabbat, texts.shabbat, chosen.includes(COMMON_WINDOWS.shabbat))}
     ${textArea({
       name: 'quietWindows',
-      label: words.quietOther,
-      help: words.quietOtherHelp,
+      label: texts.quietOther,
+      help: texts.quietOtherHelp,
       rows: 3,
-      value: others.map(window => windowText(about.visit.language, window)).join('\n'),
-      refusal,
+      value: others.map(window => formatWindow(view.context.language, window)).join('\n'),
+      failed,
     })}
   </fieldset>`
 }
 
-const whichCard = (about: About): Html => {
-  const { visit, shown } = about
-  const words = tenantSettingsWords[visit.language]
-  const statuses: Record<string, string> = whyWords[visit.language].statuses
-  const refusal = refusalOf(about, 'save')
-  const missed = refusal ? several(refusal.entered, 'missedStatuses') : shown.missedStatuses
-  const foreign = refusal ? text(refusal.entered, 'contactForeign') === 'yes' : shown.contactForeign
+const whichCard = (view: View): Html => {
+  const { context, tenant } = view
+  const texts = settingsTexts[context.language]
+  const statuses: Record<string, string> = whyTexts[context.language].statuses
+  const failed = failedForm(view, 'save')
+  const missed = failed ? formValues(failed.entered, 'missedStatuses') : tenant.missedStatuses
+  const foreign = failed
+    ? formValue(failed.entered, 'contactForeign') === 'yes'
+    : tenant.contactForeign
   return html`<fieldset class="card">
-    <legend>${words.which}</legend>
-    <h3 id="missed">${words.missed}</h3>
-    <p class="quiet">${words.missedHelp}</p>
+    <legend>${texts.which}</legend>
+    <h3 id="missed">${texts.missed}</h3>
+    <p class="quiet">${texts.missedHelp}</p>
     <div class="ticks" role="group" aria-labelledby="missed">
       ${[...KNOWN_STATUSES].map(status =>
-        tick(
+        checkbox(
           'missedStatuses',
           status,
           html`${statuses[status.toLowerCase()] ?? status} <small>${status}</small>`,
@@ -117,70 +130,70 @@ const whichCard = (about: About): Html => {
         ),
       )}
     </div>
-    ${problem(refusal, 'missedStatuses')}
+    ${fieldProblem(failed, 'missedStatuses')}
     ${input({
       name: 'minRingSeconds',
-      label: words.minRing,
-      help: words.minRingHelp,
+      label: texts.minRing,
+      help: texts.minRingHelp,
       direction: 'ltr',
-      value: shown.minRingSeconds,
-      refusal,
+      value: tenant.minRingSeconds,
+      failed,
     })}
-    ${tick('contactForeign', 'yes', words.foreign, foreign)}
+    ${checkbox('contactForeign', 'yes', texts.foreign, foreign)}
   </fieldset>`
 }
 
-const spansIn = (form: Form) =>
+const formSpans = (form: Form) =>
   Object.fromEntries(
     Object.keys(SPANS).map(name => {
-      const entered = text(form, name)
-      return [name, entered === undefined ? undefined : spanFrom(entered)]
+      const entered = formValue(form, name)
+      return [name, entered === undefined ? undefined : parseSpan(entered)]
     }),
   )
 
-/** In a list whose order means nothing, what was there stays where it was: only then is nothing changed. */
-const inOrderOf = (before: string[], wanted: string[] | undefined): string[] | undefined => {
-  const place = (one: string) => (before.includes(one) ? before.indexOf(one) : before.length)
-  return wanted?.toSorted((one, other) => place(one) - place(other))
+/** The order in these lists has no meaning. Keeping it prevents an entry in the audit log without a real change. */
+const keepOrder = (before: string[], wanted: string[] | undefined): string[] | undefined => {
+  const position = (one: string) => (before.includes(one) ? before.indexOf(one) : before.length)
+  return wanted?.toSorted((one, other) => position(one) - position(other))
 }
 
 export const settings: Section = {
-  show: about => {
-    const words = tenantSettingsWords[about.visit.language]
-    return html`${refused(about.visit.language, about.refusal, 'save')}
-    ${form(
-      about,
+  show: view => {
+    const texts = settingsTexts[view.context.language]
+    return html`${formAlert(view.context.language, view.failed, 'save')}
+    ${sectionForm(
+      view,
       'settings',
       'save',
-      html`${aboutCard(about)} ${whenCard(about)} ${quietCard(about)} ${whichCard(about)}
-        <p class="save"><button class="main">${words.save}</button></p>`,
+      html`${aboutCard(view)} ${whenCard(view)} ${quietCard(view)} ${whichCard(view)}
+        <p class="save"><button class="main">${texts.save}</button></p>`,
     )}`
   },
-  deeds: {
-    save: async ({ trx, visit, tenantId, form }) => {
+  actions: {
+    save: async ({ trx, context, tenantId, form }) => {
       const wanted = schema.parse({
         tenantId,
-        name: text(form, 'name'),
-        ownerPhone: text(form, 'ownerPhone')?.trim(),
-        timezone: text(form, 'timezone'),
-        ...spansIn(form),
-        // The lines first: a mistake in one of them is told by its number.
+        name: formValue(form, 'name'),
+        ownerPhone: formValue(form, 'ownerPhone')?.trim(),
+        timezone: formValue(form, 'timezone'),
+        ...formSpans(form),
+        // The lines come first, so that the index of a problem is the number of the line.
         quietWindows: [
-          ...lines(form, 'quietWindows').map(windowFrom),
-          ...several(form, 'commonWindows'),
+          ...formLines(form, 'quietWindows').map(parseWindow),
+          ...formValues(form, 'commonWindows'),
         ],
-        missedStatuses: several(form, 'missedStatuses'),
-        minRingSeconds: text(form, 'minRingSeconds'),
-        contactForeign: text(form, 'contactForeign') === 'yes',
+        missedStatuses: formValues(form, 'missedStatuses'),
+        minRingSeconds: formValue(form, 'minRingSeconds'),
+        contactForeign: formValue(form, 'contactForeign') === 'yes',
       })
       const before = await readSettings(trx, tenantId)
-      const { after } = await setTenant(trx, visit.signIn, {
+      const { after } = await setTenant(trx, context.signIn, {
         ...wanted,
-        quietWindows: inOrderOf(before.quietWindows, wanted.quietWindows),
-        missedStatuses: inOrderOf(before.missedStatuses, wanted.missedStatuses),
+        quietWindows: keepOrder(before.quietWindows, wanted.quietWindows),
+        missedStatuses: keepOrder(before.missedStatuses, wanted.missedStatuses),
       })
-      const words = tenantSettingsWords[visit.language]
-      return { said: Object.keys(after).length > 0 ? words.saved : words.unchanged }
+      const texts = settingsTexts[context.language]
+      return { flash: Object.keys(after).length > 0 ? texts.saved : texts.unchanged }
     },
   },
 }

@@ -1,138 +1,148 @@
-/** The template of each kind of message. */
+/** The WhatsApp template of each kind of message. */
 import { change, changeTemplate, KINDS, templatesOf } from '../../../tenants/templates.ts'
 import { DEFAULT_TEMPLATES, type TemplateKind } from '../../../whatsapp/templates.ts'
+import { abort } from '../errors.ts'
+import {
+  actionForm,
+  buttonAlert,
+  confirmForm,
+  type FailedForm,
+  formAlert,
+  formValue,
+  formValues,
+  input,
+  select,
+} from '../forms.ts'
 import { html, type Html } from '../html.ts'
-import { type Refusal, several, text } from '../attempt.ts'
-import { carefulForm, deedForm } from '../deed_form.ts'
-import { choice, input, refused, whyNot } from '../fields.ts'
+import { translations } from '../language.ts'
+import { formTexts } from '../locales/forms.ts'
+import { pauseReason } from '../locales/whatsapp_errors.ts'
 import type { Form } from '../page.ts'
-import { refuse } from '../refuse.ts'
-import { mistakeWords } from '../words/mistakes.ts'
-import { tenantWords } from '../words/tenant.ts'
-import { pausedBecause } from '../words/whatsapp_reason.ts'
-import { type About, form, pathOf, refusalOf, type Section } from './section.ts'
+import { failedForm, type Section, sectionForm, tenantPath, type View } from './section.ts'
 
-/** Places for variables that a form offers at least: as many as any of our own templates has. */
-const PLACES = 3
+/** A form offers at least so many variables. No default template has more. */
+const MIN_VARIABLES = 3
 
-const wordsOf = ({ visit }: Pick<About, 'visit'>) => tenantWords[visit.language].templates
+type Template = View['tenant']['templates'][number]
 
-type Template = About['shown']['templates'][number]
-
-/** The refusal of this kind's form. The name in it is a template's, of which something else is expected. */
-const refusalFor = (about: About, kind: TemplateKind): Refusal | null => {
-  const refusal = refusalOf(about, 'save')
-  if (!refusal || text(refusal.entered, 'kind') !== kind) return null
-  const { name, ...problems } = refusal.problems
-  const expected = mistakeWords[about.visit.language].expected.template
-  return { ...refusal, problems: name === undefined ? problems : { ...problems, name: expected } }
+/** Each kind has a form, with the kind as a field. */
+const failedTemplate = (view: View, kind: TemplateKind): FailedForm | null => {
+  const failed = failedForm(view, 'save')
+  if (!failed || formValue(failed.entered, 'kind') !== kind) return null
+  // The text for `name` is about names of businesses.
+  const { name, ...problems } = failed.problems
+  const expected = formTexts[view.context.language].expected.template
+  return { ...failed, problems: name === undefined ? problems : { ...problems, name: expected } }
 }
 
-const fields = (about: About, kind: TemplateKind, template: Template): Html => {
-  const words = wordsOf(about)
-  const refusal = refusalFor(about, kind)
-  const variables = refusal
-    ? several(refusal.entered, 'variable')
+const templateFields = (view: View, kind: TemplateKind, template: Template): Html => {
+  const texts = templateTexts[view.context.language]
+  const failed = failedTemplate(view, kind)
+  const variables = failed
+    ? formValues(failed.entered, 'variable')
     : template.variables.split(',').filter(Boolean)
-  const places = Array.from({ length: Math.max(PLACES, variables.length) }, (_, place) => place)
-  const options = { '': words.nothing, ...words.variables }
-  return html`${refusal && refused(about.visit.language, refusal, 'save')}
+  const places = Array.from(
+    { length: Math.max(MIN_VARIABLES, variables.length) },
+    (_, place) => place,
+  )
+  const options = { '': texts.nothing, ...texts.variables }
+  return html`${failed && formAlert(view.context.language, failed, 'save')}
     <input type="hidden" name="kind" value="${kind}" />
-    ${input({ name: 'name', label: words.name, direction: 'ltr', value: template.name, refusal })}
+    ${input({ name: 'name', label: texts.name, direction: 'ltr', value: template.name, failed })}
     ${input({
       name: 'language',
-      label: words.language,
+      label: texts.language,
       direction: 'ltr',
       value: template.language,
-      refusal,
+      failed,
     })}
     ${places.map(place =>
-      choice({
+      select({
         name: 'variable',
-        label: words.variable(place + 1),
+        label: texts.variable(place + 1),
         value: variables[place] ?? '',
         options,
       }),
     )}
-    <button class="main">${words.save}</button>`
+    <button class="main">${texts.save}</button>`
 }
 
-const isUsual = (kind: TemplateKind, { name, language, variables, state }: Template): boolean => {
-  const usual = DEFAULT_TEMPLATES[kind]
-  const same = variables === usual.variables.join(',') && state === 'active'
-  return same && name === usual.name && language === usual.language
+const isDefault = (kind: TemplateKind, { name, language, variables, state }: Template): boolean => {
+  const template = DEFAULT_TEMPLATES[kind]
+  const isSame = name === template.name && language === template.language
+  return isSame && variables === template.variables.join(',') && state === 'active'
 }
 
-const card = (about: About, kind: TemplateKind): Html | false => {
-  const { visit, shown } = about
-  const words = wordsOf(about)
-  const templates = shown.templates.filter(one => one.kind === kind)
-  // What is paused with one of several numbers is what a person has to see.
+const templateCard = (view: View, kind: TemplateKind): Html | false => {
+  const { context, tenant } = view
+  const texts = templateTexts[context.language]
+  const templates = tenant.templates.filter(one => one.kind === kind)
+  // A business may have several numbers, each with its templates. A paused one is more important.
   const template = templates.find(one => one.state === 'paused') ?? templates[0]
   if (!template) return false
   const isPaused = template.state === 'paused'
-  const pausing = pausedBecause(visit.language, template.reason)
-  const path = (deed: string) => pathOf(shown.tenantId, 'templates', deed)
+  const pausing = pauseReason(context.language, template.reason)
+  const path = (action: string) => tenantPath(tenant.tenantId, 'templates', action)
   return html`<section class="card">
     <div class="row">
-      <h2>${words.kinds[kind]}</h2>
+      <h2>${texts.kinds[kind]}</h2>
       <span class="badge ${isPaused ? 'bad' : 'good'}"
-        >${isPaused ? words.states.paused : words.states.active}</span
+        >${isPaused ? texts.states.paused : texts.states.active}</span
       >
       <bdi class="quiet">${template.name}</bdi>
     </div>
     ${
       isPaused &&
-      html`<p>${words.pausedWhy} ${pausing.why} ${pausing.whatNow}</p>
-        ${deedForm(visit, { path: path('resume'), label: words.resume, fields: { kind } })}`
+      html`<p>${texts.pausedMeans} ${pausing.why} ${pausing.whatNow}</p>
+        ${actionForm(context, { path: path('resume'), label: texts.resume, fields: { kind } })}`
     }
-    <details id="template-${kind}" ${refusalFor(about, kind) && html`open`}>
-      <summary>${words.change}</summary>
-      ${form(about, 'templates', 'save', fields(about, kind, template))}
+    <details id="template-${kind}" ${failedTemplate(view, kind) && html`open`}>
+      <summary>${texts.change}</summary>
+      ${sectionForm(view, 'templates', 'save', templateFields(view, kind, template))}
     </details>
     <details id="text-${kind}">
-      <summary>${words.text}</summary>
+      <summary>${texts.defaultText}</summary>
       <p lang="he" dir="rtl">${DEFAULT_TEMPLATES[kind].text}</p>
     </details>
     ${
-      !isUsual(kind, template) &&
-      carefulForm(visit, {
+      !isDefault(kind, template) &&
+      confirmForm(context, {
         id: `usual-${kind}`,
-        open: words.back,
-        warning: words.backWarning,
+        open: texts.reset,
+        warning: texts.resetMeans,
         path: path('usual'),
-        label: words.backSure,
+        label: texts.resetYes,
         fields: { kind },
       })
     }
   </section>`
 }
 
-const kindIn = (form: Form): TemplateKind =>
-  KINDS.find(kind => kind === text(form, 'kind')) ?? refuse(400)
+const formKind = (form: Form): TemplateKind =>
+  KINDS.find(kind => kind === formValue(form, 'kind')) ?? abort(400)
 
 export const templates: Section = {
-  show: about => {
-    const words = wordsOf(about)
-    if (about.shown.connections.length === 0)
-      return html`${whyNot(about.refusal, 'save', 'resume', 'usual')}
+  show: view => {
+    const texts = templateTexts[view.context.language]
+    if (view.tenant.connections.length === 0)
+      return html`${buttonAlert(view.failed, 'save', 'resume', 'usual')}
         <p class="empty">
-          <a href="${pathOf(about.shown.tenantId, 'whatsapp')}">${words.none}</a>
+          <a href="${tenantPath(view.tenant.tenantId, 'whatsapp')}">${texts.none}</a>
         </p>`
-    return html`<p class="quiet">${words.help}</p>
-      <div class="columns">${KINDS.map(kind => card(about, kind))}</div>`
+    return html`<p class="quiet">${texts.help}</p>
+      <div class="columns">${KINDS.map(kind => templateCard(view, kind))}</div>`
   },
-  deeds: {
-    save: async ({ trx, visit, tenantId, form }) => {
-      const kind = kindIn(form)
+  actions: {
+    save: async ({ trx, context, tenantId, form }) => {
+      const kind = formKind(form)
       const wanted = change.parse({
         tenantId,
         kind,
-        name: text(form, 'name')?.trim(),
-        language: text(form, 'language')?.trim(),
-        variables: several(form, 'variable').filter(Boolean),
+        name: formValue(form, 'name')?.trim(),
+        language: formValue(form, 'language')?.trim(),
+        variables: formValues(form, 'variable').filter(Boolean),
       })
-      const words = wordsOf({ visit })
+      const texts = templateTexts[context.language]
       const known = (await templatesOf(trx, tenantId)).filter(one => one.kind === kind)
       const isSame = known.every(
         ({ name, language, variables }) =>
@@ -140,20 +150,91 @@ export const templates: Section = {
           language === wanted.language &&
           variables === wanted.variables?.join(','),
       )
-      // A paused one must not go on because somebody looked at it and pressed the button.
-      if (known.length > 0 && isSame) return { said: words.unchanged }
-      await changeTemplate(trx, visit.signIn, { ...wanted, kind })
-      return { said: words.saved }
+      // Saving resumes a paused template, so saving without a change must do nothing.
+      if (known.length > 0 && isSame) return { flash: texts.unchanged }
+      await changeTemplate(trx, context.signIn, { ...wanted, kind })
+      return { flash: texts.saved }
     },
-    resume: async ({ trx, visit, tenantId, form }) => {
-      const wanted = change.parse({ tenantId, kind: kindIn(form), resume: true })
-      await changeTemplate(trx, visit.signIn, { ...wanted, kind: kindIn(form) })
-      return { said: wordsOf({ visit }).resumed }
+    resume: async ({ trx, context, tenantId, form }) => {
+      const wanted = change.parse({ tenantId, kind: formKind(form), resume: true })
+      await changeTemplate(trx, context.signIn, { ...wanted, kind: formKind(form) })
+      return { flash: templateTexts[context.language].resumed }
     },
-    usual: async ({ trx, visit, tenantId, form }) => {
-      const wanted = change.parse({ tenantId, kind: kindIn(form), backToDefault: true })
-      await changeTemplate(trx, visit.signIn, { ...wanted, kind: kindIn(form) })
-      return { said: wordsOf({ visit }).backDone }
+    usual: async ({ trx, context, tenantId, form }) => {
+      const wanted = change.parse({ tenantId, kind: formKind(form), backToDefault: true })
+      await changeTemplate(trx, context.signIn, { ...wanted, kind: formKind(form) })
+      return { flash: templateTexts[context.language].resetDone }
     },
   },
 }
+
+export const templateTexts = translations(
+  {
+    help: 'Meta must approve a template for each kind of message, with this name and language. The settings apply to all WhatsApp numbers of the business.',
+    none: 'Connect WhatsApp first.',
+    kinds: {
+      initial: 'First message',
+      reminder_1: 'First reminder',
+      reminder_2: 'Last reminder',
+      owner_notice: 'Notice to the owner',
+    },
+    states: { active: 'in use', paused: 'paused' },
+    name: 'Name of the template',
+    language: 'Language',
+    variable: (number: number) => `{{${number}}} stands for`,
+    nothing: '– nothing –',
+    variables: {
+      business_name: 'the name of the business',
+      caller_name: 'the customer’s name on WhatsApp',
+      call_time: 'the time of the call',
+      caller_phone: 'the customer’s number',
+      what_happened: 'the reason for the notice',
+    },
+    defaultText: 'Default text, to submit to Meta',
+    change: 'Change',
+    save: 'Save',
+    saved: 'Saved.',
+    unchanged: 'No change.',
+    pausedMeans: 'Messages of this kind are not sent.',
+    resume: 'Resume',
+    resumed: 'The template is in use again.',
+    reset: 'Reset to the default template…',
+    resetMeans: 'The name, language and variables will be those of the default template.',
+    resetYes: 'Reset to the default template',
+    resetDone: 'The default template is in use.',
+  },
+  {
+    help: 'לכל סוג הודעה דרושה תבנית ש־Meta אישרה, בשם ובשפה האלה. ההגדרות תקפות לכל מספרי ה־WhatsApp של העסק.',
+    none: 'יש לחבר קודם WhatsApp.',
+    kinds: {
+      initial: 'הודעה ראשונה',
+      reminder_1: 'תזכורת ראשונה',
+      reminder_2: 'תזכורת אחרונה',
+      owner_notice: 'עדכון לבעלי העסק',
+    },
+    states: { active: 'בשימוש', paused: 'מושהית' },
+    name: 'שם התבנית',
+    language: 'שפה',
+    variable: number => `במקום {{${number}}} יבוא`,
+    nothing: '– ללא –',
+    variables: {
+      business_name: 'שם העסק',
+      caller_name: 'שם הלקוח ב־WhatsApp',
+      call_time: 'שעת השיחה',
+      caller_phone: 'מספר הלקוח',
+      what_happened: 'נושא העדכון',
+    },
+    defaultText: 'נוסח ברירת המחדל, להגשה ל־Meta',
+    change: 'שינוי',
+    save: 'שמירה',
+    saved: 'נשמר.',
+    unchanged: 'אין שינוי.',
+    pausedMeans: 'הודעות מהסוג הזה לא נשלחות.',
+    resume: 'חידוש',
+    resumed: 'התבנית שוב בשימוש.',
+    reset: 'חזרה לתבנית ברירת המחדל…',
+    resetMeans: 'השם, השפה והמשתנים יהיו אלה של תבנית ברירת המחדל.',
+    resetYes: 'חזרה לתבנית ברירת המחדל',
+    resetDone: 'תבנית ברירת המחדל בשימוש.',
+  },
+)

@@ -1,123 +1,202 @@
-/** The URLs that Voicenter reports calls to. */
+/** The URLs to which Voicenter reports calls. */
 import { addToken, revokeToken, tenantToken, webhookUrl } from '../../../tenants/credentials.ts'
+import { dateTime, relativeTime } from '../format.ts'
+import { actionForm, buttonAlert, checkbox, formValue } from '../forms.ts'
 import { html, type Html } from '../html.ts'
-import { text } from '../attempt.ts'
-import { deedForm } from '../deed_form.ts'
-import { tick, whyNot } from '../fields.ts'
-import { when } from '../format.ts'
-import { fromNow } from '../from_now.ts'
-import type { Language } from '../language.ts'
-import { tenantWords } from '../words/tenant.ts'
-import { tenantsWords } from '../words/tenants.ts'
-import { type About, pathOf, type Section } from './section.ts'
+import { type Language, translations } from '../language.ts'
+import { failedForm, type Section, tenantPath, type View } from './section.ts'
 
-type Token = About['shown']['webhookTokens'][number]
+type Token = View['tenant']['webhookTokens'][number]
 
-const wordsOf = ({ visit }: Pick<About, 'visit'>) => tenantWords[visit.language].webhook
-
-/** A webhook URL, this once, and what to do with it. */
-export const urlOnce = (language: Language, webhookToken: string): Html => {
-  const words = tenantsWords[language].added
-  return html`<h2>${words.url}</h2>
+/** A new URL with instructions. It cannot be shown again, because only its hash is stored. */
+export const newUrl = (language: Language, webhookToken: string): Html => {
+  const texts = webhookTexts[language]
+  return html`<h2>${texts.url}</h2>
     <pre>${webhookUrl(webhookToken)}</pre>
-    <p><b>${words.once}</b></p>
-    <h3>${words.how}</h3>
+    <p><b>${texts.once}</b></p>
+    <h3>${texts.nextSteps}</h3>
     <ol>
-      ${words.steps.map(step => html`<li>${step}</li>`)}
+      ${texts.steps.map(step => html`<li>${step}</li>`)}
     </ol>`
 }
 
-const revokeForm = (about: About, { tokenId }: Token, isLast: boolean): Html => {
-  const { visit, shown, refusal } = about
-  const words = wordsOf(about)
-  const isRefused = refusal?.deed === 'revoke' && text(refusal.entered, 'tokenId') === tokenId
-  return html`<details id="revoke-${tokenId}" ${isRefused && html`open`}>
-    <summary>${words.revoke}</summary>
-    <p>${isLast ? words.lastWarning : words.warning}</p>
-    ${deedForm(
-      visit,
+const revokeForm = (view: View, { tokenId }: Token, isLast: boolean): Html => {
+  const { context, tenant } = view
+  const texts = webhookTexts[context.language]
+  const failed = failedForm(view, 'revoke')
+  const isFailed = failed && formValue(failed.entered, 'tokenId') === tokenId
+  return html`<details id="revoke-${tokenId}" ${isFailed && html`open`}>
+    <summary>${texts.revoke}</summary>
+    <p>${isLast ? texts.revokeLastMeans : texts.revokeMeans}</p>
+    ${actionForm(
+      context,
       {
-        path: pathOf(shown.tenantId, 'webhook', 'revoke'),
-        label: words.sure,
+        path: tenantPath(tenant.tenantId, 'webhook', 'revoke'),
+        label: texts.revokeYes,
         fields: { tokenId },
         about: tokenId,
       },
-      isLast ? tick('force', 'yes', words.force, false) : null,
+      isLast ? checkbox('force', 'yes', texts.force, false) : null,
     )}
   </details>`
 }
 
-const row = (about: About, token: Token, isLast: boolean): Html => {
-  const { visit, shown } = about
-  const words = wordsOf(about)
-  const date = (at: Date) => when(at, visit.language, shown.timezone)
+const tokenRow = (view: View, token: Token, isLast: boolean): Html => {
+  const { context, tenant } = view
+  const texts = webhookTexts[context.language]
+  const { tokenId, createdAt, revokedAt } = token
+  const date = (at: Date) => dateTime(at, context.language, tenant.timezone)
   return html`<li>
     <span
-      ><strong>${words.id} ${token.tokenId}</strong>
-      <span class="badge ${!token.revokedAt && 'good'}"
-        >${token.revokedAt ? words.revoked : words.valid}</span
+      ><strong>${texts.id} ${tokenId}</strong>
+      <span class="badge ${!revokedAt && 'good'}">${revokedAt ? texts.revoked : texts.valid}</span
       ><br /><small
-        >${words.created}
-        ${date(token.createdAt)}${
-          token.revokedAt && html`, ${words.revoked} ${date(token.revokedAt)}`
-        }</small
+        >${texts.created}
+        ${date(createdAt)}${revokedAt && html`, ${texts.revoked} ${date(revokedAt)}`}</small
       ></span
     >
-    ${!token.revokedAt && revokeForm(about, token, isLast)}
+    ${!revokedAt && revokeForm(view, token, isLast)}
   </li>`
 }
 
-const callLogCard = (about: About): Html => {
-  const words = wordsOf(about)
-  const log = about.shown.callLog
+const callLogCard = ({ context, tenant: { callLog } }: View): Html => {
+  const texts = webhookTexts[context.language]
   return html`<section class="card">
-    <h2>${words.callLog}</h2>
-    <p>${log ? words.callLogLost(log.lost, log.calls, log.lossPercent) : words.callLogNone}</p>
-    ${log?.lastError && html`<p class="problem">⚠ ${words.callLogError(log.lastError)}</p>`}
+    <h2>${texts.callLog}</h2>
+    <p>
+      ${
+        callLog
+          ? texts.callLogLost(callLog.lost, callLog.calls, callLog.lossPercent)
+          : texts.callLogNone
+      }
+    </p>
+    ${callLog?.lastError && html`<p class="problem">⚠ ${texts.callLogError(callLog.lastError)}</p>`}
   </section>`
 }
 
 export const webhook: Section = {
-  show: about => {
-    const { visit, shown } = about
-    const words = wordsOf(about)
-    const valid = shown.webhookTokens.filter(({ revokedAt }) => !revokedAt).length
+  show: view => {
+    const { context, tenant } = view
+    const texts = webhookTexts[context.language]
+    const valid = tenant.webhookTokens.filter(({ revokedAt }) => !revokedAt).length
     return html`<section class="card">
-        <h2>${words.title}</h2>
-        <p class="quiet">${words.help}</p>
-        ${whyNot(about.refusal, 'revoke')}
+        <h2>${texts.title}</h2>
+        <p class="quiet">${texts.help}</p>
+        ${buttonAlert(view.failed, 'revoke')}
         <p>
-          ${words.last}:
-          ${shown.lastWebhookAt ? fromNow(shown.lastWebhookAt, new Date(), visit.language) : words.never}
+          ${texts.last}:
+          ${
+            tenant.lastWebhookAt
+              ? relativeTime(tenant.lastWebhookAt, new Date(), context.language)
+              : texts.never
+          }
         </p>
         <ul class="rows">
-          ${shown.webhookTokens.map(token => row(about, token, valid === 1))}
+          ${tenant.webhookTokens.map(token => tokenRow(view, token, valid === 1))}
         </ul>
-        ${deedForm(visit, { path: pathOf(shown.tenantId, 'webhook', 'fresh'), label: words.fresh })}
+        ${actionForm(context, {
+          path: tenantPath(tenant.tenantId, 'webhook', 'fresh'),
+          label: texts.add,
+        })}
       </section>
-      ${callLogCard(about)}`
+      ${callLogCard(view)}`
   },
-  deeds: {
-    fresh: async ({ trx, visit, tenantId }) => {
-      const { webhookToken } = await addToken(trx, visit.signIn, tenantId)
-      const words = wordsOf({ visit })
+  actions: {
+    fresh: async ({ trx, context, tenantId }) => {
+      const { webhookToken } = await addToken(trx, context.signIn, tenantId)
+      const texts = webhookTexts[context.language]
       return {
         once: html`<section class="card">
-          ${urlOnce(visit.language, webhookToken)}
-          <p>${words.kept}</p>
-          <p><a class="button" href="${pathOf(tenantId, 'webhook')}">${words.back}</a></p>
+          ${newUrl(context.language, webhookToken)}
+          <p>${texts.oldUrls}</p>
+          <p><a class="button" href="${tenantPath(tenantId, 'webhook')}">${texts.back}</a></p>
         </section>`,
       }
     },
-    revoke: async ({ trx, visit, tenantId, form }) => {
+    revoke: async ({ trx, context, tenantId, form }) => {
       const wanted = tenantToken.parse({
         tenantId,
-        tokenId: text(form, 'tokenId'),
-        force: text(form, 'force') === 'yes',
+        tokenId: formValue(form, 'tokenId'),
+        force: formValue(form, 'force') === 'yes',
       })
-      const { revoked } = await revokeToken(trx, visit.signIn, wanted)
-      const words = wordsOf({ visit })
-      return { said: revoked ? words.revokedNow : words.revokedBefore }
+      const { revoked } = await revokeToken(trx, context.signIn, wanted)
+      const texts = webhookTexts[context.language]
+      return { flash: revoked ? texts.revokedNow : texts.unchanged }
     },
   },
 }
+
+const webhookTexts = translations(
+  {
+    url: 'Webhook URL for Voicenter',
+    once: 'The URL is shown only once. Copy it now. Keep it secret like a password: anyone who has it can report calls of this business.',
+    nextSteps: 'Next steps',
+    steps: [
+      'In Voicenter’s CPanel, open Integrations, CDR Notification.',
+      'Enter the URL and choose the method POST-JSON. A form works too, XML-RPC does not.',
+      'Save, and call the business. A few minutes after the call, the page of the business shows that Voicenter reported it.',
+    ],
+    title: 'Webhook URLs',
+    help: 'Voicenter reports each call to a secret URL. You can create a new URL at any time. The old ones stay valid until you revoke them, so no call is lost.',
+    last: 'Last call report',
+    never: 'none yet',
+    id: 'No.',
+    created: 'Created',
+    valid: 'valid',
+    revoked: 'revoked',
+    add: 'Create a new URL',
+    revoke: 'Revoke…',
+    revokeMeans:
+      'If Voicenter still uses this URL, its reports will be rejected. First enter a new URL in the CPanel and wait for a report.',
+    revokeLastMeans:
+      'This is the last valid URL. Without it all reports are rejected and no messages are sent, until you enter a new URL in Voicenter’s CPanel.',
+    force: 'I understand that all call reports will be rejected',
+    revokeYes: 'Revoke the URL',
+    revokedNow: 'The URL is revoked.',
+    unchanged: 'No change: the URL was already revoked.',
+    callLog: 'Lost call reports',
+    callLogNone:
+      'Not known: Ringback has no access to Voicenter’s call log of this business. With access, it finds and restores lost reports. The operator can add the access.',
+    callLogLost: (lost: string, calls: string, percent: string) =>
+      `${lost} of ${calls} calls (${percent}%) were not reported. They were restored from Voicenter’s call log.`,
+    callLogError: (error: string) => `The last check failed: ${error}.`,
+    oldUrls: 'The old URLs are still valid. Revoke them after a report came to the new one.',
+    back: 'Back to the webhook URLs',
+  },
+  {
+    url: 'כתובת ה־Webhook עבור Voicenter',
+    once: 'הכתובת מוצגת פעם אחת בלבד. יש להעתיק אותה עכשיו ולשמור עליה כמו על סיסמה: מי שהיא בידיו יכול לדווח על שיחות של העסק.',
+    nextSteps: 'השלבים הבאים',
+    steps: [
+      'ב־CPanel של Voicenter פותחים את Integrations, CDR Notification.',
+      'מזינים את הכתובת ובוחרים בשיטה POST-JSON. גם טופס מתאים, XML-RPC לא.',
+      'שומרים ומתקשרים לעסק. כמה דקות אחרי השיחה יופיע בדף העסק שהתקבל דיווח.',
+    ],
+    title: 'כתובות Webhook',
+    help: 'Voicenter מדווחת על כל שיחה לכתובת סודית. אפשר ליצור כתובת חדשה בכל עת. הקודמות תקפות עד שמבטלים אותן, כדי ששום שיחה לא תאבד.',
+    last: 'דיווח השיחה האחרון',
+    never: 'עדיין אין',
+    id: 'מס׳',
+    created: 'נוצרה',
+    valid: 'תקפה',
+    revoked: 'בוטלה',
+    add: 'יצירת כתובת חדשה',
+    revoke: 'ביטול…',
+    revokeMeans:
+      'אם Voicenter עדיין משתמשת בכתובת הזאת, הדיווחים שלה יידחו. כדאי קודם להזין כתובת חדשה ב־CPanel ולחכות לדיווח.',
+    revokeLastMeans:
+      'זו הכתובת התקפה האחרונה. בלעדיה כל הדיווחים נדחים ולא נשלחות הודעות, עד שתוזן כתובת חדשה ב־CPanel של Voicenter.',
+    force: 'ברור לי שכל דיווחי השיחות יידחו',
+    revokeYes: 'ביטול הכתובת',
+    revokedNow: 'הכתובת בוטלה.',
+    unchanged: 'אין שינוי: הכתובת כבר בוטלה.',
+    callLog: 'דיווחי שיחה שאבדו',
+    callLogNone:
+      'לא ידוע: ל־Ringback אין גישה ליומן השיחות של העסק ב־Voicenter. בעזרת גישה כזאת אפשר לשחזר דיווחים שאבדו. המפעיל יכול להוסיף אותה.',
+    callLogLost: (lost, calls, percent) =>
+      `על ${lost} מתוך ${calls} שיחות (${percent}%) לא התקבל דיווח. הן שוחזרו מיומן השיחות של Voicenter.`,
+    callLogError: error => `הבדיקה האחרונה נכשלה: ${error}.`,
+    oldUrls: 'הכתובות הקודמות עדיין תקפות. אחרי שמגיע דיווח דרך החדשה, אפשר לבטל אותן.',
+    back: 'חזרה לכתובות ה־Webhook',
+  },
+)

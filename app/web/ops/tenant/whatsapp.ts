@@ -1,4 +1,5 @@
-/** The WhatsApp numbers that a business writes from. */
+/** The WhatsApp numbers that a business sends from. */
+import { notFound } from '../../../errors.ts'
 import {
   connect,
   connection,
@@ -7,149 +8,207 @@ import {
   setConnectionState,
 } from '../../../tenants/connections.ts'
 import type { TenantShown } from '../../../tenants/tenants.ts'
-import { notFound } from '../../../errors.ts'
-import { html, type Html } from '../html.ts'
-import { type Refusal, text } from '../attempt.ts'
-import { carefulForm, deedForm } from '../deed_form.ts'
-import { input, refused, secretInput, whyNot } from '../fields.ts'
 import { telephone } from '../format.ts'
-import { tenantWords } from '../words/tenant.ts'
-import { pausedBecause } from '../words/whatsapp_reason.ts'
-import { type About, form, pathOf, refusalOf, type Section } from './section.ts'
+import {
+  actionForm,
+  buttonAlert,
+  confirmForm,
+  type FailedForm,
+  formAlert,
+  formValue,
+  input,
+  secretInput,
+} from '../forms.ts'
+import { html, type Html } from '../html.ts'
+import { type Language, translations } from '../language.ts'
+import { pauseReason } from '../locales/whatsapp_errors.ts'
+import { failedForm, type Section, sectionForm, tenantPath, type View } from './section.ts'
 
 type Connection = TenantShown['connections'][number]
 
-const wordsOf = ({ visit }: Pick<About, 'visit'>) => tenantWords[visit.language].whatsapp
-
-const secret = (about: About, refusal: Refusal | null): Html => {
-  const words = wordsOf(about)
-  return secretInput({ name: 'accessToken', label: words.token, help: words.tokenHelp, refusal })
+const tokenInput = (language: Language, failed: FailedForm | null): Html => {
+  const texts = whatsappTexts[language]
+  return secretInput({ name: 'accessToken', label: texts.token, help: texts.tokenHelp, failed })
 }
 
-/** Of the forms for a new token there is one for each number: only the one that was sent has been refused. */
-const tokenForm = (about: About, { phoneNumberId }: Connection): Html => {
-  const words = wordsOf(about)
-  const sent = refusalOf(about, 'token')
-  const refusal = sent && text(sent.entered, 'phoneNumberId') === phoneNumberId ? sent : null
-  return html`<details id="token-${phoneNumberId}" ${refusal && html`open`}>
-    <summary>${words.newToken}</summary>
-    ${refusal && refused(about.visit.language, refusal, 'token')}
-    ${form(
-      about,
+const tokenForm = (view: View, { phoneNumberId }: Connection): Html => {
+  const { language } = view.context
+  const texts = whatsappTexts[language]
+  // Each number has such a form. Only the one that was sent failed.
+  const sent = failedForm(view, 'token')
+  const failed = sent && formValue(sent.entered, 'phoneNumberId') === phoneNumberId ? sent : null
+  return html`<details id="token-${phoneNumberId}" ${failed && html`open`}>
+    <summary>${texts.newToken}</summary>
+    ${failed && formAlert(language, failed, 'token')}
+    ${sectionForm(
+      view,
       'whatsapp',
       'token',
       html`<input type="hidden" name="phoneNumberId" value="${phoneNumberId}" />
-        ${secret(about, refusal)} <button class="main">${words.tokenSubmit}</button>`,
+        ${tokenInput(language, failed)} <button class="main">${texts.tokenSubmit}</button>`,
     )}
   </details>`
 }
 
-const stateForm = ({ visit, shown }: About, { phoneNumberId, state }: Connection): Html => {
-  const words = wordsOf({ visit })
-  const path = pathOf(shown.tenantId, 'whatsapp', 'state')
+const stateForm = ({ context, tenant }: View, { phoneNumberId, state }: Connection): Html => {
+  const texts = whatsappTexts[context.language]
+  const path = tenantPath(tenant.tenantId, 'whatsapp', 'state')
   return state === 'paused'
-    ? deedForm(visit, { path, label: words.resume, fields: { phoneNumberId, state: 'active' } })
-    : carefulForm(visit, {
+    ? actionForm(context, { path, label: texts.resume, fields: { phoneNumberId, state: 'active' } })
+    : confirmForm(context, {
         id: `pause-${phoneNumberId}`,
-        open: words.pause,
-        warning: words.pauseWarning,
+        open: texts.pause,
+        warning: texts.pauseMeans,
         path,
-        label: words.pauseSure,
+        label: texts.pauseYes,
         fields: { phoneNumberId, state: 'paused' },
       })
 }
 
-const card = (about: About, one: Connection): Html => {
-  const words = wordsOf(about)
+const connectionCard = (view: View, one: Connection): Html => {
+  const { language } = view.context
+  const texts = whatsappTexts[language]
   const isActive = one.state === 'active'
-  const { why, whatNow } = pausedBecause(about.visit.language, one.reason)
+  const { why, whatNow } = pauseReason(language, one.reason)
   return html`<section class="card">
     <div class="row">
       <h2>${telephone(one.displayNumber)}</h2>
       <span class="badge ${isActive ? 'good' : 'bad'}"
-        >${isActive ? words.states.active : words.states.paused}</span
+        >${isActive ? texts.states.active : texts.states.paused}</span
       >
     </div>
-    <p class="quiet">${words.id}: <bdi>${one.phoneNumberId}</bdi></p>
-    ${!isActive && html`<p>${why} ${whatNow}</p>`} ${stateForm(about, one)} ${tokenForm(about, one)}
+    <p class="quiet">${texts.id}: <bdi>${one.phoneNumberId}</bdi></p>
+    ${!isActive && html`<p>${why} ${whatNow}</p>`} ${stateForm(view, one)} ${tokenForm(view, one)}
   </section>`
 }
 
-const connectCard = (about: About): Html => {
-  const words = wordsOf(about)
-  const refusal = refusalOf(about, 'connect')
+const connectCard = (view: View): Html => {
+  const { language } = view.context
+  const texts = whatsappTexts[language]
+  const failed = failedForm(view, 'connect')
   return html`<section class="card">
-    <h2>${words.connect}</h2>
-    ${refused(about.visit.language, about.refusal, 'connect')}
-    ${form(
-      about,
+    <h2>${texts.connect}</h2>
+    ${formAlert(language, view.failed, 'connect')}
+    ${sectionForm(
+      view,
       'whatsapp',
       'connect',
       html`${input({
           name: 'whatsappNumber',
-          label: words.number,
-          help: words.numberHelp,
+          label: texts.number,
+          help: texts.numberHelp,
           kind: 'tel',
           direction: 'ltr',
-          refusal,
+          failed,
         })}
         ${input({
           name: 'phoneNumberId',
-          label: words.id,
-          help: words.idHelp,
+          label: texts.id,
+          help: texts.idHelp,
           direction: 'ltr',
-          refusal,
+          failed,
         })}
-        ${secret(about, refusal)} <button class="main">${words.connectSubmit}</button>`,
+        ${tokenInput(language, failed)} <button class="main">${texts.connectSubmit}</button>`,
     )}
   </section>`
 }
 
 export const whatsapp: Section = {
-  show: about => {
-    const words = wordsOf(about)
-    const { connections } = about.shown
-    return html`${connections.length === 0 && html`<p class="empty">${words.none}</p>`}
-    ${whyNot(about.refusal, 'state')} ${connections.map(one => card(about, one))}
+  show: view => {
+    const texts = whatsappTexts[view.context.language]
+    const { connections } = view.tenant
+    return html`${connections.length === 0 && html`<p class="empty">${texts.none}</p>`}
+    ${buttonAlert(view.failed, 'state')} ${connections.map(one => connectionCard(view, one))}
     ${
-      about.visit.own === null
-        ? connectCard(about)
-        : html`<p class="quiet">${words.askOperator}</p>`
+      view.context.tenantScope === null
+        ? connectCard(view)
+        : html`<p class="quiet">${texts.askOperator}</p>`
     }`
   },
-  deeds: {
-    connect: async ({ trx, visit, tenantId, form }) => {
+  actions: {
+    connect: async ({ trx, context, tenantId, form }) => {
       const wanted = connection.required({ whatsappNumber: true }).parse({
         tenantId,
-        phoneNumberId: text(form, 'phoneNumberId')?.trim(),
-        whatsappNumber: text(form, 'whatsappNumber') ?? '',
-        accessToken: text(form, 'accessToken'),
+        phoneNumberId: formValue(form, 'phoneNumberId')?.trim(),
+        whatsappNumber: formValue(form, 'whatsappNumber') ?? '',
+        accessToken: formValue(form, 'accessToken'),
       })
-      await connect(trx, visit.signIn, wanted)
-      return { said: wordsOf({ visit }).connected }
+      await connect(trx, context.signIn, wanted)
+      return { flash: whatsappTexts[context.language].connected }
     },
-    token: async ({ trx, visit, tenantId, form }) => {
+    token: async ({ trx, context, tenantId, form }) => {
       const { phoneNumberId, accessToken } = connection.parse({
         tenantId,
-        phoneNumberId: text(form, 'phoneNumberId'),
-        accessToken: text(form, 'accessToken'),
+        phoneNumberId: formValue(form, 'phoneNumberId'),
+        accessToken: formValue(form, 'accessToken'),
       })
-      // Whether another business has it is nobody's to know.
+      // Checked here so that the answer does not tell whether another business has the number.
       const own = await connectionsOf(trx, tenantId)
       if (!own.some(one => one.phoneNumberId === phoneNumberId))
         throw notFound(`WhatsApp number ${phoneNumberId} of tenant ${tenantId}`)
-      await connect(trx, visit.signIn, { tenantId, phoneNumberId, accessToken })
-      return { said: wordsOf({ visit }).tokenSaved }
+      await connect(trx, context.signIn, { tenantId, phoneNumberId, accessToken })
+      return { flash: whatsappTexts[context.language].tokenSaved }
     },
-    state: async ({ trx, visit, tenantId, form }) => {
+    state: async ({ trx, context, tenantId, form }) => {
       const wanted = connectionState.parse({
         tenantId,
-        phoneNumberId: text(form, 'phoneNumberId'),
-        state: text(form, 'state'),
+        phoneNumberId: formValue(form, 'phoneNumberId'),
+        state: formValue(form, 'state'),
       })
-      await setConnectionState(trx, visit.signIn, wanted)
-      const words = wordsOf({ visit })
-      return { said: wanted.state === 'paused' ? words.paused : words.resumed }
+      await setConnectionState(trx, context.signIn, wanted)
+      const texts = whatsappTexts[context.language]
+      return { flash: wanted.state === 'paused' ? texts.paused : texts.resumed }
     },
   },
 }
+
+const whatsappTexts = translations(
+  {
+    none: 'No WhatsApp number is connected, so no messages can be sent.',
+    states: { active: 'connected', paused: 'paused' },
+    id: 'Phone number ID',
+    idHelp: 'In Meta’s App Dashboard, under WhatsApp, API Setup.',
+    number: 'WhatsApp number',
+    numberHelp: 'Customers see it as the sender.',
+    token: 'Access token',
+    tokenHelp:
+      'Of a system user with whatsapp_business_messaging. It is stored encrypted and never shown.',
+    pause: 'Pause…',
+    pauseMeans:
+      'No messages are sent from this number. They wait, and are cancelled if they become too late.',
+    pauseYes: 'Pause the number',
+    paused: 'The number is paused.',
+    resume: 'Resume',
+    resumed: 'Resumed. Waiting messages are sent within a minute, unless they are too late.',
+    newToken: 'Replace the access token',
+    tokenSubmit: 'Save token',
+    tokenSaved: 'The new token is used from now on.',
+    connect: 'Connect a number',
+    connectSubmit: 'Connect',
+    connected: 'The number is connected. Send a test message to check it.',
+    askOperator: 'Only the operator can connect new WhatsApp numbers.',
+  },
+  {
+    none: 'לא מחובר מספר WhatsApp, ולכן אי אפשר לשלוח הודעות.',
+    states: { active: 'מחובר', paused: 'מושהה' },
+    id: 'מזהה המספר (Phone number ID)',
+    idHelp: 'ב־App Dashboard של Meta, תחת WhatsApp, API Setup.',
+    number: 'מספר WhatsApp',
+    numberHelp: 'הלקוחות רואים אותו כשולח.',
+    token: 'מפתח גישה (access token)',
+    tokenHelp: 'של משתמש מערכת (system user) עם whatsapp_business_messaging. נשמר מוצפן ולא מוצג.',
+    pause: 'השהיה…',
+    pauseMeans: 'לא נשלחות הודעות מהמספר הזה. הן ממתינות, ומתבטלות אם הן מתעכבות יותר מדי.',
+    pauseYes: 'השהיית המספר',
+    paused: 'המספר מושהה.',
+    resume: 'חידוש',
+    resumed: 'הפעילות התחדשה. הודעות שממתינות נשלחות בתוך דקה, אם לא מאוחר מדי.',
+    newToken: 'החלפת מפתח הגישה',
+    tokenSubmit: 'שמירת המפתח',
+    tokenSaved: 'המפתח החדש בשימוש מעכשיו.',
+    connect: 'חיבור מספר',
+    connectSubmit: 'חיבור',
+    connected: 'המספר מחובר. כדאי לשלוח הודעת בדיקה.',
+    askOperator: 'רק המפעיל יכול לחבר מספרי WhatsApp חדשים.',
+  },
+)

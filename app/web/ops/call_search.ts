@@ -1,0 +1,249 @@
+/** The search of /ops/calls. */
+import { type RawBuilder, sql } from 'kysely'
+import { z } from 'zod'
+import type { Trx } from '../../db/kysely.ts'
+import { readPhone, spellings } from '../../phone.ts'
+import type { OutreachState, ReasonOf } from '../../states.ts'
+import type { CallOutcome } from './why.ts'
+
+/** What the form offers, in its order. */
+export const CALL_STATES = {
+  call: ['missed', 'answered', 'not_inbound', 'unmatched_number', 'undecided'],
+  message: ['waiting', 'contacted', 'replied', 'reached_by_phone', 'failed', 'uncertain'],
+  none: [
+    'not_contacted',
+    'withheld_number',
+    'own_number',
+    'not_mobile',
+    'opted_out',
+    'already_contacted',
+    'too_late',
+    'tenant_paused',
+    'no_connection',
+    'shadow',
+    'owner_replied',
+    'by_operator',
+  ],
+} as const
+
+export type CallState = (typeof CALL_STATES)[keyof typeof CALL_STATES][number]
+
+/** On the call records (`r`) or on the missed calls (`m`). */
+type Condition = { of: 'records' | 'missed'; where: RawBuilder<boolean> }
+
+const verdict = (verdict: string): Condition => ({
+  of: 'records',
+  where: sql`r.verdict = ${sql.lit(verdict)}`,
+})
+const missed = (where: RawBuilder<boolean>): Condition => ({ of: 'missed', where })
+const outreach = <State extends OutreachState>(state: State, reason: ReasonOf<State>) =>
+  missed(sql`m.outreach_state = ${sql.lit(state)} and m.outreach_reason = ${sql.lit(reason)}`)
+/** The reason is in `missed_calls` if it came before the first message, and in the conversation if it came after. */
+const ended = (how: string) =>
+  missed(sql`(m.outreach_reason = ${sql.lit(how)} or exists (
+    select from lead_conversations c where c.missed_call_id = m.id and c.state = ${sql.lit(how)}))`)
+
+const CONDITIONS: Record<CallState, Condition> = {
+  missed: verdict('missed'),
+  answered: verdict('answered'),
+  not_inbound: verdict('not_inbound'),
+  unmatched_number: verdict('unmatched_number'),
+  undecided: verdict('unknown'),
+  waiting: missed(sql`m.outreach_state in ('scheduled', 'sending')`),
+  contacted: missed(sql`m.outreach_state = 'sent'`),
+  replied: ended('replied'),
+  reached_by_phone: ended('reached_by_phone'),
+  failed: missed(sql`m.outreach_state = 'failed'`),
+  uncertain: missed(sql`m.outreach_state = 'unknown'`),
+  not_contacted: missed(sql`m.outreach_state in ('skipped', 'cancelled')`),
+  withheld_number: outreach('skipped', 'withheld_number'),
+  own_number: outreach('skipped', 'own_number'),
+  not_mobile: outreach('skipped', 'not_mobile'),
+  opted_out: ended('opted_out'),
+  already_contacted: outreach('skipped', 'already_contacted'),
+  too_late: outreach('skipped', 'too_late'),
+  tenant_paused: outreach('skipped', 'tenant_paused'),
+  no_connection: outreach('skipped', 'no_connection'),
+  shadow: outreach('skipped', 'shadow'),
+  owner_replied: outreach('cancelled', 'owner_replied'),
+  by_operator: outreach('cancelled', 'by_operator'),
+}
+
+const isState = (written: string): written is CallState => Object.hasOwn(CONDITIONS, written)
+
+/** A whole number in all its spellings, or its last digits. */
+type NumberQuery = { whole: string[] } | { ends: string } | 'unreadable'
+
+const parseNumber = (written: string): NumberQuery | null => {
+  if (written.trim() === '') return null
+  const phone = readPhone(written)
+  if (phone.kind === 'number') return { whole: spellings(phone.e164) }
+  if (phone.kind === 'service') return { whole: [phone.e164] }
+  const digits = written.normalize('NFKC').replace(/\D/g, '')
+  return digits.length >= 4 && digits.length <= 15 ? { ends: digits } : 'unreadable'
+}
+
+const day = z.union([z.literal(''), z.iso.date().refine(date => date >= '2000-01-01')]).default('')
+
+/** Where the previous page ended: microseconds and id of its last row. */
+const cursor = z
+  .string()
+  .regex(/^\d{1,17}\.\d{1,18}$/)
+  .transform(written => {
+    const [at = '', id = ''] = written.split('.')
+    return { at, id }
+  })
+
+const fields = z.object({
+  state: z.string().refine(isState).or(z.literal('')).default(''),
+  number: z.string().max(100).default(''),
+  from: day,
+  until: day,
+  before: cursor.optional(),
+})
+
+export type CallFilter = {
+  tenantId: string | null
+  /** It decides when a day begins and ends. */
+  timezone: string
+  state: CallState | null
+  number: NumberQuery | null
+  from: string | null
+  until: string | null
+  before: { at: string; id: string } | null
+}
+
+/** @throws ZodError for a query that the form cannot send */
+export const parseFilter = (
+  params: Record<string, string>,
+  scope: Pick<CallFilter, 'tenantId' | 'timezone'>,
+): CallFilter => {
+  const { state, number, from, until, before } = fields.parse(params)
+  return {
+    ...scope,
+    state: state === '' ? null : state,
+    number: parseNumber(number),
+    from: from || null,
+    until: until || null,
+    before: before ?? null,
+  }
+}
+
+const conditionOf = (state: CallState | null): Condition =>
+  state ? CONDITIONS[state] : { of: 'records', where: sql`true` }
+
+export type CallRow = CallOutcome & {
+  /** The first call record. */
+  id: string
+  at: Date
+  tenantName: string | null
+  timezone: string | null
+  businessPhone: string | null
+  customerPhone: string | null
+  customerName: string | null
+  /** The call record, if it holds no number: the phone system may have sent a text instead. */
+  payload: unknown
+}
+
+export const PAGE_SIZE = 50
+
+/** A call record that is not parsed yet has only its time of arrival. */
+const STARTED_AT = sql`coalesce(r.called_at, r.received_at)`
+const MICROSECOND = sql`interval '1 microsecond'`
+
+const hasNumber = (column: RawBuilder<unknown>, number: NumberQuery): RawBuilder<boolean> => {
+  if (number === 'unreadable') return sql`false`
+  const backwards = (text: string) => text.split('').toReversed().join('')
+  return 'whole' in number
+    ? sql`reverse(${column}) = any(${number.whole.map(backwards)}::text[])`
+    : sql`reverse(${column}) like ${`${backwards(number.ends)}%`}`
+}
+
+/** The conditions that both queries share. */
+const within = (
+  { tenantId, timezone, from, until, before }: CallFilter,
+  row: RawBuilder<unknown>,
+  at: RawBuilder<unknown>,
+): RawBuilder<boolean> => {
+  const midnight = (day: string, later: number) =>
+    sql`((${day}::date + ${later}::int)::timestamp at time zone ${timezone})`
+  const conditions = [
+    tenantId !== null && sql`${row}.tenant_id = ${tenantId}`,
+    from !== null && sql`${at} >= ${midnight(from, 0)}`,
+    until !== null && sql`${at} < ${midnight(until, 1)}`,
+    before !== null &&
+      sql`(${at}, ${row}.id) < (timestamptz 'epoch' + ${before.at}::bigint * ${MICROSECOND}, ${before.id}::bigint)`,
+  ].filter(condition => condition !== false)
+  return sql`${sql.join([sql`true`, ...conditions], sql` and `)}`
+}
+
+/** Selects each call once: by its first record. */
+const IS_FIRST = sql`not exists (
+  select from raw_cdrs e
+  where e.root_call_id = r.root_call_id and e.tenant_id is not distinct from r.tenant_id
+    and (coalesce(e.called_at, e.received_at), e.id) < (${STARTED_AT}, r.id))`
+
+const byRecords = (filter: CallFilter, where: RawBuilder<boolean>) => {
+  const r = sql.ref('r')
+  const wanted = sql`${where} and ${within(filter, r, STARTED_AT)} and ${IS_FIRST}`
+  const one = sql`r.id as record_id, r.id, ${STARTED_AT} as at`
+  const order = sql`order by ${STARTED_AT} desc, r.id desc limit ${PAGE_SIZE + 1}`
+  const { number, tenantId } = filter
+  if (number === null) return sql`select ${one} from raw_cdrs r where ${wanted} ${order}`
+  // Any record of the call may hold the number. It is searched first, because one number never has many calls.
+  return sql`
+    with named as materialized (
+      select distinct n.tenant_id, n.root_call_id from raw_cdrs n
+      where ${hasNumber(sql.ref('n.customer_phone'), number)}
+        and ${tenantId === null ? sql`true` : sql`n.tenant_id = ${tenantId}`}
+    )
+    select ${one} from named n
+    join raw_cdrs r on r.root_call_id = n.root_call_id and r.tenant_id is not distinct from n.tenant_id
+    where ${wanted} ${order}`
+}
+
+const byMissedCalls = (filter: CallFilter, where: RawBuilder<boolean>) => {
+  const { number } = filter
+  return sql`
+    select f.record_id, m.id, m.called_at as at
+    from missed_calls m
+    cross join lateral (
+      select r.id as record_id from raw_cdrs r
+      where r.root_call_id = m.call_id and r.tenant_id = m.tenant_id
+      order by ${STARTED_AT}, r.id limit 1
+    ) f
+    where ${where} and ${within(filter, sql.ref('m'), sql.ref('m.called_at'))}
+      and ${number === null ? sql`true` : hasNumber(sql.ref('m.caller_phone'), number)}
+    order by m.called_at desc, m.id desc limit ${PAGE_SIZE + 1}`
+}
+
+/**
+ * One page of calls, newest first. The other tables are joined only to the rows of this page.
+ *
+ * @returns `next`: the cursor of the next page; null = there is none
+ */
+export const findCalls = async (
+  trx: Trx,
+  filter: CallFilter,
+): Promise<{ calls: CallRow[]; next: string | null }> => {
+  const { of, where } = conditionOf(filter.state)
+  const found = of === 'records' ? byRecords(filter, where) : byMissedCalls(filter, where)
+  const { rows } = await sql<CallRow & { mark: string }>`
+    with found as materialized (${found})
+    select r.id, f.at, t.name as "tenantName", t.timezone, r.verdict, r.reason,
+           coalesce(m.business_phone, r.business_phone) as "businessPhone",
+           coalesce(m.caller_phone, r.customer_phone) as "customerPhone", l.name as "customerName",
+           case when m.caller_phone is null and r.customer_phone is null then r.payload end as payload,
+           m.outreach_state as "outreachState", m.outreach_reason as "outreachReason",
+           c.state as "conversationState", c.reason as "conversationReason",
+           (extract(epoch from f.at) * 1000000)::bigint || '.' || f.id as mark
+    from found f
+    join raw_cdrs r on r.id = f.record_id
+    left join tenants t on t.id = r.tenant_id
+    left join missed_calls m on m.tenant_id = r.tenant_id and m.call_id = r.root_call_id
+    left join leads l on l.id = m.lead_id
+    left join lead_conversations c on c.missed_call_id = m.id
+    order by f.at desc, f.id desc`.execute(trx)
+  const calls = rows.slice(0, PAGE_SIZE)
+  return { calls, next: rows.length > PAGE_SIZE ? (calls.at(-1)?.mark ?? null) : null }
+}

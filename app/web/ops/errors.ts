@@ -1,0 +1,44 @@
+/** Errors that end a request of /ops with an error page. */
+import { z } from 'zod'
+import { isUserError } from '../../errors.ts'
+
+/** The statuses that layout.ts has a text for. Any other error is shown as 503. */
+const STATUSES = [400, 401, 403, 404, 409, 413, 429] as const
+export type AbortStatus = (typeof STATUSES)[number]
+
+/** @param detail what exactly is wrong; shown to the visitor */
+export const abort = (status: AbortStatus, detail = ''): never => {
+  throw Object.assign(new Error(detail || `aborted with status ${status}`), { status, detail })
+}
+
+/**
+ * Runs an action. A user error becomes a 404, or a 409 with a text in the visitor's language.
+ *
+ * @param texts by `UserError.why`
+ */
+export const orAbort = async <Done>(
+  texts: Record<string, string>,
+  act: () => Promise<Done>,
+): Promise<Done> => {
+  try {
+    return await act()
+  } catch (error) {
+    if (!isUserError(error)) throw error
+    return abort(error.mistake === 'not_found' ? 404 : 409, texts[error.why] ?? '')
+  }
+}
+
+/** What an error page may tell: only what concerns the visitor's own input. */
+export const errorPageOf = (error: unknown): { status: AbortStatus | 503; detail: string } => {
+  if (isUserError(error))
+    return error.mistake === 'not_found'
+      ? { status: 404, detail: '' }
+      : { status: 400, detail: error.message }
+  if (error instanceof z.ZodError) {
+    const issues = error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`)
+    return { status: 400, detail: issues.join('\n') }
+  }
+  const { status, detail = '' }: { status?: unknown; detail?: unknown } = Object(error)
+  const known = STATUSES.find(candidate => candidate === status)
+  return { status: known ?? 503, detail: known && typeof detail === 'string' ? detail : '' }
+}

@@ -1,0 +1,217 @@
+/** Forms: their fields, their buttons, and what happens with wrong input. */
+import { sql } from 'kysely'
+import { z } from 'zod'
+import type { Trx } from '../../db/kysely.ts'
+import { isUserError } from '../../errors.ts'
+import type { Context } from './access.ts'
+import { html, type Html } from './html.ts'
+import type { Language } from './language.ts'
+import type { Page } from './layout.ts'
+import { formTexts } from './locales/forms.ts'
+import type { ActionResult, Form } from './page.ts'
+import { safePath } from './sign_in.ts'
+
+/** The last value of a field. */
+export const formValue = (form: Form, name: string): string | undefined =>
+  [form[name] ?? []].flat().at(-1)
+
+/** All values of a repeated field. */
+export const formValues = (form: Form, name: string): string[] => [form[name] ?? []].flat()
+
+/** The lines of a text area, without the empty ones. */
+export const formLines = (form: Form, name: string): string[] =>
+  (formValue(form, name) ?? '')
+    .split('\n')
+    .map(line => line.trim())
+    .filter(line => line !== '')
+
+/** The page from which the form was sent. */
+export const returnPath = (form: Form): string => safePath(form['back'])
+
+/** What is wrong with a form, by field; '' = with the form as a whole. */
+export type Problems = Record<string, string>
+
+/** A form that was sent and is shown again with its problems. */
+export type FailedForm = {
+  /** A page may have several forms. */
+  action: string
+  problems: Problems
+  entered: Form
+}
+
+const lookUp = (texts: Record<string, string>, key: string): string | undefined =>
+  Object.hasOwn(texts, key) ? texts[key] : undefined
+
+/** null = not an error in the input. */
+const problemsOf = (error: unknown, language: Language): Problems | null => {
+  const { why, expected, each, line } = formTexts[language]
+  if (isUserError(error))
+    return error.mistake === 'refused'
+      ? { [error.field ?? '']: lookUp(why, error.why) ?? error.message }
+      : null
+  if (!(error instanceof z.ZodError)) return null
+  return Object.fromEntries(
+    error.issues.map(({ path, message }) => {
+      const [field, index] = [String(path[0] ?? ''), path[1]]
+      const ofLine = typeof index === 'number' && lookUp(each, field)
+      return [field, ofLine ? line(index + 1, ofLine) : (lookUp(expected, field) ?? message)]
+    }),
+  )
+}
+
+/**
+ * Runs the action of a form. After wrong input nothing is changed, and the form is shown again.
+ *
+ * @param show the page with the problems beside the fields
+ */
+export const handleForm = async (
+  trx: Trx,
+  language: Language,
+  act: () => Promise<ActionResult>,
+  show: (problems: Problems) => Promise<Page>,
+): Promise<ActionResult> => {
+  await sql`savepoint form`.execute(trx)
+  try {
+    return await act()
+  } catch (error) {
+    const problems = problemsOf(error, language)
+    if (!problems) throw error
+    await sql`rollback to savepoint form`.execute(trx)
+    return { ...(await show(problems)), status: 400 }
+  }
+}
+
+type Field = {
+  name: string
+  label: string
+  help?: string
+  value?: string | number | null
+  /** If the form failed, its fields keep what was entered. */
+  failed?: FailedForm | null
+}
+
+export const fieldProblem = (failed: FailedForm | null | undefined, name: string): Html | false => {
+  const problem = failed?.problems[name]
+  return problem !== undefined && html`<small class="problem">⚠ ${problem}</small>`
+}
+
+const invalidMark = ({ failed, name }: Field) =>
+  failed?.problems[name] !== undefined && html`aria-invalid="true"`
+
+const fieldValue = ({ failed, name, value }: Field) =>
+  failed ? (formValue(failed.entered, name) ?? '') : (value ?? '')
+
+const labelled = (field: Field, control: Html): Html =>
+  html`<label
+    >${field.label} ${field.help && html`<small>${field.help}</small>`}
+    ${control}${fieldProblem(field.failed, field.name)}</label
+  >`
+
+export const input = (
+  field: Field & { kind?: 'text' | 'tel' | 'number'; direction?: 'ltr' | 'auto' },
+): Html =>
+  labelled(
+    field,
+    html`<input
+      name="${field.name}"
+      type="${field.kind ?? 'text'}"
+      dir="${field.direction ?? 'auto'}"
+      value="${fieldValue(field)}"
+      ${invalidMark(field)}
+    />`,
+  )
+
+/** A secret is never shown again, not even after wrong input. */
+export const secretInput = (field: Omit<Field, 'value'>): Html =>
+  labelled(
+    field,
+    html`<input
+      name="${field.name}"
+      type="password"
+      dir="ltr"
+      autocomplete="new-password"
+      ${invalidMark(field)}
+    />`,
+  )
+
+export const textArea = (field: Field & { rows: number }): Html =>
+  labelled(
+    field,
+    html`<textarea name="${field.name}" rows="${field.rows}" dir="ltr" ${invalidMark(field)}>
+${fieldValue(field)}</textarea>`,
+  )
+
+export const select = (field: Field & { options: Record<string, string> }): Html =>
+  labelled(
+    field,
+    html`<select name="${field.name}">
+      ${Object.entries(field.options).map(
+        ([value, label]) =>
+          html`<option value="${value}" ${value === fieldValue(field) && html`selected`}>
+            ${label}
+          </option>`,
+      )}
+    </select>`,
+  )
+
+export const checkbox = (
+  name: string,
+  value: string,
+  label: string | Html,
+  checked: boolean,
+): Html =>
+  html`<label class="tick"
+    ><input type="checkbox" name="${name}" value="${value}" ${checked && html`checked`} />
+    <span>${label}</span></label
+  >`
+
+/** Above a form with fields that failed. */
+export const formAlert = (
+  language: Language,
+  failed: FailedForm | null,
+  action: string,
+): Html | false =>
+  failed?.action === action &&
+  html`<p role="alert">${failed.problems[''] ?? formTexts[language].summary}</p>`
+
+/** The same for a form that is only a button: it has no field to show a problem beside. */
+export const buttonAlert = (failed: FailedForm | null, ...actions: string[]): Html | false =>
+  failed !== null &&
+  actions.includes(failed.action) &&
+  html`<p role="alert">${Object.values(failed.problems).join(' ')}</p>`
+
+type Button = {
+  path: string
+  label: string
+  /** Hidden fields. */
+  fields?: Record<string, string> | undefined
+  /** What the button acts on, for screen readers. */
+  about?: string | null
+}
+
+/** A button in a form of its own. */
+export const actionForm = (
+  context: Context,
+  { path, label, fields = {}, about }: Button,
+  content: Html | null = null,
+): Html =>
+  html`<form class="row" method="post" action="${path}">
+    <input type="hidden" name="form" value="${context.formToken}" />
+    <input type="hidden" name="back" value="${context.url}" />
+    ${Object.entries(fields).map(
+      ([name, value]) => html`<input type="hidden" name="${name}" value="${value}" />`,
+    )}
+    ${content}
+    <button ${about && html`aria-label="${label}: ${about}"`}>${label}</button>
+  </form>`
+
+/** For an action that cannot be undone: it shows a warning first. live.js keeps a <details> with an id open. */
+export const confirmForm = (
+  context: Context,
+  { id, open, warning, ...button }: Button & { id: string; open: string; warning: string },
+): Html =>
+  html`<details id="${id}">
+    <summary>${open}</summary>
+    <p>${warning}</p>
+    ${actionForm(context, button)}
+  </details>`

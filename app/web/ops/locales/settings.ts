@@ -1,0 +1,106 @@
+import { translations } from '../language.ts'
+
+export const settingsTexts = translations(
+  {
+    about: 'About the business',
+    name: 'Name',
+    nameHelp: 'Customers see it in the message.',
+    ownerPhone: 'The owner’s phone',
+    ownerPhoneHelp:
+      'Gets test messages, and a notice when a customer replies. If it is empty, no notices are sent.',
+    timezone: 'Time zone',
+    timezoneHelp: 'For the quiet times and for the time of the call in the message.',
+    when: 'When to send',
+    whenHelp:
+      'Enter 90 seconds, 2 minutes or 24 hours. Messages that are scheduled keep their time.',
+    spans: {
+      outreachDelay: {
+        label: 'First message',
+        help: 'So long after a missed call. It is not sent if the caller is reached in the meantime.',
+      },
+      reminder1After: { label: 'First reminder', help: 'So long after the first message.' },
+      reminder2After: { label: 'Last reminder', help: 'So long after the first message.' },
+      unresponsiveAfter: {
+        label: 'End of waiting',
+        help: 'So long after the last reminder, a reply is no longer expected.',
+      },
+      repeatWindow: {
+        label: 'No second message within',
+        help: 'A caller gets only one first message in this time.',
+      },
+      oldestCall: {
+        label: 'Oldest call',
+        help: 'If a call is reported later than this, no message is sent.',
+      },
+      grace: {
+        label: 'Longest delay of a first message',
+        help: 'If it is delayed longer, it is not sent.',
+      },
+      reminderGrace: {
+        label: 'Longest delay of a reminder',
+        help: 'If it is delayed longer, it is not sent.',
+      },
+    },
+    quiet: 'Quiet times',
+    quietHelp: 'No messages are sent in these times. They are sent when the quiet time ends.',
+    nights: 'Nights, 21:00 to 08:00',
+    shabbat: 'Shabbat, Friday 15:00 to Saturday 20:30',
+    quietOther: 'Other quiet times',
+    quietOtherHelp: 'One per line. Every day: 13:00-16:00. Once a week: fri 14:00-sun 08:00.',
+    which: 'Which calls',
+    missed: 'What counts as missed',
+    missedHelp: 'A call that a person answered never counts as missed.',
+    minRing: 'Shortest ring, in seconds',
+    minRingHelp: 'A shorter ring is probably a wrong number. 0 = every ring counts.',
+    foreign: 'Send to foreign numbers too',
+    save: 'Save',
+    saved: 'Saved.',
+    unchanged: 'No change.',
+  },
+  {
+    about: 'על העסק',
+    name: 'שם',
+    nameHelp: 'הלקוחות רואים אותו בהודעה.',
+    ownerPhone: 'הטלפון של בעלי העסק',
+    ownerPhoneHelp: 'אליו נשלחות הודעות בדיקה, ועדכון כשלקוח משיב. אם השדה ריק, לא נשלחים עדכונים.',
+    timezone: 'אזור זמן',
+    timezoneHelp: 'לזמנים השקטים ולשעת השיחה בהודעה.',
+    when: 'מועדי השליחה',
+    whenHelp: 'למשל 90 שניות, 2 דקות או 24 שעות. הודעות שכבר תוזמנו נשארות במועדן.',
+    spans: {
+      outreachDelay: {
+        label: 'הודעה ראשונה',
+        help: 'הזמן אחרי שיחה שלא נענתה. היא לא נשלחת אם בינתיים שוחחו בטלפון.',
+      },
+      reminder1After: { label: 'תזכורת ראשונה', help: 'הזמן אחרי ההודעה הראשונה.' },
+      reminder2After: { label: 'תזכורת אחרונה', help: 'הזמן אחרי ההודעה הראשונה.' },
+      unresponsiveAfter: { label: 'סוף ההמתנה לתשובה', help: 'הזמן אחרי התזכורת האחרונה.' },
+      repeatWindow: {
+        label: 'לא לשלוח שוב במשך',
+        help: 'בזמן הזה נשלחת למתקשר רק הודעה ראשונה אחת.',
+      },
+      oldestCall: {
+        label: 'דיווח מאוחר על שיחה',
+        help: 'אם הדיווח על שיחה מגיע מאוחר יותר, לא נשלחת הודעה.',
+      },
+      grace: { label: 'איחור מותר של הודעה ראשונה', help: 'אם היא מתעכבת יותר, היא לא נשלחת.' },
+      reminderGrace: { label: 'איחור מותר של תזכורת', help: 'אם היא מתעכבת יותר, היא לא נשלחת.' },
+    },
+    quiet: 'זמנים שקטים',
+    quietHelp: 'בזמנים האלה לא נשלחות הודעות. הן נשלחות בסוף הזמן השקט.',
+    nights: 'לילות, 21:00 עד 08:00',
+    shabbat: 'שבת, יום שישי 15:00 עד שבת 20:30',
+    quietOther: 'זמנים שקטים נוספים',
+    quietOtherHelp:
+      'אחד בכל שורה. בכל יום: 13:00-16:00. פעם בשבוע: ו׳ 14:00-א׳ 08:00, או שישי 14:00-ראשון 08:00.',
+    which: 'אילו שיחות',
+    missed: 'מה נחשב לשיחה שלא נענתה',
+    missedHelp: 'שיחה שאדם ענה לה אף פעם לא נחשבת כזאת.',
+    minRing: 'הצלצול הקצר ביותר, בשניות',
+    minRingHelp: 'צלצול קצר יותר הוא כנראה טעות במספר. 0 = כל צלצול נחשב.',
+    foreign: 'שליחה גם למספרים מחו״ל',
+    save: 'שמירה',
+    saved: 'נשמר.',
+    unchanged: 'אין שינוי.',
+  },
+)

@@ -1,0 +1,117 @@
+import { type Language, translations } from '../language.ts'
+
+/** Why a WhatsApp number or template is paused, and what to do. */
+type Advice = { why: string; whatNow: string }
+
+const advice = translations(
+  {
+    token: {
+      why: 'WhatsApp rejects the access token, or it has no permission for this number.',
+      whatNow: 'Create a new token in Meta Business and enter it. This also resumes the number.',
+    },
+    payment: {
+      why: 'WhatsApp cannot charge the account.',
+      whatNow: 'Fix the payment method in Meta Business, then resume.',
+    },
+    locked: {
+      why: 'Meta has restricted or locked the account.',
+      whatNow: 'Check the reason in Meta Business, appeal there, then resume.',
+    },
+    registration: {
+      why: 'The number is not registered with WhatsApp, or its name is not approved.',
+      whatNow: 'Register the number in Meta Business, then resume.',
+    },
+    quality: {
+      why: 'Too many people have blocked or reported the number.',
+      whatNow: 'Wait a day or two, then resume. Sending more now makes it worse.',
+    },
+    missing: {
+      why: 'There is no such template in this language, or it is not approved.',
+      whatNow: 'Get the template approved in Meta Business or enter another one, then resume.',
+    },
+    variables: {
+      why: 'The template at Meta has different variables.',
+      whatNow: 'Enter the variables in the order of the template, then resume.',
+    },
+    template: {
+      why: 'Meta has paused, disabled or rejected the template.',
+      whatNow: 'Fix or replace it in Meta Business. It resumes when Meta approves it.',
+    },
+    by_operator: { why: 'Paused by hand.', whatNow: 'Resume when messages may be sent again.' },
+    otherwise: {
+      why: 'WhatsApp does not allow it to send.',
+      whatNow: 'Check the reason in Meta Business, then resume.',
+    },
+  },
+  {
+    token: {
+      why: 'WhatsApp דוחה את מפתח הגישה, או שאין לו הרשאה לשלוח מהמספר הזה.',
+      whatNow: 'יש ליצור מפתח חדש ב־Meta Business ולהזין אותו. כך גם תתחדש השליחה.',
+    },
+    payment: {
+      why: 'WhatsApp לא מצליח לחייב את החשבון.',
+      whatNow: 'יש להסדיר את אמצעי התשלום ב־Meta Business, ואז לחדש.',
+    },
+    locked: {
+      why: 'Meta הגבילה או נעלה את החשבון.',
+      whatNow: 'יש לבדוק ב־Meta Business מה הסיבה, לערער שם, ואז לחדש.',
+    },
+    registration: {
+      why: 'המספר לא רשום ב־WhatsApp, או שהשם שלו לא אושר.',
+      whatNow: 'יש לרשום את המספר ב־Meta Business, ואז לחדש.',
+    },
+    quality: {
+      why: 'יותר מדי אנשים חסמו את המספר או דיווחו עליו.',
+      whatNow: 'כדאי להמתין יום או יומיים ואז לחדש. שליחה נוספת עכשיו רק תחמיר.',
+    },
+    missing: {
+      why: 'אין תבנית כזאת בשפה הזאת, או שלא אושרה.',
+      whatNow: 'יש לאשר את התבנית ב־Meta Business או להזין אחרת, ואז לחדש.',
+    },
+    variables: {
+      why: 'המשתנים בתבנית אצל Meta שונים.',
+      whatNow: 'יש להזין את המשתנים לפי הסדר שבתבנית, ואז לחדש.',
+    },
+    template: {
+      why: 'Meta השהתה, ביטלה או דחתה את התבנית.',
+      whatNow: 'יש לתקן או להחליף אותה ב־Meta Business. כשתאושר, השליחה תתחדש מעצמה.',
+    },
+    by_operator: { why: 'הושהה ידנית.', whatNow: 'אפשר לחדש כשמותר לשלוח שוב.' },
+    otherwise: {
+      why: 'WhatsApp לא מאפשר לשלוח.',
+      whatNow: 'יש לבדוק ב־Meta Business מה הסיבה, ואז לחדש.',
+    },
+  },
+)
+type Kind = keyof (typeof advice)['en']
+
+/** The error codes in app/whatsapp/errors.ts that pause a number or a template. */
+const CODES: Partial<Record<Kind, number[]>> = {
+  token: [0, 3, 10, 190, 131005],
+  payment: [131042],
+  locked: [368, 131031],
+  registration: [33, 131037, 131045, 133010],
+  quality: [131048, 131064],
+  missing: [132001],
+  variables: [132000, 132012, 132018],
+  template: [132007, 132015, 132016, 131063],
+}
+const isKind = (name: string): name is Kind => Object.hasOwn(CODES, name)
+
+const kindOf = (code: number): Kind => {
+  // 200 to 299 are permission errors.
+  if (code >= 200 && code <= 299) return 'token'
+  const [kind] = Object.entries(CODES).find(([, codes]) => codes.includes(code)) ?? []
+  return kind && isKind(kind) ? kind : 'otherwise'
+}
+
+/** @param reason `state_reason` of a number or template */
+export const pauseReason = (language: Language, reason: string | null): Advice => {
+  const words = advice[language]
+  if (reason === 'by_operator') return words.by_operator
+  if (reason?.startsWith('template ')) return words.template
+  const [, code] = /^WhatsApp error (\d+)$/.exec(reason ?? '') ?? []
+  if (code === undefined) return words.otherwise
+  const { why, whatNow } = words[kindOf(Number(code))]
+  return { why: `${why} (${code})`, whatNow }
+}

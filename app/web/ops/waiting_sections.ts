@@ -1,0 +1,162 @@
+/** The three tables of /ops/waiting. */
+import { whyWaiting } from '../../outreach/rules.ts'
+import type { Callback, UpcomingMessage } from '../../outreach/waiting.ts'
+import type { Queued } from '../../worker/failed_jobs.ts'
+import type { Context } from './access.ts'
+import { duration, relativeDateTime, telephone } from './format.ts'
+import { actionForm, confirmForm } from './forms.ts'
+import { html, type Html, table } from './html.ts'
+import type { Language } from './language.ts'
+import { layoutTexts } from './layout.ts'
+import { waitingTexts } from './locales/waiting.ts'
+import { explainCall } from './why.ts'
+
+const MAX_TEXT = 200
+
+/** What the caller wrote, or else the result of their call. */
+const status = (callback: Callback, { language }: Context) => {
+  const texts = waitingTexts[language].callBack
+  const { text, wroteAt, calledAt } = callback
+  if (wroteAt && wroteAt > calledAt)
+    return text
+      ? html`<b>${texts.wrote}</b> <bdi>${text.slice(0, MAX_TEXT)}</bdi>`
+      : html`<b>${texts.wroteNoText}</b>`
+  return explainCall(language, { verdict: 'missed', reason: null, ...callback })
+}
+
+const person = ({ name }: { name: string | null }, number: Html) =>
+  html`${number}${name && html`<br /><bdi>${name}</bdi>`}`
+
+export const callbackSection = (callbacks: Callback[], now: Date, context: Context): Html => {
+  const { callBack: texts } = waitingTexts[context.language]
+  const { business } = layoutTexts[context.language]
+  return html`<section id="call-back">
+    <h2>${texts.title}</h2>
+    <p class="quiet">${texts.help}</p>
+    ${
+      callbacks.length === 0
+        ? html`<p class="empty">${texts.none}</p>`
+        : table(callbacks, [
+            [
+              texts.who,
+              one =>
+                person(
+                  one,
+                  html`<a class="call" href="tel:${one.phone}">${telephone(one.phone)}</a>`,
+                ),
+            ],
+            context.tenantScope === null && [business, ({ tenant }) => html`<bdi>${tenant}</bdi>`],
+            [
+              texts.called,
+              one =>
+                html`<a href="/ops/calls/${one.recordId}"
+                    >${relativeDateTime(one.calledAt, now, context.language, one.timezone)}</a
+                  ><br /><small>${texts.times(one.calls)}</small>`,
+            ],
+            [texts.status, one => status(one, context)],
+            [
+              texts.action,
+              one =>
+                actionForm(context, {
+                  path: `/ops/waiting/${one.tenantId}/called-back/${one.leadId}`,
+                  label: texts.markDone,
+                  about: one.phone,
+                }),
+            ],
+          ])
+    }
+  </section>`
+}
+
+/** A message is sent within a second of its time, but sending itself may take a while. */
+const OVERDUE_AFTER_MS = 60_000
+
+/** Only messages to callers: a notice is sent at once, so there is nothing to send earlier or to cancel. */
+const rowActions = (message: UpcomingMessage, context: Context): Html | false => {
+  const { tenantId, kind, id, missedCallId, phone } = message
+  const texts = waitingTexts[context.language].due
+  if (!missedCallId) return false
+  const now = kind === 'initial' ? `send-now/${id}` : `remind-now/${id}`
+  return html`${actionForm(context, {
+    path: `/ops/waiting/${tenantId}/${now}`,
+    label: texts.sendNow,
+    about: phone,
+  })}
+  ${confirmForm(context, {
+    id: `cancel-${kind}-${id}`,
+    open: texts.cancel,
+    warning: texts.cancelMeans,
+    path: `/ops/waiting/${tenantId}/cancel/${missedCallId}`,
+    label: texts.cancelYes,
+    about: phone,
+  })}`
+}
+
+/** Bold if a person can do something about it. */
+const waitingReason = (message: UpcomingMessage, { language }: Context) => {
+  const why = whyWaiting(message)
+  const text = waitingTexts[language].due.whys[why]
+  return ['not_yet', 'any_moment', 'shadow', 'quiet'].includes(why) ? text : html`<b>${text}</b>`
+}
+
+export const upcomingSection = (messages: UpcomingMessage[], context: Context): Html => {
+  const { due: texts } = waitingTexts[context.language]
+  const { business } = layoutTexts[context.language]
+  return html`<section id="due">
+    <h2>${texts.title}</h2>
+    ${
+      messages.length === 0
+        ? html`<p class="empty">${texts.none}</p>`
+        : table(messages, [
+            [
+              texts.due,
+              ({ dueAt, now, timezone }) =>
+                html`${relativeDateTime(dueAt, now, context.language, timezone)}
+                ${
+                  now.getTime() - dueAt.getTime() > OVERDUE_AFTER_MS &&
+                  html`<br /><span class="badge warn">${texts.overdue}</span>`
+                }`,
+            ],
+            [texts.to, one => person(one, telephone(one.phone))],
+            context.tenantScope === null && [business, ({ tenant }) => html`<bdi>${tenant}</bdi>`],
+            [
+              texts.what,
+              ({ kind, recordId }) =>
+                recordId
+                  ? html`<a href="/ops/calls/${recordId}">${texts.kinds[kind]}</a>`
+                  : texts.kinds[kind],
+            ],
+            [texts.why, one => waitingReason(one, context)],
+            [texts.actions, one => rowActions(one, context)],
+          ])
+    }
+  </section>`
+}
+
+/** For the operator only. */
+export const queueSection = (queue: Queued[], language: Language): Html => {
+  const texts = waitingTexts[language].queue
+  return html`<section id="queue">
+    <h2>${texts.title}</h2>
+    <p class="quiet">${texts.help}</p>
+    ${
+      queue.length === 0
+        ? html`<p class="empty">${texts.none}</p>`
+        : table(queue, [
+            [texts.task, ({ task }) => html`<code>${task}</code>`],
+            [
+              texts.oldest,
+              ({ oldestDue }) => (oldestDue === null ? '–' : duration(oldestDue, language)),
+            ],
+            [texts.due, ({ due }) => due],
+            [texts.retrying, ({ retrying }) => retrying],
+            [texts.running, ({ running }) => running],
+            [texts.future, ({ future }) => future],
+            [
+              texts.failed,
+              ({ dead }) => (dead ? html`<a href="/ops/trouble#jobs">${dead}</a>` : 0),
+            ],
+          ])
+    }
+  </section>`
+}

@@ -1,0 +1,154 @@
+/** /ops in a real browser: with and without JavaScript, on a phone and a desktop, in both languages. */
+import { readFileSync } from 'node:fs'
+import type { BrowserContextOptions } from 'playwright-core'
+import t from 'tap'
+import { startBrowser, whyNoBrowser } from '../../scripts/browser.ts'
+import { push } from '../../scripts/demo/cdr.ts'
+import { OPERATOR_PASSWORD } from '../support/ops.ts'
+import {
+  business,
+  customer,
+  db,
+  fake,
+  post,
+  url,
+  webhookToken,
+  work,
+  workAsIfDue,
+} from '../support/ringback.ts'
+
+const why = whyNoBrowser()
+if (why) {
+  t.plan(0, why)
+  process.exit()
+}
+const { browser, close } = await startBrowser()
+t.teardown(close)
+
+const PHONE = { width: 390, height: 844 }
+const DESKTOP = { width: 1280, height: 800 }
+
+/** Signs in as the operator and collects the errors of the browser. */
+const visit = async (options: BrowserContextOptions = {}) => {
+  const context = await browser.newContext({ viewport: DESKTOP, locale: 'en', ...options })
+  const page = await context.newPage()
+  const errors: string[] = []
+  page.on('console', message => {
+    if (message.type() === 'error') errors.push(message.text())
+  })
+  page.on('pageerror', error => errors.push(error.message))
+  await page.goto(`${url}/ops`)
+  // The sign-in form has status 401, which the browser reports as an error.
+  errors.length = 0
+  await page.locator('[name=name]').fill('operator')
+  await page.locator('[name=password]').fill(OPERATOR_PASSWORD)
+  await page.locator('main button').click()
+  await page.waitForURL(`${url}/ops`)
+  return { page, errors, context }
+}
+
+const shop = await business()
+const silenced = customer()
+const waits = customer()
+const unknownLine = '0733334444'
+await db
+  .insertInto('opt_outs')
+  .values({ tenant_id: shop.tenantId, phone: silenced.e164, source: 'reply' })
+  .execute()
+for (const { local } of [silenced, waits])
+  await post(push({ did: shop.did, caller: local }), { token: shop.token })
+const unbound = await webhookToken(null)
+await work()
+await workAsIfDue()
+await fake.inbound({ kind: 'text', from: waits.e164, text: 'מתי אפשר לבוא?' })
+await work()
+
+for (const javaScriptEnabled of [true, false])
+  await t.test(javaScriptEnabled ? 'with JavaScript' : 'without JavaScript', async t => {
+    const { page, errors, context } = await visit({ javaScriptEnabled })
+
+    await t.test('the list shows why a caller got no message', async t => {
+      await page.getByRole('link', { name: 'Calls', exact: true }).click()
+      await page.getByRole('searchbox').fill(silenced.local)
+      await page.getByRole('button', { name: 'Show' }).click()
+      await page.waitForURL(/number=/)
+      t.match(
+        await page.locator('tbody').textContent(),
+        /No message: the caller asked for no messages/,
+      )
+      t.equal(await page.locator('tbody tr').count(), 1, 'this call and no other')
+    })
+
+    await t.test('a callback is listed and marked as done', async t => {
+      await page.getByRole('link', { name: 'Waiting', exact: true }).click()
+      const row = page.locator('#call-back tr', {
+        has: page.locator(`a[href="tel:${waits.e164}"]`),
+      })
+      if (javaScriptEnabled) {
+        t.match(await row.textContent(), 'מתי אפשר לבוא?')
+        await row.getByRole('button', { name: /Mark as called back/ }).click()
+        await page.getByRole('status').waitFor()
+      }
+      t.equal(await row.count(), 0)
+    })
+
+    await t.test('an unknown number is added to a business', async t => {
+      const line = javaScriptEnabled ? unknownLine : unknownLine.replace(/4$/, '5')
+      const stranger = customer()
+      await post(push({ did: line, caller: stranger.local }), { token: unbound })
+      await work()
+      await page.getByRole('link', { name: 'Needs attention', exact: true }).click()
+      const row = page.locator('#numbers tr', { hasText: line.slice(-4) })
+      await row.getByRole('combobox').selectOption(shop.tenantId)
+      await row.getByRole('button').click()
+      await page.getByRole('status').waitFor()
+      await work()
+      await page.reload()
+      t.equal(await row.count(), 0)
+      const calls = await db
+        .selectFrom('missed_calls')
+        .select('tenant_id')
+        .where('caller_phone', '=', stranger.e164)
+        .execute()
+      t.strictSame(calls, [{ tenant_id: shop.tenantId }], 'its call is decided again')
+    })
+    t.strictSame(errors, [])
+    await context.close()
+  })
+
+await t.test('the page reloads itself', async t => {
+  const { page, context } = await visit()
+  const missed = page.locator('.figures strong').first()
+  const before = Number(await missed.textContent())
+  await post(push({ did: shop.did, caller: customer().local }), { token: shop.token })
+  await work()
+  const after = page.locator('.figures strong', { hasText: new RegExp(`^${before + 1}$`) })
+  await t.resolves(after.first().waitFor())
+  await context.close()
+})
+
+const PAGES = [
+  '',
+  '/calls',
+  '/waiting',
+  '/trouble',
+  '/tenants',
+  `/tenants/${shop.tenantId}`,
+  '/log',
+]
+
+const faults = readFileSync(new URL('browser_faults.js', import.meta.url), 'utf8')
+
+for (const [size, viewport] of Object.entries({ phone: PHONE, desktop: DESKTOP }))
+  for (const locale of ['en', 'he'])
+    await t.test(`each page fits a ${size}, in ${locale}`, async t => {
+      const { page, errors, context } = await visit({ viewport, locale })
+      for (const path of PAGES) {
+        await page.goto(`${url}/ops${path}`)
+        t.strictSame(await page.evaluate(faults), [], path)
+        t.equal(await page.locator('html').getAttribute('dir'), locale === 'he' ? 'rtl' : 'ltr')
+        if (locale === 'he') t.match(await page.locator('h1').textContent(), /[א-ת]/)
+      }
+      t.strictSame(errors, [])
+      await context.close()
+    })
