@@ -10,8 +10,8 @@ type Limits<Item> = {
   /** Each caller gets an answer or an error within this time, however long its batch takes. */
   patienceMs: number
   /**
-   * A batch that takes longer than this probably waits for a lock. The items that have collected meanwhile need not wait
-   * for the same lock, so a second batch may start. Default 50.
+   * A batch that takes longer than this probably waits for a lock. The items that have collected meanwhile need not
+   * wait for the same lock, so a second batch may start. Default 50.
    */
   longMs?: number
 }
@@ -20,10 +20,11 @@ const MAX_BATCHES = 2
 
 /**
  * Runs the work of many callers in batches. While a batch runs, further items collect, and the next batch takes all of
- * them. So the cost of an item falls as the load rises. A single item is not delayed: a batch takes what arrives within
- * one turn of the event loop, and there is no timer.
+ * them. So the cost of an item falls as the load rises. A single item is not delayed: a batch takes what arrives
+ * within one turn of the event loop, and there is no timer.
  *
- * A batch does all of its work or none. If a batch fails, its items run again one by one, so that a bad item fails alone.
+ * A batch does all of its work or none. If a batch fails, its items run again one by one, so that a bad item fails
+ * alone.
  *
  * Not dataloader: it limits neither the number nor the weight of the items, and it would need a separate scheduler.
  * p-queue and similar packages run items in parallel, never together.
@@ -124,8 +125,8 @@ export const batcher = <Item, Result>(
 const busy = (message: string): Error => Object.assign(new Error(message), { status: 503 })
 
 /**
- * Merges rows with the same key and counts them: Postgres cannot update a row twice in one statement. The rows are sorted
- * by key, because two statements that lock the same rows in different orders would wait for each other.
+ * Merges rows with the same key and counts them: Postgres cannot update a row twice in one statement. The rows are
+ * sorted by key, because two statements that lock the same rows in different orders would wait for each other.
  */
 export const dedupe = <Row>(
   rows: Row[],
@@ -140,8 +141,8 @@ export const dedupe = <Row>(
 }
 
 /**
- * Many buffers as one statement parameter, with the start (from 1) and length of each. In an array parameter each buffer
- * would be escaped, or written in hex and escaped, at up to five times its size.
+ * Many buffers as one statement parameter, with the start (from 1) and length of each. In an array parameter each
+ * buffer would be escaped, or written in hex and escaped, at up to five times its size.
  */
 export const concatBuffers = (buffers: (Buffer | null)[]) => {
   let next = 1

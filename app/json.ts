@@ -67,9 +67,9 @@ const [QUOTE, BACKSLASH, COMMA, OPEN, CLOSE, OPEN_LIST, CLOSE_LIST] = '"\\,{}[]'
 const SAFE_DIGITS = 15
 
 /**
- * Finds the depth, the number of values, and the text of each element if the whole text is an array. Also finds whether
- * the text is plain: it has only short whole numbers and no \u escapes, so that plain JSON.parse returns the same as with
- * `keepDigits`. One pass without recursion, because the text has not been checked yet.
+ * Finds the depth, the number of values, and the text of each element if the whole text is an array. Also finds
+ * whether the text is plain: it has only short whole numbers and no \u escapes, so that plain JSON.parse returns the
+ * same as with `keepDigits`. One pass without recursion, because the text has not been checked yet.
  */
 const scan = (text: string) => {
   const elements: string[] = []

@@ -17,9 +17,9 @@ export type Sender = { tenantId: string | null; source?: 'push' | 'call_log' }
 export type RejectedElement = { reason: string; body: Buffer | null; hash: Buffer }
 
 /**
- * Each sender may fill one gigabyte a day with rejected records. A record counts as its own size plus ten kilobytes. That
- * is 100,000 small records or 200 of the largest: far more than an honest sender whose every record is rejected, but
- * a malicious one cannot fill the disk.
+ * Each sender may fill one gigabyte a day with rejected records. A record counts as its own size plus ten kilobytes.
+ * That is 100,000 small records or 200 of the largest: far more than an honest sender whose every record is rejected,
+ * but a malicious one cannot fill the disk.
  */
 const DAILY_LIMIT = 1_000_000_000
 const RECORD_WEIGHT = 10_000

@@ -60,9 +60,9 @@ const classifyTogether = batcher(
 )
 
 /**
- * When several jobs run, more are probably waiting in the queue. The batch takes some of those along (claimQueued). After a
- * failed batch it does not, for ten seconds: if one of the waiting calls cannot be classified, each batch would fail
- * because of it until its own job has been tried.
+ * When several jobs run, more are probably waiting in the queue. The batch takes some of those along (claimQueued).
+ * After a failed batch it does not, for ten seconds: if one of the waiting calls cannot be classified, each batch
+ * would fail because of it until its own job has been tried.
  */
 const classifyBatch = async (callIds: string[]): Promise<void> => {
   const claimsMore = performance.now() > claimMoreFrom

@@ -57,8 +57,8 @@ export const lockLeads = async (trx: Trx, which: RawBuilder<unknown>): Promise<s
 }
 
 /**
- * Locks the row of one lead. Every transaction that claims, cancels or records a message of this person does so first. So
- * a call is cancelled or its message is sent, never both.
+ * Locks the row of one lead. Every transaction that claims, cancels or records a message of this person does so first.
+ * So a call is cancelled or its message is sent, never both.
  *
  * @param lead its id, or a subquery for it; if it is null, nothing is locked
  */

@@ -1,4 +1,6 @@
-/** The inputs of a replay: call records from a file or from the database, the tenant's rules, its opt-outs and replies. */
+/**
+ * The inputs of a replay: call records from a file or from the database, the tenant's rules, its opt-outs and replies.
+ */
 import { sql } from 'kysely'
 import { z } from 'zod'
 import { phoneHash, sha256 } from '../crypto.ts'
@@ -150,7 +152,8 @@ export const readContacts = async (trx: Trx, tenantId: string, from: Date): Prom
     for (const name of new Set(names)) replies.set(name, [...(replies.get(name) ?? []), created_at])
   }
 
-  // For an erased person only the hash is left. Hashing is slow, so it happens only if there is such an opt-out, and once.
+  // For an erased person only the hash is left. Hashing is slow, so it happens only if there is such an opt-out, and
+  // once.
   const hashed = new Map<string, Date | null>()
   const byHashOf = (phones: readonly string[], person: string): Date | null => {
     const found = hashed.get(person)
@@ -182,7 +185,8 @@ type Row = {
 
 /**
  * The tenant's records in the order in which they arrived, through a cursor. All are as they were when the transaction
- * began. Null stands for a record of a call that cannot be classified any more, because retention has emptied part of it.
+ * began. Null stands for a record of a call that cannot be classified any more, because retention has emptied part of
+ * it.
  */
 export async function* storedRecords(
   trx: Trx,

@@ -20,9 +20,9 @@ import { readStored } from './parse.ts'
 export type RecordedCall = Awaited<ReturnType<typeof recordMissedCalls>>[number]
 
 /**
- * Classifies each call from all the records that have arrived for it, in the caller's transaction. If a call was missed,
- * this records the missed call and schedules the outreach. If someone talked with the customer, it cancels what is
- * pending for the customer. Running it a second time changes nothing.
+ * Classifies each call from all the records that have arrived for it, in the caller's transaction. If a call was
+ * missed, this records the missed call and schedules the outreach. If someone talked with the customer, it cancels
+ * what is pending for the customer. Running it a second time changes nothing.
  *
  * @returns the missed calls that it recorded
  */
@@ -114,8 +114,8 @@ const readCalls = async (trx: Trx, calls: readonly Call[]): Promise<StoredCall[]
 export const ERASED = 'erased'
 
 /**
- * Gives a new record of a redacted call the verdict that the call has. From the remaining records alone, an answered call
- * could be classified as missed. If the person was erased, the new record is emptied too.
+ * Gives a new record of a redacted call the verdict that the call has. From the remaining records alone, an answered
+ * call could be classified as missed. If the person was erased, the new record is emptied too.
  */
 const keepVerdict = async (trx: Trx, { tenantId, rootCallId }: Call): Promise<void> => {
   const { rows } = await sql<{ verdict: string; reason: string }>`

@@ -74,8 +74,9 @@ const isVoicemail = (leg: Cdr): boolean =>
  * Why this record shows that someone at the business talked with the customer, or null.
  *
  * ANSWER alone does not show it: an IVR or an announcement also answers ("External IVR"). An agent field that is
- * present but empty means that no agent was reached. An absent agent field means nothing, because the queue records that
- * Voicenter publishes have none. A transferred leg counts in any direction: to an outside phone it may say "outgoing".
+ * present but empty means that no agent was reached. An absent agent field means nothing, because the queue records
+ * that Voicenter publishes have none. A transferred leg counts in any direction: to an outside phone it may say
+ * "outgoing".
  */
 export const answeredBy = (leg: Cdr): string | null => {
   const kind = callKind(leg)

@@ -100,8 +100,8 @@ const CDR_JOB = jobSpec({
 })
 
 /**
- * Stores many deliveries in one statement. The cost of a commit hardly depends on its size, and NOTIFY makes all commits
- * wait for each other: with one statement for each delivery, the rate would be a fraction of this.
+ * Stores many deliveries in one statement. The cost of a commit hardly depends on its size, and NOTIFY makes all
+ * commits wait for each other: with one statement for each delivery, the rate would be a fraction of this.
  *
  * Only a new record adds a job; a repeat increments `deliveries`. The job's key alone would not prevent a second job:
  * graphile-worker forgets the key when the job is done, and a repeat of yesterday's call would run again.

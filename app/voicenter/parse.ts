@@ -99,10 +99,10 @@ const readForm = (text: string, bytes: Buffer): ParsedBody => {
 }
 
 /**
- * The names of each field, in order of precedence: the first name that has a value counts. A name must match as a whole,
- * in any case. The lower-case names come from the push (Voicenter's "CDR Notification" page). CallID, DialStatus,
- * CallerNumber and the like come from the Call Log API and from accounts that were set up after it. `ivruniqueid`
- * precedes `CallID` because a dialer's record has both, with different values.
+ * The names of each field, in order of precedence: the first name that has a value counts. A name must match as a
+ * whole, in any case. The lower-case names come from the push (Voicenter's "CDR Notification" page). CallID,
+ * DialStatus, CallerNumber and the like come from the Call Log API and from accounts that were set up after it.
+ * `ivruniqueid` precedes `CallID` because a dialer's record has both, with different values.
  */
 const NAMES = {
   callId: ['ivruniqueid', 'ivrid', 'ivr_unique_id', 'callid'],

@@ -9,8 +9,9 @@ import { businessLine } from './classify.ts'
 import { readStored } from './parse.ts'
 
 /**
- * The calls that have a record with one of these CallIDs. Usually there is one call for each CallID, but two tenants may
- * have the same CallID. Records without a tenant (they came with an unbound token) are assigned to one first, if possible.
+ * The calls that have a record with one of these CallIDs. Usually there is one call for each CallID, but two tenants
+ * may have the same CallID. Records without a tenant (they came with an unbound token) are assigned to one first, if
+ * possible.
  */
 export const findCalls = async (
   database: Kysely<DB>,
@@ -61,9 +62,10 @@ const assignTenant = async (database: Kysely<DB>, roots: string[]): Promise<void
 }
 
 /**
- * This many calls are classified in 50 ms. Until then, each call and each person is one lock. Postgres has 64 locks for
- * each connection that it accepts (max_locks_per_transaction), shared by all connections. The ten connections of a process
- * add more locks than its two batches hold. With 200 calls, a backlog ends 20 % sooner but takes more than its share.
+ * This many calls are classified in 50 ms. Until then, each call and each person is one lock. Postgres has 64 locks
+ * for each connection that it accepts (max_locks_per_transaction), shared by all connections. The ten connections of a
+ * process add more locks than its two batches hold. With 200 calls, a backlog ends 20 % sooner but takes more than its
+ * share.
  */
 const MAX_CLAIMED = 100
 
@@ -71,14 +73,15 @@ const MAX_CLAIMED = 100
  * Takes the jobs of other calls out of the queue, so that the batch that is about to run also classifies those calls.
  * The jobs are completed if and only if this transaction commits.
  *
- * This breaks the rule that a job completes only itself, for speed: fetching and completing each job separately takes as
- * long as classifying its call. With this step a worker drains 2,149 calls a second, 2.4 times the rate of BullMQ; one
- * by one it was an eighth of that (docs/performance.md).
+ * This breaks the rule that a job completes only itself, for speed: fetching and completing each job separately takes
+ * as long as classifying its call. With this step a worker drains 2,149 calls a second, 2.4 times the rate of BullMQ;
+ * one by one it was an eighth of that (docs/performance.md).
  *
- * It takes only jobs that no worker is running and that were never tried, so that a job that fails runs alone afterwards.
- * The newest come first, because workers fetch the oldest, and calls that cannot be classified stay at that end. The jobs
- * are taken before the records are read: if another record of such a call is stored meanwhile, its job is added again
- * when this transaction ends. No record is locked here, because classification locks its calls first.
+ * It takes only jobs that no worker is running and that were never tried, so that a job that fails runs alone
+ * afterwards. The newest come first, because workers fetch the oldest, and calls that cannot be classified stay at
+ * that end. The jobs are taken before the records are read: if another record of such a call is stored meanwhile, its
+ * job is added again when this transaction ends. No record is locked here, because classification locks its calls
+ * first.
  *
  * @returns the CallIDs
  */
@@ -102,12 +105,12 @@ export const claimQueued = async (trx: Trx): Promise<string[]> => {
 /**
  * The calls that have no final verdict and may get another one now:
  * - `null`: never classified, because the job was lost or ran out of attempts
- * - `unknown`: the status, type or direction had no meaning, or the root of a transfer had not arrived. The business may
- *   count the status as missed by now, and a later version of the program may know more.
+ * - `unknown`: the status, type or direction had no meaning, or the root of a transfer had not arrived. The business
+ *   may count the status as missed by now, and a later version of the program may know more.
  * - `unmatched_number`: no business had the number dialled. One may have it now.
  *
- * Calls that are missed, answered or not inbound are final, whatever changes later. A call with a record that retention
- * has emptied cannot be classified again.
+ * Calls that are missed, answered or not inbound are final, whatever changes later. A call with a record that
+ * retention has emptied cannot be classified again.
  *
  * @param where of one tenant or (null) of all; only calls to one number; only records received since then
  * @returns CallIDs, sorted

@@ -72,9 +72,9 @@ const fromWall = (wall: number): number => {
 }
 
 /**
- * Decides how an epoch was written. Voicenter's CDR Notification page says "Epoch, Israel timezone", which permits both
- * readings. The call id decides: it begins with 14 digits of Israel's wall clock. Some call ids begin with fewer digits.
- * Then only a time in the future shows that it is shifted.
+ * Decides how an epoch was written. Voicenter's CDR Notification page says "Epoch, Israel timezone", which permits
+ * both readings. The call id decides: it begins with 14 digits of Israel's wall clock. Some call ids begin with fewer
+ * digits. Then only a time in the future shows that it is shifted.
  */
 const clockOf = (raw: number, callId: string, now: number): 'shifted' | 'plain' => {
   const head = asUtc(/^\d{14}/.exec(callId)?.[0] ?? '')

@@ -1,4 +1,4 @@
-/** Voicenter's side of a test: its call log, as a server, and what the program makes of it. */
+/** A fake Voicenter with a call log, and what the program stores from it. */
 import { sql } from 'kysely'
 import t from 'tap'
 import { type Push, push } from '../../scripts/demo/cdr.ts'
@@ -16,7 +16,7 @@ export const voicenter = await startFakeVoicenter()
 t.teardown(() => voicenter.close())
 config().VOICENTER_API_URL = voicenter.url
 
-/** A business whose calls are compared, by default since yesterday. Nothing is asked yet. */
+/** Grants access to the call log of a business, by default since yesterday. No check has run yet. */
 export const withCallLog = async (
   { tenantId }: Business,
   { kind = 'code', since = '1 day' }: { kind?: 'code' | 'bearer'; since?: string } = {},
@@ -31,23 +31,23 @@ export const withCallLog = async (
   return account
 }
 
-/** A call that began so long ago: as the webhook tells it, and as the log does. */
+/** A call that began `secondsAgo`: its webhook and its record in the log. */
 export const call = (
   fields: Record<string, unknown> = {},
   secondsAgo = 900,
 ): { push: Push; record: LogRecord; callId: string } => {
-  const told = push(fields, secondsAgo)
-  const record = logged(told, new Date(Date.now() - secondsAgo * 1000))
-  return { push: told, record, callId: told.ivruniqueid }
+  const webhook = push(fields, secondsAgo)
+  const record = logged(webhook, new Date(Date.now() - secondsAgo * 1000))
+  return { push: webhook, record, callId: webhook.ivruniqueid }
 }
 
-/** Its webhook comes, as Voicenter posts it. */
-export const webhook = async ({ token }: Business, told: Push): Promise<void> => {
-  const { status } = await post(told, { token })
-  if (status !== 200) throw new Error(`not taken: ${status}`)
+/** Posts a webhook. */
+export const webhook = async ({ token }: Business, cdr: Push): Promise<void> => {
+  const { status } = await post(cdr, { token })
+  if (status !== 200) throw new Error(`rejected: ${status}`)
 }
 
-/** The next check is due now. Then works, until no check follows at once. */
+/** Makes the next check due, and runs all jobs that are due. */
 export const checkNow = async ({ tenantId }: Business): Promise<void> => {
   await sql`update call_log_access set next_check_at = now() where tenant_id = ${tenantId}`.execute(
     db,
@@ -64,7 +64,7 @@ export const accessRow = ({ tenantId }: Business) =>
     .where('tenant_id', '=', tenantId)
     .executeTakeFirstOrThrow()
 
-/** [in the log, missing, taken in] of every check that went through. */
+/** [in the log, missing, ingested] of each successful check. */
 export const checksOf = async ({ tenantId }: Business) => {
   const rows = await db
     .selectFrom('call_log_checks')
@@ -75,7 +75,7 @@ export const checksOf = async ({ tenantId }: Business) => {
   return rows.map(row => [row.in_log, row.missing, row.taken_in])
 }
 
-/** [call id, source] of every record of a business, in the order they came. */
+/** [call id, source] of each record of a business, in order of arrival. */
 export const sourcesOf = async ({ tenantId }: Business) => {
   const rows = await db
     .selectFrom('raw_cdrs')
@@ -86,7 +86,7 @@ export const sourcesOf = async ({ tenantId }: Business) => {
   return rows.map(({ call_id, source }) => [call_id, source])
 }
 
-/** [calls, lost, late, percent] of a business, as its operator reads it. */
+/** [calls, lost, late, percent] of a business, as in the report for the operator. */
 export const lossOf = async ({ tenantId }: Business) => {
   const { rows } = await sql<Record<'calls' | 'lost' | 'late' | 'loss_percent', string>>`
     select * from webhook_loss() where tenant_id = ${tenantId}`.execute(db)

@@ -11,8 +11,8 @@ import { type CallLogOptions, callsBetween } from './client.ts'
 import { type Answer, type Failure, type LogEntry, readEntry, windowOf } from './entries.ts'
 
 /**
- * One check: compares, ingests what is missing, and schedules the next check. A failure of Voicenter is written into the
- * row and tried again later. Safe to run twice, also at the same time.
+ * One check: compares, ingests what is missing, and schedules the next check. A failure of Voicenter is written into
+ * the row and tried again later. Safe to run twice, also at the same time.
  *
  * @param options see callsBetween
  */
@@ -81,8 +81,8 @@ const BATCH = 500
  * Compares the entries of the log with the stored records, and ingests what is missing as if the tenant had sent it.
  * Entries that cannot be read are kept in `rejected_deliveries`.
  *
- * A call that arrived by webhook is left alone. For a call that is known only from the log, further entries are ingested
- * when they appear: the entry of a queue, then the entry of the agent who answered.
+ * A call that arrived by webhook is left alone. For a call that is known only from the log, further entries are
+ * ingested when they appear: the entry of a queue, then the entry of the agent who answered.
  *
  * @param until the end of the window
  */
@@ -132,9 +132,9 @@ const withHash = (entry: LogEntry): HashedEntry => ({
 })
 
 /**
- * Of these entries: the calls that arrived by webhook, the calls known from the log, and the stored entries of the log. A
- * webhook with an unbound token counts for every business: an account with such a token has the calls of several
- * businesses in one log.
+ * Of these entries: the calls that arrived by webhook, the calls known from the log, and the stored entries of the
+ * log. A webhook with an unbound token counts for every business: an account with such a token has the calls of
+ * several businesses in one log.
  */
 const findKnown = async (tenantId: string, entries: HashedEntry[]) => {
   const callIds = entries.flatMap(({ callId }) => callId ?? [])
@@ -205,8 +205,8 @@ const recordFailure = async (
 }
 
 /**
- * Writes the result of a check and adds the job of the next. If the next check was brought forward while this one ran, it
- * keeps its time: its reason may have occurred after this check's requests.
+ * Writes the result of a check and adds the job of the next. If the next check was brought forward while this one ran,
+ * it keeps its time: its reason may have occurred after this check's requests.
  *
  * @returns false if the comparison was ended meanwhile
  */
@@ -237,9 +237,9 @@ const scheduleNext = async (
 }
 
 /**
- * Brings every check forward. The worker calls this after the program or its database was unavailable: webhooks may have
- * failed meanwhile, and a caller should not wait for the hourly check. Calls enter the log minutes after their end, and
- * Voicenter may still send again what failed, so the check runs after ten minutes.
+ * Brings every check forward. The worker calls this after the program or its database was unavailable: webhooks may
+ * have failed meanwhile, and a caller should not wait for the hourly check. Calls enter the log minutes after their
+ * end, and Voicenter may still send again what failed, so the check runs after ten minutes.
  *
  * @returns how many checks were brought forward
  */

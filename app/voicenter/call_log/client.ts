@@ -24,8 +24,8 @@ const FIELDS =
 export type CallLogOptions = { pause?: number; timeout?: number; signal?: AbortSignal }
 
 /**
- * Requests the calls of a window. If one answer cannot hold them, it requests each half of the window. Ends with the first
- * failure.
+ * Requests the calls of a window. If one answer cannot hold them, it requests each half of the window. Ends with the
+ * first failure.
  *
  * @param options the pause between two requests and the time limit of one, in ms; a signal that stops it between two
  */

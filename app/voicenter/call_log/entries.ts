@@ -28,8 +28,8 @@ const MAX_WINDOW = 24 * HOUR
 const OUTAGE = 90 * MINUTE
 
 /**
- * The window of the next check, and when the check after it is due: at once if this window does not reach the present; soon
- * after an outage, because webhooks of its last minutes may be lost too; otherwise in turn.
+ * The window of the next check, and when the check after it is due: at once if this window does not reach the present;
+ * soon after an outage, because webhooks of its last minutes may be lost too; otherwise in turn.
  */
 export const windowOf = (
   { watchedSince, checkedUntil }: { watchedSince: Date; checkedUntil: Date },
@@ -74,8 +74,8 @@ const ERRORS: Record<string, [why: string, retrySoon: boolean]> = {
 }
 
 /**
- * ERROR_NUMBER takes precedence over the HTTP status: Voicenter does not document whether that equals the STATUS_CODE in the
- * answer. ERROR_DESCRIPTION is ignored, because it may quote the request and so the credential.
+ * ERROR_NUMBER takes precedence over the HTTP status: Voicenter does not document whether that equals the STATUS_CODE
+ * in the answer. ERROR_DESCRIPTION is ignored, because it may quote the request and so the credential.
  */
 export const readAnswer = (status: number, text: string): Answer => {
   const json = readJson(text)
