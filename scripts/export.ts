@@ -1,49 +1,49 @@
-/** Calls, leads or messages of a business as CSV: npm run export -- --tenant 1 --what calls --output calls.csv */
+/** npm run export: writes calls, leads or messages of a business as CSV. */
 import { open } from 'node:fs/promises'
-import { db } from '../app/db/kysely.ts'
 import { exportCsv, exporting } from '../app/privacy/export.ts'
-import { check, COMMAND_LINE, readFlags } from './tenant/terminal.ts'
+import {
+  check,
+  COMMAND_LINE,
+  fieldsOf,
+  type Io,
+  readFlags,
+  runCommand,
+  runProcess,
+  STRING,
+  type Terminal,
+} from './tenant/terminal.ts'
 
 const HELP = `Usage: npm run export -- --tenant ID --what calls|leads|messages [options]
 
-Writes CSV that Excel opens, Hebrew and all. Times are on the business's own clock; its zone is the last column.
-A cell that a spreadsheet would calculate, a number with its plus among them, begins with an apostrophe.
+Writes CSV that Excel opens, including Hebrew. Times are in the time zone of the business, which is the last column. A
+cell that a spreadsheet could read as a formula begins with an apostrophe, and so does a number with a plus.
 
   --tenant ID    the business
   --what WHAT    calls, leads or messages
-  --since WHEN   a day (2026-11-01) or a moment (2026-11-01T08:00), on the business's clock
-  --until WHEN   the last day, or the moment before which it ends
-  --output FILE  where to (default: standard output)
-  --help         this text`
+  --since WHEN   a day (2026-11-01) or a moment (2026-11-01T08:00), in the time zone of the business
+  --until WHEN   the last day, or the moment at which the period ends
+  --output FILE  the file to write (default: standard output)
+  --help         show this text`
 
-const FLAGS = { tenantId: '--tenant', what: '--what', since: '--since', until: '--until' }
+/** @returns the exit code: 0 = done, 1 = not possible, 2 = wrong arguments */
+export const run = (args: string[], io: Io): Promise<number> => runCommand(exportRows, args, io)
 
-const flags = readFlags(process.argv.slice(2), HELP, {
-  tenant: { type: 'string' },
-  what: { type: 'string' },
-  since: { type: 'string' },
-  until: { type: 'string' },
-  output: { type: 'string' },
-})
-const wanted = check(
-  exporting,
-  {
-    tenantId: flags.tenant ?? '',
-    what: flags.what,
-    since: flags.since,
-    until: flags.until,
-  },
-  FLAGS,
-)
-try {
-  // People's numbers and words: for nobody else on this machine.
+const exportRows = async (args: string[], terminal: Terminal): Promise<void> => {
+  const { console, stdout, openDatabase } = terminal
+  const flags = readFlags(args, HELP, {
+    tenant: STRING,
+    what: STRING,
+    since: STRING,
+    until: STRING,
+    output: STRING,
+  })
+  const wanted = check(exporting, { ...fieldsOf(flags), tenantId: flags.tenant ?? '' })
+  const database = await openDatabase()
+  // Only this user may read the file, because it contains numbers and texts of people.
   const file = flags.output ? await open(flags.output, 'w', 0o600) : null
-  const out = file?.createWriteStream() ?? process.stdout
-  const rows = await exportCsv(db, COMMAND_LINE, wanted, out)
+  const out = file?.createWriteStream() ?? stdout
+  const rows = await exportCsv(database, COMMAND_LINE, wanted, out)
   console.error(`${rows} ${wanted.what} of tenant ${wanted.tenantId}`)
-} catch (error) {
-  console.error(error instanceof Error ? error.message : error)
-  process.exitCode = 1
-} finally {
-  await db.destroy()
 }
+
+if (import.meta.main) await runProcess(run)

@@ -1,41 +1,52 @@
-/** npm run tenant: the businesses we work for, from the command line. */
-const COMMANDS = {
-  list: 'every business in a line',
-  show: 'everything about one',
-  add: 'a new business, and the webhook URL for Voicenter',
-  set: 'its name, mode, times, quiet windows, what counts as missed',
-  number: 'the numbers that customers dial',
-  token: 'a fresh webhook URL, the old one valid until it is revoked',
-  connect: 'its WhatsApp number, or a new access token for it',
-  connection: 'pause and resume a WhatsApp number',
-  template: 'which WhatsApp template says what',
-  'test-message': "the first message, to the owner's own phone",
-  pause: 'write to nobody',
-  resume: 'go on as before',
-  password: 'with which it signs in to /ops',
-  forget: 'erase one person',
-  'opt-outs': 'a list of people who must not be written to',
-  'call-log': "comparing its calls with Voicenter's own log, for webhooks that were lost",
+/** npm run tenant: manages businesses from the command line. */
+import { callLog, connect, connection } from './tenant/connections.ts'
+import { password, token } from './tenant/credentials.ts'
+import { number } from './tenant/numbers.ts'
+import { forget, optOuts } from './tenant/people.ts'
+import { pause, resume, set } from './tenant/settings.ts'
+import { template, testMessage } from './tenant/templates.ts'
+import { add, list, show } from './tenant/tenants.ts'
+import { type Command, type Io, runCommand, runProcess } from './tenant/terminal.ts'
+
+const COMMANDS: Record<string, [summary: string, command: Command]> = {
+  list: ['list every business', list],
+  show: ['show everything about one business', show],
+  add: ['add a business, and print its webhook URL for Voicenter', add],
+  set: ['change name, mode, intervals, quiet windows, what counts as missed', set],
+  number: ['the numbers that customers dial', number],
+  token: ['add or revoke a webhook token', token],
+  connect: ['connect a WhatsApp number, or store a new access token', connect],
+  connection: ['pause or resume a WhatsApp number', connection],
+  template: ['choose the WhatsApp templates', template],
+  'test-message': ["send the first message to the owner's own phone", testMessage],
+  pause: ['stop sending messages', pause],
+  resume: ['continue in the mode before the pause', resume],
+  password: ['set the password for /ops', password],
+  forget: ['erase one person', forget],
+  'opt-outs': ['import a list of people who must not get messages', optOuts],
+  'call-log': ["compare the calls with Voicenter's Call Log, to find lost webhooks", callLog],
 }
 
 const HELP = `Usage: npm run tenant -- COMMAND [options]
 
 ${Object.entries(COMMANDS)
-  .map(([name, what]) => `  ${name.padEnd(12)} ${what}`)
+  .map(([name, [summary]]) => `  ${name.padEnd(12)} ${summary}`)
   .join('\n')}
 
-Each has its own --help, and --json: the last line of stdout is one JSON object.`
+Every command has --help, and --json: the last line of stdout is then one JSON object.`
 
-const [command = '', ...args] = process.argv.slice(2)
-if (command === '--help' || command === '-h') console.log(HELP)
-else if (!Object.hasOwn(COMMANDS, command)) {
-  console.error(
-    `tenant: expected ${Object.keys(COMMANDS).join(', ')}, found "${command}"\n\n${HELP}`,
+/** @returns the exit code: 0 = done, 1 = not possible, 2 = wrong arguments */
+export const run = async ([name = '', ...args]: string[], io: Io): Promise<number> => {
+  if (name === '--help' || name === '-h') {
+    io.stdout.write(`${HELP}\n`)
+    return 0
+  }
+  const [, command] = (Object.hasOwn(COMMANDS, name) && COMMANDS[name]) || []
+  if (command) return runCommand(command, args, io)
+  io.stderr.write(
+    `tenant: expected ${Object.keys(COMMANDS).join(', ')}, found "${name}"\n\n${HELP}\n`,
   )
-  process.exitCode = 2
-} else {
-  const { run }: { run: (args: string[]) => Promise<void> } = await import(
-    `./tenant/${command.replace('-', '_')}.ts`
-  )
-  await run(args)
+  return 2
 }
+
+if (import.meta.main) await runProcess(run)

@@ -131,17 +131,16 @@ t.test('deploy.md', t => {
     t.end()
   })
 
-  t.test('uses flags that the commands have', t => {
+  t.test('uses flags that the commands have', async t => {
     const commands = [
       ...page.matchAll(/(?:scripts\/tenant\.ts|npm run tenant --) ([a-z-]+)([^\n`]*)/g),
     ]
     t.ok(commands.length > 5)
     for (const [, command = '', rest = ''] of commands) {
-      const file = read(`scripts/tenant/${command.replaceAll('-', '_')}.ts`)
+      const { stdout } = await tenant([command, '--help'])
       for (const [flag] of rest.matchAll(/--[a-z-]+/g))
-        t.match(file, `${flag} `, `${command} ${flag}`)
+        t.match(stdout, `${flag} `, `${command} ${flag}`)
     }
-    t.end()
   })
 
   t.test('starts the program as the Procfile does', t => {

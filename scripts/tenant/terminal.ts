@@ -1,28 +1,84 @@
-/** What the commands of `npm run tenant` have in common: how they read, how they end. */
+/** What all commands need: flags, secrets, the database, and the exit code. */
+import { Console } from 'node:console'
+import type { Readable, Writable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { parseArgs, type ParseArgsConfig } from 'node:util'
+import type { Kysely } from 'kysely'
 import type { z } from 'zod'
 import type { Actor } from '../../app/audit.ts'
-import { type Trx, db } from '../../app/db/kysely.ts'
-import { isUserError } from '../../app/errors.ts'
-import { migrate } from '../../app/db/migrate.ts'
-import { showTenant } from '../../app/tenants/tenants.ts'
-import { retryOnConflict } from '../../app/db/retry.ts'
 import { config } from '../../app/config.ts'
+import type { DB } from '../../app/db/generated.ts'
+import { closeDatabase, db, type Trx } from '../../app/db/kysely.ts'
+import { migrate } from '../../app/db/migrate.ts'
+import { retryOnConflict } from '../../app/db/retry.ts'
+import { isUserError } from '../../app/errors.ts'
 
-/** Whoever may run commands on the machine. */
+/** Anyone who can run commands on the machine. */
 export const COMMAND_LINE: Actor = { as: 'command line' }
 
-/** By which flag a part of what is wanted is given. */
-export type Flags = Record<string, string>
-
-/** A wrong call: said in one line, without a stack. */
-export const fail = (message: string): never => {
-  console.error(`${message}\nSee: npm run tenant -- --help`)
-  process.exit(2)
+/** What a command reads and writes. A test passes its own. */
+export type Io = {
+  stdin: Readable & { isTTY?: boolean }
+  stdout: Writable
+  stderr: Writable
+  env: NodeJS.ProcessEnv
+  openDatabase: () => Promise<Kysely<DB>>
 }
 
-/** The flags of a command; prints its help and ends if that is what was asked for. */
+export type Terminal = Io & { console: Console }
+
+/** @returns the exit code; nothing = 0 */
+export type Command = (args: string[], terminal: Terminal) => Promise<number | void>
+
+/** The command was called in a wrong way. It ends with 2. */
+class UsageError extends Error {}
+/** The user asked for this help text. */
+class HelpRequest extends Error {}
+
+/** Runs a command. Errors go to stderr without a stack. @returns the exit code: 0, 1 or 2 */
+export const runCommand = async (command: Command, args: string[], io: Io): Promise<number> => {
+  const console = new Console(io.stdout, io.stderr)
+  try {
+    return (await command(args, { ...io, console })) ?? 0
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error)
+    if (error instanceof HelpRequest) {
+      console.log(message)
+      return 0
+    }
+    if (error instanceof UsageError) {
+      console.error(`${message}\nSee: npm run tenant -- --help`)
+      return 2
+    }
+    const flag = isUserError(error) && error.field ? `${flagOf(error.field)}: ` : ''
+    console.error(`${flag}${message}`)
+    return 1
+  }
+}
+
+/** Runs a command in a process of its own. */
+export const runProcess = async (
+  run: (args: string[], io: Io) => Promise<number>,
+): Promise<void> => {
+  const { stdin, stdout, stderr, env } = process
+  const openDatabase = async () => {
+    // This may be the first command on a new machine. In production the release phase migrates.
+    if (!config().production) await migrate()
+    return db
+  }
+  process.exitCode = await run(process.argv.slice(2), { stdin, stdout, stderr, env, openDatabase })
+  await closeDatabase()
+}
+
+export const fail = (message: string): never => {
+  throw new UsageError(message)
+}
+
+export const STRING = { type: 'string' } as const
+export const STRINGS = { type: 'string', multiple: true } as const
+export const BOOLEAN = { type: 'boolean' } as const
+
+/** Parses the flags of a command. `--help` prints the help text and ends the command. */
 export const readFlags = <const Options extends NonNullable<ParseArgsConfig['options']>>(
   args: string[],
   help: string,
@@ -33,17 +89,50 @@ export const readFlags = <const Options extends NonNullable<ParseArgsConfig['opt
       args,
       options: { ...options, help: { type: 'boolean', short: 'h' } },
     })
-    if (args.includes('--help') || args.includes('-h')) {
-      console.log(help)
-      process.exit()
-    }
-    return values
+    if (!args.includes('--help') && !args.includes('-h')) return values
   } catch (error) {
     return fail(error instanceof Error ? error.message : String(error))
   }
+  throw new HelpRequest(help)
 }
 
-/** What is to be done, where a command can do several things: its first word. Without one, the first of them. */
+/** The flags under the names of schema fields: `--outreach-delay` is `outreachDelay`. */
+export const fieldsOf = (flags: object): Record<string, unknown> =>
+  Object.fromEntries(
+    Object.entries(flags).map(([flag, value]) => [
+      flag.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase()),
+      value,
+    ]),
+  )
+
+/** The flags of fields with another name. */
+const FLAGS: Record<string, string> = {
+  tenantId: '--tenant',
+  tokenId: '--id',
+  numbers: '--number',
+  phone: '--number',
+  quietWindows: '--quiet',
+  seconds: '--wait',
+  accessToken: '--access-token-env or --access-token-stdin',
+  password: '--password-env or --password-stdin',
+  secret: '--code-env, --code-stdin, --bearer-env or --bearer-stdin',
+}
+
+const flagOf = (field: string): string =>
+  FLAGS[field] ?? `--${field.replace(/[A-Z]|\d+/g, part => `-${part.toLowerCase()}`)}`
+
+/** Checks the input. Every error names its flag. */
+export const check = <Shape extends z.ZodType>(shape: Shape, input: unknown): z.infer<Shape> => {
+  const { data, error, success } = shape.safeParse(input)
+  if (success) return data
+  return fail(
+    error.issues
+      .map(({ path, message }) => `${flagOf(String(path[0]))}: expected ${message}`)
+      .join('\n'),
+  )
+}
+
+/** Splits off the action of a command such as `number add`. The default is the first action. */
 export const readAction = <const Action extends string>(
   args: string[],
   actions: readonly [Action, ...Action[]],
@@ -55,64 +144,26 @@ export const readAction = <const Action extends string>(
 }
 
 /**
- * A secret, out of an environment variable (`<flag>-env NAME`) or standard input (`<flag>-stdin`); never an
- * argument, where every user of the machine could read it.
+ * Reads a secret from an environment variable (`<flag>-env NAME`) or from standard input (`<flag>-stdin`). It is never an
+ * argument, because every user of the machine can read arguments.
  */
 export const readSecret = async (
+  { env, stdin }: Terminal,
   flag: string,
   variable: string | undefined,
-  stdin: boolean | undefined,
+  fromStdin: boolean | undefined,
 ): Promise<string | undefined> => {
-  if (variable && stdin) fail(`${flag}-env or ${flag}-stdin, not both`)
-  if (variable) return process.env[variable]?.trim() || fail(`${flag}-env: ${variable} is not set`)
-  if (stdin) return (await text(process.stdin)).trim() || fail(`${flag}-stdin: nothing came`)
+  if (variable && fromStdin) fail(`${flag}-env or ${flag}-stdin, not both`)
+  if (variable) return env[variable]?.trim() || fail(`${flag}-env: ${variable} is not set`)
+  if (fromStdin) return (await text(stdin)).trim() || fail(`${flag}-stdin: standard input is empty`)
   return undefined
 }
 
-/** A WhatsApp access token. */
-export const readAccessToken = (
-  variable: string | undefined,
-  stdin: boolean | undefined,
-): Promise<string | undefined> => readSecret('--access-token', variable, stdin)
-
-/** What the flags say, checked; every mistake is named by its flag. */
-export const check = <Shape extends z.ZodType>(
-  shape: Shape,
-  given: unknown,
-  flags: Flags,
-): z.infer<Shape> => {
-  const { data, error, success } = shape.safeParse(given)
-  if (success) return data
-  return fail(
-    error.issues
-      .map(({ path, message }) => `${flags[String(path[0])] ?? ''}: expected ${message}`)
-      .join('\n'),
-  )
-}
-
-/**
- * Runs the command's one transaction, on a database that is up to date, and ends the connections. The
- * database starts with the module that connects to it, so that module is loaded only here.
- */
-export const withDatabase = async <T>(
+/** Runs the one transaction of a command. Only after it has committed may the command print a new secret. */
+export const inTransaction = async <T>(
+  { openDatabase }: Terminal,
   work: (trx: Trx) => Promise<T>,
-  tell: (result: T) => void | Promise<void>,
-  flags: Flags = {},
-): Promise<void> => {
-  try {
-    // A newcomer's first command may be this one. In production the release phase has done it.
-    if (!config().production) await migrate()
-    // Told only after the commit: a token that was not stored must not be handed on.
-    await tell(await retryOnConflict(() => db.transaction().execute(work)))
-  } catch (error) {
-    const flag = isUserError(error) && error.field ? flags[error.field] : undefined
-    const message = error instanceof Error ? error.message : String(error)
-    console.error(flag ? `${flag}: ${message}` : message)
-    process.exitCode = 1
-  } finally {
-    await db.destroy()
-  }
+): Promise<T> => {
+  const database = await openDatabase()
+  return retryOnConflict(() => database.transaction().execute(work))
 }
-
-/** Everything about the business that a command is for. */
-export const shown = (trx: Trx, tenantId: string) => showTenant(trx, tenantId)

@@ -1,10 +1,10 @@
 import { execFile } from 'node:child_process'
 
-/** What a command finds: variables beside the test's own, and standard input. */
-export type How = { env?: NodeJS.ProcessEnv; input?: string }
+/** Variables besides the test's own, and standard input. */
+export type Options = { env?: NodeJS.ProcessEnv; input?: string }
 
-/** Runs `node scripts/<name>.ts` as a process of its own, on this test's database. */
-export const run = (name: string, args: string[], { env = {}, input = '' }: How = {}) =>
+/** Runs `node scripts/<name>.ts` in a process of its own, on the test's database. */
+export const run = (name: string, args: string[], { env = {}, input = '' }: Options = {}) =>
   new Promise<{ status: number | null; stdout: string; stderr: string }>(resolve => {
     const child = execFile(
       process.execPath,
@@ -12,7 +12,7 @@ export const run = (name: string, args: string[], { env = {}, input = '' }: How 
       { env: { ...process.env, ...env } },
       (_error, stdout, stderr) => resolve({ status: child.exitCode, stdout, stderr }),
     )
-    // It may have ended without reading it.
+    // The process may end without reading its input.
     child.stdin?.on('error', () => {})
     child.stdin?.end(input)
   })

@@ -1,35 +1,48 @@
-/** npm run tenant: as the command that an operator, or a script, runs. */
+/** What each command of npm run tenant does, and npm run export. */
+import { mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parse } from 'csv-parse/sync'
 import { sql } from 'kysely'
 import t from 'tap'
 import { z } from 'zod'
+import { callLogOwner, decrypt, tokenOwner } from '../../app/crypto.ts'
+import { isPassword } from '../../app/tenants/credentials.ts'
+import { push } from '../../scripts/demo/cdr.ts'
+import { rowsWith } from '../privacy/support.ts'
 import {
+  business,
   contents,
   customer,
   db,
   fake,
+  jobs,
   OK,
   outreachOf,
+  post,
   url,
   verdictsOf,
   work,
   workAsIfDue,
 } from '../support/ringback.ts'
-import { push } from '../../scripts/demo/cdr.ts'
-import { type How, run } from './command.ts'
-import { decrypt, tokenOwner } from '../../app/crypto.ts'
+import { accessRow, call, checksOf, voicenter, webhook } from '../support/voicenter.ts'
+import { optOutsOf } from '../support/whatsapp.ts'
+import { leadsOf, miss, requestsOf, secondsUntil, tell, until } from '../tasks/support.ts'
+import { auditOf, auditSince } from '../tenants/support.ts'
+import { answered, exportRows, type Options, tenant } from './tenant.ts'
 
 const SECRET = 'EAAG-a-very-secret-token'
 
-const tenant = (args: string[], how: How = {}) =>
-  run('tenant', args, { ...how, env: { PUBLIC_URL: url, ...how.env } })
+const listed = z.object({ tenants: z.array(z.looseObject({ tenantId: z.string() })) })
 const added = z.strictObject({
   tenantId: z.string().regex(/^[1-9]\d*$/),
   webhookToken: z.string().regex(/^[\w-]{43}$/),
   webhookUrl: z.url(),
 })
-/** Adds a business, and reads what a script would read: the last line of stdout. */
-const add = async (args: string[], how: How = {}) => {
-  const { status, stdout, stderr } = await tenant(['add', '--json', ...args], how)
+/** Adds a business, and reads the last line of stdout, as a script would. */
+const add = async (args: string[], options: Options = {}) => {
+  const { status, stdout, stderr } = await tenant(['add', '--json', ...args], options)
   if (status !== 0) throw new Error(`exit code ${status}: ${stderr}`)
   return { ...added.parse(JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? '')), stdout, stderr }
 }
@@ -48,7 +61,7 @@ const postTo = async (webhookUrl: string, record: unknown) => {
   return { status: response.status, body: await response.json() }
 }
 
-await t.test('a business is added with a webhook URL that works', async t => {
+await t.test('add creates a business with a working webhook URL', async t => {
   const business = await add(['--name', 'מספרת נועה', '--number', '0722000001'])
   t.equal(business.webhookUrl, `${url}/webhooks/voicenter/cdr?token=${business.webhookToken}`)
   t.equal(business.stdout.split('\n').length, 2, 'stdout is one line of JSON and nothing else')
@@ -63,7 +76,7 @@ await t.test('a business is added with a webhook URL that works', async t => {
   t.notMatch(
     rows.map(({ text }) => text).join(),
     business.webhookToken,
-    'the token is kept as a hash',
+    'only the hash of the token is stored',
   )
 
   const record = push({ caller: customer().local, did: '0722000001' })
@@ -72,7 +85,7 @@ await t.test('a business is added with a webhook URL that works', async t => {
   t.strictSame(await verdictsOf(business.tenantId, record.ivruniqueid), [['missed', 'noanswer']])
 })
 
-await t.test('for a person it prints the URL', async t => {
+await t.test('without --json, add prints the URL', async t => {
   const { status, stdout } = await tenant(['add', '--name', 'A', '--number', '0722000002'])
   t.equal(status, 0)
   t.match(stdout, /shown this once/)
@@ -80,7 +93,7 @@ await t.test('for a person it prints the URL', async t => {
   t.strictSame(await postTo(printed, push()), OK)
 })
 
-await t.test('with an access token it can write to customers', async t => {
+await t.test('with an access token, the business can send to customers', async t => {
   const { phoneNumberId, token } = fake.addNumber()
   const business = await add(
     [
@@ -114,7 +127,7 @@ await t.test('with an access token it can write to customers', async t => {
   t.match(fake.inbox(dana.e164), [{ phoneNumberId }])
 })
 
-await t.test('the access token is read from a variable too, and nowhere to be seen', async t => {
+await t.test('the access token may come from a variable, and is never shown', async t => {
   const business = await add(
     [
       '--name',
@@ -139,7 +152,7 @@ await t.test('the access token is read from a variable too, and nowhere to be se
   t.notMatch(rows.map(({ text }) => text).join() + business.stdout + business.stderr, SECRET)
 })
 
-await t.test('numbers are taken in any common form, also those that no list knows', async t => {
+await t.test('numbers are accepted in every common form, including unlisted ones', async t => {
   const forms = {
     '0722000010': '+972722000010',
     '072-200-0011': '+972722000011',
@@ -155,7 +168,11 @@ await t.test('numbers are taken in any common form, also those that no list know
   }
   const args = Object.keys(forms).flatMap(form => ['--number', form])
   const { tenantId, webhookUrl } = await add(['--name', 'A', ...args, '--number', '+972702246666'])
-  t.strictSame(new Set(await numbersOf(tenantId)), new Set(Object.values(forms)), 'each once')
+  t.strictSame(
+    new Set(await numbersOf(tenantId)),
+    new Set(Object.values(forms)),
+    'each number once',
+  )
   const records = ['0702246666', '*2700', '1700700123', '972722000010'].map(did =>
     push({ caller: customer().local, did }),
   )
@@ -165,7 +182,7 @@ await t.test('numbers are taken in any common form, also those that no list know
     t.strictSame(await verdictsOf(tenantId, ivruniqueid), [['missed', 'noanswer']], String(did))
 })
 
-await t.test('what belongs to another business cannot be given to a second one', async t => {
+await t.test('a number or a connection of another business is rejected', async t => {
   const id = fake.addNumber().phoneNumberId
   const token = ['--phone-number-id', id, '--access-token-stdin']
   await add(['--name', 'A', '--number', '0722000020', ...token], { input: SECRET })
@@ -187,4 +204,535 @@ await t.test('what belongs to another business cannot be given to a second one',
   t.notMatch(sameId.stderr, SECRET)
   const { 'public.tenants': tenants, 'public.tenant_numbers': numbers } = await contents()
   t.strictSame([tenants, numbers], [before['public.tenants'], before['public.tenant_numbers']])
+})
+
+await t.test('list and show print the state as JSON and as text', async t => {
+  const shop = await business({ columns: { quiet_windows: ['21:00-08:00'] } })
+  const line = {
+    tenantId: shop.tenantId,
+    name: 'מספרת נועה',
+    mode: 'live',
+    numbers: [shop.line],
+    connection: 'active',
+    lastWebhookAt: null,
+    waiting: 0,
+  }
+  const { tenants } = listed.parse((await answered(['list'])).json)
+  t.match(tenants.at(-1), line)
+  const { json } = await answered(['show', '--tenant', shop.tenantId])
+  t.match(json, {
+    tenantId: shop.tenantId,
+    outreachDelay: '2 minutes',
+    quietWindows: ['21:00-08:00'],
+    hasPassword: false,
+    numbers: [{ phone: shop.line }],
+    connections: [{ phoneNumberId: shop.phoneNumberId, state: 'active' }],
+    webhookTokens: [{ revokedAt: null }],
+    callLog: null,
+  })
+  const list = await tenant(['list'])
+  t.match(list, { status: 0, stderr: '', stdout: shop.line })
+  const shown = await tenant(['show', '--tenant', shop.tenantId])
+  t.match(shown, { status: 0, stderr: '', stdout: /^outreachDelay +2 minutes$/m })
+  for (const said of [
+    /^quietWindows +21:00-08:00$/m,
+    /^ownerPhone +none$/m,
+    /^contactForeign +no$/m,
+    /^callLog: not compared$/m,
+    shop.phoneNumberId,
+  ])
+    t.match(shown.stdout, said)
+})
+
+await t.test('set changes the named settings and prints the old values', async t => {
+  const { tenantId } = await business({ mode: 'shadow', columns: { owner_phone: customer().e164 } })
+  const written = await auditSince(tenantId)
+  const flags = {
+    '--mode': 'live',
+    '--name': 'Dana',
+    '--owner-phone': 'none',
+    '--timezone': 'Europe/Paris',
+    '--outreach-delay': '90s',
+    '--reminder-1-after': '3 hours',
+    '--reminder-2-after': '2 days',
+    '--unresponsive-after': '12h',
+    '--repeat-window': '12h',
+    '--oldest-call': '1h',
+    '--grace': '20 minutes',
+    '--reminder-grace': '4h',
+    '--missed-statuses': 'NOANSWER, busy',
+    '--min-ring-seconds': '7',
+    '--contact-foreign': 'yes',
+  }
+  const windows = ['--quiet', '21:00-08:00', '--quiet', 'fri 15:00-sat 20:30']
+  const args = [...Object.entries(flags).flat(), ...windows]
+  const { json, stderr } = await answered(['set', '--tenant', tenantId, ...args])
+  t.match(json, {
+    tenantId,
+    before: { mode: 'shadow', outreachDelay: '2 minutes', quietWindows: [], contactForeign: false },
+    after: {
+      mode: 'live',
+      name: 'Dana',
+      ownerPhone: null,
+      timezone: 'Europe/Paris',
+      outreachDelay: '1 minute 30 seconds',
+      reminder1After: '3 hours',
+      reminder2After: '2 days',
+      unresponsiveAfter: '12 hours',
+      repeatWindow: '12 hours',
+      oldestCall: '1 hour',
+      grace: '20 minutes',
+      reminderGrace: '4 hours',
+      missedStatuses: ['NOANSWER', 'BUSY'],
+      minRingSeconds: 7,
+      contactForeign: true,
+      quietWindows: ['21:00-08:00', 'fri 15:00-sat 20:30'],
+    },
+  })
+  t.match(stderr, /^ {2}mode: "shadow" -> "live"$/m)
+  t.match(await written(), [['command line', 'tenant.set', `tenants ${tenantId}`]])
+  const off = await answered(['set', '--tenant', tenantId, '--no-quiet', '--contact-foreign', 'no'])
+  t.match(off.json, { after: { quietWindows: [], contactForeign: false } })
+  const same = await answered(['set', '--tenant', tenantId, '--mode', 'live', '--no-quiet'])
+  t.strictSame(same.json, { tenantId, before: {}, after: {} })
+  t.match(same.stderr, /nothing changed/)
+  t.equal((await written()).length, 2, 'setting the same value again is not audited')
+})
+
+await t.test('pause stops a business, and resume restores the previous mode', async t => {
+  const { tenantId } = await business({ mode: 'shadow' })
+  const written = await auditSince(tenantId)
+  const paused = await answered(['pause', '--tenant', tenantId])
+  t.strictSame(paused.json, { tenantId, before: { mode: 'shadow' }, after: { mode: 'paused' } })
+  const resumed = await answered(['resume', '--tenant', tenantId])
+  t.strictSame(resumed.json, { tenantId, before: { mode: 'paused' }, after: { mode: 'shadow' } })
+  t.match(await written(), [
+    ['command line', 'tenant.set'],
+    ['command line', 'tenant.set'],
+  ])
+  t.match(await tenant(['resume', '--tenant', tenantId]), {
+    status: 1,
+    stdout: '',
+    stderr: /is not paused, its mode is shadow/,
+  })
+})
+
+await t.test(
+  'a number is added, listed and removed, and earlier calls to it are classified again',
+  async t => {
+    const shop = await business()
+    const written = await auditSince(shop.tenantId)
+    const record = push({ caller: customer().local, did: '0739000001' })
+    await tell(shop.token, record)
+    const number = ['--tenant', shop.tenantId, '--number', '073-900-0001']
+    const added = await answered(['number', 'add', ...number])
+    t.strictSame(added.json, {
+      tenantId: shop.tenantId,
+      phone: '+972739000001',
+      added: true,
+      judgedAgain: 1,
+    })
+    t.match(added.stderr, /1 call is classified again/)
+    await work()
+    t.strictSame(await verdictsOf(shop.tenantId, record.ivruniqueid), [['missed', 'noanswer']])
+    t.match((await answered(['number', 'add', ...number])).json, { added: false, judgedAgain: 0 })
+    for (const list of [['number', 'list'], ['number']])
+      t.match((await answered([...list, '--tenant', shop.tenantId])).json, {
+        tenantId: shop.tenantId,
+        numbers: [{ phone: shop.line }, { phone: '+972739000001' }],
+      })
+    const removed = await answered(['number', 'remove', ...number])
+    t.strictSame(removed.json, { tenantId: shop.tenantId, phone: '+972739000001' })
+    t.match(await written(), [
+      ['command line', 'number.add'],
+      ['command line', 'number.remove'],
+    ])
+  },
+)
+
+await t.test('a template is set and shown', async t => {
+  const { tenantId } = await business()
+  const written = await auditSince(tenantId)
+  const { json } = await answered([
+    'template',
+    '--tenant',
+    tenantId,
+    '--kind',
+    'reminder_1',
+    '--name',
+    'again',
+    '--language',
+    'en',
+  ])
+  t.match(json, {
+    templates: [
+      { kind: 'initial', name: 'ringback_missed_call' },
+      { kind: 'reminder_1', name: 'again', language: 'en' },
+    ],
+  })
+  t.match(await written(), [
+    [
+      'command line',
+      'template.set',
+      /^whatsapp_connections/,
+      { kind: 'reminder_1' },
+      { name: 'again' },
+    ],
+  ])
+})
+
+await t.test('a webhook token is added and listed, and the old one is revoked', async t => {
+  const shop = await business()
+  const { tenantId } = shop
+  const written = await auditSince(tenantId)
+  const added = await answered(['token', 'add', '--tenant', tenantId])
+  t.match(added.json, {
+    tenantId,
+    tokenId: /^\d+$/,
+    webhookToken: /^[\w-]{43}$/,
+    webhookUrl: /\/webhooks\/voicenter\/cdr\?token=/,
+  })
+  const { webhookUrl = '' } = /"webhookUrl":"(?<webhookUrl>[^"]+)"/.exec(added.line)?.groups ?? {}
+  const deliver = async () =>
+    (await fetch(webhookUrl, { method: 'POST', body: JSON.stringify(push({ did: shop.did })) }))
+      .status
+  t.equal(await deliver(), 200)
+  const person = await tenant(['token', 'add', '--tenant', tenantId])
+  t.match(person, { status: 0, stdout: /shown this once/ })
+  t.match((await answered(['token', '--tenant', tenantId])).json, { webhookTokens: { length: 3 } })
+
+  const [old] = await db
+    .selectFrom('webhook_tokens')
+    .select('id')
+    .where('tenant_id', '=', tenantId)
+    .orderBy('id')
+    .execute()
+  const revoke = ['token', 'revoke', '--tenant', tenantId, '--id', old?.id ?? '']
+  t.strictSame((await answered(revoke)).json, { tenantId, tokenId: old?.id, revoked: true })
+  t.match(await post(push({ did: shop.did }), { token: shop.token }), { status: 401 })
+  t.equal(await deliver(), 200)
+  t.match((await answered(revoke)).json, { revoked: false })
+  t.match(
+    (await written()).map(([who, action]) => [who, action]),
+    [
+      ['command line', 'webhook_token.add'],
+      ['command line', 'webhook_token.add'],
+      ['command line', 'webhook_token.revoke'],
+    ],
+  )
+})
+
+await t.test('the last token is revoked only with --force', async t => {
+  const { tenantId } = await business()
+  const [token] = await db
+    .selectFrom('webhook_tokens')
+    .select('id')
+    .where('tenant_id', '=', tenantId)
+    .execute()
+  const revoke = ['token', 'revoke', '--tenant', tenantId, '--id', token?.id ?? '']
+  const before = await contents()
+  t.match(await tenant(revoke), {
+    status: 1,
+    stdout: '',
+    stderr: /^--id: webhook token \d+ is the last valid one/,
+  })
+  t.strictSame(await contents(), before)
+  t.match((await answered([...revoke, '--force'])).json, { revoked: true })
+})
+
+await t.test('a WhatsApp number is paused and resumed', async t => {
+  const { tenantId, phoneNumberId } = await business()
+  const written = await auditSince(tenantId)
+  const number = ['--tenant', tenantId, '--phone-number-id', phoneNumberId]
+  t.strictSame((await answered(['connection', 'pause', ...number])).json, {
+    tenantId,
+    phoneNumberId,
+    state: 'paused',
+    changed: true,
+  })
+  t.match((await answered(['connection', '--tenant', tenantId])).json, {
+    tenantId,
+    connections: [{ phoneNumberId, state: 'paused', reason: 'by_operator' }],
+  })
+  t.match((await answered(['connection', 'pause', ...number])).json, { changed: false })
+  t.match((await answered(['connection', 'resume', ...number])).json, {
+    state: 'active',
+    changed: true,
+  })
+  t.match(await written(), [
+    ['command line', 'connection.pause'],
+    ['command line', 'connection.resume'],
+  ])
+})
+
+await t.test('a password is set, generated and cleared', async t => {
+  const { tenantId } = await business()
+  const written = await auditSince(tenantId)
+  const stored = async () =>
+    (
+      await db
+        .selectFrom('tenants')
+        .select('ops_password')
+        .where('id', '=', tenantId)
+        .executeTakeFirstOrThrow()
+    ).ops_password
+  const set = (args: string[], how = {}) =>
+    answered(['password', '--tenant', tenantId, ...args], how)
+  t.strictSame(
+    (await set(['--password-env', 'OURS'], { env: { OURS: 'out of a variable' } })).json,
+    { tenantId, changed: true },
+  )
+  t.ok(await isPassword('out of a variable', await stored()))
+  await set(['--password-stdin'], { input: 'from standard input\n' })
+  t.ok(await isPassword('from standard input', await stored()))
+  const { line, stderr } = await set(['--generate'])
+  const { password = '' } = /"password":"(?<password>[\w-]{20})"/.exec(line)?.groups ?? {}
+  t.ok(await isPassword(password, await stored()))
+  t.notMatch(stderr, password)
+  t.match(await tenant(['password', '--tenant', tenantId, '--generate']), {
+    status: 0,
+    stdout: /shown this once/,
+  })
+  t.strictSame((await set(['--clear'])).json, { tenantId, changed: true })
+  t.equal(await stored(), null)
+  t.match(await set(['--clear']), { json: { changed: false }, stderr: /was not set/ })
+  const rows = await written()
+  t.strictSame(
+    rows.map(([who, action]) => [who, action]),
+    Array.from({ length: 5 }, () => ['command line', 'password.set']),
+  )
+  t.notMatch(JSON.stringify(rows), password)
+})
+
+await t.test('a test message is sent, and the command prints its result', async t => {
+  const owner = customer().e164
+  const { tenantId, phoneNumberId } = await business({
+    mode: 'shadow',
+    columns: { owner_phone: owner },
+  })
+  const command = answered(['test-message', '--tenant', tenantId, '--wait', '60'])
+  await until(async () => {
+    await work()
+    return fake.inbox(owner).length === 1
+  })
+  const { json, stderr } = await command
+  t.match(json, {
+    tenantId,
+    messageId: /^\d+$/,
+    state: 'accepted',
+    reason: null,
+    code: null,
+    phoneNumberId,
+  })
+  t.match(stderr, /accepted; look at the owner's phone/)
+  t.match(await auditOf(tenantId), [
+    ...Array.from({ length: 4 }, () => []),
+    ['command line', 'test_message.send'],
+  ])
+  const again = await tenant(['test-message', '--tenant', tenantId])
+  t.match(again, {
+    status: 1,
+    stdout: '',
+    stderr: /the previous test message is less than a minute old/,
+  })
+})
+
+await t.test('a test message that fails ends with 1 and the reason', async t => {
+  const owner = customer().e164
+  const shop = await business({ columns: { owner_phone: owner } })
+  fake.script({ to: owner, outcome: { kind: 'error', code: 132001 } })
+  const command = tenant(['test-message', '--tenant', shop.tenantId, '--wait', '60', '--json'])
+  await until(async () => {
+    await work()
+    return requestsOf(shop).length === 1
+  })
+  const { status, stdout, stderr } = await command
+  t.equal(status, 1)
+  t.match(stderr, /failed \(error_code, WhatsApp error 132001\)/)
+  t.match(JSON.parse(stdout), { state: 'failed', code: 132001 })
+})
+
+await t.test('without a worker the test message stays queued', async t => {
+  const { tenantId } = await business({ columns: { owner_phone: customer().e164 } })
+  const { json, stderr } = await answered(['test-message', '--tenant', tenantId, '--wait', '0'])
+  t.match(json, { state: 'scheduled' })
+  t.match(stderr, /still queued; is a worker running\?/)
+})
+
+const callLog = (tenantId: string, args: string[], options: Options = {}) =>
+  tenant(['call-log', '--tenant', tenantId, ...args], options)
+const lastLine = ({ stdout }: { stdout: string }): unknown =>
+  JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? '')
+
+await t.test(
+  'an API code from a variable starts the comparison with the Call Log at once',
+  async t => {
+    const shop = await business()
+    const account = voicenter.addAccount()
+    await webhook(shop, call({ caller: customer().local, did: shop.did }).push)
+    const answer = await callLog(shop.tenantId, ['--code-env', 'OUR_CODE', '--json'], {
+      env: { OUR_CODE: ` ${account.code}\n` },
+    })
+    t.match(answer, { status: 0, stderr: /its call log is compared from now on/ })
+    t.equal(answer.stdout.split('\n').length, 2, 'stdout is one line')
+    t.match(lastLine(answer), {
+      tenantId: shop.tenantId,
+      callLog: { kind: 'code', lastError: null, calls: '0', lost: '0' },
+    })
+    const row = await accessRow(shop)
+    t.equal(decrypt(row.credential, callLogOwner(shop.tenantId)), account.code)
+    t.throws(() => decrypt(row.credential, callLogOwner('0')), /cannot be decrypted/)
+    const { rows } = await sql<{ text: string }>`
+    select to_jsonb(a)::text as text from call_log_access a
+    union all select to_jsonb(j)::text from graphile_worker.jobs j`.execute(db)
+    const seen = rows.map(({ text }) => text).join() + answer.stdout + answer.stderr
+    t.notMatch(seen, account.code, 'the code is never shown')
+    await work()
+    t.strictSame(await checksOf(shop), [[0, 0, 0]])
+  },
+)
+
+await t.test('a bearer token from standard input replaces the code', async t => {
+  const shop = await business()
+  const account = voicenter.addAccount({ addressAllowed: false })
+  await callLog(shop.tenantId, ['--code-stdin'], { input: account.code })
+  await work()
+  t.match(await accessRow(shop), { kind: 'code', last_error: 'address_not_allowed' })
+  const shown = await callLog(shop.tenantId, ['--json'])
+  t.match(lastLine(shown), { callLog: { kind: 'code', lastError: 'address_not_allowed' } })
+  t.notMatch(shown.stdout + shown.stderr, account.code)
+  const before = await accessRow(shop)
+  const { status } = await callLog(shop.tenantId, ['--bearer-stdin'], { input: account.bearer })
+  t.equal(status, 0)
+  t.match(await accessRow(shop), { kind: 'bearer', last_error: null })
+  t.strictSame((await accessRow(shop)).checked_until, before.checked_until)
+  await work()
+  t.match(await accessRow(shop), { last_error: null })
+  t.equal((await checksOf(shop)).length, 1)
+})
+
+await t.test('the comparison does not look back further than the first webhook', async t => {
+  const since = async (age: string | null) => {
+    const shop = await business()
+    if (age) {
+      await webhook(shop, call({ did: shop.did }).push)
+      await sql`update raw_cdrs set received_at = now() - ${age}::interval
+                where tenant_id = ${shop.tenantId}`.execute(db)
+    }
+    await callLog(shop.tenantId, ['--code-stdin'], { input: 'x' })
+    return secondsUntil((await accessRow(shop)).watched_since)
+  }
+  const near = (found: number, wanted: number) => t.ok(Math.abs(found - wanted) < 30, String(found))
+  near(await since('3 days'), -24 * 3600)
+  near(await since('3 hours'), -3 * 3600)
+  near(await since(null), -600)
+})
+
+await t.test('--off deletes the credential and ends the comparison', async t => {
+  const shop = await business()
+  await callLog(shop.tenantId, ['--code-stdin'], { input: 'x' })
+  t.equal((await jobs(`call_log:${shop.tenantId}`)).length, 1)
+  const off = await callLog(shop.tenantId, ['--off', '--json'])
+  t.strictSame(lastLine(off), { tenantId: shop.tenantId, callLog: null })
+  t.match(off.stderr, /its call log is not compared/)
+  t.strictSame(await jobs(`call_log:${shop.tenantId}`), [])
+  await t.rejects(accessRow(shop))
+})
+
+const folder = mkdtempSync(join(tmpdir(), 'ringback-privacy-'))
+t.teardown(() => rm(folder, { recursive: true, force: true }))
+
+const withoutAudit = async () => ({ ...(await contents()), 'public.audit_log': null })
+
+await t.test('forget --dry-run only counts, and forget --yes erases', async t => {
+  const shop = await business()
+  const who = customer()
+  await miss(shop, who.local)
+  const forget = (...args: string[]) =>
+    tenant(['forget', '--tenant', shop.tenantId, '--number', who.local, ...args])
+
+  const before = await contents()
+  const unsure = await forget()
+  t.match(unsure, { status: 2, stdout: '', stderr: /cannot be undone: use --yes if you are sure/ })
+  const rehearsal = await forget('--dry-run', '--json')
+  t.equal(rehearsal.status, 0, rehearsal.stderr)
+  const erased = { leads: 1, missed_calls: 1, raw_cdrs: 1, jobs: 1, messages: 0 }
+  t.match(lastLine(rehearsal), { tenantId: shop.tenantId, dryRun: true, erased })
+  t.match(rehearsal.stderr, /nothing was changed/)
+  t.strictSame(await contents(), before)
+
+  const done = await forget('--yes', '--json')
+  t.equal(done.status, 0, done.stderr)
+  t.match(lastLine(done), { tenantId: shop.tenantId, dryRun: false, erased })
+  t.strictSame(await rowsWith(who.e164), [])
+  for (const { stdout, stderr } of [unsure, rehearsal, done])
+    t.notMatch(stdout + stderr, who.local.slice(1), 'the number is not printed')
+  t.match(
+    await db.selectFrom('audit_log').selectAll().where('action', '=', 'person.forget').execute(),
+    [{ who: 'command line', tenant_id: shop.tenantId, after: erased }],
+  )
+  t.match(await forget('--yes'), { status: 0, stdout: /raw_cdrs\s+│ 0/ })
+})
+
+await t.test('opt-outs imports a list from a file or from standard input', async t => {
+  const shop = await business()
+  const [one, two] = [customer(), customer()]
+  await miss(shop, one.local)
+  const file = join(folder, 'numbers.txt')
+  writeFileSync(file, `${one.local}\nלא מספר 52x\n${two.local}\n`)
+  const imported = await tenant(['opt-outs', '--tenant', shop.tenantId, '--file', file, '--json'])
+  t.equal(imported.status, 1, 'because one line has no number')
+  t.strictSame(lastLine(imported), { tenantId: shop.tenantId, added: 2, known: 0, badLines: [2] })
+  t.match(imported.stderr, /^2 people are new.*\nline 2: not a telephone number\n$/)
+  t.strictSame(
+    await optOutsOf(shop),
+    [one, two].map(({ e164 }) => [e164, 'import']),
+  )
+  t.match(await leadsOf(shop.tenantId), [{ state: 'opted_out' }])
+
+  const piped = await tenant(['opt-outs', '--tenant', shop.tenantId, '--file', '-'], {
+    input: two.e164,
+  })
+  t.match(piped, { status: 0, stderr: /^0 people are new .*, 1 were known\n$/ })
+  const before = await withoutAudit()
+  t.match(await tenant(['opt-outs', '--tenant', shop.tenantId]), {
+    status: 2,
+    stderr: /^--file: expected/,
+  })
+  t.match(await tenant(['opt-outs', '--tenant', shop.tenantId, '--file', join(folder, 'none')]), {
+    status: 2,
+    stderr: /^--file: ENOENT/,
+  })
+  t.strictSame(await withoutAudit(), before)
+})
+
+await t.test('export writes to a file with mode 0600, or to standard output', async t => {
+  const shop = await business()
+  const who = customer()
+  const { callId } = await miss(shop, who.local)
+  const args = ['--tenant', shop.tenantId, '--what', 'calls']
+  const file = join(folder, 'calls.csv')
+  const { status, stdout, stderr } = await exportRows([...args, '--output', file])
+  t.strictSame(
+    { status, stdout, stderr },
+    { status: 0, stdout: '', stderr: `1 calls of tenant ${shop.tenantId}\n` },
+  )
+  t.equal(statSync(file).mode & 0o777, 0o600)
+  const written = readFileSync(file)
+  t.match(parse(written, { bom: true, columns: true }), [
+    { call_id: callId, customer_phone: `'${who.e164}` },
+  ])
+  const piped = await exportRows(args)
+  t.equal(piped.status, 0)
+  t.equal(piped.stdout, written.toString())
+  t.match(await exportRows([...args, '--until', '2020-01-01']), {
+    status: 0,
+    stderr: /^0 calls/,
+  })
+})
+
+await t.test('without any business, list is empty', async t => {
+  await db.deleteFrom('tenants').execute()
+  t.strictSame((await answered(['list'])).json, { tenants: [] })
+  t.match(await tenant(['list']), { status: 0, stdout: '', stderr: /there is no business yet/ })
 })

@@ -1,0 +1,163 @@
+/** npm run tenant -- connect, connection, call-log: the connections of a business to WhatsApp and Voicenter */
+import {
+  accessState,
+  callLogInput,
+  endAccess,
+  grantAccess,
+  grantAccessInput,
+} from '../../app/tenants/call_log.ts'
+import {
+  connect as connectNumber,
+  connection as newConnection,
+  connectionState,
+  setConnectionState,
+} from '../../app/tenants/connections.ts'
+import { tenantNamed } from '../../app/tenants/schema.ts'
+import { showTenant } from '../../app/tenants/tenants.ts'
+import {
+  BOOLEAN,
+  check,
+  type Command,
+  COMMAND_LINE,
+  fail,
+  fieldsOf,
+  inTransaction,
+  readAction,
+  readFlags,
+  readSecret,
+  STRING,
+} from './terminal.ts'
+
+const CONNECT_HELP = `Usage: npm run tenant -- connect --tenant ID --phone-number-id ID --access-token-env NAME [options]
+
+Connects a WhatsApp number to a business, or stores a new access token for a connected number. A paused connection is
+resumed: held messages are sent if they are not too late, otherwise they are skipped (too_late).
+
+  --tenant ID               the business
+  --phone-number-id ID      Meta's id of the number
+  --whatsapp-number NUMBER  the number itself; required if the id is new
+  --access-token-env NAME   the environment variable that contains the access token
+  --access-token-stdin      or read the access token from standard input
+  --json                    the last line of stdout is one JSON object: connectionId, tenantId
+  --help                    show this text`
+
+export const connect: Command = async (args, terminal) => {
+  const { console } = terminal
+  const flags = readFlags(args, CONNECT_HELP, {
+    tenant: STRING,
+    'phone-number-id': STRING,
+    'whatsapp-number': STRING,
+    'access-token-env': STRING,
+    'access-token-stdin': BOOLEAN,
+    json: BOOLEAN,
+  })
+  const accessToken = await readSecret(
+    terminal,
+    '--access-token',
+    flags['access-token-env'],
+    flags['access-token-stdin'],
+  )
+  const wanted = check(newConnection, {
+    ...fieldsOf(flags),
+    tenantId: flags.tenant ?? '',
+    phoneNumberId: flags['phone-number-id'] ?? '',
+    accessToken: accessToken ?? '',
+  })
+  const { tenantId, phoneNumberId } = wanted
+  const connectionId = await inTransaction(terminal, trx =>
+    connectNumber(trx, COMMAND_LINE, wanted),
+  )
+  console.error(`tenant ${tenantId} sends through WhatsApp number ${phoneNumberId}`)
+  if (flags.json) console.log(JSON.stringify({ connectionId, tenantId }))
+}
+
+const CONNECTION_HELP = `Usage: npm run tenant -- connection list --tenant ID
+       npm run tenant -- connection pause --tenant ID --phone-number-id ID
+       npm run tenant -- connection resume --tenant ID --phone-number-id ID
+
+The WhatsApp numbers of a business. While a number is paused, its messages are held (scheduled / connection_paused) and
+checked every minute. A message that is too late by then is skipped. If the business has another active number, that one
+is used. A number that was paused after a WhatsApp error continues with resume, or with a new access token (npm run
+tenant -- connect).
+
+  --tenant ID             the business
+  --phone-number-id ID    Meta's id of the number
+  --json                  the last line of stdout is one JSON object. list: tenantId, connections; pause and resume:
+                          tenantId, phoneNumberId, state, changed
+  --help                  show this text`
+
+export const connection: Command = async (args, terminal) => {
+  const { console } = terminal
+  const [action, rest] = readAction(args, ['list', 'pause', 'resume'])
+  const flags = readFlags(rest, CONNECTION_HELP, {
+    tenant: STRING,
+    'phone-number-id': STRING,
+    json: BOOLEAN,
+  })
+  if (action === 'list') {
+    if (flags['phone-number-id'] !== undefined) fail('connection list: no --phone-number-id')
+    const { tenantId } = check(tenantNamed, { tenantId: flags.tenant ?? '' })
+    const { connections } = await inTransaction(terminal, trx => showTenant(trx, tenantId))
+    if (flags.json) console.log(JSON.stringify({ tenantId, connections }))
+    else console.table(connections)
+    return
+  }
+  const wanted = check(connectionState, {
+    tenantId: flags.tenant ?? '',
+    phoneNumberId: flags['phone-number-id'] ?? '',
+    state: action === 'pause' ? 'paused' : 'active',
+  })
+  const { changed } = await inTransaction(terminal, trx =>
+    setConnectionState(trx, COMMAND_LINE, wanted),
+  )
+  const { phoneNumberId, state } = wanted
+  console.error(`WhatsApp number ${phoneNumberId} ${changed ? 'is' : 'was already'} ${state}`)
+  if (flags.json) console.log(JSON.stringify({ ...wanted, changed }))
+}
+
+const CALL_LOG_HELP = `Usage: npm run tenant -- call-log --tenant ID [--code-env NAME | --bearer-env NAME | --off]
+
+Compares the calls of a business with Voicenter's Call Log, every hour and after an outage, and stores calls whose webhook
+was lost. Without a credential this command shows the state.
+
+  --tenant ID        the business
+  --code-env NAME    the environment variable that contains the organisation's API code. Voicenter accepts it only from
+                     addresses that are authorised in CPanel
+  --code-stdin       or read the code from standard input
+  --bearer-env NAME  the environment variable that contains a bearer token, if you have one instead
+  --bearer-stdin     or read the bearer token from standard input
+  --off              delete the credential and stop comparing
+  --json             the last line of stdout is one JSON object: tenantId, callLog
+  --help             show this text`
+
+export const callLog: Command = async (args, terminal) => {
+  const { console } = terminal
+  const flags = readFlags(args, CALL_LOG_HELP, {
+    tenant: STRING,
+    'code-env': STRING,
+    'code-stdin': BOOLEAN,
+    'bearer-env': STRING,
+    'bearer-stdin': BOOLEAN,
+    off: BOOLEAN,
+    json: BOOLEAN,
+  })
+  const isCode = Boolean(flags['code-env'] ?? flags['code-stdin'])
+  const isBearer = Boolean(flags['bearer-env'] ?? flags['bearer-stdin'])
+  if ([isCode, isBearer, flags.off].filter(Boolean).length > 1)
+    fail('expected a code, a bearer token or --off, not several of them')
+  const secret =
+    (await readSecret(terminal, '--code', flags['code-env'], flags['code-stdin'])) ??
+    (await readSecret(terminal, '--bearer', flags['bearer-env'], flags['bearer-stdin']))
+  const { tenantId } = check(callLogInput, { tenantId: flags.tenant ?? '' })
+  const kind = isCode ? 'code' : 'bearer'
+  const access = secret === undefined ? null : check(grantAccessInput, { tenantId, kind, secret })
+  const state = await inTransaction(terminal, async trx => {
+    if (access) await grantAccess(trx, COMMAND_LINE, access)
+    if (flags.off) await endAccess(trx, COMMAND_LINE, tenantId)
+    return accessState(trx, tenantId)
+  })
+  if (access) console.error(`tenant ${tenantId}: its call log is compared from now on`)
+  else if (!state) console.error(`tenant ${tenantId}: its call log is not compared`)
+  if (flags.json) console.log(JSON.stringify({ tenantId, callLog: state }))
+  else if (state) console.table(state)
+}

@@ -1,0 +1,116 @@
+/** npm run tenant -- token, password */
+import {
+  addToken,
+  generatePassword,
+  newPassword,
+  revokeToken,
+  setPassword,
+  tenantToken,
+  webhookUrl,
+} from '../../app/tenants/credentials.ts'
+import { tenantNamed } from '../../app/tenants/schema.ts'
+import { showTenant } from '../../app/tenants/tenants.ts'
+import {
+  BOOLEAN,
+  check,
+  type Command,
+  COMMAND_LINE,
+  fail,
+  inTransaction,
+  readAction,
+  readFlags,
+  readSecret,
+  STRING,
+} from './terminal.ts'
+
+const TOKEN_HELP = `Usage: npm run tenant -- token list --tenant ID
+       npm run tenant -- token add --tenant ID
+       npm run tenant -- token revoke --tenant ID --id ID [--force]
+
+The webhook tokens of a business. To replace a token: add a new one, enter the new URL in Voicenter's CPanel, wait for a
+call, then revoke the old token, which stays valid until then. A token is shown only when it is added.
+
+  --tenant ID    the business
+  --id ID        the id of the token, from the list
+  --force        revoke the token even if it is the last valid one: Voicenter's deliveries are then rejected
+  --json         the last line of stdout is one JSON object. list: tenantId, webhookTokens; add: tenantId, tokenId,
+                 webhookToken, webhookUrl; revoke: tenantId, tokenId, revoked (false = it was already revoked)
+  --help         show this text`
+
+export const token: Command = async (args, terminal) => {
+  const { console } = terminal
+  const [action, rest] = readAction(args, ['list', 'add', 'revoke'])
+  const flags = readFlags(rest, TOKEN_HELP, {
+    tenant: STRING,
+    id: STRING,
+    force: BOOLEAN,
+    json: BOOLEAN,
+  })
+  if (action === 'revoke') {
+    const { tenant = '', id = '', force } = flags
+    const wanted = check(tenantToken, { tenantId: tenant, tokenId: id, force })
+    const { revoked } = await inTransaction(terminal, trx => revokeToken(trx, COMMAND_LINE, wanted))
+    const { tenantId, tokenId } = wanted
+    console.error(`webhook token ${tokenId} ${revoked ? 'is' : 'was already'} revoked`)
+    if (flags.json) console.log(JSON.stringify({ tenantId, tokenId, revoked }))
+    return
+  }
+  if (flags.id !== undefined || flags.force) fail(`token ${action}: no --id, no --force`)
+  const { tenantId } = check(tenantNamed, { tenantId: flags.tenant ?? '' })
+  if (action === 'list') {
+    const { webhookTokens } = await inTransaction(terminal, trx => showTenant(trx, tenantId))
+    if (flags.json) console.log(JSON.stringify({ tenantId, webhookTokens }))
+    else console.table(webhookTokens)
+    return
+  }
+  const added = await inTransaction(terminal, trx => addToken(trx, COMMAND_LINE, tenantId))
+  const url = webhookUrl(added.webhookToken)
+  console.error('the other tokens of this business stay valid until you revoke them')
+  if (flags.json) console.log(JSON.stringify({ tenantId, ...added, webhookUrl: url }))
+  else console.log(`Webhook URL for Voicenter (token ${added.tokenId}, shown this once):\n${url}`)
+}
+
+const PASSWORD_HELP = `Usage: npm run tenant -- password --tenant ID (--generate | --password-env NAME | --password-stdin | --clear)
+
+Sets or clears the password with which a business signs in to /ops. There it sees and changes only its own data.
+
+  --tenant ID           the business
+  --generate            generate a password and show it once
+  --password-env NAME   the environment variable that contains the password; at least 12 characters
+  --password-stdin      or read the password from standard input
+  --clear               the business can no longer sign in
+  --json                the last line of stdout is one JSON object: tenantId, changed, password (if generated)
+  --help                show this text`
+
+export const password: Command = async (args, terminal) => {
+  const { console } = terminal
+  const flags = readFlags(args, PASSWORD_HELP, {
+    tenant: STRING,
+    generate: BOOLEAN,
+    'password-env': STRING,
+    'password-stdin': BOOLEAN,
+    clear: BOOLEAN,
+    json: BOOLEAN,
+  })
+  const isGiven = Boolean(flags['password-env'] ?? flags['password-stdin'])
+  if ([flags.generate, isGiven, flags.clear].filter(Boolean).length !== 1)
+    fail('one of --generate, --password-env, --password-stdin and --clear')
+  const given = await readSecret(
+    terminal,
+    '--password',
+    flags['password-env'],
+    flags['password-stdin'],
+  )
+  const generated = flags.generate ? generatePassword() : undefined
+  const wanted = check(newPassword, {
+    tenantId: flags.tenant ?? '',
+    password: generated ?? given ?? null,
+  })
+  const { tenantId } = wanted
+  const { changed } = await inTransaction(terminal, trx => setPassword(trx, COMMAND_LINE, wanted))
+  const result = flags.clear ? (changed ? 'is cleared' : 'was not set') : 'is set'
+  console.error(`tenant ${tenantId}: its password ${result}`)
+  if (flags.json)
+    console.log(JSON.stringify({ tenantId, changed, ...(generated && { password: generated }) }))
+  else if (generated) console.log(`Password for /ops (shown this once):\n${generated}`)
+}

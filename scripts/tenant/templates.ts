@@ -1,0 +1,120 @@
+/** npm run tenant -- template, test-message */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { z } from 'zod'
+import { tenantNamed } from '../../app/tenants/schema.ts'
+import { change, changeTemplate } from '../../app/tenants/templates.ts'
+import { showTenant } from '../../app/tenants/tenants.ts'
+import { testMessage as sendTestMessage, testMessageState } from '../../app/tenants/test_message.ts'
+import {
+  BOOLEAN,
+  check,
+  type Command,
+  COMMAND_LINE,
+  fieldsOf,
+  inTransaction,
+  readFlags,
+  STRING,
+} from './terminal.ts'
+
+const TEMPLATE_HELP = `Usage: npm run tenant -- template --tenant ID [--kind KIND [options]]
+
+Shows which WhatsApp templates a business uses, or sets the template of one kind of message for all its numbers. You
+create the templates in Meta's WhatsApp Manager, where they are approved (docs/templates.md).
+
+  --tenant ID        the business
+  --kind KIND        initial, reminder_1, reminder_2 or owner_notice
+  --name NAME        the name of the template, as approved
+  --language CODE    its language, exactly as approved (he, en, en_US); default he
+  --variables LIST   the values of {{1}}, {{2}} and so on, separated by commas:
+                     business_name, caller_name, call_time, caller_phone, what_happened
+  --resume           use the template again after Meta paused it
+  --default          use Ringback's default template again
+  --json             the last line of stdout is one JSON object: templates
+  --help             show this text`
+
+export const template: Command = async (args, terminal) => {
+  const { console } = terminal
+  const flags = readFlags(args, TEMPLATE_HELP, {
+    tenant: STRING,
+    kind: STRING,
+    name: STRING,
+    language: STRING,
+    variables: STRING,
+    resume: BOOLEAN,
+    default: BOOLEAN,
+    json: BOOLEAN,
+  })
+  const wanted = check(change, {
+    ...fieldsOf(flags),
+    tenantId: flags.tenant ?? '',
+    variables: flags.variables?.split(',').map(name => name.trim()),
+    backToDefault: flags.default,
+  })
+  const { templates } = await inTransaction(terminal, async trx => {
+    if (wanted.kind) await changeTemplate(trx, COMMAND_LINE, { ...wanted, kind: wanted.kind })
+    return showTenant(trx, wanted.tenantId)
+  })
+  if (flags.json) console.log(JSON.stringify({ templates }))
+  else console.table(templates)
+}
+
+const TEST_MESSAGE_HELP = `Usage: npm run tenant -- test-message --tenant ID [--wait SECONDS]
+
+Sends the first message that customers get to the owner's own phone, through the business's own WhatsApp number. When it
+arrives, the number, the access token and the template are right. It also works in shadow and while the business is
+paused, so you can test before going live. It is tried once, at most once a minute, and an error pauses nothing.
+
+  --tenant ID       the business
+  --wait SECONDS    how long to wait for the result, 0 to 60; default 20
+  --json            the last line of stdout is one JSON object: tenantId, messageId, state, reason, code (WhatsApp's),
+                    phoneNumberId (the number that sent it)
+  --help            show this text
+
+The exit code is 0 if WhatsApp accepted the message or it is still queued, otherwise 1.`
+
+const SECONDS = 'a whole number of seconds from 0 to 60'
+const seconds = z.coerce.number(SECONDS).int(SECONDS).min(0, SECONDS).max(60, SECONDS).default(20)
+
+const PENDING = ['scheduled', 'sending']
+const ACCEPTED = ['accepted', 'sent', 'delivered', 'read']
+const POLL_MS = 250
+
+export const testMessage: Command = async (args, terminal) => {
+  const { console } = terminal
+  const flags = readFlags(args, TEST_MESSAGE_HELP, { tenant: STRING, wait: STRING, json: BOOLEAN })
+  const wanted = check(tenantNamed.extend({ seconds }), {
+    tenantId: flags.tenant ?? '',
+    seconds: flags.wait,
+  })
+  const { tenantId } = wanted
+  const { messageId } = await inTransaction(terminal, trx =>
+    sendTestMessage(trx, COMMAND_LINE, tenantId),
+  )
+  const readState = () =>
+    inTransaction(terminal, trx => testMessageState(trx, { tenantId, messageId }))
+  const until = performance.now() + wanted.seconds * 1000
+  let message = await readState()
+  while (PENDING.includes(message.state) && performance.now() < until) {
+    await sleep(POLL_MS)
+    message = await readState()
+  }
+  console.error(`test message ${messageId}: ${describe(message)}`)
+  if (flags.json) console.log(JSON.stringify({ tenantId, ...message }))
+  return [...PENDING, ...ACCEPTED].includes(message.state) ? 0 : 1
+}
+
+const describe = ({
+  state,
+  reason,
+  code,
+}: {
+  state: string
+  reason: string | null
+  code: number | null
+}): string => {
+  if (ACCEPTED.includes(state)) return `${state}; look at the owner's phone`
+  if (state === 'scheduled') return 'still queued; is a worker running?'
+  if (state === 'sending') return 'being sent'
+  if (state === 'unknown') return `unknown (${reason}): it may have arrived, and is not sent again`
+  return `${state} (${reason}${code === null ? '' : `, WhatsApp error ${code}`})`
+}

@@ -1,0 +1,127 @@
+/** npm run tenant -- list, show, add */
+import { webhookUrl } from '../../app/tenants/credentials.ts'
+import { tenantNamed } from '../../app/tenants/schema.ts'
+import { addTenant, listTenants, newTenant, showTenant } from '../../app/tenants/tenants.ts'
+import {
+  BOOLEAN,
+  check,
+  type Command,
+  COMMAND_LINE,
+  fieldsOf,
+  inTransaction,
+  readFlags,
+  readSecret,
+  STRING,
+  STRINGS,
+} from './terminal.ts'
+
+const LIST_HELP = `Usage: npm run tenant -- list [--json]
+
+Lists every business: its mode, its numbers, the state of its WhatsApp connection, the time of its last webhook, and
+the number of pending first messages.
+
+  --json    the last line of stdout is one JSON object: tenants
+  --help    show this text`
+
+export const list: Command = async (args, terminal) => {
+  const { console } = terminal
+  const flags = readFlags(args, LIST_HELP, { json: BOOLEAN })
+  const tenants = await inTransaction(terminal, listTenants)
+  if (flags.json) return console.log(JSON.stringify({ tenants }))
+  if (tenants.length === 0)
+    return console.error('there is no business yet: add one with npm run tenant -- add')
+  console.table(
+    tenants.map(({ numbers, connection, lastWebhookAt, ...rest }) => ({
+      ...rest,
+      numbers: numbers.join(' '),
+      connection: connection ?? 'none',
+      lastWebhookAt: lastWebhookAt?.toISOString() ?? 'never',
+    })),
+  )
+}
+
+const SHOW_HELP = `Usage: npm run tenant -- show --tenant ID [--json]
+
+Shows everything about one business: its settings, numbers, WhatsApp numbers, templates, webhook tokens and Call Log
+access. It never shows a token or a password.
+
+  --tenant ID    the business
+  --json         the last line of stdout is one JSON object with all of this
+  --help         show this text`
+
+export const show: Command = async (args, terminal) => {
+  const { console } = terminal
+  const flags = readFlags(args, SHOW_HELP, { tenant: STRING, json: BOOLEAN })
+  const { tenantId } = check(tenantNamed, { tenantId: flags.tenant ?? '' })
+  const tenant = await inTransaction(terminal, trx => showTenant(trx, tenantId))
+  if (flags.json) return console.log(JSON.stringify(tenant))
+  const { numbers, connections, templates, webhookTokens, callLog, ...settings } = tenant
+  for (const [name, value] of Object.entries(settings))
+    console.log(`${name.padEnd(18)} ${format(value)}`)
+  for (const [title, rows] of Object.entries({ numbers, connections, templates, webhookTokens })) {
+    console.log(`\n${title}${rows.length ? '' : ': none'}`)
+    if (rows.length) console.table(rows)
+  }
+  console.log(`\ncallLog${callLog ? '' : ': not compared'}`)
+  if (callLog) console.table(callLog)
+}
+
+const format = (value: unknown): string => {
+  if (value instanceof Date) return value.toISOString()
+  if (Array.isArray(value)) return value.join(', ') || 'none'
+  if (typeof value === 'boolean') return value ? 'yes' : 'no'
+  return typeof value === 'string' ? value : JSON.stringify(value ?? 'none').replaceAll('"', '')
+}
+
+const ADD_HELP = `Usage: npm run tenant -- add --name NAME --number NUMBER [options]
+
+Adds a business with a webhook token, and prints the URL to enter in Voicenter's CPanel (Integrations, CDR
+Notification). The token cannot be shown again.
+
+  --name NAME               the name that customers read in messages
+  --number NUMBER           a number that customers dial, in any common form; repeat it for more numbers
+  --whatsapp-number NUMBER  the number that messages come from (default: the first --number)
+  --phone-number-id ID      Meta's id of that number (WhatsApp Manager, API setup)
+  --access-token-env NAME   the environment variable that contains the WhatsApp access token
+  --access-token-stdin      or read the access token from standard input
+                            (without one, no WhatsApp connection is created and nothing can be sent)
+  --owner-phone NUMBER      the phone that gets notices about leads
+  --mode MODE               live, shadow (decides everything, sends nothing) or paused; default shadow
+  --json                    the last line of stdout is one JSON object: tenantId, webhookToken, webhookUrl
+  --help                    show this text`
+
+export const add: Command = async (args, terminal) => {
+  const { console } = terminal
+  const flags = readFlags(args, ADD_HELP, {
+    name: STRING,
+    number: STRINGS,
+    'whatsapp-number': STRING,
+    'phone-number-id': STRING,
+    'access-token-env': STRING,
+    'access-token-stdin': BOOLEAN,
+    'owner-phone': STRING,
+    mode: STRING,
+    json: BOOLEAN,
+  })
+  const accessToken = await readSecret(
+    terminal,
+    '--access-token',
+    flags['access-token-env'],
+    flags['access-token-stdin'],
+  )
+  const tenant = check(newTenant, {
+    ...fieldsOf(flags),
+    name: flags.name ?? '',
+    numbers: flags.number ?? [],
+    accessToken,
+  })
+  const { tenantId, webhookToken } = await inTransaction(terminal, trx =>
+    addTenant(trx, COMMAND_LINE, tenant),
+  )
+  const url = webhookUrl(webhookToken)
+  console.error(`added ${tenant.name} as tenant ${tenantId}, mode ${tenant.mode}`)
+  if (!tenant.accessToken)
+    console.error('no WhatsApp connection: nothing is sent until you add one')
+  if (flags.json) console.log(JSON.stringify({ tenantId, webhookToken, webhookUrl: url }))
+  else console.log(`Webhook URL for Voicenter (shown this once):\n${url}`)
+}
