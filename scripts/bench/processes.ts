@@ -21,11 +21,20 @@ const POLL_MS = 10
 const MAX_OUTPUT = 4000
 
 type Env = NodeJS.ProcessEnv
-export type Program = ReturnType<typeof launch>
+export type Program = Awaited<ReturnType<typeof start>>
 export type WebProgram = Program & { url: string }
 
-/** Starts a process that ends with this one at the latest. */
-const launch = (args: string[], env: Env, command: string) => {
+/**
+ * Starts a process that ends with this one at the latest.
+ *
+ * @param ready matches its output as soon as the process is ready
+ */
+export const start = async (
+  args: string[],
+  env: Env,
+  ready: RegExp,
+  command = process.execPath,
+) => {
   const child = spawn(command, args, { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'pipe'] })
   const pid = child.pid ?? 0
   const exited = once(child, 'exit')
@@ -50,8 +59,10 @@ const launch = (args: string[], env: Env, command: string) => {
         throw new Error(`${args.at(-1)} did not start. Its output:\n${output()}${errors()}`)
       }
   }
+  await waitUntil(() => ready.test(output()))
   return {
     isAlive,
+    /** The last lines that it wrote to stdout. */
     output,
     /** The last lines that it wrote to stderr. */
     errors,
@@ -69,18 +80,6 @@ const tailOf = (stream: NodeJS.ReadableStream): (() => string) => {
     tail = (tail + chunk.toString()).slice(-MAX_OUTPUT)
   })
   return () => tail
-}
-
-/** Starts a program and waits until its output shows that it is ready. */
-export const start = async (
-  args: string[],
-  env: Env,
-  ready: RegExp,
-  command = process.execPath,
-): Promise<Program> => {
-  const program = launch(args, env, command)
-  await program.waitUntil(() => ready.test(program.output()))
-  return program
 }
 
 /** Starts a program that listens for HTTP requests, on a port that the system chooses and the program prints. */
