@@ -21,7 +21,7 @@ export const FAILPOINTS = [
   'cdr:received',
   'cdr:storing',
   'cdr:stored',
-  // tasks/voicenter_cdr.ts
+  // tasks/voicenter_cdr.ts, app/voicenter/calls.ts
   'voicenter_cdr:started',
   'voicenter_cdr:read',
   'voicenter_cdr:judged',
