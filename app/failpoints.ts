@@ -1,6 +1,6 @@
 import { channel } from 'node:diagnostics_channel'
 
-/** The steps of every message, app/messages/deliver.ts. */
+/** The steps of every message (app/messages/claim.ts, send.ts, record.ts). */
 const STEPS = [
   'started',
   'claiming',

@@ -3,7 +3,7 @@
  *
  *   web      POST /webhooks/voicenter/cdr  stores the call record and its job        app/web/voicenter.ts
  *            POST /webhooks/whatsapp       stores what WhatsApp tells, and its jobs  app/web/whatsapp.ts
- *            GET /ops, /metrics            show what became of it                    app/web/ops.ts
+ *            GET /ops, /metrics            show what became of it                    app/web/ops/router.ts
  *   worker   voicenter_cdr                 judges the call, records a missed one     tasks/voicenter_cdr.ts
  *            lead_outreach, 2 min later    writes to the caller                      tasks/lead_outreach.ts
  *            lead_reminder, 2 and 24 h     reminds her                               tasks/lead_reminder.ts

@@ -116,7 +116,7 @@ const byTwo = (
 const TASKS = Object.keys(payloads)
 const KINDS = ['initial', 'reminder_1', 'reminder_2', 'owner_notice', 'opt_out_confirmation']
 
-/** What is read from the database (app/signals/state.ts), by its name. */
+/** The metrics that are read from the database, by name. */
 const FIGURES: Record<string, Figure> = {
   ringback_database_up: only(
     '1 if the database answered; if not, 0, and every other figure from it is absent',

@@ -60,7 +60,7 @@ await t.test('a form that means something else than it says is refused', t => {
 })
 
 await t.test('node-postgres still takes require for verify-full', t => {
-  // If it does no longer, app/db/tls.ts and docs/deploy.md are to be written anew.
+  // If this changes, rewrite app/config.ts and docs/deploy.md.
   process.removeAllListeners('warning').once('warning', () => {})
   t.strictSame(asked(`${SERVER}?sslmode=require`), VERIFIED)
   t.strictSame(asked(`${SERVER}?sslmode=anything`), VERIFIED)
