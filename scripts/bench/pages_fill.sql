@@ -65,9 +65,10 @@ select m.tenant_id, c.id, m.tenant_id, 'out', 'initial',
        m.outreach_reason, m.outreach_due_at, m.outreach_due_at, case m.outreach_state when 'sent' then m.outreach_due_at end,
        'wamid.made' || m.id, substr(m.caller_phone, 2), m.outreach_due_at
 from lead_conversations c join missed_calls m on m.id = c.missed_call_id;
-insert into messages (tenant_id, lead_conversation_id, direction, kind, state, due_at, claimed_at, created_at)
+insert into messages (tenant_id, lead_conversation_id, direction, kind, state, reason, due_at, claimed_at, created_at)
 select m.tenant_id, c.id, 'out', 'reminder_' || n,
        case c.state when 'open' then 'scheduled' when 'unresponsive' then 'read' else 'cancelled' end,
+       case when c.state not in ('open', 'unresponsive') then c.state end,
        m.outreach_due_at + case n when 1 then interval '2 hours' else interval '24 hours' end, m.outreach_due_at, m.outreach_due_at
 from lead_conversations c join missed_calls m on m.id = c.missed_call_id, generate_series(1, 2) n where m.outreach_state = 'sent';
 insert into messages (tenant_id, lead_conversation_id, lead_id, direction, kind, state, wamid, wa_id, text, created_at)

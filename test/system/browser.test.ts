@@ -48,6 +48,10 @@ const visit = async (options: BrowserContextOptions = {}) => {
 }
 
 const shop = await business()
+// A second business shows the choice of a business. Long names must not make a page wider than the screen.
+const long = await business({
+  columns: { name: 'הסלון של נועה ורמי בעיר העתיקה '.repeat(3) },
+})
 const silenced = customer()
 const waits = customer()
 const unknownLine = '0733334444'
@@ -57,11 +61,19 @@ await db
   .execute()
 for (const { local } of [silenced, waits])
   await post(push({ did: shop.did, caller: local }), { token: shop.token })
+const longName = customer()
+await post(push({ did: long.did, caller: longName.local }), { token: long.token })
 const unbound = await webhookToken(null)
 await work()
 await workAsIfDue()
 await fake.inbound({ kind: 'text', from: waits.e164, text: 'מתי אפשר לבוא?' })
 await work()
+
+await db
+  .updateTable('leads')
+  .set({ name: 'ANameWithoutSpaces'.repeat(4) })
+  .where('phone', '=', longName.e164)
+  .execute()
 
 for (const javaScriptEnabled of [true, false])
   await t.test(javaScriptEnabled ? 'with JavaScript' : 'without JavaScript', async t => {
@@ -134,6 +146,10 @@ const PAGES = [
   '/trouble',
   '/tenants',
   `/tenants/${shop.tenantId}`,
+  `/tenants/${long.tenantId}`,
+  `/tenants/${shop.tenantId}/settings`,
+  `/tenants/${shop.tenantId}/templates`,
+  `/tenants/${shop.tenantId}/webhook`,
   '/log',
 ]
 

@@ -71,7 +71,7 @@ const lineOf = (call: CallRow, { tenantScope }: Context) =>
     !tenantScope &&
     call.tenantName !== null &&
     call.verdict !== 'unmatched_number' &&
-    html`<small><bdi>${call.tenantName}</bdi></small>`
+    html`<br /><small><bdi>${call.tenantName}</bdi></small>`
   }`
 
 const callsTable = (calls: CallRow[], context: Context) => {

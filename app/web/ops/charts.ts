@@ -68,7 +68,7 @@ export const hoursChart = (id: string, title: string, hours: Hour[], texts: Text
       <li class="answered">${texts.answered}</li>
     </ul>
     <svg
-      class="plot"
+      class="chart"
       viewBox="0 -8 ${WIDTH} ${HEIGHT + 8}"
       direction="ltr"
       role="img"
@@ -111,7 +111,7 @@ export const funnelChart = (title: string, bars: Bar[]): Html => {
         ({ label, value }) =>
           html`<li>
             <span>${label}</span> <strong>${value}</strong> <small dir="ltr">${share(value)}</small>
-            <svg class="plot" viewBox="0 0 100 4" preserveAspectRatio="none" aria-hidden="true">
+            <svg class="chart" viewBox="0 0 100 4" preserveAspectRatio="none" aria-hidden="true">
               <rect class="rest" width="100" height="4" rx="1" />
               <rect
                 class="answered"

@@ -55,9 +55,12 @@ const SUBJECT_PAGES: Record<string, string> = {
   tenants: '/ops/tenants/',
 }
 
-const subjectLink = ({ subject, phone }: AuditRow): Html => {
+const subjectLink = ({ subject, phone }: AuditRow, language: Language): Html => {
   const [kind = '', id = ''] = subject.split(' ')
-  const name = phone ? telephone(phone) : html`<code dir="ltr">${subject}</code>`
+  const kinds: Record<string, string> = logTexts[language].subjects
+  const name = phone
+    ? telephone(phone)
+    : html`${kinds[kind] ?? kind} <bdi>${subject.slice(kind.length + 1)}</bdi>`
   const search = kind === 'leads' && phone ? `/ops/calls?number=${encodeURIComponent(phone)}` : null
   const path =
     search ?? (SUBJECT_PAGES[kind] && /^\d+$/.test(id) ? `${SUBJECT_PAGES[kind]}${id}` : null)
@@ -112,7 +115,7 @@ logPages.get(
                 [texts.when, ({ at }) => dateTime(at, language)],
                 [texts.who, ({ who }) => actorName(who, language)],
                 [texts.what, ({ action }) => html`${actions[action] ?? action}`],
-                [texts.subject, subjectLink],
+                [texts.subject, entry => subjectLink(entry, language)],
                 [texts.changes, entry => changes(entry, language)],
               ])
         }
@@ -132,6 +135,21 @@ export const logTexts = translations(
     none: 'There are no actions yet.',
     older: 'Older actions',
     nothing: 'empty',
+    /** By table. */
+    subjects: {
+      call_log_access: 'call log of business',
+      jobs: 'job',
+      leads: 'person',
+      messages: 'message',
+      missed_calls: 'call',
+      raw_cdrs: 'call report',
+      rejected_deliveries: 'rejected report',
+      tenant_numbers: 'number',
+      tenants: 'business',
+      webhook_tokens: 'webhook URL',
+      whatsapp_connections: 'WhatsApp number',
+      whatsapp_templates: 'template',
+    },
     actions: {
       'call_log.end': 'Removed the access to the call log',
       'call_log.set': 'Added access to the call log',
@@ -173,6 +191,20 @@ export const logTexts = translations(
     none: 'עדיין אין פעולות.',
     older: 'פעולות ישנות יותר',
     nothing: 'ריק',
+    subjects: {
+      call_log_access: 'יומן השיחות של עסק',
+      jobs: 'משימה',
+      leads: 'אדם',
+      messages: 'הודעה',
+      missed_calls: 'שיחה',
+      raw_cdrs: 'דיווח שיחה',
+      rejected_deliveries: 'דיווח שנדחה',
+      tenant_numbers: 'מספר',
+      tenants: 'עסק',
+      webhook_tokens: 'כתובת Webhook',
+      whatsapp_connections: 'מספר WhatsApp',
+      whatsapp_templates: 'תבנית',
+    },
     actions: {
       'call_log.end': 'ביטול הגישה ליומן השיחות',
       'call_log.set': 'הוספת גישה ליומן השיחות',

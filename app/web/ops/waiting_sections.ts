@@ -53,7 +53,7 @@ export const callbackSection = (callbacks: Callback[], now: Date, context: Conte
                     >${relativeDateTime(one.calledAt, now, context.language, one.timezone)}</a
                   ><br /><small>${texts.times(one.calls)}</small>`,
             ],
-            [texts.status, one => status(one, context)],
+            [texts.status, one => status(one, context), 'wide'],
             [
               texts.action,
               one =>

@@ -11,22 +11,21 @@ export const settingsTexts = translations(
     timezone: 'Time zone',
     timezoneHelp: 'For the quiet times and for the time of the call in the message.',
     when: 'When to send',
-    whenHelp:
-      'Enter 90 seconds, 2 minutes or 24 hours. Messages that are scheduled keep their time.',
+    whenHelp: 'For example 90 seconds, 2 minutes or 24 hours. Scheduled messages keep their time.',
     spans: {
       outreachDelay: {
         label: 'First message',
-        help: 'So long after a missed call. It is not sent if the caller is reached in the meantime.',
+        help: 'Time after a missed call. It is not sent if the caller is reached before.',
       },
-      reminder1After: { label: 'First reminder', help: 'So long after the first message.' },
-      reminder2After: { label: 'Last reminder', help: 'So long after the first message.' },
+      reminder1After: { label: 'First reminder', help: 'Time after the first message.' },
+      reminder2After: { label: 'Last reminder', help: 'Time after the first message.' },
       unresponsiveAfter: {
-        label: 'End of waiting',
-        help: 'So long after the last reminder, a reply is no longer expected.',
+        label: 'Stop waiting for a reply',
+        help: 'Time after the last reminder.',
       },
       repeatWindow: {
         label: 'No second message within',
-        help: 'A caller gets only one first message in this time.',
+        help: 'Time in which a caller gets only one first message.',
       },
       oldestCall: {
         label: 'Oldest call',
