@@ -1,4 +1,4 @@
-/** What has been kept for RETENTION_DAYS is emptied; rows and keys stay, and what is still needed is left alone. */
+/** Retention: expired data is emptied, rows and keys stay, and data that is still needed stays. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { sql } from 'kysely'
 import t from 'tap'
@@ -28,7 +28,7 @@ const NOTHING = {
   call_log_checks: 0,
 }
 
-/** Everything stored so far came so much earlier. */
+/** Moves everything stored so far into the past. */
 const age = async (time: string): Promise<void> => {
   for (const [table, column] of [
     ['raw_cdrs', 'received_at'],
@@ -45,8 +45,8 @@ const age = async (time: string): Promise<void> => {
 const recordsOf = ({ tenantId }: Business) =>
   db.selectFrom('raw_cdrs').selectAll().where('tenant_id', '=', tenantId).orderBy('id').execute()
 
-/** A conversation that has ended with an answer, rubbish, and a check of the call log. */
-const oldStory = async (shop: Business, text: string) => {
+/** A finished conversation with a reply, a rejected delivery, and a check of the Call Log. */
+const finishedConversation = async (shop: Business, text: string) => {
   const who = customer()
   const missed = await miss(shop, who.local)
   await dueSince(missed.id)
@@ -58,7 +58,7 @@ const oldStory = async (shop: Business, text: string) => {
   return { ...missed, who }
 }
 
-/** So many answered calls of a hundred days ago. */
+/** Adds answered calls that are a hundred days old. */
 const fill = async ({ tenantId }: Business, name: string, count: number): Promise<void> => {
   await sql`
     insert into raw_cdrs (tenant_id, token_tenant_id, call_id, root_call_id, payload, body, content_hash, verdict, reason, received_at)
@@ -67,17 +67,17 @@ const fill = async ({ tenantId }: Business, name: string, count: number): Promis
     from generate_series(1, ${count}::int) n`.execute(db)
 }
 
-await t.test('what is old is emptied and told, and its rows and keys stay', async t => {
+await t.test('expired data is emptied and counted, and rows and keys stay', async t => {
   const shop = await business()
-  const old = await oldStory(shop, 'מילים ישנות')
+  const old = await finishedConversation(shop, 'מילים ישנות')
   await age('90 days 1 minute')
-  const young = await oldStory(shop, 'מילים חדשות')
+  const young = await finishedConversation(shop, 'מילים חדשות')
   const keys = await keysKept()
   t.ok((await rowsSaying('מילים ישנות')).length >= 3)
   const fresh = await rowsSaying('מילים חדשות')
 
   t.strictSame(await redactExpired(), {
-    // Her message; what we told of it is a template, and says nothing.
+    // The reply. Our own messages are templates and have no text.
     emptied: {
       raw_cdrs: 1,
       whatsapp_events: 1,
@@ -101,14 +101,14 @@ await t.test('what is old is emptied and told, and its rows and keys stay', asyn
   t.strictSame(
     await redactExpired(),
     { emptied: NOTHING, more: false },
-    'a second time nothing is left',
+    'a second run finds nothing',
   )
   t.strictSame((await conversationOf(young.id)).state, 'replied')
 })
 
-await t.test('what comes again after it was emptied is recognised, and has no effect', async t => {
+await t.test('a repeat of an emptied delivery is recognised and has no effect', async t => {
   const shop = await business()
-  const { record, callId, who } = await oldStory(shop, 'שוב')
+  const { record, callId, who } = await finishedConversation(shop, 'שוב')
   const [event] = await eventsOf(shop.tenantId)
   await age('91 days')
   await redactExpired()
@@ -125,15 +125,15 @@ await t.test('what comes again after it was emptied is recognised, and has no ef
   t.match(refused, [{ deliveries: 2, body: null }])
   t.match(await eventsOf(shop.tenantId), [{ id: event?.id, payload: null, outcome: 'reply' }])
 
-  // A record of that call that is new: with nothing to judge the others by, it takes their verdict.
+  // A new record of the call gets the verdict of the emptied ones.
   await tell(shop.token, { ...record, status: 'ANSWER', targetextension: 'SIP1', duration: 30 })
   const late = (await recordsOf(shop))[1]
   t.match(late, { verdict: 'missed', reason: 'noanswer' })
-  t.ok(late?.payload, 'and is kept for as long as any other')
+  t.ok(late?.payload, 'it is kept as long as any other record')
   t.match(await missedCall(shop.tenantId, callId), { outreach_state: 'sent' })
 })
 
-await t.test('what is still needed is not emptied, however old', async t => {
+await t.test('data that is still needed is not emptied, whatever its age', async t => {
   await age('400 days')
   await redactExpired()
   const shop = await business()
@@ -162,7 +162,7 @@ await t.test('what is still needed is not emptied, however old', async t => {
   t.strictSame((await redactExpired()).emptied, NOTHING)
   t.ok((await recordsOf(shop)).every(({ payload }) => payload !== null))
 
-  // Once it is over, it goes like everything else.
+  // When nothing is pending any more, it is emptied.
   await sql`update lead_conversations set state = 'unresponsive' where state = 'open'`.execute(db)
   await sql`select cancel_outreach(${waiting.id})`.execute(db)
   await work()
@@ -171,16 +171,14 @@ await t.test('what is still needed is not emptied, however old', async t => {
 })
 
 await t.test(
-  'in small batches, each for itself; a row that somebody holds is left to the next night',
+  'each batch is its own transaction, and a locked row is left for the next run',
   async t => {
     const shop = await business()
     await fill(shop, 'old', 1201)
     const holding = db.transaction().execute(async trx => {
       await sql`select from raw_cdrs where call_id = 'old-7' for update`.execute(trx)
-      const from = performance.now()
       const { emptied } = await redactExpired()
-      t.equal(emptied.raw_cdrs, 1200, 'all but the one that is held')
-      t.ok(performance.now() - from < 2500, 'nobody waited for it')
+      t.equal(emptied.raw_cdrs, 1200, 'all except the locked row, without waiting for it')
     })
     await holding
     const rows = await recordsOf(shop)
@@ -199,10 +197,10 @@ await t.test(
   },
 )
 
-await t.test('a run does not look again where it has been, however much stays there', async t => {
+await t.test('a run reads each index entry about once, even if many rows must stay', async t => {
   const shop = await business()
   await fill(shop, 'long', 3000)
-  // One a second; and of two thousand more, older than all others, none may be emptied yet.
+  // One record for each second, and 2000 older ones that must stay.
   await sql`
     update raw_cdrs set received_at = received_at - id % 3000 * interval '1 second' where call_id like 'long-%'`.execute(
     db,
@@ -218,9 +216,6 @@ await t.test('a run does not look again where it has been, however much stays th
   )
   await sql`vacuum analyze raw_cdrs`.execute(db)
   const entriesRead = async () => {
-    // What a session has done is counted once it does something more than a second later.
-    await sleep(1200)
-    await sql`select`.execute(db)
     const { rows } = await sql<{ read: number }>`
       select sum(idx_tup_read)::int as read from pg_stat_user_indexes where indexrelname = 'raw_cdrs_full'`.execute(
       db,
@@ -229,17 +224,19 @@ await t.test('a run does not look again where it has been, however much stays th
   }
   const before = await entriesRead()
   t.match((await redactExpired()).emptied, { raw_cdrs: 3000 })
+  // A session publishes its statistics with a later statement, about a second after the work.
+  await until(async () => (await entriesRead()) - before >= 3000)
   const read = (await entriesRead()) - before
   t.ok(read < 8000, `${read} entries, for 5000 rows`)
   await sql`delete from missed_calls where tenant_id = ${shop.tenantId}`.execute(db)
   t.match(
     (await redactExpired()).emptied,
     { raw_cdrs: 2000 },
-    'the next run begins at the oldest again',
+    'the next run starts at the oldest row again',
   )
 })
 
-await t.test('calls come in meanwhile', async t => {
+await t.test('calls are stored while a run empties', async t => {
   const shop = await business()
   const other = await business()
   await fill(shop, 'mean', 5000)
@@ -260,7 +257,7 @@ await t.test('calls come in meanwhile', async t => {
   t.equal((await recordsOf(other)).filter(({ verdict }) => verdict === 'missed').length, told)
 })
 
-await t.test('finding what is old reads no whole table', async t => {
+await t.test('expired rows are found by an index', async t => {
   await sql`analyze`.execute(db)
   for (const [table, column, full] of [
     ['raw_cdrs', 'received_at', sql`payload is not null and verdict is not null`],
@@ -269,7 +266,7 @@ await t.test('finding what is old reads no whole table', async t => {
     ['messages', 'created_at', sql`text is not null`],
   ] as const) {
     const { rows } = await db.transaction().execute(async trx => {
-      // What a small table costs says nothing about a large one.
+      // The tables of this test are so small that Postgres would scan them.
       await sql`set local enable_seqscan = off`.execute(trx)
       await sql`set local enable_bitmapscan = off`.execute(trx)
       return sql<Record<string, string>>`
@@ -284,10 +281,10 @@ await t.test('finding what is old reads no whole table', async t => {
 })
 
 await t.test(
-  'the task does it every night, by RETENTION_DAYS and the database’s clock',
+  'the task runs every night, with RETENTION_DAYS and the clock of the database',
   async t => {
     const shop = await business()
-    await oldStory(shop, 'לפני שבוע')
+    await finishedConversation(shop, 'לפני שבוע')
     await age('7 days 1 minute')
     const run = async () => {
       await sql`select graphile_worker.add_job('retention', '{"_cron":{"ts":"2026-01-01"}}'::json, job_key := 'retention:old')`.execute(
@@ -322,13 +319,13 @@ await t.test(
   },
 )
 
-await t.test('a run has its end, and what is left has a run of its own', async t => {
+await t.test('a run is limited, and the rest gets another run', async t => {
   const shop = await business()
   await fill(shop, 'many', 10_100)
   t.match(
     await redactExpired(AbortSignal.abort()),
     { emptied: NOTHING, more: true },
-    'or is stopped',
+    'an aborted run',
   )
   await sql`select graphile_worker.add_job('retention', job_key := 'retention:old')`.execute(db)
   await work()

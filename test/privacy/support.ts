@@ -1,8 +1,8 @@
-/** What the tests of privacy look at: all that is stored, anywhere, as somebody would read it. */
+/** Reads everything that is stored, in every table, as a reader would see it. */
 import { sql } from 'kysely'
 import { db } from '../support/ringback.ts'
 
-/** Every row of every table, ours and the queue's, as text; what is in bytes also as it reads. */
+/** Every row of every table, including the queue, as text. Bytes are decoded too. */
 export const everyRow = async (): Promise<{ table: string; row: string }[]> => {
   const { rows: tables } = await sql<{ name: string }>`
     select format('%I.%I', schemaname, tablename) as name from pg_tables
@@ -23,7 +23,7 @@ const decoded = (row: string): string =>
     .map(([, hex = '']) => ` ${Buffer.from(hex, 'hex').toString('utf8').replaceAll('\0', '')}`)
     .join('')
 
-/** The tables and rows in which a number stands, whatever is between its digits and before them. */
+/** The rows that contain a number, with any separators and prefix, or in base64. */
 export const rowsWith = async (e164: string): Promise<string[]> => {
   const subscriber = e164.replace(/^\+97[02]/, '')
   const base64 = Buffer.from(e164.slice(1)).toString('base64').replace(/=+$/, '')
@@ -37,17 +37,17 @@ export const rowsWith = async (e164: string): Promise<string[]> => {
     .map(({ table, row }) => `${table}: ${row.slice(0, 300)}`)
 }
 
-/** The tables and rows in which a word stands, also escaped as JSON is. */
+/** The rows that contain a word, plain or escaped as in JSON. */
 export const rowsSaying = async (word: string): Promise<string[]> => {
   const escaped = JSON.stringify(word)
     .slice(1, -1)
-    .replace(/[^\x20-\x7e]/g, sign => `\\u${sign.charCodeAt(0).toString(16).padStart(4, '0')}`)
+    .replace(/[^\x20-\x7e]/g, char => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)
   return (await everyRow())
     .filter(({ row }) => row.includes(word) || row.includes(escaped))
     .map(({ table, row }) => `${table}: ${row.slice(0, 300)}`)
 }
 
-/** Which transaction wrote each row of a business last. */
+/** The transaction that wrote each row of a business last. */
 export const writtenBy = async (tenantId: string): Promise<Record<string, unknown>> => {
   const { rows } = await sql<{ xmins: Record<string, unknown> }>`
     select jsonb_build_object(
@@ -65,7 +65,7 @@ export const writtenBy = async (tenantId: string): Promise<Record<string, unknow
   return rows[0]?.xmins ?? {}
 }
 
-/** How many rows every table of ours has, and the keys by which a repeat is recognised. */
+/** The rows of each table, with the keys that recognise a repeat. */
 export const keysKept = async () => {
   const { rows } = await sql<Record<string, unknown>>`
     select (select json_agg(json_build_array(call_id, encode(content_hash, 'hex'), deliveries) order by id) from raw_cdrs) as records,

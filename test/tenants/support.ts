@@ -1,4 +1,4 @@
-/** What the tests of deeds by hand have in common. */
+/** Helpers for tests of changes by hand. */
 import type { Trx } from '../../app/db/kysely.ts'
 import type { Actor } from '../../app/audit.ts'
 import { isUserError } from '../../app/errors.ts'
@@ -6,21 +6,22 @@ import { db } from '../support/ringback.ts'
 
 export const OPERATOR: Actor = { as: 'operator' }
 
-/** In a transaction of its own. */
-export const act = <T>(deed: (trx: Trx) => Promise<T>): Promise<T> => db.transaction().execute(deed)
+/** Runs an action in its own transaction. */
+export const act = <T>(action: (trx: Trx) => Promise<T>): Promise<T> =>
+  db.transaction().execute(action)
 
-/** The word and the field of the mistake that this deed is refused for; throws if it is done. */
-export const refusalOf = async (deed: (trx: Trx) => Promise<unknown>) => {
+/** The code and the field of the UserError that the action throws. Throws if the action succeeds. */
+export const refusalOf = async (action: (trx: Trx) => Promise<unknown>) => {
   try {
-    await act(deed)
+    await act(action)
   } catch (error) {
     if (isUserError(error)) return [error.why, error.field]
     throw error
   }
-  throw new Error('it was done')
+  throw new Error('the action succeeded')
 }
 
-/** What was written of a business, in order: [who, action, subject, before, after]. */
+/** The audit log of a business, in order: [who, action, subject, before, after]. */
 export const auditOf = async (tenantId: string) => {
   const rows = await db
     .selectFrom('audit_log')
@@ -37,7 +38,7 @@ export const auditOf = async (tenantId: string) => {
   ])
 }
 
-/** What is written from now on. */
+/** Reads the audit entries from now on. */
 export const auditSince = async (tenantId: string) => {
   const { length } = await auditOf(tenantId)
   return async () => (await auditOf(tenantId)).slice(length)

@@ -1,8 +1,16 @@
-/** One person is erased: nothing of hers is left anywhere, and nobody else loses anything. */
-import { randomUUID } from 'node:crypto'
+/** Erasing a person: how they are found, what is erased, and what stays. */
+import fc from 'fast-check'
 import { sql } from 'kysely'
+import { randomUUID } from 'node:crypto'
 import t from 'tap'
+import { phoneHash } from '../../app/crypto.ts'
+import { lockCalls, lockPeople, peopleOf } from '../../app/db/locks.ts'
+import { recordMissedCalls } from '../../app/outreach/missed_calls.ts'
+import { spellings } from '../../app/phone.ts'
+import { erase, eraseInput, previewErase } from '../../app/privacy/erase.ts'
+import { mentions, readable, sieve } from '../../app/privacy/mentions.ts'
 import { answeredPush, callBackPush, push } from '../../scripts/demo/cdr.ts'
+import { everyRow, keysKept, rowsSaying, rowsWith, writtenBy } from './support.ts'
 import {
   business,
   type Business,
@@ -17,8 +25,8 @@ import {
   webhookToken,
   work,
 } from '../support/ringback.ts'
-import { change, deliver, envelope, happens, optOutsOf, reports } from '../support/whatsapp.ts'
 import { claim, due, missedBy, recorded, send } from '../support/steps.ts'
+import { change, deliver, envelope, happens, optOutsOf, reports } from '../support/whatsapp.ts'
 import {
   conversationOf,
   dueSince,
@@ -29,32 +37,158 @@ import {
   tell,
   until,
 } from '../tasks/support.ts'
-import { everyRow, keysKept, rowsSaying, rowsWith, writtenBy } from './support.ts'
-import { phoneHash } from '../../app/crypto.ts'
-import { lockCalls, lockPeople, peopleOf } from '../../app/db/locks.ts'
-import { recordMissedCalls } from '../../app/outreach/missed_calls.ts'
-import { erase, eraseInput, previewErase } from '../../app/privacy/erase.ts'
+
+const of = (e164: string) => ({ phones: spellings(e164), others: ['US.13491208655302741918'] })
+const PERSON = of('+972521234567')
+
+/** Whether the sieve matches in Postgres, as text and as bytes. */
+const passes = async (names: typeof PERSON, written: string, bytes = Buffer.from(written)) => {
+  const { text, bytes: pattern } = sieve(names)
+  const { rows } = await sql<{ text: boolean; bytes: boolean }>`
+    select ${written}::text ~ ${text} as text, encode(${bytes}, 'escape') ~ ${pattern} as bytes`.execute(
+    db,
+  )
+  return rows[0]
+}
+
+const WRITTEN = [
+  '0521234567',
+  '521234567',
+  '972521234567',
+  '+972521234567',
+  '00972521234567',
+  '012972521234567',
+  '+972-52-123-4567',
+  '+972 (0)52-123-4567',
+  '052-1234567',
+  '052 123 45 67',
+  '(052)123.4567',
+  '052\u2011123\u20114567',
+  '\u200e052-1234567\u200f',
+  '05\u20602123\u20604567',
+  '０５２１２３４５６７',
+  '٠٥٢١٢٣٤٥٦٧',
+  '۰۵۲۱۲۳۴۵۶۷',
+  'sip:0521234567@10.0.0.1',
+  '{"caller":972521234567,"did":"0722776772"}',
+  '{"caller":"\\u0030521234567"}',
+  '{"caller":"\\u002b972\\u00a052\\u002d1234567"}',
+  'caller=%2B972521234567&did=0722776772',
+  'caller=%28052%29+123-4567',
+  'caller=05%32123%34567',
+  'the rep said: call them at 052-1234567.',
+  '{"from_user_id":"US.13491208655302741918"}',
+]
+const OTPERSON = [
+  '0521234568',
+  '05212345678',
+  '10521234567',
+  '1521234567',
+  '20261115521234567003',
+  '5212345670',
+  '052123456',
+  '052,1234567',
+  '"052","1234567"',
+  'US.1349120865530274191',
+]
+
+await t.test('every spelling of a number is found', async t => {
+  for (const written of WRITTEN) {
+    t.ok(mentions(PERSON)(written), written)
+    t.strictSame(
+      await passes(PERSON, written),
+      { text: true, bytes: true },
+      `the sieve: ${written}`,
+    )
+  }
+})
+
+await t.test('a longer number, another number or separate digits are not found', t => {
+  for (const written of OTPERSON) t.notOk(mentions(PERSON)(written), written)
+  t.end()
+})
+
+await t.test('a number is found in every encoding of a body', async t => {
+  for (const encoding of ['utf8', 'utf16le', 'latin1'] as const) {
+    const body = Buffer.from('{"caller":"052-1234567"}', encoding)
+    t.ok(mentions(PERSON)(readable(body)), encoding)
+    t.match(await passes(PERSON, '', body), { bytes: true }, `the sieve: ${encoding}`)
+  }
+  const swapped = Buffer.from('0521234567', 'utf16le').swap16()
+  t.ok(mentions(PERSON)(readable(swapped)))
+  t.match(await passes(PERSON, '', swapped), { bytes: true })
+})
+
+await t.test('a landline number without its 0 is not found, because it could be a date', t => {
+  const landline = of('+97220261115')
+  t.ok(mentions(landline)('02-026-1115'))
+  t.ok(mentions(landline)('+97220261115'))
+  t.notOk(mentions(landline)('20261115'))
+  t.end()
+})
+
+await t.test('a number that is valid with two country codes is found with both', t => {
+  for (const written of ['+970599123456', '0599123456', '972599123456', '00970-59-912-3456'])
+    for (const e164 of ['+970599123456', '+972599123456'])
+      t.ok(mentions(of(e164))(written), `${e164}: ${written}`)
+  t.end()
+})
+
+await t.test('a foreign number is found only with its country code', async t => {
+  const foreign = of('+14155550123')
+  for (const written of ['+1 (415) 555-0123', '0014155550123', '01214155550123', '14155550123']) {
+    t.ok(mentions(foreign)(written), written)
+    t.match(await passes(foreign, written), { text: true, bytes: true })
+  }
+  t.notOk(mentions(foreign)('4155550123'))
+  t.end()
+})
+
+await t.test('the sieve matches everything that the rule finds', async t => {
+  const between = fc.constantFrom('', '-', ' ', '.', '%2D', '\\u002d', '\u200e', '(', ')')
+  const digit = (d: string) =>
+    fc.constantFrom(d, String.fromCharCode(0xff10 + Number(d)), `%3${d}`, `\\u003${d}`)
+  const spelled = fc
+    .tuple(
+      fc.constantFrom('', 'x ', '{"a":"', '١'),
+      fc.constantFrom('0', '+972', '972 ', '00972-'),
+      ...'521234567'.split('').flatMap(d => [between, digit(d)]),
+      fc.constantFrom('', '"}', ' 1', '1'),
+    )
+    .map(parts => parts.join(''))
+  let found = 0
+  await fc.assert(
+    fc.asyncProperty(spelled, async written => {
+      if (!mentions(PERSON)(written)) return
+      found++
+      const through = await passes(PERSON, written)
+      if (!through?.text || !through.bytes) throw new Error(written)
+    }),
+    { numRuns: 300 },
+  )
+  t.ok(found > 100, String(found))
+})
 
 const OPERATOR = { as: 'operator' } as const
 const NAME = 'דנה כהן-לוי'
 const TEXT = 'אפשר לקבוע תור לשבוע הבא?'
 
-/** In as many groups of digits as people write. */
+/** A number in groups of digits. */
 const dashed = (local: string) => `${local.slice(0, 3)}-${local.slice(3, 6)}-${local.slice(6)}`
-/** As Meta makes them: three bytes, and then the number. */
+/** A wamid as Meta makes it: three bytes, then the number. */
 const wamidOf = (e164: string) =>
   `wamid.${Buffer.from(`\x1c\x18\x0c${e164.slice(1)}`).toString('base64')}${randomUUID()}`
 
 type Who = ReturnType<typeof customer>
 
-/** Everything that may ever be stored of a person: calls, parts of calls, replies, reminders, notices, rubbish. */
+/** Everything that can be stored about a person: calls, legs, replies, reminders, notices, rejected deliveries. */
 const story = async (shop: Business, who: Who, { stops = true } = {}) => {
   fake.setPerson({ phone: who.e164, name: NAME })
   const first = await miss(shop, who.local, { customdata: { note: `ring ${dashed(who.local)}` } })
   await dueSince(first.id)
   const [initial] = fake.inbox(who.e164).filter(one => one.phoneNumberId === shop.phoneNumberId)
   await reports(initial?.wamid ?? '', { status: 'delivered' })
-  // Part of the same call, in which only a colleague and a recording appear.
+  // A leg of the call that names only a colleague and a recording.
   const leg = push({
     type: 'XferCDR',
     caller: '',
@@ -71,7 +205,7 @@ const story = async (shop: Business, who: Who, { stops = true } = {}) => {
     text: TEXT,
     id: wamidOf(who.e164),
   })
-  // An update that names nobody but the message.
+  // An update that names only the message.
   await deliver(
     envelope(
       change(shop.phoneNumberId, {
@@ -92,7 +226,7 @@ const story = async (shop: Business, who: Who, { stops = true } = {}) => {
     headers: { 'content-type': 'application/x-www-form-urlencoded' },
   })
   await work()
-  // What was refused: no call id, and bytes that are no JSON in another encoding.
+  // Rejected deliveries: without a call id, and invalid JSON in UTF-16.
   await post(
     { caller: dashed(who.local), did: shop.did, status: 'NOANSWER' },
     { token: shop.token },
@@ -103,12 +237,12 @@ const story = async (shop: Business, who: Who, { stops = true } = {}) => {
   return { ...who, ...first }
 }
 
-const eraseFor = (shop: Business, number: string, signIn: Parameters<typeof erase>[1] = OPERATOR) =>
+const eraseFor = (shop: Business, number: string, actor: Parameters<typeof erase>[1] = OPERATOR) =>
   db
     .transaction()
-    .execute(trx => erase(trx, signIn, eraseInput.parse({ tenantId: shop.tenantId, number })))
+    .execute(trx => erase(trx, actor, eraseInput.parse({ tenantId: shop.tenantId, number })))
 
-/** A job that a race or a crash may have left behind; what it carries of her is made up. */
+/** A job that a race or a crash may have left behind. The number in it is invented. */
 const addStrayJob = async (
   task: 'lead_outreach' | 'lead_reminder',
   payload: Record<string, unknown>,
@@ -120,8 +254,8 @@ const addStrayJob = async (
 const strayOutreach = ({ tenantId }: Business, missedCallId: string) =>
   addStrayJob('lead_outreach', { tenantId, missedCallId, callerPhone: '+972500000000' })
 
-/** For a lock that is one of ours. */
-const somebodyWaits = () =>
+/** Waits until a session waits for an advisory lock. */
+const waitForLock = () =>
   until(async () => {
     const { rows } = await sql`
       select from pg_stat_activity where datname = current_database() and wait_event = 'advisory'`.execute(
@@ -130,14 +264,14 @@ const somebodyWaits = () =>
     return rows.length > 0
   })
 
-// Ids that stand for nothing else: a row tells whose it is.
+// Unique tenant ids, so that a row shows which business it belongs to.
 await sql`alter table tenants alter column id restart with 4711001`.execute(db)
 
-await t.test('nothing of a person is left, and nothing of anybody else is touched', async t => {
+await t.test('no data of the person is left, and no data of others is changed', async t => {
   const shop = await business({ columns: { owner_phone: customer().e164 } })
   const other = await business()
   const who = customer()
-  const her = await story(shop, who)
+  const person = await story(shop, who)
   const neighbour = await story(shop, customer(), { stops: false })
   await story(other, who)
   const unbound = await webhookToken(null)
@@ -149,7 +283,7 @@ await t.test('nothing of a person is left, and nothing of anybody else is touche
     ),
   )
   await work()
-  // Somebody else speaks of her.
+  // Another person mentions their number.
   await happens({
     kind: 'text',
     from: neighbour.e164,
@@ -157,7 +291,7 @@ await t.test('nothing of a person is left, and nothing of anybody else is touche
     text: `התקשרו לאחותי ${dashed(who.local)}`,
   })
 
-  // Somebody dials her own number, as if it were a line of the business.
+  // A call to the person's number, as if it belonged to the business.
   await tell(shop.token, push({ caller: customer().local, did: who.local }))
   await db
     .insertInto('alerts')
@@ -189,9 +323,13 @@ await t.test('nothing of a person is left, and nothing of anybody else is touche
   t.strictSame(
     (await rowsWith(who.e164)).filter(row => !row.includes(other.tenantId)),
     [],
-    'in no row but those of the other business',
+    'only rows of the other business contain the number',
   )
-  t.strictSame(await writtenBy(other.tenantId), elsewhere, 'which are as they were')
+  t.strictSame(
+    await writtenBy(other.tenantId),
+    elsewhere,
+    'the rows of the other business are unchanged',
+  )
   t.strictSame(await keysKept(), keys, 'every row and key is still there')
   const now = new Set((await everyRow()).map(({ row }) => row))
   const changed = untouched.filter(({ row }) => !now.has(row))
@@ -203,16 +341,16 @@ await t.test('nothing of a person is left, and nothing of anybody else is touche
         .map(([table, rows]) => [table, rows.length]),
     ),
     Object.fromEntries(counted),
-    'what was told as erased is what was changed',
+    'the result counts exactly the changed rows',
   )
   t.strictSame(
     new Set(
       changed.filter(({ row }) => row.includes(neighbour.e164.slice(4))).map(({ table }) => table),
     ),
     new Set(['public.messages', 'public.whatsapp_events']),
-    'of the neighbour only the words that name her',
+    'the other person loses only the text that names the person',
   )
-  t.equal((await missedCall(shop.tenantId, her.callId))?.caller_phone, null)
+  t.equal((await missedCall(shop.tenantId, person.callId))?.caller_phone, null)
   t.strictSame(await optOutsOf(shop), [[null, 'typed']])
   const deed = await db
     .selectFrom('audit_log')
@@ -224,11 +362,11 @@ await t.test('nothing of a person is left, and nothing of anybody else is touche
   t.strictSame(
     (await rowsWith(who.e164)).filter(row => !row.includes(other.tenantId)),
     [],
-    'nor once every job has run',
+    'also after every job has run',
   )
 })
 
-await t.test('what is pending is cancelled, and its job with her number is gone', async t => {
+await t.test('what is pending is cancelled, and the jobs with the number are removed', async t => {
   const shop = await business()
   const waiting = customer()
   const { id } = await miss(shop, waiting.local)
@@ -270,94 +408,94 @@ await t.test('what is pending is cancelled, and its job with her number is gone'
   t.equal(fake.inbox(reminded.e164).length, 1)
 })
 
-await t.test(
-  'nor is there a job that failed for good, or one for later, or a notice to the owner',
-  async t => {
-    const shop = await business({ columns: { owner_phone: customer().e164 } })
-    const who = customer()
-    const { id } = await miss(shop, who.local)
-    await dueSince(id)
-    const { id: conversation } = await conversationOf(id)
-    // What was tried to its end stays in the queue, with her number.
-    await sql`
+await t.test('failed jobs, later jobs and owner notices are removed too', async t => {
+  const shop = await business({ columns: { owner_phone: customer().e164 } })
+  const who = customer()
+  const { id } = await miss(shop, who.local)
+  await dueSince(id)
+  const { id: conversation } = await conversationOf(id)
+  // A job that failed for good stays in the queue with the number.
+  await sql`
     select graphile_worker.permanently_fail_jobs(array[j.id]) from graphile_worker.add_job('lead_outreach',
       ${JSON.stringify({ callerPhone: who.e164 })}::json, job_key := ${`lead_outreach:${id}`}::text) j`.execute(
-      db,
-    )
-    await sql`
+    db,
+  )
+  await sql`
     select graphile_worker.add_job('lead_silence', run_at := now() + interval '1 day',
       job_key := ${`lead_silence:${conversation}`}::text)`.execute(db)
-    const { id: notice } = await db
-      .insertInto('messages')
-      .values({
-        tenant_id: shop.tenantId,
-        lead_id: (await leadsOf(shop.tenantId))[0]?.id ?? null,
-        direction: 'out',
-        kind: 'owner_notice',
-        state: 'scheduled',
-        due_at: sql<Date>`now()`,
-        text: TEXT,
-        // A reply to nothing in particular is known by its id.
-        occasion: `reply:${wamidOf(who.e164)}`,
-        to_phone: customer().e164,
-      })
-      .returning('id')
-      .executeTakeFirstOrThrow()
-    await sql`
+  const { id: notice } = await db
+    .insertInto('messages')
+    .values({
+      tenant_id: shop.tenantId,
+      lead_id: (await leadsOf(shop.tenantId))[0]?.id ?? null,
+      direction: 'out',
+      kind: 'owner_notice',
+      state: 'scheduled',
+      due_at: sql<Date>`now()`,
+      text: TEXT,
+      // The occasion of a reply contains its wamid.
+      occasion: `reply:${wamidOf(who.e164)}`,
+      to_phone: customer().e164,
+    })
+    .returning('id')
+    .executeTakeFirstOrThrow()
+  await sql`
     select graphile_worker.add_job('owner_notice', ${JSON.stringify({ messageId: notice })}::json,
       run_at := now() + interval '1 hour', job_key := ${`owner_notice:${notice}`}::text)`.execute(
-      db,
-    )
-    t.match(await eraseFor(shop, who.e164), { jobs: 5 })
-    t.strictSame(await rowsWith(who.e164), [])
-    for (const key of [
-      `lead_outreach:${id}`,
-      `lead_silence:${conversation}`,
-      `owner_notice:${notice}`,
-    ])
-      t.strictSame(await jobs(key), [], key)
-    const row = db.selectFrom('messages').selectAll().where('id', '=', notice)
-    t.match(await row.executeTakeFirstOrThrow(), {
-      state: 'cancelled',
-      reason: 'by_operator',
-      text: null,
-    })
+    db,
+  )
+  t.match(await eraseFor(shop, who.e164), { jobs: 5 })
+  t.strictSame(await rowsWith(who.e164), [])
+  for (const key of [
+    `lead_outreach:${id}`,
+    `lead_silence:${conversation}`,
+    `owner_notice:${notice}`,
+  ])
+    t.strictSame(await jobs(key), [], key)
+  const row = db.selectFrom('messages').selectAll().where('id', '=', notice)
+  t.match(await row.executeTakeFirstOrThrow(), {
+    state: 'cancelled',
+    reason: 'by_operator',
+    text: null,
+  })
+})
+
+await t.test(
+  'a message that is being sent is sent once, and its result writes no data back',
+  async t => {
+    for (const outcome of ['accepted', 'refused', 'died']) {
+      const shop = await business()
+      const who = customer()
+      const id = await missedBy(shop, who.e164)
+      await due(id, 'initial')
+      const claimed = await claim(id, 'initial')
+      if (!claimed) throw new Error('nothing to send')
+      await eraseFor(shop, who.e164)
+      if (outcome === 'refused')
+        fake.script({ to: who.e164, times: 1, outcome: { kind: 'error', code: 131000 } })
+      if (outcome !== 'died') await recorded(claimed, await send(claimed))
+      await strayOutreach(shop, id)
+      await sql`select graphile_worker.reschedule_jobs(array_agg(id), run_at := now()) from graphile_worker.jobs`.execute(
+        db,
+      )
+      await work()
+      t.strictSame(await rowsWith(who.e164), [], outcome)
+      const call = db.selectFrom('missed_calls').selectAll().where('id', '=', id)
+      const { outreach_state } = await call.executeTakeFirstOrThrow()
+      const [message] = await messagesAfter(id)
+      t.strictSame(
+        [outreach_state, message?.[1]],
+        outcome === 'accepted' ? ['sent', 'accepted'] : ['unknown', 'unknown'],
+        outcome,
+      )
+      t.equal((await messagesAfter(id)).length, 1, 'no reminders')
+      t.match(await initialOf(id), { wamid: null, wa_id: null }, 'these ids contain the number')
+      t.equal(fake.inbox(who.e164).length, outcome === 'accepted' ? 1 : 0)
+    }
   },
 )
 
-await t.test('a message on its way is sent once, and brings nothing back', async t => {
-  for (const outcome of ['accepted', 'refused', 'died']) {
-    const shop = await business()
-    const who = customer()
-    const id = await missedBy(shop, who.e164)
-    await due(id, 'initial')
-    const claimed = await claim(id, 'initial')
-    if (!claimed) throw new Error('nothing to send')
-    await eraseFor(shop, who.e164)
-    if (outcome === 'refused')
-      fake.script({ to: who.e164, times: 1, outcome: { kind: 'error', code: 131000 } })
-    if (outcome !== 'died') await recorded(claimed, await send(claimed))
-    await strayOutreach(shop, id)
-    await sql`select graphile_worker.reschedule_jobs(array_agg(id), run_at := now()) from graphile_worker.jobs`.execute(
-      db,
-    )
-    await work()
-    t.strictSame(await rowsWith(who.e164), [], outcome)
-    const call = db.selectFrom('missed_calls').selectAll().where('id', '=', id)
-    const { outreach_state } = await call.executeTakeFirstOrThrow()
-    const [message] = await messagesAfter(id)
-    t.strictSame(
-      [outreach_state, message?.[1]],
-      outcome === 'accepted' ? ['sent', 'accepted'] : ['unknown', 'unknown'],
-      outcome,
-    )
-    t.equal((await messagesAfter(id)).length, 1, 'no reminders')
-    t.match(await initialOf(id), { wamid: null, wa_id: null }, 'the ids tell her number')
-    t.equal(fake.inbox(who.e164).length, outcome === 'accepted' ? 1 : 0)
-  }
-})
-
-await t.test('a report that comes later finds no message, and tells it nothing', async t => {
+await t.test('a later status report does not find the message', async t => {
   const shop = await business()
   const who = customer()
   const { id } = await miss(shop, who.local)
@@ -369,13 +507,13 @@ await t.test('a report that comes later finds no message, and tells it nothing',
   t.strictSame(
     (await rowsWith(who.e164)).map(row => row.split(':')[0]),
     ['public.whatsapp_events'],
-    'its own row has her number until retention comes, or she is erased again',
+    'the report itself contains the number until retention or another erasure',
   )
   await eraseFor(shop, who.e164)
   t.strictSame(await rowsWith(who.e164), [])
 })
 
-await t.test('the same record again is counted, and changes nothing', async t => {
+await t.test('a repeat of an erased record is counted and changes nothing', async t => {
   const shop = await business()
   const who = customer()
   const { record, callId } = await miss(shop, who.local)
@@ -389,14 +527,14 @@ await t.test('the same record again is counted, and changes nothing', async t =>
 })
 
 await t.test(
-  'another record of an erased call is emptied, and never taken for a missed one',
+  'another record of an erased call is emptied and never classified as missed',
   async t => {
     const shop = await business()
     const who = customer()
     const answered = answeredPush({ caller: who.local, did: shop.did })
     await tell(shop.token, answered)
     await eraseFor(shop, who.e164)
-    // Alone it would be a missed call: the queue's record, before the agent's.
+    // Alone this record would be a missed call: the queue's record, without the agent's.
     const late = {
       ...answered,
       status: 'ABANDONE',
@@ -416,7 +554,7 @@ await t.test(
   },
 )
 
-await t.test('a record that nobody had judged is closed, and asked for no more', async t => {
+await t.test('an unclassified record gets a verdict, and its job ends', async t => {
   const shop = await business()
   const who = customer()
   const record = push({ caller: who.local, did: shop.did })
@@ -428,7 +566,7 @@ await t.test('a record that nobody had judged is closed, and asked for no more',
   t.equal(await missedCall(shop.tenantId, record.ivruniqueid), undefined)
 })
 
-await t.test('who had opted out stays so, and who had not is a new person', async t => {
+await t.test('an opt-out survives the erasure; without one the person is new', async t => {
   const shop = await business()
   const [out, back] = [customer(), customer()]
   for (const { local } of [out, back]) await dueSince((await miss(shop, local)).id)
@@ -448,7 +586,7 @@ await t.test('who had opted out stays so, and who had not is a new person', asyn
 })
 
 await t.test(
-  'an opt-out that was added by hand gets its hash, and one noted twice is noted once',
+  'an opt-out added by hand gets its hash, and two of the same person become one',
   async t => {
     const shop = await business()
     const [bare, twice] = [customer().e164, customer().e164]
@@ -470,7 +608,7 @@ await t.test(
   },
 )
 
-await t.test('she is found by every number and name that WhatsApp knows her by', async t => {
+await t.test('a person is found by every number and WhatsApp id that they have', async t => {
   const shop = await business()
   const [old, moved, last] = [customer(), customer(), customer()]
   const id = 'US.13491208655302741918'
@@ -488,14 +626,14 @@ await t.test('she is found by every number and name that WhatsApp knows her by',
       })),
     )
     .execute()
-  // From there she calls, and moves again.
+  // They call from the new number, then change the number again.
   await miss(shop, moved.local)
   const second = (await leadsOf(shop.tenantId))[1]?.id ?? ''
   await db
     .insertInto('lead_identities')
     .values({ tenant_id: shop.tenantId, lead_id: second, identity: last.e164.slice(1) })
     .execute()
-  // She hides her number, and says something.
+  // They hide their number and write a message.
   await deliver(
     envelope(
       change(shop.phoneNumberId, {
@@ -511,7 +649,7 @@ await t.test('she is found by every number and name that WhatsApp knows her by',
   t.strictSame(await rowsSaying(words), [])
 })
 
-await t.test('what she wrote a moment ago is read first: it may be “stop”', async t => {
+await t.test('an unread message must be read first, because it may be “stop”', async t => {
   const shop = await business()
   const who = customer()
   await dueSince((await miss(shop, who.local)).id)
@@ -532,7 +670,7 @@ await t.test('what she wrote a moment ago is read first: it may be “stop”', 
   t.strictSame(await optOutsOf(shop), [[null, 'typed']])
 })
 
-await t.test('a call that is being judged at this moment is waited for', async t => {
+await t.test('erase waits for a call that is being classified', async t => {
   const shop = await business()
   const who = customer()
   const record = push({ caller: who.local, did: shop.did })
@@ -541,7 +679,7 @@ await t.test('a call that is being judged at this moment is waited for', async t
   await db.transaction().execute(async trx => {
     await lockCalls(trx, [{ tenantId: shop.tenantId, rootCallId: record.ivruniqueid }])
     erasing = eraseFor(shop, who.e164)
-    await somebodyWaits()
+    await waitForLock()
     await recordMissedCalls(trx, [
       {
         tenantId: shop.tenantId,
@@ -553,13 +691,13 @@ await t.test('a call that is being judged at this moment is waited for', async t
       },
     ])
   })
-  // A lead of hers is there that was not when it began: then it says so, and nothing is half done.
+  // The transaction created a lead, so erase is rejected as a whole.
   await t.rejects(erasing, /has just arrived/)
   t.match(await eraseFor(shop, who.e164), { leads: 1, missed_calls: 1, jobs: 1 })
   t.strictSame(await rowsWith(who.e164), [])
 })
 
-await t.test('a call of hers that comes in while it waits is not left behind', async t => {
+await t.test('a call that arrives while erase waits is not left over', async t => {
   const shop = await business()
   const who = customer()
   await miss(shop, who.local)
@@ -568,7 +706,7 @@ await t.test('a call of hers that comes in while it waits is not left behind', a
   await db.transaction().execute(async trx => {
     await lockPeople(trx, peopleOf(shop.tenantId, [who.e164]))
     erasing = eraseFor(shop, who.e164)
-    await somebodyWaits()
+    await waitForLock()
     await recordMissedCalls(trx, [
       {
         tenantId: shop.tenantId,
@@ -586,40 +724,37 @@ await t.test('a call of hers that comes in while it waits is not left behind', a
   t.strictSame(await rowsWith(who.e164), [])
 })
 
-await t.test('a business that asks itself reaches its own rows only', async t => {
+await t.test('a business can erase only in its own rows', async t => {
   const shop = await business()
   const who = customer()
   await miss(shop, who.local)
   await post(push({ caller: who.local, did: '0721111112' }), { token: await webhookToken(null) })
   await work()
   await eraseFor(shop, who.e164, { as: 'tenant', tenantId: shop.tenantId })
-  t.equal((await rowsWith(who.e164)).length, 1, 'nobody’s record is left')
+  t.equal((await rowsWith(who.e164)).length, 1, 'the record without a business is left')
   t.match(await eraseFor(shop, who.e164), { raw_cdrs: 1 })
   t.strictSame(await rowsWith(who.e164), [])
 })
 
-await t.test(
-  'its own lines, the owner’s phone and a business that is none are refused',
-  async t => {
-    const owner = customer().e164
-    const shop = await business({ columns: { owner_phone: owner } })
-    const before = await contents()
-    await t.rejects(eraseFor(shop, shop.line), /a number of the business itself/)
-    await t.rejects(eraseFor(shop, owner), /the owner's phone/)
-    await t.rejects(eraseFor({ ...shop, tenantId: '999' }, owner), /there is no tenant 999/)
-    t.strictSame(await contents(), before)
-  },
-)
-
-await t.test('a rehearsal counts the same, and changes nothing', async t => {
-  const shop = await business()
-  const her = await story(shop, customer())
+await t.test('its own number, the owner’s phone and an unknown business are rejected', async t => {
+  const owner = customer().e164
+  const shop = await business({ columns: { owner_phone: owner } })
   const before = await contents()
-  const person = { tenantId: shop.tenantId, number: her.e164 }
+  await t.rejects(eraseFor(shop, shop.line), /a number of the business itself/)
+  await t.rejects(eraseFor(shop, owner), /the owner's phone/)
+  await t.rejects(eraseFor({ ...shop, tenantId: '999' }, owner), /there is no tenant 999/)
+  t.strictSame(await contents(), before)
+})
+
+await t.test('a preview counts the same rows and changes nothing', async t => {
+  const shop = await business()
+  const known = await story(shop, customer())
+  const before = await contents()
+  const person = { tenantId: shop.tenantId, number: known.e164 }
   const would = await db.transaction().execute(trx => previewErase(trx, OPERATOR, person))
   t.strictSame(await contents(), before)
-  t.strictSame(would, await eraseFor(shop, her.e164))
-  const nothing = await eraseFor(shop, her.e164)
+  t.strictSame(would, await eraseFor(shop, known.e164))
+  const nothing = await eraseFor(shop, known.e164)
   t.ok(
     Object.values(nothing).every(count => count === 0),
     JSON.stringify(nothing),

@@ -1,5 +1,7 @@
-/** Who may post call records, and as whom. */
+/** The token of a delivery: who may post call records, and for which business. */
 import t from 'tap'
+import { sha256 } from '../../app/crypto.ts'
+import { push } from '../../scripts/demo/cdr.ts'
 import {
   business,
   CDR,
@@ -14,10 +16,8 @@ import {
   webhookToken,
   work,
 } from '../support/ringback.ts'
-import { push } from '../../scripts/demo/cdr.ts'
-import { sha256 } from '../../app/crypto.ts'
 
-const REFUSED = { status: 401, body: { Err: 1, Errdesc: 'wrong or missing token' } }
+const UNAUTHORIZED = { status: 401, body: { Err: 1, Errdesc: 'wrong or missing token' } }
 const basic = (password: string, user = 'voicenter') =>
   `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`
 const withAuthorization = (authorization: string, token?: string) => ({
@@ -32,22 +32,22 @@ const revoke = (token: string) =>
     .where('hash', '=', sha256(token))
     .execute()
 
-// The first test of the file: there must be no token yet.
-await t.test('before there is any token at all, a delivery without one is taken', async t => {
+// This must be the first test of the file, because no token may exist yet.
+await t.test('until the first token exists, a delivery without a token is accepted', async t => {
   const record = push()
   t.strictSame(await post(record), OK)
   t.match(
     await db.selectFrom('raw_cdrs').selectAll().where('call_id', '=', record.ivruniqueid).execute(),
     [{ token_tenant_id: null, deliveries: 1 }],
   )
-  t.strictSame(await post(push(), { token: '' }), REFUSED, 'but not one with an empty token')
-  t.strictSame(await post(push(), { token: 'x' }), REFUSED, 'or a wrong one')
+  t.strictSame(await post(push(), { token: '' }), UNAUTHORIZED, 'an empty token is rejected')
+  t.strictSame(await post(push(), { token: 'x' }), UNAUTHORIZED, 'a wrong token is rejected')
 
   const token = await webhookToken(null)
-  t.strictSame(await post(push()), REFUSED, 'and with the first token that ends')
+  t.strictSame(await post(push()), UNAUTHORIZED, 'from the first token on, a token is required')
   await revoke(token)
-  t.strictSame(await post(push()), REFUSED, 'for good, even if that one is revoked')
-  t.strictSame(await post(push(), { token }), REFUSED)
+  t.strictSame(await post(push()), UNAUTHORIZED, 'even if that token is revoked')
+  t.strictSame(await post(push(), { token }), UNAUTHORIZED)
 })
 
 await t.test('the token is read from the URL, from Basic and from Bearer', async t => {
@@ -69,7 +69,7 @@ await t.test('the token is read from the URL, from Basic and from Bearer', async
   }
 })
 
-await t.test('whoever shows no valid token hears 401 and changes nothing', async t => {
+await t.test('without a valid token the answer is 401, and nothing is stored', async t => {
   const { tenantId, token } = await business()
   const other = await business()
   const revoked = await webhookToken(tenantId)
@@ -103,77 +103,83 @@ await t.test('whoever shows no valid token hears 401 and changes nothing', async
   }
   const before = await contents()
   for (const [name, how] of Object.entries(wrong))
-    t.strictSame(await post(push(), how), REFUSED, name)
+    t.strictSame(await post(push(), how), UNAUTHORIZED, name)
   t.strictSame(
     await post('not even a record', { token: 'wrong' }),
-    REFUSED,
-    'before the body is read',
+    UNAUTHORIZED,
+    'the body is not read',
   )
-  t.strictSame(await contents(), before, 'and every table is as it was')
+  t.strictSame(await contents(), before, 'no table has changed')
 
   const { headers } = await fetch(CDR, { method: 'POST', body: '{}' })
-  t.match(headers.get('www-authenticate'), /^Basic /, 'the answer says what is expected')
+  t.match(headers.get('www-authenticate'), /^Basic /, 'the answer names the expected scheme')
 })
 
-await t.test('while a token is being replaced both are valid', async t => {
+await t.test('while a token is being replaced, both are valid', async t => {
   const { tenantId, token } = await business()
   const next = await webhookToken(tenantId)
   t.strictSame(await post(push(), { token }), OK)
   t.strictSame(await post(push(), { token: next }), OK)
   await revoke(token)
-  t.strictSame(await post(push(), { token }), REFUSED, 'until the old one is revoked')
+  t.strictSame(await post(push(), { token }), UNAUTHORIZED, 'until the old one is revoked')
   t.strictSame(await post(push(), { token: next }), OK)
 })
 
-await t.test('a token that was valid a moment ago is refused, and nobody with it', async t => {
-  const [gone, stays] = [await business(), await business()]
-  for (const { token } of [gone, stays]) t.strictSame(await post(push(), { token }), OK)
-  await revoke(gone.token)
-  const before = await contents()
-  const ivr = { METHOD: 'IVR_LAYER_INPUT', IVR_UNIQUE_ID: '1' }
-  for (const body of ['no record', '<methodCall>', { nothing: 1 }, ivr])
-    t.strictSame(await post(body, { token: gone.token }), REFUSED)
-  t.strictSame(await contents(), before, 'nothing of it is kept')
+await t.test(
+  'a token that was just revoked is rejected, and deliveries stored at the same time are not',
+  async t => {
+    const [gone, stays] = [await business(), await business()]
+    for (const { token } of [gone, stays]) t.strictSame(await post(push(), { token }), OK)
+    await revoke(gone.token)
+    const before = await contents()
+    const ivr = { METHOD: 'IVR_LAYER_INPUT', IVR_UNIQUE_ID: '1' }
+    for (const body of ['no record', '<methodCall>', { nothing: 1 }, ivr])
+      t.strictSame(await post(body, { token: gone.token }), UNAUTHORIZED)
+    t.strictSame(await contents(), before, 'nothing is stored')
 
-  const another = await business()
-  t.strictSame(await post(push(), { token: another.token }), OK)
-  await revoke(another.token)
-  const ten = Array.from({ length: 10 }, () => push({ did: stays.did }))
-  const answers = await Promise.all(
-    ten.flatMap(record => [
-      post(record, { token: another.token }),
-      post(record, { token: stays.token }),
-    ]),
-  )
-  t.strictSame(
-    answers,
-    ten.flatMap(() => [REFUSED, OK]),
-  )
-  for (const { ivruniqueid } of ten) {
-    t.strictSame(await verdictsOf(another.tenantId, ivruniqueid), [])
-    t.equal(
-      (await verdictsOf(stays.tenantId, ivruniqueid)).length,
-      1,
-      'what comes beside it is stored',
+    const another = await business()
+    t.strictSame(await post(push(), { token: another.token }), OK)
+    await revoke(another.token)
+    const ten = Array.from({ length: 10 }, () => push({ did: stays.did }))
+    const answers = await Promise.all(
+      ten.flatMap(record => [
+        post(record, { token: another.token }),
+        post(record, { token: stays.token }),
+      ]),
     )
-  }
-})
+    t.strictSame(
+      answers,
+      ten.flatMap(() => [UNAUTHORIZED, OK]),
+    )
+    for (const { ivruniqueid } of ten) {
+      t.strictSame(await verdictsOf(another.tenantId, ivruniqueid), [])
+      t.equal(
+        (await verdictsOf(stays.tenantId, ivruniqueid)).length,
+        1,
+        'the delivery stored with it is kept',
+      )
+    }
+  },
+)
 
-await t.test('whoever shows a revoked token is not asked for a body twice', async t => {
-  const { token } = await business()
-  t.strictSame(await post(push(), { token }), OK)
-  await revoke(token)
-  const compressed = () =>
-    fetch(`${CDR}?token=${token}`, {
-      method: 'POST',
-      body: '{}',
-      headers: { 'content-encoding': 'gzip' },
-    })
-  t.equal((await compressed()).status, 415)
-  t.equal((await compressed()).status, 401)
-})
+await t.test(
+  'after a rejected body, a revoked token is rejected before the body is read',
+  async t => {
+    const { token } = await business()
+    t.strictSame(await post(push(), { token }), OK)
+    await revoke(token)
+    const compressed = () =>
+      fetch(`${CDR}?token=${token}`, {
+        method: 'POST',
+        body: '{}',
+        headers: { 'content-encoding': 'gzip' },
+      })
+    t.equal((await compressed()).status, 415)
+    t.equal((await compressed()).status, 401)
+  },
+)
 
-await t.test('a token that was given to another business is looked up anew', async t => {
+await t.test('a token that now belongs to another business is looked up again', async t => {
   const [before, after] = [await business(), await business()]
   const { token } = before
   t.strictSame(await post(push(), { token }), OK)
@@ -183,13 +189,13 @@ await t.test('a token that was given to another business is looked up anew', asy
     .where('hash', '=', sha256(token))
     .execute()
   const record = push()
-  t.strictSame(await post(record, { token }), REFUSED, 'once, and the sender comes again')
+  t.strictSame(await post(record, { token }), UNAUTHORIZED, 'once, then the sender tries again')
   t.strictSame(await post(record, { token }), OK)
   t.strictSame(await verdictsOf(before.tenantId, record.ivruniqueid), [])
   t.equal((await verdictsOf(after.tenantId, record.ivruniqueid)).length, 1)
 })
 
-await t.test('one record under two tokens of a business at once is one row', async t => {
+await t.test('the same record with two tokens of a business at once is one row', async t => {
   const { tenantId, token } = await business()
   const next = await webhookToken(tenantId)
   const record = push()
@@ -198,7 +204,7 @@ await t.test('one record under two tokens of a business at once is one row', asy
   t.equal((await verdictsOf(tenantId, record.ivruniqueid)).length, 1)
 })
 
-await t.test('a bound token fixes the tenant, whatever number the record names', async t => {
+await t.test('the business of the token wins over the number that was dialled', async t => {
   const a = await business()
   const b = await business()
   const record = push({ caller: customer().local, did: a.did })
@@ -208,19 +214,23 @@ await t.test('a bound token fixes the tenant, whatever number the record names',
   t.strictSame(await verdictsOf(b.tenantId, record.ivruniqueid), [
     ['unmatched_number', 'number_dialled'],
   ])
-  t.strictSame(await verdictsOf(a.tenantId, record.ivruniqueid), [], 'nothing of it is with A')
+  t.strictSame(
+    await verdictsOf(a.tenantId, record.ivruniqueid),
+    [],
+    'the other business has no row',
+  )
   t.equal(await missedCall(a.tenantId, record.ivruniqueid), undefined)
   t.equal(await missedCall(b.tenantId, record.ivruniqueid), undefined)
   t.strictSame(await rejectedOf(a.tenantId), [])
   t.match(await rejectedOf(b.tenantId), [{ deliveries: 1 }])
 })
 
-await t.test('with an unbound token the number dialled decides', async t => {
+await t.test('with an unbound token, the number dialled decides', async t => {
   const a = await business()
   const token = await webhookToken(null)
   const record = push({ caller: customer().local, did: a.did })
-  const nobodys = push({ caller: customer().local, did: '0721111111' })
-  t.strictSame(await post([record, nobodys], { token }), OK)
+  const unknown = push({ caller: customer().local, did: '0721111111' })
+  t.strictSame(await post([record, unknown], { token }), OK)
   await work()
   t.strictSame(await verdictsOf(a.tenantId, record.ivruniqueid), [['missed', 'noanswer']])
   t.ok(await missedCall(a.tenantId, record.ivruniqueid))
@@ -228,9 +238,9 @@ await t.test('with an unbound token the number dialled decides', async t => {
     await db
       .selectFrom('raw_cdrs')
       .selectAll()
-      .where('call_id', '=', nobodys.ivruniqueid)
+      .where('call_id', '=', unknown.ivruniqueid)
       .execute(),
     [{ tenant_id: null, verdict: 'unmatched_number' }],
-    'a number that is nobody’s is kept',
+    'a call to an unknown number is stored without a business',
   )
 })

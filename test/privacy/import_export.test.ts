@@ -1,23 +1,33 @@
-/** Calls, leads and messages as CSV: complete, harmless in a spreadsheet, one business's own, and noted. */
-import { Writable } from 'node:stream'
-import { setTimeout as sleep } from 'node:timers/promises'
+/** The export of calls, leads and messages as CSV, and the import of opt-outs. */
 import { parse } from 'csv-parse/sync'
 import fc from 'fast-check'
 import { sql } from 'kysely'
+import { Writable } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { answeredPush, push } from '../../scripts/demo/cdr.ts'
-import { business, type Business, customer, db, fake } from '../support/ringback.ts'
-import { happens } from '../support/whatsapp.ts'
-import { dueSince, miss, tell } from '../tasks/support.ts'
 import {
-  PAGES,
+  escapeFormula,
   exportCsv,
   exporting,
-  escapeFormula,
+  PAGES,
   unescapeFormula,
   writeCsv,
 } from '../../app/privacy/export.ts'
-import { periodIn } from '../../app/privacy/inputs.ts'
+import { addOptOuts } from '../../app/privacy/import_opt_outs.ts'
+import { periodIn, readNumbers } from '../../app/privacy/inputs.ts'
+import { answeredPush, push } from '../../scripts/demo/cdr.ts'
+import {
+  business,
+  type Business,
+  customer,
+  db,
+  fake,
+  jobs,
+  outreachOf,
+} from '../support/ringback.ts'
+import { happens, optOutsOf, storyOf } from '../support/whatsapp.ts'
+import { conversationOf, dueSince, leadsOf, messagesAfter, miss, tell } from '../tasks/support.ts'
+
 const OPERATOR = { as: 'operator' } as const
 type Wanted = { what: 'calls' | 'leads' | 'messages'; since?: string; until?: string }
 
@@ -47,7 +57,7 @@ const auditLogOf = ({ tenantId }: Business) =>
     .orderBy('id')
     .execute()
 
-await t.test('calls, leads and messages, as they stand in the tables', async t => {
+await t.test('calls, leads and messages are exported as they are in the tables', async t => {
   const shop = await business()
   const other = await business()
   const who = customer()
@@ -92,7 +102,7 @@ await t.test('calls, leads and messages, as they stand in the tables', async t =
     from missed_calls where id = ${id}`.execute(db)
   t.ok(
     calls.records.some(row => row['called_at'] === clock[0]?.at),
-    'on the business’s clock',
+    'in the time zone of the business',
   )
 
   t.match((await exported(shop, { what: 'leads' })).records, [
@@ -119,7 +129,7 @@ await t.test('calls, leads and messages, as they stand in the tables', async t =
   )
 })
 
-await t.test('a transferred call is one row, and nothing is one with its headings', async t => {
+await t.test('a transferred call is one row, and an empty export has headings', async t => {
   const shop = await business()
   const empty = await exported(shop, { what: 'leads' })
   t.equal(empty.rows, 0)
@@ -132,11 +142,11 @@ await t.test('a transferred call is one row, and nothing is one with its heading
   t.match(records, [{ call_id: callId, records: '2', deliveries: '3' }])
 })
 
-/** Whether a spreadsheet may calculate it: its own view, not the program's. */
+/** Whether a spreadsheet could read the cell as a formula. Written independently of the program. */
 const isFormula = (cell: string) =>
   /^[\s\p{C}]*[=+\-@＝＋－＠﹢﹣﹦﹫⁺⁻⁼₊₋₌−]|^[\t\r\n]/u.test(cell)
 
-await t.test('no cell begins a formula, and every cell can be had back', async t => {
+await t.test('no cell begins a formula, and every cell can be read back unchanged', async t => {
   const signs = fc.constantFrom(...'=+-@＝＋－＠﹦−\t\r\n \'"\u200e\ufeff,;א1'.split(''))
   const cells = fc.oneof(
     fc.string(),
@@ -177,7 +187,7 @@ await t.test('no cell begins a formula, and every cell can be had back', async t
   t.equal(escapeFormula('2026-11-15 10:15:03'), '2026-11-15 10:15:03')
 })
 
-await t.test('a period is days and moments on the business’s own clock', async t => {
+await t.test('a period consists of days or moments in the time zone of the business', async t => {
   t.strictSame(periodIn('Asia/Jerusalem', { since: '2026-11-01', until: '2026-11-30' }), {
     from: new Date('2026-10-31T22:00:00Z'),
     before: new Date('2026-11-30T22:00:00Z'),
@@ -215,20 +225,20 @@ await t.test('a period is days and moments on the business’s own clock', async
   t.strictSame(
     (await exported(shop, { what: 'calls' })).records.map(row => row['call_id']),
     calls,
-    'the oldest first',
+    'oldest first',
   )
   for (const wrong of ['yesterday', '2026-13-01', '2026-02-30', '1', "2026-01-01'"])
     t.notOk(exporting.safeParse({ tenantId: '1', what: 'calls', since: wrong }).success, wrong)
 })
 
 await t.test(
-  'of many pages nothing is missing and nothing comes twice, and a slow reader holds nothing',
+  'many pages are complete without repeats, and a slow reader holds no transaction',
   async t => {
     const shop = await business()
     await sql`
     insert into raw_cdrs (tenant_id, call_id, root_call_id, content_hash, verdict, reason, called_at)
     select ${shop.tenantId}, 'c-' || n, 'c-' || n, sha256(n::text::bytea), 'answered', 'agent',
-           -- Many begin at one moment.
+           -- Many calls begin at the same moment.
            timestamptz '2026-01-01' + make_interval(mins => n / 700)
     from generate_series(1, 2500) n`.execute(db)
     await sql`
@@ -256,7 +266,7 @@ await t.test(
     out._write = (chunk, encoding, done) => {
       if (!isSlow) return write(chunk, encoding, done)
       isSlow = false
-      void sleep(300).then(() => write(chunk, encoding, done))
+      void sleep(200).then(() => write(chunk, encoding, done))
     }
     const going = exportCsv(
       db,
@@ -264,29 +274,32 @@ await t.test(
       exporting.parse({ tenantId: shop.tenantId, what: 'calls' }),
       out,
     )
-    await sleep(150)
-    t.equal(await open(), 0, 'no transaction is open while it waits')
+    await sleep(100)
+    t.equal(await open(), 0, 'no transaction is open while the reader waits')
     await going
     t.equal(read(bytes()).length, 2500)
   },
 )
 
-await t.test('who breaks off is noted too, and a business that is none gets nothing', async t => {
-  const shop = await business()
-  await miss(shop, customer().local)
-  const out = new Writable({ write: (_chunk, _encoding, done) => done(new Error('gone')) })
-  const wanted = exporting.parse({ tenantId: shop.tenantId, what: 'calls' })
-  await t.rejects(exportCsv(db, { as: 'tenant', tenantId: shop.tenantId }, wanted, out), /gone/)
-  t.match(await auditLogOf(shop), [{ who: `tenant ${shop.tenantId}`, action: 'export.calls' }])
-  const { out: none, bytes } = collector()
-  await t.rejects(
-    exportCsv(db, OPERATOR, { ...wanted, tenantId: '999' }, none),
-    /there is no tenant 999/,
-  )
-  t.equal(bytes().length, 0)
-})
+await t.test(
+  'an export that breaks off is audited, and an unknown business gets nothing',
+  async t => {
+    const shop = await business()
+    await miss(shop, customer().local)
+    const out = new Writable({ write: (_chunk, _encoding, done) => done(new Error('gone')) })
+    const wanted = exporting.parse({ tenantId: shop.tenantId, what: 'calls' })
+    await t.rejects(exportCsv(db, { as: 'tenant', tenantId: shop.tenantId }, wanted, out), /gone/)
+    t.match(await auditLogOf(shop), [{ who: `tenant ${shop.tenantId}`, action: 'export.calls' }])
+    const { out: none, bytes } = collector()
+    await t.rejects(
+      exportCsv(db, OPERATOR, { ...wanted, tenantId: '999' }, none),
+      /there is no tenant 999/,
+    )
+    t.equal(bytes().length, 0)
+  },
+)
 
-await t.test('it reads only', async t => {
+await t.test('every page is a read-only statement with text columns', async t => {
   const shop = await business()
   await miss(shop, customer().local)
   const page = {
@@ -305,4 +318,129 @@ await t.test('it reads only', async t => {
     for (const row of rows)
       t.ok(Object.values(row).every(cell => cell === null || typeof cell === 'string'))
   }
+})
+
+const take = (tenantId: string, ...numbers: string[]) =>
+  db.transaction().execute(trx => addOptOuts(trx, { as: 'operator' }, { tenantId, numbers }))
+
+await t.test('a list with one number in each line is read in every form', t => {
+  const text = [
+    'טלפון',
+    '052-1234567',
+    '',
+    '# from the old system',
+    '+972 (0)52-765-4321',
+    '00972521111111\r',
+    '\u200e0522222222\u200f',
+    '523333333',
+    "'+972524444444",
+    '"052-5555555"',
+    '0521234567',
+    '03-6123456',
+    '+1 415 555 0123',
+  ].join('\n')
+  const numbers = [
+    '+972521234567',
+    '+972527654321',
+    '+972521111111',
+    '+972522222222',
+    '+972523333333',
+  ]
+  numbers.push('+972524444444', '+972525555555', '+97236123456', '+14155550123')
+  t.strictSame(readNumbers(Buffer.from(text)), { numbers, badLines: [] })
+  t.strictSame(readNumbers(Buffer.from(`\ufeff${text}`)), { numbers, badLines: [] })
+  t.strictSame(readNumbers(Buffer.from(`\ufeff${text}`, 'utf16le')), { numbers, badLines: [] })
+  t.end()
+})
+
+await t.test('in a CSV every number of a line counts, in any column', t => {
+  const csv =
+    'name,mobile,home\r\n"כהן, דנה",052-1234567,03-6123456\r\nלוי;;0527654321\r\nx\t0521111111\r\n'
+  t.strictSame(readNumbers(Buffer.from(csv)), {
+    numbers: ['+972521234567', '+97236123456', '+972527654321', '+972521111111'],
+    badLines: [],
+  })
+  t.end()
+})
+
+await t.test('a line without a number is reported, and the others are read', t => {
+  const text = '0521234567\n9.72521E+11\n12345\nדנה\n\n0521234567890123\n0527654321'
+  t.strictSame(readNumbers(Buffer.from(text)), {
+    numbers: ['+972521234567', '+972527654321'],
+    badLines: [2, 3, 4, 6],
+  })
+  t.strictSame(readNumbers(Buffer.alloc(0)), { numbers: [], badLines: [] })
+  t.end()
+})
+
+await t.test('an import cancels what is pending, and nothing is sent later', async t => {
+  const shop = await business()
+  const other = await business()
+  const [waiting, reminded, stranger] = [customer(), customer(), customer()]
+  const { id, callId } = await miss(shop, waiting.local)
+  const sent = await miss(shop, reminded.local)
+  await dueSince(sent.id)
+  const elsewhere = await miss(other, waiting.local)
+
+  const list = [waiting.e164, reminded.e164, stranger.e164]
+  t.strictSame(await take(shop.tenantId, ...list), { added: 3, known: 0 })
+  t.strictSame(await storyOf(shop, waiting.e164), ['opted_out', 'cancelled / opted_out', null])
+  t.strictSame(await storyOf(shop, reminded.e164), [
+    'opted_out',
+    'sent / accepted',
+    'opted_out / opted_out',
+  ])
+  t.strictSame((await messagesAfter(sent.id)).slice(1), [
+    ['reminder_1', 'cancelled', 'opted_out'],
+    ['reminder_2', 'cancelled', 'opted_out'],
+  ])
+  t.strictSame(await jobs(`lead_outreach:${id}`), [])
+  t.strictSame(await jobs(`lead_reminder:${(await conversationOf(sent.id)).id}:1`), [])
+  t.strictSame(await outreachOf(shop.tenantId, callId), ['cancelled', 'opted_out'])
+  t.strictSame(await outreachOf(other.tenantId, elsewhere.callId), ['scheduled', 'waiting'])
+  t.equal(fake.inbox(waiting.e164).length, 0, 'no confirmation is sent')
+
+  const again = await miss(shop, stranger.local)
+  t.strictSame(await outreachOf(shop.tenantId, again.callId), ['skipped', 'opted_out'])
+  t.strictSame(await take(shop.tenantId, ...list), { added: 0, known: 3 })
+  t.strictSame(
+    await optOutsOf(shop),
+    list.map(phone => [phone, 'import']),
+  )
+  t.match(
+    await db
+      .selectFrom('audit_log')
+      .selectAll()
+      .where('action', '=', 'opt_outs.add')
+      .orderBy('id')
+      .execute(),
+    [
+      { who: 'operator', tenant_id: shop.tenantId, after: { added: 3, known: 0 } },
+      { after: { added: 0, known: 3 } },
+    ],
+  )
+})
+
+await t.test(
+  'a person who changed to a number in the list is opted out with both numbers',
+  async t => {
+    const shop = await business()
+    const [old, moved] = [customer(), customer()]
+    const { callId } = await miss(shop, old.local)
+    const [lead] = await leadsOf(shop.tenantId)
+    await db
+      .insertInto('lead_identities')
+      .values({ tenant_id: shop.tenantId, lead_id: lead?.id ?? '', identity: moved.e164.slice(1) })
+      .execute()
+    t.strictSame(await take(shop.tenantId, moved.e164), { added: 1, known: 0 })
+    t.strictSame(await outreachOf(shop.tenantId, callId), ['cancelled', 'opted_out'])
+    t.strictSame(
+      (await optOutsOf(shop)).map(([phone]) => phone),
+      [moved.e164, old.e164],
+    )
+  },
+)
+
+await t.test('an unknown business is not found', async t => {
+  await t.rejects(take('999', customer().e164), /there is no tenant 999/)
 })

@@ -1,0 +1,213 @@
+/** The web server: health, methods, unknown paths, and the limit for wrong tokens. */
+import { sql } from 'kysely'
+import { request } from 'node:http'
+import { text } from 'node:stream/consumers'
+import { setTimeout as sleep } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import { z } from 'zod'
+import { startWeb } from '../../app/web/server.ts'
+import { push } from '../../scripts/demo/cdr.ts'
+import { business, CDR, contents, db, OK, post, url, work } from '../support/ringback.ts'
+
+const PATH = new URL(CDR).pathname
+const { token } = await business()
+
+const answer = z.strictObject({
+  status: z.string(),
+  database: z.boolean(),
+  worker: z.boolean().nullable(),
+  oldestDueJobSeconds: z.int().nullable(),
+  lastWebhookSeconds: z.int().nullable(),
+})
+const ready = async (base = url) => {
+  const response = await fetch(`${base}/readyz`)
+  return { http: response.status, ...answer.parse(await response.json()) }
+}
+/** The same program with a worker that runs, that does not run, or without one. */
+const withWorker = async (t: Test, isRunning: boolean | null) => {
+  const web = await startWeb(() => isRunning)
+  t.teardown(() => {
+    web.close()
+    web.closeAllConnections()
+  })
+  const address = web.address()
+  return `http://127.0.0.1:${address && typeof address === 'object' ? address.port : ''}`
+}
+
+await t.test('healthz answers that the process is alive', async t => {
+  const response = await fetch(`${url}/healthz`)
+  t.equal(response.status, 200)
+  t.strictSame(await response.json(), { status: 'ok' })
+  t.equal(response.headers.get('x-powered-by'), null)
+})
+
+await t.test('readyz reports the ages of the oldest due job and the last webhook', async t => {
+  t.strictSame(await ready(), {
+    http: 200,
+    status: 'ready',
+    database: true,
+    worker: null,
+    oldestDueJobSeconds: null,
+    lastWebhookSeconds: null,
+  })
+
+  const { token } = await business()
+  await post(push(), { token })
+  await sql`update raw_cdrs set received_at = now() - interval '1 hour'`.execute(db)
+  await sql`update graphile_worker._private_jobs set run_at = now() - interval '90 seconds'`.execute(
+    db,
+  )
+  const busy = await ready()
+  t.match(busy, { http: 200, status: 'ready' }, 'a backlog does not make it unready')
+  t.ok([3600, 3601].includes(busy.lastWebhookSeconds ?? 0))
+  t.ok([90, 91].includes(busy.oldestDueJobSeconds ?? 0))
+
+  await sql`update graphile_worker._private_jobs set run_at = now() + interval '1 hour'`.execute(db)
+  t.match(await ready(), { oldestDueJobSeconds: null }, 'a job that is not due is no backlog')
+  await sql`update graphile_worker._private_jobs set run_at = now()`.execute(db)
+  await work()
+  t.match(await ready(), { oldestDueJobSeconds: null })
+})
+
+await t.test('readyz answers 503 while the worker does not run', async t => {
+  t.match(await ready(await withWorker(t, true)), { http: 200, status: 'ready', worker: true })
+  t.match(await ready(await withWorker(t, false)), {
+    http: 503,
+    status: 'not ready',
+    database: true,
+    worker: false,
+  })
+})
+
+await t.test('readyz answers 503 before the database is migrated', async t => {
+  await sql`alter table raw_cdrs rename to later`.execute(db)
+  const response = await fetch(`${url}/readyz`)
+  await sql`alter table later rename to raw_cdrs`.execute(db)
+  t.equal(response.status, 503)
+  t.strictSame(await response.json(), { status: 'not ready', database: false, worker: null })
+  t.match(await ready(), { http: 200 })
+})
+
+/** fetch does not send TRACE, and it normalises the path. */
+const send = (method: string, path: string, body = '') =>
+  new Promise<{ status: number | undefined; allow: string | undefined; body: string }>(
+    (resolve, reject) => {
+      const { port } = new URL(url)
+      const headers = { 'content-length': Buffer.byteLength(body) }
+      const req = request({ port, method, path, headers, host: '127.0.0.1' }, res => {
+        text(res).then(
+          answer => resolve({ status: res.statusCode, allow: res.headers.allow, body: answer }),
+          reject,
+        )
+      })
+      req.on('error', reject)
+      req.end(body)
+    },
+  )
+
+await t.test('GET and HEAD are answered 200 and change nothing', async t => {
+  const before = await contents()
+  for (const query of [
+    '',
+    '?token=wrong',
+    `?token=${token}`,
+    `?token=${token}&ivruniqueid=1&status=BUSY`,
+  ]) {
+    const answer = await send('GET', PATH + query)
+    t.match(answer, { status: 200, body: '{"Err":0,"Errdesc":"OK"}' })
+    t.match(await send('HEAD', PATH + query), { status: 200, body: '' })
+  }
+  t.strictSame(await contents(), before)
+})
+
+await t.test('other methods are answered 405 with the allowed ones', async t => {
+  const before = await contents()
+  for (const method of ['PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE', 'PROPFIND'])
+    t.match(
+      await send(
+        method,
+        `${PATH}?token=${token}`,
+        method === 'TRACE' ? '' : JSON.stringify(push()),
+      ),
+      { status: 405, allow: 'GET, HEAD, POST' },
+      method,
+    )
+  t.strictSame(await contents(), before)
+})
+
+await t.test('an unknown path is answered 404 in JSON that does not repeat the path', async t => {
+  const before = await contents()
+  for (const path of [
+    '/',
+    `/${PATH}`,
+    `${PATH}/x`,
+    '/webhooks%00',
+    '/%2e%2e/etc/passwd',
+    '/%ff',
+    '/x?<script>',
+  ])
+    t.strictSame(
+      await send('POST', `${path}?token=${token}`, JSON.stringify(push())),
+      { status: 404, allow: undefined, body: '{"error":"not found"}' },
+      path,
+    )
+  t.strictSame(await contents(), before)
+})
+
+await t.test('a body that breaks off is not stored', async t => {
+  const before = await contents()
+  const req = request(`${CDR}?token=${token}`, {
+    method: 'POST',
+    headers: { 'content-length': '10000' },
+  })
+  req.on('error', () => {})
+  req.write(JSON.stringify(push()))
+  // Enough time to read the head and look up the token.
+  await sleep(200)
+  req.destroy()
+  await sleep(200)
+  t.strictSame(await contents(), before)
+  t.match(await send('GET', PATH), { status: 200 }, 'the server still answers')
+})
+
+const wrong = async (headers: Record<string, string> = {}) => {
+  const response = await fetch(`${CDR}?token=wrong`, { method: 'POST', body: '{}', headers })
+  return {
+    status: response.status,
+    retryAfter: response.headers.get('retry-after'),
+    body: await response.json(),
+  }
+}
+
+await t.test(
+  'after a hundred wrong tokens an address is answered 429, but never with a valid token',
+  async t => {
+    const { token } = await business()
+    const before = await contents()
+    const answers = await Promise.all(Array.from({ length: 100 }, () => wrong()))
+    t.strictSame(
+      new Set(answers.map(({ status }) => status)),
+      new Set([401]),
+      'a hundred times 401',
+    )
+    t.strictSame(
+      await wrong(),
+      { status: 429, retryAfter: '60', body: { Err: 1, Errdesc: 'too many wrong tokens' } },
+      'then 429',
+    )
+    t.strictSame(await contents(), before, 'nothing is stored')
+
+    t.strictSame(await post(push(), { token }), OK, 'the same address with a valid token')
+    t.match(
+      await post(push(), { headers: { authorization: `Bearer ${token}` } }),
+      OK,
+      'in every form',
+    )
+    t.match(await wrong(), { status: 429 }, 'the valid token does not reset the count')
+    t.match(
+      await wrong({ 'x-forwarded-for': '203.0.113.9' }),
+      { status: 429 },
+      'outside production a forwarded address does not count',
+    )
+  },
+)
