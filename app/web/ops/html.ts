@@ -9,7 +9,7 @@ const entities: Record<string, string> = {
 /** HTML that needs no escaping. */
 export type Html = { html: string }
 
-/** null, undefined and false stand for nothing. */
+/** null, undefined and false are empty. */
 export type Value = string | number | null | undefined | false | Html | Value[]
 
 const asHtml = (value: Value): string => {

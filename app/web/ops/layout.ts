@@ -1,4 +1,4 @@
-/** What stands around each page, and the static files that it needs. */
+/** The header and navigation of each page, and the static files. */
 import express, { Router } from 'express'
 import { fileURLToPath } from 'node:url'
 import { html, type Html } from './html.ts'

@@ -185,6 +185,20 @@ t.test('the security headers', async t => {
   t.equal(headers.get('x-content-type-options'), 'nosniff')
 })
 
+t.test('static files need no session and may be cached', async t => {
+  for (const [name, type] of [
+    ['style.css', /^text\/css/],
+    ['live.js', /^text\/javascript/],
+    ['icon.svg', /^image\/svg/],
+  ] as const) {
+    const { status, headers } = await browser().get(`/ops/${name}`)
+    t.equal(status, 200, name)
+    t.match(headers.get('content-type'), type)
+    t.equal(headers.get('cache-control'), 'public, max-age=3600')
+  }
+  t.equal((await browser().get('/ops/static/style.css')).status, 401)
+})
+
 t.test('one business cannot block the pages for others', async t => {
   const shop = await business()
   const owner = await asTenant(shop.tenantId)

@@ -232,7 +232,7 @@ t.test('quiet times are shown and parsed in both languages', async t => {
 
 t.test('relative times read naturally', async t => {
   const DAY = 86_400
-  const told: [number, string, string][] = [
+  const cases: [number, string, string][] = [
     [0, 'now', 'עכשיו'],
     [-1, '1 second ago', 'לפני שנייה'],
     [-2, '2 seconds ago', 'לפני שתי שניות'],
@@ -253,7 +253,7 @@ t.test('relative times read naturally', async t => {
     [12 * DAY, 'in 12 days', 'בעוד 12 ימים'],
   ]
   const now = new Date('2026-01-01T12:00:00Z')
-  for (const [seconds, en, he] of told) {
+  for (const [seconds, en, he] of cases) {
     const at = new Date(now.getTime() + seconds * 1000)
     t.equal(relativeTime(at, now, 'en'), en)
     t.equal(relativeTime(at, now, 'he'), he)
