@@ -1,6 +1,6 @@
 /** npm run export: writes calls, leads or messages of a business as CSV. */
 import { open } from 'node:fs/promises'
-import { exportCsv, exporting } from '../app/privacy/export.ts'
+import { exportCsv, exportRequest } from '../app/privacy/export.ts'
 import {
   check,
   COMMAND_LINE,
@@ -37,7 +37,7 @@ const exportRows = async (args: string[], terminal: Terminal): Promise<void> => 
     until: STRING,
     output: STRING,
   })
-  const wanted = check(exporting, { ...fieldsOf(flags), tenantId: flags.tenant ?? '' })
+  const wanted = check(exportRequest, { ...fieldsOf(flags), tenantId: flags.tenant ?? '' })
   const database = await openDatabase()
   // Only this user may read the file, because it contains numbers and texts of people.
   const file = flags.output ? await open(flags.output, 'w', 0o600) : null

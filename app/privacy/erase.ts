@@ -18,10 +18,10 @@ import {
   redactRejected,
   cancelAll,
 } from './redact.ts'
-import { telephone, tenantId } from '../tenants/schema.ts'
+import { phoneNumber, tenantId } from '../tenants/schema.ts'
 import { lockCalls, lockPeople, peopleOf } from '../db/locks.ts'
 
-export const eraseInput = z.object({ tenantId, number: telephone })
+export const eraseInput = z.object({ tenantId, number: phoneNumber })
 
 /** How many rows of each table held the person's data. `jobs` counts their pending jobs. */
 export type Erased = Record<

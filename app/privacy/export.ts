@@ -150,7 +150,7 @@ export const PAGES: Record<ExportKind, (page: Page) => RawBuilder<Row>> = {
     order by s.id limit ${page.limit}`,
 }
 
-export const exporting = period.extend({
+export const exportRequest = period.extend({
   tenantId,
   what: z.enum(EXPORTS, 'calls, leads or messages'),
 })
@@ -169,7 +169,7 @@ const PAGE_SIZE = 1000
 export const exportCsv = async (
   database: Kysely<DB>,
   actor: Actor,
-  wanted: z.infer<typeof exporting>,
+  wanted: z.infer<typeof exportRequest>,
   out: Writable,
 ): Promise<number> => {
   const { tenantId, what, since = null, until = null } = wanted

@@ -5,9 +5,9 @@ import { encrypt, tokenOwner } from '../crypto.ts'
 import type { Trx } from '../db/kysely.ts'
 import { notFound, userError } from '../errors.ts'
 import { changedFields, lockTenant } from './lock.ts'
-import { phoneNumberId, telephone, tenantId } from './schema.ts'
+import { phoneNumberId, phoneNumber, tenantId } from './schema.ts'
 
-export const connectionState = z.object({
+export const connectionStateChange = z.object({
   tenantId,
   phoneNumberId,
   state: z.enum(['active', 'paused'], 'active or paused'),
@@ -22,7 +22,7 @@ export const connectionState = z.object({
 export const setConnectionState = async (
   trx: Trx,
   actor: Actor,
-  { tenantId, phoneNumberId, state }: z.infer<typeof connectionState>,
+  { tenantId, phoneNumberId, state }: z.infer<typeof connectionStateChange>,
 ): Promise<{ changed: boolean }> => {
   await lockTenant(trx, tenantId)
   const connection = await trx
@@ -68,10 +68,10 @@ export const connectionsOf = (trx: Trx, tenantId: string) =>
     .orderBy('id')
     .execute()
 
-export const connection = z.object({
+export const newConnection = z.object({
   tenantId,
   phoneNumberId,
-  whatsappNumber: telephone.optional(),
+  whatsappNumber: phoneNumber.optional(),
   accessToken: z.string().trim().min(1, 'an access token'),
 })
 
@@ -85,7 +85,7 @@ export const connection = z.object({
 export const connect = async (
   trx: Trx,
   actor: Actor,
-  wanted: z.infer<typeof connection>,
+  wanted: z.infer<typeof newConnection>,
 ): Promise<string> => {
   const { tenantId, phoneNumberId } = wanted
   await lockTenant(trx, tenantId)

@@ -53,7 +53,7 @@ export const isPassword = async (text: string, stored: string | null): Promise<b
 }
 
 /** Null: the business can no longer sign in. */
-export const newPassword = z.object({ tenantId, password: password.nullable() })
+export const passwordChange = z.object({ tenantId, password: password.nullable() })
 
 /** 120 random bits. */
 export const generatePassword = (): string => randomBytes(15).toString('base64url')
@@ -62,7 +62,7 @@ export const generatePassword = (): string => randomBytes(15).toString('base64ur
 export const setPassword = async (
   trx: Trx,
   actor: Actor,
-  wanted: z.infer<typeof newPassword>,
+  wanted: z.infer<typeof passwordChange>,
 ): Promise<{ changed: boolean }> => {
   const { tenantId } = wanted
   // Hashing is slow, so it happens before the lock is taken.

@@ -5,9 +5,9 @@ import { type Actor, audit } from '../audit.ts'
 import type { Trx } from '../db/kysely.ts'
 import { notFound, userError } from '../errors.ts'
 import { lockTenant } from './lock.ts'
-import { line, tenantId } from './schema.ts'
+import { dialledNumber, tenantId } from './schema.ts'
 
-export const tenantNumber = z.object({ tenantId, phone: line })
+export const tenantNumber = z.object({ tenantId, phone: dialledNumber })
 type TenantNumber = z.infer<typeof tenantNumber>
 
 /**

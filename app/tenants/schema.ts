@@ -4,34 +4,34 @@ import { parseQuietWindow } from '../outreach/quiet_hours.ts'
 import { lineOf } from '../phone.ts'
 
 /** A number that customers dial, in any common form: 072-277-6772, +972722776772, 1-700-123-456, *2700. */
-export const line = z.string().transform((written, context) => {
+export const dialledNumber = z.string().transform((written, context) => {
   const phone = lineOf(written)
   if (!phone) context.addIssue('a telephone number such as 0722776772 or *2700')
   return phone ?? z.NEVER
 })
-export const A_TELEPHONE = 'a telephone number such as 0502345678'
-export const telephone = line.refine(phone => phone.startsWith('+'), A_TELEPHONE)
+export const PHONE_NUMBER = 'a telephone number such as 0502345678'
+export const phoneNumber = dialledNumber.refine(phone => phone.startsWith('+'), PHONE_NUMBER)
 
 const SECONDS = { day: 86_400, hour: 3600, minute: 60, second: 1 }
 type Unit = keyof typeof SECONDS
 const UNITS: Unit[] = ['day', 'hour', 'minute', 'second']
 
 /** Longer than any setting needs, and within the range of a Postgres interval. */
-const LONGEST = 365 * SECONDS.day
+const MAX_SECONDS = 365 * SECONDS.day
 
-const SPAN =
+const INTERVAL =
   /^(?:(?<day>\d+) ?d(?:ays?)?)? ?(?:(?<hour>\d+) ?h(?:(?:ou)?rs?)?)? ?(?:(?<minute>\d+) ?m(?:in(?:ute)?s?)?)? ?(?:(?<second>\d+) ?s(?:ec(?:ond)?s?)?)?$/
 
 /** `2 minutes`, `90s`, `24h`, `1 day 12 hours` as seconds; null for anything else. */
-export const readSpan = (written: string): number | null => {
+export const parseInterval = (written: string): number | null => {
   const text = written.trim().toLowerCase().replace(/\s+/g, ' ')
-  const parts = text === '' ? undefined : SPAN.exec(text)?.groups
+  const parts = text === '' ? undefined : INTERVAL.exec(text)?.groups
   if (!parts) return text === '0' ? 0 : null
   return UNITS.reduce((sum, unit) => sum + Number(parts[unit] ?? 0) * SECONDS[unit], 0)
 }
 
-/** In a form that `readSpan` reads. Less than two days is in hours: `24 hours`, `3 days`. */
-export const writeSpan = (seconds: number): string => {
+/** In a form that `parseInterval` reads. Less than two days is in hours: `24 hours`, `3 days`. */
+export const formatInterval = (seconds: number): string => {
   let rest = seconds
   const parts = UNITS.flatMap(unit => {
     if (unit === 'day' && rest < 2 * SECONDS.day) return []
@@ -43,9 +43,9 @@ export const writeSpan = (seconds: number): string => {
 }
 
 /** An interval as a person writes it, in seconds. */
-export const span = z.string().transform((written, context) => {
-  const seconds = readSpan(written)
-  if (seconds !== null && seconds <= LONGEST) return seconds
+export const interval = z.string().transform((written, context) => {
+  const seconds = parseInterval(written)
+  if (seconds !== null && seconds <= MAX_SECONDS) return seconds
   context.addIssue('a time such as 2 minutes, 90s, 24h or 1 day, and at most 365 days')
   return z.NEVER
 })
@@ -104,7 +104,7 @@ const idOf = (what: string) => z.string().regex(/^[1-9]\d{0,17}$/, `the id of ${
 
 export const tenantId = idOf('a business')
 /** For commands that need only the business. */
-export const tenantNamed = z.object({ tenantId })
+export const tenantOnly = z.object({ tenantId })
 export const tokenId = idOf('a webhook token')
 export const messageId = idOf('a message')
 

@@ -8,18 +8,18 @@ import { notFound, userError } from '../errors.ts'
 import { KNOWN_STATUSES, statusOf } from '../voicenter/classify.ts'
 import { changedFields, lockTenant } from './lock.ts'
 import {
-  A_TELEPHONE,
+  PHONE_NUMBER,
   mode,
   quietWindows,
-  span,
-  telephone,
+  interval,
+  phoneNumber,
   tenantId,
   tenantName,
-  writeSpan,
+  formatInterval,
 } from './schema.ts'
 
 /** The intervals that a business can set, and their columns. */
-export const SPANS = {
+export const INTERVALS = {
   outreachDelay: 'outreach_delay',
   reminder1After: 'reminder_1_after',
   reminder2After: 'reminder_2_after',
@@ -29,10 +29,10 @@ export const SPANS = {
   grace: 'grace',
   reminderGrace: 'reminder_grace',
 } as const
-export type Span = keyof typeof SPANS
+export type Interval = keyof typeof INTERVALS
 
 /** Intervals are in seconds. */
-export type Settings = Record<Span, number> & {
+export type TenantSettings = Record<Interval, number> & {
   name: string
   mode: string
   ownerPhone: string | null
@@ -44,11 +44,11 @@ export type Settings = Record<Span, number> & {
 }
 
 /** @throws UserError if there is no such business */
-export const readSettings = async (trx: Trx, tenantId: string): Promise<Settings> => {
-  const spans = Object.entries(SPANS).map(
+export const readSettings = async (trx: Trx, tenantId: string): Promise<TenantSettings> => {
+  const spans = Object.entries(INTERVALS).map(
     ([name, column]) => sql`extract(epoch from ${sql.ref(column)})::float8 as ${sql.id(name)}`,
   )
-  const { rows } = await sql<Settings>`
+  const { rows } = await sql<TenantSettings>`
     select name, mode, owner_phone as "ownerPhone", timezone, ${sql.join(spans)},
            missed_statuses as "missedStatuses", min_ring_seconds as "minRingSeconds",
            contact_foreign as "contactForeign", quiet_windows as "quietWindows"
@@ -59,16 +59,16 @@ export const readSettings = async (trx: Trx, tenantId: string): Promise<Settings
 }
 
 /** The settings for a person to read: an interval is `2 minutes`. */
-export const inWords = (settings: Settings) => ({
+export const formatSettings = (settings: TenantSettings) => ({
   ...settings,
-  outreachDelay: writeSpan(settings.outreachDelay),
-  reminder1After: writeSpan(settings.reminder1After),
-  reminder2After: writeSpan(settings.reminder2After),
-  unresponsiveAfter: writeSpan(settings.unresponsiveAfter),
-  repeatWindow: writeSpan(settings.repeatWindow),
-  oldestCall: writeSpan(settings.oldestCall),
-  grace: writeSpan(settings.grace),
-  reminderGrace: writeSpan(settings.reminderGrace),
+  outreachDelay: formatInterval(settings.outreachDelay),
+  reminder1After: formatInterval(settings.reminder1After),
+  reminder2After: formatInterval(settings.reminder2After),
+  unresponsiveAfter: formatInterval(settings.unresponsiveAfter),
+  repeatWindow: formatInterval(settings.repeatWindow),
+  oldestCall: formatInterval(settings.oldestCall),
+  grace: formatInterval(settings.grace),
+  reminderGrace: formatInterval(settings.reminderGrace),
 })
 
 /**
@@ -97,7 +97,7 @@ const missedStatuses = z
   .transform(statuses => [...new Set(statuses)])
 
 /** With less than a minute every message would be too late, because Voicenter reports a call minutes after its end. */
-const longEnough = span.refine(
+const longEnough = interval.refine(
   seconds => seconds >= 60,
   'at least 1 minute, because with less nothing would be sent',
 )
@@ -108,20 +108,20 @@ const minRingSeconds = z
   .refine(seconds => Number.isInteger(seconds) && seconds >= 0 && seconds <= 600, RING_SECONDS)
 
 /** A change to the settings, as a person enters it. Missing fields do not change. */
-export const settings = z.object({
+export const settingsChange = z.object({
   tenantId,
   name: tenantName.optional(),
   mode: mode.optional(),
   /** Empty or null: no notices are sent. */
   ownerPhone: z
-    .union([z.null(), z.literal('').transform(() => null), telephone], A_TELEPHONE)
+    .union([z.null(), z.literal('').transform(() => null), phoneNumber], PHONE_NUMBER)
     .optional(),
   timezone: timezone.optional(),
-  outreachDelay: span.optional(),
-  reminder1After: span.optional(),
-  reminder2After: span.optional(),
-  unresponsiveAfter: span.optional(),
-  repeatWindow: span.optional(),
+  outreachDelay: interval.optional(),
+  reminder1After: interval.optional(),
+  reminder2After: interval.optional(),
+  unresponsiveAfter: interval.optional(),
+  repeatWindow: interval.optional(),
   oldestCall: longEnough.optional(),
   grace: longEnough.optional(),
   reminderGrace: longEnough.optional(),
@@ -141,7 +141,7 @@ export const settings = z.object({
 export const setTenant = async (
   trx: Trx,
   actor: Actor,
-  { tenantId, ...wanted }: z.infer<typeof settings>,
+  { tenantId, ...wanted }: z.infer<typeof settingsChange>,
 ) => {
   await lockTenant(trx, tenantId)
   const nothing = { before: {}, after: {} }
@@ -152,7 +152,7 @@ export const setTenant = async (
   if (first > second)
     throw userError(
       'reminders_out_of_order',
-      `the first reminder (${writeSpan(first)}) would come after the second (${writeSpan(second)})`,
+      `the first reminder (${formatInterval(first)}) would come after the second (${formatInterval(second)})`,
       wanted.reminder1After === undefined ? 'reminder2After' : 'reminder1After',
     )
   await trx
@@ -162,14 +162,14 @@ export const setTenant = async (
       mode: wanted.mode,
       owner_phone: wanted.ownerPhone,
       timezone: wanted.timezone,
-      outreach_delay: interval(wanted.outreachDelay),
-      reminder_1_after: interval(wanted.reminder1After),
-      reminder_2_after: interval(wanted.reminder2After),
-      unresponsive_after: interval(wanted.unresponsiveAfter),
-      repeat_window: interval(wanted.repeatWindow),
-      oldest_call: interval(wanted.oldestCall),
-      grace: interval(wanted.grace),
-      reminder_grace: interval(wanted.reminderGrace),
+      outreach_delay: asInterval(wanted.outreachDelay),
+      reminder_1_after: asInterval(wanted.reminder1After),
+      reminder_2_after: asInterval(wanted.reminder2After),
+      unresponsive_after: asInterval(wanted.unresponsiveAfter),
+      repeat_window: asInterval(wanted.repeatWindow),
+      oldest_call: asInterval(wanted.oldestCall),
+      grace: asInterval(wanted.grace),
+      reminder_grace: asInterval(wanted.reminderGrace),
       missed_statuses: wanted.missedStatuses,
       min_ring_seconds: wanted.minRingSeconds,
       contact_foreign: wanted.contactForeign,
@@ -177,7 +177,10 @@ export const setTenant = async (
     })
     .where('id', '=', tenantId)
     .execute()
-  const changed = changedFields(inWords(before), inWords(await readSettings(trx, tenantId)))
+  const changed = changedFields(
+    formatSettings(before),
+    formatSettings(await readSettings(trx, tenantId)),
+  )
   if (!changed) return nothing
   await audit(trx, actor, {
     tenantId,
@@ -213,5 +216,5 @@ export const resumeTenant = async (trx: Trx, actor: Actor, tenantId: string) => 
 }
 
 /** In the form that Postgres reads. kysely leaves undefined columns out of the statement. */
-const interval = (seconds: number | undefined): string | undefined =>
+const asInterval = (seconds: number | undefined): string | undefined =>
   seconds === undefined ? undefined : `${seconds} seconds`

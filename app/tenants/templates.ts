@@ -9,7 +9,7 @@ import type { templateEvent } from '../whatsapp/webhook.ts'
 import { changedFields, lockTenant } from './lock.ts'
 import { tenantId } from './schema.ts'
 
-export const KINDS = [
+export const TEMPLATE_KINDS = [
   'initial',
   'reminder_1',
   'reminder_2',
@@ -17,10 +17,10 @@ export const KINDS = [
 ] as const satisfies TemplateKind[]
 
 /** A change to the template of one kind of message. Without a kind nothing changes. */
-export const change = z
+export const templateChange = z
   .object({
     tenantId,
-    kind: z.enum(KINDS, KINDS.join(', ')).optional(),
+    kind: z.enum(TEMPLATE_KINDS, TEMPLATE_KINDS.join(', ')).optional(),
     name: z
       .string()
       .regex(/^[a-z0-9_]{1,512}$/, 'lower-case letters, digits and underscores')
@@ -38,11 +38,11 @@ export const change = z
       kind || !(name || language || variables || resume || backToDefault),
     {
       path: ['kind'],
-      error: `one of ${KINDS.join(', ')}`,
+      error: `one of ${TEMPLATE_KINDS.join(', ')}`,
     },
   )
 
-type Change = z.infer<typeof change> & { kind: TemplateKind }
+type TemplateChange = z.infer<typeof templateChange> & { kind: TemplateKind }
 
 /**
  * Sets the template of one kind for every WhatsApp number of a business. Missing fields do not change.
@@ -52,7 +52,7 @@ type Change = z.infer<typeof change> & { kind: TemplateKind }
 export const changeTemplate = async (
   trx: Trx,
   actor: Actor,
-  { tenantId, kind, resume, backToDefault, ...given }: Change,
+  { tenantId, kind, resume, backToDefault, ...given }: TemplateChange,
 ): Promise<void> => {
   await lockTenant(trx, tenantId)
   const before = (await templatesOf(trx, tenantId)).filter(template => template.kind === kind)
@@ -118,7 +118,7 @@ export const templatesOf = async (trx: Trx, tenantId: string) => {
     .execute()
   const numbers = new Map(rows.map(row => [row.id, row.phone_number_id]))
   return [...numbers].flatMap(([connectionId, phoneNumberId]) =>
-    KINDS.map(kind => {
+    TEMPLATE_KINDS.map(kind => {
       const set = rows.find(row => row.id === connectionId && row.kind === kind)
       const { name, language, variables } = DEFAULT_TEMPLATES[kind]
       return {

@@ -8,20 +8,27 @@ import { accessState } from './call_log.ts'
 import { connect, connectionsOf } from './connections.ts'
 import { addToken, tokensOf } from './credentials.ts'
 import { addNumber } from './numbers.ts'
-import { tenantId as id, line, mode, phoneNumberId, telephone, tenantName } from './schema.ts'
-import { inWords, readSettings } from './settings.ts'
+import {
+  tenantId as id,
+  dialledNumber,
+  mode,
+  phoneNumberId,
+  phoneNumber,
+  tenantName,
+} from './schema.ts'
+import { formatSettings, readSettings } from './settings.ts'
 import { templatesOf } from './templates.ts'
 
 /** A new business, as a person describes it. */
 export const newTenant = z
   .object({
     name: tenantName,
-    numbers: z.array(line).min(1, 'at least one number that customers dial'),
+    numbers: z.array(dialledNumber).min(1, 'at least one number that customers dial'),
     /** The number that WhatsApp messages come from. Default: the first number. */
-    whatsappNumber: telephone.optional(),
+    whatsappNumber: phoneNumber.optional(),
     phoneNumberId: phoneNumberId.optional(),
     accessToken: z.string().trim().min(1, 'an access token').optional(),
-    ownerPhone: telephone.optional(),
+    ownerPhone: phoneNumber.optional(),
     mode: mode.default('shadow'),
   })
   .refine(tenant => !tenant.accessToken || tenant.phoneNumberId, {
@@ -66,7 +73,7 @@ export const addTenant = async (
     await connect(trx, actor, {
       tenantId,
       phoneNumberId: tenant.phoneNumberId,
-      whatsappNumber: tenant.whatsappNumber ?? telephone.parse(tenant.numbers[0]),
+      whatsappNumber: tenant.whatsappNumber ?? phoneNumber.parse(tenant.numbers[0]),
       accessToken: tenant.accessToken,
     })
   const { webhookToken } = await addToken(trx, actor, tenantId)
@@ -114,7 +121,7 @@ export const listTenants = async (trx: Trx): Promise<TenantLine[]> => {
  */
 export const showTenant = async (trx: Trx, tenantId: string) => {
   if (!id.safeParse(tenantId).success) throw notFound(`tenant ${tenantId}`)
-  const settings = inWords(await readSettings(trx, tenantId))
+  const settings = formatSettings(await readSettings(trx, tenantId))
   const { rows } = await sql<{
     createdAt: Date
     hasPassword: boolean

@@ -10,7 +10,7 @@ import { lockTenant } from './lock.ts'
 import { messageId, tenantId } from './schema.ts'
 import { templatesOf } from './templates.ts'
 
-export const testMessageOf = z.object({ tenantId, messageId })
+export const testMessageRef = z.object({ tenantId, messageId })
 
 /**
  * Queues the first message that customers get, for the owner's own phone. It also works in shadow and while the
@@ -21,7 +21,7 @@ export const testMessageOf = z.object({ tenantId, messageId })
  * @throws UserError if the business has no owner's phone or no active WhatsApp number, or if the previous test message is
  * less than a minute old
  */
-export const testMessage = async (
+export const sendTestMessage = async (
   trx: Trx,
   actor: Actor,
   tenantId: string,
@@ -80,7 +80,7 @@ export const testMessage = async (
  */
 export const testMessageState = async (
   trx: Trx,
-  { tenantId, messageId }: z.infer<typeof testMessageOf>,
+  { tenantId, messageId }: z.infer<typeof testMessageRef>,
 ) => {
   const message = await trx
     .selectFrom('messages as m')

@@ -2,8 +2,8 @@
 import { parseArgs } from 'node:util'
 import { DateTime } from 'luxon'
 import { z } from 'zod'
-import { readSpan } from '../../app/tenants/schema.ts'
-import { settings } from '../../app/tenants/settings.ts'
+import { parseInterval } from '../../app/tenants/schema.ts'
+import { settingsChange } from '../../app/tenants/settings.ts'
 
 export const HELP = `Usage: npm run replay -- --tenant ID --since TIME [options] [changed settings]
        npm run replay -- --tenant ID --file CALLS.ndjson [options] [changed settings]
@@ -40,7 +40,7 @@ export class UsageError extends Error {}
 
 /** A time that depends on the current time and the business's time zone, which are known later. */
 const time = z.string().transform((written, context) => {
-  const ago = readSpan(written.replace(/ ago$/, ''))
+  const ago = parseInterval(written.replace(/ ago$/, ''))
   const iso = written.trim().replace(' ', 'T')
   if (ago === null && !DateTime.fromISO(iso).isValid) {
     context.addIssue('a time such as 2026-07-01, "2026-07-01 14:00" or "30 days"')
@@ -54,7 +54,7 @@ const time = z.string().transform((written, context) => {
 
 const boolean = z.boolean().optional()
 /** A changed setting accepts what `npm run tenant -- set` accepts. */
-const { shape } = settings
+const { shape } = settingsChange
 const flags = z.object({
   tenant: shape.tenantId.optional(),
   since: time.optional(),

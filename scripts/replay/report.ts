@@ -2,7 +2,7 @@
 import { DateTime } from 'luxon'
 import type { CallResult, Change } from '../../app/replay/compare.ts'
 import { type Rules, SECOND } from '../../app/replay/rules.ts'
-import { writeSpan } from '../../app/tenants/schema.ts'
+import { formatInterval } from '../../app/tenants/schema.ts'
 import type { Report } from './what_if.ts'
 
 /** The kinds of change that fit on a screen. */
@@ -16,7 +16,7 @@ const ASSUMED = [
   'Actions by hand (cancelled messages, messages that the owner wrote) and paused connections are ignored.',
 ]
 
-const span = (ms: number): string => writeSpan(ms / SECOND)
+const span = (ms: number): string => formatInterval(ms / SECOND)
 const list = (values: readonly string[]): string => values.join(', ') || 'none'
 
 const describe = (rules: Rules): Record<string, string> => ({

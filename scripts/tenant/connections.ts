@@ -8,11 +8,11 @@ import {
 } from '../../app/tenants/call_log.ts'
 import {
   connect as connectNumber,
-  connection as newConnection,
-  connectionState,
+  newConnection,
+  connectionStateChange,
   setConnectionState,
 } from '../../app/tenants/connections.ts'
-import { tenantNamed } from '../../app/tenants/schema.ts'
+import { tenantOnly } from '../../app/tenants/schema.ts'
 import { showTenant } from '../../app/tenants/tenants.ts'
 import {
   BOOLEAN,
@@ -96,13 +96,13 @@ export const connection: Command = async (args, terminal) => {
   })
   if (action === 'list') {
     if (flags['phone-number-id'] !== undefined) fail('connection list: no --phone-number-id')
-    const { tenantId } = check(tenantNamed, { tenantId: flags.tenant ?? '' })
+    const { tenantId } = check(tenantOnly, { tenantId: flags.tenant ?? '' })
     const { connections } = await inTransaction(terminal, trx => showTenant(trx, tenantId))
     if (flags.json) console.log(JSON.stringify({ tenantId, connections }))
     else console.table(connections)
     return
   }
-  const wanted = check(connectionState, {
+  const wanted = check(connectionStateChange, {
     tenantId: flags.tenant ?? '',
     phoneNumberId: flags['phone-number-id'] ?? '',
     state: action === 'pause' ? 'paused' : 'active',

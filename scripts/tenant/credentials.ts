@@ -2,13 +2,13 @@
 import {
   addToken,
   generatePassword,
-  newPassword,
+  passwordChange,
   revokeToken,
   setPassword,
   tenantToken,
   webhookUrl,
 } from '../../app/tenants/credentials.ts'
-import { tenantNamed } from '../../app/tenants/schema.ts'
+import { tenantOnly } from '../../app/tenants/schema.ts'
 import { showTenant } from '../../app/tenants/tenants.ts'
 import {
   BOOLEAN,
@@ -56,7 +56,7 @@ export const token: Command = async (args, terminal) => {
     return
   }
   if (flags.id !== undefined || flags.force) fail(`token ${action}: no --id, no --force`)
-  const { tenantId } = check(tenantNamed, { tenantId: flags.tenant ?? '' })
+  const { tenantId } = check(tenantOnly, { tenantId: flags.tenant ?? '' })
   if (action === 'list') {
     const { webhookTokens } = await inTransaction(terminal, trx => showTenant(trx, tenantId))
     if (flags.json) console.log(JSON.stringify({ tenantId, webhookTokens }))
@@ -102,7 +102,7 @@ export const password: Command = async (args, terminal) => {
     flags['password-stdin'],
   )
   const generated = flags.generate ? generatePassword() : undefined
-  const wanted = check(newPassword, {
+  const wanted = check(passwordChange, {
     tenantId: flags.tenant ?? '',
     password: generated ?? given ?? null,
   })

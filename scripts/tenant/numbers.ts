@@ -1,6 +1,6 @@
 /** npm run tenant -- number */
 import { addNumber, removeNumber, tenantNumber } from '../../app/tenants/numbers.ts'
-import { tenantNamed } from '../../app/tenants/schema.ts'
+import { tenantOnly } from '../../app/tenants/schema.ts'
 import { showTenant } from '../../app/tenants/tenants.ts'
 import {
   BOOLEAN,
@@ -34,7 +34,7 @@ export const number: Command = async (args, terminal) => {
   const flags = readFlags(rest, HELP, { tenant: STRING, number: STRING, json: BOOLEAN })
   if (action === 'list') {
     if (flags.number !== undefined) fail('number list: no --number')
-    const { tenantId } = check(tenantNamed, { tenantId: flags.tenant ?? '' })
+    const { tenantId } = check(tenantOnly, { tenantId: flags.tenant ?? '' })
     const { numbers } = await inTransaction(terminal, trx => showTenant(trx, tenantId))
     if (flags.json) console.log(JSON.stringify({ tenantId, numbers }))
     else console.table(numbers)

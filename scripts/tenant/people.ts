@@ -5,7 +5,7 @@ import { buffer } from 'node:stream/consumers'
 import { erase, eraseInput, previewErase } from '../../app/privacy/erase.ts'
 import { addOptOuts } from '../../app/privacy/import_opt_outs.ts'
 import { readNumbers } from '../../app/privacy/inputs.ts'
-import { tenantNamed } from '../../app/tenants/schema.ts'
+import { tenantOnly } from '../../app/tenants/schema.ts'
 import {
   BOOLEAN,
   check,
@@ -76,7 +76,7 @@ export const optOuts: Command = async (args, terminal) => {
   const { console } = terminal
   const flags = readFlags(args, OPT_OUTS_HELP, { tenant: STRING, file: STRING, json: BOOLEAN })
   const bytes = await readList(flags.file, terminal)
-  const { tenantId } = check(tenantNamed, { tenantId: flags.tenant ?? '' })
+  const { tenantId } = check(tenantOnly, { tenantId: flags.tenant ?? '' })
   const { numbers, badLines } = readNumbers(bytes)
   const { added, known } = await inTransaction(terminal, trx =>
     addOptOuts(trx, COMMAND_LINE, { tenantId, numbers }),

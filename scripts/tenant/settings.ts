@@ -1,7 +1,7 @@
 /** npm run tenant -- set, pause, resume */
 import type { Console } from 'node:console'
-import { tenantNamed } from '../../app/tenants/schema.ts'
-import { resumeTenant, setTenant, settings } from '../../app/tenants/settings.ts'
+import { tenantOnly } from '../../app/tenants/schema.ts'
+import { resumeTenant, setTenant, settingsChange } from '../../app/tenants/settings.ts'
 import {
   BOOLEAN,
   check,
@@ -69,7 +69,7 @@ export const set: Command = async (args, terminal) => {
     json: BOOLEAN,
   })
   if (flags.quiet && flags['no-quiet']) fail('--quiet or --no-quiet, not both')
-  const changes = check(settings, {
+  const changes = check(settingsChange, {
     ...fieldsOf(flags),
     tenantId: flags.tenant ?? '',
     ownerPhone: flags['owner-phone'] === 'none' ? null : flags['owner-phone'],
@@ -98,7 +98,7 @@ business is paused is skipped (tenant_paused) and not sent later. To hold messag
 
 export const pause: Command = async (args, terminal) => {
   const flags = readFlags(args, PAUSE_HELP, { tenant: STRING, json: BOOLEAN })
-  const changes = check(settings, { tenantId: flags.tenant ?? '', mode: 'paused' })
+  const changes = check(settingsChange, { tenantId: flags.tenant ?? '', mode: 'paused' })
   const changed = await inTransaction(terminal, trx => setTenant(trx, COMMAND_LINE, changes))
   printChanges(terminal.console, changes.tenantId, changed, flags.json)
 }
@@ -114,7 +114,7 @@ paused by SQL or added as paused, use set --mode.
 
 export const resume: Command = async (args, terminal) => {
   const flags = readFlags(args, RESUME_HELP, { tenant: STRING, json: BOOLEAN })
-  const { tenantId } = check(tenantNamed, { tenantId: flags.tenant ?? '' })
+  const { tenantId } = check(tenantOnly, { tenantId: flags.tenant ?? '' })
   const changed = await inTransaction(terminal, trx => resumeTenant(trx, COMMAND_LINE, tenantId))
   printChanges(terminal.console, tenantId, changed, flags.json)
 }

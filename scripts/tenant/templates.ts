@@ -1,10 +1,10 @@
 /** npm run tenant -- template, test-message */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
-import { tenantNamed } from '../../app/tenants/schema.ts'
-import { change, changeTemplate } from '../../app/tenants/templates.ts'
+import { tenantOnly } from '../../app/tenants/schema.ts'
+import { templateChange, changeTemplate } from '../../app/tenants/templates.ts'
 import { showTenant } from '../../app/tenants/tenants.ts'
-import { testMessage as sendTestMessage, testMessageState } from '../../app/tenants/test_message.ts'
+import { sendTestMessage, testMessageState } from '../../app/tenants/test_message.ts'
 import {
   BOOLEAN,
   check,
@@ -44,7 +44,7 @@ export const template: Command = async (args, terminal) => {
     default: BOOLEAN,
     json: BOOLEAN,
   })
-  const wanted = check(change, {
+  const wanted = check(templateChange, {
     ...fieldsOf(flags),
     tenantId: flags.tenant ?? '',
     variables: flags.variables?.split(',').map(name => name.trim()),
@@ -82,7 +82,7 @@ const POLL_MS = 250
 export const testMessage: Command = async (args, terminal) => {
   const { console } = terminal
   const flags = readFlags(args, TEST_MESSAGE_HELP, { tenant: STRING, wait: STRING, json: BOOLEAN })
-  const wanted = check(tenantNamed.extend({ seconds }), {
+  const wanted = check(tenantOnly.extend({ seconds }), {
     tenantId: flags.tenant ?? '',
     seconds: flags.wait,
   })

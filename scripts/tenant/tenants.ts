@@ -1,6 +1,6 @@
 /** npm run tenant -- list, show, add */
 import { webhookUrl } from '../../app/tenants/credentials.ts'
-import { tenantNamed } from '../../app/tenants/schema.ts'
+import { tenantOnly } from '../../app/tenants/schema.ts'
 import { addTenant, listTenants, newTenant, showTenant } from '../../app/tenants/tenants.ts'
 import {
   BOOLEAN,
@@ -52,7 +52,7 @@ access. It never shows a token or a password.
 export const show: Command = async (args, terminal) => {
   const { console } = terminal
   const flags = readFlags(args, SHOW_HELP, { tenant: STRING, json: BOOLEAN })
-  const { tenantId } = check(tenantNamed, { tenantId: flags.tenant ?? '' })
+  const { tenantId } = check(tenantOnly, { tenantId: flags.tenant ?? '' })
   const tenant = await inTransaction(terminal, trx => showTenant(trx, tenantId))
   if (flags.json) return console.log(JSON.stringify(tenant))
   const { numbers, connections, templates, webhookTokens, callLog, ...settings } = tenant

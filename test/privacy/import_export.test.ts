@@ -8,7 +8,7 @@ import t from 'tap'
 import {
   escapeFormula,
   exportCsv,
-  exporting,
+  exportRequest,
   PAGES,
   unescapeFormula,
   writeCsv,
@@ -45,7 +45,7 @@ const read = (bytes: Buffer): Record<string, string>[] => parse(bytes, { bom: tr
 
 const exported = async ({ tenantId }: Business, wanted: Wanted) => {
   const { out, bytes } = collector()
-  const rows = await exportCsv(db, OPERATOR, exporting.parse({ tenantId, ...wanted }), out)
+  const rows = await exportCsv(db, OPERATOR, exportRequest.parse({ tenantId, ...wanted }), out)
   return { rows, bytes: bytes(), records: read(bytes()) }
 }
 const auditLogOf = ({ tenantId }: Business) =>
@@ -228,7 +228,7 @@ await t.test('a period consists of days or moments in the time zone of the busin
     'oldest first',
   )
   for (const wrong of ['yesterday', '2026-13-01', '2026-02-30', '1', "2026-01-01'"])
-    t.notOk(exporting.safeParse({ tenantId: '1', what: 'calls', since: wrong }).success, wrong)
+    t.notOk(exportRequest.safeParse({ tenantId: '1', what: 'calls', since: wrong }).success, wrong)
 })
 
 await t.test(
@@ -271,7 +271,7 @@ await t.test(
     const going = exportCsv(
       db,
       OPERATOR,
-      exporting.parse({ tenantId: shop.tenantId, what: 'calls' }),
+      exportRequest.parse({ tenantId: shop.tenantId, what: 'calls' }),
       out,
     )
     await sleep(100)
@@ -287,7 +287,7 @@ await t.test(
     const shop = await business()
     await miss(shop, customer().local)
     const out = new Writable({ write: (_chunk, _encoding, done) => done(new Error('gone')) })
-    const wanted = exporting.parse({ tenantId: shop.tenantId, what: 'calls' })
+    const wanted = exportRequest.parse({ tenantId: shop.tenantId, what: 'calls' })
     await t.rejects(exportCsv(db, { as: 'tenant', tenantId: shop.tenantId }, wanted, out), /gone/)
     t.match(await auditLogOf(shop), [{ who: `tenant ${shop.tenantId}`, action: 'export.calls' }])
     const { out: none, bytes } = collector()

@@ -1,9 +1,9 @@
 /** WhatsApp numbers, their templates, and the test message. */
 import { sql } from 'kysely'
 import { test } from 'tap'
-import { connect, connection, setConnectionState } from '../../app/tenants/connections.ts'
-import { change, changeTemplate } from '../../app/tenants/templates.ts'
-import { testMessage, testMessageState } from '../../app/tenants/test_message.ts'
+import { connect, newConnection, setConnectionState } from '../../app/tenants/connections.ts'
+import { templateChange, changeTemplate } from '../../app/tenants/templates.ts'
+import { sendTestMessage, testMessageState } from '../../app/tenants/test_message.ts'
 import {
   business,
   type Business,
@@ -29,7 +29,9 @@ const connectionOf = (tenantId: string) =>
     .executeTakeFirstOrThrow()
 type Kind = Parameters<typeof changeTemplate>[2]['kind']
 const template = (tenantId: string, kind: Kind, wish: object) =>
-  act(trx => changeTemplate(trx, OPERATOR, { ...change.parse({ tenantId, kind, ...wish }), kind }))
+  act(trx =>
+    changeTemplate(trx, OPERATOR, { ...templateChange.parse({ tenantId, kind, ...wish }), kind }),
+  )
 
 await test('messages of a paused number are held, and sent after it is resumed', async t => {
   const shop = await business()
@@ -76,7 +78,7 @@ await test("another business's WhatsApp number cannot be changed", async t => {
   const { phoneNumberId } = theirs
   const wish = { tenantId: mine.tenantId, phoneNumberId, state: 'paused' } as const
   t.strictSame(await refusalOf(trx => setConnectionState(trx, OPERATOR, wish)), ['not_found', null])
-  const taken = connection.parse({ tenantId: mine.tenantId, phoneNumberId, accessToken: 'x' })
+  const taken = newConnection.parse({ tenantId: mine.tenantId, phoneNumberId, accessToken: 'x' })
   t.strictSame(await refusalOf(trx => connect(trx, OPERATOR, taken)), [
     'connection_taken',
     'phoneNumberId',
@@ -89,8 +91,8 @@ await test('connecting a number and replacing its access token is audited withou
   const written = await auditSince(tenantId)
   const { phoneNumberId } = fake.addNumber()
   const give = (wish: object) =>
-    act(trx => connect(trx, OPERATOR, connection.parse({ tenantId, phoneNumberId, ...wish })))
-  const unknown = connection.parse({ tenantId, phoneNumberId, accessToken: 'x' })
+    act(trx => connect(trx, OPERATOR, newConnection.parse({ tenantId, phoneNumberId, ...wish })))
+  const unknown = newConnection.parse({ tenantId, phoneNumberId, accessToken: 'x' })
   t.strictSame(await refusalOf(trx => connect(trx, OPERATOR, unknown)), [
     'number_missing',
     'whatsappNumber',
@@ -133,7 +135,7 @@ await test('a template is changed for every number, and only the changes are aud
     whatsappNumber: '0502345670',
     accessToken: 'x',
   }
-  await act(trx => connect(trx, OPERATOR, connection.parse(added)))
+  await act(trx => connect(trx, OPERATOR, newConnection.parse(added)))
   const written = await auditSince(tenantId)
   await template(tenantId, 'initial', { name: 'hello', variables: ['business_name', 'call_time'] })
   await template(tenantId, 'initial', { name: 'hello' })
@@ -155,7 +157,7 @@ await test('a template is changed for every number, and only the changes are aud
 await test('without a WhatsApp number no template can be set', async t => {
   const { tenantId } = await business({ connected: false })
   const wish = {
-    ...change.parse({ tenantId, kind: 'initial', name: 'a' }),
+    ...templateChange.parse({ tenantId, kind: 'initial', name: 'a' }),
     kind: 'initial' as const,
   }
   t.strictSame(await refusalOf(trx => changeTemplate(trx, OPERATOR, wish)), ['no_connection', null])
@@ -169,7 +171,7 @@ const owned = async (mode: 'live' | 'shadow' | 'paused' = 'live') => {
   const shop = await business({ mode, columns: { owner_phone: owner } })
   return { shop, owner, got: () => fake.inbox(owner).map(({ template }) => template) }
 }
-const queue = ({ tenantId }: Business) => act(trx => testMessage(trx, OPERATOR, tenantId))
+const queue = ({ tenantId }: Business) => act(trx => sendTestMessage(trx, OPERATOR, tenantId))
 const send = async (shop: Business) => {
   const { messageId } = await queue(shop)
   await work()
@@ -180,7 +182,8 @@ const stateOf = async ({ tenantId }: Business, messageId: string) => {
   const { state, reason, code } = await act(trx => testMessageState(trx, { tenantId, messageId }))
   return [state, reason, code]
 }
-const refusal = ({ tenantId }: Business) => refusalOf(trx => testMessage(trx, OPERATOR, tenantId))
+const refusal = ({ tenantId }: Business) =>
+  refusalOf(trx => sendTestMessage(trx, OPERATOR, tenantId))
 /** Moves the messages of a business one minute into the past. */
 const later = ({ tenantId }: Business) =>
   sql`update messages set created_at = created_at - interval '1 minute' where tenant_id = ${tenantId}`.execute(

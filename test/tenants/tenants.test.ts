@@ -8,14 +8,14 @@ import {
   addToken,
   generatePassword,
   isPassword,
-  newPassword,
+  passwordChange,
   revokeToken,
   setPassword,
   tokensOf,
 } from '../../app/tenants/credentials.ts'
 import { addNumber, removeNumber, tenantNumber } from '../../app/tenants/numbers.ts'
-import { readSpan, span, writeSpan } from '../../app/tenants/schema.ts'
-import { resumeTenant, setTenant, settings } from '../../app/tenants/settings.ts'
+import { parseInterval, interval, formatInterval } from '../../app/tenants/schema.ts'
+import { resumeTenant, setTenant, settingsChange } from '../../app/tenants/settings.ts'
 import { addTenant, listTenants, newTenant, showTenant } from '../../app/tenants/tenants.ts'
 import { push } from '../../scripts/demo/cdr.ts'
 import {
@@ -160,7 +160,7 @@ await test('a password is set, replaced and cleared', async t => {
   const { tenantId } = await business()
   const written = await auditSince(tenantId)
   const set = (password: string | null) =>
-    act(trx => setPassword(trx, OPERATOR, newPassword.parse({ tenantId, password })))
+    act(trx => setPassword(trx, OPERATOR, passwordChange.parse({ tenantId, password })))
   const stored = async () =>
     (
       await db
@@ -176,7 +176,7 @@ await test('a password is set, replaced and cleared', async t => {
   t.notOk(await isPassword('twelve chars', await stored()))
   await set(null)
   t.equal(await stored(), null)
-  t.match(newPassword.safeParse({ tenantId, password: 'too short' }).error?.issues, [
+  t.match(passwordChange.safeParse({ tenantId, password: 'too short' }).error?.issues, [
     { path: ['password'], message: /at least 12/ },
   ])
   const rows = await written()
@@ -417,7 +417,7 @@ const READ: Record<string, number> = {
 
 await test('every common form of an interval is read', async t => {
   for (const [written, seconds] of Object.entries(READ))
-    t.equal(readSpan(written), seconds, written)
+    t.equal(parseInterval(written), seconds, written)
 })
 
 await test('other texts are not read as intervals', async t => {
@@ -439,11 +439,11 @@ await test('other texts are not read as intervals', async t => {
     'infinity',
     '٥m',
   ])
-    t.equal(readSpan(written), null, `"${written}"`)
+    t.equal(parseInterval(written), null, `"${written}"`)
 })
 
 await test('intervals are formatted as people write them', async t => {
-  const written = [0, 1, 90, 120, 3600, 5400, 86_400, 90_000, 172_800, 180_061].map(writeSpan)
+  const written = [0, 1, 90, 120, 3600, 5400, 86_400, 90_000, 172_800, 180_061].map(formatInterval)
   t.strictSame(written, [
     '0 seconds',
     '1 second',
@@ -459,22 +459,29 @@ await test('intervals are formatted as people write them', async t => {
 })
 
 await test('a formatted interval is read as the same interval', async t => {
-  fc.assert(fc.property(fc.nat(365 * 86_400), seconds => readSpan(writeSpan(seconds)) === seconds))
+  fc.assert(
+    fc.property(
+      fc.nat(365 * 86_400),
+      seconds => parseInterval(formatInterval(seconds)) === seconds,
+    ),
+  )
   t.pass()
 })
 
 await test('an interval is at most a year', async t => {
-  t.equal(span.safeParse('365 days').data, 365 * 86_400)
-  t.match(span.safeParse('366 days').error?.issues, [{ message: /at most 365 days/ }])
-  t.match(span.safeParse('9'.repeat(400) + 'h').error?.issues, [{ message: /at most 365 days/ }])
+  t.equal(interval.safeParse('365 days').data, 365 * 86_400)
+  t.match(interval.safeParse('366 days').error?.issues, [{ message: /at most 365 days/ }])
+  t.match(interval.safeParse('9'.repeat(400) + 'h').error?.issues, [
+    { message: /at most 365 days/ },
+  ])
 })
 
-type Change = Omit<z.input<typeof settings>, 'tenantId'>
+type Change = Omit<z.input<typeof settingsChange>, 'tenantId'>
 const set = (tenantId: string, change: Change) =>
-  act(trx => setTenant(trx, OPERATOR, settings.parse({ tenantId, ...change })))
+  act(trx => setTenant(trx, OPERATOR, settingsChange.parse({ tenantId, ...change })))
 /** The errors of a change, as [field, message]. */
 const complaints = (change: Change) =>
-  settings
+  settingsChange
     .safeParse({ tenantId: '1', ...change })
     .error?.issues.map(({ path, message }) => [path[0], message])
 const row = (id: string) =>
@@ -560,7 +567,7 @@ await test('the first reminder cannot be later than the second', async t => {
   const { tenantId } = await business()
   const before = await contents()
   const refusal = (change: Change) =>
-    refusalOf(trx => setTenant(trx, OPERATOR, settings.parse({ tenantId, ...change })))
+    refusalOf(trx => setTenant(trx, OPERATOR, settingsChange.parse({ tenantId, ...change })))
   t.strictSame(await refusal({ reminder1After: '25h' }), [
     'reminders_out_of_order',
     'reminder1After',

@@ -3,9 +3,9 @@ import { Router } from 'express'
 import { z } from 'zod'
 import { resolveUnknown } from '../../messages/statuses.ts'
 import { discardDelivery } from '../../rejected_deliveries.ts'
-import { connectionState, setConnectionState } from '../../tenants/connections.ts'
+import { connectionStateChange, setConnectionState } from '../../tenants/connections.ts'
 import { addNumber, tenantNumber } from '../../tenants/numbers.ts'
-import { changeTemplate, KINDS } from '../../tenants/templates.ts'
+import { changeTemplate, TEMPLATE_KINDS } from '../../tenants/templates.ts'
 import { discardJob, retryJobs } from '../../worker/failed_jobs.ts'
 import {
   deliveryPage,
@@ -162,10 +162,10 @@ alertPages.post(
     await orAbort({}, async () => {
       if (form['kind'] === undefined) {
         const { phoneNumberId } = form
-        const wanted = connectionState.parse({ tenantId, phoneNumberId, state: 'active' })
+        const wanted = connectionStateChange.parse({ tenantId, phoneNumberId, state: 'active' })
         await setConnectionState(trx, context.signIn, wanted)
       } else {
-        const kind = z.enum(KINDS).parse(form['kind'])
+        const kind = z.enum(TEMPLATE_KINDS).parse(form['kind'])
         const wanted = { tenantId, kind, resume: true, backToDefault: false }
         await changeTemplate(trx, context.signIn, wanted)
       }

@@ -103,7 +103,7 @@ export const formatSpan = (language: Language, span: string): string =>
         span,
       )
 
-/** A span as it was entered in either language, in the form that `span` of app/tenants/settings.ts reads. */
+/** A span as it was entered in either language, in the form that `interval` of app/tenants/schema.ts reads. */
 export const parseSpan = (entered: string): string =>
   Object.entries(HEBREW_UNITS)
     .reduce(
@@ -140,7 +140,7 @@ export const formatWindow = (language: Language, window: string): string =>
     ? window
     : days.reduce((text, [day, [letter]]) => text.replaceAll(day, `${letter}׳`), window)
 
-/** A quiet window as it was entered in either language, in the form that `quietWindows` of app/tenants/settings.ts reads. */
+/** A quiet window as it was entered in either language, in the form that `quietWindows` of app/tenants/schema.ts reads. */
 export const parseWindow = (entered: string): string =>
   days.reduce(
     // Only a whole word before a time is a day: the letters of one day's name are the letters of other days.

@@ -1,7 +1,7 @@
 /** Calls, people or messages of a business as a file. */
 import { Router } from 'express'
 import { opsDb } from '../../../db/kysely.ts'
-import { exportCsv, exporting, EXPORTS } from '../../../privacy/export.ts'
+import { exportCsv, exportRequest, EXPORTS } from '../../../privacy/export.ts'
 import { signedIn } from '../access.ts'
 import { html } from '../html.ts'
 import { translations } from '../language.ts'
@@ -39,7 +39,7 @@ export const exportFile = Router()
 exportFile.post('/tenants/:tenantId/export/csv', async (req, res) => {
   const { context } = signedIn(req)
   const { what, since, until }: Record<string, unknown> = Object(req.body)
-  const wanted = exporting.parse({
+  const wanted = exportRequest.parse({
     tenantId: allowedTenant(context, req.params['tenantId']),
     what,
     since: since || undefined,

@@ -1,5 +1,5 @@
 /** Trial, live or paused: what each mode means, and the buttons to change it. */
-import { resumeTenant, settings, setTenant } from '../../../tenants/settings.ts'
+import { resumeTenant, settingsChange, setTenant } from '../../../tenants/settings.ts'
 import { formatSpan, formatWindow } from '../format.ts'
 import { actionForm, buttonAlert, formAlert, formValue } from '../forms.ts'
 import { html, type Html } from '../html.ts'
@@ -78,7 +78,7 @@ const modeFlash = (language: Language, after: { mode?: unknown }): string => {
 
 export const modeActions: Section['actions'] = {
   mode: async ({ trx, context, tenantId, form }) => {
-    const wanted = settings
+    const wanted = settingsChange
       .required({ mode: true })
       .parse({ tenantId, mode: formValue(form, 'mode') })
     const { after } = await setTenant(trx, context.signIn, wanted)

@@ -2,7 +2,7 @@
 import type { Trx } from '../../../db/kysely.ts'
 import type { MessageState, OutgoingState } from '../../../states.ts'
 import type { TenantShown } from '../../../tenants/tenants.ts'
-import { testMessage } from '../../../tenants/test_message.ts'
+import { sendTestMessage } from '../../../tenants/test_message.ts'
 import { dateTime, relativeTime } from '../format.ts'
 import { actionForm, buttonAlert } from '../forms.ts'
 import { html, type Html } from '../html.ts'
@@ -155,7 +155,7 @@ export const overview: Section = {
   actions: {
     ...modeActions,
     test: async ({ trx, context, tenantId }) => {
-      await testMessage(trx, context.signIn, tenantId)
+      await sendTestMessage(trx, context.signIn, tenantId)
       return { flash: overviewTexts[context.language].test.sent }
     },
   },

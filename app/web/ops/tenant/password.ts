@@ -1,5 +1,5 @@
 /** The password with which a business signs in. */
-import { generatePassword, newPassword, setPassword } from '../../../tenants/credentials.ts'
+import { generatePassword, passwordChange, setPassword } from '../../../tenants/credentials.ts'
 import { showTenant, type TenantShown } from '../../../tenants/tenants.ts'
 import type { Context } from '../access.ts'
 import { telephone } from '../format.ts'
@@ -55,7 +55,7 @@ export const password: Section = {
       const texts = passwordTexts[context.language]
       const entered = formValue(form, 'password') ?? ''
       const generated = entered === '' ? generatePassword() : null
-      const wanted = newPassword.parse({ tenantId, password: generated ?? entered })
+      const wanted = passwordChange.parse({ tenantId, password: generated ?? entered })
       await setPassword(trx, context.signIn, wanted)
       if (generated === null) return { flash: texts.saved }
       return {

@@ -1,10 +1,10 @@
 /** The settings of a business: one form. */
 import {
   readSettings,
-  settings as schema,
+  settingsChange as schema,
   setTenant,
-  type Span,
-  SPANS,
+  type Interval,
+  INTERVALS,
 } from '../../../tenants/settings.ts'
 import { KNOWN_STATUSES } from '../../../voicenter/classify.ts'
 import { formatSpan, formatWindow, parseSpan, parseWindow } from '../format.ts'
@@ -28,7 +28,7 @@ import { failedForm, type Section, sectionForm, type View } from './section.ts'
 const COMMON_WINDOWS = { nights: '21:00-08:00', shabbat: 'fri 15:00-sat 20:30' } as const
 const isCommon = (window: string): boolean => Object.values<string>(COMMON_WINDOWS).includes(window)
 
-const SPAN_NAMES: Span[] = [
+const INTERVAL_NAMES: Interval[] = [
   'outreachDelay',
   'reminder1After',
   'reminder2After',
@@ -74,7 +74,7 @@ const whenCard = (view: View): Html => {
     <legend>${texts.when}</legend>
     <p class="quiet">${texts.whenHelp}</p>
     <div class="columns">
-      ${SPAN_NAMES.map(name =>
+      ${INTERVAL_NAMES.map(name =>
         input({
           ...texts.spans[name],
           name,
@@ -145,7 +145,7 @@ const whichCard = (view: View): Html => {
 
 const formSpans = (form: Form) =>
   Object.fromEntries(
-    Object.keys(SPANS).map(name => {
+    Object.keys(INTERVALS).map(name => {
       const entered = formValue(form, name)
       return [name, entered === undefined ? undefined : parseSpan(entered)]
     }),

@@ -1,5 +1,10 @@
 /** The WhatsApp template of each kind of message. */
-import { change, changeTemplate, KINDS, templatesOf } from '../../../tenants/templates.ts'
+import {
+  templateChange,
+  changeTemplate,
+  TEMPLATE_KINDS,
+  templatesOf,
+} from '../../../tenants/templates.ts'
 import { DEFAULT_TEMPLATES, type TemplateKind } from '../../../whatsapp/templates.ts'
 import { abort } from '../errors.ts'
 import {
@@ -119,7 +124,7 @@ const templateCard = (view: View, kind: TemplateKind): Html | false => {
 }
 
 const formKind = (form: Form): TemplateKind =>
-  KINDS.find(kind => kind === formValue(form, 'kind')) ?? abort(400)
+  TEMPLATE_KINDS.find(kind => kind === formValue(form, 'kind')) ?? abort(400)
 
 export const templates: Section = {
   show: view => {
@@ -130,12 +135,12 @@ export const templates: Section = {
           <a href="${tenantPath(view.tenant.tenantId, 'whatsapp')}">${texts.none}</a>
         </p>`
     return html`<p class="quiet">${texts.help}</p>
-      <div class="columns">${KINDS.map(kind => templateCard(view, kind))}</div>`
+      <div class="columns">${TEMPLATE_KINDS.map(kind => templateCard(view, kind))}</div>`
   },
   actions: {
     save: async ({ trx, context, tenantId, form }) => {
       const kind = formKind(form)
-      const wanted = change.parse({
+      const wanted = templateChange.parse({
         tenantId,
         kind,
         name: formValue(form, 'name')?.trim(),
@@ -156,12 +161,12 @@ export const templates: Section = {
       return { flash: texts.saved }
     },
     resume: async ({ trx, context, tenantId, form }) => {
-      const wanted = change.parse({ tenantId, kind: formKind(form), resume: true })
+      const wanted = templateChange.parse({ tenantId, kind: formKind(form), resume: true })
       await changeTemplate(trx, context.signIn, { ...wanted, kind: formKind(form) })
       return { flash: templateTexts[context.language].resumed }
     },
     usual: async ({ trx, context, tenantId, form }) => {
-      const wanted = change.parse({ tenantId, kind: formKind(form), backToDefault: true })
+      const wanted = templateChange.parse({ tenantId, kind: formKind(form), backToDefault: true })
       await changeTemplate(trx, context.signIn, { ...wanted, kind: formKind(form) })
       return { flash: templateTexts[context.language].resetDone }
     },

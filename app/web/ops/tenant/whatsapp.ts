@@ -2,9 +2,9 @@
 import { notFound } from '../../../errors.ts'
 import {
   connect,
-  connection,
+  newConnection,
   connectionsOf,
-  connectionState,
+  connectionStateChange,
   setConnectionState,
 } from '../../../tenants/connections.ts'
 import type { TenantShown } from '../../../tenants/tenants.ts'
@@ -127,7 +127,7 @@ export const whatsapp: Section = {
   },
   actions: {
     connect: async ({ trx, context, tenantId, form }) => {
-      const wanted = connection.required({ whatsappNumber: true }).parse({
+      const wanted = newConnection.required({ whatsappNumber: true }).parse({
         tenantId,
         phoneNumberId: formValue(form, 'phoneNumberId')?.trim(),
         whatsappNumber: formValue(form, 'whatsappNumber') ?? '',
@@ -137,7 +137,7 @@ export const whatsapp: Section = {
       return { flash: whatsappTexts[context.language].connected }
     },
     token: async ({ trx, context, tenantId, form }) => {
-      const { phoneNumberId, accessToken } = connection.parse({
+      const { phoneNumberId, accessToken } = newConnection.parse({
         tenantId,
         phoneNumberId: formValue(form, 'phoneNumberId'),
         accessToken: formValue(form, 'accessToken'),
@@ -150,7 +150,7 @@ export const whatsapp: Section = {
       return { flash: whatsappTexts[context.language].tokenSaved }
     },
     state: async ({ trx, context, tenantId, form }) => {
-      const wanted = connectionState.parse({
+      const wanted = connectionStateChange.parse({
         tenantId,
         phoneNumberId: formValue(form, 'phoneNumberId'),
         state: formValue(form, 'state'),
