@@ -3,10 +3,13 @@ import { sql } from 'kysely'
 import { z } from 'zod'
 import { type Actor, audit } from '../audit.ts'
 import type { Trx } from '../db/kysely.ts'
+import { lockCalls, lockPeople, peopleOf } from '../db/locks.ts'
 import { notFound, userError } from '../errors.ts'
+import { phoneNumber, tenantId } from '../tenants/schema.ts'
 import { findPerson, type Person, rowsNaming } from './find_person.ts'
 import {
   callsOf,
+  cancelAll,
   eraseLead,
   hashOptOuts,
   lockEvents,
@@ -16,10 +19,7 @@ import {
   redactEvents,
   redactMessages,
   redactRejected,
-  cancelAll,
 } from './redact.ts'
-import { phoneNumber, tenantId } from '../tenants/schema.ts'
-import { lockCalls, lockPeople, peopleOf } from '../db/locks.ts'
 
 export const eraseInput = z.object({ tenantId, number: phoneNumber })
 

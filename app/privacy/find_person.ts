@@ -2,8 +2,8 @@
 import { sql } from 'kysely'
 import type { Trx } from '../db/kysely.ts'
 import { spellings } from '../phone.ts'
-import { mentions, type Names, readable, sieve } from './mentions.ts'
 import { writerPhone } from '../replies/contacts.ts'
+import { mentions, type Names, readable, sieve } from './mentions.ts'
 
 /** The columns with content from outside, in which a person may be named anywhere. */
 const SEARCHED = {

@@ -2,10 +2,10 @@
 import { type RawBuilder, sql } from 'kysely'
 import { phoneHash } from '../crypto.ts'
 import type { Trx } from '../db/kysely.ts'
+import type { Call } from '../db/locks.ts'
 import { userError } from '../errors.ts'
 import { ERASED } from '../voicenter/calls.ts'
 import type { Person } from './find_person.ts'
-import type { Call } from '../db/locks.ts'
 
 /** Whether the message `m` is from the person, to them, or in one of their conversations. */
 const isTheirs = ({ leadIds, phones, identities }: Person): RawBuilder<boolean> => sql<boolean>`(
