@@ -33,3 +33,18 @@ export const audit = async (trx: Trx, signIn: Actor, deed: AuditEntry): Promise<
     })
     .execute()
 }
+
+type Values = Record<string, unknown>
+
+/** The fields that differ, before and after. Null if none does. */
+export const changedFields = (
+  before: Values,
+  after: Values,
+): { before: Values; after: Values } | null => {
+  const changed = Object.keys(after).filter(
+    name => JSON.stringify(before[name]) !== JSON.stringify(after[name]),
+  )
+  if (changed.length === 0) return null
+  const only = (values: Values) => Object.fromEntries(changed.map(name => [name, values[name]]))
+  return { before: only(before), after: only(after) }
+}

@@ -4,7 +4,7 @@ import t, { type Test } from 'tap'
 import { run } from './scripts/command.ts'
 import { IN_ORDER, startProcess } from './support/process.ts'
 import { business, db } from './support/ringback.ts'
-import { grantAccess } from '../app/tenants/call_log.ts'
+import { grantAccess } from '../app/tenants/credentials.ts'
 import { config } from '../app/config.ts'
 
 const KEY = config().ENCRYPTION_KEY.toString('base64')

@@ -12,7 +12,6 @@ const PURE = [
   'outreach/rules.ts',
   'replay/compare.ts',
   'replay/person.ts',
-  'replay/rules.ts',
   'replay/simulate.ts',
   'privacy/inputs.ts',
   'privacy/mentions.ts',

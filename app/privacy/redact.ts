@@ -5,7 +5,7 @@ import type { Trx } from '../db/kysely.ts'
 import type { Call } from '../db/locks.ts'
 import { userError } from '../errors.ts'
 import { ERASED } from '../voicenter/calls.ts'
-import type { Person } from './find_person.ts'
+import type { Person } from './erase.ts'
 
 /** Whether the message `m` is from the person, to them, or in one of their conversations. */
 const isTheirs = ({ leadIds, phones, identities }: Person): RawBuilder<boolean> => sql<boolean>`(

@@ -1,7 +1,6 @@
 /** npm run tenant -- number */
-import { addNumber, removeNumber, tenantNumber } from '../../app/tenants/numbers.ts'
+import { addNumber, removeNumber, tenantNumber, showTenant } from '../../app/tenants/tenants.ts'
 import { tenantOnly } from '../../app/tenants/schema.ts'
-import { showTenant } from '../../app/tenants/tenants.ts'
 import {
   BOOLEAN,
   check,

@@ -1,7 +1,7 @@
 /** The numbers that customers call. */
 import { sql } from 'kysely'
 import type { Trx } from '../../../db/kysely.ts'
-import { addNumber, removeNumber, tenantNumber } from '../../../tenants/numbers.ts'
+import { addNumber, removeNumber, tenantNumber } from '../../../tenants/tenants.ts'
 import { dateTime, formatSpan, telephone } from '../format.ts'
 import { actionForm, buttonAlert, confirmForm, formAlert, formValue, input } from '../forms.ts'
 import { html, type Html } from '../html.ts'
