@@ -1,6 +1,6 @@
 /**
- * graphile-worker takes a job in the very moment in which it is added again: then it adds nothing, and says so only by
- * a row of nulls, or by fewer rows. (graphile/worker#580) Whoever adds a job must notice, and try again. (Case 22)
+ * A worker takes a job at the moment when it is added again. Then graphile-worker adds nothing, and returns a row of nulls
+ * or fewer rows (graphile/worker#580). The code that adds a job must notice, and try again.
  */
 import { sql } from 'kysely'
 import t from 'tap'
@@ -10,7 +10,7 @@ import { business, db, jobs, OK, post } from '../support/ringback.ts'
 import { ask, lockedJobs, soon, startProcess } from '../support/process.ts'
 import { addJob } from '../../app/db/jobs.ts'
 
-/** Some worker takes this job, and its transaction ends when it is told to. */
+/** A worker takes this job. Its transaction ends when the test says so. */
 const takenBySomebody = async (key: string) => {
   const client = new pg.Client({ connectionString: process.env['DATABASE_URL'] })
   await client.connect()
@@ -19,7 +19,7 @@ const takenBySomebody = async (key: string) => {
     `update graphile_worker._private_jobs set locked_by = 'pool-other', locked_at = now(), attempts = 1 where key = $1`,
     [key],
   )
-  /** Once somebody waits for this job. */
+  /** Resolves when another transaction waits for this job. */
   const commit = async () => {
     await soon('somebody waits', async () => {
       const { rows } = await sql`
@@ -38,8 +38,8 @@ const waiting = async (key: string) =>
     db,
   )
 
-await t.test('by itself graphile-worker says nothing of it', async t => {
-  // Should this fail one day, it has been mended.
+await t.test('graphile-worker itself raises no error', async t => {
+  // If this fails, graphile-worker has fixed the bug.
   await waiting('whatsapp_event:1')
   const other = await takenBySomebody('whatsapp_event:1')
   const [{ rows }] = await Promise.all([
@@ -70,7 +70,7 @@ await t.test('addJob throws, so that the transaction is rolled back', async t =>
 })
 
 await t.test(
-  'a record that comes in that moment is stored with its job, at the second try',
+  'a CDR that comes at that moment is stored with its job at the second try',
   async t => {
     const { token } = await business()
     const first = push({ caller: 'anonymous' })
@@ -88,13 +88,13 @@ await t.test(
     t.match(
       await jobs(key),
       [{ attempts: 0 }],
-      'a job of its own, since the running one may have looked already',
+      'a new job, since the running one may have read the CDRs already',
     )
   },
 )
 
 await t.test(
-  'records of the same calls race with a worker that takes their jobs: all are judged',
+  'CDRs race with a worker that takes the jobs of their calls: all are classified',
   async t => {
     await sql`delete from graphile_worker._private_jobs`.execute(db)
     const program = startProcess()
@@ -102,7 +102,7 @@ await t.test(
     const { token } = await business()
     const door = `${await program.url()}/webhooks/voicenter/cdr?token=${token}`
     const calls = Array.from({ length: 8 }, () => push({ caller: 'anonymous' }))
-    // A sender comes again when it is told to.
+    // Voicenter repeats a request that was answered 503.
     const stored = async (record: object): Promise<void> => {
       const { status } = await ask(door, record)
       if (status === 200) return

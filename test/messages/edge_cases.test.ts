@@ -1,4 +1,4 @@
-/** Ways to be written to that nobody thinks of at first. */
+/** Messages in unusual cases: late records, locks, lost jobs, odd values, and answers at the last second. */
 import { sql } from 'kysely'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { test } from 'tap'
@@ -46,11 +46,11 @@ import {
   until,
 } from '../tasks/support.ts'
 
-await test('who wrote before the exchange told of her call is not written to', async t => {
+await test('a caller who wrote before the CDR of their call came gets no message', async t => {
   const shop = await business()
   const dana = customer()
   const { phoneNumberId } = shop
-  // She called three minutes ago, and wrote when nobody answered; only now the record comes.
+  // They called three minutes ago and then wrote. The CDR comes only now.
   await happens({ kind: 'text', from: dana.e164, phoneNumberId, text: 'התקשרתי, אין מענה' })
   const { callId } = await miss(shop, dana.local, {}, 180)
   t.strictSame(await outreachOf(shop.tenantId, callId), ['cancelled', 'replied'])
@@ -58,7 +58,7 @@ await test('who wrote before the exchange told of her call is not written to', a
   t.match(await lead.execute(), [{ state: 'replied' }])
 })
 
-await test('a forwarded call whose root turns out to be a dialer call is not written about', async t => {
+await test('a forwarded call whose root is a dialer call causes no message', async t => {
   const shop = await business()
   const dana = customer()
   const root = push({ caller: dana.local, did: shop.did, type: 'Click 2 IVR Incoming' })
@@ -77,7 +77,7 @@ await test('a forwarded call whose root turns out to be a dialer call is not wri
   t.strictSame(fake.inbox(dana.e164), [])
 })
 
-await test('what WhatsApp answered survives a lock that outlasts the time-out', async t => {
+await test('an outcome is recorded although a lock outlasts the lock timeout', async t => {
   const shop = await business()
   const dana = customer()
   const { id, callId } = await miss(shop, dana.local)
@@ -97,7 +97,7 @@ await test('what WhatsApp answered survives a lock that outlasts the time-out', 
   t.equal(fake.inbox(dana.e164).length, 1)
 })
 
-await test('"remove me" is not taken back by a switch in WhatsApp', async t => {
+await test('"resume" in WhatsApp does not take back "remove me"', async t => {
   const shop = await business()
   const dana = await contacted(shop)
   const switched = (value: 'stop' | 'resume') =>
@@ -108,11 +108,11 @@ await test('"remove me" is not taken back by a switch in WhatsApp', async t => {
   t.equal((await optOutsOf(shop)).length, 1)
 })
 
-await test('a message that nobody sent in time counts as contact no more', async t => {
+await test('a message that was not sent in time no longer counts as contact', async t => {
   const shop = await business()
   const dana = customer()
   const { id } = await miss(shop, dana.local)
-  // Its job is gone, as after ten failures, and nobody has looked for an hour.
+  // Its job is gone, as after ten failures, for an hour.
   await sql`select graphile_worker.remove_job(${`lead_outreach:${id}`}::text)`.execute(db)
   await sql`update missed_calls set outreach_due_at = now() - interval '1 hour' where id = ${id}`.execute(
     db,
@@ -124,7 +124,7 @@ await test('a message that nobody sent in time counts as contact no more', async
   t.strictSame(await jobs(`lead_outreach:${next.id}`), [])
 })
 
-await test('an owner who wrote "stop" hears no more', async t => {
+await test('an owner who wrote "stop" gets no more notices', async t => {
   const owner = customer()
   const shop = await business({ columns: { owner_phone: owner.e164 } })
   await db
@@ -143,7 +143,7 @@ await test('an owner who wrote "stop" hears no more', async t => {
   ])
 })
 
-await test('settings that no clock knows are refused by the database', async t => {
+await test('the database refuses quiet windows and time zones that do not exist', async t => {
   const shop = await business()
   const set = (columns: Record<string, string | string[]>) =>
     db.updateTable('tenants').set(columns).where('id', '=', shop.tenantId).execute()
@@ -153,13 +153,13 @@ await test('settings that no clock knows are refused by the database', async t =
   await set({ quiet_windows: ['21:00-08:00', 'fri 15:00-sat 20:30'], timezone: 'Europe/Berlin' })
 })
 
-await test('an outcome written down twice does not touch the try that followed it', async t => {
+await test('an outcome that is recorded twice does not change the next try', async t => {
   const shop = await business()
   const { id } = await miss(shop, customer().local)
   fake.script({ phoneNumberId: shop.phoneNumberId, outcome: { kind: 'error', code: 130429 } })
   await dueSince(id)
   const message = await initialOf(id)
-  // The next try has claimed it, when the first one, not knowing that it was heard, says it again.
+  // The next try has claimed it when the first one records its outcome again, since the answer to its commit was lost.
   await sql`update messages set state = 'sending', attempts = 2 where id = ${message.id}`.execute(
     db,
   )
@@ -178,7 +178,7 @@ await test('an outcome written down twice does not touch the try that followed i
   t.match(await initialOf(id), { state: 'scheduled' })
 })
 
-/** The same record once more, after its story has ended badly: no new call, no new message. (Case 18) */
+/** A repeat of a CDR whose message failed: no new call and no new message. */
 
 const ENDS: Record<
   string,
@@ -193,7 +193,7 @@ const ENDS: Record<
 }
 
 for (const [name, { outcome, ago, end }] of Object.entries(ENDS))
-  await t.test(`the same record after ${name} changes nothing, also a day later`, async t => {
+  await t.test(`a repeat of the CDR after ${name} changes nothing, also a day later`, async t => {
     const shop = await business()
     const who = customer()
     const { id, callId, record } = await miss(shop, who.local)
@@ -223,8 +223,8 @@ for (const [name, { outcome, ago, end }] of Object.entries(ENDS))
   })
 
 /**
- * graphile-worker adds a job under a key and says nothing of it that it did not (a worker took the one with that key
- * in this moment). Then nothing of what was to wake it may stay either, and it is tried again. (Case 22)
+ * graphile-worker may add no job and raise no error: a worker took the job with that key at the same moment. Then the
+ * rows that need the job must be rolled back too, and the work is tried again.
  */
 
 const ADD_JOB =
@@ -232,7 +232,7 @@ const ADD_JOB =
 const ADD_JOBS = 'graphile_worker.add_jobs(graphile_worker.job_spec[], boolean)'
 const run = (statement: string) => sql.raw(statement).execute(db)
 
-/** The next jobs with such a key are not added, and nobody says so. */
+/** Meanwhile, jobs with such a key are not added, without an error. */
 const withoutJobs = async (key: string, meanwhile: () => Promise<unknown>): Promise<void> => {
   await run(`alter function ${ADD_JOB} rename to real_add_job`)
   await run(`create function graphile_worker.add_job(identifier text, payload json default null, queue_name text default null,
@@ -259,7 +259,7 @@ const withoutJobs = async (key: string, meanwhile: () => Promise<unknown>): Prom
   }
 }
 
-await t.test('a missed call without the job of its message is no missed call yet', async t => {
+await t.test('a missed call is not recorded without the job of its message', async t => {
   const { tenantId, token, did } = await business()
   const record = push({ caller: customer().local, did })
   await withoutJobs('lead_outreach:%', () => tell(token, record))
@@ -274,33 +274,43 @@ await t.test('a missed call without the job of its message is no missed call yet
   t.match(await leadsOf(tenantId), [{ missed_call_count: 1 }])
 })
 
-// `record` runs in a moment in which it cannot be done; what WhatsApp has said is known nowhere else.
-await t.test('an acceptance is recorded as soon as the jobs of its reminders can be', async t => {
-  const shop = await business()
-  const who = customer()
-  const { id } = await miss(shop, who.local)
-  let done: Promise<void> | undefined
-  await withoutJobs('lead_reminder:%:2', async () => {
-    done = dueSince(id)
-    await sleep(700)
-    t.strictSame(await messagesAfter(id), [['initial', 'sending', null]], 'not half of it')
-  })
-  await done
-  t.match(await initialOf(id), { state: 'accepted' }, 'recorded')
-  t.equal((await messagesAfter(id)).length, 3, 'with both reminders')
-  const { rows } =
-    await sql`select from graphile_worker.jobs where key like 'lead_reminder:%'`.execute(db)
-  t.equal(rows.length, 2, 'and their jobs')
-  t.equal(fake.inbox(who.e164).length, 1)
-})
+// Recording fails at first. The outcome is known only to the process that records it.
+await t.test(
+  'an acceptance is recorded as soon as the jobs of its reminders can be added',
+  async t => {
+    const shop = await business()
+    const who = customer()
+    const { id } = await miss(shop, who.local)
+    let done: Promise<void> | undefined
+    await withoutJobs('lead_reminder:%:2', async () => {
+      done = dueSince(id)
+      await sleep(700)
+      t.strictSame(
+        await messagesAfter(id),
+        [['initial', 'sending', null]],
+        'and nothing of it before',
+      )
+    })
+    await done
+    t.match(await initialOf(id), { state: 'accepted' }, 'recorded')
+    t.equal((await messagesAfter(id)).length, 3, 'with both reminders')
+    const { id: conversation } = await conversationOf(id)
+    const { rows } =
+      await sql`select from graphile_worker.jobs where key like ${`lead_reminder:${conversation}:%`}`.execute(
+        db,
+      )
+    t.equal(rows.length, 2, 'and their jobs')
+    t.equal(fake.inbox(who.e164).length, 1)
+  },
+)
 
-await t.test('a "stop" whose confirmation has no job yet is heard a moment later', async t => {
+await t.test('a "stop" is handled once the job of its confirmation can be added', async t => {
   const shop = await business()
   const who = await contacted(shop)
   await withoutJobs('opt_out_confirmation:%', () =>
     happens({ kind: 'text', from: who.e164, text: 'הסר' }),
   )
-  t.strictSame(await optOutsOf(shop), [], 'not half of it')
+  t.strictSame(await optOutsOf(shop), [], 'and nothing of it before')
   const [event] = await eventsOf(shop.tenantId)
   t.equal(event?.outcome, null)
   await runAtOnce(`whatsapp_event:${event?.id}`)
@@ -310,12 +320,11 @@ await t.test('a "stop" whose confirmation has no job yet is heard a moment later
 })
 
 /**
- * Signed webhooks with values that no table takes, though each is what Meta's page calls a string or a number:
- * kept, at worst without effect. A job that tries for hours and ends dead is not "kept". (Cases 1, 6 and 8 of
- * the forty, through the other door.)
+ * Signed webhooks with values that no column accepts, although each is a string or a number as Meta's page says. They are
+ * kept, at worst without effect. No job fails because of them.
  */
 
-/** Of a length that no index takes, and so random that nothing shortens it. */
+/** Too long for an index, and too random to be compressed. */
 const digits = Array.from({ length: 9000 }, () => Math.floor(Math.random() * 10)).join('')
 const letters = Array.from({ length: 9000 }, () =>
   String.fromCharCode(0x400 + Math.floor(Math.random() * 0xbff)),
@@ -352,12 +361,12 @@ const UPDATES: Record<string, [value: Record<string, unknown>, field?: string]> 
     'message_template_status_update',
   ],
 }
-// From here on the account is known, of which templates are told by.
+// From here on the WhatsApp account id is known, by which template events find the tenant.
 await deliver(envelope(change(shop.phoneNumberId, message({ text: { body: 'שלום' } }))))
 await work()
 
 for (const [name, [value, field]] of Object.entries(UPDATES))
-  await t.test(`${name} is kept, and no job dies of it`, async t => {
+  await t.test(`${name} is kept, and no job fails`, async t => {
     const answer = await deliver(envelope(change(shop.phoneNumberId, value, field)))
     t.equal(answer.status, 200)
     await work()
@@ -368,7 +377,7 @@ for (const [name, [value, field]] of Object.entries(UPDATES))
     t.strictSame(rows, [], 'no error')
   })
 
-await t.test('signed bytes that are not UTF-8 are kept as they came', async t => {
+await t.test('signed bytes that are not UTF-8 are kept as received', async t => {
   const text = JSON.stringify(
     envelope(change(shop.phoneNumberId, message({ text: { body: 'XX' } }))),
   )
@@ -377,12 +386,12 @@ await t.test('signed bytes that are not UTF-8 are kept as they came', async t =>
   const { rows } = await sql`select from rejected_deliveries where body = ${bytes}`.execute(db)
   t.equal(rows.length, 1, 'in quarantine')
   const stored = JSON.stringify(await eventsOf(shop.tenantId))
-  t.notMatch(stored, '\ufffd', 'none is made up')
+  t.notMatch(stored, '\ufffd', 'no character is replaced')
 })
 
 /**
- * She rings back and is answered one second before a message would go out, or in the very moment in which it
- * does: it is cancelled or sent, never both. For each of the three messages. (Case 21)
+ * A caller is answered one second before a message is due, or while it is due. The message is cancelled or sent, never
+ * both. Each of the three messages is tested.
  */
 
 const KINDS = ['initial', 'reminder_1', 'reminder_2'] as const
@@ -393,7 +402,7 @@ const TEMPLATE = {
   reminder_2: 'ringback_reminder_2',
 }
 
-/** Somebody for whom this message is the next. */
+/** A person whose next message this is. */
 const waitingFor = async (shop: Business, kind: Kind) => {
   const who = customer()
   const { id } = await miss(shop, who.local)
@@ -429,7 +438,7 @@ for (const kind of KINDS) {
     await setDue(id, kind, 1)
     await tell(shop.token, answeredPush({ caller: who.local, did: shop.did }, 5))
     await sleep(1100)
-    // The moment has come, and jobs with it that nobody took away.
+    // It is due, and jobs for it were left behind.
     if (kind === 'initial') await addStrayJobs(id)
     else await addStrayReminders(conversation)
     await work()
@@ -442,7 +451,7 @@ for (const kind of KINDS) {
     t.strictSame(
       messages.filter(([, state]) => ['scheduled', 'sending'].includes(state ?? '')),
       [],
-      'nothing waits',
+      'no job waits',
     )
   })
 
@@ -465,11 +474,11 @@ for (const kind of KINDS) {
         ])
         const state = (await messagesAfter(id)).find(([its]) => its === kind)?.[1] ?? 'cancelled'
         t.ok(['accepted', 'cancelled'].includes(state), state)
-        t.equal(got(who.e164, kind), state === 'accepted' ? 1 : 0, `${state}, and so it is`)
+        t.equal(got(who.e164, kind), state === 'accepted' ? 1 : 0, `the inbox agrees: ${state}`)
         if (conversation) await addStrayReminders(conversation)
         else await addStrayJobs(id)
         await work()
-        t.equal(got(who.e164, kind), state === 'accepted' ? 1 : 0, 'and so it stays')
+        t.equal(got(who.e164, kind), state === 'accepted' ? 1 : 0, 'the inbox stays the same')
       }
     },
   )

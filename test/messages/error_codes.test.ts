@@ -1,7 +1,6 @@
 /**
- * Every error code that puts a message off or ends it, answered by WhatsApp to a first message. What is
- * expected stands here on its own, as Meta's page tells it, and is not taken from the code under test.
- * Codes that pause something: error_table_pauses.test.ts.
+ * WhatsApp answers a first message with each error code. What is expected is written here, from Meta's page, and is not
+ * taken from the code under test. First the codes after which a message is tried again or has failed.
  */
 import { sql } from 'kysely'
 import t, { test, type Test } from 'tap'
@@ -32,7 +31,7 @@ import {
   waitingFor,
 } from '../tasks/support.ts'
 
-/** From one try to the next, each the least and the most seconds it may be. */
+/** For each pause between two tries, the least and the most seconds. */
 type Waits = (readonly [least: number, most: number])[]
 const exactly = (...seconds: number[]): Waits => seconds.map(wait => [wait, wait])
 const doubling: Waits = [1, 2, 4, 8, 16, 32, 60].map(most => [1, most])
@@ -59,7 +58,7 @@ const OPT_OUT: [meaning: string, code: number][] = [
   ['blocked the business', 130403],
 ]
 
-/** A caller whose first message meets this error, so many times. */
+/** A caller whose first message gets this error, so many times. */
 const meets = async (code: number, times = 1, httpStatus?: number) => {
   const shop = await business()
   const who = customer()
@@ -71,7 +70,7 @@ const meets = async (code: number, times = 1, httpStatus?: number) => {
 }
 type Met = Awaited<ReturnType<typeof meets>>
 
-/** For how long this job was put off, by the clock of the transaction that added it. */
+/** How long this job waits, by the clock of the transaction that added it. */
 const waitOf = async (key: string): Promise<number | undefined> => {
   const { rows } = await sql<{ seconds: number }>`
     select extract(epoch from run_at - created_at)::float8 as seconds
@@ -95,26 +94,26 @@ const hasFailed = async (t: Test, { shop, who, id, callId, code }: Met, requests
   await addStrayJobs(id)
   await work()
   const codes = requestsOf(shop).map(request => request.code)
-  t.strictSame(codes, Array(requests).fill(code), 'it is never tried again')
+  t.strictSame(codes, Array(requests).fill(code), 'it is not tried again')
   t.strictSame(fake.inbox(who.e164), [])
 }
 
-/** What happens to one message concerns no other of that business. */
+/** Other messages of this tenant are not affected. */
 const othersGoOn = async (t: Test, { shop }: Met) => {
   const other = customer()
   const { id } = await miss(shop, other.local)
   await dueSince(id)
-  t.equal(fake.inbox(other.e164).length, 1, 'others are written to')
+  t.equal(fake.inbox(other.e164).length, 1, 'other people get their messages')
 }
 
-await test('every code stands in one row', async t => {
+await test('every code is in exactly one row', async t => {
   const codes = [...RETRY, ...FAIL].flatMap(row => row[1]).concat(OPT_OUT.map(row => row[1]))
   t.equal(new Set(codes).size, codes.length)
 })
 
 for (const [meaning, codes, waits] of RETRY)
   for (const code of codes) {
-    await test(`${code}, ${meaning}: it is tried again, and sent`, async t => {
+    await test(`${code}, ${meaning}: it is tried again and sent`, async t => {
       const met = await meets(code)
       const { shop, who, id, callId, key } = met
       await isPutOff(t, met, 1, waits[0] && [...waits[0]])
@@ -145,7 +144,7 @@ for (const [meaning, codes, waits] of RETRY)
   }
 
 for (const [meaning, [code = 0]] of RETRY)
-  await test(`${code}, ${meaning}: it is tried within the grace, not after it`, async t => {
+  await test(`${code}, ${meaning}: it is tried again within the grace, and not after it`, async t => {
     const early = await meets(code)
     await dueSince(early.id, '29 minutes 50 seconds')
     t.strictSame(await outreachOf(early.shop.tenantId, early.callId), ['sent', 'accepted'])
@@ -163,12 +162,16 @@ for (const [meaning, codes] of FAIL)
       const met = await meets(code)
       await hasFailed(t, met)
       t.match(await conversationOf(met.id), { state: 'stopped', reason: 'undeliverable' })
-      t.match(await leadsOf(met.shop.tenantId), [{ state: 'new' }], 'nobody was contacted')
+      t.match(
+        await leadsOf(met.shop.tenantId),
+        [{ state: 'new' }],
+        'the lead counts as not contacted',
+      )
       if (code === codes[0]) await othersGoOn(t, met)
     })
 
 for (const [meaning, code] of OPT_OUT)
-  await test(`${code}, ${meaning}: she is never written to again`, async t => {
+  await test(`${code}, ${meaning}: the person gets no message ever again`, async t => {
     const met = await meets(code)
     const { shop, who, id } = met
     await hasFailed(t, met)
@@ -185,11 +188,11 @@ for (const [meaning, code] of OPT_OUT)
   })
 
 for (const httpStatus of [400, 401, 403, 404, 418])
-  await test(`a code that nobody listed, with ${httpStatus}: it has failed`, async t => {
+  await test(`an unlisted code with ${httpStatus}: the message has failed`, async t => {
     await hasFailed(t, await meets(987_654, 1, httpStatus))
   })
 
-await test('a code that nobody listed, with 429: as throughput', async t => {
+await test('an unlisted code with 429 counts as a throughput limit', async t => {
   const met = await meets(987_654, doubling.length + 1, 429)
   for (const [n, wait] of doubling.entries()) {
     await isPutOff(t, met, n + 1, [...wait])
@@ -200,18 +203,18 @@ await test('a code that nobody listed, with 429: as throughput', async t => {
 })
 
 for (const httpStatus of [500, 502, 503])
-  await test(`a code that nobody listed, with ${httpStatus}: nobody knows`, async t => {
+  await test(`an unlisted code with ${httpStatus}: the outcome is unknown`, async t => {
     const { shop, id, callId } = await meets(987_654, 1, httpStatus)
     t.strictSame(await outreachOf(shop.tenantId, callId), ['unknown', 'no_answer'])
     t.strictSame(await messagesAfter(id), [['initial', 'unknown', `http_${httpStatus}`]])
     await addStrayJobs(id)
     await work()
-    t.equal(requestsOf(shop).length, 1, 'it is never sent again')
+    t.equal(requestsOf(shop).length, 1, 'it is not sent again')
   })
 
 /**
- * Every error code upon which a connection or a template rests: what is due is held, not lost, and nobody
- * else is concerned. What is expected stands here on its own, as Meta's page tells it.
+ * The error codes after which a connection or a template is paused: what is due is held and not lost, and no other tenant
+ * is affected.
  */
 
 const PAUSE_CONNECTION = {
@@ -230,8 +233,8 @@ const PAUSE_TEMPLATE = {
   'marketing is off': [131063],
 }
 
-/** Of two callers of one business, the first one's message meets this error; then both are due. */
-const meetsErrorTablePauses = async (code: number) => {
+/** Two callers of one tenant. The message to the first gets this error; then both are due. */
+const pauseWith = async (code: number) => {
   const shop = await business()
   const other = await business()
   const [dana, yossi] = [customer(), customer()]
@@ -242,7 +245,7 @@ const meetsErrorTablePauses = async (code: number) => {
   await dueSince(second.id)
   return { shop, other, code, dana, yossi, first, second }
 }
-type MetErrorTablePauses = Awaited<ReturnType<typeof meetsErrorTablePauses>>
+type Paused = Awaited<ReturnType<typeof pauseWith>>
 
 const connectionOf = ({ tenantId }: Business) =>
   db
@@ -267,7 +270,7 @@ const resume = async (shop: Business) => {
             where whatsapp_connection_id = ${id}`.execute(db)
 }
 
-const areHeld = async (t: Test, { shop, code, first, second }: MetErrorTablePauses) => {
+const areHeld = async (t: Test, { shop, code, first, second }: Paused) => {
   for (const { callId, id } of [first, second]) {
     t.strictSame(await outreachOf(shop.tenantId, callId), ['scheduled', 'connection_paused'])
     const job = await db
@@ -282,15 +285,15 @@ const areHeld = async (t: Test, { shop, code, first, second }: MetErrorTablePaus
     t.ok(seconds > 0 && seconds <= 120, `looked at again in ${seconds} s`)
   }
   t.match(await initialOf(first.id), { state: 'scheduled', error_code: code, attempts: 1 })
-  t.strictSame(await messagesAfter(second.id), [], 'the other one was not even tried')
+  t.strictSame(await messagesAfter(second.id), [], 'the message to the second was not tried')
   t.strictSame(
     requestsOf(shop).map(request => request.code),
     [code],
   )
 }
 
-/** Another tenant notices nothing. */
-const othersGoOnErrorTablePauses = async (t: Test, { other }: MetErrorTablePauses) => {
+/** Another tenant is not affected. */
+const otherTenantsSend = async (t: Test, { other }: Paused) => {
   const who = customer()
   const { id, callId } = await miss(other, who.local)
   await dueSince(id)
@@ -299,11 +302,8 @@ const othersGoOnErrorTablePauses = async (t: Test, { other }: MetErrorTablePause
   t.strictSame(await templatesOf(other), [])
 }
 
-/** The one goes out with her reminders, within the grace; for the other it is over. */
-const whatIsTimelyGoesOut = async (
-  t: Test,
-  { shop, dana, yossi, first, second }: MetErrorTablePauses,
-) => {
+/** Within the grace, a message is sent with its reminders; after it, none is sent. */
+const whatIsTimelyGoesOut = async (t: Test, { shop, dana, yossi, first, second }: Paused) => {
   await resume(shop)
   await runAtOnce(`lead_outreach:${first.id}`)
   await work()
@@ -319,21 +319,21 @@ const whatIsTimelyGoesOut = async (
 
 for (const [meaning, codes] of Object.entries(PAUSE_CONNECTION))
   for (const code of codes)
-    await test(`${code}, ${meaning}: the connection rests`, async t => {
-      const met = await meetsErrorTablePauses(code)
+    await test(`${code}, ${meaning}: the connection is paused`, async t => {
+      const met = await pauseWith(code)
       t.match(await connectionOf(met.shop), {
         state: 'paused',
         state_reason: new RegExp(`\\b${code}\\b`),
       })
       await areHeld(t, met)
-      if (code === codes[0]) await othersGoOnErrorTablePauses(t, met)
+      if (code === codes[0]) await otherTenantsSend(t, met)
       await whatIsTimelyGoesOut(t, met)
     })
 
 for (const [meaning, codes] of Object.entries(PAUSE_TEMPLATE))
   for (const code of codes)
-    await test(`${code}, ${meaning}: the template rests`, async t => {
-      const met = await meetsErrorTablePauses(code)
+    await test(`${code}, ${meaning}: the template is paused`, async t => {
+      const met = await pauseWith(code)
       t.match(await connectionOf(met.shop), { state: 'active', state_reason: null })
       t.match(await templatesOf(met.shop), [
         {
@@ -346,11 +346,11 @@ for (const [meaning, codes] of Object.entries(PAUSE_TEMPLATE))
       ])
       t.equal((await templatesOf(met.shop)).length, 1, 'and no other template')
       await areHeld(t, met)
-      if (code === codes[0]) await othersGoOnErrorTablePauses(t, met)
+      if (code === codes[0]) await otherTenantsSend(t, met)
       await whatIsTimelyGoesOut(t, met)
     })
 
-/** Somebody who has got her first message, of a business whose next first message meets this error. */
+/** A person who got the first message. The next first message of the tenant gets this error. */
 const remindedWhile = async (code: number) => {
   const shop = await business()
   const who = customer()
@@ -367,7 +367,7 @@ const remindedWhile = async (code: number) => {
   return { shop, who, id, conversation }
 }
 
-await test('while the connection rests a reminder waits, and goes out after it', async t => {
+await test('a reminder waits while the connection is paused, and is sent afterwards', async t => {
   const { shop, who, id, conversation } = await remindedWhile(190)
   t.strictSame((await messagesAfter(id))[1], ['reminder_1', 'scheduled', null])
   t.equal(fake.inbox(who.e164).length, 1)
@@ -377,13 +377,13 @@ await test('while the connection rests a reminder waits, and goes out after it',
   t.equal(fake.inbox(who.e164).length, 2)
 })
 
-await test('while the template of first messages rests, reminders go out', async t => {
+await test('reminders are sent while the template of first messages is paused', async t => {
   const { who, id } = await remindedWhile(132015)
   t.strictSame((await messagesAfter(id))[1], ['reminder_1', 'accepted', null])
   t.equal(fake.inbox(who.e164).length, 2)
 })
 
-/** The token of one business is revoked in the middle of a busy day: the others notice nothing. (Case 34) */
+/** The token of one tenant is revoked while many messages are due. */
 
 const MANY = 30
 
@@ -401,7 +401,7 @@ const states = async ({ tenantId }: Business) => {
   return rows.map(({ state, calls }) => [state, calls])
 }
 
-await t.test('a dead token pauses its own connection, and all the others send', async t => {
+await t.test('a revoked token pauses only its own connection; all others send', async t => {
   const [dead, ...others] = [await business(), await business(), await business()] as const
   for (const shop of [dead, ...others]) await missedCalls(shop)
   await work()
@@ -422,16 +422,19 @@ await t.test('a dead token pauses its own connection, and all the others send', 
     t.equal(requestsOf(shop).length, MANY)
   }
   t.strictSame(await states(dead), [['scheduled / connection_paused', MANY]])
-  // As many as were under way when the first answer came, and no more.
+  // Only those that were being sent when the first answer came.
   t.ok(requestsOf(dead).length <= 8, `${requestsOf(dead).length} were tried`)
   const { rows } = await sql<{ tenant_id: string; state: string; state_reason: string | null }>`
-    select tenant_id, state, state_reason from whatsapp_connections order by id`.execute(db)
+    select tenant_id, state, state_reason from whatsapp_connections
+    where tenant_id = any(${[dead, ...others].map(({ tenantId }) => tenantId)}::bigint[]) order by id`.execute(
+    db,
+  )
   t.strictSame(rows, [
     { tenant_id: dead.tenantId, state: 'paused', state_reason: 'WhatsApp error 190' },
     ...others.map(({ tenantId }) => ({ tenant_id: tenantId, state: 'active', state_reason: null })),
   ])
 
-  // With a new token everything that is not too late by then goes out, once.
+  // With a new token, everything that is not too late is sent, once.
   fake.clearScripts()
   await sql`update whatsapp_connections set state = 'active', state_reason = null`.execute(db)
   await sql`select graphile_worker.reschedule_jobs(array_agg(id), run_at := now())
@@ -440,13 +443,16 @@ await t.test('a dead token pauses its own connection, and all the others send', 
   )
   await work()
   t.strictSame(await states(dead), [['sent / accepted', MANY]])
-  const accepted = fake.accepted().map(({ to }) => to)
-  t.equal(new Set(accepted).size, accepted.length, 'nobody has two')
+  const theirs = [dead, ...others].map(({ phoneNumberId }) => phoneNumberId)
+  const accepted = fake
+    .accepted()
+    .flatMap(({ to, phoneNumberId }) => (theirs.includes(phoneNumberId) ? to : []))
+  t.equal(new Set(accepted).size, accepted.length, 'no person got two messages')
 })
 
-/** WhatsApp is ill for hours, or answers with too much: no storm, nothing twice, nothing late. (Cases 32 and 33) */
+/** WhatsApp fails for hours, or its answer is too long. */
 
-await t.test('ten megabytes for an answer: unknown, and not kept in memory', async t => {
+await t.test('an answer of ten megabytes is unknown, and is not held in memory', async t => {
   const shop = await business()
   const who = customer()
   const { id, callId } = await miss(shop, who.local)
@@ -461,7 +467,7 @@ await t.test('ten megabytes for an answer: unknown, and not kept in memory', asy
   t.equal(requestsOf(shop).length, 1)
 })
 
-/** What waits for this tenant is tried again at once, as if its moment had come. */
+/** The jobs of this tenant are due now. */
 const allDue = async (tenantId: string) => {
   const keys = await waitingFor(tenantId)
   await sql`select graphile_worker.reschedule_jobs(array_agg(id), run_at := now())
@@ -476,7 +482,7 @@ for (const [name, outcome] of [
   ['says for three hours that it is too much', { kind: 'error', code: 80007 }],
 ] as const)
   await t.test(
-    `when WhatsApp ${name}, it is asked seldom, and nobody is written to late`,
+    `when WhatsApp ${name}, it is asked rarely, and no message is sent late`,
     async t => {
       const shop = await business()
       const records = Array.from({ length: 20 }, () =>
@@ -491,11 +497,11 @@ for (const [name, outcome] of [
       await allDue(shop.tenantId)
       t.equal(requestsOf(shop).length, records.length)
       await work()
-      t.equal(requestsOf(shop).length, records.length, 'and not again before its time')
+      t.equal(requestsOf(shop).length, records.length, 'and not again before the next try is due')
       await allDue(shop.tenantId)
       t.equal(requestsOf(shop).length, 2 * records.length)
 
-      // Three hours later all is well again.
+      // Three hours later WhatsApp works again.
       fake.clearScripts()
       await sql`update missed_calls set outreach_due_at = now() - interval '3 hours' where tenant_id = ${shop.tenantId}`.execute(
         db,
@@ -512,7 +518,11 @@ for (const [name, outcome] of [
       const dana = customer()
       const { id, callId } = await miss(shop, dana.local)
       await dueSince(id)
-      t.strictSame(await outreachOf(shop.tenantId, callId), ['sent', 'accepted'], 'the next one is')
+      t.strictSame(
+        await outreachOf(shop.tenantId, callId),
+        ['sent', 'accepted'],
+        'the next call gets its message',
+      )
       fake.clearScripts()
     },
   )

@@ -1,4 +1,4 @@
-/** Both reminders: when they are due, what they wait for, and how it ends when nobody answers. */
+/** Reminders: when they are due, what they wait for, what stops them, and quiet windows. */
 import { sql } from 'kysely'
 import { test, type Test } from 'tap'
 import { answeredPush } from '../../scripts/demo/cdr.ts'
@@ -37,7 +37,7 @@ import {
   waitingFor,
 } from '../tasks/support.ts'
 
-await test('both are written down when the first message is accepted', async t => {
+await test('both are scheduled when the first message is accepted', async t => {
   const { shop, id, conversation } = await contacted()
   const initial = await initialOf(id)
   t.strictSame(await messagesAfter(id), [
@@ -66,7 +66,7 @@ await test('both are written down when the first message is accepted', async t =
   }
 })
 
-await test('after both, and a day of silence, she is left alone', async t => {
+await test('after both and a day of silence, the conversation ends', async t => {
   const { shop, who, id, conversation } = await contacted()
   await reported(conversation, 'initial', 'delivered')
   await reminderDue(conversation, 1)
@@ -91,7 +91,7 @@ await test('after both, and a day of silence, she is left alone', async t => {
   t.equal(requestsOf(shop).length, 3)
 })
 
-await test('each state of the message before it: the reminder goes, or waits', async t => {
+await test('the reminder is sent or waits, by the state of the message before it', async t => {
   for (const [state, goes] of [
     ['accepted', false],
     ['unknown', false],
@@ -103,7 +103,7 @@ await test('each state of the message before it: the reminder goes, or waits', a
     const { shop, id, conversation } = await contacted()
     await reported(conversation, 'initial', state)
     await reminderDue(conversation, 1)
-    t.equal(requestsOf(shop).length, goes ? 2 : 1, `${state}: ${goes ? 'it goes' : 'it waits'}`)
+    t.equal(requestsOf(shop).length, goes ? 2 : 1, `${state}: ${goes ? 'sent' : 'waits'}`)
     const after = await messagesAfter(id)
     t.strictSame(after[1], ['reminder_1', goes ? 'accepted' : 'scheduled', null])
     if (goes) continue
@@ -113,11 +113,11 @@ await test('each state of the message before it: the reminder goes, or waits', a
     t.ok(seconds > 0 && seconds <= 120, `and looks again in ${seconds} s`)
     await reported(conversation, 'initial', 'sent')
     await reminderDue(conversation, 1, '5 hours 59 minutes')
-    t.equal(requestsOf(shop).length, 2, 'it goes as soon as that has been sent')
+    t.equal(requestsOf(shop).length, 2, 'it is sent when the message before it has been')
   }
 })
 
-await test('it does not wait longer than the grace for reminders', async t => {
+await test('it does not wait longer than reminder_grace', async t => {
   for (const state of ['accepted', 'unknown']) {
     const { shop, who, id, conversation } = await contacted()
     await reported(conversation, 'initial', state)
@@ -127,14 +127,14 @@ await test('it does not wait longer than the grace for reminders', async t => {
     t.strictSame(await jobs(`lead_reminder:${conversation}:1`), [])
     await reported(conversation, 'initial', 'delivered')
     await reminderDue(conversation, 1)
-    t.equal(fake.inbox(who.e164).length, 1, 'nor does it come back')
+    t.equal(fake.inbox(who.e164).length, 1, 'and it is not sent later')
     await reminderDue(conversation, 2)
     t.strictSame(templatesTo(who.e164), ['ringback_missed_call', 'ringback_reminder_2'])
     t.equal(requestsOf(shop).length, 2)
   }
 })
 
-await test('a reminder that could not start in time is too late', async t => {
+await test('a reminder that was not claimed in time is too late', async t => {
   const { shop, id, conversation } = await contacted()
   await reported(conversation, 'initial', 'delivered')
   await reminderDue(conversation, 1, '6 hours 1 second')
@@ -144,33 +144,29 @@ await test('a reminder that could not start in time is too late', async t => {
   t.equal(requestsOf(shop).length, 2)
 })
 
-await test('the second waits for the first, and goes out alone where both are due', async t => {
+await test('the second waits for the first, and is sent alone if both are due', async t => {
   const { who, conversation } = await contacted()
   await reported(conversation, 'initial', 'delivered')
   await reminderDue(conversation, 2)
-  t.strictSame(templatesTo(who.e164), ['ringback_missed_call'], 'the first is still to come')
+  t.strictSame(templatesTo(who.e164), ['ringback_missed_call'], 'the first reminder is pending')
   await reminderDue(conversation, 1, '1 minute')
-  t.strictSame(
-    templatesTo(who.e164),
-    ['ringback_missed_call'],
-    'it comes too late to be one of two',
-  )
+  t.strictSame(templatesTo(who.e164), ['ringback_missed_call'], 'only the second one is sent')
   await reminderDue(conversation, 2)
   t.strictSame(templatesTo(who.e164), ['ringback_missed_call', 'ringback_reminder_2'])
 })
 
-await test('the second goes out once the first has been sent', async t => {
+await test('the second is sent after the first was reported as sent', async t => {
   const { who, conversation } = await contacted()
   await reported(conversation, 'initial', 'delivered')
   await reminderDue(conversation, 1)
   await reminderDue(conversation, 2)
-  t.equal(fake.inbox(who.e164).length, 2, 'the first has only been accepted')
+  t.equal(fake.inbox(who.e164).length, 2, 'the first was only accepted')
   await reported(conversation, 'reminder_1', 'sent')
   await reminderDue(conversation, 2)
   t.equal(templatesTo(who.e164)[2], 'ringback_reminder_2')
 })
 
-await test('a first one that was tried and then given up does not keep the second back', async t => {
+await test('a first one that was tried and then cancelled does not hold back the second', async t => {
   const { who, conversation, id } = await contacted()
   await reported(conversation, 'initial', 'delivered')
   fake.script({ to: who.e164, outcome: { kind: 'error', code: 130429 } })
@@ -182,7 +178,7 @@ await test('a first one that was tried and then given up does not keep the secon
   t.strictSame(templatesTo(who.e164), ['ringback_missed_call', 'ringback_reminder_2'])
 })
 
-await test('changed delays hold for what is scheduled after the change', async t => {
+await test('changed delays apply to what is scheduled after the change', async t => {
   const { shop, conversation } = await contacted()
   const dues = async (tenantId: string) =>
     (await messagesOf(tenantId)).slice(1, 3).map(({ due_at }) => Number(due_at))
@@ -207,22 +203,26 @@ await test('changed delays hold for what is scheduled after the change', async t
   await reported(conversation, 'reminder_1', 'read')
   await reminderDue(conversation, 2)
   const [job] = await jobs(`lead_silence:${conversation}`)
-  t.ok(Math.abs((await secondsUntil(job?.run_at)) - 600) < 30, 'the silence, too')
+  t.ok(Math.abs((await secondsUntil(job?.run_at)) - 600) < 30, 'also of lead_silence')
 })
 
-/** What follows when a message of a conversation failed, or nobody knows what became of it. */
+// What follows when a message of a conversation failed or is unknown.
 
-/** Its process claimed it so long ago, and has not been heard of. */
+/** It was claimed so long ago, and its outcome was not recorded. */
 const claimed = (conversation: string, kind: string, ago: string) =>
   sql`update messages set state = 'sending', attempts = 1, claimed_at = now() - ${ago}::interval
       where lead_conversation_id = ${conversation} and kind = ${kind}`.execute(db)
 
-await test('one whose sender died is unknown, and never sent again', async t => {
+await test('a reminder whose sender died is unknown, and is not sent again', async t => {
   const { shop, id, conversation } = await contacted()
   await reported(conversation, 'initial', 'delivered')
   await claimed(conversation, 'reminder_1', '10 seconds')
   await reminderDue(conversation, 1)
-  t.strictSame((await messagesAfter(id))[1], ['reminder_1', 'sending', null], 'it may be alive')
+  t.strictSame(
+    (await messagesAfter(id))[1],
+    ['reminder_1', 'sending', null],
+    'its sender may be alive',
+  )
   const [job] = await jobs(`lead_reminder:${conversation}:1`)
   const seconds = await secondsUntil(job?.run_at)
   t.ok(seconds > 0 && seconds <= 120, `looked at again in ${seconds} s`)
@@ -231,7 +231,7 @@ await test('one whose sender died is unknown, and never sent again', async t => 
   await reminderDue(conversation, 1)
   t.strictSame((await messagesAfter(id))[1], ['reminder_1', 'unknown', 'sender_died'])
   await addStrayReminders(conversation)
-  t.equal(requestsOf(shop).length, 1, 'nor does the second follow it')
+  t.equal(requestsOf(shop).length, 1, 'and the second does not follow')
 
   await claimed(conversation, 'reminder_2', '10 minutes')
   await reminderDue(conversation, 2)
@@ -239,7 +239,7 @@ await test('one whose sender died is unknown, and never sent again', async t => 
   t.equal((await jobs(`lead_silence:${conversation}`)).length, 1, 'it was the last')
 })
 
-await test('a first message that failed is not followed by any', async t => {
+await test('no reminder follows a first message that failed', async t => {
   const shop = await business()
   const who = customer()
   const { id } = await miss(shop, who.local)
@@ -251,7 +251,7 @@ await test('a first message that failed is not followed by any', async t => {
   t.equal(requestsOf(shop).length, 1)
 })
 
-/** What the second reminder is, after the first one met this error. */
+/** What becomes of the second reminder after the first one got this error. */
 const secondAfter = async (t: Test, code: number) => {
   const { shop, who, id, conversation } = await contacted()
   await reported(conversation, 'initial', 'delivered')
@@ -264,7 +264,7 @@ const secondAfter = async (t: Test, code: number) => {
   return { at: at[2], end: (await messagesAfter(id))[2], of: await conversationOf(id) }
 }
 
-await test('one that failed because of the person cancels the next', async t => {
+await test('a reminder that cannot reach the person cancels the next', async t => {
   for (const code of [131026, 131021, 130497, 131049]) {
     const { at, of } = await secondAfter(t, code)
     t.strictSame(at, ['reminder_2', 'cancelled', 'undeliverable'], String(code))
@@ -275,7 +275,7 @@ await test('one that failed because of the person cancels the next', async t => 
   t.match(of, { state: 'opted_out' })
 })
 
-await test('after one that failed for another reason the conversation stays open', async t => {
+await test('after a reminder that failed otherwise, the conversation stays open', async t => {
   for (const code of [100, 130472, 132005]) {
     const { at, end, of } = await secondAfter(t, code)
     t.strictSame(at, ['reminder_2', 'scheduled', null], String(code))
@@ -284,13 +284,13 @@ await test('after one that failed for another reason the conversation stays open
   }
 })
 
-/** What ends the reminders: she, the owner or an operator does something, or the business rests. */
+// What stops the reminders: an action of the person, the owner or the operator, or the mode of the tenant.
 
 type Contacted = Awaited<ReturnType<typeof contacted>>
 
 type Stop = {
   reason: string
-  /** What the conversation and the lead are from then on. */
+  /** The states of the conversation and the lead from then on. */
   conversation: string
   lead: string
   act: (who: Contacted) => Promise<unknown>
@@ -332,7 +332,7 @@ const STOPS: Record<string, Stop> = {
 
 for (const [name, { reason, conversation: ended, lead, act }] of Object.entries(STOPS))
   for (const after of [0, 1] as const)
-    await test(`when ${name} after reminder ${after}, no other goes out`, async t => {
+    await test(`when ${name} after reminder ${after}, no other is sent`, async t => {
       const met = await contacted()
       const { shop, who, id, conversation } = met
       await reported(conversation, 'initial', 'delivered')
@@ -365,7 +365,7 @@ for (const [mode, state, reason] of [
   ['paused', 'skipped', 'tenant_paused'],
   ['shadow', 'shadow', 'shadow'],
 ] as const)
-  await test(`a tenant that is ${mode} by then sends no reminders`, async t => {
+  await test(`a tenant that is ${mode} when they are due sends no reminders`, async t => {
     const { shop, id, conversation } = await contacted()
     await reported(conversation, 'initial', 'read')
     await db.updateTable('tenants').set({ mode }).where('id', '=', shop.tenantId).execute()
@@ -378,7 +378,7 @@ for (const [mode, state, reason] of [
     t.equal(requestsOf(shop).length, 1)
   })
 
-await test('who opted out in another way gets none', async t => {
+await test('a person who opted out in another way gets none', async t => {
   const { shop, who, id, conversation } = await contacted()
   await reported(conversation, 'initial', 'read')
   const operator = { tenant_id: shop.tenantId, phone: who.e164, source: 'operator' }
@@ -388,11 +388,11 @@ await test('who opted out in another way gets none', async t => {
   t.equal(requestsOf(shop).length, 1)
 })
 
-/** Quiet windows on the way of a message: when it is recorded, claimed, tried again, and for reminders. */
+// Quiet windows: when a message is scheduled, claimed or tried again, and for reminders.
 
 const MINUTE = 60_000
 
-/** A daily window of a tenant whose clock is UTC, from and to so many minutes from now, and its end. */
+/** A daily window, in minutes from now, of a tenant whose time zone is UTC; and its end. */
 const quiet = (from: number, to: number) => {
   const at = (minutes: number) =>
     new Date(Math.floor(Date.now() / MINUTE + minutes) * MINUTE).toISOString()
@@ -416,19 +416,23 @@ await test('a first message due in a window is due at its end', async t => {
 
   await set(shop, quiet(-240, 0))
   await dueSince(id, '29 minutes')
-  t.strictSame(await outreachOf(shop.tenantId, callId), ['sent', 'accepted'], 'timely from there')
+  t.strictSame(
+    await outreachOf(shop.tenantId, callId),
+    ['sent', 'accepted'],
+    'in time, counting from the end',
+  )
   t.match(await initialOf(id), { attempts: 1 })
   t.equal(fake.inbox(who.e164).length, 1)
 })
 
-await test('only the due moment counts, not that of the call', async t => {
+await test('only the due time counts, not the time of the call', async t => {
   const shop = await business({ columns: quiet(-30, 1).columns })
   const { callId } = await miss(shop, customer().local)
   const call = await missedCall(shop.tenantId, callId)
   t.equal(Number(call?.outreach_due_at) - Number(call?.created_at), 2 * MINUTE)
 })
 
-await test('the window is on the clock of the tenant', async t => {
+await test('the window is in the local time of the tenant', async t => {
   const { columns } = quiet(-30, 30)
   const shop = await business({ columns: { ...columns, timezone: 'Asia/Kolkata' } })
   const { id, callId } = await miss(shop, customer().local)
@@ -436,7 +440,7 @@ await test('the window is on the clock of the tenant', async t => {
   t.strictSame(await outreachOf(shop.tenantId, callId), ['sent', 'accepted'])
 })
 
-await test('a window put up after it was scheduled moves it when it is claimed', async t => {
+await test('a window that was set after it was scheduled moves it when it is claimed', async t => {
   const shop = await business()
   const who = customer()
   const { id, callId } = await miss(shop, who.local)
@@ -446,7 +450,7 @@ await test('a window put up after it was scheduled moves it when it is claimed',
   t.strictSame(await outreachOf(shop.tenantId, callId), ['scheduled', 'waiting'])
   t.strictSame((await missedCall(shop.tenantId, callId))?.outreach_due_at, night.end)
   t.strictSame((await jobs(`lead_outreach:${id}`))[0]?.run_at, night.end)
-  t.strictSame(await messagesAfter(id), [], 'no try is spent')
+  t.strictSame(await messagesAfter(id), [], 'no try is used')
   t.strictSame(requestsOf(shop), [])
 
   await set(shop, quiet(-240, 0))
@@ -455,7 +459,7 @@ await test('a window put up after it was scheduled moves it when it is claimed',
   t.match(await initialOf(id), { attempts: 1 })
 })
 
-await test('after its end the grace runs out as ever', async t => {
+await test('the grace counts from the end of the window', async t => {
   const shop = await business({ columns: quiet(-30, 180).columns })
   const { id, callId } = await miss(shop, customer().local)
   await set(shop, quiet(-240, -33))
@@ -463,7 +467,7 @@ await test('after its end the grace runs out as ever', async t => {
   t.strictSame(await outreachOf(shop.tenantId, callId), ['skipped', 'too_late'])
 })
 
-await test('a further try in a window is made at its end', async t => {
+await test('a further try in a window is due at its end', async t => {
   const shop = await business()
   const who = customer()
   const { id, callId } = await miss(shop, who.local)
@@ -487,10 +491,10 @@ await test('reminders due in a window are due at its end', async t => {
   t.strictSame(first?.due_at, night.end)
   t.strictSame((await jobs(`lead_reminder:${conversation}:1`))[0]?.run_at, night.end)
   const day = Number(second?.due_at) - Number(initial?.accepted_at)
-  t.equal(day, 24 * 60 * MINUTE, 'the other one is not')
+  t.equal(day, 24 * 60 * MINUTE, 'the other one is not moved')
 })
 
-await test('a window put up later moves a reminder when it is claimed', async t => {
+await test('a window that was set later moves a reminder when it is claimed', async t => {
   const { shop, who, id, conversation } = await contacted()
   await reported(conversation, 'initial', 'delivered')
   const night = quiet(-360, 180)
@@ -508,14 +512,14 @@ await test('a window put up later moves a reminder when it is claimed', async t 
   t.strictSame(templatesTo(who.e164), ['ringback_missed_call', 'ringback_reminder_1'])
 })
 
-await test('both reminders of one window do not go out together', async t => {
+await test('both reminders of one window are not sent together', async t => {
   const columns = { ...quiet(60, 180).columns, reminder_2_after: '2 hours 30 minutes' }
   const { shop, who, conversation } = await contacted({ columns })
   const [, first, second] = await messagesOf(shop.tenantId)
   t.strictSame(first?.due_at, second?.due_at, 'both are due at its end')
   await reported(conversation, 'initial', 'delivered')
   await set(shop, { columns: { timezone: 'UTC', quiet_windows: [] } })
-  // The moment has come for both at once.
+  // Both are due at the same time.
   await sql`update messages set due_at = now() where state = 'scheduled'
             and lead_conversation_id = ${conversation}`.execute(db)
   for (const reminder of [1, 2]) await jobDue(`lead_reminder:${conversation}:${reminder}`)

@@ -1,4 +1,4 @@
-/** What WhatsApp reports on a message: twice and in every order, with one and the same end. */
+/** Statuses from WhatsApp: in every order, before our own record, failures, lost answers, and what a person marked. */
 import { sql } from 'kysely'
 import t, { test } from 'tap'
 import { recordOutcome } from '../../app/messages/record.ts'
@@ -29,7 +29,7 @@ import {
 
 type Status = 'sent' | 'delivered' | 'read' | 'failed'
 
-/** All orders of a list, those that look the same once. */
+/** All different orders of a list. */
 const ordersOf = (list: Status[]): Status[][] => {
   if (list.length === 0) return [[]]
   return [...new Set(list)].flatMap(first => {
@@ -74,7 +74,7 @@ const SETS: { statuses: Status[]; ends: Status; story: string[]; reminders: unkn
 ]
 
 for (const { statuses, ends, story, reminders } of SETS)
-  await test(`${statuses.join(', ')}: the same end in every order`, async t => {
+  await test(`${statuses.join(', ')}: the same result in every order`, async t => {
     const shop = await business()
     const door = await doorOf(shop)
     for (const order of ordersOf(statuses)) {
@@ -105,7 +105,7 @@ for (const { statuses, ends, story, reminders } of SETS)
     }
   })
 
-/** What WhatsApp reports before our own record says what it is about. */
+// Statuses that come before the send is recorded.
 
 const handled = (tenantId: string) =>
   until(async () => {
@@ -113,7 +113,7 @@ const handled = (tenantId: string) =>
     return events.length > 0 && events.every(({ outcome }) => outcome !== null)
   })
 
-await test('a report that comes before the answer to our send is not lost', async t => {
+await test('a status that comes before the answer to the send is not lost', async t => {
   const shop = await business()
   const dana = customer()
   const { id, callId } = await miss(shop, dana.local)
@@ -145,7 +145,7 @@ await test('a report that comes before the answer to our send is not lost', asyn
   t.match(await leadsOf(shop.tenantId), [{ state: 'contacted' }])
 })
 
-await test('without our own id in it, it waits until the record has theirs', async t => {
+await test('without our id, a status waits until its wamid is recorded', async t => {
   const shop = await business()
   const dana = customer()
   const { id } = await miss(shop, dana.local)
@@ -169,7 +169,7 @@ await test('without our own id in it, it waits until the record has theirs', asy
   t.match(await eventsOf(shop.tenantId), [{ outcome: 'status' }])
 })
 
-await test('refused for now, they said, and yet it arrived: never sent again', async t => {
+await test('a message that was refused for the moment and yet arrived is not sent again', async t => {
   const shop = await business()
   const dana = customer()
   const { id, callId } = await miss(shop, dana.local)
@@ -195,7 +195,7 @@ await test('refused for now, they said, and yet it arrived: never sent again', a
   t.equal((await waitingFor(shop.tenantId)).length, 2)
 })
 
-await test('the same of a reminder', async t => {
+await test('the same for a reminder', async t => {
   const shop = await business()
   const dana = await contacted(shop)
   await reports(dana.wamid, { status: 'sent' })
@@ -219,10 +219,10 @@ await test('the same of a reminder', async t => {
   t.equal(fake.inbox(dana.e164).length, 2)
 })
 
-/** What follows when WhatsApp took a message and reports its failure later. */
+// WhatsApp accepted a message and later reports that it failed.
 
 for (const code of [131026, 131049, 131000, 130472])
-  await test(`failed, they report, with ${code}: nothing follows the first message`, async t => {
+  await test(`reported as failed with ${code}: nothing follows the first message`, async t => {
     const shop = await business()
     const dana = await contacted(shop)
     await reports(dana.wamid, { status: 'failed', code })
@@ -238,10 +238,10 @@ for (const code of [131026, 131049, 131000, 130472])
     ])
     t.strictSame(await waitingFor(shop.tenantId), [])
     await dueSince(dana.id)
-    t.equal(requestsOf(shop).length, 1, 'nor is it sent again')
+    t.equal(requestsOf(shop).length, 1, 'and it is not sent again')
   })
 
-await test('failed since she stopped our messages: an opt-out', async t => {
+await test('reported as failed because the person stopped our messages: an opt-out', async t => {
   const shop = await business()
   const dana = await contacted(shop)
   await reports(dana.wamid, { status: 'failed', code: 131050 })
@@ -252,10 +252,10 @@ await test('failed since she stopped our messages: an opt-out', async t => {
     'opted_out / opted_out',
   ])
   t.strictSame(await waitingFor(shop.tenantId), [])
-  t.equal(requestsOf(shop).length, 1, 'which nobody confirms')
+  t.equal(requestsOf(shop).length, 1, 'without a confirmation')
 })
 
-await test('failed since the token is dead: that connection is paused, and no other', async t => {
+await test('reported as failed because the token was revoked: only that connection is paused', async t => {
   const [shop, other] = [await business(), await business()]
   const dana = await contacted(shop)
   await reports(dana.wamid, { status: 'failed', code: 190 })
@@ -279,7 +279,7 @@ for (const [what, event, ended] of [
     ['contacted', 'stopped / owner_replied'],
   ],
 ] as const)
-  await test(`failed, delivered after all, but ${what} between: no reminders`, async t => {
+  await test(`failed, then delivered, but ${what} in between: no reminders`, async t => {
     const shop = await business()
     const { phoneNumberId } = shop
     const dana = await contacted(shop)
@@ -297,9 +297,9 @@ for (const [what, event, ended] of [
     t.equal(requestsOf(shop).length, 1)
   })
 
-/** A send whose answer was lost: settled by what WhatsApp reports, where only one can be meant. */
+// A send whose answer was lost is settled by a status, if only one message can be meant.
 
-/** The message has arrived; our side was cut off. */
+/** The message arrived, and its answer was lost. */
 const lost = async (shop: Business, who = customer()) => {
   const { id, callId } = await miss(shop, who.local)
   fake.script({ to: who.e164, outcome: { kind: 'cut' } })
@@ -315,12 +315,12 @@ const age = async (missedCallId: string, span: string) => {
 }
 const UNKNOWN = ['unknown', 'no_answer']
 const SENT = ['sent', 'accepted']
-/** As reported of a template whose callback data Meta does not echo. */
+/** As for a template whose callback data Meta does not echo. */
 const anonymous = { status: 'sent', callbackData: false } as const
 const outcomes = async ({ tenantId }: Business) =>
   (await eventsOf(tenantId)).map(({ outcome }) => outcome)
 
-await test('it is unknown, and nothing follows it by itself', async t => {
+await test('it is unknown, and nothing follows automatically', async t => {
   const shop = await business()
   const dana = await lost(shop)
   t.strictSame(await outreachOf(shop.tenantId, dana.callId), UNKNOWN)
@@ -329,7 +329,7 @@ await test('it is unknown, and nothing follows it by itself', async t => {
   t.strictSame(await waitingFor(shop.tenantId), [])
 })
 
-await test('a report with our own id settles it, and the reminders run from the claim', async t => {
+await test('a status with our id settles it, and the reminders count from the claim', async t => {
   const shop = await business()
   const dana = await lost(shop)
   await age(dana.id, '10 minutes')
@@ -352,11 +352,11 @@ await test('a report with our own id settles it, and the reminders run from the 
 
   await reports(dana.wamid, { status: 'sent' })
   await reports(dana.wamid, { status: 'read', callbackData: false })
-  t.match(await initialOf(dana.id), { state: 'read' }, 'later ones are known by their id')
+  t.match(await initialOf(dana.id), { state: 'read' }, 'later statuses are matched by their wamid')
   t.equal((await messagesAfter(dana.id)).length, 3)
 })
 
-await test('a report of failure settles it too', async t => {
+await test('a status of failure settles it too', async t => {
   const shop = await business()
   const dana = await lost(shop)
   await reports(dana.wamid, { status: 'failed', code: 131026 })
@@ -364,7 +364,7 @@ await test('a report of failure settles it too', async t => {
   t.strictSame(await waitingFor(shop.tenantId), [])
 })
 
-await test('a report without our id settles it once its sender cannot tell any more', async t => {
+await test('a status without our id settles it after its claim has expired', async t => {
   const shop = await business()
   const dana = await lost(shop)
   await reports(dana.wamid, anonymous)
@@ -391,14 +391,14 @@ const MISFITS: [string, Parameters<typeof fake.sendStatus>[1], string][] = [
     '2 minutes',
   ],
   [
-    'it is about somebody else',
+    'it is about another person',
     { ...anonymous, fields: { recipient_id: '972521110000' } },
     '2 minutes',
   ],
   ['it is about nobody', { ...anonymous, fields: { recipient_id: null } }, '2 minutes'],
 ]
 for (const [why, status, claimedAgo] of MISFITS)
-  await test(`a report without our id settles nothing if ${why}`, async t => {
+  await test(`a status without our id settles nothing if ${why}`, async t => {
     const shop = await business()
     const dana = await lost(shop)
     await age(dana.id, claimedAgo)
@@ -409,7 +409,7 @@ for (const [why, status, claimedAgo] of MISFITS)
     t.ok(outcome === 'no_message' || outcome === 'unreadable', String(outcome))
   })
 
-await test('of two that are unknown it settles neither', async t => {
+await test('if two messages are unknown, it settles neither', async t => {
   const shop = await business({ columns: { repeat_window: '0' } })
   const dana = await lost(shop)
   const again = await lost(shop, dana)
@@ -420,7 +420,7 @@ await test('of two that are unknown it settles neither', async t => {
   t.strictSame(await outcomes(shop), ['no_message'])
 })
 
-await test('two reports of different messages at once do not settle the same one', async t => {
+await test('two statuses of different messages at once do not settle the same message', async t => {
   const shop = await business()
   const door = await doorOf(shop)
   for (let times = 0; times < 20; times++) {
@@ -443,7 +443,7 @@ await test('two reports of different messages at once do not settle the same one
   }
 })
 
-await test('another business cannot settle it, whatever it claims to know', async t => {
+await test('another tenant cannot settle it, whatever its status says', async t => {
   const [shop, other] = [await business(), await business()]
   const dana = await lost(shop)
   await age(dana.id, '2 minutes')
@@ -468,9 +468,9 @@ await test('another business cannot settle it, whatever it claims to know', asyn
   t.match(await storyOf(shop, dana.e164), ['new'])
 })
 
-/** What a person said of a message counts until WhatsApp says what it knows. */
+// What a person marked holds until WhatsApp reports.
 
-/** A message whose answer was lost two minutes ago, and of which a person said what became of it. */
+/** A message whose answer was lost two minutes ago. A person has marked it as arrived or not. */
 const said = async (arrived: boolean) => {
   const shop = await business()
   const who = customer()
@@ -505,7 +505,7 @@ const said = async (arrived: boolean) => {
   return { shop, who, id, callId, messageId, report }
 }
 
-t.test('it arrived, said a person; it did not, says WhatsApp', async t => {
+t.test('marked as arrived, then reported as failed', async t => {
   const { shop, who, id, messageId, report } = await said(true)
   t.match(await messagesAfter(id), [
     ['initial', 'delivered', 'by_operator'],
@@ -524,14 +524,14 @@ t.test('it arrived, said a person; it did not, says WhatsApp', async t => {
     .select('phone')
     .where('tenant_id', '=', shop.tenantId)
     .execute()
-  t.strictSame(optOuts, [{ phone: who.e164 }], 'she wants no more of it')
+  t.strictSame(optOuts, [{ phone: who.e164 }], 'the error code is an opt-out')
 })
 
 for (const [how, fields] of [
   ['by our id', true],
   ['by the first report of a send that nobody knows', false],
 ] as const)
-  t.test(`it did not arrive, said a person; it did, says WhatsApp ${how}`, async t => {
+  t.test(`marked as not arrived, then reported as arrived ${how}`, async t => {
     const { shop, id, callId, messageId, report } = await said(false)
     t.strictSame(await outreachOf(shop.tenantId, callId), ['failed', 'refused'])
     t.equal(
@@ -546,7 +546,7 @@ for (const [how, fields] of [
     ])
   })
 
-t.test('it did not arrive, said a person; its sender knows better', async t => {
+t.test('marked as not arrived, then accepted by its late sender', async t => {
   const { shop, who, id, callId, messageId } = await said(false)
   const { attempts } = await initialOf(id)
   const accepted = { kind: 'accepted', wamid: 'wamid.late', waId: null } as const
@@ -559,5 +559,5 @@ t.test('it did not arrive, said a person; its sender knows better', async t => {
   ])
   const again = await miss(shop, who.local)
   t.strictSame(await outreachOf(shop.tenantId, again.callId), ['skipped', 'already_contacted'])
-  t.equal(requestsOf(shop).length, 1, 'and she is not written to twice')
+  t.equal(requestsOf(shop).length, 1, 'and the person does not get a second message')
 })

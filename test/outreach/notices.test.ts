@@ -1,4 +1,4 @@
-/** Of what the owner is told, once per occasion. How such a notice fares: owner_notice.test.ts. */
+/** Notices to the owner: what they are about, once for each occasion, and their failures. */
 import { sql } from 'kysely'
 import { test } from 'tap'
 import { fill, UNKNOWN_NAME } from '../../app/whatsapp/templates.ts'
@@ -16,7 +16,7 @@ import {
 import { happens, optOutsOf, storyOf } from '../support/whatsapp.ts'
 import { dueSince, leadsOf, miss, requestsOf, runAtOnce } from '../tasks/support.ts'
 
-/** Both reminders go out, and nothing comes back. */
+/** Both reminders are sent, and the person does not answer. */
 const staysSilent = async (conversation: string) => {
   for (const [before, n] of [
     ['initial', 1],
@@ -28,17 +28,17 @@ const staysSilent = async (conversation: string) => {
   await silenceDue(conversation)
 }
 
-await test('the owner hears of the first reply, with her number and her words', async t => {
+await test('the owner is notified of the first reply, with the number and the text', async t => {
   const { shop, who, told } = await owned()
   await writes(who.e164, 'מתי אפשר לבוא?')
   t.strictSame(told(), [['דנה', who.e164, 'כתב/ה: מתי אפשר לבוא?']])
   await writes(who.e164, 'הלו?')
   await happens({ kind: 'reaction', from: who.e164, emoji: '👍' })
-  t.equal(told().length, 1, 'and of no other')
+  t.equal(told().length, 1, 'and of no later reply')
   t.strictSame(await noticesOf(shop), [['accepted', null, null]])
 })
 
-await test('a reply without words is told as that', async t => {
+await test('a reply without text has its own notice', async t => {
   const { who, told } = await owned()
   await happens({ kind: 'media', from: who.e164, media: 'audio' })
   t.strictSame(told(), [['דנה', who.e164, 'שלח/ה הודעה']])
@@ -47,7 +47,7 @@ await test('a reply without words is told as that', async t => {
 await test('a reply in the next conversation is another occasion', async t => {
   const { shop, who, told } = await owned({ repeat_window: '0 seconds' })
   await writes(who.e164, 'היי')
-  // A call of this very moment: one that began before she wrote is not written about.
+  // A call of now: a call that began before the person wrote causes no message.
   const { id, callId } = await miss(shop, who.local, {}, -2)
   await dueSince(id)
   t.strictSame(await outreachOf(shop.tenantId, callId), ['sent', 'accepted'])
@@ -58,13 +58,13 @@ await test('a reply in the next conversation is another occasion', async t => {
   )
 })
 
-await test('who opts out is nobody to call back', async t => {
+await test('an opt-out causes no notice', async t => {
   const { who, told } = await owned()
   await writes(who.e164, 'הסר')
   t.strictSame(told(), [])
 })
 
-await test('the owner hears once of a lead that stays silent', async t => {
+await test('the owner is notified once of a lead who stays silent', async t => {
   const { shop, who, conversation, told } = await owned()
   await staysSilent(conversation)
   t.match(await leadsOf(shop.tenantId), [{ state: 'unresponsive' }])
@@ -72,20 +72,20 @@ await test('the owner hears once of a lead that stays silent', async t => {
   await addStraySilence(conversation)
   t.equal(told().length, 1)
   await writes(who.e164, 'סליחה, רק עכשיו ראיתי')
-  t.equal(told()[1]?.[2], 'כתב/ה: סליחה, רק עכשיו ראיתי', 'a late reply is told as well')
+  t.equal(told()[1]?.[2], 'כתב/ה: סליחה, רק עכשיו ראיתי', 'a late reply causes a notice too')
 })
 
-await test('the owner hears once of somebody who calls a third time', async t => {
+await test('the owner is notified once of a person who calls a third time', async t => {
   const { shop, who, told } = await owned()
   await miss(shop, who.local)
-  t.strictSame(told(), [], 'not of the second call')
+  t.strictSame(told(), [], 'not at the second call')
   await miss(shop, who.local)
   t.match(told(), [[UNKNOWN_NAME, who.e164, /התקשר.* 3 /]])
   await miss(shop, who.local)
-  t.equal(told().length, 1, 'nor of the fourth')
+  t.equal(told().length, 1, 'nor at the fourth')
 })
 
-await test('calls of another time do not count', async t => {
+await test('calls outside the repeat window do not count', async t => {
   const { shop, who, told } = await owned()
   await miss(shop, who.local)
   await sql`update missed_calls set called_at = now() - interval '25 hours'
@@ -94,7 +94,7 @@ await test('calls of another time do not count', async t => {
   t.strictSame(told(), [])
 })
 
-await test('without a phone of the owner nobody is told anything', async t => {
+await test('without a phone of the owner there are no notices', async t => {
   const { shop, who, conversation } = await contacted()
   await miss(shop, who.local)
   await miss(shop, who.local)
@@ -116,10 +116,10 @@ for (const [mode, notice] of [
     t.strictSame(requestsOf(shop), [])
   })
 
-/** How a notice to the owner fares: it fits its template, and its failure never disturbs a conversation. */
+// A notice fits its template, and its failure does not affect the conversation.
 
 for (const code of [131026, 131050, 132001, 132015, 100, 131049])
-  await test(`a notice that fails with ${code} disturbs nothing`, async t => {
+  await test(`a notice that fails with ${code} affects nothing else`, async t => {
     const { shop, who, owner, told } = await owned()
     const waiting = customer()
     const call = await miss(shop, waiting.local)
@@ -128,13 +128,13 @@ for (const code of [131026, 131050, 132001, 132015, 100, 131049])
     t.strictSame(await storyOf(shop, who.e164), ['replied', 'sent / accepted', 'replied / replied'])
     const [[state, , error] = []] = await noticesOf(shop)
     t.strictSame([state, error], [code >= 132000 ? 'scheduled' : 'failed', code])
-    t.strictSame(await optOutsOf(shop), [], 'nobody has opted out')
+    t.strictSame(await optOutsOf(shop), [], 'nobody was opted out')
     await dueSince(call.id)
-    t.equal(fake.inbox(waiting.e164).length, 1, 'others are written to')
+    t.equal(fake.inbox(waiting.e164).length, 1, 'other people get their messages')
     t.strictSame(told(), [])
   })
 
-await test('a notice that nobody answers for disturbs nothing, and is not sent again', async t => {
+await test('a notice whose outcome is unknown affects nothing else, and is not sent again', async t => {
   const { shop, who, owner } = await owned()
   fake.script({ to: owner, outcome: { kind: 'http', status: 502, accept: true } })
   await writes(who.e164, 'היי')
@@ -166,14 +166,14 @@ await test('a notice is tried again, but not for longer than the grace', async t
   }
 })
 
-await test('what people write fits into a template', async t => {
+await test('the text of a person fits into a template', async t => {
   const { who, told } = await owned()
   await writes(who.e164, `שלום\n\n\tרב\u2028  ${'      '}${'🙂'.repeat(2000)}`)
   const [[name, phone, what = ''] = []] = told()
   t.strictSame([name, phone], ['דנה', who.e164])
   t.match(what, /^כתב\/ה: שלום רב 🙂+$/u)
-  t.ok(what.isWellFormed(), 'no character is cut in two')
-  t.ok(what.length > 200 && what.length <= 300, 'and the whole stays within 1,024')
+  t.ok(what.isWellFormed(), 'no character is cut')
+  t.ok(what.length > 200 && what.length <= 300, 'and the whole text stays within 1,024')
 })
 
 await test('no variable of a template is empty', async t => {

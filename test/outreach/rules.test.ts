@@ -17,7 +17,7 @@ const withCaller = (written: string | null): Partial<ContactContext> => ({
   caller: readPhone(written),
 })
 
-/** A caller to whom nothing speaks against writing. */
+/** A caller who gets a message. */
 const GOOD: ContactContext = {
   caller: readPhone('0502345678'),
   ownNumber: false,
@@ -35,7 +35,7 @@ const decided = (...facts: Partial<ContactContext>[]): string => {
   return `${state} / ${reason}`
 }
 
-/** In the order in which they are asked. */
+/** In the order of their priority. */
 const REASONS: [reason: SkipReason, facts: Partial<ContactContext>][] = [
   ['withheld_number', withCaller('')],
   ['own_number', { ownNumber: true }],
@@ -50,7 +50,7 @@ const REACHED = { reached: true }
 const REPLIED = { replied: true }
 const PAUSED: Partial<ContactContext> = { connection: 'paused' }
 
-await t.test('a caller is written to if nothing speaks against it', async t => {
+await t.test('a caller gets a message if no reason applies', async t => {
   t.equal(decided(), 'scheduled / waiting')
   t.equal(decided({ mode: 'shadow' }), 'scheduled / waiting', 'shadow decides like live')
 })
@@ -62,11 +62,11 @@ await t.test('each reason alone is enough', async t => {
   t.equal(decided(PAUSED), 'scheduled / connection_paused')
 })
 
-await t.test('of two reasons the first is told', async t => {
+await t.test('of two reasons, the first is stored', async t => {
   let pairs = 0
   for (const [i, [first, facts]] of REASONS.entries())
     for (const [second, more] of REASONS.slice(i + 1)) {
-      // One caller cannot be both.
+      // One caller cannot have both.
       if (facts.caller && more.caller) continue
       t.equal(decided(facts, more), `skipped / ${first}`, `${first} before ${second}`)
       pairs++
@@ -75,7 +75,7 @@ await t.test('of two reasons the first is told', async t => {
 })
 
 await t.test(
-  'a reason to skip is told before a talk, a talk before a paused connection',
+  'a reason to skip comes before a talk, and a talk before a paused connection',
   async t => {
     for (const [reason, facts] of REASONS) {
       t.equal(decided(REACHED, facts), `skipped / ${reason}`, `${reason} before reached_by_phone`)
@@ -89,7 +89,7 @@ await t.test(
   },
 )
 
-await t.test('all reasons at once fall away one by one', async t => {
+await t.test('with all reasons at once, each is stored until it no longer applies', async t => {
   const all = REASONS.filter(([reason]) => reason !== 'not_mobile')
   for (const [i, [reason]] of all.entries()) {
     const facts = all.slice(i).map(([, facts]) => facts)
@@ -97,15 +97,24 @@ await t.test('all reasons at once fall away one by one', async t => {
   }
 })
 
-await t.test('an Israeli mobile is written to, also one that libphonenumber refuses', async t => {
-  const mobiles = ['0502345678', '972523456789', '+972-54-234-5678', '0501234567', '0571234567']
-  const palestinian = ['0599123456', '0561234567', '+970599123456', '+970561234567', '972599123456']
-  for (const written of [...mobiles, ...palestinian])
-    for (const contactForeign of [false, true])
-      t.equal(decided(withCaller(written), { contactForeign }), 'scheduled / waiting', written)
-})
+await t.test(
+  'an Israeli mobile gets a message, also one that libphonenumber calls invalid',
+  async t => {
+    const mobiles = ['0502345678', '972523456789', '+972-54-234-5678', '0501234567', '0571234567']
+    const palestinian = [
+      '0599123456',
+      '0561234567',
+      '+970599123456',
+      '+970561234567',
+      '972599123456',
+    ]
+    for (const written of [...mobiles, ...palestinian])
+      for (const contactForeign of [false, true])
+        t.equal(decided(withCaller(written), { contactForeign }), 'scheduled / waiting', written)
+  },
+)
 
-await t.test('a number abroad is written to only where the business wants it', async t => {
+await t.test('a foreign number gets a message only where the tenant allows it', async t => {
   for (const written of ['+40376300329', '40376300329', '+14155550123', '+442079460958']) {
     const kind = readPhone(written).kind
     t.equal(kind, 'number', `${written} is read`)
@@ -119,11 +128,11 @@ await t.test('a number abroad is written to only where the business wants it', a
   t.equal(
     decided({ caller: { kind: 'number', e164: '+40999999999' }, contactForeign: true }),
     'skipped / not_mobile',
-    'not one that exists',
+    'a number that does not exist',
   )
 })
 
-await t.test('whatever else calls is no mobile', async t => {
+await t.test('any other caller is no mobile', async t => {
   const landlines = ['031234567', '021234567', '0722776772', '0702246666', '+97231234567']
   const others = ['1800123456', '*2700', '2700', '100', 'KGpK4iWq', 'Queue 0501234567', '12345678']
   for (const written of [...landlines, ...others])
@@ -131,7 +140,7 @@ await t.test('whatever else calls is no mobile', async t => {
       t.equal(decided(withCaller(written), { contactForeign }), 'skipped / not_mobile', written)
 })
 
-await t.test('a withheld number is told from a number that is none', async t => {
+await t.test('a withheld number differs from text that is no number', async t => {
   for (const written of ['', null, '0', '-1', 'anonymous', 'חסוי', '0000000000'])
     t.equal(decided(withCaller(written)), 'skipped / withheld_number', String(written))
 })
@@ -145,7 +154,7 @@ for (const [name, isTooMuch] of [
   ['a call is too old', isTooOld],
   ['a message is too late', isTooLate],
 ] as const)
-  await t.test(`${name} once more than its limit has passed, and not before`, async t => {
+  await t.test(`${name} after its limit, and not before`, async t => {
     const rows: [passed: number, limit: number, wanted: boolean][] = [
       [0, 2 * HOUR, false],
       [2 * HOUR - 1, 2 * HOUR, false],
@@ -156,7 +165,7 @@ for (const [name, isTooMuch] of [
       [365 * 24 * HOUR, 6 * HOUR, true],
       [0, 0, false],
       [1, 0, true],
-      // A moment that has not come yet, by the clock of whoever wrote it down.
+      // A time in the future.
       [-1, 0, false],
       [-HOUR, 30 * MINUTE, false],
     ]
@@ -164,14 +173,14 @@ for (const [name, isTooMuch] of [
       t.equal(isTooMuch(after(passed), THEN, limit), wanted, `${passed} ms of ${limit}`)
   })
 
-await t.test('an hour that the clocks were set back in counts like any other', async t => {
+await t.test('the hour in which clocks are set back counts like any other', async t => {
   const before = new Date('2026-10-25T01:30:00+03:00')
   const now = new Date('2026-10-25T01:31:00+02:00')
   t.equal(isTooOld(now, before, HOUR), true)
   t.equal(isTooLate(now, before, 61 * MINUTE), false)
 })
 
-/** Why a message has not gone out yet: what a person can do something about comes first. */
+// Why a message has not been sent yet: reasons that a person can act on come first.
 
 const now = new Date('2026-11-15T12:00:00Z')
 const due: PendingMessage = {
@@ -194,14 +203,10 @@ const CASES: [string, Partial<PendingMessage>, WhyWaiting][] = [
   ['it is due this very moment', { dueAt: now }, 'any_moment'],
   ['nobody is written to at two in the afternoon', { quietWindows: ['13:00-16:00'] }, 'quiet'],
   ['the quiet hours are over', { quietWindows: ['21:00-14:00'] }, 'any_moment'],
-  [
-    'its time comes before the quiet hours end',
-    { dueAt: later, quietWindows: ['13:00-16:00'] },
-    'not_yet',
-  ],
+  ['due before the quiet hours end', { dueAt: later, quietWindows: ['13:00-16:00'] }, 'not_yet'],
   ['the number is paused', { connection: 'paused' }, 'connection_paused'],
   [
-    'the number is paused, and its time has not come',
+    'the connection is paused, and it is not due',
     { connection: 'paused', dueAt: later },
     'connection_paused',
   ],
@@ -213,7 +218,7 @@ const CASES: [string, Partial<PendingMessage>, WhyWaiting][] = [
     'any_moment',
   ],
   [
-    'a reminder whose first message nobody has reported',
+    'a reminder whose first message was not reported as sent',
     { kind: 'reminder_1', before: 'accepted' },
     'previous_not_sent',
   ],
@@ -230,14 +235,14 @@ const CASES: [string, Partial<PendingMessage>, WhyWaiting][] = [
 for (const [name, facts, why] of CASES)
   t.test(name, async t => t.equal(whyWaiting({ ...due, ...facts }), why))
 
-/** Quiet windows on the wall clock: when a due moment is moved, and to which. */
+// Quiet windows in local time: which due times are moved, and to when.
 
 const NIGHT = '21:00-08:00'
 const NOON = '13:00-15:00'
 const SABBATH = 'fri 15:00-sat 20:30'
 const ISRAEL = 'Asia/Jerusalem'
 
-/** Moments with the offset that holds in that place on that day; a moment that stays has no second. */
+/** [name, windows, due, expected], with the offset of that place and day. Without `expected`, the time stays. */
 type Case = [name: string, windows: string[], due: string, end?: string]
 
 /** November 2026: the 20th is a Friday, Israel is at +02:00. */
@@ -249,7 +254,7 @@ const ORDINARY: Case[] = [
   ['a moment before it is not', [NIGHT], '2026-11-17T20:59:59.999+02:00'],
   ['at the very end it is over', [NIGHT], '2026-11-18T08:00+02:00'],
   [
-    'a moment before it is not over',
+    'a millisecond before its end',
     [NIGHT],
     '2026-11-18T07:59:59.999+02:00',
     '2026-11-18T08:00+02:00',
@@ -271,13 +276,13 @@ const ORDINARY: Case[] = [
     '2026-11-23T06:00+02:00',
   ],
   [
-    'and on its other side',
+    'and after the end of the week',
     ['sun 22:00-mon 06:00'],
     '2026-11-23T05:00+02:00',
     '2026-11-23T06:00+02:00',
   ],
   [
-    'a week but for an hour',
+    'a week without one hour',
     ['wed 10:00-wed 09:00'],
     '2026-11-18T10:00+02:00',
     '2026-11-25T09:00+02:00',
@@ -285,7 +290,7 @@ const ORDINARY: Case[] = [
   ['and in that hour', ['wed 10:00-wed 09:00'], '2026-11-18T09:30+02:00'],
 ]
 
-/** One window ends in another, or where another begins. */
+/** One window ends in another, or when another begins. */
 const JOINED: Case[] = [
   [
     'the end of one is the start of the next',
@@ -294,13 +299,13 @@ const JOINED: Case[] = [
     '2026-11-18T08:00+02:00',
   ],
   [
-    'written the other way round',
+    'in the other order',
     [NIGHT, '20:00-21:00'],
     '2026-11-17T20:10+02:00',
     '2026-11-18T08:00+02:00',
   ],
   [
-    'one within the other',
+    'one inside the other',
     ['22:00-23:00', NIGHT],
     '2026-11-17T22:10+02:00',
     '2026-11-18T08:00+02:00',
@@ -342,9 +347,9 @@ const CLOCKS: Case[] = [
     '2026-10-24T21:00+03:00',
     '2026-10-25T20:30+02:00',
   ],
-  // 02:30 is left out; by the clock of the day before it is 03:30.
+  // 02:30 does not exist; it counts as 03:30.
   ['an end that is left out', ['22:00-02:30'], '2026-03-27T01:00+02:00', '2026-03-27T03:30+03:00'],
-  // 01:30 comes twice, and the window is over when it first does.
+  // 01:30 comes twice. The window ends the first time.
   ['an end that comes twice', ['22:00-01:30'], '2026-10-25T01:10+03:00', '2026-10-25T01:30+03:00'],
   ['and the second time', ['22:00-01:30'], '2026-10-25T01:10+02:00'],
   ['within the hour that comes twice', [NIGHT], '2026-10-25T01:30+03:00', '2026-10-25T08:00+02:00'],
@@ -371,7 +376,7 @@ await check("the windows are on the tenant's own clock", 'America/New_York', [
   ['their Friday', [SABBATH], '2026-11-21T02:00+02:00', '2026-11-21T20:30-05:00'],
 ])
 
-await test('what is not a window is refused, and shown', async t => {
+await test('text that is no window is refused, and the error shows it', async t => {
   for (const written of [
     '',
     '21:00',
@@ -400,7 +405,7 @@ await test('what is not a window is refused, and shown', async t => {
   t.throws(() => firstAllowed(new Date(), ['21:00'], ISRAEL), /quiet window/)
 })
 
-await test('windows that leave no moment put it off for weeks', async t => {
+await test('windows that cover the whole week delay a message for weeks', async t => {
   const now = new Date('2026-11-22T10:00:00Z')
   for (const windows of [
     ['08:00-20:00', '20:00-08:00'],
@@ -409,7 +414,7 @@ await test('windows that leave no moment put it off for weeks', async t => {
     t.ok(firstAllowed(now, windows, ISRAEL) > now, windows.join())
 })
 
-/** Which whole messages mean "leave me alone", and which mean "write to me again". */
+// Which whole messages are an opt-out, and which take it back.
 
 const ENGLISH = [
   'stop',
@@ -446,7 +451,7 @@ const HEBREW = [
 ]
 const BACK = ['start', 'unstop', 'subscribe', 'התחל', 'הצטרף']
 
-/** How people and phones dress a word without changing it. */
+/** Ways in which people and phones decorate a word. */
 const dressed = (word: string): string[] => [
   word,
   word.toUpperCase(),
@@ -474,14 +479,14 @@ for (const [wanted, words] of [
   ['start', BACK],
 ] as const)
   for (const word of words)
-    await test(`"${word}" means ${wanted}, however it is dressed`, async t => {
+    await test(`"${word}" means ${wanted}, also with decoration`, async t => {
       for (const written of dressed(word))
         t.equal(parseKeyword(written), wanted, JSON.stringify(written))
       for (const longer of [`${word} tomorrow`, `לא ${word}`, `${word}ish`, `x${word}`])
         t.equal(parseKeyword(longer), null, `${longer}: only the whole message counts`)
     })
 
-await test('the written forms of the same word are one', async t => {
+await test('different Unicode forms of a word are the same', async t => {
   for (const written of [
     '*STOP*',
     'הסר.',
@@ -496,7 +501,7 @@ await test('the written forms of the same word are one', async t => {
     t.equal(parseKeyword(written), 'start', written)
 })
 
-await test('a word within a sentence is an answer like any other', async t => {
+await test('a keyword within a sentence is an ordinary reply', async t => {
   for (const written of [
     'please stop by tomorrow',
     'stop, o Zé não vem',
@@ -517,7 +522,7 @@ await test('a word within a sentence is an answer like any other', async t => {
     t.equal(parseKeyword(written), null, written)
 })
 
-await test('nothing at all is no wish', async t => {
+await test('an empty text is no keyword', async t => {
   for (const written of ['', ' ', '.', '🛑', '\u200f', '\ufe0f', '\u05b0'])
     t.equal(parseKeyword(written), null, JSON.stringify(written))
 })

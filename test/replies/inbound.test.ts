@@ -1,4 +1,4 @@
-/** What people send, and whether it is an answer that ends the chase. */
+/** What people write: replies, who wrote, opt-outs; and what the owner writes. */
 import { sql } from 'kysely'
 import { test } from 'tap'
 import {
@@ -49,7 +49,7 @@ const plainMedia = (['audio', 'sticker', 'location', 'contacts', 'order'] as con
   (kind): [string, Act, string | null] => [kind, { kind: 'media', media: kind }, null],
 )
 
-/** [what she sends, the event, the text of it that is kept] */
+/** [name, event, text that is stored] */
 const ANSWERS: [string, Act, string | null][] = [
   ['a text', { kind: 'text', text: 'כן, אשמח 🙏' }, 'כן, אשמח 🙏'],
   ['an empty text', { kind: 'text', text: '' }, ''],
@@ -73,14 +73,14 @@ const ANSWERS: [string, Act, string | null][] = [
   ['something WhatsApp does not support', { kind: 'unsupported' }, null],
   ['a type that nobody knows yet', { kind: 'unknown_type' }, null],
   [
-    'a text with fields that nobody knows',
+    'a text with unknown fields',
     { kind: 'text', text: 'היי', fields: { context: 7, referral: [null], zz: { a: '\0' } } },
     'היי',
   ],
 ]
 
 for (const [name, act, text] of ANSWERS)
-  await test(`${name} is an answer: nothing more is sent`, async t => {
+  await test(`${name} is a reply: nothing more is sent`, async t => {
     const shop = await business()
     const dana = await contacted(shop)
     t.equal((await waitingFor(shop.tenantId)).length, 2, 'two reminders wait')
@@ -103,10 +103,10 @@ for (const [name, act, text] of ANSWERS)
     t.strictSame(await waitingFor(shop.tenantId), [])
 
     await addStrayReminders(dana.id)
-    t.equal(fake.inbox(dana.e164).length, 1, 'not even when a job is left')
+    t.equal(fake.inbox(dana.e164).length, 1, 'not even if a job is left')
   })
 
-/** Not words of hers. */
+/** Events that are no replies. */
 const NO_ANSWERS: [string, Act][] = [
   ['a reaction taken back', { kind: 'reaction' }],
   ['a message edited', { kind: 'edit', original: 'wamid.older', text: 'הסר' }],
@@ -116,7 +116,7 @@ const NO_ANSWERS: [string, Act][] = [
 ]
 
 for (const [name, act] of NO_ANSWERS)
-  await test(`${name} is no answer: the reminders stay`, async t => {
+  await test(`${name} is no reply: the reminders stay`, async t => {
     const shop = await business()
     const dana = await contacted(shop)
     await happens({ ...act, from: dana.e164, phoneNumberId: shop.phoneNumberId })
@@ -128,7 +128,7 @@ for (const [name, act] of NO_ANSWERS)
     ])
   })
 
-await test('what Meta tells besides is kept, and nothing follows from it', async t => {
+await test('other events from Meta are kept, and nothing follows from them', async t => {
   const shop = await business()
   const dana = await contacted(shop)
   const { phoneNumberId } = shop
@@ -153,7 +153,7 @@ await test('what Meta tells besides is kept, and nothing follows from it', async
   t.strictSame(nobodys.toSorted(), ['account_update kept', 'template_category_update kept'])
 })
 
-await test('somebody we do not know is kept too, without a lead', async t => {
+await test('a message from an unknown person is kept without a lead', async t => {
   const shop = await business()
   await happens({
     kind: 'text',
@@ -165,7 +165,7 @@ await test('somebody we do not know is kept too, without a lead', async t => {
   t.strictSame(await outcomesOf(shop), ['message unassigned'])
 })
 
-await test('the same message twice is received once', async t => {
+await test('a repeated message is stored once', async t => {
   const shop = await business()
   const dana = await contacted(shop)
   const { phoneNumberId } = shop
@@ -176,7 +176,7 @@ await test('the same message twice is received once', async t => {
   t.match(await eventsOf(shop.tenantId), [{ deliveries: 6, outcome: 'reply' }])
 })
 
-/** A reply, or a word from the owner, ends what is pending; each at its own business. */
+// A reply, or a message from the owner, cancels what is pending, for its own tenant only.
 
 const says = ({ phoneNumberId }: Business, from: string, text = 'אני כאן') =>
   happens({ kind: 'text', text, from, phoneNumberId })
@@ -191,7 +191,7 @@ await test('a reply before the first message is due cancels it', async t => {
 
   await addStrayJobs(id)
   await dueSince(id)
-  t.strictSame(requestsOf(shop), [], 'not even when a job is left')
+  t.strictSame(requestsOf(shop), [], 'not even if a job is left')
   t.strictSame(await messagesAfter(id), [])
 })
 
@@ -226,7 +226,7 @@ for (const [what, outcome, call, message] of [
     t.equal(requestsOf(shop).length, 1)
   })
 
-await test('the name under which she writes is remembered', async t => {
+await test('the WhatsApp name of the person is stored', async t => {
   const shop = await business()
   const dana = await contacted(shop)
   fake.setPerson({ phone: dana.e164, name: 'דנה כהן' })
@@ -243,7 +243,7 @@ await test('the name under which she writes is remembered', async t => {
   )
 })
 
-await test('the owner wrote by hand: what is pending ends, and she has not answered', async t => {
+await test('a message from the owner cancels what is pending, and is no reply of the person', async t => {
   const shop = await business()
   const { phoneNumberId } = shop
   const [dana, ruth] = [await contacted(shop), customer()]
@@ -270,14 +270,14 @@ await test('the owner wrote by hand: what is pending ends, and she has not answe
   t.match(await storyOf(shop, dana.e164), ['replied'], 'until she does')
 })
 
-await test('the owner wrote to somebody who never called', async t => {
+await test('the owner writes to a person who never called', async t => {
   const shop = await business()
   const { phoneNumberId } = shop
   await happens({ kind: 'echo', to: customer().e164, text: 'היי', phoneNumberId })
   t.strictSame(await outcomesOf(shop), ['echo unassigned'])
 })
 
-await test('one customer of two businesses, in one batch: each hears only what is its own', async t => {
+await test('one person writes to two tenants in one POST: each gets only its own message', async t => {
   const [one, other] = [await business(), await business()]
   const dana = customer()
   const [atOne, atOther] = [await contacted(one, dana), await contacted(other, dana)]
@@ -301,11 +301,11 @@ await test('one customer of two businesses, in one batch: each hears only what i
     context: atOne.wamid,
     phoneNumberId: other.phoneNumberId,
   })
-  t.match(await storyOf(other, dana.e164), ['replied'], 'known by her number')
+  t.match(await storyOf(other, dana.e164), ['replied'], 'found by the number')
   t.notSame(atOne.wamid, atOther.wamid)
 })
 
-await test('whoever is known to one business only is a stranger to the other', async t => {
+await test('a lead of one tenant is unknown to the other', async t => {
   const [one, other] = [await business(), await business()]
   const { phoneNumberId } = other
   const [dana, ruth] = [await contacted(one), customer()]
@@ -323,12 +323,12 @@ await test('whoever is known to one business only is a stranger to the other', a
   t.equal((await waitingFor(one.tenantId)).length, 3)
   t.strictSame(await receivedBy(one), [])
   t.ok((await receivedBy(other)).every(([, isKnown]) => !isKnown))
-  t.equal(requestsOf(one).length, 1, 'and is told nothing more by the first')
+  t.equal(requestsOf(one).length, 1, 'and gets nothing more from the first')
 })
 
-/** Who wrote: by the message she answers, by her names at WhatsApp, by the spellings of her number. */
+// Who wrote: by the message that is answered, by identifiers at WhatsApp, by the spellings of the number.
 
-/** Whose the messages are that came in. */
+/** The leads of the incoming messages. */
 const leadsOfMessages = async ({ tenantId }: Business) => {
   const { rows } = await sql<{ phone: string }>`
     select l.phone from messages m join leads l on l.id = m.lead_id
@@ -339,7 +339,7 @@ const leadsOfMessages = async ({ tenantId }: Business) => {
 const REPLIED = ['replied', 'sent / accepted', 'replied / replied']
 const CONTACTED = ['contacted', 'sent / accepted', 'open / ']
 
-await test('she is known by the message she answers, whatever she writes from', async t => {
+await test('a writer is found by the message they answer, whatever number they write from', async t => {
   const shop = await business()
   const dana = await contacted(shop)
   const { phoneNumberId } = shop
@@ -358,7 +358,7 @@ await test('she is known by the message she answers, whatever she writes from', 
   t.strictSame(await storyOf(shop, ruth.e164), REPLIED, 'or reacts to')
 })
 
-await test('the message she answers counts more than the name it comes under', async t => {
+await test('the message that is answered counts more than the identifier', async t => {
   const shop = await business()
   const { phoneNumberId } = shop
   const [dana, ruth] = [await contacted(shop), await contacted(shop)]
@@ -368,11 +368,11 @@ await test('the message she answers counts more than the name it comes under', a
   t.strictSame(
     await storyOf(shop, dana.e164),
     REPLIED,
-    'and whose number it came from is not chased',
+    'and the person with that number gets nothing more',
   )
 })
 
-await test('she is known by the name that the answer to our send gave, unlike her number', async t => {
+await test('a writer is found by the wa_id in the answer to our send, also if it differs from the number', async t => {
   const shop = await business()
   const who = customer()
   const waId = `1999${who.e164.slice(-7)}`
@@ -388,7 +388,7 @@ await test('she is known by the name that the answer to our send gave, unlike he
   t.strictSame(await storyOf(shop, dana.e164), REPLIED)
 })
 
-await test('she is known with a plus before her number and without', async t => {
+await test('a writer is found with and without a plus', async t => {
   for (const plus of ['', '+']) {
     const shop = await business()
     const dana = await contacted(shop)
@@ -404,7 +404,7 @@ await test('she is known with a plus before her number and without', async t => 
   }
 })
 
-await test('somebody who hides her number is known by her user id, once it was seen', async t => {
+await test('a writer who hides their number is found by a known user id', async t => {
   const shop = await business()
   const { phoneNumberId } = shop
   const dana = await contacted(shop)
@@ -427,7 +427,7 @@ const SPELLINGS = [
   ['+5491123456789', '541123456789', 'Argentinian'],
 ]
 for (const [phone = '', waId = '', name] of SPELLINGS)
-  await test(`one subscriber, two spellings: ${name}`, async t => {
+  await test(`one person, two spellings: ${name}`, async t => {
     const shop = await business({ columns: { contact_foreign: true } })
     const { id } = await miss(shop, phone)
     t.strictSame(await waitingFor(shop.tenantId), [`lead_outreach:${id}`])
@@ -439,7 +439,7 @@ for (const [phone = '', waId = '', name] of SPELLINGS)
     t.equal((await leadsOf(shop.tenantId)).length, 1)
   })
 
-await test('a number that only looks alike is somebody else', async t => {
+await test('a number that only looks similar is another person', async t => {
   const shop = await business()
   const dana = await contacted(shop, { local: '0527112233', e164: '+972527112233' })
   const { phoneNumberId } = shop
@@ -448,7 +448,7 @@ await test('a number that only looks alike is somebody else', async t => {
   t.strictSame(await storyOf(shop, dana.e164), CONTACTED)
 })
 
-await test('people in one batch are not taken for each other', async t => {
+await test('people in one POST are not confused', async t => {
   const shop = await business()
   const [dana, ruth] = [await contacted(shop), await contacted(shop)]
   const names = { [dana.e164]: 'דנה', [ruth.e164]: 'רות' }
@@ -461,7 +461,7 @@ await test('people in one batch are not taken for each other', async t => {
   const leads = await leadsOf(shop.tenantId)
   t.strictSame(Object.fromEntries(leads.map(({ phone, name }) => [phone, name])), names)
 
-  // Of a hidden number, and of nobody who is among the contacts.
+  // From a hidden number, without a contact.
   const contacts = [{ wa_id: dana.e164.slice(1), user_id: 'IL.77', profile: { name: 'דנה' } }]
   const stop = { type: 'text', text: { body: 'הסר' } }
   const messages = [
@@ -479,7 +479,7 @@ await test('people in one batch are not taken for each other', async t => {
     ),
   )
   await happens([])
-  t.match(await storyOf(shop, dana.e164), ['replied'], 'her silence is not asked for by another')
+  t.match(await storyOf(shop, dana.e164), ['replied'], 'another person cannot opt them out')
   t.strictSame(await optOutsOf(shop), [])
   t.strictSame(await outcomesOf(shop), [
     ...Array.from({ length: 3 }, () => 'message reply'),
@@ -489,7 +489,7 @@ await test('people in one batch are not taken for each other', async t => {
   ])
 })
 
-await test('her new number is hers too, and what she asked for holds for both', async t => {
+await test('a new number belongs to the same person, and an opt-out holds for both', async t => {
   const shop = await business()
   const { phoneNumberId } = shop
   const dana = await contacted(shop)
@@ -505,14 +505,18 @@ await test('her new number is hers too, and what she asked for holds for both', 
   t.strictSame(await phones(), [dana.e164, moved.e164].toSorted())
 
   await moves(moved.e164, again.e164)
-  t.strictSame(await phones(), [dana.e164, moved.e164, again.e164].toSorted(), 'and for the next')
+  t.strictSame(
+    await phones(),
+    [dana.e164, moved.e164, again.e164].toSorted(),
+    'and for the next number',
+  )
   const { callId } = await miss(shop, again.local)
   const { rows } = await sql`select outreach_reason as reason from missed_calls
     where tenant_id = ${shop.tenantId} and call_id = ${callId}`.execute(db)
   t.strictSame(rows, [{ reason: 'opted_out' }])
 })
 
-await test('who calls from her new number and writes from it is chased under neither', async t => {
+await test('a person who calls and writes from a new number gets messages at neither number', async t => {
   const shop = await business()
   const { phoneNumberId } = shop
   const dana = await contacted(shop)
@@ -531,13 +535,13 @@ await test('who calls from her new number and writes from it is chased under nei
   t.match(await storyOf(shop, dana.e164), ['replied'])
 })
 
-/** "Stop" and "start", typed or tapped: a wish that holds from then on. */
+// "Stop" and "start", typed or tapped.
 
-const saysWhatsappEventStop = ({ phoneNumberId }: Business, from: string, text: string) =>
+const writesTo = ({ phoneNumberId }: Business, from: string, text: string) =>
   happens({ kind: 'text', text, from, phoneNumberId })
 const prefers = ({ phoneNumberId }: Business, from: string, value: 'stop' | 'resume') =>
   happens({ kind: 'user_preferences', from, value, phoneNumberId })
-/** What is on her phone, the first message left out. */
+/** What a phone received after the first message. */
 const more = (phone: string) =>
   fake
     .inbox(phone)
@@ -546,10 +550,10 @@ const more = (phone: string) =>
 const CONFIRMED = ['text', true]
 
 for (const word of ['הסר', 'הָסֵר.', '*STOP*', 'unsubscribe', '\u200fהסר\u200f 🙏', 'Remove me!'])
-  await test(`"${word}" ends it for ever, confirmed once`, async t => {
+  await test(`"${word}" is an opt-out without a time limit, confirmed once`, async t => {
     const shop = await business()
     const dana = await contacted(shop)
-    await saysWhatsappEventStop(shop, dana.e164, word)
+    await writesTo(shop, dana.e164, word)
     t.strictSame(await storyOf(shop, dana.e164), [
       'opted_out',
       'sent / accepted',
@@ -565,23 +569,23 @@ for (const word of ['הסר', 'הָסֵר.', '*STOP*', 'unsubscribe', '\u200fה�
     t.strictSame(more(dana.e164), [CONFIRMED])
     t.strictSame(await waitingFor(shop.tenantId), [])
 
-    await saysWhatsappEventStop(shop, dana.e164, word)
-    await saysWhatsappEventStop(shop, dana.e164, 'תודה')
+    await writesTo(shop, dana.e164, word)
+    await writesTo(shop, dana.e164, 'תודה')
     await addStrayReminders(dana.id)
     t.strictSame(more(dana.e164), [CONFIRMED], 'and nothing more')
-    t.match(await storyOf(shop, dana.e164), ['opted_out'], 'another word does not undo it')
+    t.match(await storyOf(shop, dana.e164), ['opted_out'], 'another message does not undo it')
 
     const { callId } = await miss(shop, dana.local)
     t.strictSame(await outreachOf(shop.tenantId, callId), ['skipped', 'opted_out'])
-    t.strictSame(await waitingFor(shop.tenantId), [], 'also after calling again')
+    t.strictSame(await waitingFor(shop.tenantId), [], 'also after another call')
     t.match(await leadsOf(shop.tenantId), [{ state: 'opted_out' }])
   })
 
 for (const text of ['לא להסיר', 'please stop by tomorrow', 'די טוב', 'לא מעוניינת'])
-  await test(`"${text}" is an answer and no opt-out`, async t => {
+  await test(`"${text}" is a reply and no opt-out`, async t => {
     const shop = await business()
     const dana = await contacted(shop)
-    await saysWhatsappEventStop(shop, dana.e164, text)
+    await writesTo(shop, dana.e164, text)
     t.match(await storyOf(shop, dana.e164), ['replied'])
     t.strictSame(await optOutsOf(shop), [])
     t.strictSame(more(dana.e164), [])
@@ -603,48 +607,48 @@ for (const { text, payload } of TAPS)
     t.strictSame(more(dana.e164), [CONFIRMED])
   })
 
-await test('an opt-out before the first message means that there is none', async t => {
+await test('after an opt-out before the first message, none is sent', async t => {
   const shop = await business()
   const dana = customer()
   const { id } = await miss(shop, dana.local)
-  await saysWhatsappEventStop(shop, dana.e164, 'הסר')
+  await writesTo(shop, dana.e164, 'הסר')
   t.strictSame(await storyOf(shop, dana.e164), ['opted_out', 'cancelled / opted_out', null])
   t.strictSame(await jobs(`lead_outreach:${id}`), [])
   t.strictSame(
     fake.inbox(dana.e164).map(({ type }) => type),
     ['text'],
-    'but the confirmation',
+    'except the confirmation',
   )
 })
 
-await test('somebody who never called can opt out, and is not written to when she calls', async t => {
+await test('a person who never called can opt out, and gets no message when they call', async t => {
   const shop = await business()
   const dana = customer()
-  await saysWhatsappEventStop(shop, dana.e164, 'הסר')
-  await saysWhatsappEventStop(shop, dana.e164, 'הסר')
+  await writesTo(shop, dana.e164, 'הסר')
+  await writesTo(shop, dana.e164, 'הסר')
   t.strictSame(await optOutsOf(shop), [[dana.e164, 'typed']])
   t.equal(fake.inbox(dana.e164).length, 1)
   const { callId } = await miss(shop, dana.local)
   t.strictSame(await outreachOf(shop.tenantId, callId), ['skipped', 'opted_out'])
 })
 
-await test('"start" takes it back, and only what comes after that is written about', async t => {
+await test('"start" takes it back, and only later calls cause messages', async t => {
   const shop = await business({ columns: { repeat_window: '0' } })
   const dana = await contacted(shop)
-  await saysWhatsappEventStop(shop, dana.e164, 'הסר')
-  await saysWhatsappEventStop(shop, dana.e164, 'התחל')
+  await writesTo(shop, dana.e164, 'הסר')
+  await writesTo(shop, dana.e164, 'התחל')
   t.strictSame(await optOutsOf(shop), [])
   t.match(await storyOf(shop, dana.e164), ['replied', 'sent / accepted', 'opted_out / opted_out'])
-  t.strictSame(await waitingFor(shop.tenantId), [], 'the old story is not taken up again')
-  // A call of this very moment: one that began before she wrote is not written about.
+  t.strictSame(await waitingFor(shop.tenantId), [], 'the earlier conversation stays ended')
+  // A call of now: a call that began before the person wrote causes no message.
   const { callId } = await miss(shop, dana.local, {}, -2)
   t.strictSame(await outreachOf(shop.tenantId, callId), ['scheduled', 'waiting'])
 
-  await saysWhatsappEventStop(shop, dana.e164, 'STOP')
-  t.strictSame(more(dana.e164), [CONFIRMED, CONFIRMED], 'and may be asked for again')
+  await writesTo(shop, dana.e164, 'STOP')
+  t.strictSame(more(dana.e164), [CONFIRMED, CONFIRMED], 'and a further "stop" is confirmed again')
 })
 
-await test('"stop" in WhatsApp’s own settings is an opt-out that nobody confirms', async t => {
+await test('"stop" in WhatsApp’s settings is an opt-out without a confirmation', async t => {
   const shop = await business()
   const dana = await contacted(shop)
   await prefers(shop, dana.e164, 'stop')
@@ -655,30 +659,30 @@ await test('"stop" in WhatsApp’s own settings is an opt-out that nobody confir
   ])
   t.strictSame(await optOutsOf(shop), [[dana.e164, 'user_preferences']])
   t.strictSame(more(dana.e164), [])
-  t.strictSame(await receivedBy(shop), [], 'and is no message of hers')
+  t.strictSame(await receivedBy(shop), [], 'and it is no message')
 
   await prefers(shop, dana.e164, 'resume')
   t.strictSame(await optOutsOf(shop), [], '"resume" lifts it')
   t.match(await storyOf(shop, dana.e164), ['contacted'])
 })
 
-await test('"resume" does not lift what she typed', async t => {
+await test('"resume" does not take back a typed "stop"', async t => {
   const shop = await business()
   const dana = await contacted(shop)
-  await saysWhatsappEventStop(shop, dana.e164, 'הסר')
+  await writesTo(shop, dana.e164, 'הסר')
   await prefers(shop, dana.e164, 'stop')
   await prefers(shop, dana.e164, 'resume')
   t.strictSame(await optOutsOf(shop), [[dana.e164, 'typed']])
   t.match(await storyOf(shop, dana.e164), ['opted_out'])
 })
 
-await test('"stop" at one business is nothing to another', async t => {
+await test('"stop" at one tenant means nothing to another', async t => {
   const shops = [await business(), await business()]
   const [dana] = [customer()]
   for (const shop of shops) await contacted(shop, dana)
   const [one, other] = shops
   if (!one || !other) throw new Error('two')
-  await saysWhatsappEventStop(one, dana.e164, 'הסר')
+  await writesTo(one, dana.e164, 'הסר')
   t.match(await storyOf(one, dana.e164), ['opted_out'])
   t.strictSame(await storyOf(other, dana.e164), ['contacted', 'sent / accepted', 'open / '])
   t.equal((await waitingFor(other.tenantId)).length, 2)

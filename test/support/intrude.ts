@@ -1,4 +1,4 @@
-/** What may come between us and a message, whenever it likes. */
+/** Events that stop a conversation and may come at any time. */
 import { randomUUID } from 'node:crypto'
 import { sql } from 'kysely'
 import { type Business, db, fake } from './ringback.ts'
@@ -9,7 +9,7 @@ import { cancelForReached } from '../../app/outreach/cancel.ts'
 export const INTRUSIONS = ['reply', 'stop', 'answered', 'owner', 'operator'] as const
 export type Intrusion = (typeof INTRUSIONS)[number]
 
-/** The reason each leaves behind. */
+/** The reason that each event stores. */
 export const REASON: Record<Intrusion, string> = {
   reply: 'replied',
   stop: 'opted_out',
@@ -19,9 +19,9 @@ export const REASON: Record<Intrusion, string> = {
 }
 
 /**
- * In one transaction each, as their tasks do it.
+ * Each in one transaction, as in its task.
  *
- * @returns whether it stopped the chase: an operator may find that there is nothing to cancel
+ * @returns whether it stopped the conversation: an operator may find nothing to cancel
  */
 export const intrude = async (
   shop: Business,

@@ -74,12 +74,12 @@ for (const [meaning, codes, remedy] of ROWS)
         t.strictSame(errorPolicy(code, status), remedy, `${code} with HTTP ${status}`)
   })
 
-await t.test('every code stands in one row', async t => {
+await t.test('every code is in exactly one row', async t => {
   const codes = ROWS.flatMap(([, codes]) => codes)
   t.equal(new Set(codes).size, codes.length)
 })
 
-await t.test('of a code that nobody has listed, the HTTP status tells', async t => {
+await t.test('for an unlisted code, the HTTP status decides', async t => {
   for (const code of [5, -1, 199, 300, 999, 130000, 131999, 2_147_483_647]) {
     for (const status of [400, 401, 403, 404, 410, 499])
       t.strictSame(errorPolicy(code, status), FAIL, `${code} with HTTP ${status}`)
@@ -89,11 +89,11 @@ await t.test('of a code that nobody has listed, the HTTP status tells', async t 
   }
 })
 
-/** As fetch throws it: what happened is in the cause. */
+/** As fetch throws it, with the error in `cause`. */
 const failure = (cause: unknown): Error => new TypeError('fetch failed', { cause })
 const withCode = (code: unknown): Error => Object.assign(new Error('x'), { code })
 
-await t.test('these failures come before the request', async t => {
+await t.test('these errors come before the request', async t => {
   const codes = [
     'ENOTFOUND',
     'EAI_AGAIN',
@@ -110,10 +110,10 @@ await t.test('these failures come before the request', async t => {
     'ERR_SSL_WRONG_VERSION_NUMBER',
   ]
   for (const code of codes) t.equal(neverArrived(failure(withCode(code))), true, code)
-  t.strictSame(NOT_ACCEPTED, errorPolicy(2, 503), 'and are tried again like a server that is down')
+  t.strictSame(NOT_ACCEPTED, errorPolicy(2, 503), 'and are tried again as when the server is down')
 })
 
-await t.test('these failures may come after it', async t => {
+await t.test('these errors may come after the request', async t => {
   const codes = ['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'UND_ERR_HEADERS_TIMEOUT']
   for (const code of [...codes, 'UND_ERR_BODY_TIMEOUT', 'HPE_INVALID_CONSTANT', '', undefined, 7])
     t.equal(neverArrived(failure(withCode(code))), false, String(code))
@@ -133,19 +133,19 @@ await t.test('these failures may come after it', async t => {
   for (const error of others) t.equal(neverArrived(error), false, inspect(error))
 })
 
-await t.test('of several addresses none may have been reached', async t => {
+await t.test('with several addresses, none may have been reached', async t => {
   const refused = withCode('ECONNREFUSED')
   const several = (...errors: unknown[]) => failure(new AggregateError(errors))
   t.equal(neverArrived(several(refused, withCode('ENETUNREACH'))), true)
   t.equal(neverArrived(several(refused, withCode('ECONNRESET'))), false)
   t.equal(neverArrived(several(refused, new AggregateError([refused]))), true)
   t.equal(neverArrived(several(refused, 'ECONNREFUSED')), false)
-  t.equal(neverArrived(several()), false, 'no error says nothing')
+  t.equal(neverArrived(several()), false, 'an empty list says nothing')
   const named = Object.assign(new AggregateError([withCode('ETIMEDOUT')]), { code: 'ECONNREFUSED' })
-  t.equal(neverArrived(failure(named)), false, 'each address counts, not their sum')
+  t.equal(neverArrived(failure(named)), false, 'the code of each address counts')
 })
 
-/** What fetch throws at a server that behaves so. */
+/** The error of fetch for a server that behaves like this. */
 const thrown = async (listener: RequestListener, signal?: AbortSignal): Promise<unknown> => {
   const server = createServer(listener).listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -167,7 +167,7 @@ const addressOf = (address: AddressInfo | string | null): AddressInfo => {
   return address
 }
 
-await t.test("Node's own words are understood", async t => {
+await t.test('the error codes of this version of Node are known', async t => {
   const free = createServer().listen(0, '127.0.0.1')
   await once(free, 'listening')
   const { port } = addressOf(free.address())
@@ -211,13 +211,13 @@ const notTaken = (status: number): Outcome => ({
   policy: NOT_ACCEPTED,
   why: `http_${status}`,
 })
-/** Meta's envelope, with what else is in it. */
+/** An error as Meta writes it. */
 const refusal = (code: unknown): string =>
   JSON.stringify({
     error: { message: `(#${String(code)}) No`, type: 'OAuthException', code, fbtrace_id: 'x' },
   })
 
-await t.test('an id is an acceptance, whatever else the answer says', async t => {
+await t.test('an answer with an id is an acceptance, whatever else it holds', async t => {
   const messages = [{ id: WAMID, message_status: 'accepted' }]
   const contacts = [{ input: '+972502345678', wa_id: '972502345678' }]
   const full = { messaging_product: 'whatsapp', contacts, messages }
@@ -241,7 +241,7 @@ await t.test('an id is an acceptance, whatever else the answer says', async t =>
   }
 })
 
-await t.test('an answer without an id that says it was taken leaves it open', async t => {
+await t.test('a 2xx answer without an id is unknown', async t => {
   const answers = [
     '',
     '{',
@@ -262,7 +262,7 @@ await t.test('an answer without an id that says it was taken leaves it open', as
     t.strictSame(outcomeOf(200, answer), unknown('unreadable_answer'), answer)
 })
 
-await t.test("one of Meta's codes is taken at its word, whatever the HTTP status", async t => {
+await t.test('a listed code means not accepted, whatever the HTTP status', async t => {
   for (const code of [0, 3, 4, 100, 131026, 131047, 131056, 132001, 250])
     for (const status of [400, 401, 403, 404, 429, 500, 503]) {
       const policy = errorPolicy(code, status)
@@ -275,7 +275,7 @@ await t.test("one of Meta's codes is taken at its word, whatever the HTTP status
     }
 })
 
-await t.test('a code that nobody has listed is a refusal only below 500', async t => {
+await t.test('an unlisted code is a refusal only below 500', async t => {
   const fail = { kind: 'refused', code: 999, policy: { do: 'fail' }, why: 'error_code' }
   for (const status of [400, 403, 404]) t.strictSame(outcomeOf(status, refusal(999)), fail)
   t.match(outcomeOf(429, refusal(999)), { kind: 'refused', code: 999, policy: { do: 'retry' } })
@@ -283,15 +283,15 @@ await t.test('a code that nobody has listed is a refusal only below 500', async 
     t.strictSame(outcomeOf(status, refusal(999)), unknown(`http_${status}`))
 })
 
-await t.test('an answer that is not from Meta took nothing if it is below 500', async t => {
+await t.test('an answer below 500 without a code means not accepted', async t => {
   const pages = ['', '<html>404</html>', '{}', '{"error":"nginx"}', '{"error":{}}']
   for (const page of [...pages, refusal('190'), refusal(1.5), refusal(null)])
     for (const status of [300, 301, 302, 307, 308, 400, 403, 404, 407, 429])
       t.strictSame(outcomeOf(status, page), notTaken(status), `${status} ${page}`)
-  t.strictSame(outcomeOf(302, refusal(190)), notTaken(302), 'nor a redirect with a code')
+  t.strictSame(outcomeOf(302, refusal(190)), notTaken(302), 'nor does a redirect with a code')
 })
 
-await t.test('a server error without a code leaves it open', async t => {
+await t.test('a 5xx without a code is unknown', async t => {
   const pages = ['', '<html>502 Bad Gateway</html>', '{}', '{"error":{}}', '{"error":{"code":2']
   for (const page of [...pages, refusal('2')])
     for (const status of [500, 502, 503, 504])
