@@ -139,9 +139,9 @@ const USUAL = [
 
 /** Steps that stop the messages. */
 const STOPS = [
-  step('she calls and is answered', story => story.answered(), quiet),
-  step('she is called back', story => story.calledBack(), quiet),
-  step('she replies', story => story.replies(), quiet),
+  step('a call is answered', story => story.answered(), quiet),
+  step('the person is called back', story => story.calledBack(), quiet),
+  step('the person replies', story => story.replies(), quiet),
   step(
     'the owner writes',
     story => story.ownerWrites(),

@@ -21,7 +21,7 @@ const takenBySomebody = async (key: string) => {
   )
   /** Resolves when another transaction waits for this job. */
   const commit = async () => {
-    await soon('somebody waits', async () => {
+    await soon('a transaction waits', async () => {
       const { rows } = await sql`
         select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`.execute(
         db,

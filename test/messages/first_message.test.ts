@@ -212,12 +212,12 @@ const meanwhile: Record<
   string,
   [(shop: Business, who: Person) => Promise<unknown>, [string, string]]
 > = {
-  'her number was added as one of ours': [
+  'the number was added to the tenant': [
     ({ tenantId }, { e164 }) =>
       db.insertInto('tenant_numbers').values({ tenant_id: tenantId, phone: e164 }).execute(),
     ['skipped', 'own_number'],
   ],
-  'she opted out': [
+  'an opt-out': [
     ({ tenantId }, { e164 }) =>
       sql`insert into opt_outs (tenant_id, phone, source) values (${tenantId}, ${e164}, 'operator')`.execute(
         db,
@@ -230,7 +230,7 @@ const meanwhile: Record<
       db.deleteFrom('whatsapp_connections').where('tenant_id', '=', tenantId).execute(),
     ['skipped', 'no_connection'],
   ],
-  'another message to her was sent': [
+  'another message to the same person': [
     async (shop, { local }) => {
       // As if an operator had scheduled a skipped call with SQL.
       const second = await miss(shop, local)

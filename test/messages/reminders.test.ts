@@ -296,19 +296,19 @@ type Stop = {
   act: (who: Contacted) => Promise<unknown>
 }
 const STOPS: Record<string, Stop> = {
-  'she replies': {
+  'the person replies': {
     reason: 'replied',
     conversation: 'replied',
     lead: 'replied',
     act: ({ who }) => happens({ kind: 'text', from: who.e164, text: 'מתי אתם פתוחים?' }),
   },
-  'she opts out': {
+  'the person opts out': {
     reason: 'opted_out',
     conversation: 'opted_out',
     lead: 'opted_out',
     act: ({ who }) => happens({ kind: 'text', from: who.e164, text: 'הסר' }),
   },
-  'she gets through by phone': {
+  'the person gets through by phone': {
     reason: 'reached_by_phone',
     conversation: 'reached_by_phone',
     lead: 'reached_by_phone',

@@ -272,7 +272,7 @@ await test('reported as failed because the token was revoked: only that connecti
 })
 
 for (const [what, event, ended] of [
-  ['she has answered', { kind: 'text', text: 'אני כאן' }, ['replied', 'replied / replied']],
+  ['the person has replied', { kind: 'text', text: 'אני כאן' }, ['replied', 'replied / replied']],
   [
     'the owner has written',
     { kind: 'echo', text: 'היי' },
@@ -395,7 +395,7 @@ const MISFITS: [string, Parameters<typeof fake.sendStatus>[1], string][] = [
     { ...anonymous, fields: { recipient_id: '972521110000' } },
     '2 minutes',
   ],
-  ['it is about nobody', { ...anonymous, fields: { recipient_id: null } }, '2 minutes'],
+  ['it names no recipient', { ...anonymous, fields: { recipient_id: null } }, '2 minutes'],
 ]
 for (const [why, status, claimedAgo] of MISFITS)
   await test(`a status without our id settles nothing if ${why}`, async t => {
@@ -529,7 +529,7 @@ t.test('marked as arrived, then reported as failed', async t => {
 
 for (const [how, fields] of [
   ['by our id', true],
-  ['by the first report of a send that nobody knows', false],
+  ['by the first status of an unknown wamid', false],
 ] as const)
   t.test(`marked as not arrived, then reported as arrived ${how}`, async t => {
     const { shop, id, callId, messageId, report } = await said(false)

@@ -201,7 +201,7 @@ const CASES: [string, Partial<PendingMessage>, WhyWaiting][] = [
   ['it is due and nothing is in its way', {}, 'any_moment'],
   ['its time has not come', { dueAt: later }, 'not_yet'],
   ['it is due this very moment', { dueAt: now }, 'any_moment'],
-  ['nobody is written to at two in the afternoon', { quietWindows: ['13:00-16:00'] }, 'quiet'],
+  ['now is in a quiet window', { quietWindows: ['13:00-16:00'] }, 'quiet'],
   ['the quiet hours are over', { quietWindows: ['21:00-14:00'] }, 'any_moment'],
   ['due before the quiet hours end', { dueAt: later, quietWindows: ['13:00-16:00'] }, 'not_yet'],
   ['the number is paused', { connection: 'paused' }, 'connection_paused'],

@@ -71,7 +71,7 @@ const ANSWERS: [string, Act, string | null][] = [
   ...plainMedia,
   ['a reaction', { kind: 'reaction', emoji: '👍' }, '👍'],
   ['something WhatsApp does not support', { kind: 'unsupported' }, null],
-  ['a type that nobody knows yet', { kind: 'unknown_type' }, null],
+  ['an unknown type', { kind: 'unknown_type' }, null],
   [
     'a text with unknown fields',
     { kind: 'text', text: 'היי', fields: { context: 7, referral: [null], zz: { a: '\0' } } },
@@ -267,7 +267,7 @@ await test('a message from the owner cancels what is pending, and is no reply of
   t.strictSame(await receivedBy(shop), [])
 
   await says(shop, dana.e164)
-  t.match(await storyOf(shop, dana.e164), ['replied'], 'until she does')
+  t.match(await storyOf(shop, dana.e164), ['replied'], 'until they reply')
 })
 
 await test('the owner writes to a person who never called', async t => {
@@ -364,7 +364,7 @@ await test('the message that is answered counts more than the identifier', async
   const [dana, ruth] = [await contacted(shop), await contacted(shop)]
   await happens({ kind: 'text', text: 'אני', from: dana.e164, context: ruth.wamid, phoneNumberId })
   t.strictSame(await storyOf(shop, ruth.e164), REPLIED)
-  t.match(await leadsOfMessages(shop), [ruth.e164], 'it is hers')
+  t.match(await leadsOfMessages(shop), [ruth.e164], 'the message belongs to the other lead')
   t.strictSame(
     await storyOf(shop, dana.e164),
     REPLIED,

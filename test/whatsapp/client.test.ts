@@ -85,7 +85,7 @@ await t.test('for an unlisted code, the HTTP status decides', async t => {
       t.strictSame(errorPolicy(code, status), FAIL, `${code} with HTTP ${status}`)
     t.strictSame(errorPolicy(code, 429), THROUGHPUT, `${code} with HTTP 429`)
     for (const status of [500, 502, 503, 504, 599])
-      t.equal(errorPolicy(code, status), null, `${code} with HTTP ${status}: nobody knows`)
+      t.equal(errorPolicy(code, status), null, `${code} with HTTP ${status}: unknown`)
   }
 })
 
@@ -174,7 +174,7 @@ await t.test('the error codes of this version of Node are known', async t => {
   free.close()
   await once(free, 'close')
   const closed: unknown = await fetch(`http://127.0.0.1:${port}/`).catch((error: unknown) => error)
-  t.equal(neverArrived(closed), true, 'nobody listens')
+  t.equal(neverArrived(closed), true, 'a closed port')
 
   const cases: [name: string, listener: RequestListener, signal?: AbortSignal][] = [
     [
