@@ -46,7 +46,7 @@ import {
   until,
 } from '../tasks/support.ts'
 
-// For the odd values below. Here, since tap ends when the first tests are done and none is waiting.
+/** For the odd values below. */
 const shop = await business()
 const dana = await contacted(shop)
 
@@ -344,9 +344,18 @@ const UPDATES: Record<string, [value: Record<string, unknown>, field?: string]> 
     'message_template_status_update',
   ],
 }
-// From here on the WhatsApp account id is known, by which template events find the tenant.
-await deliver(envelope(change(shop.phoneNumberId, message({ text: { body: 'שלום' } }))))
-await work()
+await t.test(
+  'an event makes the account id known, by which template events find the tenant',
+  async t => {
+    await deliver(envelope(change(shop.phoneNumberId, message({ text: { body: 'שלום' } }))))
+    await work()
+    const connections = db.selectFrom('whatsapp_connections').select('waba_id')
+    const { waba_id } = await connections
+      .where('tenant_id', '=', shop.tenantId)
+      .executeTakeFirstOrThrow()
+    t.ok(waba_id)
+  },
+)
 
 for (const [name, [value, field]] of Object.entries(UPDATES))
   await t.test(`${name} is kept, and no job fails`, async t => {
