@@ -3,7 +3,7 @@ import { sql } from 'kysely'
 import { z } from 'zod'
 import { type Actor, audit } from '../audit.ts'
 import type { Trx } from '../db/kysely.ts'
-import { lockCalls, lockPeople, peopleOf } from '../db/locks.ts'
+import { lockCalls, lockLeads, lockPeople, peopleOf } from '../db/locks.ts'
 import { notFound, userError } from '../errors.ts'
 import { spellings } from '../phone.ts'
 import { mentions, type Names, readable, sieve } from './mentions.ts'
@@ -19,6 +19,7 @@ import {
   redactEvents,
   redactMessages,
   redactRejected,
+  type Person,
 } from './redact.ts'
 import { writerPhone } from '../replies/contacts.ts'
 import { phoneNumber, tenantId } from '../tenants/schema.ts'
@@ -65,15 +66,6 @@ export const rowsNaming = async (
       if (isNamed(row.text ?? '') || (row.bytes && isNamed(readable(row.bytes)))) found.push(row.id)
   }
   return found
-}
-
-/** A person, as one business knows them. */
-export type Person = {
-  leadIds: string[]
-  /** Every number of the person, in each of its spellings, E.164. */
-  phones: string[]
-  /** WhatsApp's ids of the person: digits, or the user id of a person who hides their number. */
-  identities: string[]
 }
 
 /** How often a person may have changed their number. */
@@ -171,7 +163,7 @@ export const erase = async (
   const events = await rowsNaming(trx, 'whatsapp_events', names, where)
   await lockEvents(trx, events)
   await lockPeople(trx, peopleOf(tenantId, person.phones))
-  await lockLeads(trx, person)
+  await lockLeads(trx, sql`id = any(${person.leadIds}::bigint[])`)
   // The locks were taken after reading. If something arrived in between, it would stay.
   const hasMoreCalls = (await callsOf(trx, where, person, records)).length > calls.length
   if (hasMoreCalls || !isSame(person, await findPerson(trx, tenantId, number)))
@@ -231,12 +223,6 @@ const rejectOwnNumber = async (trx: Trx, tenantId: string, { phones }: Person): 
       "this is the owner's phone, which gets the notices: remove it from the settings first",
       'number',
     )
-}
-
-const lockLeads = async (trx: Trx, { leadIds }: Person): Promise<void> => {
-  await sql`select from leads where id = any(${leadIds}::bigint[]) order by id for update`.execute(
-    trx,
-  )
 }
 
 const isSame = (a: Person, b: Person): boolean => JSON.stringify(a) === JSON.stringify(b)
