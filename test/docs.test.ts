@@ -43,17 +43,14 @@ const sources = find('{app,tasks,scripts,sql,test}/**/*.{ts,js,mjs,sql,md}', '.c
 const packageJson = z.object({ scripts: z.record(z.string(), z.string()) })
 const { scripts } = packageJson.parse(JSON.parse(read('package.json')))
 
-/** Their paths are corrected with the merge of the worker's tests. */
-const LATER = ['test/cases/README.md', 'test/worker/pool.test.ts', 'app/worker/liveness.ts']
-
 t.test('every path and every npm command in docs and code exists', t => {
   t.ok(pages.length > 10 && sources.length > 100)
-  for (const file of [...pages, ...sources].filter(name => !LATER.includes(name))) {
+  for (const file of [...pages, ...sources]) {
     const text = read(file)
     const paths = /(?<![\w/.@-])((?:app|tasks|scripts|sql|test|docs)\/[\w./-]*\w)/g
     for (const path of new Set(all(text, paths))) if (!exists(path)) t.fail(`${file}: ${path}`)
     for (const name of new Set(all(text, /npm run ([a-z]+(?::[a-z]+)*)/g)))
-      if (!(name in scripts || name === 'test:system')) t.fail(`${file}: npm run ${name}`)
+      if (!(name in scripts)) t.fail(`${file}: npm run ${name}`)
   }
   t.end()
 })

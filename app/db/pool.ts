@@ -113,8 +113,8 @@ const limits = {
   idle_in_transaction_session_timeout: 10 * SECOND,
 }
 
-const address = async (name: string) => {
-  const connectionString = await databaseUrl()
+const address = async (name: string, connectionString?: string) => {
+  connectionString ??= await databaseUrl()
   const ssl = tlsOf(connectionString, config().production)
   return {
     connectionString,
@@ -143,17 +143,18 @@ type Options = {
   /** Without limits: for migrations, which may take long, and wait for each other. */
   patient?: boolean
   connectWithin?: number
-  /** What each of its sessions is told. */
+  /** Settings of each session. */
   session?: Record<string, string>
+  connectionString?: string
 }
 
 export const newPool = async (
   name: string,
   max: number,
-  { patient = false, connectWithin = 2 * SECOND, session = {} }: Options = {},
+  { patient = false, connectWithin = 2 * SECOND, session = {}, connectionString }: Options = {},
 ): Promise<pg.Pool> => {
   const pool = new pg.Pool({
-    ...(await address(name)),
+    ...(await address(name, connectionString)),
     max,
     connectionTimeoutMillis: connectWithin,
     // Not `verify`, from which a connection that was asked for too long ago never comes back.

@@ -234,7 +234,7 @@ const upToDate = async (): Promise<void> => {
 const nothingPending = async (): Promise<void> => {
   const pending = await pendingMigrations()
   if (pending.length)
-    throw startupError(`the database has not seen ${pending.join(', ')}. Run: npm run migrate`)
+    throw startupError(`pending migrations: ${pending.join(', ')}. Run: npm run migrate`)
 }
 
 /** What is set in a way that works, but hardly as it was meant. Told at every start, since nothing else would tell. */

@@ -7,7 +7,7 @@ import t from 'tap'
 import pg from 'pg'
 import { push } from '../../scripts/demo/cdr.ts'
 import { business, db, jobs, OK, post } from '../support/ringback.ts'
-import { ask, lockedJobs, soon, startProcess } from '../support/process.ts'
+import { ask, lockedJobs, waitUntil, startProcess } from '../support/process.ts'
 import { addJob } from '../../app/db/jobs.ts'
 
 /** A worker takes this job. Its transaction ends when the test says so. */
@@ -21,7 +21,7 @@ const takenBySomebody = async (key: string) => {
   )
   /** Resolves when another transaction waits for this job. */
   const commit = async () => {
-    await soon('a transaction waits', async () => {
+    await waitUntil('a transaction waits', async () => {
       const { rows } = await sql`
         select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`.execute(
         db,
@@ -119,7 +119,7 @@ await t.test(
       const open = db.selectFrom('raw_cdrs').select('id').where('verdict', 'is', null)
       return (await open.where('call_id', 'in', ids).execute()).length === 0
     }
-    await soon('judged', async () => (await judged()) && (await lockedJobs()).length === 0)
+    await waitUntil('judged', async () => (await judged()) && (await lockedJobs()).length === 0)
     const rows = await db.selectFrom('raw_cdrs').select('id').where('call_id', 'in', ids).execute()
     t.equal(rows.length, 8 * 40)
     t.strictSame(await jobs('voicenter_cdr'), [])

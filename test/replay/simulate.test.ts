@@ -3,7 +3,14 @@ import t from 'tap'
 import type { JsonObject } from '../../app/json.ts'
 import { compare } from '../../app/replay/compare.ts'
 import { readRecordLines } from '../../app/replay/inputs.ts'
-import { type Rules, type Contacts, newSimulation, type ReceivedCdr, replay, type Simulation } from '../../app/replay/simulate.ts'
+import {
+  type Rules,
+  type Contacts,
+  newSimulation,
+  type ReceivedCdr,
+  replay,
+  type Simulation,
+} from '../../app/replay/simulate.ts'
 import { legOf } from '../../app/voicenter/classify.ts'
 import { readCdr, rootOf } from '../../app/voicenter/parse.ts'
 import { exchangeTime } from '../../scripts/demo/cdr.ts'

@@ -3,8 +3,26 @@ import fc from 'fast-check'
 import { sql } from 'kysely'
 import { test } from 'tap'
 import type { z } from 'zod'
-import { endAccess, grantAccess, addToken, generatePassword, isPassword, passwordChange, revokeToken, setPassword, tokensOf } from '../../app/tenants/credentials.ts'
-import { addNumber, removeNumber, tenantNumber, addTenant, listTenants, newTenant, showTenant } from '../../app/tenants/tenants.ts'
+import {
+  endAccess,
+  grantAccess,
+  addToken,
+  generatePassword,
+  isPassword,
+  passwordChange,
+  revokeToken,
+  setPassword,
+  tokensOf,
+} from '../../app/tenants/credentials.ts'
+import {
+  addNumber,
+  removeNumber,
+  tenantNumber,
+  addTenant,
+  listTenants,
+  newTenant,
+  showTenant,
+} from '../../app/tenants/tenants.ts'
 import { parseInterval, interval, formatInterval } from '../../app/tenants/schema.ts'
 import { resumeTenant, setTenant, settingsChange } from '../../app/tenants/settings.ts'
 import { push } from '../../scripts/demo/cdr.ts'

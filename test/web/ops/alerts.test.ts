@@ -2,7 +2,7 @@
 import { sql } from 'kysely'
 import { randomInt } from 'node:crypto'
 import t from 'tap'
-import { requeueDueRows } from '../../../app/worker/maintenance.ts'
+import { requeueDueRows } from '../../../app/worker/reconcile.ts'
 import { push } from '../../../scripts/demo/cdr.ts'
 import { reported } from '../../outreach/support.ts'
 import { asOperator, asTenant, browser, auditLogOf } from '../../support/ops.ts'

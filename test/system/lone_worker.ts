@@ -1,8 +1,9 @@
 /**
- * graphile-worker alone in a process, for what its defects would do to one. `node lone_worker.ts POOL`:
+ * graphile-worker alone in a process, to show its defects. `node lone_worker.ts POOL`, where POOL is
  *
- *   patient   on our pool with its remedy     plain   on the same pool without
- *   internal  on the pool it makes itself
+ *   retrying  our pool with the workaround (app/worker/retrying_pool.ts)
+ *   plain     our pool without it
+ *   internal  the pool that graphile-worker makes itself
  *
  * Its task runs until a line comes on standard input. The line `stop` stops the worker first.
  */
@@ -20,7 +21,7 @@ const pool = await newPool('worker', 3)
 const runner = await run({
   ...(kind === 'internal'
     ? { connectionString: process.env['DATABASE_URL'] ?? '' }
-    : { pgPool: kind === 'patient' ? retryingPool(pool, async () => {}) : pool }),
+    : { pgPool: kind === 'retrying' ? retryingPool(pool, async () => {}) : pool }),
   noHandleSignals: true,
   parsedCronItems: [],
   taskList: {
@@ -36,7 +37,6 @@ if (line === 'stop') {
   await sleep(400)
   end.resolve()
   await stopped
-  console.log('stopped')
   await sleep(1000)
   process.exit(0)
 }
