@@ -4,7 +4,15 @@ import { createInterface } from 'node:readline'
 import type { Trx } from '../../app/db/kysely.ts'
 import { compare } from '../../app/replay/compare.ts'
 import { readContacts, readRecordLines, readRules, storedRecords } from '../../app/replay/inputs.ts'
-import { effectSpan, type RuleChanges, type Rules, SECOND, newSimulation, type ReceivedCdr, replay } from '../../app/replay/simulate.ts'
+import {
+  effectSpan,
+  type RuleChanges,
+  type Rules,
+  SECOND,
+  newSimulation,
+  type ReceivedCdr,
+  replay,
+} from '../../app/replay/simulate.ts'
 import type { Output } from './command.ts'
 import { type Flags, UsageError } from './flags.ts'
 import { asJson, asText } from './report.ts'
