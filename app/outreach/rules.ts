@@ -24,7 +24,7 @@ export type ContactContext = {
   connection: 'active' | 'paused' | null
   /** A message is pending or was sent within the repeat window. Failed and shadow messages do not count. */
   contacted: boolean
-  /** isTooOld, or isTooLate. */
+  /** When the call is recorded: isTooOld. When the message is due: isTooLate. */
   late: boolean
   /** A person of the business has spoken with the caller since the call. */
   reached: boolean
