@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 import { parseEnv } from 'node:util'
 import t from 'tap'
 import { z } from 'zod'
-import { readConfig, settings, tlsOf, wrongTls } from '../app/config.ts'
+import { readConfig, settings, tlsOptions, tlsProblem } from '../app/config.ts'
 import { heldBy } from '../app/db/pool.ts'
 import { registry } from '../app/monitoring/metrics.ts'
 import { db, fake, work } from './support/ringback.ts'
@@ -159,7 +159,7 @@ t.test('deploy.md', t => {
       parseEnv(file.replace('<openssl rand -base64 32>', key)),
     )
     t.equal(production, true)
-    t.equal(tlsOf(DATABASE_URL, production), undefined, 'a socket has no TLS')
+    t.equal(tlsOptions(DATABASE_URL, production), undefined, 'a socket has no TLS')
     t.end()
   })
 
@@ -196,7 +196,7 @@ t.test('deploy.md', t => {
         // The program looks for a file of this name only when it connects.
         if (form === 'sslrootcert=system') continue
         const query = form.includes('=') ? form : `sslmode=${form}`
-        const taken = wrongTls(`postgres://u:p@db.example/d?${query}`) === null
+        const taken = tlsProblem(`postgres://u:p@db.example/d?${query}`) === null
         t.equal(taken, verdict === 'taken', form)
       }
     t.end()

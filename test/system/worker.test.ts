@@ -6,7 +6,7 @@ import { startHeartbeat } from '../../app/worker/liveness.ts'
 import { requeueDueRows } from '../../app/worker/reconcile.ts'
 import { push } from '../../scripts/demo/cdr.ts'
 import { reported } from '../outreach/support.ts'
-import { alertsOf } from '../signals/support.ts'
+import { alertsOf } from '../monitoring/support.ts'
 import {
   ask,
   databaseProxy,
