@@ -16,7 +16,7 @@ import {
   type ReasonAfter,
 } from '../states.ts'
 
-// Each function applies a transition of app/states.ts to the rows that it is allowed for. The caller says which rows.
+// Each function applies a transition of app/states.ts to those of the given rows whose state allows it.
 
 export const moveMessages = (trx: Trx, name: MessageTransition, reason: string | null) => {
   const { from, to } = MESSAGE_TRANSITIONS[name]
@@ -81,11 +81,14 @@ export const moveConversations = (
   reason: ConversationReason | null,
 ) => {
   const { from, to } = CONVERSATION_TRANSITIONS[name]
-  return trx
-    .updateTable('lead_conversations')
-    .set({ state: to, reason })
-    .where('state', 'in', from)
-    .where(eb => eb.or([eb('state', '<>', 'stopped'), eb('reason', '=', 'undeliverable')]))
+  return (
+    trx
+      .updateTable('lead_conversations')
+      .set({ state: to, reason })
+      .where('state', 'in', from)
+      // Of the stopped conversations, only the undeliverable ones change again (app/states.ts).
+      .where(eb => eb.or([eb('state', '<>', 'stopped'), eb('reason', '=', 'undeliverable')]))
+  )
 }
 
 export const moveLead = async (
