@@ -75,20 +75,18 @@ export const moveCall = async <Name extends OutreachTransition>(
     throw new Error(`missed call ${missedCallId}: "${name}" is not allowed in its state`)
 }
 
+/** Of the stopped conversations, only those with the reason `undeliverable` change again (app/states.ts). */
 export const moveConversations = (
   trx: Trx,
   name: ConversationTransition,
   reason: ConversationReason | null,
 ) => {
   const { from, to } = CONVERSATION_TRANSITIONS[name]
-  return (
-    trx
-      .updateTable('lead_conversations')
-      .set({ state: to, reason })
-      .where('state', 'in', from)
-      // Of the stopped conversations, only the undeliverable ones change again (app/states.ts).
-      .where(eb => eb.or([eb('state', '<>', 'stopped'), eb('reason', '=', 'undeliverable')]))
-  )
+  return trx
+    .updateTable('lead_conversations')
+    .set({ state: to, reason })
+    .where('state', 'in', from)
+    .where(eb => eb.or([eb('state', '<>', 'stopped'), eb('reason', '=', 'undeliverable')]))
 }
 
 export const moveLead = async (
