@@ -9,10 +9,11 @@ import { lateness } from './bench/lateness.ts'
 import { loadGenerator } from './bench/load.ts'
 import { describeMachine, HOME } from './bench/machine.ts'
 import { memory, start } from './bench/memory.ts'
-import { redisVersion, whyNoBullmq } from './bench/processes.ts'
+import { redisVersion, whyNoBullmq } from './bench/peers.ts'
 import { INVALID, print, type Section, summary } from './bench/results.ts'
 import { scale } from './bench/scale.ts'
 import { trips } from './bench/trips.ts'
+import { interruption, newProgress } from './processes.ts'
 
 const sections: Record<string, (environment: Environment) => Promise<Section>> = {
   ingest,
@@ -76,15 +77,8 @@ if (!loadGenerator())
     'There is no load generator: install wrk (apt-get install wrk) or the peers (npm ci --prefix scripts/bench/peers).',
   )
 
-const started = performance.now()
-const say = (text: string) =>
-  console.error(`${((performance.now() - started) / 1000).toFixed(0).padStart(4)} s  ${text}`)
-const interrupted = new AbortController()
-for (const name of ['SIGINT', 'SIGTERM'] as const)
-  process.on(name, () => {
-    say('interrupted: cleaning up')
-    interrupted.abort()
-  })
+const say = newProgress(console.error)
+const interrupted = interruption(say)
 
 try {
   say('starting a Postgres with fsync on')
@@ -99,7 +93,7 @@ try {
   const missing = whyNoBullmq()
   if (missing) console.log(missing)
 
-  const signal = AbortSignal.any([interrupted.signal, AbortSignal.timeout(LIMIT_MS)])
+  const signal = AbortSignal.any([interrupted, AbortSignal.timeout(LIMIT_MS)])
   const environment = { postgres, rounds, seconds, long: flags.long, say, signal }
   const results = []
   const file = flags.json ?? join(HOME, `${at.replaceAll(':', '.')}.json`)
@@ -119,7 +113,7 @@ try {
   if (results.some(({ notes }) => notes.some(note => note.startsWith(INVALID))))
     process.exitCode = 1
 } catch (error) {
-  if (!interrupted.signal.aborted) console.error(error)
+  if (!interrupted.aborted) console.error(error)
   process.exitCode = 1
 }
 process.exit()

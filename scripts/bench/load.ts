@@ -5,9 +5,9 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { push } from '../demo/cdr.ts'
+import { parseLastLine, run, startRingback, type WebProgram } from '../processes.ts'
 import { DID, type Environment } from './environment.ts'
 import { PEERS } from './machine.ts'
-import { parseLastLine, run, startRingback, type WebProgram } from './processes.ts'
 import { type Figures, InvalidTurn } from './results.ts'
 
 /** The number of connections in all sections but latency, which uses one. */

@@ -1,8 +1,8 @@
 /** How much memory Ringback needs under full load, and how long it takes to start. */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { startRingback } from '../processes.ts'
 import { type Environment, startWhatsApp } from './environment.ts'
 import { CONNECTIONS, drive } from './load.ts'
-import { startRingback } from './processes.ts'
 import { interleave, INVALID, median, most, type Section } from './results.ts'
 
 const DATABASE = 'bench_process'

@@ -5,7 +5,7 @@ import { encrypt, tokenOwner } from '../../app/crypto.ts'
 import { connect, embeddedPostgres } from '../../app/db/embedded_postgres.ts'
 import { closeDatabase } from '../../app/db/kysely.ts'
 import { migrate } from '../../app/db/migrate.ts'
-import { RINGBACK, RINGBACK_PORT, startWeb } from './processes.ts'
+import { startRingback } from '../processes.ts'
 
 const { values: flags } = parseArgs({
   options: {
@@ -107,8 +107,8 @@ const admin = await connect(await embeddedPostgres({ database: 'postgres' }))
 await admin.query(`create database ${name}`)
 try {
   await fill(await embeddedPostgres({ database: name }))
-  const env = { ...process.env, OPS_PASSWORD: PASSWORD, ROLE: 'web', LOG_LEVEL: 'info' }
-  const web = await startWeb([RINGBACK], env, RINGBACK_PORT)
+  const env = { ...process.env, PORT: '0', OPS_PASSWORD: PASSWORD, LOG_LEVEL: 'info' }
+  const web = await startRingback('web', env)
   console.error(`Requesting each page ${flags.times} times; milliseconds`)
   await measure(web.url)
   if (flags.pictures) await takePictures(web.url, flags.pictures)

@@ -2,10 +2,9 @@
  * How many statements Ringback sends per call. Each is a round trip to the database. The server counts them with
  * pg_stat_statements. This section has a Postgres of its own, so that the counting slows down no other section.
  */
-import { setTimeout as sleep } from 'node:timers/promises'
+import { startRingback, startWorker, waitUntil } from '../processes.ts'
 import { type Database, type Environment, type Postgres, startPostgres } from './environment.ts'
 import { CONNECTIONS, drive } from './load.ts'
-import { startRingback, startWorker } from './processes.ts'
 import type { Row, Section } from './results.ts'
 
 const SECONDS = 3
@@ -57,9 +56,9 @@ const measure = async (
 
 const allClassified = async (database: Database): Promise<void> => {
   const unclassified = 'select count(*) as n from raw_cdrs where verdict is null'
-  for (const limit = Date.now() + CLASSIFIED_WITHIN_MS; Date.now() < limit; await sleep(100))
-    if ((await database.number(unclassified)) === 0) return
-  throw new Error('the worker did not classify all calls')
+  const isDone = async () => (await database.number(unclassified)) === 0
+  if (!(await waitUntil(isDone, CLASSIFIED_WITHIN_MS, { pollMs: 100 })))
+    throw new Error('the worker did not classify all calls')
 }
 
 /** Adds what a user sent, without the statements of this section. */

@@ -1,12 +1,11 @@
 /** The faults of a run: what is done to the program, to Postgres and to the network, and in which order. */
-import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { promisify } from 'node:util'
 import { type Failpoint, FAILPOINTS } from '../../app/failpoints.ts'
 import { push } from '../demo/cdr.ts'
+import { freePort, run, waitUntil } from '../processes.ts'
 import { type Environment, type OnCleanUp, startDatabase } from './environment.ts'
 import {
   type Instance,
@@ -17,12 +16,10 @@ import {
 } from './instance.ts'
 import { readDatabase } from './ledger.ts'
 import { type Monitor, newJournal, sum } from './monitor.ts'
-import { freePort, mountDisk, unmountDisk } from './postgres.ts'
+import { mountDisk, unmountDisk } from './postgres.ts'
 import { seeded } from './random.ts'
 import { jsonPost } from './scenarios.ts'
 import { newSender } from './traffic.ts'
-
-const run = promisify(execFile)
 
 const SECOND = 1000
 
@@ -193,8 +190,8 @@ export const runFaults = async (
   const { instances, journal } = environment
   const { kills } = journal
   // An abort must not leave a core file.
-  const coreLimit = await run('sh', ['-c', 'ulimit -c']).catch(() => null)
-  const canAbort = coreLimit?.stdout.trim() === '0'
+  const coreLimit = await run(['-c', 'ulimit -c'], {}, { command: 'sh' }).catch(() => '')
+  const canAbort = coreLimit.trim() === '0'
   const faults = faultsOf(plan, environment)
 
   if (plan.kills > 0) {
@@ -215,7 +212,7 @@ export const runFaults = async (
     }
     const running = others()
     const isMissing = (point: Failpoint) => (kills.get(point) ?? 0) < plan.burstKillsAtEach
-    while (FAILPOINTS.some(isMissing) && !signal.aborted) await sleep(50)
+    await waitUntil(() => !FAILPOINTS.some(isMissing), Infinity, { signal })
     over.abort()
     await Promise.all([...killers, running])
   }
@@ -249,9 +246,8 @@ const caughtUp = async (
   back: number,
   signal: AbortSignal,
 ): Promise<void> => {
-  const until = Date.now() + CATCH_UP_LIMIT_MS
   const isDone = () => instances.every(instance => instance.isReady()) && monitor.isDone(back)
-  while (!isDone() && Date.now() < until && !signal.aborted) await sleep(50)
+  await waitUntil(isDone, CATCH_UP_LIMIT_MS, { signal })
 }
 
 const DISK_MB = 192
@@ -293,7 +289,8 @@ export const fullDisk = async (
   post()
   await Promise.all(posts)
   // Writes until the disk is full, and fails.
-  await run('sh', ['-c', 'cat /dev/zero > filler'], { cwd: disk }).catch(() => {})
+  const fill = ['-c', 'cat /dev/zero > "$0"', join(disk, 'filler')]
+  await run(fill, {}, { command: 'sh' }).catch(() => {})
   for (const until = Date.now() + FULL_FOR_MS; Date.now() < until; await sleep(50)) post()
   const refused = sender.stats.answers.get('503') ?? 0
   await rm(join(disk, 'filler'))

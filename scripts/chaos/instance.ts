@@ -1,23 +1,18 @@
 /** One instance of the program (web and worker) under a supervisor that restarts it, as the platform does. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createWriteStream, readFileSync } from 'node:fs'
+import { createWriteStream } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
 import { type Failpoint, FAILPOINTS } from '../../app/failpoints.ts'
+import { answers, NODE_FLAGS, RINGBACK, ROOT, waitUntil } from '../processes.ts'
 import type { Order } from './arm.ts'
 import { count, type Journal } from './monitor.ts'
 import type { Random } from './random.ts'
 
-const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 const ARM = fileURLToPath(new URL('arm.ts', import.meta.url))
 
-const procfile = readFileSync(`${ROOT}Procfile`, 'utf8')
-/** The node flags of the Procfile, so that the program runs as in production. */
-export const NODE_FLAGS = /^web:.*node (.*) app\/main\.ts$/m.exec(procfile)?.[1]?.split(' ') ?? []
-
-const READY_POLL_MS = 50
 /** A platform waits before it restarts a process that exited soon after its start. */
 const CRASH_PAUSE_MS = 500
 const STOP_LIMIT_MS = 30_000
@@ -39,10 +34,7 @@ export const runInstance = ({ port, env, log, journal }: Options) => {
   const hasExited = ({ exitCode, signalCode }: ChildProcess) =>
     exitCode !== null || signalCode !== null
   const pollUntilReady = async (started: ChildProcess) => {
-    while (!(await isHealthy(port))) {
-      if (hasExited(started)) return
-      await sleep(READY_POLL_MS)
-    }
+    await waitUntil(async () => hasExited(started) || (await isHealthy(port)), Infinity)
     if (hasExited(started)) return
     ready = true
     journal.ready()
@@ -50,7 +42,7 @@ export const runInstance = ({ port, env, log, journal }: Options) => {
   const runOnce = async () => {
     killed = null
     starts++
-    const started = spawn(process.execPath, [...NODE_FLAGS, '--import', ARM, 'app/main.ts'], {
+    const started = spawn(process.execPath, [...NODE_FLAGS, '--import', ARM, RINGBACK], {
       cwd: ROOT,
       env: { ...env, PORT: String(port) },
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
@@ -124,20 +116,11 @@ export const runInstance = ({ port, env, log, journal }: Options) => {
   }
 }
 
-export const isHealthy = (port: number): Promise<boolean> =>
-  fetch(`http://127.0.0.1:${port}/healthz`, { signal: AbortSignal.timeout(1000) }).then(
-    async response => {
-      await response.body?.cancel()
-      return response.status === 200
-    },
-    () => false,
-  )
+export const isHealthy = (port: number) => answers(`http://127.0.0.1:${port}/healthz`)
 
 /** @returns false on abort */
-export const untilReady = async (instance: Instance, signal: AbortSignal): Promise<boolean> => {
-  while (!instance.isReady() && !signal.aborted) await sleep(20)
-  return !signal.aborted
-}
+export const untilReady = ({ isReady }: Instance, signal: AbortSignal): Promise<boolean> =>
+  waitUntil(isReady, Infinity, { pollMs: 20, signal })
 
 export type Killing = {
   random: Random

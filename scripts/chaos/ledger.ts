@@ -112,9 +112,7 @@ export const readFake = (fake: FakeWhatsApp): Pick<Evidence, 'accepted' | 'wrong
       statuses: statuses.get(message.wamid) ?? [],
     })),
     wrongTokens: requests.filter(
-      ({ outcome, authorization, phoneNumberId }) =>
-        // The fake reset some connections before it read the token.
-        !(outcome === 'reset' && authorization === 'none') && authorization !== phoneNumberId,
+      ({ authorization, phoneNumberId }) => authorization !== phoneNumberId,
     ).length,
   }
 }

@@ -7,8 +7,6 @@ import type { Update } from './webhooks.ts'
 type Common = {
   /** The business number; by default the one that last wrote to the person. */
   phoneNumberId?: string | undefined
-  /** The number id in the payload, if it differs, such as one that the receiver does not know. */
-  asPhoneNumberId?: string
   agoSeconds?: number
   /** Fields that replace or extend those of the message (of the value, if there is no message). */
   fields?: Record<string, unknown>
@@ -77,7 +75,7 @@ export const updateFor = (state: State, event: WebhookEvent, id: string): Update
   const ourPhone = number.displayNumber.slice(1)
   const at = Date.now() - (event.agoSeconds ?? 0) * 1000
   const timestamp = seconds(event.agoSeconds)
-  const common = metadata(number, event.asPhoneNumberId)
+  const common = metadata(number)
   const update = (field: string, value: Record<string, unknown>): Update => ({
     number,
     field,
@@ -88,10 +86,8 @@ export const updateFor = (state: State, event: WebhookEvent, id: string): Update
 
   switch (event.kind) {
     case 'user_preferences': {
-      const { waId: wa_id, userId: user_id, stoppedMarketing } = state.person(event.from)
+      const { waId: wa_id, userId: user_id } = state.person(event.from)
       const { value } = event
-      if (value === 'stop') stoppedMarketing.add(phoneNumberId)
-      else stoppedMarketing.delete(phoneNumberId)
       const detail = `User requested to ${value} marketing messages`
       const category = 'marketing_messages'
       return update('user_preferences', {
@@ -164,7 +160,7 @@ export const statusUpdate = (
   { wamid, biz_opaque_callback_data, template }: InboxMessage,
   { status, code = 131026, callbackData = true, agoSeconds, fields }: StatusStep,
 ): Update => {
-  const category = template?.category ?? 'service'
+  const category = template ? 'utility' : 'service'
   const pricing = { billable: true, pricing_model: 'PMP', type: 'regular', category }
   const item = {
     id: wamid,
@@ -181,9 +177,9 @@ export const statusUpdate = (
 /** Unix seconds. Webhooks write them as text, except in `user_preferences`. */
 const seconds = (ago = 0): number => Math.floor(Date.now() / 1000 - ago)
 
-const metadata = ({ displayNumber, phoneNumberId }: WhatsAppNumber, id = phoneNumberId) => ({
+const metadata = ({ displayNumber, phoneNumberId: phone_number_id }: WhatsAppNumber) => ({
   messaging_product: 'whatsapp',
-  metadata: { display_phone_number: displayNumber.slice(1), phone_number_id: id },
+  metadata: { display_phone_number: displayNumber.slice(1), phone_number_id },
 })
 
 type Content = { context?: string | undefined; type: string; [field: string]: unknown }

@@ -20,11 +20,9 @@ export type Template = {
   wabaId: string
   name: string
   language: string
-  category: 'utility' | 'marketing' | 'authentication'
-  status: 'approved' | 'paused' | 'disabled'
   /** The number of parameters of the body. Without it, any number is accepted. */
   parameters?: number
-  /** The text, with {{1}} or {{first_name}} in place of a parameter. */
+  /** The text, with {{1}} in place of the first parameter. */
   body?: string
   buttons: readonly { type?: 'quick_reply' | 'url' | 'phone_number'; text: string }[]
 }
@@ -40,8 +38,6 @@ export type Person = {
   lines: { by: 'person' | 'owner'; phoneNumberId: string; text: string; at: string }[]
   /** When this person last wrote to each business number (its id). */
   wroteAt: Map<string, number>
-  /** The business numbers (their ids) from which this person wants no marketing. */
-  stoppedMarketing: Set<string>
 }
 
 /** A message from a business that the fake accepted. */
@@ -59,7 +55,6 @@ export type InboxMessage = {
   template?: {
     name: string
     language: string
-    category: Template['category']
     parameters: string[]
     buttons: { text: string; payload: string }[]
   }
@@ -132,8 +127,7 @@ export const createState = () => {
 
     addTemplate: (input: TemplateInput): void => {
       const { wabaId, name, language = 'he' } = input
-      const defaults = { category: 'utility', status: 'approved', buttons: [] } as const
-      templates.set(`${wabaId} ${name} ${language}`, { ...defaults, ...input, language })
+      templates.set(`${wabaId} ${name} ${language}`, { buttons: [], ...input, language })
     },
     template: (wabaId: string, name: string, language: string) =>
       templates.get(`${wabaId} ${name} ${language}`),
@@ -151,7 +145,6 @@ export const createState = () => {
         name: `Customer ${people.size + 1}`,
         lines: [],
         wroteAt: new Map(),
-        stoppedMarketing: new Set(),
       }
       people.set(phone, person)
       return person

@@ -13,22 +13,13 @@ import {
   type ReceivedCdr,
   replay,
 } from '../../app/replay/simulate.ts'
-import type { Output } from './command.ts'
-import { type Flags, UsageError } from './flags.ts'
-import { asJson, asText } from './report.ts'
-import { readSnapshot } from './snapshot.ts'
+import { type Flags, type Output, UsageError } from './flags.ts'
 
 const PROGRESS_INTERVAL_MS = 1000
 
-export const whatIf = async (flags: Flags, output: Output): Promise<void> => {
-  const report = await readSnapshot(trx => makeReport(trx, flags, output))
-  output.log(asText(report))
-  if (flags.json) output.log(JSON.stringify(asJson(report)))
-}
-
 export type Report = Awaited<ReturnType<typeof makeReport>>
 
-const makeReport = async (trx: Trx, flags: Flags, output: Output) => {
+export const makeReport = async (trx: Trx, flags: Flags, output: Output) => {
   const { tenant: tenantId = '', file } = flags
   const rules = await readRules(trx, tenantId)
   const changed: Rules = { ...rules, ...changesOf(flags) }

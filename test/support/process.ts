@@ -8,7 +8,7 @@ import { sql } from 'kysely'
 import t from 'tap'
 import { config } from '../../app/config.ts'
 import { type Failpoint, FAILPOINT_CHANNEL } from '../../app/failpoints.ts'
-import { NODE_FLAGS } from '../../scripts/chaos/instance.ts'
+import { NODE_FLAGS } from '../../scripts/processes.ts'
 import { startProxy } from '../../scripts/chaos/proxy.ts'
 import { db } from './ringback.ts'
 
