@@ -9,6 +9,7 @@ import { lateness } from './bench/lateness.ts'
 import { loadGenerator } from './bench/load.ts'
 import { describeMachine, HOME } from './bench/machine.ts'
 import { memory, start } from './bench/memory.ts'
+import { pages } from './bench/pages.ts'
 import { redisVersion, whyNoBullmq } from './bench/peers.ts'
 import { INVALID, print, type Section, summary } from './bench/results.ts'
 import { scale } from './bench/scale.ts'
@@ -24,6 +25,7 @@ const sections: Record<string, (environment: Environment) => Promise<Section>> =
   memory,
   start,
   trips,
+  pages,
 }
 
 const HELP = `Usage: npm run bench [-- options]
@@ -37,6 +39,7 @@ cores. Run nothing else meanwhile.
   --rounds N     rounds per section; default 5 (fewer where a round is long)
   --seconds S    how long each burst is measured; default 3
   --json FILE    where every round is written; default .data/bench/<time>.json
+  --pictures DIR saves pictures of the pages: phone and desktop, English and Hebrew (with --only pages)
   --long         measures the memory for 10 minutes instead of one; needs about 10 GB of disk
   --help         this text
 
@@ -52,6 +55,7 @@ const { values: flags } = parseArgs({
     rounds: { type: 'string', default: '5' },
     seconds: { type: 'string', default: '3' },
     json: { type: 'string' },
+    pictures: { type: 'string' },
     long: { type: 'boolean', default: false },
     help: { type: 'boolean', short: 'h' },
   },
@@ -94,7 +98,15 @@ try {
   if (missing) console.log(missing)
 
   const signal = AbortSignal.any([interrupted, AbortSignal.timeout(LIMIT_MS)])
-  const environment = { postgres, rounds, seconds, long: flags.long, say, signal }
+  const environment = {
+    postgres,
+    rounds,
+    seconds,
+    long: flags.long,
+    pictures: flags.pictures,
+    say,
+    signal,
+  }
   const results = []
   const file = flags.json ?? join(HOME, `${at.replaceAll(':', '.')}.json`)
   await mkdir(dirname(file), { recursive: true })

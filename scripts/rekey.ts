@@ -56,7 +56,7 @@ const rehashAll = async (trx: Trx): Promise<void> => {
   const erased = rows.filter(({ phone }) => phone === null).length
   if (erased)
     throw new Error(
-      `${erased} people opted out and were erased. Only a hash made with the old key identifies them. With a new key they would get messages again. Keep the old key, and give each business a new access token (npm run tenant -- connect)`,
+      `${erased} people opted out and were erased. Only a hash made with the old key identifies them. With a new key they would be written to again. Keep the old key, and give each business a new access token (npm run tenant -- connect)`,
     )
   for (const { id, phone } of rows)
     if (phone !== null) {

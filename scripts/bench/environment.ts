@@ -30,6 +30,8 @@ export type Environment = {
   /** How long one burst is measured. */
   seconds: number
   long: boolean
+  /** The folder for pictures of the pages. */
+  pictures: string | undefined
   /** Reports progress. */
   say: (text: string) => void
   signal: AbortSignal

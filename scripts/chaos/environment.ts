@@ -24,6 +24,7 @@ const DELAYS = {
   reminder_grace: 40,
 }
 
+type Env = NodeJS.ProcessEnv & Record<'WHATSAPP_APP_SECRET' | 'WHATSAPP_VERIFY_TOKEN', string>
 export type OnCleanUp = (task: () => Promise<void>) => void
 
 export type Tenant = {
@@ -42,7 +43,7 @@ export type Tenant = {
 export const startDatabase = async (
   folder: string,
   names: string[],
-  { fake, env, onCleanUp }: { fake: FakeWhatsApp; env: NodeJS.ProcessEnv; onCleanUp: OnCleanUp },
+  { fake, env, onCleanUp }: { fake: FakeWhatsApp; env: Env; onCleanUp: OnCleanUp },
 ) => {
   const cluster = await startCluster(folder)
   onCleanUp(cluster.remove)
@@ -73,28 +74,20 @@ const newTenant = async (
   n: number,
   database: pg.Pool,
   fake: FakeWhatsApp,
-  env: NodeJS.ProcessEnv,
+  env: Env,
 ): Promise<Tenant> => {
   const line = `07227700${String(n).padStart(2, '0')}`
   const { phoneNumberId, token: accessToken } = addNumber(fake, {
     name,
     displayNumber: `+972${line.slice(1)}`,
-    appSecret: env['WHATSAPP_APP_SECRET'],
-    verifyToken: env['WHATSAPP_VERIFY_TOKEN'],
+    appSecret: env.WHATSAPP_APP_SECRET,
+    verifyToken: env.WHATSAPP_VERIFY_TOKEN,
     callbackUrl: `${env['PUBLIC_URL']}/webhooks/whatsapp`,
   })
   const ownerPhone = n % 2 === 0 ? `+97254999000${n}` : null
   const input = { name, number: line, ownerPhone, phoneNumberId, accessToken }
-  const { tenantId, webhookToken: boundToken } = await addTenant(input, env)
-  const tenant = {
-    tenantId,
-    line,
-    bound: n < 3,
-    phoneNumberId,
-    accessToken,
-    ownerPhone,
-    webhookToken: boundToken,
-  }
+  const added = await addTenant(input, env)
+  const tenant = { ...added, line, bound: n < 3, phoneNumberId, accessToken, ownerPhone }
   if (tenant.bound) return tenant
   const webhookToken = randomBytes(32).toString('base64url')
   const hash = createHash('sha256').update(webhookToken).digest()

@@ -13,7 +13,7 @@ export type WhatsAppNumber = {
   verifyToken: string
   callbackUrl?: string | undefined
 }
-export type NumberInput = { [Key in keyof WhatsAppNumber]?: WhatsAppNumber[Key] | undefined }
+export type NumberInput = Partial<WhatsAppNumber>
 
 /** A template of the WhatsApp Business account `wabaId`. */
 export type Template = {
@@ -108,19 +108,17 @@ export const createState = () => {
     inbox,
 
     addNumber: (input: NumberInput = {}): WhatsAppNumber => {
-      const known = numbers.get(input.phoneNumberId ?? '')
       const n = String(numbers.size + 1)
-      const number = {
-        name: input.name ?? known?.name ?? `Business ${n}`,
-        phoneNumberId: input.phoneNumberId ?? `10${n.padStart(13, '0')}`,
-        wabaId: input.wabaId ?? known?.wabaId ?? `20${n.padStart(13, '0')}`,
-        displayNumber:
-          input.displayNumber ?? known?.displayNumber ?? `+9723770${n.padStart(4, '0')}`,
-        token: input.token ?? known?.token ?? `EAAfake${secret()}`,
-        appSecret: input.appSecret ?? known?.appSecret ?? secret(),
-        verifyToken: input.verifyToken ?? known?.verifyToken ?? secret(),
-        callbackUrl: input.callbackUrl ?? known?.callbackUrl,
+      const made = {
+        name: `Business ${n}`,
+        phoneNumberId: `10${n.padStart(13, '0')}`,
+        wabaId: `20${n.padStart(13, '0')}`,
+        displayNumber: `+9723770${n.padStart(4, '0')}`,
+        token: `EAAfake${secret()}`,
+        appSecret: secret(),
+        verifyToken: secret(),
       }
+      const number = { ...made, ...numbers.get(input.phoneNumberId ?? ''), ...input }
       numbers.set(number.phoneNumberId, number)
       return number
     },
