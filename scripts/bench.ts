@@ -46,7 +46,6 @@ cores. Run nothing else meanwhile.
 Install the peers (BullMQ on Redis, pg-boss) once: npm ci --prefix scripts/bench/peers
 The load generator is wrk, or else autocannon from the peers (Debian and Ubuntu: apt-get install wrk redis-server).`
 
-/** Ends a run that hangs. */
 const LIMIT_MS = 60 * 60_000
 
 const { values: flags } = parseArgs({

@@ -75,7 +75,6 @@ const reply = async (scenario: Scenario): Promise<void> => {
   await fake.inbound({ kind: 'text', from: scenario.phone, text: scenario.reply })
 }
 
-/** What has become of the scenario so far. */
 const resultOf = async ({ callId, phone, expected }: Scenario): Promise<Result> => {
   const { rows } = await database.query<Record<'verdict' | 'outreach' | 'lead', string | null>>(
     `select verdict, outreach_state || ' / ' || outreach_reason as outreach,

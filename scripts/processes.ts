@@ -167,7 +167,6 @@ export const startRingback = async (
 export const startWorker = (env: Env): Promise<Program> =>
   start([...NODE_FLAGS, RINGBACK], { ...env, ROLE: 'worker' }, /Ringback is running/)
 
-/** Runs a program that ends by itself, and returns what it printed. */
 export const run = async (
   args: string[],
   options: { env?: Env; signal?: AbortSignal; timeout?: number } = {},
@@ -180,7 +179,6 @@ export const run = async (
   return (await running).stdout
 }
 
-/** The result that a program printed as its last line. */
 export const parseLastLine = (output: string): unknown =>
   JSON.parse(output.trimEnd().split('\n').at(-1) ?? '')
 
@@ -241,7 +239,6 @@ export const familyCpuSeconds = async (pid: number): Promise<number | null> => {
   return total
 }
 
-/** The resident memory of a process in MB. */
 const residentMb = async (pid: number): Promise<number | null> => {
   const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '')
   const kilobytes = /^VmRSS:\s+(\d+) kB/m.exec(status)?.[1]

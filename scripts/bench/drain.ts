@@ -13,7 +13,6 @@ import { median, ratios, type Section, type Turn } from './results.ts'
 const CALLS = 5000
 /** The number of jobs that BullMQ's worker runs at once: first that of the Redis design. */
 const BULLMQ_CONCURRENCY = [5, 10, 20, 50, 100]
-/** Six workers take most of a minute per round. */
 const MAX_ROUNDS = 3
 const POLL_MS = 20
 /** After two minutes the first messages are due. */
@@ -115,7 +114,6 @@ type Run = {
   check: (worker: Program) => Promise<void>
 }
 
-/** Starts a worker and measures how fast it drains the calls. */
 const measure = async (
   database: Database,
   signal: AbortSignal,

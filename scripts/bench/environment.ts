@@ -11,7 +11,6 @@ import { startFakeWhatsApp } from '../fake_whatsapp/server.ts'
 import { addTenant, familyCpuSeconds, run } from '../processes.ts'
 import { HOME } from './machine.ts'
 
-/** The number that all calls dial. */
 export const DID = '0722776772'
 /** The tenant's WhatsApp connection. */
 const PHONE_NUMBER_ID = '1000'
@@ -27,12 +26,9 @@ export type Database = Awaited<ReturnType<Postgres['newDatabase']>>
 export type Environment = {
   postgres: Postgres
   rounds: number
-  /** How long one burst is measured. */
   seconds: number
   long: boolean
-  /** The folder for pictures of the pages. */
   pictures: string | undefined
-  /** Reports progress. */
   say: (text: string) => void
   signal: AbortSignal
 }
@@ -68,7 +64,6 @@ export const startPostgres = async (settings: Record<string, string> = {}) => {
   return {
     version: cluster.version,
     tenantId,
-    /** The environment of a program that works in this database. */
     envFor: (databaseUrl: string): NodeJS.ProcessEnv => {
       const tenant = { TENANT_ID: tenantId, TOKEN: webhookToken }
       return { ...productionEnv, DATABASE_URL: databaseUrl, ...tenant }

@@ -49,7 +49,6 @@ export const loadGenerator = (): string | null => {
   return existsSync(AUTOCANNON) ? 'autocannon' : null
 }
 
-/** Latencies are in milliseconds. */
 export const timings = z.object({
   requests: z.number(),
   seconds: z.number(),

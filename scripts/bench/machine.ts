@@ -40,7 +40,6 @@ const git = (...args: string[]): string =>
 
 const manifest = z.object({ version: z.string() })
 
-/** The installed version of each package; null if it is not installed. */
 const installed = async (folder: string, packages: string[]) => {
   const versions: Record<string, string | null> = {}
   for (const name of packages) {

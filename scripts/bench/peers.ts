@@ -13,23 +13,19 @@ export const PEER_WEBHOOKS = 'scripts/bench/peers/webhooks.mjs'
 const jobs = z.record(z.string(), z.number())
 const counted = z.object({ cdr: jobs, outreach: jobs })
 
-/** BullMQ's jobs per queue and state. */
 export const countBullmqJobs = async (env: NodeJS.ProcessEnv) =>
   counted.parse(JSON.parse(await run([BULLMQ, 'count'], { env })))
 
-/** The version of the system's redis-server; null if there is none. */
 export const redisVersion = (): string | null => {
   const { stdout } = spawnSync('redis-server', ['--version'], { encoding: 'utf8' })
   return /v=(\S+)/.exec(stdout ?? '')?.[1] ?? null
 }
 
-/** Why the peers cannot run here; null if they can. */
 export const whyNoPeers = (): string | null =>
   existsSync(join(PEERS, 'node_modules'))
     ? null
     : 'The peers are left out: they are not installed (npm ci --prefix scripts/bench/peers).'
 
-/** Why BullMQ cannot run here; null if it can. */
 export const whyNoBullmq = (): string | null =>
   redisVersion()
     ? whyNoPeers()

@@ -39,7 +39,6 @@ export type Tenant = {
   ownerPhone: string | null
 }
 
-/** A migrated Postgres with tenants. */
 export const startDatabase = async (
   folder: string,
   names: string[],
@@ -162,7 +161,6 @@ export const startEnvironment = async (onCleanUp: OnCleanUp, keepFolder: boolean
     instances,
     proxies,
     journal,
-    /** None of these may appear in a log. */
     secrets: [
       env.ENCRYPTION_KEY,
       env.WHATSAPP_APP_SECRET,

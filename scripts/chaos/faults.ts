@@ -30,7 +30,6 @@ export type FaultPlan = {
   kills: number
   burstKillsAtEach: number
   postgresKills: number
-  /** Cut, half-open, refused or slow connections. */
   cuts: number
   /** The seconds of each SIGSTOP, which ends with SIGCONT. */
   stalls: number[]
@@ -135,7 +134,6 @@ const faultsOf = (plan: FaultPlan, environment: Environment): Fault[] => {
   ])
 }
 
-/** @returns when the fault was over */
 const runFault = async ([kind, run]: Fault, { journal }: Environment): Promise<number> => {
   const fault = { kind, at: Date.now(), back: Infinity, inBurst: journal.isBurst }
   journal.faults.push(fault)
@@ -143,7 +141,6 @@ const runFault = async ([kind, run]: Fault, { journal }: Environment): Promise<n
   return (fault.back = Date.now())
 }
 
-/** Removes every obstacle. */
 export const endFaults = async ({ proxies, instances, cluster, fake }: Environment) => {
   for (const proxy of proxies) {
     proxy.dropAnswerTo(null)
@@ -171,7 +168,6 @@ const killAgainAndAgain = async (instance: Instance, killing: Killing): Promise<
 }
 
 const BURST_PAUSE_MS = 4 * SECOND
-/** How long to wait for the work that a fault left, before the next fault. */
 const CATCH_UP_LIMIT_MS = 60 * SECOND
 
 /**
@@ -189,9 +185,6 @@ export const runFaults = async (
 ): Promise<number> => {
   const { instances, journal } = environment
   const { kills } = journal
-  // An abort must not leave a core file.
-  const coreLimit = await run(['-c', 'ulimit -c'], {}, { command: 'sh' }).catch(() => '')
-  const canAbort = coreLimit.trim() === '0'
   const faults = faultsOf(plan, environment)
 
   if (plan.kills > 0) {
@@ -200,7 +193,7 @@ export const runFaults = async (
     const either = AbortSignal.any([signal, over.signal])
     const killers = instances.map((instance, n) => {
       const random = seeded(plan.seed, `killer ${n}`)
-      return killAgainAndAgain(instance, { random, kills, canAbort, signal: either })
+      return killAgainAndAgain(instance, { random, kills, signal: either })
     })
     const others = async () => {
       for (let left = Math.round(plan.burstShare * faults.length); left > 0; left--) {
@@ -220,7 +213,7 @@ export const runFaults = async (
   journal.isBurst = false
 
   say('one fault at a time')
-  const killing = { random: seeded(plan.seed, 'single kills'), kills, canAbort, signal }
+  const killing = { random: seeded(plan.seed, 'single kills'), kills, signal }
   const killOne = async (n: number): Promise<number> => {
     const instance = instances[n % instances.length]
     if (instance && (await untilReady(instance, signal))) await killAtFailpoint(instance, killing)

@@ -17,7 +17,6 @@ const ARM = fileURLToPath(new URL('arm.ts', import.meta.url))
 const CRASH_PAUSE_MS = 500
 const STOP_LIMIT_MS = 30_000
 
-/** What arm.ts reports before it acts. */
 const report = z.object({ hit: z.enum(FAILPOINTS), action: z.string() })
 
 type Options = { port: number; env: NodeJS.ProcessEnv; log: string; journal: Journal }
@@ -118,24 +117,20 @@ export const runInstance = ({ port, env, log, journal }: Options) => {
 
 export const isHealthy = (port: number) => answers(`http://127.0.0.1:${port}/healthz`)
 
-/** @returns false on abort */
 export const untilReady = ({ isReady }: Instance, signal: AbortSignal): Promise<boolean> =>
   waitUntil(isReady, Infinity, { pollMs: 20, signal })
 
 export type Killing = {
   random: Random
   kills: ReadonlyMap<Failpoint, number>
-  /** `process.abort()` leaves no core file here. */
-  canAbort: boolean
   signal: AbortSignal
 }
 
 /** Kills it at a failpoint that has had the fewest kills. Returns when it is dead, or on abort. */
 export const killAtFailpoint = async (
   instance: Instance,
-  { random, kills, canAbort, signal }: Killing,
+  { random, kills, signal }: Killing,
 ): Promise<void> => {
-  const action = canAbort && random.chance(0.05) ? 'abort' : 'kill'
   const afterMs = random.pick([0, 0, 0, 1, 3, 10])
   // Each new order counts anew, so only the first one skips. Otherwise a rare failpoint would never be reached.
   let skip = random.pick([0, 0, 0, 0, 1])
@@ -143,10 +138,13 @@ export const killAtFailpoint = async (
     // Ordered anew each second, because the other instance may have been killed at some of these failpoints.
     const killsAt = (point: Failpoint) => kills.get(point) ?? 0
     const fewest = Math.min(...FAILPOINTS.map(killsAt))
-    instance.arm({ action, skip, afterMs, points: FAILPOINTS.filter(at => killsAt(at) === fewest) })
-    for (const until = Date.now() + 1000; instance.starts() === life && Date.now() < until;) {
-      if (signal.aborted) return instance.arm(null)
-      await sleep(10)
-    }
+    instance.arm({
+      action: 'kill',
+      skip,
+      afterMs,
+      points: FAILPOINTS.filter(at => killsAt(at) === fewest),
+    })
+    await waitUntil(() => instance.starts() !== life, 1000, { pollMs: 10, signal })
+    if (signal.aborted) return instance.arm(null)
   }
 }

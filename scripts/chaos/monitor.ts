@@ -47,13 +47,11 @@ export const newJournal = () => {
   }
   const journal = {
     faults,
-    /** Kills of the program at each failpoint. */
     kills,
     /** Exits that chaos did not cause: the program must survive everything but a kill. */
     unexpectedExits,
     outages,
     beginOutage,
-    /** Faults come several at a time. */
     isBurst: true,
     ready: () => {
       instancesUp++

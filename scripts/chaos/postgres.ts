@@ -101,7 +101,6 @@ export const startCluster = async (
     kill: () => stop('SIGKILL'),
     /** `pg_ctl stop -m immediate`. With fsync on, the data are as after a power cut. */
     stopAtOnce: () => stop('SIGQUIT'),
-    /** Of the postmaster, while it runs. */
     pid: () => (isRunning() ? child?.pid : undefined),
     remove: async () => {
       await stop('SIGINT')

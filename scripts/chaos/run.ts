@@ -25,7 +25,6 @@ export type Report = {
   rows: Row[]
   kills: Map<Failpoint, number>
   unknown: Message[]
-  /** The promises that were not kept. */
   violations: string[]
   postgres: string
 }
@@ -54,15 +53,10 @@ export const run = async (
   const traffic = newTraffic(plan, environment, sender, seeded(plan.seed, 'scenarios'))
   const monitor = startMonitor(database)
   const progress = setInterval(() => {
-    const { posts, unanswered } = sender.stats
-    const kills = sum(journal.kills)
-    const states = instances.map(instance => (instance.isReady() ? 'up' : 'down')).join('/')
-    say(
-      `${posts} records (${unanswered} unanswered), ${fake.accepted().length} messages, ${kills} kills at ` +
-        `${journal.kills.size} of ${FAILPOINTS.length} failpoints, ${journal.faults.length - kills} other faults, ` +
-        `${monitor.waiting.size} waiting, instances ${states}`,
-    )
-  }, 5 * SECOND)
+    const messages = fake.accepted().length
+    const faults = `${journal.faults.length} faults at ${journal.kills.size} failpoints and elsewhere`
+    say(`${sender.stats.posts} records, ${messages} messages, ${faults}`)
+  }, 10 * SECOND)
   const stopWatching = async () => {
     await traffic.stop()
     await monitor.stop()
@@ -210,7 +204,6 @@ export const print = ({ rows, kills, unknown, violations }: Report): string => {
 
 const MARKED = /(?<=<!-- chaos:begin -->\n)[^]*(?=<!-- chaos:end -->)/
 
-/** Replaces the text between the marks. */
 export const withBlock = (text: string, block: string): string =>
   text.replace(MARKED, () => `\n${block}\n\n`)
 

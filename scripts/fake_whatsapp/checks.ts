@@ -37,7 +37,6 @@ type SendRequest = z.output<typeof sendRequest>
 type Component = z.output<typeof component>
 type Content = Pick<InboxMessage, 'type' | 'text' | 'template'>
 
-/** @throws GraphError */
 export const checkMessage = (body: unknown, number: WhatsAppNumber, state: State) => {
   const { data: request, error } = sendRequest.safeParse(body, { reportInput: true })
   if (!request) throw errorFor(error)

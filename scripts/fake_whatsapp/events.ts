@@ -12,13 +12,10 @@ type Common = {
   fields?: Record<string, unknown>
 }
 
-/** A message from a person. */
 type MessageEvent = Common & {
   /** The person, in E.164. */
   from: string
-  /** The message id. Use one id twice to deliver a message twice. */
   id?: string
-  /** The id of the message that this one answers. */
   context?: string
   /** The person hides the phone number behind a username: only the user id is reported. */
   bsuidOnly?: boolean
@@ -153,7 +150,6 @@ export const updateFor = (state: State, event: WebhookEvent, id: string): Update
   }
 }
 
-/** The update for a status of an accepted message. */
 export const statusUpdate = (
   number: WhatsAppNumber,
   { waId }: Person,

@@ -24,7 +24,6 @@ export type LoggedRequest = {
   authorization: string
   /** The parsed body; its text if it is not JSON. */
   body: unknown
-  /** `refused` by a check, or the kind of the outcome. */
   outcome: Outcome['kind'] | 'refused'
   /** Whether the message was accepted, whatever the answer said. */
   accepted: boolean
@@ -132,7 +131,6 @@ export const graphRoutes = (
     return message
   }
 
-  /** Sends one status of a message. */
   const report = async (message: InboxMessage, step: StatusStep): Promise<Delivery[]> => {
     const { status, code = 131026 } = step
     const at = new Date().toISOString()
@@ -149,7 +147,6 @@ export const graphRoutes = (
   return { router, report }
 }
 
-/** The time between two statuses that give none. */
 const STEP_MS = 40
 
 const stepOf = (step: StatusPlan[number]): StatusStep =>
@@ -189,7 +186,6 @@ const authorize = ({ authorization, phoneNumberId }: LoggedRequest, state: State
   return number
 }
 
-/** The body of the usual 200. */
 type Acceptance = { messaging_product: string; contacts?: object[]; messages: object[] }
 
 const acceptanceOf = ({ wamid, to, written, type }: InboxMessage, state: State): Acceptance => ({

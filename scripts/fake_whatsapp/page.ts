@@ -44,15 +44,6 @@ const page = (state: State): Html =>
       <body>
         <header>
           <h1>Fake WhatsApp</h1>
-          ${form(
-            { kind: 'text' },
-            html`<input name="from" placeholder="+972501234567" required />
-              <input name="text" dir="auto" placeholder="writes to" required />
-              <select name="phoneNumberId">
-                ${[...state.numbers.values()].map(one => html`<option value="${one.phoneNumberId}">${one.name} ${one.displayNumber}</option>`)}
-              </select>
-              <button>Send</button>`,
-          )}
         </header>
         <main>${phones(state)}</main>
         <script>

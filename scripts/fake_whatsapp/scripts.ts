@@ -9,9 +9,7 @@ export type Outcome =
   | ({ kind: 'error'; code: number; httpStatus?: number } & Answer)
   /** An answer that is not from Meta, such as the error page of a proxy, or a redirect. */
   | ({ kind: 'http'; status: number; body?: string; headers?: Record<string, string> } & Answer)
-  /** No answer, ever. */
   | { kind: 'hang'; accept?: boolean }
-  /** The connection is reset. */
   | ({ kind: 'reset' } & Answer)
   /** Accepted, but the 200 ends in the middle of the body, is not JSON, or has no `messages[0].id`. */
   | { kind: 'cut' | 'garbled' | 'no_id'; delayMs?: number }
@@ -28,15 +26,12 @@ export type StatusStep = {
   status: StatusName
   /** Milliseconds after acceptance; by default 40 more than the step before. */
   afterMs?: number
-  /** For `failed`: the error code. */
   code?: number
   /** Deliver the status, and wait for the answer, before the response to the send. */
   beforeResponse?: boolean
   /** False: do not echo `biz_opaque_callback_data`. */
   callbackData?: boolean
-  /** How long ago the status happened. */
   agoSeconds?: number
-  /** Fields that replace or extend those of the status object. */
   fields?: Record<string, unknown>
 }
 /** The statuses of a message. An empty list: none. */

@@ -46,11 +46,9 @@ export type InboxMessage = {
   /** The recipient, in E.164, and as the client wrote it. */
   to: string
   written: string
-  /** The display number of the business. */
   from: string
   phoneNumberId: string
   type: 'template' | 'text'
-  /** What the person reads. */
   text: string
   template?: {
     name: string
@@ -62,7 +60,6 @@ export type InboxMessage = {
   acceptedAt: string
   /** False if the message failed after it was accepted: the person never saw it. */
   received: boolean
-  /** In the order in which they were sent. */
   statuses: { status: StatusName; at: string; code?: number }[]
 }
 export type StatusName = 'sent' | 'delivered' | 'read' | 'played' | 'failed'

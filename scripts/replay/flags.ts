@@ -1,4 +1,3 @@
-/** The flags of `npm run replay`. */
 import { parseArgs } from 'node:util'
 import { DateTime } from 'luxon'
 import { z } from 'zod'
@@ -38,7 +37,6 @@ Changed settings. A setting that is not given stays as it is:
 /** Where a command prints: the console, or an array in a test. */
 export type Output = Pick<Console, 'log' | 'error'>
 
-/** Wrong flags. The message says what was expected. */
 export class UsageError extends Error {}
 
 /** A time that depends on the current time and the business's time zone, which are known later. */

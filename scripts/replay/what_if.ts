@@ -50,7 +50,6 @@ export const makeReport = async (trx: Trx, flags: Flags, output: Output) => {
   return { tenantId, file, since, until, night, rules, changed, replayed, wrongLines, comparison }
 }
 
-/** Later than any message. */
 const FAR_FUTURE = new Date(Date.UTC(9999, 0))
 
 const changesOf = (flags: Flags): RuleChanges => ({
@@ -80,7 +79,6 @@ const readFile = async (
   })
 }
 
-/** Prints the progress of a long replay. */
 const progress = (output: Output) => {
   let printedAt = performance.now()
   return (records: number, at: Date): void => {
