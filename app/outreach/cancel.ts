@@ -113,14 +113,14 @@ export const cancelForAllReached = async (trx: Trx, reached: readonly Reached[])
     ${asked.map(({ tenantId }) => tenantId)}::bigint[],
     ${asked.map(({ phone }) => phone)}::text[],
     ${asked.map(({ at }) => at)}::timestamptz[]) as r (n, tenant_id, phone, at)`
-  // Locked before it is read what is pending: another transaction may be about to schedule something.
+  // The leads are locked before pending messages are read, because another transaction may be about to schedule one.
   const { rows: leads } = await sql`
     /* talked_with */
     select l.id from leads l where (l.tenant_id, l.phone) in (select r.tenant_id, r.phone from ${people})
     order by l.id for update`.execute(trx)
   if (leads.length === 0) return
   const { rows: pending } = await sql<{ n: number }>`
-    /* chased */
+    /* pending_outreach */
     select distinct r.n from ${people}
     join leads l on l.tenant_id = r.tenant_id and l.phone = r.phone
     join missed_calls m on m.lead_id = l.id and m.called_at <= r.at

@@ -171,9 +171,9 @@ export const addNumber = async (
   trx: Trx,
   actor: Actor,
   { tenantId, phone }: TenantNumber,
-): Promise<{ phone: string; added: boolean; judgedAgain: number }> => {
+): Promise<{ phone: string; added: boolean; reclassified: number }> => {
   await lockTenant(trx, tenantId)
-  const judgedAgain = await countUnmatched(trx, { tenantId, phone })
+  const reclassified = await countUnmatched(trx, { tenantId, phone })
   const added = await trx
     .insertInto('tenant_numbers')
     .values({ tenant_id: tenantId, phone })
@@ -181,7 +181,7 @@ export const addNumber = async (
     .returning('phone')
     .executeTakeFirst()
   if (!added) {
-    if (await hasNumber(trx, { tenantId, phone })) return { phone, added: false, judgedAgain: 0 }
+    if (await hasNumber(trx, { tenantId, phone })) return { phone, added: false, reclassified: 0 }
     throw userError('number_taken', `${phone} belongs to another business already`, 'phone')
   }
   await audit(trx, actor, {
@@ -191,7 +191,7 @@ export const addNumber = async (
     before: null,
     after: { phone },
   })
-  return { phone, added: true, judgedAgain }
+  return { phone, added: true, reclassified }
 }
 
 /**

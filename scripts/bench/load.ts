@@ -154,7 +154,7 @@ export const burst = async (
   const warmUp = await drive(url, connections, WARM_UP_SECONDS, signal)
   await postgres.checkpoint()
   const cpu = await meter({ 'CPU ms/1,000': program.cpuSeconds, 'store CPU ms/1,000': storeCpu })
-  const classifications = await meter({ 'judged/s': classified })
+  const classifications = await meter({ 'classified/s': classified })
   const load = await drive(url, connections, seconds, signal)
   const figures = {
     'requests/s': load.requests / load.seconds,

@@ -289,7 +289,7 @@ const auditOf = (tenantId: string) =>
     .selectFrom('audit_log')
     .select(['who', 'subject', 'before', 'after'])
     .where('tenant_id', '=', tenantId)
-    .where('action', '=', 'calls.judge_again')
+    .where('action', '=', 'calls.reclassify')
     .orderBy('id')
     .execute()
 

@@ -267,7 +267,7 @@ await test('a number is added once, and earlier calls to it are classified again
   t.strictSame(await add(shop.tenantId, branch.local), {
     phone: branch.e164,
     added: true,
-    judgedAgain: 3,
+    reclassified: 3,
   })
   await work()
   for (const record of [first, second, open])
@@ -281,7 +281,7 @@ await test('a number is added once, and earlier calls to it are classified again
   t.strictSame(await add(shop.tenantId, branch.e164), {
     phone: branch.e164,
     added: false,
-    judgedAgain: 0,
+    reclassified: 0,
   })
   t.strictSame(await written(), [
     ['operator', 'number.add', `tenant_numbers ${branch.e164}`, null, { phone: branch.e164 }],

@@ -133,8 +133,8 @@ alertPages.post(
     const { numbers: texts, refused } = alertTexts[context.language]
     const wanted = tenantNumber.parse({ tenantId: form['tenant'], phone: form['phone'] })
     operatorOnly(context)
-    const { judgedAgain } = await orAbort(refused, () => addNumber(trx, context.signIn, wanted))
-    return { flash: texts.added(judgedAgain), to: returnPath(form) }
+    const { reclassified } = await orAbort(refused, () => addNumber(trx, context.signIn, wanted))
+    return { flash: texts.added(reclassified), to: returnPath(form) }
   }),
 )
 

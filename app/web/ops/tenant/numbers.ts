@@ -125,7 +125,7 @@ export const numbers: Section = {
     add: async ({ trx, context, tenantId, form }) => {
       const texts = numbersTexts[context.language]
       const result = await addNumber(trx, context.signIn, parseNumber(tenantId, form))
-      return { flash: result.added ? texts.added(result.judgedAgain) : texts.unchanged }
+      return { flash: result.added ? texts.added(result.reclassified) : texts.unchanged }
     },
     remove: async ({ trx, context, tenantId, form }) => {
       await removeNumber(trx, context.signIn, parseNumber(tenantId, form))
