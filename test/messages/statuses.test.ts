@@ -12,7 +12,7 @@ import {
   outreachOf,
   work,
 } from '../support/ringback.ts'
-import { doorOf, sentTo, settled } from '../support/steps.ts'
+import { connectionOf, sentTo, settled } from '../support/steps.ts'
 import { contacted, eventsOf, happens, optOutsOf, reports, storyOf } from '../support/whatsapp.ts'
 import {
   addStrayReminders,
@@ -76,13 +76,13 @@ const SETS: { statuses: Status[]; ends: Status; story: string[]; reminders: unkn
 for (const { statuses, ends, story, reminders } of SETS)
   await test(`${statuses.join(', ')}: the same result in every order`, async t => {
     const shop = await business()
-    const door = await doorOf(shop)
+    const connection = await connectionOf(shop)
     for (const order of ordersOf(statuses)) {
       const dana = customer()
       const { id, claimed } = await sentTo(shop, dana.e164)
       const { wamid } = await initialOf(id)
       for (const status of order)
-        await settled(door, {
+        await settled(connection, {
           id: wamid ?? '',
           status,
           recipient_id: dana.e164.slice(1),
@@ -422,7 +422,7 @@ await test('if two messages are unknown, it settles neither', async t => {
 
 await test('two statuses of different messages at once do not settle the same message', async t => {
   const shop = await business()
-  const door = await doorOf(shop)
+  const connection = await connectionOf(shop)
   for (let times = 0; times < 20; times++) {
     const dana = customer()
     fake.script({ to: dana.e164, outcome: { kind: 'cut' } })
@@ -434,8 +434,8 @@ await test('two statuses of different messages at once do not settle the same me
       pricing: { category: 'utility' },
     }
     const told = await Promise.all([
-      settled(door, { ...report, id: `wamid.one.${times}`, status: 'delivered' }),
-      settled(door, { ...report, id: `wamid.other.${times}`, status: 'read' }),
+      settled(connection, { ...report, id: `wamid.one.${times}`, status: 'delivered' }),
+      settled(connection, { ...report, id: `wamid.other.${times}`, status: 'read' }),
     ])
     const { wamid, state } = await initialOf(id)
     t.equal(state, wamid === `wamid.one.${times}` ? 'delivered' : 'read')
@@ -457,7 +457,7 @@ await test('another tenant cannot settle it, whatever its status says', async t 
     timestamp: Math.floor(Date.now() / 1000),
     pricing: { category: 'utility' },
   }
-  t.equal(await settled(await doorOf(other), anonymously), 'no_message')
+  t.equal(await settled(await connectionOf(other), anonymously), 'no_message')
   await happens([
     { ...status, wamid: dana.wamid, recipientId, callbackData: id },
     { ...status, wamid: dana.wamid, recipientId, callbackData: id, status: 'failed', code: 131050 },

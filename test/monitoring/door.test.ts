@@ -1,4 +1,4 @@
-/** GET /metrics at the program's own door: for the operator, and for nobody else. */
+/** GET /metrics answers only the operator. */
 import t from 'tap'
 import { startProcess } from '../support/process.ts'
 import { business, url } from '../support/ringback.ts'
@@ -11,16 +11,16 @@ const basic = (user: string, password: string) => ({
 const statusOf = async (address: string, headers: Record<string, string> = {}) => {
   const response = await fetch(`${address}/metrics`, { headers })
   const text = await response.text()
-  if (response.status !== 200) t.notMatch(text, 'ringback_', 'tells nothing')
+  if (response.status !== 200) t.notMatch(text, 'ringback_', 'the answer contains no metrics')
   return response.status
 }
 
-await t.test('without OPS_PASSWORD: this machine alone', async t => {
+await t.test('without OPS_PASSWORD only this machine has access', async t => {
   t.equal(await statusOf(url), 200)
   t.equal(await statusOf(url, { 'x-forwarded-for': '203.0.113.7' }), 403)
 })
 
-await t.test('with OPS_PASSWORD: the operator alone', async t => {
+await t.test('with OPS_PASSWORD only the operator has access', async t => {
   const { token, did } = await business()
   const program = startProcess({ OPS_PASSWORD: 'a long one' })
   await program.running()
@@ -43,13 +43,13 @@ await t.test('with OPS_PASSWORD: the operator alone', async t => {
     )
   const until = performance.now() + 30_000
   let found = await figures()
-  const judged = 'ringback_job_lateness_seconds_count{task="voicenter_cdr"}'
-  while (!found.get(judged) && performance.now() < until) found = await figures()
-  t.equal(found.get(judged), 1, 'its worker is counted')
+  const classified = 'ringback_job_lateness_seconds_count{task="voicenter_cdr"}'
+  while (!found.get(classified) && performance.now() < until) found = await figures()
+  t.equal(found.get(classified), 1, 'the job is counted')
   t.equal(
     found.get('ringback_webhook_answer_seconds_count{door="voicenter",status="200"}'),
     1,
-    'and its door',
+    'and the answer of the endpoint',
   )
   t.equal(found.get('ringback_database_up'), 1)
   t.ok((found.get('process_resident_memory_bytes') ?? 0) > 1e7)

@@ -1,4 +1,4 @@
-/** What Prometheus is told: counted where it happens, or read from the database when it asks. */
+/** The metrics: some are counted in the process, others are read from the database at each scrape. */
 import { EventEmitter } from 'node:events'
 import express from 'express'
 import { runOnce, type WorkerEvents } from 'graphile-worker'
@@ -29,16 +29,16 @@ const read = async () => {
 }
 const figures = async () => figuresIn(await read())
 
-await t.test('it is what Prometheus reads', async t => {
+await t.test('the answer has the format of Prometheus', async t => {
   const response = await fetch(`${url}/metrics`)
   t.match(response.headers.get('content-type'), 'text/plain; version=0.0.4')
   t.match(await response.text(), /^# HELP ringback_jobs .+\n# TYPE ringback_jobs gauge\n/m)
   t.match(await figures(), new Map([['ringback_database_up', 1]]))
-  t.ok((await figures()).has('process_resident_memory_bytes'), 'and of the process itself')
+  t.ok((await figures()).has('process_resident_memory_bytes'), 'with metrics of the process itself')
   t.equal((await fetch(`${url}/metrics`, { method: 'POST' })).status, 405)
 })
 
-await t.test('answers are counted by door and status', async t => {
+await t.test('answers are counted by endpoint and status', async t => {
   const { token, did } = await business()
   const send = async (path: string, body: unknown) =>
     (await fetch(`${url}${path}`, { method: 'POST', body: JSON.stringify(body) })).status
@@ -64,7 +64,7 @@ await t.test('answers are counted by door and status', async t => {
     `ringback_webhook_answer_seconds_count{door="${door}",status="${status}"}`
   await until(async () => (await figures()).has(count('voicenter', 'cut')))
   const found = await figures()
-  t.equal(found.get(count('voicenter', '200')), 2, 'what is asked with GET is no delivery')
+  t.equal(found.get(count('voicenter', '200')), 2, 'a GET request is not a delivery')
   t.equal(found.get(count('voicenter', '400')), 1)
   t.equal(found.get(count('voicenter', '401')), 1)
   t.equal(found.get(count('whatsapp', '401')), 1)
@@ -75,7 +75,7 @@ await t.test('answers are counted by door and status', async t => {
   )
 })
 
-await t.test('jobs are counted where they run: how late, and what failed', async t => {
+await t.test('the worker counts how late jobs start, and how many fail', async t => {
   const events: WorkerEvents = new EventEmitter()
   countJobs(events)
   const pgPool = await newPool('test', 2)
@@ -106,7 +106,7 @@ await t.test('jobs are counted where they run: how late, and what failed', async
   await sql`delete from graphile_worker._private_jobs`.execute(db)
 })
 
-await t.test('the queue: what is due is told from what is to come', async t => {
+await t.test('jobs in the queue are counted by state', async t => {
   await sql`delete from graphile_worker._private_jobs`.execute(db)
   await sql`
     select graphile_worker.add_job('lead_reminder', '{}', run_at := now() + interval '2 hours'),
@@ -124,7 +124,7 @@ await t.test('the queue: what is due is told from what is to come', async t => {
     )
   t.strictSame(jobs('lead_reminder'), [2, 1, 0, 0])
   t.strictSame(jobs('lead_silence'), [0, 0, 1, 0])
-  t.strictSame(jobs('call_log'), [0, 0, 0, 0], 'none is 0, not nothing')
+  t.strictSame(jobs('call_log'), [0, 0, 0, 0], 'a task without jobs has the value 0')
   const oldest = (task: string) =>
     found.get(`ringback_oldest_due_job_seconds{task="${task}"}`) ?? -1
   t.ok(oldest('lead_reminder') >= 100 && oldest('lead_reminder') < 160)
@@ -157,7 +157,7 @@ await t.test('a morning of calls', async t => {
     db,
   )
 
-  // What the call log brought is no webhook.
+  // Calls from the call log do not count as webhooks.
   await callsCame(silent, ['1 minute'])
   await sql`update raw_cdrs set source = 'call_log' where tenant_id = ${silent.tenantId}`.execute(
     db,
@@ -177,7 +177,7 @@ await t.test('a morning of calls', async t => {
     found.get(`ringback_last_webhook_age_seconds{tenant="${tenantId}"}`)
   t.ok(Math.abs((age(shop.tenantId) ?? 0) - 3000) < 60)
   t.ok((age(other.tenantId) ?? Infinity) < 60)
-  t.equal(age(silent.tenantId), undefined, 'none ever came')
+  t.equal(age(silent.tenantId), undefined, 'no webhook ever arrived')
 
   for (const secret of [
     taken.e164,
@@ -195,11 +195,11 @@ await t.test('a morning of calls', async t => {
   const later = await figures()
   t.equal(later.get('ringback_calls_last_hour{verdict="missed"}'), 0)
   t.equal(later.get('ringback_sends_last_hour{kind="initial",state="unknown"}'), 0)
-  t.equal(later.get('ringback_unknown_messages'), 1, 'for as long as nobody knows')
+  t.equal(later.get('ringback_unknown_messages'), 1, 'until the outcome is known')
 })
 
-await t.test('without the database it tells what it knows, and nothing that was', async t => {
-  // Whatever goes wrong there: what it reads is gone for a while.
+await t.test('without the database only the metrics of the process are reported', async t => {
+  // Makes the query fail. Any other error of the database has the same effect.
   await sql`alter table alerts rename to away`.execute(db)
   const text = await read()
   await sql`alter table away rename to alerts`.execute(db)
@@ -213,10 +213,10 @@ await t.test('without the database it tells what it knows, and nothing that was'
     [],
   )
   t.ok(told.length > 10)
-  t.equal((await figures()).get('ringback_database_up'), 1, 'and again all, as soon as it is back')
+  t.equal((await figures()).get('ringback_database_up'), 1, 'all metrics return with the database')
 })
 
-await t.test('who asks at once shares one reading', async t => {
+await t.test('simultaneous requests share one query', async t => {
   const answers = await Promise.all(Array.from({ length: 30 }, figures))
   for (const answer of answers) t.equal(answer.get('ringback_database_up'), 1)
 })

@@ -1,4 +1,4 @@
-/** When silence is unusual: compared with the same times of earlier weeks, and never with a holiday. */
+/** Silence is unusual if calls came at the same times of earlier weeks. Holidays are left out. */
 import fc from 'fast-check'
 import { DateTime } from 'luxon'
 import { test } from 'tap'
@@ -40,7 +40,7 @@ await test('a night is cut at midnight', async t => {
   ])
 })
 
-await test('the same hour by the clock on the wall, also across the change of clocks', async t => {
+await test('the local time is compared, also when the clocks have changed', async t => {
   // Israel changes to winter time on 25 October 2026, to summer time on 26 March 2027.
   t.strictSame(weeks('2026-10-27T09:00', '2026-10-27T12:00')[0], [
     '2026-10-20 09:00 - 2026-10-20 12:00',
@@ -61,7 +61,7 @@ await test('a long silence is compared with what came before it', async t => {
   t.equal(weeks('2026-07-06T12:00', '2026-07-13T12:00')[0]?.[0]?.slice(0, 16), '2026-06-29 12:00')
 })
 
-await test('on a holiday no silence is looked at, and none is compared with one', async t => {
+await test('holidays are left out of the silence and of the earlier weeks', async t => {
   // 2026: New Year on 12 and 13 September, the Day of Atonement on the 21st, Tabernacles from the 26th.
   t.strictSame(
     weeks('2026-09-21T09:00', '2026-09-21T18:00').flat(),
@@ -71,7 +71,7 @@ await test('on a holiday no silence is looked at, and none is compared with one'
   t.strictSame(
     weeks('2026-09-10T17:00', '2026-09-14T09:30')[0],
     ['2026-09-03 17:00 - 2026-09-04 00:00', '2026-09-07 00:00 - 2026-09-07 09:30'],
-    'New Year and its eve lie in it',
+    'without New Year and its eve',
   )
   const mondays = weeks('2026-10-19T09:00', '2026-10-19T12:00').map(([period]) =>
     period?.slice(0, 10),
@@ -108,7 +108,7 @@ await test('the holidays of five years', async t => {
   t.equal(holidays.length, 5 * 28)
 })
 
-await test('whatever the silence: the same times of four different weeks, all before it', async t => {
+await test('any silence is compared with up to four different weeks before it', async t => {
   const moment = fc.integer({ min: Date.UTC(2025, 0, 1), max: Date.UTC(2030, 0, 1) })
   const zone = fc.constantFrom(ISRAEL, 'UTC', 'America/New_York', 'Pacific/Apia')
   fc.assert(
@@ -129,14 +129,14 @@ await test('whatever the silence: the same times of four different weeks, all be
   t.pass()
 })
 
-await test('one week that was poorer, or too few weeks, and it is not unusual', async t => {
+await test('with one week of few calls, or with too few weeks, silence is not unusual', async t => {
   t.equal(isUnusual([ENOUGH, ENOUGH, ENOUGH, ENOUGH]), true)
   t.equal(isUnusual([100, 100, ENOUGH - 1, 100]), false)
-  t.equal(isUnusual([100, 100, 100]), false, 'new here')
+  t.equal(isUnusual([100, 100, 100]), false, 'a new business')
   t.equal(isUnusual([]), false)
 })
 
-/** A business that is open from 9 to 18, on Fridays to 13, not on Shabbat and holidays; calls come by chance. */
+/** A business is open from 9 to 18, on Fridays to 13, and closed on Shabbat and holidays. Calls come at random times. */
 const isOpen = (moment: DateTime): boolean =>
   !isHoliday(moment) &&
   moment.weekday !== 6 &&
@@ -147,7 +147,7 @@ const FIRST = at('2025-01-01T00:00').getTime()
 const HOURS = Array.from({ length: 2 * 365 * 24 }, (_, n) => FIRST + n * HOUR)
 const OPEN = HOURS.filter(hour => isOpen(DateTime.fromMillis(hour, { zone: ISRAEL })))
 
-/** The moments of its calls over two years, in order. */
+/** The times of its calls over two years, in order. */
 const callsOf = (anHour: number): number[] => {
   const random = seeded(1)
   const pause = () => (-Math.log(1 - random.next()) * HOUR) / anHour
@@ -156,7 +156,7 @@ const callsOf = (anHour: number): number[] => {
   return calls
 }
 
-/** How many of them came before this moment. */
+/** How many of the calls came before this moment. */
 const before = (calls: number[], moment: Date): number => {
   let [low, high] = [0, calls.length]
   while (low < high) {
@@ -182,7 +182,7 @@ for (const [anHour, name, noticed] of [
 ] as const) {
   const calls = callsOf(anHour)
 
-  await test(`${name}, for two years: nobody cries wolf`, async t => {
+  await test(`${name}, for two years: no false alarm`, async t => {
     const alarms = calls.flatMap((call, n) => {
       const pause = (calls[n + 1] ?? 0) - call
       const looks = [0.5, 0.75, 1].map(share => call + share * pause)
@@ -193,12 +193,12 @@ for (const [anHour, name, noticed] of [
     t.strictSame(alarms, [])
   })
 
-  await test(`${name}: that they stop is noticed in time`, async t => {
+  await test(`${name}: a real silence is detected in time`, async t => {
     // A Monday in July, when there is no holiday.
     const stopped = calls.slice(0, before(calls, at('2026-07-06T10:00')))
     const last = stopped.at(-1) ?? 0
-    t.ok(isRaised(stopped, last, last + noticed), 'by then')
-    t.notOk(isRaised(stopped, last, last + noticed / 12), 'and not at once')
-    t.notOk(isRaised(stopped, last, last + 40 * DAY), 'long afterwards it is no news')
+    t.ok(isRaised(stopped, last, last + noticed), 'after this time')
+    t.notOk(isRaised(stopped, last, last + noticed / 12), 'not at once')
+    t.notOk(isRaised(stopped, last, last + 40 * DAY), 'not weeks later')
   })
 }

@@ -1,8 +1,8 @@
-/** What the tests of the signals have in common. */
+/** Helpers for tests of metrics and alerts. */
 import { sql } from 'kysely'
 import { type Business, db } from '../support/ringback.ts'
 
-/** Every figure in what Prometheus reads: `name{label="value"}` and its value. */
+/** Every metric in the answer of /metrics: `name{label="value"}` and its value. */
 export const figuresIn = (text: string): Map<string, number> =>
   new Map(
     text
@@ -14,7 +14,7 @@ export const figuresIn = (text: string): Map<string, number> =>
       }),
   )
 
-/** [kind, subject, whether the owner was told, whether it has ended] of each alert of a business, in order. */
+/** [kind, subject, whether the owner was notified, whether it has ended] of each alert of a business, in order. */
 export const alertsOf = async ({ tenantId }: Pick<Business, 'tenantId'>) => {
   const rows = await db
     .selectFrom('alerts')
@@ -31,7 +31,7 @@ export const alertsOf = async ({ tenantId }: Pick<Business, 'tenantId'>) => {
 }
 
 /**
- * Calls that came by webhook so long ago, and were answered.
+ * Adds answered calls that arrived by webhook.
  *
  * @param times how long ago each came, as Postgres writes it: '1 week 2 hours'
  */

@@ -1,4 +1,4 @@
-/** What somebody should know of is told once for as long as it lasts, and ends by itself. */
+/** Alerts: each problem is raised and reported once, and ends when the problem is gone. */
 import { sql } from 'kysely'
 import t from 'tap'
 import { push } from '../../scripts/demo/cdr.ts'
@@ -8,16 +8,16 @@ import { alertsOf, callsCame } from './support.ts'
 import { encrypt, tokenOwner } from '../../app/crypto.ts'
 import { checkAlerts } from '../../app/monitoring/alerts.ts'
 
-/** We have been up for a day. */
+/** The program has been available for a day. */
 const LONG = 24 * 60 * 60_000
 
-/** Looks, and what follows from it is done. */
+/** Checks once, and runs the jobs that follow. */
 const look = async (upForMs = LONG) => {
   await checkAlerts(upForMs)
   await work()
 }
 
-/** A business whose owner has a phone, on a clock without holidays; what the owner got. */
+/** A business whose owner has a phone, in a time zone without holidays. `told` returns the owner's notices. */
 const owned = async (settings: Parameters<typeof business>[0] = {}) => {
   const owner = customer().e164
   const columns = { owner_phone: owner, timezone: 'UTC', ...settings.columns }
@@ -39,7 +39,7 @@ await t.test('a number that belongs to no business', async t => {
   await look()
   await look()
   t.strictSame(await alertsOf(shop), [['unmatched_number', '+972772000001', true, false]])
-  t.equal(shop.told().length, 1, 'the owner hears of it once')
+  t.equal(shop.told().length, 1, 'the owner gets one notice')
   t.ok(isOf(shop.told()[0], 'מספרת נועה', shop.line, '+972772000001'))
 
   await db
@@ -50,7 +50,7 @@ await t.test('a number that belongs to no business', async t => {
   t.strictSame(
     await alertsOf(shop),
     [['unmatched_number', '+972772000001', true, false]],
-    'not before its calls have been judged again',
+    'the alert stays until the calls are classified again',
   )
   await look()
   t.strictSame(await alertsOf(shop), [['unmatched_number', '+972772000001', true, true]])
@@ -82,25 +82,20 @@ await t.test('thirty numbers are thirty alerts, and one message a day', async t 
   t.ok(isOf(shop.told()[1], '+972773000050'))
 })
 
-await t.test(
-  'a number of nobody is told to the operator alone, beside the same one of a business',
-  async t => {
-    const shop = await owned()
-    await tell(await unboundToken(), push({ did: '0772000009' }))
-    await look()
-    await dial(shop, '0772000009')
-    await look()
-    t.strictSame(await alertsOf(shop), [['unmatched_number', '+972772000009', true, false]])
-    const { rows } =
-      await sql`select from alerts where tenant_id is null and subject = '+972772000009'`.execute(
-        db,
-      )
-    t.equal(rows.length, 1)
-    t.equal(shop.told().length, 1)
-  },
-)
+await t.test('only the operator is notified of a number without a tenant', async t => {
+  const shop = await owned()
+  await tell(await unboundToken(), push({ did: '0772000009' }))
+  await look()
+  await dial(shop, '0772000009')
+  await look()
+  t.strictSame(await alertsOf(shop), [['unmatched_number', '+972772000009', true, false]])
+  const { rows } =
+    await sql`select from alerts where tenant_id is null and subject = '+972772000009'`.execute(db)
+  t.equal(rows.length, 1)
+  t.equal(shop.told().length, 1)
+})
 
-await t.test('so many numbers that not all are told of: what was raised stays', async t => {
+await t.test('above the limit of numbers, alerts that were raised stay', async t => {
   const shop = await owned()
   const dialled = async (numbers: string) =>
     sql`
@@ -116,7 +111,7 @@ await t.test('so many numbers that not all are told of: what was raised stays', 
   t.equal(alerts.length, 110)
   t.notOk(
     alerts.some(([, , , ended]) => ended),
-    'none ends because others came',
+    'none ends because of the others',
   )
   await sql`delete from raw_cdrs where tenant_id = ${shop.tenantId}`.execute(db)
 })
@@ -135,7 +130,7 @@ await t.test('a connection that WhatsApp refuses', async t => {
     .execute()
   const subject = `whatsapp_connections ${connection}`
   t.strictSame(await alertsOf(shop), [['connection_paused', subject, false, false]])
-  t.strictSame(shop.told(), [], 'there is no way to write to the owner')
+  t.strictSame(shop.told(), [], 'there is no number to write to the owner from')
 
   const state = (state: string) =>
     db.updateTable('whatsapp_connections').set({ state }).where('id', '=', connection).execute()
@@ -143,7 +138,7 @@ await t.test('a connection that WhatsApp refuses', async t => {
   await look()
   t.strictSame(await alertsOf(shop), [['connection_paused', subject, false, true]])
 
-  // Through another number the owner hears of the next time.
+  // The next time, the owner is notified through another number.
   const second = fake.addNumber()
   await db
     .insertInto('whatsapp_connections')
@@ -176,25 +171,22 @@ await t.test('a template that is paused', async t => {
   t.equal((await alertsOf(shop))[0]?.[3], true)
 })
 
-await t.test(
-  'with the template for notices paused the owner is told when it goes again',
-  async t => {
-    const shop = await owned()
-    await sql`
+await t.test('while the template for notices is paused, the notice waits', async t => {
+  const shop = await owned()
+  await sql`
     insert into whatsapp_templates (whatsapp_connection_id, kind, name, language, variables, state)
     select id, 'owner_notice', 'ringback_owner_notice', 'he', '{caller_name,caller_phone,what_happened}', 'paused'
     from whatsapp_connections where tenant_id = ${shop.tenantId}`.execute(db)
-    await dial(shop, '0772000003')
-    await look()
-    t.equal((await alertsOf(shop)).length, 2)
-    t.strictSame(shop.told(), [])
-    await sql`update whatsapp_templates set state = 'active'`.execute(db)
-    await look()
-    t.equal(shop.told().length, 1)
-  },
-)
+  await dial(shop, '0772000003')
+  await look()
+  t.equal((await alertsOf(shop)).length, 2)
+  t.strictSame(shop.told(), [])
+  await sql`update whatsapp_templates set state = 'active'`.execute(db)
+  await look()
+  t.equal(shop.told().length, 1)
+})
 
-await t.test('a call log that cannot be read for hours is the operator’s', async t => {
+await t.test('of a failing call log only the operator is notified', async t => {
   const shop = await owned()
   const since = (ago: string) =>
     sql`
@@ -217,7 +209,7 @@ await t.test('a call log that cannot be read for hours is the operator’s', asy
   t.equal((await alertsOf(shop))[0]?.[3], true)
 })
 
-/** Twenty calls between two and four hours ago, and in each of these weeks; in the weeks before also after that. */
+/** Twenty calls between two and four hours ago; in each of these earlier weeks twenty more in the two hours after. */
 const lively = (weeks: number[]): string[] =>
   [0, ...weeks].flatMap(week =>
     Array.from({ length: 40 }, (_, n) => `${week} weeks ${n * 6} minutes`).filter(
@@ -229,14 +221,14 @@ await t.test('webhooks that fall silent', async t => {
   const shop = await owned()
   await callsCame(shop, lively([1, 2, 3, 4]))
   await look(59 * 60_000)
-  t.strictSame(await alertsOf(shop), [], 'we may have been the silent ones')
+  t.strictSame(await alertsOf(shop), [], 'the program itself may have been unavailable')
   await look()
   await look()
   const subject = `tenants ${shop.tenantId}`
   t.strictSame(await alertsOf(shop), [['webhooks_silent', subject, true, false]])
   t.equal(shop.told().length, 1)
   t.match(shop.told()[0], /מאז יום \S+,? \d\d:\d\d/)
-  // It lasts, however long: the weeks before would no longer tell.
+  // The alert stays open, although the earlier weeks no longer have calls.
   await sql`update raw_cdrs set received_at = received_at - interval '300 days' where tenant_id = ${shop.tenantId}`.execute(
     db,
   )
@@ -249,7 +241,7 @@ await t.test('webhooks that fall silent', async t => {
   t.equal(shop.told().length, 1)
 })
 
-await t.test('silence that is none, or tells nothing', async t => {
+await t.test('cases in which silence is not unusual', async t => {
   const none = async (name: string, shop: Business) => {
     await look()
     t.strictSame(await alertsOf(shop), [], name)
@@ -265,9 +257,9 @@ await t.test('silence that is none, or tells nothing', async t => {
   await none('a business of few calls', small)
   const short = await owned()
   await callsCame(short, [...lively([1, 2, 3, 4]), '50 minutes'])
-  await none('not even an hour', short)
+  await none('less than an hour', short)
   const never = await owned()
-  await none('nothing ever came', never)
+  await none('no call ever came', never)
   const paused = await owned({ mode: 'paused' })
   await callsCame(paused, lively([1, 2, 3, 4]))
   await none('a business that is paused', paused)
@@ -282,10 +274,10 @@ await t.test('silence that is none, or tells nothing', async t => {
   await sql`update raw_cdrs set source = 'call_log' where tenant_id = ${pulled.tenantId} and received_at < now() - interval '6 days'`.execute(
     db,
   )
-  await none('what the call log brought says nothing of webhooks', pulled)
+  await none('calls from the call log do not count as webhooks', pulled)
 })
 
-await t.test('what the call log brings ends no silence', async t => {
+await t.test('calls from the call log do not end a silence', async t => {
   const shop = await owned()
   await callsCame(shop, lively([1, 2, 3, 4]))
   await look()
@@ -298,10 +290,10 @@ await t.test('what the call log brings ends no silence', async t => {
 })
 
 for (const [name, settings] of [
-  ['one that only tries it out', { mode: 'shadow' }],
-  ['one without a WhatsApp number', { connected: false }],
+  ['a business in shadow mode', { mode: 'shadow' }],
+  ['a business without a WhatsApp number', { connected: false }],
 ] as const)
-  await t.test(`${name}: the operator alone is told`, async t => {
+  await t.test(`${name}: only the operator is notified`, async t => {
     const shop = await owned(settings)
     await dial(shop, '0772000004')
     await look()
@@ -309,7 +301,7 @@ for (const [name, settings] of [
     t.strictSame(shop.told(), [])
   })
 
-await t.test('an owner without a phone is not told', async t => {
+await t.test('an owner without a phone is not notified', async t => {
   const shop = await business()
   await dial(shop, '0772000005')
   await look()
@@ -317,7 +309,7 @@ await t.test('an owner without a phone is not told', async t => {
   t.strictSame(requestsOf(shop), [])
 })
 
-await t.test('in a quiet window the owner is told at its end', async t => {
+await t.test('a notice waits for the end of a quiet window', async t => {
   const { rows } = await sql<{ windows: string[]; ends: Date }>`
     select array[to_char(n - interval '1 hour', 'HH24:MI') || '-' || to_char(n + interval '2 hours', 'HH24:MI')] as windows,
            date_trunc('minute', now()) + interval '2 hours' as ends
@@ -337,7 +329,7 @@ await t.test('in a quiet window the owner is told at its end', async t => {
   t.ok(Math.abs((notice.due_at?.getTime() ?? 0) - (quiet?.ends.getTime() ?? 0)) <= 60_000)
 })
 
-await t.test('several look at once: it is raised and told once', async t => {
+await t.test('several checks at once raise one alert and send one notice', async t => {
   const shop = await owned()
   await dial(shop, '0772000007')
   await Promise.all(Array.from({ length: 5 }, () => checkAlerts(LONG)))
@@ -346,7 +338,7 @@ await t.test('several look at once: it is raised and told once', async t => {
   t.equal(shop.told().length, 1)
 })
 
-await t.test('what is over before the owner could be told is not told', async t => {
+await t.test('a notice is cancelled if the problem ends before it is sent', async t => {
   const shop = await owned({ columns: { quiet_windows: ['00:00-23:59', '23:58-00:01'] } })
   await dial(shop, '0772000009')
   await look()
@@ -366,10 +358,10 @@ await t.test('what is over before the owner could be told is not told', async t 
   t.strictSame(notices, [{ state: 'cancelled', reason: 'over' }])
 })
 
-await t.test('while one looks, another leaves it to that one', async t => {
+await t.test('while one check runs, another one does nothing', async t => {
   const shop = await owned()
   await dial(shop, '0772000008')
-  // Or it could raise again what the first has ended since it looked.
+  // Otherwise the second could raise an alert again that the first has just ended.
   await db.transaction().execute(async trx => {
     await sql`select pg_advisory_xact_lock(hashtextextended('signals trouble', 0))`.execute(trx)
     await checkAlerts(LONG)

@@ -343,8 +343,8 @@ await test('a writer is found by the message they answer, whatever number they w
   const shop = await business()
   const dana = await contacted(shop)
   const { phoneNumberId } = shop
-  const stranger = customer().e164
-  await happens({ kind: 'text', text: 'אני', from: stranger, context: dana.wamid, phoneNumberId })
+  const outsider = customer().e164
+  await happens({ kind: 'text', text: 'אני', from: outsider, context: dana.wamid, phoneNumberId })
   t.strictSame(await storyOf(shop, dana.e164), REPLIED)
 
   const ruth = await contacted(shop)

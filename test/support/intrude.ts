@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { sql } from 'kysely'
 import { type Business, db, fake } from './ringback.ts'
-import { doorOf } from './steps.ts'
+import { connectionOf } from './steps.ts'
 import { messageEvent } from '../../app/whatsapp/webhook.ts'
 import { handleInbound, recordOwnerReply } from '../../app/replies/inbound.ts'
 import { cancelForReached } from '../../app/outreach/cancel.ts'
@@ -29,7 +29,7 @@ export const intrude = async (
   what: Intrusion,
 ): Promise<boolean> => {
   const { tenantId } = shop
-  const door = await doorOf(shop)
+  const connection = await connectionOf(shop)
   const waId = phone.slice(1)
   return db.transaction().execute(async trx => {
     if (what === 'operator') {
@@ -37,7 +37,7 @@ export const intrude = async (
         select cancel_outreach(${missedCallId}) as result`.execute(trx)
       return rows[0]?.result !== 'nothing to cancel'
     }
-    if (what === 'owner') await recordOwnerReply(trx, door, { id: randomUUID(), to: waId })
+    if (what === 'owner') await recordOwnerReply(trx, connection, { id: randomUUID(), to: waId })
     else if (what === 'answered') {
       const id = randomUUID()
       const at = new Date()
@@ -51,7 +51,7 @@ export const intrude = async (
       fake.openWindow({ phone, phoneNumberId: shop.phoneNumberId })
       const body = what === 'stop' ? 'הסר' : 'אני כאן'
       const item = { id: `wamid.${randomUUID()}`, from: waId, type: 'text', text: { body } }
-      await handleInbound(trx, door, messageEvent.parse({ contacts: [], item }))
+      await handleInbound(trx, connection, messageEvent.parse({ contacts: [], item }))
     }
     return true
   })

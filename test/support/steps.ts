@@ -18,9 +18,9 @@ export type Step = keyof typeof TEMPLATE
 export type Claimed = NonNullable<Awaited<ReturnType<typeof claimMessage>>>
 export type Outcome = Awaited<ReturnType<typeof send>>
 export type Report = Parameters<typeof applyStatus>[2]
-export type Door = Parameters<typeof applyStatus>[1]
+export type Connection = Parameters<typeof applyStatus>[1]
 
-export const doorOf = async ({ tenantId }: Business): Promise<Door> => {
+export const connectionOf = async ({ tenantId }: Business): Promise<Connection> => {
   const { id } = await db
     .selectFrom('whatsapp_connections')
     .select('id')
@@ -86,5 +86,5 @@ export const sentTo = async (
   return { id, claimed, outcome }
 }
 
-export const settled = (door: Door, report: Report): Promise<string> =>
-  db.transaction().execute(trx => applyStatus(trx, door, report))
+export const settled = (connection: Connection, report: Report): Promise<string> =>
+  db.transaction().execute(trx => applyStatus(trx, connection, report))

@@ -251,7 +251,7 @@ await test('requests that Meta refuses get its code and HTTP status, and reach n
   t.equal(fake.requests().length, cases.length - 1)
 })
 
-await test('a number without + goes to a stranger in the country of the business', async t => {
+await test('a number without + goes to a outsider in the country of the business', async t => {
   const { fake, number } = await start(t)
   await post(fake, number, template('972501234567'))
   await post(fake, number, template('+972 50-123 (4567)'))

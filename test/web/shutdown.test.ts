@@ -1,4 +1,4 @@
-/** Stopping the server: nobody is cut off, and nobody keeps it from ending. */
+/** Stopping the server: no request is cut off, and no idle connection delays the end. */
 import { once } from 'node:events'
 import { Agent, createServer, request, type ServerResponse } from 'node:http'
 import { connect } from 'node:net'
@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { gracefulShutdown } from '../../app/web/server.ts'
 
-/** A server that answers when the test says so, and connections that are kept alive as a router keeps them. */
+/** A server that answers when the test says so, with keep-alive connections as a router has them. */
 const served = async (t: Test) => {
   const asked: ServerResponse[] = []
   const server = createServer({ keepAliveTimeout: 95_000 }, (_req, res) => void asked.push(res))
@@ -31,23 +31,20 @@ const served = async (t: Test) => {
   }
   return { port, ask, arrived, stop: gracefulShutdown(server) }
 }
-/** Whether it ends long before connections are cut. */
+/** Whether the server ends long before it would cut connections. */
 const inTime = (stopped: Promise<void>) =>
   Promise.race([stopped.then(() => true), sleep(8000, false, { ref: false })])
 
-await t.test(
-  'a request that has arrived is answered, and told that this was the last one',
-  async t => {
-    const { ask, arrived, stop } = await served(t)
-    const answer = ask()
-    const res = await arrived(1)
-    const stopped = stop()
-    await sleep(50)
-    res?.end('stored')
-    t.strictSame(await answer, { text: 'stored', connection: 'close' })
-    t.ok(await inTime(stopped))
-  },
-)
+await t.test('a request that has arrived is answered with Connection: close', async t => {
+  const { ask, arrived, stop } = await served(t)
+  const answer = ask()
+  const res = await arrived(1)
+  const stopped = stop()
+  await sleep(50)
+  res?.end('stored')
+  t.strictSame(await answer, { text: 'stored', connection: 'close' })
+  t.ok(await inTime(stopped))
+})
 
 await t.test('a connection that waits for its next request is ended', async t => {
   const { ask, arrived, stop } = await served(t)
@@ -58,7 +55,7 @@ await t.test('a connection that waits for its next request is ended', async t =>
   t.ok(await inTime(stop()))
 })
 
-await t.test('an answer whose head was out already does not keep it', async t => {
+await t.test('an answer whose head was already sent does not delay the stop', async t => {
   const { ask, arrived, stop } = await served(t)
   const answer = ask()
   const res = await arrived(1)
@@ -70,7 +67,7 @@ await t.test('an answer whose head was out already does not keep it', async t =>
   t.ok(await inTime(stopped))
 })
 
-await t.test('two that came on one connection without waiting are both answered', async t => {
+await t.test('two pipelined requests on one connection are both answered', async t => {
   const { port, arrived, stop } = await served(t)
   const line = connect(port, '127.0.0.1').setEncoding('utf8')
   line.write('GET /1 HTTP/1.1\r\nHost: x\r\n\r\nGET /2 HTTP/1.1\r\nHost: x\r\n\r\n')
@@ -86,7 +83,7 @@ await t.test('two that came on one connection without waiting are both answered'
   t.ok(await inTime(stopped))
 })
 
-await t.test('nobody is let in any more', async t => {
+await t.test('new connections are refused', async t => {
   const { port, stop } = await served(t)
   await stop()
   const line = connect(port, '127.0.0.1')
