@@ -63,16 +63,25 @@ export const cancelPending = async (
  * Decides again about calls that were skipped because another message to the same person was pending, after that message
  * was cancelled. The caller has locked the lead.
  *
- * @param since when the person was reached: only later calls are decided again
+ * @param cancelled the missed calls whose message was pending: only calls that were recorded later were skipped for it
  */
-const reevaluate = async (trx: Trx, leadId: string, since: Date): Promise<void> => {
+const reevaluate = async (
+  trx: Trx,
+  leadId: string,
+  cancelled: readonly string[],
+): Promise<void> => {
+  if (cancelled.length === 0) return
   const skipped = await trx
     .selectFrom('missed_calls')
     .select(['id', 'tenant_id', 'caller_phone', 'called_at'])
     .where('lead_id', '=', leadId)
     .where('outreach_state', '=', 'skipped')
     .where('outreach_reason', '=', 'already_contacted')
-    .where('called_at', '>', since)
+    .where(
+      'id',
+      '>',
+      sql<string>`(select min(id) from missed_calls where id = any(${cancelled}::bigint[]))`,
+    )
     .orderBy('called_at')
     .execute()
   // One after the other: when the first is scheduled, the next stays skipped because of it.
@@ -85,6 +94,7 @@ const reevaluate = async (trx: Trx, leadId: string, since: Date): Promise<void> 
     })
     const late = isTooOld(context.now, call.called_at, context.oldestCall)
     const decision = decide({ ...context, late })
+    if (decision.state === 'cancelled') await moveCall(trx, call.id, 'resolve', decision.reason)
     // Otherwise the stored reason is still true: the person had been contacted when this call came.
     if (decision.state !== 'scheduled') continue
     await moveCall(trx, call.id, 'reevaluate', decision.reason, {
@@ -96,8 +106,8 @@ const reevaluate = async (trx: Trx, leadId: string, since: Date): Promise<void> 
   }
 }
 
-/** A person of the business spoke with this number (E.164), in a call that began at `at`. */
-export type Reached = { tenantId: string; phone: string; at: Date }
+/** A person of the business spoke with this number (E.164). Calls up to `until` need no message. */
+export type Reached = { tenantId: string; phone: string; until: Date }
 
 /**
  * Does cancelForReached for many talks at once. Most of these people have nothing pending, and two statements find that
@@ -112,7 +122,7 @@ export const cancelForAllReached = async (trx: Trx, reached: readonly Reached[])
     ${asked.map(({ n }) => n)}::int[],
     ${asked.map(({ tenantId }) => tenantId)}::bigint[],
     ${asked.map(({ phone }) => phone)}::text[],
-    ${asked.map(({ at }) => at)}::timestamptz[]) as r (n, tenant_id, phone, at)`
+    ${asked.map(({ until }) => until)}::timestamptz[]) as r (n, tenant_id, phone, until)`
   // Locked before it is read what is pending: another transaction may be about to schedule something.
   const { rows: leads } = await sql`
     /* talked_with */
@@ -123,7 +133,7 @@ export const cancelForAllReached = async (trx: Trx, reached: readonly Reached[])
     /* chased */
     select distinct r.n from ${people}
     join leads l on l.tenant_id = r.tenant_id and l.phone = r.phone
-    join missed_calls m on m.lead_id = l.id and m.called_at <= r.at
+    join missed_calls m on m.lead_id = l.id and m.called_at <= r.until
     where m.outreach_state = 'scheduled'
       or exists (select from lead_conversations c where c.missed_call_id = m.id and c.state = 'open')
     order by r.n`.execute(trx)
@@ -134,12 +144,12 @@ export const cancelForAllReached = async (trx: Trx, reached: readonly Reached[])
 }
 
 /**
- * Cancels what is pending for a person because of calls up to a talk with them. A message that is being sent goes out,
- * and nothing follows it. Calls that came after the talk began are decided again.
+ * Cancels what is pending for a person because of calls up to the end of a talk with them. A message that is being sent
+ * goes out, and nothing follows it. Calls that were skipped because of such a message are decided again.
  */
 export const cancelForReached = async (
   trx: Trx,
-  { tenantId, phone, at }: Reached,
+  { tenantId, phone, until }: Reached,
 ): Promise<void> => {
   const leads = await lockLeads(
     trx,
@@ -148,9 +158,9 @@ export const cancelForReached = async (
   for (const leadId of leads) {
     const calls = await trx
       .selectFrom('missed_calls')
-      .select('id')
+      .select(['id', 'outreach_state'])
       .where('lead_id', '=', leadId)
-      .where('called_at', '<=', at)
+      .where('called_at', '<=', until)
       .where(eb =>
         eb.or([
           eb('outreach_state', '=', 'scheduled'),
@@ -167,7 +177,12 @@ export const cancelForReached = async (
     if (calls.length === 0) continue
     const ids = calls.map(({ id }) => id)
     await cancelPending(trx, leadId, 'reached_by_phone', ids)
-    await reevaluate(trx, leadId, at)
+    const pending = calls.filter(call => call.outreach_state === 'scheduled')
+    await reevaluate(
+      trx,
+      leadId,
+      pending.map(({ id }) => id),
+    )
   }
 }
 
@@ -179,14 +194,14 @@ export const withdrawMissedCall = async (
 ): Promise<void> => {
   const call = await trx
     .selectFrom('missed_calls')
-    .select(['id', 'lead_id', 'called_at'])
+    .select(['id', 'lead_id'])
     .where('tenant_id', '=', tenantId)
     .where('call_id', '=', callId)
     .executeTakeFirst()
   if (!call?.lead_id) return
   await lockLead(trx, call.lead_id)
   await cancelPending(trx, call.lead_id, 'reached_by_phone', [call.id])
-  await reevaluate(trx, call.lead_id, call.called_at)
+  await reevaluate(trx, call.lead_id, [call.id])
 }
 
 /** Adds the job that ends a conversation, after the tenant's `unresponsive_after`. */

@@ -26,7 +26,7 @@ export type ContactContext = {
   contacted: boolean
   /** isTooOld, or isTooLate. */
   late: boolean
-  /** A person of the business has spoken with the caller since the call. */
+  /** A person of the business has spoken with the caller since the call, or was speaking with them when it came. */
   reached: boolean
   /** The caller has written since the call. */
   replied: boolean
@@ -91,8 +91,8 @@ export type History = {
   reminderDueAt: Date | null
   /** When a message was claimed that was sent, or may have been. Failed and shadow messages do not count. */
   sentAt: Date | null
-  /** When a call began in which a person of the business spoke with this person. */
-  talkedAt: Date | null
+  /** Until when calls of this person need no message, since a person of the business was speaking with them. */
+  reachedUntil: Date | null
   wroteAt: Date | null
 }
 
@@ -116,7 +116,7 @@ export const contactHistory = (
       isWithin(history.firstDueAt, grace) ||
       isWithin(history.reminderDueAt, reminderGrace) ||
       isWithin(history.sentAt, repeatWindow),
-    reached: history.talkedAt !== null && history.talkedAt >= calledAt,
+    reached: history.reachedUntil !== null && history.reachedUntil >= calledAt,
     replied: history.wroteAt !== null && history.wroteAt >= calledAt,
   }
 }

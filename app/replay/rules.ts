@@ -1,5 +1,10 @@
 import type { Milliseconds, OutreachSettings } from '../outreach/rules.ts'
-import { type ClassifyRules, type Leg, usesNumberOf } from '../voicenter/classify.ts'
+import {
+  type ClassifyRules,
+  type Leg,
+  type TenantReading,
+  usesNumberOf,
+} from '../voicenter/classify.ts'
 
 /** Settings are in seconds, a simulation computes in milliseconds. */
 export const SECOND = 1000
@@ -43,6 +48,14 @@ export const classifyRulesOf = ({
   missedStatuses,
   minRingSeconds,
   isOurs: usesNumberOf(lines),
+})
+
+export const readingOf = ({
+  timezone,
+  lines,
+}: Pick<Rules, 'timezone' | 'lines'>): TenantReading => ({
+  timezone,
+  isOwnLine: e164 => lines.has(e164),
 })
 
 /** How long a call can affect others, apart from quiet windows. */

@@ -466,7 +466,12 @@ async function* lines(...written: unknown[]) {
 }
 const readLines = async (...written: unknown[]) => {
   const wrong: [number, string][] = []
-  const cdrs = await readRecordLines(lines(...written), NOW, (line, why) => wrong.push([line, why]))
+  const cdrs = await readRecordLines(
+    lines(...written),
+    NOW,
+    (line, why) => wrong.push([line, why]),
+    { timezone: 'Asia/Jerusalem', isOwnLine: () => false },
+  )
   return { cdrs, wrong }
 }
 const record = (fields: object = {}) => ({
