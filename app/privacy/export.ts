@@ -7,8 +7,8 @@ import { z } from 'zod'
 import { type Actor, audit } from '../audit.ts'
 import type { DB } from '../db/generated.ts'
 import { notFound } from '../errors.ts'
-import { period, periodIn } from './inputs.ts'
 import { tenantId } from '../tenants/schema.ts'
+import { period, periodIn } from './inputs.ts'
 
 export type Row = Record<string, string | null>
 

@@ -13,9 +13,7 @@ import { legOf, type TenantReading } from '../voicenter/classify.ts'
 import { type Cdr, readCdr, rootOf } from '../voicenter/parse.ts'
 import { linkedRecord, rootsOf } from '../voicenter/roots.ts'
 import { startOf } from '../voicenter/time.ts'
-import { type Rules, SECOND } from './rules.ts'
-import type { Contacts, ReceivedCdr } from './simulate.ts'
-
+import { type Rules, SECOND, type Contacts, type ReceivedCdr } from './simulate.ts'
 const timestamp = z.iso.datetime({ offset: true, local: false }).transform(text => new Date(text))
 
 /**

@@ -1,10 +1,10 @@
 /** The WhatsApp numbers that a business writes from. */
 import { z } from 'zod'
-import { type Actor, audit } from '../audit.ts'
+import { type Actor, audit, changedFields } from '../audit.ts'
+import { lockTenant } from '../db/locks.ts'
 import { encrypt, tokenOwner } from '../crypto.ts'
 import type { Trx } from '../db/kysely.ts'
 import { notFound, userError } from '../errors.ts'
-import { changedFields, lockTenant } from './lock.ts'
 import { phoneNumberId, phoneNumber, tenantId } from './schema.ts'
 
 export const connectionStateChange = z.object({

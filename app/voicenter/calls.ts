@@ -27,7 +27,7 @@ import { DEFAULT_TIMEZONE } from './time.ts'
 export type RecordedCall = Awaited<ReturnType<typeof recordMissedCalls>>[number]
 
 /**
- * Classifies each call from all the records that have arrived for it, in the caller's transaction. If a call was
+ * Classifies each call from all the records that have arrived for it, in the open transaction. If a call was
  * missed, this records the missed call and schedules the outreach. If someone talked with the customer, it cancels
  * what is pending for the customer. Running it a second time changes nothing.
  *
@@ -38,11 +38,12 @@ export const classifyCalls = async (
   found: readonly FoundCall[],
 ): Promise<RecordedCall[]> => {
   // Lock
-  const rulesOf = await readTenantRules(trx, found)
-  const { calls, renames } = await lockAndJoin(trx, found, rulesOf)
+  const { calls, renames } = await lockAndJoin(trx, found, () => readTenantRules(trx, found))
 
   // Read
-  const stored = await readCalls(trx, calls, rulesOf)
+  const rows = await readRecords(trx, calls)
+  const rulesOf = await readTenantRules(trx, calls)
+  const stored = storedCalls(calls, rows, rulesOf)
   failpoint('voicenter_cdr:read')
   if (found.some(({ isLinked }) => !isLinked) && stored.some(call => isShared(call, rulesOf)))
     return classifyCalls(
@@ -71,7 +72,7 @@ export const classifyCalls = async (
   await waitForRoots(trx, classified)
   failpoint('voicenter_cdr:judged')
 
-  // Record and cancel. The result for a person's second call depends on the result for their first.
+  // Record and cancel, group by group: the result for a person's second call depends on that for their first.
   const effects = classified.flatMap(effectsOf)
   await lockPeople(trx, [...effects.flatMap(({ people }) => people), ...peopleIn(renames)])
   await renameMissedCalls(trx, renames)
@@ -107,19 +108,17 @@ type StoredCall = {
 }
 type ClassifiedCall = StoredCall & { verdict: Verdict<Leg> }
 
-const readCalls = async (
-  trx: Trx,
-  calls: readonly Call[],
-  rulesOf: RulesOf,
-): Promise<StoredCall[]> => {
-  const { rows } = await sql<{
-    n: number
-    id: string
-    payload: unknown
-    receivedAt: Date
-    now: Date
-    recorded: string | null
-  }>`
+type Row = {
+  n: number
+  id: string
+  payload: unknown
+  receivedAt: Date
+  now: Date
+  recorded: string | null
+}
+
+const readRecords = async (trx: Trx, calls: readonly Call[]): Promise<Row[]> => {
+  const { rows } = await sql<Row>`
     /* legs */
     select c.n::int, r.id, r.payload, r.received_at as "receivedAt", now() as now,
       (select m.outreach_reason from missed_calls m
@@ -130,6 +129,14 @@ const readCalls = async (
     ) with ordinality as c (tenant_id, root_call_id, n)
     join raw_cdrs r on r.root_call_id = c.root_call_id and r.tenant_id is not distinct from c.tenant_id
     order by r.id`.execute(trx)
+  return rows
+}
+
+const storedCalls = (
+  calls: readonly Call[],
+  rows: readonly Row[],
+  rulesOf: RulesOf,
+): StoredCall[] => {
   const rowsByCall = Map.groupBy(rows, ({ n }) => n)
   return calls.flatMap((call, i): StoredCall[] => {
     const records = rowsByCall.get(i + 1)

@@ -37,7 +37,7 @@ export type Joined = {
 export const lockAndJoin = async (
   trx: Trx,
   found: readonly FoundCall[],
-  readingOf: (tenantId: string | null) => TenantReading,
+  readRules: () => Promise<(tenantId: string | null) => TenantReading>,
 ): Promise<Joined> => {
   const linked = found.filter(({ isLinked }) => isLinked)
   const others = found.filter(({ isLinked }) => !isLinked)
@@ -45,6 +45,7 @@ export const lockAndJoin = async (
     await lockCalls(trx, others)
     return { calls: [...others], renames: [] }
   }
+  const readingOf = await readRules()
   const before = await readFamilies(trx, linked, readingOf)
   const locked = keysOf(before)
   await lockCalls(trx, [...found, ...before.flatMap(callsOf)])

@@ -19,7 +19,7 @@ export const findCalls = async (
 ): Promise<FoundCall[]> => {
   const read = async () => {
     const { rows } = await sql<FoundCall & { callId: string; hasUnassigned: boolean }>`
-      /* whose */
+      /* calls_of_records */
       select distinct r.call_id as "callId", r.tenant_id as "tenantId", r.root_call_id as "rootCallId",
         part."hasUnassigned", part."isLinked"
       from raw_cdrs r, lateral (
@@ -187,7 +187,7 @@ export const reclassify = async (
   const others = rows.length > 1 ? ` and ${rows.length - 1} more` : ''
   await audit(trx, actor, {
     tenantId,
-    action: 'calls.judge_again',
+    action: 'calls.reclassify',
     subject: `raw_cdrs ${first.first_id}${others}`,
     before: { verdicts },
     after: { queued: rows.length },
