@@ -71,10 +71,14 @@ const saysHidden = (text: string): boolean => {
   )
 }
 
+const reversed = (text: string): string =>
+  Array.from(text, letter => letter)
+    .toReversed()
+    .join('')
+
 /** Some old systems send Hebrew from its last letter to its first. */
 const isHidden = (text: string): boolean =>
-  saysHidden(text) ||
-  (/\p{Script=Hebrew}/u.test(text) && saysHidden([...text].toReversed().join('')))
+  saysHidden(text) || (/\p{Script=Hebrew}/u.test(text) && saysHidden(reversed(text)))
 
 const ISRAELI_MOBILE = /^\+9725\d{8}$|^\+9705[69]\d{7}$/
 const SERVICE = /^1[5789]\d{8}$/

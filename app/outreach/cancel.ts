@@ -136,6 +136,7 @@ export const cancelForAllReached = async (trx: Trx, reached: readonly Reached[])
     join missed_calls m on m.lead_id = l.id and m.called_at <= r.until
     where m.outreach_state = 'scheduled'
       or exists (select from lead_conversations c where c.missed_call_id = m.id and c.state = 'open')
+      or (m.outreach_state = 'skipped' and m.outreach_reason = 'already_contacted' and ${WITHIN_REPEAT_WINDOW})
     order by r.n`.execute(trx)
   for (const { n } of pending) {
     const one = reached[n]
@@ -175,17 +176,58 @@ export const cancelForReached = async (
         ]),
       )
       .execute()
-    if (calls.length === 0) continue
-    const ids = calls.map(({ id }) => id)
-    await cancelPending(trx, leadId, 'reached_by_phone', ids)
-    const pending = calls.filter(call => call.outreach_state === 'scheduled')
-    await reevaluate(
-      trx,
-      leadId,
-      pending.map(({ id }) => id),
-    )
+    if (calls.length > 0) await cancelCalls(trx, leadId, calls)
+    await resolveSkipped(trx, leadId, until)
   }
 }
+
+const cancelCalls = async (
+  trx: Trx,
+  leadId: string,
+  calls: readonly { id: string; outreach_state: string }[],
+): Promise<void> => {
+  await cancelPending(
+    trx,
+    leadId,
+    'reached_by_phone',
+    calls.map(({ id }) => id),
+  )
+  const pending = calls.filter(call => call.outreach_state === 'scheduled')
+  await reevaluate(
+    trx,
+    leadId,
+    pending.map(({ id }) => id),
+  )
+}
+
+/**
+ * Calls that were skipped because a message was pending, and not because one was sent, end like that call: the person
+ * was reached. So the result does not depend on which of the records came first.
+ */
+const resolveSkipped = async (trx: Trx, leadId: string, until: Date): Promise<void> => {
+  await moveCalls(trx, 'resolve', 'reached_by_phone')
+    .where('id', 'in', eb =>
+      eb
+        .selectFrom('missed_calls as m')
+        .select('m.id')
+        .where('m.lead_id', '=', leadId)
+        .where('m.outreach_state', '=', 'skipped')
+        .where('m.outreach_reason', '=', 'already_contacted')
+        .where('m.called_at', '<=', until)
+        .where(WITHIN_REPEAT_WINDOW)
+        .where(
+          sql<boolean>`not exists (
+            select from lead_conversations c join messages s on s.lead_conversation_id = c.id
+            where c.lead_id = m.lead_id and s.direction = 'out'
+              and s.state in ('sending', 'accepted', 'sent', 'delivered', 'read', 'unknown')
+              and s.claimed_at > m.created_at - (select repeat_window from tenants where id = m.tenant_id))`,
+        ),
+    )
+    .execute()
+}
+
+/** Of `missed_calls m`. */
+const WITHIN_REPEAT_WINDOW = sql<boolean>`m.created_at > now() - (select repeat_window from tenants where id = m.tenant_id)`
 
 /** Cancels what follows from a recorded missed call. A later CDR showed that it was answered, or no customer called. */
 export const withdrawMissedCall = async (

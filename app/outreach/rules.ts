@@ -109,14 +109,16 @@ export const contactHistory = (
 ): Pick<ContactContext, 'contacted' | 'reached' | 'replied'> => {
   const isWithin = (moment: Date | null, span: Milliseconds) =>
     moment !== null && moment.getTime() + span > now.getTime()
+  const reached = history.reachedUntil !== null && history.reachedUntil >= calledAt
   return {
     contacted:
       history.sending ||
-      // A message that is overdue for longer is not sent any more.
-      isWithin(history.firstDueAt, grace) ||
+      // A message that is overdue for longer is not sent any more. A person who was reached needs no message for this
+      // call, whatever is pending for another.
+      (!reached && isWithin(history.firstDueAt, grace)) ||
       isWithin(history.reminderDueAt, reminderGrace) ||
       isWithin(history.sentAt, repeatWindow),
-    reached: history.reachedUntil !== null && history.reachedUntil >= calledAt,
+    reached,
     replied: history.wroteAt !== null && history.wroteAt >= calledAt,
   }
 }

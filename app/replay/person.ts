@@ -25,6 +25,7 @@ export type SimulatedCall = {
   calledAt: Date
   /** In the order in which calls were recorded. */
   number: number
+  recordedAt: Date
   state: Decision['state'] | 'sent'
   reason: string
   sent: SimulatedMessage[]
@@ -59,12 +60,19 @@ export const addMissedCall = (
   const late = isTooOld(now, calledAt, rules.oldestCall)
   const decision = decide({ ...contextOf(rules, person, { calledAt }, now), late })
   const number = person.recordedCalls++
-  const call: SimulatedCall = { person, calledAt, number, ...decision, sent: [], pending: [] }
+  const call: SimulatedCall = {
+    person,
+    calledAt,
+    number,
+    recordedAt: now,
+    ...decision,
+    sent: [],
+    pending: [],
+  }
   applyDecision(rules, call, decision, now)
   if (decision.reason === 'already_contacted') {
-    // A call that is too old now can never be scheduled, so it need not be kept.
     person.skippedCalls = person.skippedCalls.filter(
-      other => !isTooOld(now, other.calledAt, rules.oldestCall),
+      other => other.recordedAt.getTime() + rules.repeatWindow > now.getTime(),
     )
     person.skippedCalls.push(call)
   }
@@ -77,7 +85,18 @@ export const addTalk = (rules: Rules, person: Person, until: Date, now: Date): v
   const pending = calls.filter(({ state }) => state === 'scheduled')
   cancel('reached_by_phone', calls)
   reevaluate(rules, person, pending, now)
+  // Like resolveSkipped.
+  const resolved = person.skippedCalls.filter(
+    ({ calledAt, recordedAt }) =>
+      calledAt <= until &&
+      recordedAt.getTime() + rules.repeatWindow > now.getTime() &&
+      (person.sentAt === null ||
+        person.sentAt.getTime() + rules.repeatWindow <= recordedAt.getTime()),
+  )
+  for (const call of resolved) applyDecision(rules, call, REACHED, now)
+  person.skippedCalls = person.skippedCalls.filter(call => !resolved.includes(call))
 }
+const REACHED: Decision = { state: 'cancelled', reason: 'reached_by_phone' }
 
 /** A call that was recorded as missed was not missed, as in withdrawMissedCall (app/outreach/cancel.ts). */
 export const withdraw = (rules: Rules, call: SimulatedCall, now: Date): void => {

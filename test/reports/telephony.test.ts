@@ -6,6 +6,7 @@ import t from 'tap'
 import { z } from 'zod'
 import { addTenant, newTenant } from '../../app/tenants/tenants.ts'
 import { CDR, db, fake, work, WHATSAPP } from '../support/ringback.ts'
+import { KINDS } from './telephony_kinds.ts'
 
 const folder = new URL('telephony/', import.meta.url)
 const outcome = z.object({
@@ -116,9 +117,16 @@ const missedCallsOf = async (tenantId: string) => {
   return rows
 }
 
-for (const file of readdirSync(folder).toSorted()) {
-  const one = Case.parse(JSON.parse(readFileSync(new URL(file, folder), 'utf8')))
-  t.test(`${file}: ${one.title}`, async t => {
+const reported = readdirSync(folder)
+  .toSorted()
+  .map((file): [string, Case] => [
+    `${file}: `,
+    Case.parse(JSON.parse(readFileSync(new URL(file, folder), 'utf8'))),
+  ])
+const further = KINDS.map((one): [string, Case] => ['', Case.parse(one)])
+
+for (const [file, one] of [...reported, ...further]) {
+  t.test(`${file}${one.title}`, async t => {
     const bodies = bodiesOf(one)
     for (const order of orders([...bodies.keys()]))
       for (const workBetween of [true, false]) {
@@ -129,7 +137,7 @@ for (const file of readdirSync(folder).toSorted()) {
           const { status } = await fetch(`${CDR}?token=${webhookToken}`, {
             method: 'POST',
             headers: { 'content-type': contentType },
-            body: text,
+            body: contentType === 'latin1' ? Buffer.from(text, 'latin1') : text,
           })
           t.equal(status, 200, name)
           if (workBetween) await work()
