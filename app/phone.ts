@@ -60,8 +60,9 @@ function words(list: string): ReadonlySet<string> {
 
 /** Whether these words say that there is no number. `text` is in lower case. */
 const saysHidden = (text: string): boolean => {
+  if (isPlaceholder(text)) return true
   if (/^[-\d]*$/.test(text)) return text === '-1' || SPELLED.has(text)
-  if (isPlaceholder(text) || /^out of (?:the )?(?:service )?area$/.test(text)) return true
+  if (/^out of (?:the )?(?:service )?area$/.test(text)) return true
   const said = text.split(/[^\p{L}\p{N}]+/u).filter(word => word !== '')
   const isNegated = said.some(word => NOT.has(word))
   return (
@@ -136,7 +137,7 @@ const dialled = (digits: string, plus: boolean): Phone => {
 
 /** What follows +972. The country code may be there twice. A landline that begins with 972 is shorter. */
 const withoutCountry = (digits: string): string =>
-  digits.replace(/^(?:972)+(?=0?[1-9]\d{7,8}$)/, '').replace(/^972/, '')
+  /^(?:972)+(0?[1-9]\d{7,8})$/.exec(digits)?.[1] ?? digits.slice(3)
 
 /**
  * Reads any text in place of a number: local, international with or without a plus, a SIP address, a name with a number

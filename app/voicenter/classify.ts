@@ -236,7 +236,9 @@ export const classify = <L extends Cdr>(
 
   const { verdict, reason } = opening
   const caller = callerOf(legs)
-  if (verdict === 'missed') return { verdict, reason, missed: { ...opening.leg, caller } }
+  const isNamed = caller === (opening.leg.caller ?? null)
+  const leg = isNamed ? opening.leg : { ...opening.leg, caller }
+  if (verdict === 'missed') return { verdict, reason, missed: leg }
 
   // An IVR answered and forwarded the call to someone who did not answer. The record of the customer's own call counts,
   // because the forwarded leg may show another caller. A transfer says nothing here: a person made it.
@@ -245,7 +247,7 @@ export const classify = <L extends Cdr>(
     rules,
   )
   if (forwarded?.verdict === 'missed') {
-    const missed = { ...opening.leg, caller, status: forwarded.leg.status }
+    const missed = { ...leg, status: forwarded.leg.status }
     return { verdict: 'missed', reason: forwarded.reason, missed }
   }
   return { verdict, reason }

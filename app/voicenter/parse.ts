@@ -58,7 +58,7 @@ export type ParsedBody = { elements: BodyElement[] } | { wrong: string } | { xml
 export const readBody = (bytes: Buffer, strings = 0): ParsedBody => {
   if (bytes.length === 0) return { wrong: 'the body is empty' }
   const text = decode(bytes)
-  if (text === null) return { wrong: 'the body is neither valid UTF-8 nor windows-1255' }
+  if (text === null) return { wrong: 'the body is not valid UTF-8 or windows-1255' }
   const start = text.trimStart()[0]
   if (start === '<')
     return /<methodCall[\s>]/.test(text)
