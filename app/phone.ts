@@ -21,18 +21,65 @@ export type Phone =
 /** A number with all its decoration has half of this length. */
 const MAX_LENGTH = 64
 
-// Voicenter does not document how it writes a withheld caller. These are what phone systems write.
-const WITHHELD = new Set([
-  '-1',
-  'anonymous',
-  'restricted',
-  'private',
-  'unknown',
-  'unavailable',
-  'withheld',
-  'חסוי',
-  'מספר חסוי',
-])
+/** Values that mean "none" in an export, a form or a log. */
+const PLACEHOLDER =
+  /^(?:[-–—_.?]+|[([<"']*(?:null|nil|none|undefined|nan|n\/?a|empty|blank)[)\]>"']*)$/i
+
+/** Whether a value stands for "none". A zero is not such a value here: in a duration it is a number. */
+export const isPlaceholder = (written: string): boolean => PLACEHOLDER.test(written.trim())
+
+// Voicenter does not document how it writes a hidden caller. Phone systems write a word for it, with or without words
+// such as "number" around it, in the language of the account.
+const HIDDEN = words(`
+  anonymous anonymus anonym anon restricted private unknown unavailable withheld hidden blocked confidential masked secret
+  unidentified undisclosed unlisted unpublished suppressed invisible concealed zero clir
+  חסוי חסויה חסויים מוסתר מוסתרת נסתר נסתרת חסום חסומה פרטי פרטית אנונימי אנונימית סודי סודית מוגבל מוגבלת עלום עלומה
+  מוצפן אפס`)
+/** With NOT before them: "not available", "לא ידוע". */
+const KNOWN = words(`
+  available known identified shown disclosed provided presented given displayed
+  ידוע ידועה מזוהה מזוהית זמין זמינה נמסר נמסרה מוכר מוכרת קיים קיימת מוצג מוצגת`)
+const NOT = words('not non no without לא בלתי ללא אין בלי')
+/** Words that say nothing: "private number", "no caller id", "שיחה חסויה". */
+const FILLER = words(`
+  number num call caller callers calling id cid callerid clid cli phone telephone line user name subscriber party by the is
+  has identity identification presentation display area incoming invalid
+  מספר המספר מס שיחה השיחה מתקשר מתקשרת המתקשר טלפון הטלפון נייד מזהה זיהוי קו לקוח שם`)
+/** The keys of a phone: some systems send a word as the digits that spell it, such as 266696687 for ANONYMOUS. */
+const KEYS = 'abc2def3ghi4jkl5mno6pqrs7tuv8wxyz9'
+const SPELLED = new Set(
+  ['anonymous', 'restricted', 'private', 'unknown', 'unavailable', 'withheld', 'blocked'].map(
+    word =>
+      word.replace(/[a-z]/g, letter => /\d/.exec(KEYS.slice(KEYS.indexOf(letter)))?.[0] ?? ''),
+  ),
+)
+
+function words(list: string): ReadonlySet<string> {
+  return new Set(list.trim().split(/\s+/))
+}
+
+/** Whether these words say that there is no number. `text` is in lower case. */
+const saysHidden = (text: string): boolean => {
+  if (isPlaceholder(text)) return true
+  if (/^[-\d]*$/.test(text)) return text === '-1' || SPELLED.has(text)
+  if (/^out of (?:the )?(?:service )?area$/.test(text)) return true
+  const said = text.split(/[^\p{L}\p{N}]+/u).filter(word => word !== '')
+  const isNegated = said.some(word => NOT.has(word))
+  return (
+    said.length > 0 &&
+    said.every(word => HIDDEN.has(word) || FILLER.has(word) || NOT.has(word) || KNOWN.has(word)) &&
+    (isNegated || said.some(word => HIDDEN.has(word)))
+  )
+}
+
+const reversed = (text: string): string =>
+  Array.from(text, letter => letter)
+    .toReversed()
+    .join('')
+
+/** Some old systems send Hebrew from its last letter to its first. */
+const isHidden = (text: string): boolean =>
+  saysHidden(text) || (/\p{Script=Hebrew}/u.test(text) && saysHidden(reversed(text)))
 
 const ISRAELI_MOBILE = /^\+9725\d{8}$|^\+9705[69]\d{7}$/
 const SERVICE = /^1[5789]\d{8}$/
@@ -65,16 +112,22 @@ const israeli = (digits: string): Phone => {
 }
 
 const dialled = (digits: string, plus: boolean): Phone => {
-  if (/^0+$/.test(digits)) return { kind: 'withheld' }
+  // Also zeros behind a country code or an area code.
+  if (/^(?:972|05)?0+$/.test(digits)) return { kind: 'withheld' }
   if (digits.length <= 6) return digits ? { kind: 'short' } : { kind: 'other' }
 
   // No country code begins with 0: '+0501234567' is a local number with a plus in front.
   const abroad = plus && digits[0] !== '0' ? digits : /^00([1-9]\d*)$/.exec(digits)?.[1]
   const withCountry = abroad ?? digits
-  if (withCountry.startsWith('972')) return israeli(withCountry.slice(3))
+  if (withCountry.startsWith('972')) return israeli(withoutCountry(withCountry))
   if (abroad) return phone(/^\d{8,15}$/.test(abroad) ? (foreign(abroad) ?? `+${abroad}`) : null)
-  // 012 to 019 are exit codes of Israeli carriers that were left in front of a foreign caller's number.
-  if (/^01[2-9]/.test(digits)) return phone(foreign(digits.slice(3)))
+  // 011 is America's exit code, 012 to 019 are those of Israeli carriers. They were left in front of the number.
+  const [, exited] = /^01[1-9](\d+)$/.exec(digits) ?? []
+  if (exited?.startsWith('972')) return israeli(withoutCountry(exited))
+  if (exited) return phone(foreign(exited))
+  // A zero before the country code. No local number is that long.
+  const [, zeroed] = /^0+(972\d{8,})$/.exec(digits) ?? []
+  if (zeroed) return israeli(withoutCountry(zeroed))
 
   if (/^0[2-9]|^[57]\d{8}$/.test(digits) || SERVICE.test(digits)) return israeli(digits)
 
@@ -82,37 +135,68 @@ const dialled = (digits: string, plus: boolean): Phone => {
   return phone(/^[1-9]\d{9,14}$/.test(digits) ? foreign(digits) : null)
 }
 
+/** What follows +972. The country code may be there twice. A landline that begins with 972 is shorter. */
+const withoutCountry = (digits: string): string =>
+  /^(?:972)+(0?[1-9]\d{7,8})$/.exec(digits)?.[1] ?? digits.slice(3)
+
 /**
- * Reads any text in place of a number: local, international with or without a plus, a SIP address, or nothing. Never
- * throws. It does not search text with letters for digits: the name of a queue or a SIP code may contain digits, and a
- * message would go to another person.
+ * Reads any text in place of a number: local, international with or without a plus, a SIP address, a name with a number
+ * in angle brackets, or nothing. Never throws. It does not search text with letters for digits: the name of a queue or a
+ * SIP code may contain digits, and a message would go to another person.
  */
 export const readPhone = (written: string | null | undefined): Phone => {
   const seen = visible(written ?? '')
   if (seen === '') return { kind: 'withheld' }
   if (seen.length > MAX_LENGTH) return { kind: 'text' }
 
-  const address = plain(seen)
+  const [, name = '', inBrackets] = /^([^<>]*)<([^<>]+)>[^<>]*$/.exec(plain(seen)) ?? []
+  // A name that says "private" counts. "Unknown" says that the name is unknown, not the number.
+  if (inBrackets !== undefined && isHidden(unquoted(name)) && !/un(?:known|available)/.test(name))
+    return { kind: 'withheld' }
+  const address = unquoted(inBrackets ?? plain(seen))
     .replace(/^(?:sips?|tel):/, '')
     .replace(/[@;].*$/s, '')
+    .replace(/^%2b/, '+')
+    // A number that went through a spreadsheet.
+    .replace(/^(\d{8,})\.0+$/, '$1')
     .trim()
-  if (WITHHELD.has(address)) return { kind: 'withheld' }
+  if (address === '' || isHidden(address)) return { kind: 'withheld' }
   if (/[\p{L}[\p{N}--[0-9]]]/v.test(address)) return { kind: 'text' }
 
-  const star = address.replace(/[\s-]/g, '')
+  // Text from right to left may have the star at the other end.
+  const star = address
+    .replace(/[\s-]/g, '')
+    .replace(/^\+?972(?=\*)/, '')
+    .replace(/^(\d+)\*$/, '*$1')
   if (/^\*\d{3,6}$/.test(star)) return { kind: 'star', star }
 
   const digits = address.replace(/\D/g, '')
+  if (SPELLED.has(digits)) return { kind: 'withheld' }
   // A feature code such as *43 or #31# is not part of the number after it.
   if (/[*#]/.test(address) && digits.length > 6) return { kind: 'other' }
   return dialled(digits, /^\D*\+/.test(address))
 }
+
+const unquoted = (text: string): string => text.replace(/^[\s"'“”<]+|[\s"'“”>]+$/g, '')
 
 /** The form in which a business's number is stored and compared: E.164, or a star number. Null if it is neither. */
 export const lineOf = (written: string | null | undefined): string | null => {
   const line = readPhone(written)
   if (line.kind === 'star') return line.star
   return line.kind === 'number' || line.kind === 'service' ? line.e164 : null
+}
+
+/**
+ * The line of the business that a record names. Unlike a caller, it is certainly a number in Israel: eight digits are a
+ * landline that lost its zero, and three to six are a star number without its star.
+ */
+export const dialledLine = (written: string | null | undefined): string | null => {
+  const line = lineOf(written)
+  if (line !== null) return line
+  const [, digits = ''] =
+    /^(?:sips?:|tel:)?(\d+)(?:[@;].*)?$/.exec(unquoted(plain(visible(written ?? '')))) ?? []
+  if (/^[23489]\d{7}$/.test(digits)) return `+972${digits}`
+  return /^[1-9]\d{2,5}$/.test(digits) ? `*${digits}` : null
 }
 
 /** Checks the form. libphonenumber's list of number ranges lags behind the carriers. */

@@ -72,6 +72,8 @@ export const OUTREACH_TRANSITIONS = {
   },
   /** The message that was the reason for skipping this call has been cancelled. */
   reevaluate: { from: ['skipped'], to: 'scheduled' },
+  /** The same, but the person has been reached or has written since. */
+  resolve: { from: ['skipped'], to: 'cancelled' },
 } as const satisfies Transitions<OutreachState>
 export type OutreachTransition = keyof typeof OUTREACH_TRANSITIONS
 export type ReasonAfter<Name extends OutreachTransition> = ReasonOf<

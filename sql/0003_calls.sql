@@ -13,9 +13,10 @@ create table raw_cdrs (
   -- The tenant of the call: the token's tenant, or the one whose number was dialled. Null = no tenant (yet).
   tenant_id       bigint references tenants on delete cascade,
   call_id         text not null constraint raw_cdrs_call_id_length check (length(call_id) between 1 and 128),
-  -- The id of the call's first CDR: OriginalIvrUniqueID of a transfer, else call_id.
+  -- The id of the call's first CDR. When stored: OriginalIvrUniqueID, else call_id. The task voicenter_cdr follows a
+  -- chain of transfers to its end, and separates callers that share a call_id: the second has call_id || '#2'.
   -- All CDRs with the same (tenant_id, root_call_id) are legs of one call and are classified together.
-  root_call_id    text not null constraint raw_cdrs_root_call_id_length check (length(root_call_id) between 1 and 128),
+  root_call_id    text not null constraint raw_cdrs_root_call_id_length check (length(root_call_id) between 1 and 140),
   -- push = by webhook. If all CDRs of a call are call_log, its webhook was lost.
   source          text not null default 'push' constraint raw_cdrs_source_known check (source in ('push', 'call_log')),
   -- The CDR as parsed, made safe for Postgres (no NUL, no lone surrogates, long numbers as text), and its bytes as
@@ -28,13 +29,16 @@ create table raw_cdrs (
 
   -- The task voicenter_cdr sets the columns below; until then they are null.
   called_at       timestamptz,
-  -- How called_at was read: Voicenter's shifted clock, a true epoch, or not readable (then it is the time of receipt).
-  clock           text constraint raw_cdrs_clock_known check (clock in ('shifted', 'plain', 'received')),
+  -- How called_at was read: the tenant's wall clock, a true instant, or not readable: then it is the date at the head of
+  -- call_id, or else the time of receipt.
+  clock           text constraint raw_cdrs_clock_known check (clock in ('shifted', 'plain', 'call_id', 'received')),
   business_phone  text,
   -- The customer's number in E.164: the caller, or the person whom the tenant called. Null = no number, or erased.
   customer_phone  text,
   -- The customer with whom a person spoke in this leg. Null = no person spoke with a customer.
   reached_phone   text,
+  -- Five seconds after the end of that talk. A missed call of the same person that began until then needs no message.
+  reached_until   timestamptz,
   verdict         text constraint raw_cdrs_verdict_known
                   check (verdict in ('missed', 'answered', 'not_inbound', 'unmatched_number', 'unknown')),
   reason          text,
@@ -53,8 +57,8 @@ with (autovacuum_vacuum_scale_factor = 0.05);
 
 create index raw_cdrs_by_root on raw_cdrs (root_call_id);
 -- "Has a person spoken with the caller since?"
-create index raw_cdrs_reached on raw_cdrs (tenant_id, reached_phone, called_at) where reached_phone is not null;
--- When a number is added, these CDRs are classified again: calls to it, and CDRs without a tenant that contain it.
+create index raw_cdrs_reached on raw_cdrs (tenant_id, reached_phone, reached_until) where reached_phone is not null;
+-- CDRs that are classified again when the number is added: calls to it, and CDRs without a tenant that name it.
 create index raw_cdrs_unmatched on raw_cdrs (business_phone) where verdict = 'unmatched_number' or tenant_id is null;
 -- Finds each number that belongs to no tenant once, however often it was dialled: a query steps from number to number.
 create index raw_cdrs_unmatched_numbers on raw_cdrs ((coalesce(tenant_id, 0)), business_phone)

@@ -2,11 +2,11 @@ import type { Task } from 'graphile-worker'
 import { batcher } from '../app/batcher.ts'
 import { payloads } from '../app/db/jobs.ts'
 import { db, useGenericPlan, type Trx } from '../app/db/kysely.ts'
-import type { Call } from '../app/db/locks.ts'
 import { retryOnConflict } from '../app/db/retry.ts'
 import { failpoint } from '../app/failpoints.ts'
 import { log } from '../app/log.ts'
 import { classifyCalls } from '../app/voicenter/calls.ts'
+import type { FoundCall } from '../app/voicenter/join_calls.ts'
 import { claimQueued, findCalls } from '../app/voicenter/pending_calls.ts'
 
 /** Classifies the call that a new record belongs to. Safe to run twice: the second time changes nothing. */
@@ -36,7 +36,7 @@ const classifyOne = async (callId: string): Promise<void> => {
 }
 
 /** Finds and classifies calls in one transaction, and logs the missed ones. */
-const classifyInTransaction = async (find: (trx: Trx) => Promise<Call[]>): Promise<void> => {
+const classifyInTransaction = async (find: (trx: Trx) => Promise<FoundCall[]>): Promise<void> => {
   // Other transactions store records of these calls at the same time and may lock the rows in another order.
   const recorded = await retryOnConflict(() =>
     db.transaction().execute(async trx => {

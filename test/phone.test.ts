@@ -1,6 +1,13 @@
 /** Reading phone numbers. */
 import { test } from 'tap'
-import { isIsraeliMobile, isValidForeign, lineOf, readPhone, spellings } from '../app/phone.ts'
+import {
+  dialledLine,
+  isIsraeliMobile,
+  isValidForeign,
+  lineOf,
+  readPhone,
+  spellings,
+} from '../app/phone.ts'
 
 const padded = (length: number) => '0502345678'.padEnd(length, '-')
 
@@ -77,6 +84,132 @@ await reads('one number has one spelling, however it is written', {
   '۰۵۰۲۳۴۵۶۷۸': '+972502345678',
   '05٠2345678': '+972502345678',
 })
+
+await reads('a number is read with a name, a second country code or an exit code', {
+  '"Dana" <sip:+972502345678@10.0.0.1>': '+972502345678',
+  '0502345678 <0502345678>': '+972502345678',
+  '"0502345678" <0502345678>': '+972502345678',
+  '<tel:+972-50-234-5678>': '+972502345678',
+  '"Unknown" <sip:0502345678@pbx>': '+972502345678',
+  '"0502345678"': '+972502345678',
+  '0972502345678': '+972502345678',
+  '09720502345678': '+972502345678',
+  '097231234567': '+97231234567',
+  '+0972502345678': '+972502345678',
+  '972972502345678': '+972502345678',
+  '+972972502345678': '+972502345678',
+  '00972972502345678': '+972502345678',
+  '97297212345': '+97297212345', // a landline in 09
+  '011972502345678': '+972502345678',
+  '012972502345678': '+972502345678',
+  '01114155550123': '+14155550123',
+  '%2B972502345678': '+972502345678',
+  '0502345678.0': '+972502345678',
+})
+
+await isKind('a hidden caller is recognised in every spelling', 'withheld', [
+  ...[
+    'anonymous',
+    'Anonymous',
+    'ANON',
+    'anonymous@anonymous.invalid',
+    'sip:anonymous@anonymous.invalid',
+  ],
+  ...['"Anonymous" <sip:anonymous@anonymous.invalid>', '"Private" <sip:0502345678@pbx>'],
+  ...[
+    'Private',
+    'private number',
+    'Private Caller',
+    'PRIVATE_NUMBER',
+    'private-call',
+    'Restricted',
+  ],
+  ...[
+    'unknown',
+    'Unknown number',
+    'Unknown Caller',
+    'unavailable',
+    'Number unavailable',
+    'not available',
+  ],
+  ...[
+    'withheld',
+    'Number withheld',
+    'Caller ID withheld',
+    'hidden',
+    'hidden number',
+    'blocked',
+    'Blocked caller',
+  ],
+  ...[
+    'No Caller ID',
+    'no number',
+    'No ID',
+    'no-caller-id',
+    'Out of Area',
+    'confidential',
+    'undisclosed',
+    'masked',
+  ],
+  ...[
+    'unidentified',
+    'Not identified',
+    'number not provided',
+    'N/A',
+    'null',
+    'none',
+    'undefined',
+    '<nil>',
+    '-',
+    '--',
+  ],
+  ...['-1', '0', '0000000000', '+0', '972000000000', '0500000000', 'zero', '""', '< >'],
+  ...[
+    'חסוי',
+    'מספר חסוי',
+    'שיחה חסויה',
+    'מזהה חסוי',
+    'מתקשר חסוי',
+    'מס׳ חסוי',
+    'פרטי',
+    'מספר פרטי',
+    'מוסתר',
+  ],
+  ...[
+    'מספר מוסתר',
+    'חסום',
+    'מספר חסום',
+    'לא ידוע',
+    'מספר לא ידוע',
+    'לא מזוהה',
+    'שיחה לא מזוהה',
+    'בלתי מזוהה',
+  ],
+  ...[
+    'ללא זיהוי',
+    'ללא מספר',
+    'אין מספר',
+    'אנונימי',
+    'מספר אנונימי',
+    'לא זמין',
+    'סודי',
+    'אפס',
+    '\u200fחסוי\u200e',
+    'יוסח',
+  ],
+  // The keys that spell ANONYMOUS, RESTRICTED, PRIVATE, UNKNOWN, UNAVAILABLE, WITHHELD, BLOCKED.
+  ...[
+    '266696687',
+    '+266696687',
+    'sip:266696687@pbx',
+    '7378742833',
+    '7748283',
+    '8656696',
+    '86282452253',
+    '94844353',
+    '2562533',
+  ],
+])
 
 await reads('a Palestinian mobile keeps the country code it came with', {
   '0599123456': '+972599123456',
@@ -181,11 +314,10 @@ await isKind('text with letters in it is never searched for digits', 'text', [
   'Queue 0501234567',
   'תור 0501234567',
   'sip:AB0501234567@voicenter.co',
-  '"Dana" <sip:0501234567@voicenter.co>',
+  'Dana 0501234567',
   '0501234567 ext 2',
   '+972o501234567',
   '5.02345678e8',
-  'NaN',
   '05०2345678', // a Devanagari zero: dropping it would leave another number
 ])
 
@@ -202,17 +334,13 @@ await isKind('six digits or fewer are an extension, not a number', 'short', [
 await isKind('what fits no numbering plan is nothing', 'other', [
   '()',
   '+',
-  '@',
-  '-',
   '1234567',
   '12345678',
   '123456789',
   '02345678',
   '05023456789',
-  '0502345678.0',
   '0501234567/0521234567',
   '0121234567',
-  '012972502345678',
   '+9991234',
   '99912345+6',
   '+9991234567890123',
@@ -303,6 +431,32 @@ await test('a business line is E.164 or a star number', t => {
     [undefined, null],
   ]
   for (const [written, line] of rows) t.equal(lineOf(written), line, String(written))
+  t.end()
+})
+
+await test('a line that was dialled may lack its zero or its star', t => {
+  const rows: [string | null | undefined, string | null][] = [
+    ['36120001', '+97236120001'],
+    ['722776772', '+972722776772'],
+    ['972722776772', '+972722776772'],
+    ['sip:36120001@pbx', '+97236120001'],
+    ['sip:0722776772@pbx', '+972722776772'],
+    ['"Main" <sip:+972722776772@pbx>', '+972722776772'],
+    ['*2700', '*2700'],
+    ['2700', '*2700'],
+    ['2700*', '*2700'],
+    ['+972*2700', '*2700'],
+    ['sip:*2700@pbx', '*2700'],
+    ['sip:2700@pbx', '*2700'],
+    ['1-700-123-456', '+9721700123456'],
+    ['KGpK4iWq', null],
+    ['12345678', null],
+    ['12', null],
+    ['Main trunk', null],
+    ['', null],
+    [null, null],
+  ]
+  for (const [written, line] of rows) t.equal(dialledLine(written), line, String(written))
   t.end()
 })
 

@@ -22,6 +22,8 @@ const PURE = [
   'voicenter/call_kind.ts',
   'voicenter/classify.ts',
   'voicenter/parse.ts',
+  'voicenter/roots.ts',
+  'voicenter/talks.ts',
   'voicenter/time.ts',
   'whatsapp/errors.ts',
   'whatsapp/templates.ts',

@@ -78,7 +78,7 @@ const CONTEXT: Columns<ContextRow> = {
   ownNumber: 'bool',
   optedOut: 'bool',
   connection: 'text',
-  talkedAt: 'timestamptz',
+  reachedUntil: 'timestamptz',
   wroteAt: 'timestamptz',
   sending: 'bool',
   firstDueAt: 'timestamptz',

@@ -159,6 +159,7 @@ export interface RawCdrs {
   id: Generated<Int8>;
   payload: Json | null;
   reached_phone: string | null;
+  reached_until: Timestamp | null;
   reason: string | null;
   received_at: Generated<Timestamp>;
   root_call_id: string;

@@ -83,6 +83,7 @@ const TRY_AGAIN = '40001'
  *
  * @param at when it is due, by the clock of the database: an expression, or a time that was read from a row.
  * Null or absent = at once
+ * @param keepsEarlier a job with the same key that waits keeps its time
  * @throws Error when graphile-worker added nothing. That happens if a worker takes the job with this key at the same
  * moment (graphile/worker#580). The transaction must be rolled back and tried again.
  */
@@ -91,7 +92,10 @@ export const addJob = async <K extends TaskName>(
   task: K,
   entity: string,
   payload: Payloads[K],
-  { at = null }: { at?: Date | RawBuilder<Date> | null } = {},
+  {
+    at = null,
+    keepsEarlier = false,
+  }: { at?: Date | RawBuilder<Date> | null; keepsEarlier?: boolean } = {},
 ): Promise<void> => {
   const key = jobKey(task, entity)
   const { rows } = await sql<{ id: string | null }>`
@@ -100,7 +104,8 @@ export const addJob = async <K extends TaskName>(
       payload := ${JSON.stringify(payload)}::json,
       run_at := (${at})::timestamptz,
       max_attempts := ${MAX_ATTEMPTS[task]}::int,
-      job_key := ${key}::text)`.execute(trx)
+      job_key := ${key}::text,
+      job_key_mode := ${keepsEarlier ? 'preserve_run_at' : 'replace'}::text)`.execute(trx)
   if (!rows[0]?.id) throw Object.assign(new Error(`job ${key} was not added`), { code: TRY_AGAIN })
 }
 

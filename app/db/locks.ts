@@ -8,11 +8,14 @@ import type { Trx } from './kysely.ts'
 /** All records of one tenant with one root id. A null tenant means that no tenant is known yet. */
 export type Call = { tenantId: string | null; rootCallId: string }
 
-/** Only the holder may classify these calls or erase their records. */
+/**
+ * Only the holder may classify these calls or erase their records. Calls of several callers with one CallID (CallID and
+ * CallID#2) have one lock.
+ */
 export const lockCalls = (trx: Trx, calls: readonly Call[]): Promise<void> =>
   lockNames(
     trx,
-    calls.map(({ tenantId, rootCallId }) => `call ${tenantId} ${rootCallId}`),
+    calls.map(({ tenantId, rootCallId }) => `call ${tenantId} ${rootCallId.replace(/#\d+$/, '')}`),
   )
 
 /**

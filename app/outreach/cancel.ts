@@ -63,16 +63,25 @@ export const cancelPending = async (
  * Decides again about calls that were skipped because another message to the same person was pending, after that message
  * was cancelled. The lead must be locked.
  *
- * @param since when the person was reached: only later calls are decided again
+ * @param cancelled the missed calls whose message was pending: only calls that were recorded later were skipped for it
  */
-const reevaluate = async (trx: Trx, leadId: string, since: Date): Promise<void> => {
+const reevaluate = async (
+  trx: Trx,
+  leadId: string,
+  cancelled: readonly string[],
+): Promise<void> => {
+  if (cancelled.length === 0) return
   const skipped = await trx
     .selectFrom('missed_calls')
     .select(['id', 'tenant_id', 'caller_phone', 'called_at'])
     .where('lead_id', '=', leadId)
     .where('outreach_state', '=', 'skipped')
     .where('outreach_reason', '=', 'already_contacted')
-    .where('called_at', '>', since)
+    .where(
+      'id',
+      '>',
+      sql<string>`(select min(id) from missed_calls where id = any(${cancelled}::bigint[]))`,
+    )
     .orderBy('called_at')
     .execute()
   // One after the other: when the first is scheduled, the next stays skipped because of it.
@@ -85,6 +94,7 @@ const reevaluate = async (trx: Trx, leadId: string, since: Date): Promise<void> 
     })
     const late = isTooOld(context.now, call.called_at, context.oldestCall)
     const decision = decide({ ...context, late })
+    if (decision.state === 'cancelled') await moveCall(trx, call.id, 'resolve', decision.reason)
     // Otherwise the stored reason is still true: the person had been contacted when this call came.
     if (decision.state !== 'scheduled') continue
     await moveCall(trx, call.id, 'reevaluate', decision.reason, {
@@ -96,8 +106,8 @@ const reevaluate = async (trx: Trx, leadId: string, since: Date): Promise<void> 
   }
 }
 
-/** A person of the business spoke with this number (E.164), in a call that began at `at`. */
-export type Reached = { tenantId: string; phone: string; at: Date }
+/** A person of the business spoke with this number (E.164). Calls up to `until` need no message. */
+export type Reached = { tenantId: string; phone: string; until: Date }
 
 /**
  * Does cancelForReached for many talks at once. Most of these people have nothing pending, and two statements find that
@@ -112,7 +122,7 @@ export const cancelForAllReached = async (trx: Trx, reached: readonly Reached[])
     ${asked.map(({ n }) => n)}::int[],
     ${asked.map(({ tenantId }) => tenantId)}::bigint[],
     ${asked.map(({ phone }) => phone)}::text[],
-    ${asked.map(({ at }) => at)}::timestamptz[]) as r (n, tenant_id, phone, at)`
+    ${asked.map(({ until }) => until)}::timestamptz[]) as r (n, tenant_id, phone, until)`
   // The leads are locked before pending messages are read, because another transaction may be about to schedule one.
   const { rows: leads } = await sql`
     /* talked_with */
@@ -123,9 +133,10 @@ export const cancelForAllReached = async (trx: Trx, reached: readonly Reached[])
     /* pending_outreach */
     select distinct r.n from ${people}
     join leads l on l.tenant_id = r.tenant_id and l.phone = r.phone
-    join missed_calls m on m.lead_id = l.id and m.called_at <= r.at
+    join missed_calls m on m.lead_id = l.id and m.called_at <= r.until
     where m.outreach_state = 'scheduled'
       or exists (select from lead_conversations c where c.missed_call_id = m.id and c.state = 'open')
+      or (m.outreach_state = 'skipped' and m.outreach_reason = 'already_contacted' and ${WITHIN_REPEAT_WINDOW})
     order by r.n`.execute(trx)
   for (const { n } of pending) {
     const one = reached[n]
@@ -134,12 +145,13 @@ export const cancelForAllReached = async (trx: Trx, reached: readonly Reached[])
 }
 
 /**
- * Someone talked with a person. Cancels this person's pending outreach for calls that began no later than the
- * talk. A message that is being sent now is not stopped, but nothing follows it. Later calls are decided again.
+ * Someone talked with a person. Cancels what is pending for this person because of calls that began before the talk had
+ * ended. A message that is being sent now is not stopped, but nothing follows it. Calls that were skipped because of a
+ * cancelled message are decided again.
  */
 export const cancelForReached = async (
   trx: Trx,
-  { tenantId, phone, at }: Reached,
+  { tenantId, phone, until }: Reached,
 ): Promise<void> => {
   const leads = await lockLeads(
     trx,
@@ -148,9 +160,9 @@ export const cancelForReached = async (
   for (const leadId of leads) {
     const calls = await trx
       .selectFrom('missed_calls')
-      .select('id')
+      .select(['id', 'outreach_state'])
       .where('lead_id', '=', leadId)
-      .where('called_at', '<=', at)
+      .where('called_at', '<=', until)
       .where(eb =>
         eb.or([
           eb('outreach_state', '=', 'scheduled'),
@@ -164,12 +176,58 @@ export const cancelForReached = async (
         ]),
       )
       .execute()
-    if (calls.length === 0) continue
-    const ids = calls.map(({ id }) => id)
-    await cancelPending(trx, leadId, 'reached_by_phone', ids)
-    await reevaluate(trx, leadId, at)
+    if (calls.length > 0) await cancelCalls(trx, leadId, calls)
+    await resolveSkipped(trx, leadId, until)
   }
 }
+
+const cancelCalls = async (
+  trx: Trx,
+  leadId: string,
+  calls: readonly { id: string; outreach_state: string }[],
+): Promise<void> => {
+  await cancelPending(
+    trx,
+    leadId,
+    'reached_by_phone',
+    calls.map(({ id }) => id),
+  )
+  const pending = calls.filter(call => call.outreach_state === 'scheduled')
+  await reevaluate(
+    trx,
+    leadId,
+    pending.map(({ id }) => id),
+  )
+}
+
+/**
+ * Calls that were skipped because a message was pending, and not because one was sent, end like that call: the person
+ * was reached. So the result does not depend on which of the records came first.
+ */
+const resolveSkipped = async (trx: Trx, leadId: string, until: Date): Promise<void> => {
+  await moveCalls(trx, 'resolve', 'reached_by_phone')
+    .where('id', 'in', eb =>
+      eb
+        .selectFrom('missed_calls as m')
+        .select('m.id')
+        .where('m.lead_id', '=', leadId)
+        .where('m.outreach_state', '=', 'skipped')
+        .where('m.outreach_reason', '=', 'already_contacted')
+        .where('m.called_at', '<=', until)
+        .where(WITHIN_REPEAT_WINDOW)
+        .where(
+          sql<boolean>`not exists (
+            select from lead_conversations c join messages s on s.lead_conversation_id = c.id
+            where c.lead_id = m.lead_id and s.direction = 'out'
+              and s.state in ('sending', 'accepted', 'sent', 'delivered', 'read', 'unknown')
+              and s.claimed_at > m.created_at - (select repeat_window from tenants where id = m.tenant_id))`,
+        ),
+    )
+    .execute()
+}
+
+/** Of `missed_calls m`. */
+const WITHIN_REPEAT_WINDOW = sql<boolean>`m.created_at > now() - (select repeat_window from tenants where id = m.tenant_id)`
 
 /** Cancels what follows from a recorded missed call. A later CDR showed that it was answered, or no customer called. */
 export const withdrawMissedCall = async (
@@ -179,14 +237,14 @@ export const withdrawMissedCall = async (
 ): Promise<void> => {
   const call = await trx
     .selectFrom('missed_calls')
-    .select(['id', 'lead_id', 'called_at'])
+    .select(['id', 'lead_id'])
     .where('tenant_id', '=', tenantId)
     .where('call_id', '=', callId)
     .executeTakeFirst()
   if (!call?.lead_id) return
   await lockLead(trx, call.lead_id)
   await cancelPending(trx, call.lead_id, 'reached_by_phone', [call.id])
-  await reevaluate(trx, call.lead_id, call.called_at)
+  await reevaluate(trx, call.lead_id, [call.id])
 }
 
 /** Adds the job that ends a conversation, after the tenant's `unresponsive_after`. */

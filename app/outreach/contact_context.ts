@@ -70,8 +70,8 @@ export const readContexts = async (trx: Trx, calls: readonly Call[]): Promise<Kn
       (select c.state from whatsapp_connections c where c.tenant_id = t.id order by c.state limit 1) as connection,
       -- In a call that has a CDR, or by another phone and marked by a person.
       greatest(
-        (select max(r.called_at) from raw_cdrs r where r.tenant_id = t.id and r.reached_phone = any(call.phones)),
-        (select max(l.called_back_at) from leads l where l.tenant_id = t.id and l.phone = any(call.phones))) as "talkedAt",
+        (select max(r.reached_until) from raw_cdrs r where r.tenant_id = t.id and r.reached_phone = any(call.phones)),
+        (select max(l.called_back_at) from leads l where l.tenant_id = t.id and l.phone = any(call.phones))) as "reachedUntil",
       (select max(s.created_at) from messages s where s.tenant_id = t.id and s.direction = 'in'
        and s.wa_id = any(call.wa_ids)) as "wroteAt",
       calls.sending or messages.sending as sending,

@@ -167,13 +167,19 @@ export const recordMissedCalls = async (
       ) with ordinality as call (tenant_id, lead_id, call_id, caller_phone, business_phone, status, called_at,
                                  outreach_state, outreach_reason, quiet_until, n)
     ), recorded as (
-      insert into missed_calls (tenant_id, lead_id, call_id, caller_phone, business_phone, status, called_at,
+      insert into missed_calls as m (tenant_id, lead_id, call_id, caller_phone, business_phone, status, called_at,
                                 outreach_state, outreach_reason, outreach_due_at)
       select tenant_id, lead_id, call_id, caller_phone, business_phone, status, called_at, outreach_state, outreach_reason,
              case when outreach_state = 'scheduled' then coalesce(quiet_until, now() + t.outreach_delay) end
       from call join tenants t on t.id = tenant_id
       order by n
-      returning id, tenant_id, call_id
+      -- The caller was withheld in the first CDR, and another CDR names them.
+      on conflict on constraint missed_calls_once do update
+        set (lead_id, caller_phone, business_phone, status, called_at, outreach_state, outreach_reason, outreach_due_at) =
+            (excluded.lead_id, excluded.caller_phone, excluded.business_phone, excluded.status, excluded.called_at,
+             excluded.outreach_state, excluded.outreach_reason, excluded.outreach_due_at)
+        where m.outreach_state = 'skipped' and m.outreach_reason = 'withheld_number'
+      returning m.id, m.tenant_id, m.call_id
     )
     select n::int, id from recorded join call using (tenant_id, call_id) order by n`.execute(trx)
   const recorded = rows.flatMap(({ n, id }) => {

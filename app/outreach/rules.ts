@@ -26,7 +26,7 @@ export type ContactContext = {
   contacted: boolean
   /** When the call is recorded: isTooOld. When the message is due: isTooLate. */
   late: boolean
-  /** A person of the business has spoken with the caller since the call. */
+  /** A person of the business has spoken with the caller since the call, or was speaking with them when it came. */
   reached: boolean
   /** The caller has written since the call. */
   replied: boolean
@@ -91,8 +91,8 @@ export type History = {
   reminderDueAt: Date | null
   /** When the last message was claimed that was or may have been sent. Failed and shadow messages do not count. */
   sentAt: Date | null
-  /** When the last call began in which someone at the business spoke with this person. */
-  talkedAt: Date | null
+  /** Until when calls of this person need no message: five seconds after the last talk with them ended. */
+  reachedUntil: Date | null
   wroteAt: Date | null
 }
 
@@ -109,14 +109,16 @@ export const contactHistory = (
 ): Pick<ContactContext, 'contacted' | 'reached' | 'replied'> => {
   const isWithin = (moment: Date | null, span: Milliseconds) =>
     moment !== null && moment.getTime() + span > now.getTime()
+  const reached = history.reachedUntil !== null && history.reachedUntil >= calledAt
   return {
     contacted:
       history.sending ||
-      // A message that is overdue for longer is not sent any more.
-      isWithin(history.firstDueAt, grace) ||
+      // A message that is overdue for longer is not sent any more. A person who was reached needs no message for this
+      // call, whatever is pending for another.
+      (!reached && isWithin(history.firstDueAt, grace)) ||
       isWithin(history.reminderDueAt, reminderGrace) ||
       isWithin(history.sentAt, repeatWindow),
-    reached: history.talkedAt !== null && history.talkedAt >= calledAt,
+    reached,
     replied: history.wroteAt !== null && history.wroteAt >= calledAt,
   }
 }

@@ -82,7 +82,7 @@ export const callbacks = async (
       and not coalesce(l.called_back_at >= heard.at, false)
       and not exists (
         select from raw_cdrs r
-        where r.tenant_id = k.tenant_id and r.called_at >= heard.at
+        where r.tenant_id = k.tenant_id and r.reached_until >= heard.at
           -- Palestinian mobiles have two spellings, +970 and +972 (phone.ts).
           and r.reached_phone in (l.phone, case when l.phone ~ '^[+]97[02]5[69]'
             then overlay(l.phone placing translate(substr(l.phone, 4, 1), '02', '20') from 4 for 1) end))

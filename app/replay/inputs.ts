@@ -9,8 +9,9 @@ import { canonical, isObject, type JsonObject, readJson } from '../json.ts'
 import { personOf } from '../phone.ts'
 import { writerPhone } from '../replies/contacts.ts'
 import { readSettings } from '../tenants/settings.ts'
-import { legOf } from '../voicenter/classify.ts'
+import { legOf, type TenantReading } from '../voicenter/classify.ts'
 import { type Cdr, readCdr, rootOf } from '../voicenter/parse.ts'
+import { linkedRecord, rootsOf } from '../voicenter/roots.ts'
 import { startOf } from '../voicenter/time.ts'
 import { type Rules, SECOND, type Contacts, type ReceivedCdr } from './simulate.ts'
 const timestamp = z.iso.datetime({ offset: true, local: false }).transform(text => new Date(text))
@@ -26,6 +27,7 @@ export const readRecordLines = async (
   lines: AsyncIterable<string>,
   now: Date,
   onWrongLine: (line: number, why: string) => void,
+  reading: TenantReading,
 ): Promise<ReceivedCdr[]> => {
   const cdrs: ReceivedCdr[] = []
   const known = new Set<string>()
@@ -33,7 +35,7 @@ export const readRecordLines = async (
   for await (const line of lines) {
     number++
     if (line.trim() === '') continue
-    const read = readLine(line, now)
+    const read = readLine(line, now, reading)
     if ('wrong' in read) {
       onWrongLine(number, read.wrong)
       continue
@@ -42,12 +44,19 @@ export const readRecordLines = async (
     known.add(read.key)
     cdrs.push(read.cdr)
   }
-  return cdrs.toSorted((a, b) => a.receivedAt.getTime() - b.receivedAt.getTime())
+  const sorted = cdrs.toSorted((a, b) => a.receivedAt.getTime() - b.receivedAt.getTime())
+  const roots = rootsOf(
+    sorted.map(({ leg, rootCallId }, i) =>
+      linkedRecord(leg, { id: String(i), rootCallId }, reading.isOwnLine),
+    ),
+  )
+  return sorted.map((cdr, i) => ({ ...cdr, rootCallId: roots.get(String(i)) ?? cdr.rootCallId }))
 }
 
 const readLine = (
   line: string,
   now: Date,
+  { timezone }: TenantReading,
 ): { cdr: ReceivedCdr; key: string } | { wrong: string } => {
   const json = readJson(line)
   if ('wrong' in json) return { wrong: json.wrong.replace('body', 'line') }
@@ -57,13 +66,13 @@ const readLine = (
     return { wrong: 'received_at is not a time such as 2026-07-01T10:00:00Z' }
   const read = readCdr(record)
   if ('wrong' in read) return read
-  const at = receivedAt ?? endOf(read.cdr, now)
+  const at = receivedAt ?? endOf(read.cdr, now, timezone)
   if (at === null) return { wrong: 'it has neither received_at nor a readable time of its own' }
   return {
     cdr: {
       rootCallId: rootOf(read.cdr),
       receivedAt: at,
-      leg: legOf(read.cdr, at),
+      leg: legOf(read.cdr, at, timezone),
       legCount: null,
     },
     key: sha256(canonical(record)).toString('base64'),
@@ -79,8 +88,8 @@ const unwrap = (value: JsonObject): { record: JsonObject; receivedAt?: Date | nu
 }
 
 /** When a call ended, according to its record. The record cannot have arrived earlier. */
-const endOf = (cdr: Cdr, now: Date): Date | null => {
-  const start = startOf({ callId: cdr.callId, time: cdr.time ?? null }, now)
+const endOf = (cdr: Cdr, now: Date, timezone: string): Date | null => {
+  const start = startOf({ callId: cdr.callId, time: cdr.time ?? null }, now, timezone)
   if (start.clock === 'received') return null
   const seconds = (cdr.ringSeconds ?? 0) + (cdr.talkSeconds ?? 0)
   return new Date(start.at.getTime() + seconds * SECOND)
@@ -191,6 +200,7 @@ export async function* storedRecords(
   tenantId: string,
   from: Date,
   to: Date,
+  timezone: string,
 ): AsyncGenerator<ReceivedCdr | null> {
   // Each row has the number of records of its call, so that a call is released when all of them have arrived.
   await sql`
@@ -209,19 +219,16 @@ export async function* storedRecords(
     if (rows.length === 0) return
     // Postgres reads the next batch while this one is played.
     next = nextBatch()
-    for (const row of rows) yield readRow(row)
+    for (const row of rows) yield readRow(row, timezone)
   }
 }
 
-const readRow = ({
-  root_call_id,
-  payload,
-  received_at,
-  records,
-  emptied,
-}: Row): ReceivedCdr | null => {
+const readRow = (
+  { root_call_id, payload, received_at, records, emptied }: Row,
+  timezone: string,
+): ReceivedCdr | null => {
   const result = emptied === 0 && isObject(payload) ? readCdr(payload) : null
   if (!result || 'wrong' in result) return null
-  const leg = legOf(result.cdr, received_at)
+  const leg = legOf(result.cdr, received_at, timezone)
   return { rootCallId: root_call_id, receivedAt: received_at, leg, legCount: records }
 }

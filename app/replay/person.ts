@@ -23,6 +23,9 @@ type PendingStep = { kind: MessageKind | 'silence'; at: Date }
 export type SimulatedCall = {
   person: Person
   calledAt: Date
+  /** In the order in which calls were recorded. */
+  number: number
+  recordedAt: Date
   state: Decision['state'] | 'sent'
   reason: string
   sent: SimulatedMessage[]
@@ -36,9 +39,11 @@ export type Person = ReturnType<typeof identify> & {
   optedOutAt: Date | null
   /** The times of their future replies, in order. */
   replies: readonly Date[]
-  talkedAt: Date | null
+  reachedUntil: Date | null
   repliedAt: Date | null
   sentAt: Date | null
+  /** How many missed calls were recorded. */
+  recordedCalls: number
   /** Calls for which something is pending. */
   openCalls: SimulatedCall[]
   /** Calls that were skipped because another message was pending. They are evaluated again if it is cancelled. */
@@ -54,30 +59,49 @@ export const addMissedCall = (
 ): SimulatedCall => {
   const late = isTooOld(now, calledAt, rules.oldestCall)
   const decision = decide({ ...contextOf(rules, person, { calledAt }, now), late })
-  const call: SimulatedCall = { person, calledAt, ...decision, sent: [], pending: [] }
+  const number = person.recordedCalls++
+  const call: SimulatedCall = {
+    person,
+    calledAt,
+    number,
+    recordedAt: now,
+    ...decision,
+    sent: [],
+    pending: [],
+  }
   applyDecision(rules, call, decision, now)
   if (decision.reason === 'already_contacted') {
-    // A call that is too old now can never be scheduled, so it need not be kept.
     person.skippedCalls = person.skippedCalls.filter(
-      other => !isTooOld(now, other.calledAt, rules.oldestCall),
+      other => other.recordedAt.getTime() + rules.repeatWindow > now.getTime(),
     )
     person.skippedCalls.push(call)
   }
   return call
 }
 
-/** Adds a talk with the person in a call that began at `at`, like cancelForReached (app/outreach/cancel.ts). */
-export const addTalk = (rules: Rules, person: Person, at: Date, now: Date): void => {
-  const calls = person.openCalls.filter(({ calledAt }) => calledAt <= at)
-  if (calls.length === 0) return
+/** Adds a talk with the person, like cancelForReached (app/outreach/cancel.ts). */
+export const addTalk = (rules: Rules, person: Person, until: Date, now: Date): void => {
+  const calls = person.openCalls.filter(({ calledAt }) => calledAt <= until)
+  const pending = calls.filter(({ state }) => state === 'scheduled')
   cancel('reached_by_phone', calls)
-  reevaluate(rules, person, at, now)
+  reevaluate(rules, person, pending, now)
+  // Like resolveSkipped.
+  const resolved = person.skippedCalls.filter(
+    ({ calledAt, recordedAt }) =>
+      calledAt <= until &&
+      recordedAt.getTime() + rules.repeatWindow > now.getTime() &&
+      (person.sentAt === null ||
+        person.sentAt.getTime() + rules.repeatWindow <= recordedAt.getTime()),
+  )
+  for (const call of resolved) applyDecision(rules, call, REACHED, now)
+  person.skippedCalls = person.skippedCalls.filter(call => !resolved.includes(call))
 }
+const REACHED: Decision = { state: 'cancelled', reason: 'reached_by_phone' }
 
 /** A call that was recorded as missed was not missed, as in withdrawMissedCall (app/outreach/cancel.ts). */
 export const withdraw = (rules: Rules, call: SimulatedCall, now: Date): void => {
   cancel('reached_by_phone', [call])
-  reevaluate(rules, call.person, call.calledAt, now)
+  reevaluate(rules, call.person, [call], now)
 }
 
 /** Runs everything that is due until `to`. */
@@ -181,7 +205,7 @@ const contextOf = (
     firstDueAt: latestOf('initial'),
     reminderDueAt: latestOf('reminder_1', 'reminder_2'),
     sentAt: person.sentAt,
-    talkedAt: person.talkedAt,
+    reachedUntil: person.reachedUntil,
     wroteAt: person.repliedAt,
   }
   return {
@@ -215,14 +239,20 @@ const close = (call: SimulatedCall): void => {
 }
 
 /** Like reevaluate (app/outreach/cancel.ts). */
-const reevaluate = (rules: Rules, person: Person, since: Date, now: Date): void => {
+const reevaluate = (
+  rules: Rules,
+  person: Person,
+  cancelled: readonly SimulatedCall[],
+  now: Date,
+): void => {
+  const since = Math.min(...cancelled.map(({ number }) => number))
   const skipped = person.skippedCalls
-    .filter(({ calledAt }) => calledAt > since)
+    .filter(({ number }) => number > since)
     .toSorted((a, b) => a.calledAt.getTime() - b.calledAt.getTime())
   for (const call of skipped) {
     const late = isTooOld(now, call.calledAt, rules.oldestCall)
     const decision = decide({ ...contextOf(rules, person, call, now), late })
-    if (decision.state !== 'scheduled') continue
+    if (decision.state === 'skipped') continue
     applyDecision(rules, call, decision, now)
     person.skippedCalls = person.skippedCalls.filter(other => other !== call)
   }

@@ -9,10 +9,12 @@ import {
   withdraw,
 } from './person.ts'
 import {
-  byStart,
   classify,
   type ClassifyRules,
+  completeLegs,
   type Leg,
+  ROOT_WAIT_SECONDS,
+  type TenantReading,
   usesNumberOf,
 } from '../voicenter/classify.ts'
 
@@ -58,6 +60,11 @@ export const classifyRulesOf = ({
   missedStatuses,
   minRingSeconds,
   isOurs: usesNumberOf(lines),
+})
+
+export const readingOf = ({ timezone, lines }: Rules): TenantReading => ({
+  timezone,
+  isOwnLine: e164 => lines.has(e164),
 })
 
 /** How long a call can affect others, apart from quiet windows. */
@@ -128,6 +135,14 @@ export const replay = async (
 ): Promise<Replayed> => {
   const replayed: Replayed = { records: 0, unreadable: 0, receivedAt: new Map() }
   const unfinished = new Map<string, Leg[]>()
+  const waiting = new Map<string, { legs: readonly Leg[]; until: Date }>()
+  const endWaits = (now: Date): void => {
+    for (const [rootCallId, { legs, until }] of waiting) {
+      if (until > now) continue
+      waiting.delete(rootCallId)
+      for (const simulation of simulations) addLegs(simulation, rootCallId, legs, until, true)
+    }
+  }
   for await (const cdr of cdrs) {
     replayed.records++
     if (cdr === null) {
@@ -135,14 +150,24 @@ export const replay = async (
       continue
     }
     const { rootCallId, receivedAt, leg, legCount } = cdr
+    endWaits(receivedAt)
     const others = unfinished.get(rootCallId)
-    const legs = others ? byStart([...others, leg]) : [leg]
+    const legs = completeLegs([...(others ?? []), leg])
     if (legs.length === legCount) unfinished.delete(rootCallId)
     else unfinished.set(rootCallId, legs)
     if (!replayed.receivedAt.has(rootCallId)) replayed.receivedAt.set(rootCallId, receivedAt)
-    for (const simulation of simulations) addLegs(simulation, rootCallId, legs, receivedAt)
+    const since = replayed.receivedAt.get(rootCallId) ?? receivedAt
+    const until = new Date(since.getTime() + ROOT_WAIT_SECONDS * SECOND)
+    for (const simulation of simulations)
+      addLegs(simulation, rootCallId, legs, receivedAt, receivedAt >= until)
+    const isWaiting = simulations.some(
+      ({ outcomes }) => outcomes.get(rootCallId)?.reason === 'waiting_for_root',
+    )
+    if (isWaiting) waiting.set(rootCallId, { legs, until })
+    else waiting.delete(rootCallId)
     onProgress(replayed.records, receivedAt)
   }
+  endWaits(until)
   for (const { rules, people } of simulations)
     for (const person of people.values()) advance(rules, person, until)
   return replayed
@@ -152,35 +177,42 @@ export const replay = async (
  * A record has arrived, and its call is classified, as in classifyCalls (app/voicenter/calls.ts).
  *
  * @param legs all the records of the call so far, sorted by start
+ * @param hasWaited see classify
  */
 const addLegs = (
   simulation: Simulation,
   rootCallId: string,
   legs: readonly Leg[],
   now: Date,
+  hasWaited: boolean,
 ): void => {
   const { rules, outcomes } = simulation
-  const verdict = classify(legs, simulation.classifyRules)
+  const verdict = classify(legs, simulation.classifyRules, hasWaited)
   const known = outcomes.get(rootCallId)?.missed ?? null
   const outcome: Outcome = { verdict: verdict.verdict, reason: verdict.reason, missed: known }
   outcomes.set(rootCallId, outcome)
 
-  const talks = legs.flatMap(({ reachedPhone, calledAt }) =>
-    reachedPhone ? [{ person: personFor(simulation, reachedPhone), calledAt }] : [],
+  const talks = legs.flatMap(({ reachedPhone, reachedUntil: until }) =>
+    reachedPhone && until ? [{ person: personFor(simulation, reachedPhone), until }] : [],
   )
-  for (const { person, calledAt } of talks) {
+  for (const { person, until } of talks) {
     advance(rules, person, now)
-    if (!person.talkedAt || calledAt > person.talkedAt) person.talkedAt = calledAt
+    if (!person.reachedUntil || until > person.reachedUntil) person.reachedUntil = until
   }
-  if (verdict.verdict === 'missed' && !known) {
+  if (verdict.verdict === 'missed') {
     const person = personFor(simulation, verdict.missed.caller)
-    advance(rules, person, now)
-    outcome.missed = addMissedCall(rules, person, verdict.missed.calledAt, now)
-  } else if (verdict.verdict !== 'missed' && known) {
+    // A later record may name the caller that was withheld in the first.
+    const isNews =
+      !known || (known.reason === 'withheld_number' && person.caller.kind !== 'withheld')
+    if (isNews) {
+      advance(rules, person, now)
+      outcome.missed = addMissedCall(rules, person, verdict.missed.calledAt, now)
+    }
+  } else if (known) {
     advance(rules, known.person, now)
     withdraw(rules, known, now)
   }
-  for (const { person, calledAt } of talks) addTalk(rules, person, calledAt, now)
+  for (const { person, until } of talks) addTalk(rules, person, until, now)
 }
 
 const personFor = (simulation: Simulation, written: string | null | undefined): Person => {
@@ -201,7 +233,8 @@ const newPerson = ({ contacts }: Simulation, identity: ReturnType<typeof identif
   ...identity,
   optedOutAt: contacts.optedOutAt(identity.phones),
   replies: contacts.repliesOf(identity.phones),
-  talkedAt: null,
+  reachedUntil: null,
+  recordedCalls: 0,
   repliedAt: null,
   sentAt: null,
   openCalls: [],

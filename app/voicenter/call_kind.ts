@@ -1,4 +1,5 @@
 /** Who called whom, from Voicenter's `type` (or CdrType, its number) and `direction`. */
+import { readPhone } from '../phone.ts'
 
 export type CallKind =
   /** A customer called the business. Only such a call can be missed. */
@@ -7,7 +8,7 @@ export type CallKind =
   | 'transfer'
   /** Like a transfer. But if its root never arrives, it may have been the customer's call itself. */
   | 'forward'
-  /** A dialer type, although it says "Incoming". Voicenter does not publish its meaning. */
+  /** The queue calls a customer back, although the type says "Incoming". The customer is the target. */
   | 'click_to_queue'
   /** Someone at the business called a customer. */
   | 'outgoing'
@@ -69,9 +70,9 @@ export const transferKind = (fields: Fields): 'transfer' | 'forward' | null => {
 }
 
 /**
- * `direction` takes precedence over `type`, except for types that never count as a customer's own call. Some
- * records have neither, or unknown values. Then a call is inbound if a number of the business was dialled and no
- * extension dialled it.
+ * `direction` takes precedence over `type`, except for types that never count as a customer's own call. Without a
+ * direction, a call that an extension dialled is internal. If both are missing or unknown (some records have only
+ * CallID, caller, DID and DialStatus), a call is inbound if a number of the business was dialled.
  */
 export const callKind = (fields: Fields): CallKind => {
   const type = typeOf(fields)
@@ -81,9 +82,14 @@ export const callKind = (fields: Fields): CallKind => {
   if (type?.overridesDirection) return type.kind
   if (direction === 'incoming') return 'inbound'
   if (direction === 'outgoing' || direction === 'internal') return direction
-  if (type) return type.kind
-  return fields.did && !fields.callerExtension ? 'inbound' : 'unknown'
+  if (type && type.kind !== 'inbound') return type.kind
+  if (isDialledByExtension(fields)) return 'internal'
+  return type || fields.did ? 'inbound' : 'unknown'
 }
+
+/** Some accounts repeat the caller's number there. That is no extension. */
+const isDialledByExtension = ({ callerExtension }: Fields): boolean =>
+  !!callerExtension && readPhone(callerExtension).kind !== 'number'
 
 /** Whether it is certain that no customer called in. */
 export const isNotInbound = (kind: CallKind): boolean =>

@@ -1,7 +1,8 @@
 /** Decides from all the records of a call whether the call was missed. */
-import { lineOf, readPhone } from '../phone.ts'
+import { dialledLine, lineOf, personOf, readPhone } from '../phone.ts'
 import { callKind, type CallKind, isNotInbound, transferKind, typeName } from './call_kind.ts'
 import { type Cdr, rootOf } from './parse.ts'
+import { reachedUntil, talkSecondsOf } from './talks.ts'
 import { type Start, startOf } from './time.ts'
 
 /** One record of a call, with its values interpreted. */
@@ -14,13 +15,22 @@ export type Leg = Cdr & {
   customerPhone: string | null
   /** The number in E.164 of the customer with whom someone at the business talked. */
   reachedPhone: string | null
+  /** Until when another call of that customer is an echo of the talk. Null if no one talked. */
+  reachedUntil: Date | null
 }
 
-/** @param receivedAt when the record arrived */
-export const legOf = (cdr: Cdr, receivedAt: Date): Leg => {
+/** What the reading of a record depends on, apart from the record: the business's time zone and lines. */
+export type TenantReading = { timezone: string; isOwnLine: (e164: string) => boolean }
+
+/**
+ * @param receivedAt when the record arrived
+ * @param timezone of the business
+ */
+export const legOf = (cdr: Cdr, receivedAt: Date, timezone?: string): Leg => {
   const { at: calledAt, clock } = startOf(
     { callId: cdr.callId, time: cdr.time ?? null },
     receivedAt,
+    timezone,
   )
   const reached = readPhone(reachedIn(cdr))
   return {
@@ -30,45 +40,123 @@ export const legOf = (cdr: Cdr, receivedAt: Date): Leg => {
     businessPhone: businessLine(cdr),
     customerPhone: customerIn(cdr),
     reachedPhone: reached.kind === 'number' ? reached.e164 : null,
+    reachedUntil: answeredBy(cdr) ? reachedUntil(cdr, calledAt, receivedAt) : null,
   }
 }
 
-export const businessLine = (cdr: Cdr): string | null =>
-  lineOf(callKind(cdr) === 'outgoing' ? cdr.numberShown : cdr.did)
+/** An inbound record without a number dialled may still name it as its target. */
+export const businessLine = (cdr: Cdr): string | null => {
+  const kind = callKind(cdr)
+  if (kind === 'outgoing') return lineOf(cdr.numberShown)
+  return dialledLine(cdr.did) ?? (kind === 'inbound' ? dialledLine(cdr.target) : null)
+}
 
 const customerIn = (cdr: Cdr): string | null => {
   const kind = callKind(cdr)
   if (isNotInbound(kind) && kind !== 'outgoing') return null
-  const phone = readPhone(kind === 'outgoing' ? cdr.target : cdr.caller)
+  const phone = readPhone(customerOf(cdr, kind))
   return phone.kind === 'number' || phone.kind === 'service' ? phone.e164 : null
+}
+
+/** Where the customer stands in a record, as written. The queue calls back the target, but may name its own line there. */
+const customerOf = (cdr: Cdr, kind: CallKind): string | null => {
+  const { caller = null, target = null } = cdr
+  if (kind === 'outgoing') return target
+  if (kind !== 'click_to_queue') return caller
+  const line = dialledLine(target)
+  const isOurLine = line === null || line === dialledLine(cdr.did)
+  return isOurLine ? caller : target
+}
+
+/** The person whose number this is, or null. */
+const personIn = (written: string | null | undefined): string | null => {
+  const phone = readPhone(written)
+  return phone.kind === 'number' ? personOf(phone.e164) : null
+}
+
+/**
+ * The caller of a call, as written: from the first record that has a number. A forwarded leg may show the business's own
+ * line instead.
+ *
+ * @param legs sorted by start
+ */
+const callerOf = (legs: readonly Cdr[]): string | null => {
+  const [only, ...others] = legs
+  if (only && others.length === 0) return only.caller ?? null
+  const lines = new Set(legs.map(leg => personIn(businessLine(leg))))
+  const callers = [
+    ...legs.filter(leg => callKind(leg) === 'inbound'),
+    ...legs.filter(leg => transferKind(leg) && callKind(leg) !== 'internal'),
+  ].flatMap(({ caller }) => caller ?? [])
+  const isCustomer = (caller: string): boolean => {
+    const person = personIn(caller)
+    return person !== null && !lines.has(person)
+  }
+  const isNamed = (caller: string): boolean => readPhone(caller).kind !== 'withheld'
+  return callers.find(isCustomer) ?? callers.find(isNamed) ?? callers[0] ?? null
+}
+
+/**
+ * Completes the records of one call from each other: where a record does not name the customer, someone talked with the
+ * caller of the call.
+ */
+export const completeLegs = <L extends Leg>(legs: readonly L[]): L[] => {
+  const sorted = byStart(legs)
+  if (sorted.length < 2) return sorted
+  const caller = readPhone(callerOf(sorted))
+  if (caller.kind !== 'number') return sorted
+  return sorted.map(leg => {
+    const kind = callKind(leg)
+    const isReached = leg.reachedUntil !== null && kind !== 'outgoing' && kind !== 'click_to_queue'
+    const isKnown = leg.reachedPhone !== null && leg.reachedPhone !== leg.businessPhone
+    return isReached && !isKnown ? { ...leg, reachedPhone: caller.e164 } : leg
+  })
+}
+
+/**
+ * Whose own call a record is: the caller of a first record, which no transfer made. Null if it is not such a record, or
+ * the caller is hidden or the business itself.
+ */
+export const firstCaller = (leg: Leg, isOwnLine: (e164: string) => boolean): string | null => {
+  if (callKind(leg) !== 'inbound') return null
+  const phone = readPhone(leg.caller)
+  if (phone.kind !== 'number' || phone.e164 === leg.businessPhone || isOwnLine(phone.e164))
+    return null
+  return personOf(phone.e164)
 }
 
 /** Sorts by start. Legs that began at the same time keep the order in which they arrived. */
 export const byStart = <L extends Leg>(legs: readonly L[]): L[] =>
   legs.toSorted((a, b) => a.calledAt.getTime() - b.calledAt.getTime())
 
-/** Different spellings of the same status. ABANDONE without D is Voicenter's own spelling. */
-const SAME_STATUS: Record<string, string> = {
-  ABANDON: 'ABANDONE',
-  ABANDONED: 'ABANDONE',
-  ANSWERED: 'ANSWER',
-  'NO ANSWER': 'NOANSWER',
-  NO_ANSWER: 'NOANSWER',
-}
-
 export const KNOWN_STATUSES = new Set(
   `ANSWER NOANSWER BUSY CANCEL ABANDONE TIMEOUT FULL EXIT JOINEMPTY VOEND TE NOTCALLED VOICEMAIL
    NOTDIALED CONGESTION CHANUNAVAIL INVALIDARGS SSWPREAUTH`.split(/\s+/),
 )
 
-/** The status in Voicenter's own spelling. */
+/** Different words for the same status. ABANDONE without D is Voicenter's own spelling. */
+const SAME_STATUS: Record<string, string> = {
+  ABANDON: 'ABANDONE',
+  ABANDONED: 'ABANDONE',
+  ANSWERED: 'ANSWER',
+  NOANSWERED: 'NOANSWER',
+  NOTANSWERED: 'NOANSWER',
+  UNANSWERED: 'NOANSWER',
+  CANCELED: 'CANCEL',
+  CANCELLED: 'CANCEL',
+  TIMEDOUT: 'TIMEOUT',
+}
+
+/** The status in Voicenter's own spelling. Case, spaces, hyphens and underscores say nothing. */
 export const statusOf = ({ status: written }: Pick<Cdr, 'status'>): string => {
   const status = written.trim().toUpperCase().replace(/\s+/g, ' ')
-  return SAME_STATUS[status] ?? status
+  const folded = status.replace(/[\s_.\p{Pd}]+/gu, '')
+  const known = SAME_STATUS[folded] ?? folded
+  return KNOWN_STATUSES.has(known) ? known : status
 }
 
 const isVoicemail = (leg: Cdr): boolean =>
-  typeName(leg) === 'voicemail' || statusOf(leg) === 'VOICEMAIL'
+  typeName(leg).replace(/[\s_-]/g, '') === 'voicemail' || statusOf(leg) === 'VOICEMAIL'
 
 /**
  * Why this record shows that someone at the business talked with the customer, or null.
@@ -76,20 +164,21 @@ const isVoicemail = (leg: Cdr): boolean =>
  * ANSWER alone does not show it: an IVR or an announcement also answers ("External IVR"). An agent field that is
  * present but empty means that no agent was reached. An absent agent field means nothing, because the queue records
  * that Voicenter publishes have none. A transferred leg counts in any direction: to an outside phone it may say
- * "outgoing".
+ * "outgoing". Voicemail is never a person, although its record may name the extension of the mailbox.
  */
 export const answeredBy = (leg: Cdr): string | null => {
+  if (isVoicemail(leg)) return null
   const kind = callKind(leg)
   const answered = statusOf(leg) === 'ANSWER'
-  if (kind === 'outgoing') return answered ? 'called_back' : null
+  if (kind === 'outgoing' || kind === 'click_to_queue') return answered ? 'called_back' : null
   if (isNotInbound(kind) && !transferKind(leg)) return null
   if (leg.agent) return answered || leg.isAnswer ? 'agent' : null
   if (kind === 'unknown') return null
-  if (isVoicemail(leg) || leg.representative?.toLowerCase() === 'external ivr') return null
+  if (leg.representative?.toLowerCase() === 'external ivr') return null
   // A transfer goes to a person, who may be outside the business and have no extension.
   if (answered && transferKind(leg)) return 'transfer'
   if (answered && (typeName(leg) === 'queue' || leg.agent === undefined)) return 'answer'
-  const talked = leg.agent === undefined && leg.isAnswer && (leg.talkSeconds ?? 0) > 0
+  const talked = leg.agent === undefined && leg.isAnswer && talkSecondsOf(leg) > 0
   return talked ? 'talk_time' : null
 }
 
@@ -97,8 +186,8 @@ export const answeredBy = (leg: Cdr): string | null => {
 export const reachedIn = (leg: Cdr): string | null => {
   if (!answeredBy(leg)) return null
   const kind = callKind(leg)
-  if (kind === 'outgoing') return leg.target ?? null
-  return isNotInbound(kind) || kind === 'unknown' ? null : (leg.caller ?? null)
+  if (kind === 'unknown' || (isNotInbound(kind) && kind !== 'outgoing')) return null
+  return customerOf(leg, kind)
 }
 
 /** The verdict on a whole call, and its reason. `missed` is the record in which the call was missed. */
@@ -119,20 +208,26 @@ export const usesNumberOf =
   leg =>
     leg.businessPhone !== null && lines.has(leg.businessPhone)
 
+/** How long a transferred record waits for the record that it names as its root. */
+export const ROOT_WAIT_SECONDS = 120
+
 /**
  * Classifies a call from all its records. The order in which they arrived does not matter.
  *
  * @param legs at least one, sorted by start: all the records with the same tenant and root id
+ * @param hasWaited the records have waited long enough for a root that has not arrived
  */
 export const classify = <L extends Cdr>(
   legs: readonly L[],
   rules: ClassifyRules<L>,
+  hasWaited = false,
 ): Verdict<L> => {
   const fromCustomer = legs.filter(leg => !isNotInbound(callKind(leg)))
   if (fromCustomer.length === 0) return { verdict: 'not_inbound', reason: kindOfFirst(legs) }
 
-  const [opening] = endings(openingLegs(legs), rules)
-  if (!opening) return withoutOpening(legs, fromCustomer)
+  const isWaiting = !hasWaited && !hasRoot(legs)
+  const [opening] = endings(isWaiting ? [] : openingLegs(legs), rules)
+  if (!opening) return withoutOpening(legs, fromCustomer, isWaiting)
   if (!fromCustomer.some(rules.isOurs))
     return { verdict: 'unmatched_number', reason: 'number_dialled' }
 
@@ -140,7 +235,10 @@ export const classify = <L extends Cdr>(
   if (answered) return { verdict: 'answered', reason: answered }
 
   const { verdict, reason } = opening
-  if (verdict === 'missed') return { verdict, reason, missed: opening.leg }
+  const caller = callerOf(legs)
+  const isNamed = caller === (opening.leg.caller ?? null)
+  const leg = isNamed ? opening.leg : { ...opening.leg, caller }
+  if (verdict === 'missed') return { verdict, reason, missed: leg }
 
   // An IVR answered and forwarded the call to someone who did not answer. The record of the customer's own call counts,
   // because the forwarded leg may show another caller. A transfer says nothing here: a person made it.
@@ -149,7 +247,7 @@ export const classify = <L extends Cdr>(
     rules,
   )
   if (forwarded?.verdict === 'missed') {
-    const missed = { ...opening.leg, status: forwarded.leg.status }
+    const missed = { ...leg, status: forwarded.leg.status }
     return { verdict: 'missed', reason: forwarded.reason, missed }
   }
   return { verdict, reason }
@@ -163,33 +261,43 @@ const kindOfFirst = (legs: readonly Cdr[]): CallKind => {
   return first ? callKind(first) : 'other'
 }
 
-/** The records that can make a call missed: a customer's own call, or a forwarded one whose root never arrived. */
+/**
+ * Whether the first record of the call has arrived, or a customer's own call is among the records. Transfers that name
+ * each other in a circle have no other root.
+ */
+const hasRoot = (legs: readonly Cdr[]): boolean => {
+  if (legs.some(leg => callKind(leg) === 'inbound' || leg.callId === rootOf(leg))) return true
+  const arrived = new Set(legs.map(({ callId }) => callId))
+  return legs.every(leg => arrived.has(rootOf(leg)))
+}
+
+/**
+ * The records that can make a call missed: a customer's own call. Where there are only transferred or forwarded records,
+ * the customer's own call was forwarded before Voicenter recorded it, if they name a number that was dialled.
+ */
 const openingLegs = <L extends Cdr>(legs: readonly L[]): L[] => {
   const inbound = legs.filter(leg => callKind(leg) === 'inbound')
   if (inbound.length || legs.some(isRoot)) return inbound
-  return legs.filter(
-    leg =>
-      callKind(leg) === 'forward' &&
-      leg.direction?.trim().toLowerCase() === 'incoming' &&
-      !answeredBy(leg),
-  )
-}
-
-const WAITING: Partial<Record<CallKind, string>> = {
-  transfer: 'waiting_for_root',
-  forward: 'waiting_for_root',
-  click_to_queue: 'click_to_queue',
+  return legs.filter(leg => transferKind(leg) && callKind(leg) !== 'internal' && leg.did)
 }
 
 /** The verdict on a call if none of its records can make it missed. */
-const withoutOpening = (legs: readonly Cdr[], fromCustomer: readonly Cdr[]): Verdict<never> => {
+const withoutOpening = (
+  legs: readonly Cdr[],
+  fromCustomer: readonly Cdr[],
+  isWaiting: boolean,
+): Verdict<never> => {
   const roots = legs.filter(isRoot)
-  const kinds = (roots.length ? roots : fromCustomer).map(leg => callKind(leg))
+  const first = roots.length ? roots : fromCustomer
+  const kinds = first.map(leg => callKind(leg))
   // The business transferred a call that it had made itself.
   const ownCall = kinds.find(isNotInbound)
   if (ownCall) return { verdict: 'not_inbound', reason: ownCall }
-  const reason = kinds.flatMap(kind => WAITING[kind] ?? [])[0] ?? 'unknown_direction'
-  return { verdict: 'unknown', reason }
+  if (kinds.includes('click_to_queue')) {
+    const isCallBack = first.some(leg => answeredBy(leg) === 'called_back')
+    return { verdict: isCallBack ? 'not_inbound' : 'unknown', reason: 'click_to_queue' }
+  }
+  return { verdict: 'unknown', reason: isWaiting ? 'waiting_for_root' : 'unknown_direction' }
 }
 
 type Ending<L> = { leg: L; verdict: 'missed' | 'answered' | 'unknown'; reason: string }

@@ -10,8 +10,9 @@ import {
   readJson,
   storable,
 } from '../json.ts'
-import { readPhone } from '../phone.ts'
+import { dialledLine, isPlaceholder, readPhone } from '../phone.ts'
 import { callKind, isNotInbound } from './call_kind.ts'
+import { isTime } from './time.ts'
 
 /** The size of one answer of Voicenter's Call Log. A larger array would delay other requests. */
 const MAX_RECORDS = 10_000
@@ -20,7 +21,28 @@ const MAX_VALUES = 500_000
 /** A record has about thirty fields. */
 const MAX_FORM_FIELDS = 10_000
 
+/** A body may be JSON text inside a JSON string, and that once more. Deeper is a loop somewhere. */
+const MAX_STRINGS = 3
+
 const utf8 = new TextDecoder('utf-8', { fatal: true })
+const windows1255 = new TextDecoder('windows-1255', { fatal: true })
+
+/**
+ * Reads UTF-8, or Hebrew in windows-1255 from an older system. Hebrew in one is never Hebrew in the other, so text that
+ * would have no Hebrew letter is not guessed at. Null if it is neither.
+ */
+const decode = (bytes: Buffer): string | null => {
+  try {
+    return utf8.decode(bytes)
+  } catch {
+    try {
+      const text = windows1255.decode(bytes)
+      return /[א-ת]/.test(text) ? text : null
+    } catch {
+      return null
+    }
+  }
+}
 
 /** One element of a body: a record, or the reason why it is not one. `bytes` are its own bytes as received. */
 export type BodyElement = { bytes: Buffer } & ({ record: JsonObject } | { wrong: string })
@@ -29,27 +51,34 @@ export type BodyElement = { bytes: Buffer } & ({ record: JsonObject } | { wrong:
 export type ParsedBody = { elements: BodyElement[] } | { wrong: string } | { xmlRpc: true }
 
 /**
- * The content type is not always right, so the body itself decides whether it is JSON or a form.
+ * The content type is not always right, so the body itself decides whether it is JSON or a form, and in which charset.
  *
- * @param bytes the body as received. Only UTF-8 is read, because a wrong guess would store wrong names.
+ * @param bytes the body as received
  */
-export const readBody = (bytes: Buffer): ParsedBody => {
+export const readBody = (bytes: Buffer, strings = 0): ParsedBody => {
   if (bytes.length === 0) return { wrong: 'the body is empty' }
-  let text: string
-  try {
-    text = utf8.decode(bytes)
-  } catch {
-    return { wrong: 'the body is not valid UTF-8' }
-  }
+  const text = decode(bytes)
+  if (text === null) return { wrong: 'the body is not valid UTF-8 or windows-1255' }
   const start = text.trimStart()[0]
   if (start === '<')
     return /<methodCall[\s>]/.test(text)
       ? { xmlRpc: true }
       : { wrong: 'the body is XML or HTML; JSON or a form was expected' }
   if (start === '{' || start === '[') return readJsonBody(text, bytes)
-  if (text.includes('=')) return readForm(text, bytes)
+  if (start === '"' && strings < MAX_STRINGS) {
+    const json = readJson(text, MAX_VALUES)
+    if ('value' in json && typeof json.value === 'string')
+      return ownBytes(readBody(Buffer.from(json.value), strings + 1), bytes)
+  }
+  if (text.includes('=')) return readForm(bytes)
   return { wrong: 'the body is neither a JSON object, nor an array of them, nor a form' }
 }
+
+/** A single record has the bytes of the body as received, also if it was text inside a JSON string. */
+const ownBytes = (body: ParsedBody, bytes: Buffer): ParsedBody =>
+  'elements' in body && body.elements.length === 1
+    ? { elements: body.elements.map(element => ({ ...element, bytes })) }
+    : body
 
 const readJsonBody = (text: string, bytes: Buffer): ParsedBody => {
   const json = readJson(text, MAX_VALUES)
@@ -71,31 +100,38 @@ const readElement = (text: string): BodyElement => {
   return 'wrong' in json ? { bytes, wrong: json.wrong } : elementOf(json.value, bytes)
 }
 
-const elementOf = (value: Json, bytes: Buffer): BodyElement =>
-  isObject(value) ? { bytes, record: value } : { bytes, wrong: 'not an object' }
+const elementOf = (value: Json, bytes: Buffer): BodyElement => {
+  const record = asObject(value)
+  return record ? { bytes, record } : { bytes, wrong: 'not an object' }
+}
 
 /**
  * Not URLSearchParams: it replaces bytes that are not UTF-8, and the result would be stored as a name. If a field
  * occurs twice, the last one counts, as in JSON.
  */
-const readForm = (text: string, bytes: Buffer): ParsedBody => {
+const readForm = (bytes: Buffer): ParsedBody => {
+  const text = bytes.toString('latin1')
   // JSON forbids a raw NUL. A form needs this check.
   if (text.includes('\0')) return { wrong: 'the form holds a NUL byte' }
   const record: JsonObject = Object.create(null)
   const fields = text.trim().split('&', MAX_FORM_FIELDS + 1)
   if (fields.length > MAX_FORM_FIELDS)
     return { wrong: `the form has more than ${MAX_FORM_FIELDS} fields` }
-  try {
-    for (const field of fields) {
-      const [name = '', ...value] = field
-        .split('=')
-        .map(part => decodeURIComponent(part.replaceAll('+', ' ')))
-      if (name) record[storable(name)] = value.join('=')
-    }
-  } catch {
-    return { wrong: 'the form is not percent-encoded UTF-8' }
+  for (const field of fields) {
+    const [name, ...value] = field.split('=').map(percentDecoded)
+    if (name === null || value.includes(null))
+      return { wrong: 'the form is not percent-encoded UTF-8 or windows-1255' }
+    if (name) record[storable(name)] = value.join('=')
   }
   return { elements: [{ bytes, record }] }
+}
+
+/** @param part of a form, one character for each byte; null if it cannot be read */
+const percentDecoded = (part: string): string | null => {
+  const text = part.replaceAll('+', ' ')
+  if (/%(?![\da-f]{2})/i.test(text)) return null
+  const bytes = text.replace(/%(..)/g, (_, hex: string) => String.fromCharCode(parseInt(hex, 16)))
+  return /^[\0-\x7f]*$/.test(bytes) ? bytes : decode(Buffer.from(bytes, 'latin1'))
 }
 
 /**
@@ -118,6 +154,9 @@ const NAMES = {
   direction: ['direction'],
   isAnswer: ['isanswer', 'isanswered'],
   talkSeconds: ['actualcallduration', 'duration'],
+  /** In the records of a queue it may be the time of waiting. */
+  duration: ['duration'],
+  waitingSeconds: ['seconds_waiting_in_queue'],
   ringSeconds: ['actualcalldialtime', 'dialtime', 'ringtime'],
   agent: ['extenuser', 'targetextension'],
   callerExtension: ['callerextension'],
@@ -128,7 +167,7 @@ type Field = keyof typeof NAMES
 /** A record has three times as many fields. The others are ignored. */
 const KNOWN_NAMES = new Set<string>([...Object.values(NAMES).flat(), 'customdata'])
 
-/** In ids, phone numbers and extensions 0 means "none", like an empty string. In durations it is a value. */
+/** In ids, phone numbers and extensions 0 means "none", like an empty string. In durations 0 is a value. */
 const ZERO_IS_BLANK = new Set<Field>([
   'callId',
   'rootCallId',
@@ -139,6 +178,9 @@ const ZERO_IS_BLANK = new Set<Field>([
   'agent',
   'callerExtension',
 ])
+
+/** In these also -1 means "none". */
+const MINUS_ONE_IS_BLANK = new Set<Field>(['rootCallId', 'agent', 'callerExtension'])
 
 /** null = present but blank, undefined = absent. For an agent the difference matters. */
 type Text = string | null | undefined
@@ -157,6 +199,8 @@ export type Cdr = {
   direction?: Text
   isAnswer: boolean | null
   talkSeconds: number | null
+  duration: number | null
+  waitingSeconds: number | null
   ringSeconds: number | null
   agent?: Text
   callerExtension?: Text
@@ -175,16 +219,19 @@ export const readCdr = (record: JsonObject): { cdr: Cdr } | { wrong: string } =>
     callId: callId ?? '',
     // If the value cannot be an id, the record counts as a call of its own.
     rootCallId: rootCallId === undefined ? undefined : validId(asId(rootCallId)),
-    status: text('status') ?? '',
+    // A status such as "null" is unknown, but not missing.
+    status: text('status') || asText(values.get('status')?.[0]) || '',
     caller: asText(pickCaller(values)),
     did: text('did'),
     numberShown: text('numberShown'),
     target: text('target'),
-    time: text('time'),
+    time: asText(pickTime(values)),
     type: text('type'),
     direction: text('direction'),
     isAnswer: isAnswer ? /^(1|true)$/i.test(isAnswer) : null,
     talkSeconds: asCount(text('talkSeconds')),
+    duration: asCount(text('duration')),
+    waitingSeconds: asCount(text('waitingSeconds')),
     ringSeconds: asCount(text('ringSeconds')),
     agent: text('agent'),
     callerExtension: text('callerExtension'),
@@ -199,7 +246,8 @@ export const readCdr = (record: JsonObject): { cdr: Cdr } | { wrong: string } =>
   if (!isNotInbound(callKind(cdr))) {
     if (cdr.caller === undefined)
       wrong.push('caller (caller, callerPhone or CallerNumber) is missing')
-    if (cdr.did === undefined) wrong.push('number dialled (did or DID) is missing')
+    if (cdr.did === undefined && dialledLine(cdr.target) === null)
+      wrong.push('number dialled (did or DID) is missing')
   }
   return wrong.length > 0 ? { wrong: wrong.join('; ') } : { cdr }
 }
@@ -228,15 +276,20 @@ const valuesByName = (record: JsonObject, prefix = '', values = new Map<string, 
     const others = values.get(name)
     if (others) others.push(value)
     else values.set(name, [value])
-    if (name === 'customdata') valuesByName(asObject(value), 'customdata.', values)
+    if (name === 'customdata') valuesByName(asObject(value) ?? {}, 'customdata.', values)
   }
   return values
 }
 
-const asObject = (value: Json): JsonObject => {
-  if (typeof value !== 'string') return isObject(value) ? value : {}
-  const json = readJson(value)
-  return 'value' in json && isObject(json.value) ? json.value : {}
+/** An object, or the object that a text is in JSON. */
+const asObject = (value: Json): JsonObject | null => {
+  for (let inner = value, strings = 0; strings <= MAX_STRINGS; strings++) {
+    if (typeof inner !== 'string') return isObject(inner) ? inner : null
+    const json = readJson(inner)
+    if (!('value' in json)) return null
+    inner = json.value
+  }
+  return null
 }
 
 /** The first value that is not blank; null if all are blank, undefined if there are none. */
@@ -245,7 +298,7 @@ const pick = (values: Map<string, Json[]>, field: Field): Json | undefined => {
   for (const name of NAMES[field]) {
     const written = values.get(name)
     if (!written) continue
-    for (const value of written) if (!isBlank(value, ZERO_IS_BLANK.has(field))) return value
+    for (const value of written) if (!isBlank(value, field)) return value
     found = null
   }
   return found
@@ -255,15 +308,32 @@ const pick = (values: Map<string, Json[]>, field: Field): Json | undefined => {
 const pickCaller = (values: Map<string, Json[]>): Json | undefined => {
   const filled = NAMES.caller
     .flatMap(name => values.get(name) ?? [])
-    .filter(value => !isBlank(value, true))
+    .filter(value => !isBlank(value, 'caller'))
   if (filled.length < 2) return pick(values, 'caller')
   return filled.find(value => readPhone(asText(value)).kind === 'number') ?? filled[0]
 }
 
-const isBlank = (value: Json, zeroIsBlank: boolean): boolean =>
-  value === null ||
-  (typeof value === 'string' && value.trim() === '') ||
-  (zeroIsBlank && (value === 0 || value === '0'))
+/** The first name may hold something else, such as a clock without its date. */
+const pickTime = (values: Map<string, Json[]>): Json | undefined => {
+  const filled = NAMES.time
+    .flatMap(name => values.get(name) ?? [])
+    .filter(value => !isBlank(value, 'time'))
+  if (filled.length < 2) return pick(values, 'time')
+  return filled.find(value => isTime(asText(value) ?? '')) ?? filled[0]
+}
+
+const isBlank = (value: Json, field: Field): boolean => {
+  if (value === null) return true
+  const text = value instanceof LosslessNumber ? value.source : value
+  if (typeof text === 'object') return false
+  const written = String(text).trim()
+  return (
+    written === '' ||
+    (typeof text === 'string' && isPlaceholder(written)) ||
+    (ZERO_IS_BLANK.has(field) && /^0+$/.test(written)) ||
+    (MINUS_ONE_IS_BLANK.has(field) && written === '-1')
+  )
+}
 
 const MAX_TEXT = 4096
 
@@ -275,8 +345,16 @@ const asText = (value: Json | undefined): Text => {
     : storable(String(written)).trim().slice(0, MAX_TEXT)
 }
 
-const asCount = (text: Text): number | null =>
-  text && /^\d{1,9}$/.test(text) ? Number(text) : null
+/** Seconds, also as 45.0 or 00:00:45. */
+const asCount = (text: Text): number | null => {
+  const [, whole] = /^(\d{1,9})(?:\.\d+)?$/.exec(text ?? '') ?? []
+  if (whole !== undefined) return Number(whole)
+  const [, hours = 0, minutes, seconds] =
+    /^(?:(\d{1,3}):)?(\d{1,3}):([0-5]\d)$/.exec(text ?? '') ?? []
+  return minutes === undefined
+    ? null
+    : Number(hours) * 3600 + Number(minutes) * 60 + Number(seconds)
+}
 
 /** An id is text, or a whole number with all its digits. null = anything else. */
 const asId = (value: Json | undefined): string | null => {

@@ -4,8 +4,8 @@ import { type Actor, audit } from '../audit.ts'
 import type { DB } from '../db/generated.ts'
 import { addJob } from '../db/jobs.ts'
 import type { Trx } from '../db/kysely.ts'
-import type { Call } from '../db/locks.ts'
 import { businessLine } from './classify.ts'
+import type { FoundCall } from './join_calls.ts'
 import { readStored } from './parse.ts'
 
 /**
@@ -16,26 +16,47 @@ import { readStored } from './parse.ts'
 export const findCalls = async (
   database: Kysely<DB>,
   callIds: readonly string[],
-): Promise<Call[]> => {
+): Promise<FoundCall[]> => {
   const read = async () => {
-    const { rows } = await sql<Call & { hasUnassigned: boolean }>`
+    const { rows } = await sql<FoundCall & { callId: string; hasUnassigned: boolean }>`
       /* calls_of_records */
-      select distinct r.tenant_id as "tenantId", r.root_call_id as "rootCallId",
-        exists (select from raw_cdrs o where o.root_call_id = r.root_call_id and o.tenant_id is null) as "hasUnassigned"
-      from raw_cdrs r where r.call_id = any(${callIds}::text[])`.execute(database)
+      select distinct r.call_id as "callId", r.tenant_id as "tenantId", r.root_call_id as "rootCallId",
+        part."hasUnassigned", part."isLinked"
+      from raw_cdrs r, lateral (
+        select bool_or(o.tenant_id is null) as "hasUnassigned", bool_or(o.call_id <> o.root_call_id) as "isLinked"
+        from raw_cdrs o where o.root_call_id in (r.root_call_id, r.call_id)) as part
+      where r.call_id = any(${callIds}::text[])`.execute(database)
     return rows
   }
   let rows = await read()
-  const unassigned = rows.flatMap(row => (row.hasUnassigned ? row.rootCallId : []))
+  const unassigned = rows.flatMap(row => (row.hasUnassigned ? [row.rootCallId, row.callId] : []))
   if (unassigned.length > 0) {
     await assignTenant(database, [...new Set(unassigned)].toSorted())
     rows = await read()
   }
-  return rows.map(({ tenantId, rootCallId }) => ({ tenantId, rootCallId }))
+  const calls = new Map<string, FoundCall>()
+  for (const { tenantId, rootCallId, isLinked } of rows) {
+    const key = `${tenantId} ${rootCallId}`
+    calls.set(key, {
+      tenantId,
+      rootCallId,
+      isLinked: isLinked || (calls.get(key)?.isLinked ?? false),
+    })
+  }
+  return [...calls.values()]
 }
 
 /** Assigns records to the tenant whose number was dialled, or else to the tenant of the rest of the call. */
-const assignTenant = async (database: Kysely<DB>, roots: string[]): Promise<void> => {
+const assignTenant = async (database: Kysely<DB>, ids: string[]): Promise<void> => {
+  // A transfer may name another transfer, which has no tenant either.
+  const { rows: connected } = await sql<{ id: string }>`
+    with recursive connected (id) as (
+      select unnest(${ids}::text[])
+      union
+      select r.call_id from connected c join raw_cdrs r on r.root_call_id = c.id and r.tenant_id is null
+    )
+    select id from connected order by id`.execute(database)
+  const roots = connected.map(({ id }) => id)
   const records = await database
     .selectFrom('raw_cdrs')
     .select(['id', 'payload'])
@@ -54,11 +75,16 @@ const assignTenant = async (database: Kysely<DB>, roots: string[]): Promise<void
   }
   // This comes after the loop because a transfer may arrive before the root that names the number. It considers only
   // records of unbound tokens: a record with a tenant's token must not pull in the records of another tenant.
-  await sql`
-    update raw_cdrs r set tenant_id = (
-      select min(o.tenant_id) from raw_cdrs o
-      where o.root_call_id = r.root_call_id and o.token_tenant_id is null having count(distinct o.tenant_id) = 1)
-    where r.root_call_id = any(${roots}::text[]) and r.tenant_id is null`.execute(database)
+  for (let changed = 1n; changed > 0n;) {
+    const { numAffectedRows } = await sql`
+      update raw_cdrs r set tenant_id = rest.tenant_id
+      from unnest(${roots}::text[]) as root (id), lateral (
+        select min(o.tenant_id) as tenant_id from raw_cdrs o
+        where (o.root_call_id = root.id or o.call_id = root.id) and o.token_tenant_id is null
+        having count(distinct o.tenant_id) = 1) as rest
+      where r.root_call_id = root.id and r.tenant_id is null`.execute(database)
+    changed = numAffectedRows ?? 0n
+  }
 }
 
 /**

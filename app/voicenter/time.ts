@@ -1,107 +1,264 @@
+import { IANAZone } from 'luxon'
+
 /**
  * When a call began, and how its time was read.
- * - `shifted`: Israel's wall clock, written as if it were UTC
+ * - `shifted`: the wall clock of the business, written as an epoch or as a date without a zone
  * - `plain`: a true instant
- * - `received`: the record's own time was not plausible; `at` is when the record arrived
+ * - `call_id`: the record's own time was missing or not plausible; `at` is the date at the head of the call id
+ * - `received`: neither was readable; `at` is when the record arrived
  */
-export type Start = { at: Date; clock: 'shifted' | 'plain' | 'received' }
+export type Start = { at: Date; clock: 'shifted' | 'plain' | 'call_id' | 'received' }
 
-const MINUTE = 60_000
+/** The zone of a call whose business is not known (yet). */
+export const DEFAULT_TIMEZONE = 'Asia/Jerusalem'
+
+const SECOND = 1000
+const MINUTE = 60 * SECOND
 const HOUR = 60 * MINUTE
-
-// Israel is two hours ahead of UTC, and three in summer.
-const WINTER = 2 * HOUR
-const SUMMER = 3 * HOUR
+const DAY = 24 * HOUR
 
 /** Voicenter creates the call id a few seconds before `time`, or minutes before it if a queue or an IVR comes first. */
 const NEAR_HEAD = 15 * MINUTE
 
 /** How far the phone system's clock may be ahead of ours. */
-const SKEW = 5 * MINUTE
+const SKEW = 10 * MINUTE
 
 /** An earlier time is a default value or an error. */
-const OLDEST = Date.UTC(2020, 0, 1)
+const OLDEST = Date.UTC(2000, 0, 1)
 
-/** A larger number is in milliseconds: in seconds it would be the year 33658. */
-const MILLISECONDS = 1e12
+/** The largest offset of a zone. A wall clock that is further ahead is in the future in every zone. */
+const MAX_OFFSET = 14 * HOUR
 
-// Created once, because creating a formatter takes far longer than formatting.
-const hourInIsrael = new Intl.DateTimeFormat('en', {
-  timeZone: 'Asia/Jerusalem',
-  hour: 'numeric',
-  hourCycle: 'h23',
-})
+/** Longer than any date with all its decoration. */
+const MAX_LENGTH = 80
 
-/** Reads `digits` (YYYYMMDDHHmmss) as UTC, in ms. Null for a date that does not exist, such as February 30 or 25:00. */
-const asUtc = (digits: string): number | null => {
-  const iso = digits.replace(/^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)$/, '$1-$2-$3T$4:$5:$6.000Z')
-  const at = Date.parse(iso)
-  return !Number.isNaN(at) && new Date(at).toISOString() === iso ? at : null
+/**
+ * What a text says. `instant` has a zone, `wall` is a date without one, read as UTC. An `epoch` may be either: some phone
+ * systems write their wall clock as if it were UTC.
+ */
+type Reading = { ms: number; kind: 'epoch' | 'wall' | 'instant' }
+
+type Parts = Partial<Record<'year' | 'month' | 'day' | 'hour' | 'minute' | 'second', string>>
+
+/** Reads a date as UTC, in ms. Null for a date that does not exist, such as February 30 or 25:00. */
+const asUtc = ({ year, month, day, hour, minute, second = '0' }: Parts): number | null => {
+  const given = [year, month, day, hour, minute, second].map(Number)
+  const [y = NaN, m = NaN, d = NaN, h = NaN, min = NaN, s = NaN] = given
+  const at = new Date(Date.UTC(y, m - 1, d, h, min, s))
+  if (Number.isNaN(at.getTime())) return null
+  const shown = [at.getUTCFullYear(), at.getUTCMonth() + 1, at.getUTCDate()]
+  shown.push(at.getUTCHours(), at.getUTCMinutes(), at.getUTCSeconds())
+  return shown.every((value, i) => value === given[i]) ? at.getTime() : null
 }
 
-const NUMBER = /^\d+(?:\.\d+)?(?:e\+?\d+)?$/i
-const DATE =
-  /^(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d)(?::(\d\d)(?:\.\d+)?)?\s?(?:(Z)|([+-])(0\d|1[0-4])(?::?([0-5]\d))?)?$/i
+/** YYYYMMDD and, as far as they are given, HH, mm and ss. */
+const compact = (digits: string): number | null => {
+  const [, year, month, day, hour, minute = '0', second = '0'] =
+    /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)?(\d\d)?/.exec(digits) ?? []
+  return year === undefined ? null : asUtc({ year, month, day, hour, minute, second } as Parts)
+}
 
-type Reading = { ms: number; zoned: boolean }
+const NUMBER = /^\d+(?:[.,]\d+)?(?:e\+?\d+)?$/i
+/** A wall clock in digits only. As an epoch it would be far in the future. */
+const COMPACT = /^((?:19|20)\d{12})(?:\d{3})?$/
+/** How .NET writes a date in JSON: an epoch in ms. */
+const DOT_NET = /^\\?\/?date\((\d+)(?:[+-]\d{4})?\)\\?\/?$/i
 
-/** Reads a number of seconds or milliseconds, or a date. A date without a zone is read as UTC. */
-const read = (time: string): Reading | null => {
-  const text = time.trim()
-  if (NUMBER.test(text)) {
-    const value = Number(text)
-    return { ms: value > MILLISECONDS ? value : value * 1000, zoned: false }
+const CLOCK = String.raw`(?<hour>\d{1,2}):(?<minute>\d\d)(?::(?<second>\d\d)(?:[.,]\d+)?)?(?:\s?(?<half>[ap])\.?m\.?)?`
+const ZONE = String.raw`(?:\s?(?:(?<utc>z|utc|gmt|ut)|ist|idt))?(?:\s?(?<offset>[+-]\d\d(?::?\d\d)?))?`
+const date = (form: string): RegExp => new RegExp(`^${form}${ZONE}$`, 'i')
+const WEEKDAY = String.raw`(?:[a-z]{3,9}\.?\s)?`
+const FORMS = [
+  date(String.raw`(?<year>\d{4})([-/.])(?<month>\d{1,2})\2(?<day>\d{1,2})(?:t|\s)${CLOCK}`),
+  date(
+    String.raw`(?<first>\d{1,2})(?<mark>[-/.])(?<then>\d{1,2})\k<mark>(?<year>\d{4}|\d\d)(?:t|\s)${CLOCK}`,
+  ),
+  // RFC 2822: Mon, 16 Nov 2026 14:00:00 +0200
+  date(
+    String.raw`${WEEKDAY}(?<day>\d{1,2})[\s-](?<name>[a-z]{3,9})[\s-](?<year>\d{4}|\d\d)\s${CLOCK}`,
+  ),
+  // As C and JavaScript write a date: Mon Nov 16 14:00:00 2026, Mon Nov 16 2026 14:00:00 GMT+0200
+  date(String.raw`${WEEKDAY}(?<name>[a-z]{3,9})\s(?<day>\d{1,2})\s(?<year>\d{4})\s${CLOCK}`),
+  date(String.raw`${WEEKDAY}(?<name>[a-z]{3,9})\s(?<day>\d{1,2})\s${CLOCK}\s(?<year>\d{4})`),
+]
+const MONTHS = 'jan feb mar apr may jun jul aug sep oct nov dec'.split(' ')
+
+/**
+ * Reads every form of a time that phone systems write. There are two readings where day and month may be exchanged, the
+ * usual one first; and none if the text is not a time.
+ */
+export const readTime = (written: string): Reading[] => {
+  const text = written
+    .slice(0, MAX_LENGTH + 1)
+    .normalize('NFKC')
+    .replace(/\p{Cf}/gu, '')
+    .replace(/,?\s[\s,]*/g, ' ')
+    .trim()
+  if (text.length > MAX_LENGTH) return []
+  const wall = compact(COMPACT.exec(text)?.[1] ?? '')
+  if (wall !== null) return [{ ms: wall, kind: 'wall' }]
+  const number = DOT_NET.exec(text)?.[1] ?? (NUMBER.test(text) ? text.replace(',', '.') : null)
+  if (number !== null) return [{ ms: milliseconds(Number(number)), kind: 'epoch' }]
+  const plain = text
+    // The name of the zone after its offset: (Israel Standard Time), [Asia/Jerusalem].
+    .replace(/\s?[([][^()[\]]*[)\]]$/, '')
+    // 14:00:00 16/11/2026
+    .replace(/^(\d\d?:\d\d(?::\d\d)?(?: [ap]m)?) (\S*\d{4}\S*)$/i, '$2 $1')
+  for (const form of FORMS) {
+    const parts = form.exec(plain)?.groups
+    if (parts) return readDate(parts)
   }
-  const parts = DATE.exec(text)
-  if (!parts) return null
-  const [, year, month, day, hour, minute, second = '00', z, sign, hours, minutes = '0'] = parts
-  const ms = asUtc(`${year}${month}${day}${hour}${minute}${second}`)
-  if (ms === null) return null
-  if (!sign) return { ms, zoned: z !== undefined }
-  const offset = Number(hours) * HOUR + Number(minutes) * MINUTE
-  return { ms: sign === '+' ? ms - offset : ms + offset, zoned: true }
+  return []
 }
 
-/** The instant at which clocks in Israel showed the time that `wall` shows in UTC. */
-const fromWall = (wall: number): number => {
-  const shown = new Date(wall).getUTCHours()
-  // Winter time is tried first: for the hour that occurs twice in October, this gives the later instant. The hour that
-  // is skipped in March fits neither offset and is read with winter time.
-  const offset = [WINTER, SUMMER].find(o => Number(hourInIsrael.format(wall - o)) === shown)
-  return wall - (offset ?? WINTER)
+/** Seconds, milliseconds, microseconds or nanoseconds: in any other unit the year would have five digits. */
+const milliseconds = (value: number): number => {
+  if (value < 1e11) return value * SECOND
+  return value < 1e14 ? value : value < 1e17 ? value / 1e3 : value / 1e6
+}
+
+const readDate = (parts: Record<string, string | undefined>): Reading[] => {
+  const { minute, second = '0', half, utc, offset, name, first, then, mark } = parts
+  const year = parts['year']?.length === 2 ? `20${parts['year']}` : parts['year']
+  const hours = Number(parts['hour'])
+  if (half && (hours < 1 || hours > 12)) return []
+  const hour = half ? String((hours % 12) + (half.toLowerCase() === 'p' ? 12 : 0)) : parts['hour']
+  const clock = { year, hour, minute, second } as Parts
+  const month = name
+    ? String(MONTHS.indexOf(name.slice(0, 3).toLowerCase()) + 1)
+    : (parts['month'] ?? '')
+  const zone = offset === undefined ? (utc ? 0 : null) : offsetOf(offset)
+  if (Number.isNaN(zone)) return []
+  const dates =
+    first === undefined
+      ? [asUtc({ ...clock, month, day: parts['day'] ?? '' })]
+      : [
+          asUtc({ ...clock, day: first, month: then ?? '' }),
+          asUtc({ ...clock, day: then ?? '', month: first }),
+        ]
+  // Only in America AM and PM are usual, and there the month comes first.
+  if (half && mark === '/') dates.reverse()
+  return [...new Set(dates)].flatMap((ms): Reading[] => {
+    if (ms === null) return []
+    return [zone === null ? { ms, kind: 'wall' } : { ms: ms - zone, kind: 'instant' }]
+  })
+}
+
+/** In ms; NaN for an offset that no zone has. */
+const offsetOf = (written: string): number => {
+  const [, sign, hours, minutes = '0'] = /^([+-])(\d\d):?(\d\d)?$/.exec(written) ?? []
+  if (Number(hours) > 14 || Number(minutes) > 59) return NaN
+  const offset = Number(hours) * HOUR + Number(minutes) * MINUTE
+  return sign === '-' ? -offset : offset
+}
+
+/** The wall clock at the head of a call id, read as UTC: a moment of 14 digits, or the hour or minute of 10 or 12. */
+type Head = { from: number; to: number }
+
+const headOf = (callId: string): Head | null => {
+  const digits = /^(?:\d{14}|\d{12}(?!\d)|\d{10}(?!\d))/.exec(callId)?.[0] ?? ''
+  const from = compact(digits)
+  if (from === null || from < OLDEST) return null
+  return { from, to: from + (digits.length === 14 ? 0 : digits.length === 12 ? MINUTE : HOUR) }
+}
+
+const distance = (wall: number, { from, to }: Head): number => Math.max(from - wall, wall - to, 0)
+
+// Offsets change on a quarter of an hour. Asking Intl takes far longer than looking up the last answers.
+const QUARTER = 15 * MINUTE
+const offsets = new Map<string, number>()
+const MAX_OFFSETS = 2000
+
+const offsetAt = (timezone: string, ms: number): number => {
+  const key = `${timezone} ${Math.floor(ms / QUARTER)}`
+  const known = offsets.get(key)
+  if (known !== undefined) return known
+  const zone = IANAZone.create(timezone)
+  const offset = (zone.isValid ? zone : IANAZone.create(DEFAULT_TIMEZONE)).offset(ms) * MINUTE
+  if (offsets.size >= MAX_OFFSETS) offsets.clear()
+  offsets.set(key, offset)
+  return offset
+}
+
+/** The offsets that the zone has around this moment: two on the days around a clock change. */
+const offsetsAround = (timezone: string, ms: number): number[] => [
+  ...new Set([offsetAt(timezone, ms - DAY), offsetAt(timezone, ms + DAY)]),
+]
+
+/**
+ * The instant at which clocks in the zone showed the time that `wall` shows in UTC. In the hour that occurs twice in
+ * autumn, this is the later instant, unless that is still to come at `now`. The hour that is skipped in spring is read
+ * with the offset of winter.
+ */
+const fromWall = (timezone: string, wall: number, now: number): number => {
+  const around = offsetsAround(timezone, wall)
+  const instants = around
+    .filter(offset => offsetAt(timezone, wall - offset) === offset)
+    .map(offset => wall - offset)
+  if (instants.length === 0) return wall - Math.min(...around)
+  const past = instants.filter(at => at <= now + SKEW)
+  return past.length ? Math.max(...past) : Math.min(...instants)
 }
 
 /**
- * Decides how an epoch was written. Voicenter's CDR Notification page says "Epoch, Israel timezone", which permits
- * both readings. The call id decides: it begins with 14 digits of Israel's wall clock. Some call ids begin with fewer
- * digits. Then only a time in the future shows that it is shifted.
+ * Decides how an epoch was written. Voicenter's CDR Notification page says "Epoch, Israel timezone" and "account local
+ * timezone", which permit both readings. The head of the call id decides, since it is the wall clock. Without it, a date
+ * is a wall clock, and only an epoch in the future shows that it is shifted.
  */
-const clockOf = (raw: number, callId: string, now: number): 'shifted' | 'plain' => {
-  const head = asUtc(/^\d{14}/.exec(callId)?.[0] ?? '')
-  const near = (wall: number): boolean => Math.abs(raw - wall) <= NEAR_HEAD
-  if (head !== null && near(head)) return 'shifted'
-  if (head !== null && (near(head - WINTER) || near(head - SUMMER))) return 'plain'
-  return raw > now + SKEW ? 'shifted' : 'plain'
+const clockOf = (
+  { ms, kind }: Reading,
+  head: Head | null,
+  now: number,
+  timezone: string,
+): 'shifted' | 'plain' => {
+  if (kind === 'instant') return 'plain'
+  if (head) {
+    const shifted = distance(ms, head)
+    const plain = Math.min(
+      ...offsetsAround(timezone, ms).map(offset => distance(ms + offset, head)),
+    )
+    if (Math.min(shifted, plain) <= NEAR_HEAD) return shifted <= plain ? 'shifted' : 'plain'
+  }
+  return kind === 'wall' || ms > now + SKEW ? 'shifted' : 'plain'
 }
 
 /**
  * When the call of a record began; never after `receivedAt`. A past time is kept however old it is, so that a call
  * that is delivered late counts as late.
  *
- * @param time as written in the record: seconds, milliseconds, or a date with or without a zone
+ * @param time as written in the record
+ * @param timezone of the business
  */
 export const startOf = (
   { callId, time }: { callId: string; time: string | null },
   receivedAt: Date,
+  timezone: string = DEFAULT_TIMEZONE,
 ): Start => {
   const now = receivedAt.getTime()
-  const raw = read(time ?? '')
-  // No reading could make a later time plausible, and Intl throws on an invalid date.
-  if (!raw || raw.ms < OLDEST || raw.ms > now + SKEW + SUMMER)
-    return { at: receivedAt, clock: 'received' }
+  const head = headOf(callId)
+  const start = (at: number, clock: Start['clock']): Start | null =>
+    at < OLDEST || at > now + SKEW ? null : { at: new Date(Math.min(at, now)), clock }
 
-  const clock = raw.zoned ? 'plain' : clockOf(raw.ms, callId, now)
-  const at = clock === 'shifted' ? fromWall(raw.ms) : raw.ms
-  if (at > now + SKEW) return { at: receivedAt, clock: 'received' }
-  return { at: new Date(Math.min(at, now)), clock }
+  const readings = readTime(time ?? '')
+  // Of 5/11 and 11/5, the one that the call id names.
+  if (head) readings.sort((a, b) => distance(a.ms, head) - distance(b.ms, head))
+  for (const reading of readings) {
+    // Intl throws on an invalid date, and no zone could make a later time plausible.
+    if (reading.ms < OLDEST || reading.ms > now + SKEW + MAX_OFFSET) continue
+    const clock = clockOf(reading, head, now, timezone)
+    const at = clock === 'shifted' ? fromWall(timezone, reading.ms, now) : reading.ms
+    const found = start(at, clock)
+    if (found) return found
+  }
+  if (head && head.from <= now + SKEW + MAX_OFFSET) {
+    const from = fromWall(timezone, head.from, now)
+    // The end of the hour that ten digits name: an old call looks old, and a call of this hour is not late.
+    const found =
+      start(from, 'call_id') && start(Math.min(from + (head.to - head.from), now), 'call_id')
+    if (found) return found
+  }
+  return { at: receivedAt, clock: 'received' }
 }
+
+/** Whether a text is a time that may be used. */
+export const isTime = (written: string): boolean => readTime(written).some(({ ms }) => ms >= OLDEST)

@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import { jobSpec } from '../db/jobs.ts'
 import { db } from '../db/kysely.ts'
 import { CLAIM_SECONDS } from '../messages/message.ts'
+import { ROOT_WAIT_SECONDS } from '../voicenter/classify.ts'
 
 /** A job may wait this long for a free worker. */
 const OVERDUE = sql`interval '1 minute'`
@@ -23,6 +24,12 @@ export const requeueDueRows = async (): Promise<number> => {
     with due (task, entity, payload) as (
       select distinct 'voicenter_cdr', call_id, jsonb_build_object('callId', call_id)
       from raw_cdrs where verdict is null and received_at < now() - ${OVERDUE}
+    union
+      select 'voicenter_cdr', call_id, jsonb_build_object('callId', call_id)
+      from raw_cdrs
+      where verdict = 'unknown' and reason = 'waiting_for_root'
+        and coalesce(called_at, received_at) > now() - interval '1 day'
+        and received_at < now() - make_interval(secs => ${ROOT_WAIT_SECONDS}) - ${OVERDUE}
     union all
       select 'lead_outreach', id::text,
              jsonb_build_object('tenantId', tenant_id::text, 'missedCallId', id::text, 'callerPhone', caller_phone)

@@ -127,7 +127,7 @@ const WAITING = `
   select 'claim', id::text, claimed_at, now() from messages where state = 'sending'`
 
 const STOPS = `
-  select tenant_id::text as "tenantId", reached_phone as phone, 'reached_by_phone' as why, called_at as "upTo", now()
+  select tenant_id::text as "tenantId", reached_phone as phone, 'reached_by_phone' as why, reached_until as "upTo", now()
   from raw_cdrs where reached_phone is not null
   union all
   select tenant_id::text, '+' || wa_id, 'replied', created_at, now() from messages where direction = 'in' and wa_id is not null

@@ -6,6 +6,7 @@ import { compare } from '../../app/replay/compare.ts'
 import { readContacts, readRecordLines, readRules, storedRecords } from '../../app/replay/inputs.ts'
 import {
   effectSpan,
+  readingOf,
   type RuleChanges,
   type Rules,
   SECOND,
@@ -39,8 +40,8 @@ export const makeReport = async (trx: Trx, flags: Flags, output: Output) => {
 
   const wrongLines: string[] = []
   const cdrs = file
-    ? await readFile(file, now, wrongLines, output)
-    : storedRecords(trx, tenantId, from, to)
+    ? await readFile(file, now, wrongLines, output, rules)
+    : storedRecords(trx, tenantId, from, to, timezone)
   // It is unknown what came after the records of a file, so all their messages are played.
   const end = file ? FAR_FUTURE : to
   const replayed = await replay(cdrs, [before, after], end, progress(output))
@@ -71,12 +72,14 @@ const readFile = async (
   now: Date,
   wrongLines: string[],
   output: Output,
+  rules: Rules,
 ): Promise<ReceivedCdr[]> => {
   const lines = createInterface({ input: createReadStream(file), crlfDelay: Infinity })
-  return readRecordLines(lines, now, (line, why) => {
+  const onWrongLine = (line: number, why: string): void => {
     wrongLines.push(`line ${line}: ${why}`)
     output.error(`${file}, line ${line}: ${why}`)
-  })
+  }
+  return readRecordLines(lines, now, onWrongLine, readingOf(rules))
 }
 
 const progress = (output: Output) => {

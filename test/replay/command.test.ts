@@ -556,7 +556,7 @@ const replayedOutcomes = (tenantId: string) =>
       const [from, to] = [new Date(0), new Date(Date.now() + 1000)]
       const rules = await readRules(trx, tenantId)
       const simulation = newSimulation(rules, await readContacts(trx, tenantId, from))
-      await playCdrs(storedRecords(trx, tenantId, from, to), [simulation], to)
+      await playCdrs(storedRecords(trx, tenantId, from, to, rules.timezone), [simulation], to)
       return Object.fromEntries(
         [...simulation.outcomes].map(([callId, { verdict, reason, missed }]) => [
           callId,

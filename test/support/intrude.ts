@@ -42,11 +42,12 @@ export const intrude = async (
       const id = randomUUID()
       const at = new Date()
       await sql`
-        insert into raw_cdrs (tenant_id, call_id, root_call_id, content_hash, reached_phone, called_at, verdict, reason)
-        values (${tenantId}, ${id}, ${id}, sha256(${id}::bytea), ${phone}, ${at}, 'answered', 'person')`.execute(
+        insert into raw_cdrs (tenant_id, call_id, root_call_id, content_hash, reached_phone, called_at, reached_until,
+                              verdict, reason)
+        values (${tenantId}, ${id}, ${id}, sha256(${id}::bytea), ${phone}, ${at}, ${at}, 'answered', 'person')`.execute(
         trx,
       )
-      await cancelForReached(trx, { tenantId, phone, at })
+      await cancelForReached(trx, { tenantId, phone, until: at })
     } else {
       fake.openWindow({ phone, phoneNumberId: shop.phoneNumberId })
       const body = what === 'stop' ? 'הסר' : 'אני כאן'

@@ -446,14 +446,14 @@ await t.test('a talk that began in the same second cancels the outreach', async 
   t.strictSame(await outreachOf(shop.tenantId, callId), ['cancelled', 'reached_by_phone'])
 })
 
-await t.test('a talk that began before the missed call does not cancel', async t => {
+await t.test('a talk that had ended before the missed call does not cancel', async t => {
   const shop = await business()
   const [dana, yossi] = [customer(), customer()]
   const missed = await miss(shop, dana.local, {}, 60)
-  await tell(shop.token, answeredPush({ caller: dana.local, did: shop.did }, 62))
+  await tell(shop.token, answeredPush({ caller: dana.local, did: shop.did }, 200))
   t.strictSame(await outreachOf(shop.tenantId, missed.callId), ['scheduled', 'waiting'])
 
-  await tell(shop.token, callBackPush({ caller: shop.did, target: yossi.local }, 62))
+  await tell(shop.token, callBackPush({ caller: shop.did, target: yossi.local }, 150))
   const later = await miss(shop, yossi.local, {}, 60)
   t.strictSame(await outreachOf(shop.tenantId, later.callId), ['scheduled', 'waiting'])
   t.equal((await waitingFor(shop.tenantId)).length, 2)
@@ -564,7 +564,7 @@ await t.test('after a talk between two missed calls, the later one is scheduled'
   const dana = customer()
   const before = await miss(shop, dana.local, {}, 300)
   const after = await miss(shop, dana.local, {}, 60)
-  await tell(shop.token, answeredPush({ caller: dana.local, did: shop.did }, 120))
+  await tell(shop.token, answeredPush({ caller: dana.local, did: shop.did }, 220))
   t.strictSame(await outreachOf(shop.tenantId, before.callId), ['cancelled', 'reached_by_phone'])
   t.strictSame(await outreachOf(shop.tenantId, after.callId), ['scheduled', 'waiting'])
 })

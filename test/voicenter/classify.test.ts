@@ -68,7 +68,8 @@ for (const { number, type, kind, always, notInbound } of TYPES)
     t.equal(isNotInbound(kind), notInbound)
     // With a known type, the number dialled does not matter.
     t.equal(callKind({ type, did: '0722776772' }), kind)
-    t.equal(callKind({ type, callerExtension: 'SIPSIP' }), kind)
+    const dialled = kind === 'inbound' ? 'internal' : kind
+    t.equal(callKind({ type, callerExtension: 'SIPSIP' }), dialled, 'an extension dialled')
 
     const handed = kind === 'transfer' || kind === 'forward' ? kind : null
     for (const direction of [null, 'incoming', 'outgoing', 'internal'])
@@ -103,7 +104,9 @@ await t.test('without type and direction, the number dialled decides', async t =
       const name = `${String(type)} ${String(direction)}`
       for (const callerExtension of blanks)
         t.equal(callKind({ type, direction, did, callerExtension }), 'inbound', name)
-      t.equal(callKind({ type, direction, did, callerExtension: 'SIPSIP' }), 'unknown', name)
+      t.equal(callKind({ type, direction, did, callerExtension: 'SIPSIP' }), 'internal', name)
+      // Some accounts repeat the caller's number there.
+      t.equal(callKind({ type, direction, did, callerExtension: '0502345678' }), 'inbound', name)
       for (const none of blanks) t.equal(callKind({ type, direction, did: none }), 'unknown', name)
     }
   t.equal(callKind({}), 'unknown')
@@ -174,14 +177,15 @@ const agent = (fields: JsonObject = {}): Cdr =>
   call({ status: 'ANSWER', extenUser: 'KGpK4iWq', ...fields })
 const machine = (fields: JsonObject = {}): Cdr => call({ status: 'ANSWER', ...fields })
 
-type Options = { missed?: readonly string[]; minRing?: number }
+type Options = { missed?: readonly string[]; minRing?: number; hasWaited?: boolean }
 
-const verdictOf = (legs: Cdr[], { missed = DEFAULT, minRing = 0 }: Options = {}): Verdict<Cdr> =>
-  classify(legs, {
-    missedStatuses: missed,
-    minRingSeconds: minRing,
-    isOurs: leg => leg.did === OURS,
-  })
+const verdictOf = (
+  legs: Cdr[],
+  { missed = DEFAULT, minRing = 0, hasWaited = false }: Options = {},
+): Verdict<Cdr> => {
+  const isOurs = (leg: Cdr) => leg.did === OURS
+  return classify(legs, { missedStatuses: missed, minRingSeconds: minRing, isOurs }, hasWaited)
+}
 
 const inWords = ({ verdict, reason }: { verdict: string; reason: string }) =>
   `${verdict} / ${reason}`
@@ -245,16 +249,11 @@ await t.test('a call from a customer can be missed', async t => {
 
 await t.test('a record without any direction is unknown', async t => {
   holds(t, 'no number dialled', [call({ type: '', did: '' })], 'unknown / unknown_direction')
-  holds(
-    t,
-    'an extension',
-    [call({ type: 'New', callerextension: 'X' })],
-    'unknown / unknown_direction',
-  )
+  holds(t, 'an extension', [call({ type: 'New', callerextension: 'X' })], 'not_inbound / internal')
   holds(t, 'answered', [agent({ type: '', did: '' })], 'unknown / unknown_direction')
 })
 
-await t.test('a transferred leg alone is never a missed call', async t => {
+await t.test('a transferred leg waits for the root that it names', async t => {
   const WAITING = 'unknown / waiting_for_root'
   const transfers = ['XferCDR', 'Attended CDR leg1', 'Attended CDR leg2', '13', '21', '22']
   for (const type of transfers)
@@ -270,26 +269,56 @@ await t.test('a transferred leg alone is never a missed call', async t => {
   }
   const two = [leg('XferCDR'), leg('Attended CDR leg1', { status: 'ANSWER' })]
   holds(t, 'two legs', two, WAITING)
-  for (const type of transfers) holds(t, 'no root named', [call({ type })], WAITING)
-  for (const status of ['NOANSWER', 'ANSWER'])
-    holds(t, status, [call({ type: 'Click 2 Queue Incoming', status })], 'unknown / click_to_queue')
+  const click = (status: string) => [call({ type: 'Click 2 Queue Incoming', status })]
+  holds(t, 'a call-back that failed', click('NOANSWER'), 'unknown / click_to_queue')
+  holds(t, 'a call-back', click('ANSWER'), 'not_inbound / click_to_queue')
 })
 
-await t.test('a forwarded incoming call can be missed only without its root', async t => {
+await t.test('a transferred leg without a root is a call of its own', async t => {
+  const types = ['XferCDR', 'Attended CDR leg1', 'Attended CDR leg2', 'Auto forward', '13', '23']
+  const waited = { hasWaited: true }
+  for (const type of types)
+    for (const direction of ['', 'incoming', 'internal']) {
+      const both = (fields: JsonObject, wanted: string) => {
+        holds(t, 'no root named', [call({ type, direction, ...fields })], wanted)
+        holds(t, 'waited', [leg(type, { direction, ...fields })], wanted, waited)
+      }
+      both({}, 'missed / noanswer')
+      both({ status: 'EXIT' }, 'unknown / exit')
+      both({ status: 'VOICEMAIL', extenUser: 'X', isAnswer: 1 }, 'missed / voicemail')
+      both({ status: 'ANSWER' }, 'answered / transfer')
+      both({ extenUser: 'X', isAnswer: 1 }, 'answered / agent')
+      both({ did: OTHERS }, 'unmatched_number / number_dialled')
+      both({ did: '' }, 'unknown / unknown_direction')
+      both({ direction: 'outgoing' }, 'not_inbound / internal')
+    }
+  const circle = [
+    leg('Auto forward', { ivruniqueid: 'A', OriginalIvrUniqueID: 'B' }),
+    leg('Auto forward', { ivruniqueid: 'B', OriginalIvrUniqueID: 'A' }),
+  ]
+  holds(t, 'a circle does not wait', circle, 'missed / noanswer')
+})
+
+await t.test('a forwarded incoming call waits for its root, and then stands alone', async t => {
   const forward = leg('Auto forward', { direction: ' Incoming ' })
-  holds(t, 'alone', [forward], 'missed / noanswer')
-  holds(t, 'with a transfer', [forward, leg('XferCDR', { status: 'BUSY' })], 'missed / noanswer')
+  const waited = { hasWaited: true }
+  holds(t, 'alone', [forward], 'unknown / waiting_for_root')
+  holds(t, 'waited', [forward], 'missed / noanswer', waited)
+  const withTransfer = [forward, leg('XferCDR', { status: 'NOANSWER' })]
+  holds(t, 'with a transfer', withTransfer, 'missed / noanswer', waited)
   holds(
     t,
     'with an unclear status',
     [leg('Auto forward', { direction: 'incoming', status: 'EXIT' })],
     'unknown / exit',
+    waited,
   )
   holds(
     t,
     'answered elsewhere',
     [forward, leg('XferCDR', { status: 'ANSWER' })],
     'answered / transfer',
+    waited,
   )
   holds(t, 'its root was answered', [forward, agent()], 'answered / agent')
   const outgoing = call({ type: 'Extension Outgoing', did: '' })
@@ -407,11 +436,6 @@ await t.test('a person answered', async t => {
     ['the other agent field', call({ status: 'ANSWER', targetextension: 'X' }), 'agent'],
     ['agent and isAnswer', call({ extenUser: 'X', isAnswer: 1 }), 'agent'],
     ['agent, with any status', call({ extenUser: 'X', isAnswer: 1, status: 'NEW' }), 'agent'],
-    [
-      'agent, of type voicemail',
-      call({ type: 'VoiceMail', status: 'ANSWER', extenUser: 'X' }),
-      'agent',
-    ],
     ['agent of a queue', call({ type: 'Queue', status: 'ANSWER', extenUser: 'X' }), 'agent'],
     ['a queue, agent field empty', call({ type: 'Queue', status: 'ANSWER' }), 'answer'],
     ['a queue by its number', call({ type: '8', status: 'ANSWER' }), 'answer'],

@@ -62,10 +62,10 @@ const REJECTED: Record<string, [body: string | Buffer, reason: RegExp, contentTy
   'half a character': [Buffer.from(without('x') + 'ש').subarray(0, -1), UTF8],
   'UTF-16': [Buffer.from(`\ufeff${without()}`, 'utf16le'), UTF8],
   'UTF-16 without a mark': [Buffer.from(without(), 'utf16le'), JSON_WRONG],
-  'windows-1255': [
-    Buffer.from(without().replace('"queuename":""', '"queuename":"\xf9\xec\xe5\xed"'), 'latin1'),
+  'windows-1252': [
+    Buffer.from(without().replace('"queuename":""', '"queuename":"\xc9t\xc9"'), 'latin1'),
     UTF8,
-    'application/json; charset=windows-1255',
+    'application/json; charset=windows-1252',
   ],
   'a form without a caller': [
     'ivruniqueid=1&status=BUSY&did=0722776772',

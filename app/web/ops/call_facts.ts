@@ -24,7 +24,7 @@ export type CallRecord = {
   source: 'push' | 'call_log'
   /** null = not parsed yet. */
   calledAt: Date | null
-  clock: 'shifted' | 'plain' | 'received' | null
+  clock: 'shifted' | 'plain' | 'call_id' | 'received' | null
   businessPhone: string | null
   customerPhone: string | null
   /** null = deleted by retention, or longer than MAX_BYTES. */
@@ -254,7 +254,7 @@ const findOptOut = async (trx: Trx, tenantId: string, phone: string) => {
   return rows[0] ?? null
 }
 
-/** The first call after `since` in which somebody talked with the caller. */
+/** The first call after `since`, or in progress then, in which somebody talked with the caller. */
 const findTalk = async (
   trx: Trx,
   { tenantId, rootCallId }: CallKey,
@@ -264,7 +264,7 @@ const findTalk = async (
   const { rows } = await sql<{ id: string; at: Date }>`
     select id, called_at as at from raw_cdrs
     where tenant_id = ${tenantId} and reached_phone = any(${spellings(phone)}::text[])
-      and called_at >= ${since} and root_call_id <> ${rootCallId}
+      and reached_until >= ${since} and root_call_id <> ${rootCallId}
     order by called_at limit 1`.execute(trx)
   return rows[0] ?? null
 }

@@ -1,0 +1,37 @@
+/** A talk is a span of time: a call that is missed while it lasts comes from a person who is already being served. */
+import type { Cdr } from './parse.ts'
+
+const SECOND = 1000
+
+/** The talk of a record that says nothing of its length. */
+const UNKNOWN_TALK_SECONDS = 60
+
+/** Another phone of a ring group may report its missed call seconds after the talk. */
+const ECHO_SECONDS = 5
+
+type Durations = Pick<Cdr, 'talkSeconds' | 'duration' | 'waitingSeconds' | 'ringSeconds'>
+
+/** The time that a record gives for the talk itself. In a queue it may be the time of waiting, which is no talk. */
+export const talkSecondsOf = ({ talkSeconds, waitingSeconds }: Durations): number => {
+  const talked = talkSeconds ?? 0
+  return talked === waitingSeconds ? 0 : talked
+}
+
+/**
+ * Until when a call of the same person is an echo of this talk: from its start, over the ringing and the talk, and five
+ * seconds longer. A call that is missed later is a new one.
+ *
+ * @param startedAt when the call of the record began
+ * @param receivedAt when the record arrived; the talk had ended by then
+ */
+export const reachedUntil = (durations: Durations, startedAt: Date, receivedAt: Date): Date => {
+  const { duration, waitingSeconds, ringSeconds } = durations
+  const known = [talkSecondsOf(durations), duration ?? 0].find(
+    seconds => seconds > 0 && seconds !== waitingSeconds,
+  )
+  // Where only the time of waiting is known, the talk began after it. The ringing is part of the waiting.
+  const before = Math.max(ringSeconds ?? 0, known === undefined ? (waitingSeconds ?? 0) : 0)
+  const seconds = before + (known ?? UNKNOWN_TALK_SECONDS)
+  const end = Math.min(startedAt.getTime() + seconds * SECOND, receivedAt.getTime())
+  return new Date(Math.max(end, startedAt.getTime()) + ECHO_SECONDS * SECOND)
+}
