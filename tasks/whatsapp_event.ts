@@ -7,9 +7,17 @@ import { failpoint } from '../app/failpoints.ts'
 import { log } from '../app/log.ts'
 import { applyStatus } from '../app/messages/statuses.ts'
 import type { Connection } from '../app/replies/contacts.ts'
-import { applyPreference, handleInbound, recordOwnerReply } from '../app/replies/inbound.ts'
-import { templateChanged } from '../app/tenants/templates.ts'
 import {
+  applyPreference,
+  handleInbound,
+  recordOwnerReply,
+  recordTalk,
+} from '../app/replies/inbound.ts'
+import { findUnknownAccount } from '../app/tenants/accounts.ts'
+import { categoryChanged, templateChanged } from '../app/tenants/templates.ts'
+import {
+  callEvent,
+  categoryEvent,
   echoEvent,
   messageEvent,
   preferenceEvent,
@@ -26,7 +34,11 @@ export type Event = {
   tenant_id: string | null
   connection_id: string | null
   waba_id: string | null
+  /** Whether a connection of this account is known. */
+  is_known_account: boolean
+  field: string
   kind: string
+  sent_at: Date | null
   payload: unknown
   is_young: boolean
 }
@@ -38,6 +50,7 @@ export type Event = {
 const whatsappEvent: Task = async payload => {
   const { eventId } = payloads.whatsapp_event.parse(payload)
   failpoint('whatsapp_event:started')
+  await findUnknownAccount(eventId)
   const outcome = await db.transaction().execute(async trx => {
     const event = await lockEvent(trx, eventId)
     if (!event) return null
@@ -65,7 +78,8 @@ const lockEvent = async (trx: Trx, eventId: string): Promise<Event | null> => {
     update whatsapp_events e set tenant_id = coalesce(e.tenant_id, c.tenant_id)
     from whatsapp_events same left join whatsapp_connections c on c.phone_number_id = same.phone_number_id
     where e.id = ${eventId} and same.id = e.id and e.outcome is null and e.payload is not null
-    returning e.id, e.tenant_id, c.id as connection_id, e.waba_id, e.kind, e.payload,
+    returning e.id, e.tenant_id, c.id as connection_id, e.waba_id, e.field, e.kind, e.payload, e.sent_at,
+              exists (select from whatsapp_connections a where a.waba_id = e.waba_id) as is_known_account,
               e.received_at > now() - make_interval(mins => ${WAIT_MINUTES}) as is_young`.execute(
     trx,
   )
@@ -73,11 +87,19 @@ const lockEvent = async (trx: Trx, eventId: string): Promise<Event | null> => {
 }
 
 const handle = async (trx: Trx, event: Event): Promise<string> => {
-  if (event.kind === 'template_status')
-    return parse(templateEvent, event, ({ item }) => templateChanged(trx, event.waba_id, item))
+  if (event.kind === 'template_status' || event.kind === 'template_category') {
+    if (!event.is_known_account) return 'account_unknown'
+    return event.kind === 'template_status'
+      ? parse(templateEvent, event, ({ item }) => templateChanged(trx, event, item))
+      : parse(categoryEvent, event, ({ item }) => categoryChanged(trx, event, item))
+  }
   if (!event.tenant_id || !event.connection_id)
     return event.kind === 'other' ? 'kept' : 'number_unknown'
-  const connection = { tenantId: event.tenant_id, connectionId: event.connection_id }
+  const connection = {
+    tenantId: event.tenant_id,
+    connectionId: event.connection_id,
+    isListening: event.field === 'standby',
+  }
   const outcome = await handleFor(trx, connection, event)
   // Last, since other transactions lock a lead before they change a connection.
   if (event.waba_id)
@@ -95,11 +117,15 @@ const handleFor = async (trx: Trx, connection: Connection, event: Event): Promis
     case 'message':
       return parse(messageEvent, event, message => handleInbound(trx, connection, message))
     case 'status':
-      return parse(statusEvent, event, ({ item }) => applyStatus(trx, connection, item))
+      return parse(statusEvent, event, ({ item, contacts }) =>
+        applyStatus(trx, connection, item, contacts),
+      )
     case 'preference':
       return parse(preferenceEvent, event, change => applyPreference(trx, connection, change))
     case 'echo':
       return parse(echoEvent, event, ({ item }) => recordOwnerReply(trx, connection, item))
+    case 'call':
+      return parse(callEvent, event, call => recordTalk(trx, connection, event.id, call))
     default:
       return 'kept'
   }

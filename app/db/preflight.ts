@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { isNativeError } from 'node:util/types'
 import type pg from 'pg'
 import { type Config, config, isInClear } from '../config.ts'
-import { callLogOwner, decrypt, tokenOwner } from '../crypto.ts'
+import { appSecretOwner, callLogOwner, decrypt, tokenOwner } from '../crypto.ts'
 import { db } from './kysely.ts'
 import { migrate, pendingMigrations } from './migrate.ts'
 import { heldBy, newConnection } from './pool.ts'
@@ -178,14 +178,17 @@ export const verifyEncryptionKey = async (): Promise<void> => {
 const stored = async (): Promise<{ value: string; owner: string }[]> => {
   const tokens = await db
     .selectFrom('whatsapp_connections')
-    .select(['tenant_id', 'access_token as value'])
+    .select(['tenant_id', 'access_token', 'app_secret'])
     .execute()
   const credentials = await db
     .selectFrom('call_log_access')
     .select(['tenant_id', 'credential as value'])
     .execute()
   return [
-    ...tokens.map(({ tenant_id, value }) => ({ value, owner: tokenOwner(tenant_id) })),
+    ...tokens.flatMap(({ tenant_id, access_token, app_secret }) => [
+      { value: access_token, owner: tokenOwner(tenant_id) },
+      ...(app_secret === null ? [] : [{ value: app_secret, owner: appSecretOwner(tenant_id) }]),
+    ]),
     ...credentials.map(({ tenant_id, value }) => ({ value, owner: callLogOwner(tenant_id) })),
   ]
 }

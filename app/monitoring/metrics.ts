@@ -169,6 +169,7 @@ const FIGURES: Record<string, Figure> = {
       'unmatched_number',
       'connection_paused',
       'template_paused',
+      'template_marketing',
       'call_log_failing',
     ],
     'Alerts that have not ended, by kind',

@@ -12,6 +12,7 @@ const due: PendingMessage = {
   timezone: 'Asia/Jerusalem',
   connection: 'active',
   templatePaused: false,
+  isMarketing: false,
   before: null,
   jobDead: false,
 }
