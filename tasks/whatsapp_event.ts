@@ -36,6 +36,8 @@ export type Event = {
   waba_id: string | null
   /** Whether a connection of this account is known. */
   is_known_account: boolean
+  /** Whether Graph has not told the account of some connection yet. */
+  is_awaited: boolean
   field: string
   kind: string
   sent_at: Date | null
@@ -63,7 +65,7 @@ const whatsappEvent: Task = async payload => {
     }
     await trx
       .updateTable('whatsapp_events')
-      .set({ outcome: outcome === 'later' ? 'no_message' : outcome })
+      .set({ outcome: outcome === 'later' ? lateOutcome(event) : outcome })
       .where('id', '=', eventId)
       .execute()
     return outcome
@@ -71,6 +73,9 @@ const whatsappEvent: Task = async payload => {
   failpoint('whatsapp_event:committed')
   log.debug({ eventId, outcome }, 'WhatsApp event')
 }
+
+const lateOutcome = ({ kind }: Event): string =>
+  kind === 'status' ? 'no_message' : 'account_unknown'
 
 /** Null = it was handled, or emptied. The tenant is looked up again, since the number may have been added since. */
 const lockEvent = async (trx: Trx, eventId: string): Promise<Event | null> => {
@@ -80,6 +85,7 @@ const lockEvent = async (trx: Trx, eventId: string): Promise<Event | null> => {
     where e.id = ${eventId} and same.id = e.id and e.outcome is null and e.payload is not null
     returning e.id, e.tenant_id, c.id as connection_id, e.waba_id, e.field, e.kind, e.payload, e.sent_at,
               exists (select from whatsapp_connections a where a.waba_id = e.waba_id) as is_known_account,
+              exists (select from whatsapp_connections a where a.waba_id is null and a.confirmed_at is null) as is_awaited,
               e.received_at > now() - make_interval(mins => ${WAIT_MINUTES}) as is_young`.execute(
     trx,
   )
@@ -88,7 +94,8 @@ const lockEvent = async (trx: Trx, eventId: string): Promise<Event | null> => {
 
 const handle = async (trx: Trx, event: Event): Promise<string> => {
   if (event.kind === 'template_status' || event.kind === 'template_category') {
-    if (!event.is_known_account) return 'account_unknown'
+    // Graph may tell later which account a number belongs to.
+    if (!event.is_known_account) return event.is_awaited ? 'later' : 'account_unknown'
     return event.kind === 'template_status'
       ? parse(templateEvent, event, ({ item }) => templateChanged(trx, event, item))
       : parse(categoryEvent, event, ({ item }) => categoryChanged(trx, event, item))

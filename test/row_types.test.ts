@@ -166,6 +166,7 @@ const EVENT: Columns<Event> = {
   connection_id: 'int8',
   waba_id: 'text',
   is_known_account: 'bool',
+  is_awaited: 'bool',
   field: 'text',
   kind: 'text',
   sent_at: 'timestamptz',

@@ -7,7 +7,7 @@ import { readPhone } from '../phone.ts'
 import { askGraph, type GraphAnswer } from '../whatsapp/account.ts'
 
 /** Null = Graph did not tell, or in a form that is no number. */
-export const displayNumberOf = (answer: GraphAnswer | null): string | null => {
+export const displayNumberOf = (answer: GraphAnswer | undefined): string | null => {
   if (answer?.kind !== 'confirmed') return null
   const phone = readPhone(answer.displayNumber)
   return phone.kind === 'number' ? phone.e164 : null
@@ -52,8 +52,8 @@ export const storeGraphAnswer = async (
   return rows.map(({ phone_number_id }) => phone_number_id)
 }
 
-/** A connection whose account is not known is asked about again after this time at the earliest. */
-const ASK_AGAIN = sql`interval '10 seconds'`
+/** How soon Graph is asked again about a number whose account is not known: sooner if it did not answer. */
+const ASK_AGAIN = sql`case when c.confirmed_at is null then interval '10 seconds' else interval '1 hour' end`
 /** For one event. */
 const MAX_ASKED = 20
 

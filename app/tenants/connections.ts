@@ -85,8 +85,8 @@ export const newConnection = z.object({
 })
 
 /** @throws UserError if Graph says clearly no */
-const refuseClearNo = (answer: GraphAnswer, phoneNumberId: string): void => {
-  if (answer.kind !== 'refused') return
+const refuseClearNo = (answer: GraphAnswer | undefined, phoneNumberId: string): void => {
+  if (answer?.kind !== 'refused') return
   throw answer.code === 190
     ? userError(
         'token_refused',
@@ -104,7 +104,7 @@ const refuseClearNo = (answer: GraphAnswer, phoneNumberId: string): void => {
  * Connects a new WhatsApp number, or stores a new access token for a connected one and resumes it. Messages that were
  * held for the number are checked again within a minute.
  *
- * @param answer what Graph told about the number (askGraph), before this transaction
+ * @param answer what Graph told about the number (askGraph), before this transaction. Absent = it was not asked
  * @throws UserError if there is no such business, if another business has this id, or if the id is new and the number
  * itself is missing
  */
@@ -112,7 +112,7 @@ export const connect = async (
   trx: Trx,
   actor: Actor,
   wanted: z.infer<typeof newConnection>,
-  answer: GraphAnswer = { kind: 'unconfirmed' },
+  answer?: GraphAnswer,
 ): Promise<Connected> => {
   const { tenantId, phoneNumberId } = wanted
   refuseClearNo(answer, phoneNumberId)
@@ -158,7 +158,7 @@ export const connect = async (
     )
     .returning('id')
     .executeTakeFirstOrThrow()
-  const retired = await storeGraphAnswer(trx, id, answer)
+  const retired = answer ? await storeGraphAnswer(trx, id, answer) : []
   const before = known
     ? {
         phoneNumberId,
@@ -198,7 +198,7 @@ export const connect = async (
     .executeTakeFirstOrThrow()
   return {
     connectionId: id,
-    isConfirmed: confirmed_at !== null && answer.kind === 'confirmed',
+    isConfirmed: confirmed_at !== null && answer?.kind === 'confirmed',
     wabaId: waba_id,
     retired,
   }

@@ -16,11 +16,13 @@ export const TEMPLATE_KINDS = [
   'owner_notice',
 ] as const satisfies TemplateKind[]
 
+const kind = z.enum(TEMPLATE_KINDS, TEMPLATE_KINDS.join(', '))
+
 /** A change to the template of one kind of message. Without a kind nothing changes. */
 export const templateChange = z
   .object({
     tenantId,
-    kind: z.enum(TEMPLATE_KINDS, TEMPLATE_KINDS.join(', ')).optional(),
+    kind: kind.optional(),
     name: z
       .string()
       .regex(/^[a-z0-9_]{1,512}$/, 'lower-case letters, digits and underscores')
@@ -42,7 +44,7 @@ export const templateChange = z
     },
   )
 
-export const templateResume = templateChange.pick({ tenantId: true, kind: true })
+export const templateResume = z.object({ tenantId, kind: kind.optional() })
 
 type TemplateChange = z.infer<typeof templateChange> & { kind: TemplateKind }
 

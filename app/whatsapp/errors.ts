@@ -77,7 +77,7 @@ const NO_SUCH_OBJECT = 33
 const IS_NO_SUCH_OBJECT = /unsupported (get|post) request|object with id .* does not exist/i
 const IS_PARAMETER = /param(eter)?s?\b|component|template/i
 /** The parameter that names the person. */
-const IS_RECIPIENT = /\brecipient\b|\b(param|parameter) *['"(\[]?to\b|['"(\[]to['")\]]/i
+const IS_RECIPIENT = /\brecipient\b|\b(param|parameter) *['"([]?to\b|['"([]to['")\]]/i
 
 /** Null = it is not known whether the message was accepted: an unlisted code with a 5xx. */
 export const errorPolicy = (

@@ -27,7 +27,6 @@ await t.test('an id is an acceptance, whatever else the answer says', async t =>
     {},
     { contacts: [] },
     { contacts: [{}] },
-    { contacts: [{ input: 'x', user_id: 'IL.1' }] },
     { contacts: [{ wa_id: null }] },
     { contacts: null },
     { contacts: 'x' },
@@ -39,6 +38,11 @@ await t.test('an id is an acceptance, whatever else the answer says', async t =>
     const answer = JSON.stringify({ messages, ...fields })
     t.strictSame(outcomeOf(200, answer), accepted(), answer)
   }
+  const hidden = { messages, contacts: [{ user_id: 'IL.1', parent_user_id: 'IL.2' }] }
+  t.strictSame(outcomeOf(200, JSON.stringify(hidden)), {
+    ...accepted(),
+    userIds: ['IL.1', 'IL.2'],
+  })
 })
 
 await t.test('an answer without an id that says it was taken leaves it open', async t => {
