@@ -1,35 +1,50 @@
 import type { Trx } from './db/kysely.ts'
 
-/** Who does it: a sign-in of /ops, or whoever may run commands on the machine. */
+/** Who acts: a user of /ops, or a command on the machine. */
 export type Actor = { as: 'operator' } | { as: 'tenant'; tenantId: string } | { as: 'command line' }
 
-/** What was done by hand. Neither customers' numbers nor secrets belong into it: ids tell who is meant. */
+/** An action of a person. It must not contain phone numbers of callers or secrets, only ids. */
 export type AuditEntry = {
-  /** Which business it concerns; null = none. */
+  /** null = no tenant in particular */
   tenantId: string | null
   /** `<noun>.<verb>`: tenant.set, outreach.cancel, delivery.discard */
   action: `${string}.${string}`
   /** `<table> <id>`: missed_calls 12 */
   subject: string
-  /** Only what changed. Null = there was nothing, or is nothing any more. */
+  /** Only what changed. null = it did not exist before, or does not exist any more. */
   before: Record<string, unknown> | null
   after: Record<string, unknown> | null
 }
 
-const actorName = (signIn: Actor): string =>
-  signIn.as === 'tenant' ? `tenant ${signIn.tenantId}` : signIn.as
+const actorName = (actor: Actor): string =>
+  actor.as === 'tenant' ? `tenant ${actor.tenantId}` : actor.as
 
-/** Writes down what was done, in the transaction that does it: neither is there without the other. */
-export const audit = async (trx: Trx, signIn: Actor, deed: AuditEntry): Promise<void> => {
-  const { tenantId, before, after, ...rest } = deed
+/** Records an action in the transaction of the action, so that neither exists without the other. */
+export const audit = async (trx: Trx, actor: Actor, entry: AuditEntry): Promise<void> => {
+  const { tenantId, before, after, ...rest } = entry
   await trx
     .insertInto('audit_log')
     .values({
       ...rest,
-      who: actorName(signIn),
+      who: actorName(actor),
       tenant_id: tenantId,
       before: before && JSON.stringify(before),
       after: after && JSON.stringify(after),
     })
     .execute()
+}
+
+type Values = Record<string, unknown>
+
+/** The fields that differ, before and after. Null if none does. */
+export const changedFields = (
+  before: Values,
+  after: Values,
+): { before: Values; after: Values } | null => {
+  const changed = Object.keys(after).filter(
+    name => JSON.stringify(before[name]) !== JSON.stringify(after[name]),
+  )
+  if (changed.length === 0) return null
+  const only = (values: Values) => Object.fromEntries(changed.map(name => [name, values[name]]))
+  return { before: only(before), after: only(after) }
 }

@@ -1,39 +1,37 @@
-/**
- * What DATABASE_URL says about TLS, of which node-postgres 8 has its own idea: `sslmode=require`, `prefer` and
- * `verify-ca` all mean verify-full, so that a certificate of one's own chain is refused, and from version 9 on they
- * mean less than that; a mode it does not know means verify-full, too; `ssl=false` ends the process. So a form is taken
- * only if it says what it does.
- */
 import { randomBytes } from 'node:crypto'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
 import { startupError } from './errors.ts'
 
-const FORM =
-  'of sslmode only verify-full (with sslrootcert=<file> where the certificate is of a private authority), no-verify ' +
-  '(encrypted, open to somebody in the middle) or disable, and no other ssl parameter: docs/deploy.md'
+// node-postgres 8 reads the TLS parameters of DATABASE_URL in its own way: `sslmode=require`, `prefer`, `verify-ca` and
+// unknown modes mean verify-full, and from version 9 on they mean less than that. `ssl=false` ends the process. So only
+// forms are accepted that mean the same to everyone.
 
-/** Read by node-postgres beside sslmode. */
+const TLS_FORMS =
+  'sslmode verify-full (for a private certificate authority with sslrootcert=<file>), no-verify ' +
+  '(encrypted, but open to a man in the middle) or disable, and no other ssl parameter: docs/deploy.md'
+
+/** Other parameters that node-postgres reads. */
 const FILES = ['sslrootcert', 'sslcert', 'sslkey']
 
-/** @returns what is expected instead, where it is wrong; null where it is well */
-export const wrongTls = (databaseUrl: string): string | null => {
+/** @returns which forms are accepted, if this one is not; null if it is */
+export const tlsProblem = (databaseUrl: string): string | null => {
   const { searchParams } = new URL(databaseUrl)
   const names = [...searchParams.keys()].filter(name => /ssl/i.test(name))
   const mode = searchParams.get('sslmode')
   const known = [...FILES, 'sslmode', 'sslnegotiation', 'uselibpqcompat']
-  const twice = new Set(names).size < names.length
-  // As psql has it; node-postgres's own warning recommends it.
+  const isRepeated = new Set(names).size < names.length
+  // Then node-postgres reads sslmode as psql does. Its own warning recommends this parameter.
   const libpq = searchParams.get('uselibpqcompat') === 'true'
   const modes = ['disable', 'verify-full', ...(libpq ? ['require', 'verify-ca'] : ['no-verify'])]
-  if (twice || names.some(name => !known.includes(name)) || (mode && !modes.includes(mode)))
-    return FORM
-  if (libpq && mode === 'verify-ca' && !searchParams.get('sslrootcert')) return FORM
+  if (isRepeated || names.some(name => !known.includes(name)) || (mode && !modes.includes(mode)))
+    return TLS_FORMS
+  if (libpq && mode === 'verify-ca' && !searchParams.get('sslrootcert')) return TLS_FORMS
   return null
 }
 
-/** On this very machine, where nobody listens in and nobody offers TLS. */
+/** A server on this machine needs no TLS and usually offers none. */
 const isLocal = (databaseUrl: string): boolean => {
   const { hostname, searchParams } = new URL(databaseUrl)
   const host = searchParams.get('host') ?? decodeURIComponent(hostname)
@@ -41,20 +39,20 @@ const isLocal = (databaseUrl: string): boolean => {
 }
 
 /**
- * Managed Postgres wants TLS, and on small plans shows a certificate that nobody can verify: where the URL says nothing,
- * the line is encrypted but not proof against somebody in the middle. What the URL says takes precedence.
+ * Managed Postgres requires TLS, and on small plans its certificate cannot be verified. So by default the connection is
+ * encrypted, but the certificate is not checked. Parameters in the URL take precedence.
  */
-export const tlsOf = (
+export const tlsOptions = (
   databaseUrl: string,
   production: boolean,
 ): { rejectUnauthorized: false } | undefined =>
   production && !isLocal(databaseUrl) ? { rejectUnauthorized: false } : undefined
 
-/** Whether phone numbers and texts would go over a network in clear. */
-export const isInClear = (databaseUrl: string): boolean =>
+/** Whether phone numbers and texts would be sent over a network unencrypted. */
+export const isUnencrypted = (databaseUrl: string): boolean =>
   new URL(databaseUrl).searchParams.get('sslmode') === 'disable' && !isLocal(databaseUrl)
 
-/** Where a development machine keeps its database and its key. Never used in production. */
+/** The database and key of a development machine. Not used in production. */
 export const dataFolder = fileURLToPath(new URL('../.data/', import.meta.url))
 
 const wholeNumber = (least: number, most: number) =>
@@ -68,13 +66,13 @@ const httpUrl = z
   .url({ protocol: /^https?$/, error: 'an http or https URL' })
   .transform(url => url.replace(/\/+$/, ''))
 
-/** Every setting there is. */
+/** All settings. */
 export const settings = z.object({
   NODE_ENV: z.string().toLowerCase().default('development'),
   DATABASE_URL: z
     .url({ protocol: /^postgres(ql)?$/, error: 'a postgres:// URL', abort: true })
     .superRefine((url, context) => {
-      const message = wrongTls(url)
+      const message = tlsProblem(url)
       if (message) context.addIssue(message)
     })
     .optional(),
@@ -107,8 +105,7 @@ export const settings = z.object({
   VOICENTER_API_URL: httpUrl.default('https://api.voicenter.com'),
   PUBLIC_URL: httpUrl.optional(),
   OPS_PASSWORD: z.string().min(1).optional(),
-  // 9 in each process, so that two copies (a deploy runs the old and the new one for up to 30 s) fit
-  // into the 20 connections of a small managed Postgres.
+  // A small managed Postgres has 20 connections, and during a deploy two processes run for up to 30 s.
   DATABASE_CONNECTIONS: wholeNumber(7, 500).default(9),
   WORKER_CONCURRENCY: wholeNumber(1, 500).default(16),
   RETENTION_DAYS: wholeNumber(1, 36_500).default(90),
@@ -129,7 +126,7 @@ export type Config = ReturnType<typeof readConfig>
  * values, because some of them are secrets.
  */
 export const readConfig = (env: Record<string, string | undefined>) => {
-  // A variable set to nothing (`PORT= npm start`, an emptied config var) counts as not set.
+  // An empty variable (`PORT= npm start`) counts as not set.
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value?.trim() !== ''))
   const { data, error } = settings.safeParse(given)
   if (error)
@@ -139,7 +136,7 @@ export const readConfig = (env: Record<string, string | undefined>) => {
   const production = data.NODE_ENV === 'production'
   const needed = (['DATABASE_URL', 'ENCRYPTION_KEY'] as const).filter(name => !data[name])
   const missing = production ? needed.map(name => `${name}: must be set in production`) : []
-  // One alone lets Meta in at one door and turns it away at the other, which shows days later.
+  // With only one of them, Meta's verification or its webhooks fail, and this shows only days later.
   const pair = ['WHATSAPP_APP_SECRET', 'WHATSAPP_VERIFY_TOKEN'] as const
   const absent = pair.filter(name => !data[name])
   if (absent.length === 1)
@@ -153,14 +150,14 @@ export const readConfig = (env: Record<string, string | undefined>) => {
   }
 }
 
-/** Made once and kept, or the WhatsApp tokens of yesterday could not be read today. */
+/** Stored, because WhatsApp tokens that are stored today must be readable tomorrow. */
 const developmentKey = (): string => {
   const file = `${dataFolder}encryption-key`
   mkdirSync(dataFolder, { recursive: true })
   try {
     writeFileSync(file, randomBytes(32).toString('base64'), { mode: 0o600, flag: 'wx' })
   } catch (error) {
-    // Already there, perhaps since a moment ago: two processes may start at once.
+    // Two processes may start at once.
     if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error
   }
   return readFileSync(file, 'utf8')

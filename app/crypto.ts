@@ -10,17 +10,14 @@ import {
 } from 'node:crypto'
 import { config } from './config.ts'
 
-/**
- * One key in the environment, one key derived from it for each use, so that nothing which leaks from one use
- * helps against the other.
- */
+/** Each use has its own key, derived from ENCRYPTION_KEY, so that a leak in one use does not affect another. */
 const keyFor = (use: string, key: Buffer = config().ENCRYPTION_KEY): Buffer =>
   Buffer.from(hkdfSync('sha256', key, '', `ringback ${use}`, 32))
 
-/** Kept as a key object: making it from bytes for each hash would take longer than the hash. */
+/** Cached as a key object: making it takes longer than the hash. */
 let phoneKey: KeyObject | undefined
 
-/** Tells which key something was sealed under, and nothing about it. */
+/** Identifies a key without revealing it. */
 const idOf = (key?: Buffer): string => keyFor('key id', key).toString('hex', 0, 4)
 
 /** 96 bits: the nonce length for which AES-GCM is defined without further hashing. */
@@ -28,9 +25,9 @@ const NONCE_BYTES = 12
 const TAG_BYTES = 16
 
 /**
- * Encrypts a secret for the database: AES-256-GCM, a fresh nonce for every write, bound to `owner`
- * (`tenant:7:access_token`), so that a value copied into another tenant's row cannot be opened there.
- * Not pgcrypto: it would hand key and clear text to the server, and so to its logs.
+ * Encrypts a secret for the database with AES-256-GCM and a fresh nonce. It is bound to `owner`
+ * (`tenant:7:access_token`), so a value that is copied into another tenant's row cannot be decrypted. Not pgcrypto, which
+ * would send the key and the plain text to the server and so to its logs.
  */
 export const encrypt = (secret: string, owner: string): string => {
   const nonce = randomBytes(NONCE_BYTES)
@@ -42,16 +39,14 @@ export const encrypt = (secret: string, owner: string): string => {
 }
 
 /**
- * @param key another than today's ENCRYPTION_KEY, as while they are being replaced
- * @throws Error if the value was changed, belongs to another owner, or was sealed under another
- * ENCRYPTION_KEY (scripts/rekey.ts moves all of them to a new one).
+ * @param key another key than ENCRYPTION_KEY, while the key is being changed (scripts/rekey.ts)
+ * @throws Error if the value was changed, belongs to another owner, or was encrypted with another key
  */
 export const decrypt = (value: string, owner: string, key?: Buffer): string => {
-  // The first ones were written without the id of their key.
-  const [, id = idOf(key), sealed = ''] = /^v1:(?:([0-9a-f]{8}):)?(.*)$/s.exec(value) ?? []
+  const [, id, sealed = ''] = /^v1:([0-9a-f]{8}):(.*)$/s.exec(value) ?? []
   const bytes = Buffer.from(sealed, 'base64')
   try {
-    if (id !== idOf(key)) throw new Error(`sealed under key ${id}, and this is ${idOf(key)}`)
+    if (id !== idOf(key)) throw new Error(`encrypted with key ${id}, and this is ${idOf(key)}`)
     const nonce = bytes.subarray(0, NONCE_BYTES)
     const decipher = createDecipheriv('aes-256-gcm', keyFor('seal', key), nonce, {
       authTagLength: TAG_BYTES,
@@ -64,7 +59,7 @@ export const decrypt = (value: string, owner: string, key?: Buffer): string => {
     )
   } catch (cause) {
     throw new Error(
-      `${owner} cannot be decrypted: is ENCRYPTION_KEY the one it was stored under?`,
+      `${owner} cannot be decrypted: is ENCRYPTION_KEY the one with which it was stored?`,
       { cause },
     )
   }
@@ -79,13 +74,13 @@ export const appSecretOwner = (tenantId: string): string => `tenant:${tenantId}:
 /** The owner string of a call log credential. */
 export const callLogOwner = (tenantId: string): string => `tenant:${tenantId}:call_log_credential`
 
-/** How an opted-out person is still known after her number was erased. Without the key it tells nothing. */
+/** Identifies a person who opted out after their number was erased. Without the key it reveals nothing. */
 export const phoneHash = (e164: string): Buffer =>
   createHmac('sha256', (phoneKey ??= createSecretKey(keyFor('phone'))))
     .update(e164)
     .digest()
 
-/** What only we can have written: the session of a sign-in, and the forms of its pages. */
+/** Authenticates what only this program can have written: session cookies and form tokens. */
 export const signInMac = (text: string): Buffer =>
   createHmac('sha256', keyFor('sign-in')).update(text).digest()
 

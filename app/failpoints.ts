@@ -12,9 +12,8 @@ const STEPS = [
 ] as const
 
 /**
- * Every step between which a process can die and leave something half done, in the order in which a call
- * passes them. `npm run chaos` kills the program at each of them; nobody else listens, and then passing one
- * is a single comparison.
+ * The steps at which a crash could leave something half done, in the order of a call. `npm run chaos` kills the program at
+ * each of them. Otherwise a failpoint costs one comparison.
  */
 export const FAILPOINTS = [
   // app/web/voicenter.ts
@@ -43,12 +42,12 @@ export const FAILPOINTS = [
 
 export type Failpoint = (typeof FAILPOINTS)[number]
 
-/** The channel's name, for whoever listens (scripts/chaos). */
+/** The diagnostics channel, for scripts/chaos and tests. */
 export const FAILPOINT_CHANNEL = 'ringback:point'
 
 const passed = channel(FAILPOINT_CHANNEL)
 
-/** Tells that this step has come. Synchronous: who listens may end the process right here. */
+/** Publishes this step. Synchronous, so that a subscriber can end the process here. */
 export const failpoint = (point: Failpoint): void => {
   if (passed.hasSubscribers) passed.publish(point)
 }

@@ -3,7 +3,7 @@
 export type Json = string | number | boolean | null | LosslessNumber | Json[] | JsonObject
 export type JsonObject = { [name: string]: Json }
 
-/** A number that a double cannot hold as written (1.0, 1e400), or not safely, such as the 28 digits of a call id. */
+/** A number as it was written, if a double would change it: 1.0, 1e400, or the 28 digits of a call id. */
 export class LosslessNumber {
   readonly source: string
   constructor(source: string) {
@@ -22,8 +22,8 @@ const MAX_DEPTH = 32
 
 /**
  * @param maxValues a limit for text from outside: parsing millions of numbers would block other requests
- * @returns the value, and for an array also its elements with their texts. Or what is wrong; for an array that is
- * nested too deeply also the texts of its elements, because most of them may be valid.
+ * @returns the value, and for an array also its elements with their texts. For invalid JSON, the error. For an array that
+ * is nested too deeply, also the texts of its elements, because most of them may be valid.
  */
 export const readJson = (
   text: string,
@@ -54,7 +54,7 @@ const keepDigits = (_name: string, value: Json, context?: { source?: string }): 
     const kept = !Number.isInteger(value) || Number.isSafeInteger(value)
     return kept && String(value) === context.source ? value : new LosslessNumber(context.source)
   }
-  // A record must read the same again from the database, where `did\0` has become `did`.
+  // Postgres stores the name `did\0` as `did`. A record must read the same before and after it was stored.
   if (isObject(value) && Object.keys(value).some(name => storable(name) !== name))
     return Object.fromEntries(Object.entries(value).map(([name, v]) => [storable(name), v]))
   return value

@@ -1,9 +1,6 @@
 import { pino } from 'pino'
 
-/**
- * What of an error may be written down. Not `detail`, where Postgres quotes the row it refused: it
- * would put phone numbers into the log.
- */
+/** The loggable parts of an error. Not `detail`, in which Postgres quotes the rejected row with its phone numbers. */
 const describe = (error: unknown): unknown =>
   error instanceof Error
     ? {
@@ -18,7 +15,7 @@ const describe = (error: unknown): unknown =>
     : { type: typeof error }
 
 /**
- * One line of JSON per event, on stdout. main.ts sets the level (LOG_LEVEL). Ids only: phone numbers, message texts and tokens are never
- * handed to it, since not logging beats redacting by pattern.
+ * Writes one line of JSON per event to stdout. main.ts sets the level (LOG_LEVEL). Log only ids, never phone numbers,
+ * message texts or tokens: to redact them by pattern is less reliable than not to log them.
  */
 export const log = pino({ base: null, serializers: { err: describe } })

@@ -1,8 +1,8 @@
 import { parsePhoneNumberFromString } from 'libphonenumber-js/max'
 
 /**
- * What a phone system wrote in place of a number. `e164` is '+' and digits, with one spelling for each number, so that
- * numbers can be compared. It does not mean that the number is in use.
+ * A phone number, or the text that a phone system wrote instead of one. `e164` is '+' and digits, with one spelling for
+ * each number, so that numbers can be compared. A number is not necessarily in use.
  */
 export type Phone =
   | { kind: 'withheld' }
@@ -85,7 +85,7 @@ const dialled = (digits: string, plus: boolean): Phone => {
 /**
  * Reads any text in place of a number: local, international with or without a plus, a SIP address, or nothing. Never
  * throws. It does not search text with letters for digits: the name of a queue or a SIP code may contain digits, and a
- * message would go to a stranger.
+ * message would go to another person.
  */
 export const readPhone = (written: string | null | undefined): Phone => {
   const seen = visible(written ?? '')

@@ -13,13 +13,13 @@ import { log } from './log.ts'
  */
 export type Sender = { tenantId: string | null; source?: 'push' | 'call_log' }
 
-/** What is kept of a rejected record. */
+/** A rejected record as it is stored. */
 export type RejectedElement = { reason: string; body: Buffer | null; hash: Buffer }
 
 /**
  * Each sender may fill one gigabyte a day with rejected records. A record counts as its own size plus ten kilobytes.
- * That is 100,000 small records or 200 of the largest: far more than an honest sender whose every record is rejected,
- * but a malicious one cannot fill the disk.
+ * That is 100,000 small records or 200 of the largest. An honest sender stays far below this, even if all its records
+ * are rejected. A malicious sender cannot fill the disk.
  */
 const DAILY_LIMIT = 1_000_000_000
 const RECORD_WEIGHT = 10_000
@@ -31,7 +31,7 @@ const keyOf = ({ tenantId, source = 'push' }: Sender) => `${source} ${tenantId ?
 export const isKept = async (sender: Sender): Promise<boolean> =>
   ((await weights.get(keyOf(sender)))?.consumedPoints ?? 0) < DAILY_LIMIT
 
-/** Replaces a record that is only counted. All of one day share a row, whose `deliveries` is their number. */
+/** Stands for a record that is only counted. All such records of a day share one row, and `deliveries` counts them. */
 export const onlyCounted = (): RejectedElement => {
   const reason = 'over the daily limit for rejected records: counted, not kept'
   const hash = sha256(`${reason} ${new Date().toISOString().slice(0, 10)}`)

@@ -4,7 +4,7 @@
  * with the check constraints of the database.
  */
 
-/** A change: in which states it may happen, and the state that follows. Any other change is a bug. */
+/** A change: the states that allow it, and the state that follows. Any other change is a bug. */
 type Transition<State> = { readonly from: readonly State[]; readonly to: State }
 type Transitions<State> = Readonly<Record<string, Transition<State>>>
 
@@ -49,13 +49,17 @@ export const reasonOf = <State extends OutreachState>(
 }
 
 export const OUTREACH_TRANSITIONS = {
+  /** A process is about to send the message. No other process may. */
   claim: { from: ['scheduled'], to: 'sending' },
+  /** The connection or the template is paused: only the reason changes. */
   hold: { from: ['scheduled'], to: 'scheduled' },
   skip: { from: ['scheduled'], to: 'skipped' },
   cancel: { from: ['scheduled'], to: 'cancelled' },
+  /** WhatsApp refused the message for the moment. */
   retry: { from: ['sending'], to: 'scheduled' },
   /** WhatsApp refused the message for the moment, and the conversation has ended since the claim. */
   drop: { from: ['sending'], to: 'cancelled' },
+  /** The process died, or WhatsApp's answer was lost: the message may have been sent. */
   lose: { from: ['sending'], to: 'unknown' },
   // WhatsApp may also report on an earlier try, whatever was decided since.
   accept: {
@@ -105,7 +109,7 @@ export type MessageKind = OutgoingKind | 'inbound'
  * States in which it is not known that WhatsApp accepted the message. WhatsApp may still report on an earlier try of a
  * message that waits or has ended.
  */
-const NOT_ACCEPTED = ['sending', 'unknown', 'scheduled', 'cancelled', 'skipped', 'shadow'] as const
+const UNCONFIRMED = ['sending', 'unknown', 'scheduled', 'cancelled', 'skipped', 'shadow'] as const
 
 /** Reports come late, twice and in any order. So each report is allowed only in states that say less than it does. */
 export const MESSAGE_TRANSITIONS = {
@@ -117,11 +121,11 @@ export const MESSAGE_TRANSITIONS = {
   drop: { from: ['sending'], to: 'cancelled' },
   refuse: { from: ['sending'], to: 'failed' },
   lose: { from: ['sending'], to: 'unknown' },
-  accept: { from: NOT_ACCEPTED, to: 'accepted' },
-  report_sent: { from: [...NOT_ACCEPTED, 'accepted'], to: 'sent' },
-  report_failed: { from: [...NOT_ACCEPTED, 'accepted', 'sent'], to: 'failed' },
-  report_delivered: { from: [...NOT_ACCEPTED, 'accepted', 'sent', 'failed'], to: 'delivered' },
-  report_read: { from: [...NOT_ACCEPTED, 'accepted', 'sent', 'failed', 'delivered'], to: 'read' },
+  accept: { from: UNCONFIRMED, to: 'accepted' },
+  report_sent: { from: [...UNCONFIRMED, 'accepted'], to: 'sent' },
+  report_failed: { from: [...UNCONFIRMED, 'accepted', 'sent'], to: 'failed' },
+  report_delivered: { from: [...UNCONFIRMED, 'accepted', 'sent', 'failed'], to: 'delivered' },
+  report_read: { from: [...UNCONFIRMED, 'accepted', 'sent', 'failed', 'delivered'], to: 'read' },
   /** A person found out what became of the message. */
   resolve_delivered: { from: ['unknown'], to: 'delivered' },
   resolve_failed: { from: ['unknown'], to: 'failed' },

@@ -9,10 +9,12 @@ import { lateness } from './bench/lateness.ts'
 import { loadGenerator } from './bench/load.ts'
 import { describeMachine, HOME } from './bench/machine.ts'
 import { memory, start } from './bench/memory.ts'
-import { redisVersion, whyNoBullmq } from './bench/processes.ts'
+import { pages } from './bench/pages.ts'
+import { redisVersion, whyNoBullmq } from './bench/peers.ts'
 import { INVALID, print, type Section, summary } from './bench/results.ts'
 import { scale } from './bench/scale.ts'
 import { trips } from './bench/trips.ts'
+import { interruption, newProgress } from './processes.ts'
 
 const sections: Record<string, (environment: Environment) => Promise<Section>> = {
   ingest,
@@ -23,6 +25,7 @@ const sections: Record<string, (environment: Environment) => Promise<Section>> =
   memory,
   start,
   trips,
+  pages,
 }
 
 const HELP = `Usage: npm run bench [-- options]
@@ -36,13 +39,13 @@ cores. Run nothing else meanwhile.
   --rounds N     rounds per section; default 5 (fewer where a round is long)
   --seconds S    how long each burst is measured; default 3
   --json FILE    where every round is written; default .data/bench/<time>.json
+  --pictures DIR saves pictures of the pages: phone and desktop, English and Hebrew (with --only pages)
   --long         measures the memory for 10 minutes instead of one; needs about 10 GB of disk
   --help         this text
 
 Install the peers (BullMQ on Redis, pg-boss) once: npm ci --prefix scripts/bench/peers
 The load generator is wrk, or else autocannon from the peers (Debian and Ubuntu: apt-get install wrk redis-server).`
 
-/** Ends a run that hangs. */
 const LIMIT_MS = 60 * 60_000
 
 const { values: flags } = parseArgs({
@@ -51,6 +54,7 @@ const { values: flags } = parseArgs({
     rounds: { type: 'string', default: '5' },
     seconds: { type: 'string', default: '3' },
     json: { type: 'string' },
+    pictures: { type: 'string' },
     long: { type: 'boolean', default: false },
     help: { type: 'boolean', short: 'h' },
   },
@@ -76,15 +80,8 @@ if (!loadGenerator())
     'There is no load generator: install wrk (apt-get install wrk) or the peers (npm ci --prefix scripts/bench/peers).',
   )
 
-const started = performance.now()
-const say = (text: string) =>
-  console.error(`${((performance.now() - started) / 1000).toFixed(0).padStart(4)} s  ${text}`)
-const interrupted = new AbortController()
-for (const name of ['SIGINT', 'SIGTERM'] as const)
-  process.on(name, () => {
-    say('interrupted: cleaning up')
-    interrupted.abort()
-  })
+const say = newProgress(console.error)
+const interrupted = interruption(say)
 
 try {
   say('starting a Postgres with fsync on')
@@ -99,8 +96,16 @@ try {
   const missing = whyNoBullmq()
   if (missing) console.log(missing)
 
-  const signal = AbortSignal.any([interrupted.signal, AbortSignal.timeout(LIMIT_MS)])
-  const environment = { postgres, rounds, seconds, long: flags.long, say, signal }
+  const signal = AbortSignal.any([interrupted, AbortSignal.timeout(LIMIT_MS)])
+  const environment = {
+    postgres,
+    rounds,
+    seconds,
+    long: flags.long,
+    pictures: flags.pictures,
+    say,
+    signal,
+  }
   const results = []
   const file = flags.json ?? join(HOME, `${at.replaceAll(':', '.')}.json`)
   await mkdir(dirname(file), { recursive: true })
@@ -119,7 +124,7 @@ try {
   if (results.some(({ notes }) => notes.some(note => note.startsWith(INVALID))))
     process.exitCode = 1
 } catch (error) {
-  if (!interrupted.signal.aborted) console.error(error)
+  if (!interrupted.aborted) console.error(error)
   process.exitCode = 1
 }
 process.exit()

@@ -5,7 +5,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { chromium, type Browser } from 'playwright-core'
 
-/** Why there is no browser on this machine; null = there is one. */
 export const whyNoBrowser = (): string | null =>
   process.platform === 'linux' && process.arch === 'x64'
     ? null

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { DELAYS, startEnvironment } from './demo/environment.ts'
 import { newScenarios, type Result, type Scenario } from './demo/scenarios.ts'
+import { newProgress } from './processes.ts'
 
 const { values: flags } = parseArgs({
   options: { once: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
@@ -30,8 +31,7 @@ const QUIET_MS = 1_500
 
 const started = Date.now()
 const isOver = () => Date.now() - started > END_WITHIN_MS
-const say = (text: string) =>
-  console.log(`${((Date.now() - started) / 1000).toFixed(1).padStart(5)} s  ${text}`)
+const say = newProgress(console.log, 1)
 
 say('Starting Postgres, Ringback and a fake WhatsApp')
 const environment = await startEnvironment(process.env['PORT'])
@@ -75,7 +75,6 @@ const reply = async (scenario: Scenario): Promise<void> => {
   await fake.inbound({ kind: 'text', from: scenario.phone, text: scenario.reply })
 }
 
-/** What has become of the scenario so far. */
 const resultOf = async ({ callId, phone, expected }: Scenario): Promise<Result> => {
   const { rows } = await database.query<Record<'verdict' | 'outreach' | 'lead', string | null>>(
     `select verdict, outreach_state || ' / ' || outreach_reason as outreach,

@@ -1,6 +1,6 @@
 /**
- * A new ENCRYPTION_KEY: encrypts under it what was encrypted under the old one, in one transaction. Safe to
- * run twice. What is to be sent between the change and this waits, and is tried again.
+ * npm run rekey: encrypts all secrets with a new ENCRYPTION_KEY, in one transaction. Safe to run twice. Messages that are due
+ * between the change of the key and this command wait.
  */
 import {
   appSecretOwner,
@@ -14,8 +14,8 @@ import { db, type Trx } from '../app/db/kysely.ts'
 
 const HELP = `Usage: OLD_ENCRYPTION_KEY=... ENCRYPTION_KEY=... npm run rekey
 
-Run this with both keys (a new one: openssl rand -base64 32), then give the program the new one: it does not start
-with a key that opens nothing. What is to be sent in between waits.`
+Run this command with both keys (a new one: openssl rand -base64 32). Then start the program with the new key. It does not
+start with a key that cannot decrypt the secrets. Messages that are due meanwhile wait.`
 
 const oldKey = Buffer.from(process.env['OLD_ENCRYPTION_KEY'] ?? '', 'base64')
 if (process.argv.includes('--help') || oldKey.length !== 32) {
@@ -23,18 +23,18 @@ if (process.argv.includes('--help') || oldKey.length !== 32) {
   process.exit(process.argv.includes('--help') ? 0 : 2)
 }
 
-/** The same secret under the new key; null if that is what it is under. */
-const resealed = (value: string, owner: string): string | null => {
+/** The secret encrypted with the new key; null if it was already. */
+const reencrypted = (value: string, owner: string): string | null => {
   try {
     decrypt(value, owner)
     return null
   } catch {
-    // Then it must be under the old one: this throws if it is not.
+    // Throws if the old key does not fit either.
     return encrypt(decrypt(value, owner, oldKey), owner)
   }
 }
 
-const resealAll = async (trx: Trx): Promise<number> => {
+const reencryptAll = async (trx: Trx): Promise<number> => {
   let count = 0
   const connections = trx
     .selectFrom('whatsapp_connections')
@@ -43,15 +43,15 @@ const resealAll = async (trx: Trx): Promise<number> => {
     .forUpdate()
     .execute()) {
     const row = trx.updateTable('whatsapp_connections').where('id', '=', id)
-    const token = resealed(access_token, tokenOwner(tenant_id))
+    const token = reencrypted(access_token, tokenOwner(tenant_id))
     if (token !== null) await row.set({ access_token: token }).execute()
-    const secret = app_secret === null ? null : resealed(app_secret, appSecretOwner(tenant_id))
+    const secret = app_secret === null ? null : reencrypted(app_secret, appSecretOwner(tenant_id))
     if (secret !== null) await row.set({ app_secret: secret }).execute()
     count += Number(token !== null) + Number(secret !== null)
   }
   const logs = trx.selectFrom('call_log_access').select(['tenant_id', 'credential'])
   for (const { tenant_id, credential } of await logs.forUpdate().execute()) {
-    const value = resealed(credential, callLogOwner(tenant_id))
+    const value = reencrypted(credential, callLogOwner(tenant_id))
     if (value === null) continue
     const row = trx.updateTable('call_log_access').where('tenant_id', '=', tenant_id)
     await row.set({ credential: value }).execute()
@@ -66,7 +66,7 @@ const rehashAll = async (trx: Trx): Promise<void> => {
   const erased = rows.filter(({ phone }) => phone === null).length
   if (erased)
     throw new Error(
-      `${erased} people have opted out and been erased: they are known only by a hash under the old key, and would be written to again. Keep that key, and give each business a new access token (npm run tenant -- connect)`,
+      `${erased} people opted out and were erased. Only a hash made with the old key identifies them. With a new key they would be written to again. Keep the old key, and give each business a new access token (npm run tenant -- connect)`,
     )
   for (const { id, phone } of rows)
     if (phone !== null) {
@@ -77,10 +77,10 @@ const rehashAll = async (trx: Trx): Promise<void> => {
 
 try {
   const count = await db.transaction().execute(async trx => {
-    const resealed = await resealAll(trx)
-    // Where nothing was under the old key, neither are the hashes.
-    if (resealed) await rehashAll(trx)
-    return resealed
+    const changed = await reencryptAll(trx)
+    // If no secret used the old key, the hashes do not use it either.
+    if (changed) await rehashAll(trx)
+    return changed
   })
   console.log(`${count} secrets are now under the new key`)
 } catch (error) {

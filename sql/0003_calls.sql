@@ -59,7 +59,7 @@ create index raw_cdrs_unmatched on raw_cdrs (business_phone) where verdict = 'un
 create index raw_cdrs_unmatched_numbers on raw_cdrs ((coalesce(tenant_id, 0)), business_phone)
   where verdict = 'unmatched_number';
 -- The sweep looks for CDRs without a job.
-create index raw_cdrs_unjudged on raw_cdrs (received_at) where verdict is null;
+create index raw_cdrs_unclassified on raw_cdrs (received_at) where verdict is null;
 create index raw_cdrs_from_call_log on raw_cdrs (tenant_id, call_id) where source = 'call_log';
 -- "What has come from this tenant since?": the last webhook, a replay, call_report().
 create index raw_cdrs_of_tenant_by_receipt on raw_cdrs (tenant_id, received_at) include (source);

@@ -19,12 +19,14 @@ const voicenterCdr: Task = async payload => {
 export default voicenterCdr
 
 /**
- * The whole work of one job. Two tenants may have a call with the same CallID: if one of the calls fails, the other is
+ * Does the work of one job. Two tenants may have a call with the same CallID: if one of the calls fails, the other is
  * still classified.
  */
 const classifyOne = async (callId: string): Promise<void> => {
   const calls = await findCalls(db, [callId])
-  const results = await Promise.allSettled(calls.map(call => classifyFound(async () => [call])))
+  const results = await Promise.allSettled(
+    calls.map(call => classifyInTransaction(async () => [call])),
+  )
   const failed = results.filter(result => result.status === 'rejected')
   if (failed.length > 0)
     throw new AggregateError(
@@ -33,7 +35,8 @@ const classifyOne = async (callId: string): Promise<void> => {
     )
 }
 
-const classifyFound = async (find: (trx: Trx) => Promise<Call[]>): Promise<void> => {
+/** Finds and classifies calls in one transaction, and logs the missed ones. */
+const classifyInTransaction = async (find: (trx: Trx) => Promise<Call[]>): Promise<void> => {
   // Other transactions store records of these calls at the same time and may lock the rows in another order.
   const recorded = await retryOnConflict(() =>
     db.transaction().execute(async trx => {
@@ -67,7 +70,7 @@ const classifyTogether = batcher(
 const classifyBatch = async (callIds: string[]): Promise<void> => {
   const claimsMore = performance.now() > claimMoreFrom
   try {
-    await classifyFound(async trx =>
+    await classifyInTransaction(async trx =>
       findCalls(trx, claimsMore ? [...callIds, ...(await claimQueued(trx))] : callIds),
     )
   } catch (error) {

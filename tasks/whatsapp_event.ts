@@ -46,8 +46,8 @@ export type Event = {
 }
 
 /**
- * Handles one event from WhatsApp: a message, a status, a preference. What follows from it and its outcome are written in
- * one transaction, so it happens once. Safe to run twice.
+ * Handles one event from WhatsApp: a message, a status, a preference. One transaction writes its effects and its outcome,
+ * so the effects happen once. Safe to run twice.
  */
 const whatsappEvent: Task = async payload => {
   const { eventId } = payloads.whatsapp_event.parse(payload)
@@ -77,10 +77,11 @@ const whatsappEvent: Task = async payload => {
 const lateOutcome = ({ kind }: Event): string =>
   kind === 'status' ? 'no_message' : 'account_unknown'
 
-/** Null = it was handled, or emptied. The tenant is looked up again, since the number may have been added since. */
+/** Null = the event was handled before, or retention emptied it. Finds the tenant, whose number may be new. */
 const lockEvent = async (trx: Trx, eventId: string): Promise<Event | null> => {
   const { rows } = await sql<Event>`
     update whatsapp_events e set tenant_id = coalesce(e.tenant_id, c.tenant_id)
+    -- The self-join is only for the left join: Postgres allows none with the updated table itself.
     from whatsapp_events same left join whatsapp_connections c on c.phone_number_id = same.phone_number_id
     where e.id = ${eventId} and same.id = e.id and e.outcome is null and e.payload is not null
     returning e.id, e.tenant_id, c.id as connection_id, e.waba_id, e.field, e.kind, e.payload, e.sent_at,
@@ -108,7 +109,7 @@ const handle = async (trx: Trx, event: Event): Promise<string> => {
     isListening: event.field === 'standby',
   }
   const outcome = await handleFor(trx, connection, event)
-  // Last, since other transactions lock a lead before they change a connection.
+  // The connection comes last, since all transactions lock leads before connections (docs/locking.md).
   if (event.waba_id)
     await trx
       .updateTable('whatsapp_connections')

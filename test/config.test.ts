@@ -1,8 +1,11 @@
-/** The settings: what is taken, and what a wrong one is told. */
+/** The settings, the forms of DATABASE_URL, and the warnings at the start. */
 import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
+import pg from 'pg'
 import t from 'tap'
-import { readConfig } from '../app/config.ts'
+import { z } from 'zod'
+import { isUnencrypted, readConfig, tlsOptions, tlsProblem } from '../app/config.ts'
+import { configWarnings } from '../app/db/preflight.ts'
 
 const KEY = randomBytes(32)
 const messageOf = (env: Record<string, string | undefined>): string => {
@@ -14,7 +17,7 @@ const messageOf = (env: Record<string, string | undefined>): string => {
   }
 }
 
-await t.test('nothing needs to be set outside production', async t => {
+await t.test('outside production no setting is needed', async t => {
   t.match(readConfig({}), {
     NODE_ENV: 'development',
     production: false,
@@ -36,11 +39,11 @@ await t.test('nothing needs to be set outside production', async t => {
   t.strictSame(
     readConfig({ PORT: '', ROLE: '', DATABASE_URL: '' }),
     readConfig({}),
-    'nor to anything',
+    'an empty variable counts as not set',
   )
 })
 
-await t.test('without a key outside production one is made, and kept', async t => {
+await t.test('outside production a missing key is generated and stored', async t => {
   t.equal(readConfig({}).ENCRYPTION_KEY.length, 32)
   t.strictSame(readConfig({}).ENCRYPTION_KEY, readConfig({}).ENCRYPTION_KEY)
 })
@@ -75,7 +78,7 @@ await t.test('every setting is read', async t => {
       WORKER_CONCURRENCY: 1,
       RETENTION_DAYS: 30,
       ENCRYPTION_KEY: KEY,
-      // Paths are put behind these.
+      // Without the slash at the end.
       WHATSAPP_GRAPH_URL: 'http://127.0.0.1:4000',
       VOICENTER_API_URL: 'https://voicenter.example',
       PUBLIC_URL: 'https://ringback.example',
@@ -85,8 +88,8 @@ await t.test('every setting is read', async t => {
 })
 
 const TLS =
-  'of sslmode only verify-full (with sslrootcert=<file> where the certificate is of a private authority), no-verify ' +
-  '(encrypted, open to somebody in the middle) or disable, and no other ssl parameter: docs/deploy.md'
+  'sslmode verify-full (for a private certificate authority with sslrootcert=<file>), no-verify ' +
+  '(encrypted, but open to a man in the middle) or disable, and no other ssl parameter: docs/deploy.md'
 
 const WRONG: [name: string, values: string[], expected: string][] = [
   ['DATABASE_URL', ['localhost', 'mysql://u:hunter2@h/d', 'hunter2'], 'a postgres:// URL'],
@@ -114,12 +117,12 @@ const WRONG: [name: string, values: string[], expected: string][] = [
 ]
 
 for (const [name, values, expected] of WRONG)
-  await t.test(`a wrong ${name} is named, with what was expected`, async t => {
+  await t.test(`a wrong ${name} is named, with the expected value`, async t => {
     for (const value of values)
-      t.equal(messageOf({ [name]: value }), `${name}: expected ${expected}`, 'and not repeated')
+      t.equal(messageOf({ [name]: value }), `${name}: expected ${expected}`)
   })
 
-await t.test('all that is wrong is told at once', async t => {
+await t.test('all errors are reported at once', async t => {
   t.equal(messageOf({ PORT: 'x', ROLE: 'y', LOG_LEVEL: 'z' }).split('\n').length, 3)
 })
 
@@ -139,7 +142,7 @@ await t.test('production needs a database and a key', async t => {
   t.equal(messageOf({ ...production, DATABASE_URL, ENCRYPTION_KEY }), '')
 })
 
-await t.test('of what Meta needs, both are set or neither', async t => {
+await t.test('the app secret and the verify token are set together', async t => {
   const both = 'neither WHATSAPP_APP_SECRET nor WHATSAPP_VERIFY_TOKEN'
   t.equal(
     messageOf({ WHATSAPP_APP_SECRET: 'hunter2' }),
@@ -153,11 +156,11 @@ await t.test('of what Meta needs, both are set or neither', async t => {
   t.equal(messageOf({ NODE_ENV: 'production', WHATSAPP_APP_SECRET: 'a' }).split('\n').length, 3)
 })
 
-await t.test('the program does not start with a wrong setting, and says which one', async t => {
+await t.test('the program does not start with a wrong setting', async t => {
   const start = (env: Record<string, string>) => {
     const { status, stdout, stderr } = spawnSync(process.execPath, ['app/main.ts'], {
       encoding: 'utf8',
-      // No more than this: no file is read, no database started.
+      // Nothing else is set, so it reads no file and starts no database.
       env: { PATH: process.env['PATH'], ...env },
       timeout: 20_000,
     })
@@ -176,4 +179,126 @@ await t.test('the program does not start with a wrong setting, and says which on
     stdout: '',
     stderr: 'Ringback cannot start:\nDATABASE_URL: must be set in production\n',
   })
+})
+
+const SERVER = 'postgres://ringback:secret@db.example:5432/ringback'
+const connection = z.object({ connectionParameters: z.object({ ssl: z.unknown() }) })
+
+/** The TLS options that node-postgres uses. */
+const tlsUsed = (url: string): unknown => {
+  const ssl = tlsOptions(url, true)
+  const client = new pg.Client({ connectionString: url, ...(ssl && { ssl }) })
+  return connection.parse(client).connectionParameters.ssl
+}
+
+const UNVERIFIED = { rejectUnauthorized: false }
+const VERIFIED = {}
+const UNENCRYPTED = false
+
+await t.test('DATABASE_URL: an accepted form means what it says', t => {
+  for (const [query, ssl] of [
+    ['', UNVERIFIED],
+    ['?sslmode=', UNVERIFIED],
+    ['?application_name=x', UNVERIFIED],
+    ['?sslmode=no-verify', UNVERIFIED],
+    ['?sslmode=verify-full', VERIFIED],
+    ['?sslmode=disable', UNENCRYPTED],
+    ['?uselibpqcompat=true&sslmode=require', UNVERIFIED],
+    ['?uselibpqcompat=true&sslmode=verify-full', VERIFIED],
+  ] as const) {
+    t.equal(tlsProblem(SERVER + query), null, query)
+    t.strictSame(tlsUsed(SERVER + query), ssl, query)
+  }
+  t.equal(tlsProblem(`${SERVER}?sslmode=verify-full&sslrootcert=/etc/ca.crt`), null)
+  t.equal(tlsProblem(`${SERVER}?sslrootcert=/etc/ca.crt`), null)
+  t.end()
+})
+
+await t.test('DATABASE_URL: a form with another meaning is refused', t => {
+  for (const query of [
+    '?sslmode=require',
+    '?sslmode=prefer',
+    '?sslmode=verify-ca',
+    '?sslmode=allow',
+    '?sslmode=Require',
+    '?sslmode=require&sslrootcert=/etc/ca.crt',
+    '?SSLMODE=require',
+    '?ssl=true',
+    '?ssl=false',
+    '?ssl=no-verify',
+    '?sslmode=no-verify&sslmode=verify-full',
+    '?uselibpqcompat=true&sslmode=prefer',
+    '?uselibpqcompat=true&sslmode=no-verify',
+    '?uselibpqcompat=true&sslmode=verify-ca',
+    '?application_name=x&sslmode=require',
+  ])
+    t.match(tlsProblem(SERVER + query), 'verify-full', query)
+  t.end()
+})
+
+await t.test('node-postgres reads sslmode=require as verify-full', t => {
+  // If this changes, rewrite app/config.ts and docs/deploy.md.
+  process.removeAllListeners('warning').once('warning', () => {})
+  t.strictSame(tlsUsed(`${SERVER}?sslmode=require`), VERIFIED)
+  t.strictSame(tlsUsed(`${SERVER}?sslmode=anything`), VERIFIED)
+  t.end()
+})
+
+await t.test('DATABASE_URL: TLS is the default in production, except on this machine', t => {
+  for (const host of ['localhost', '127.0.0.1', '[::1]', 'localhost:5432', '%2Frun%2Fpostgresql'])
+    t.equal(tlsOptions(`postgres://ringback:secret@${host}/ringback`, true), undefined, host)
+  t.equal(tlsOptions('postgres:///ringback?host=/run/postgresql', true), undefined)
+  for (const host of ['db.example', 'localhost.example', '10.0.0.1', '127.example'])
+    t.strictSame(tlsOptions(`postgres://ringback:secret@${host}/ringback`, true), UNVERIFIED, host)
+  t.strictSame(tlsOptions('postgres://x:localhost@db.example/localhost', true), UNVERIFIED)
+  t.strictSame(tlsOptions('postgres://localhost/ringback?host=db.example', true), UNVERIFIED)
+  t.equal(tlsOptions(SERVER, false), undefined, 'not outside production')
+  t.end()
+})
+
+await t.test('DATABASE_URL: an unencrypted connection over a network is noticed', t => {
+  t.ok(isUnencrypted(`${SERVER}?sslmode=disable`))
+  t.notOk(isUnencrypted(`${SERVER}?sslmode=no-verify`))
+  t.notOk(isUnencrypted(SERVER))
+  t.notOk(isUnencrypted('postgres://localhost/ringback?sslmode=disable'))
+  t.end()
+})
+
+const GOOD = {
+  NODE_ENV: 'production',
+  DATABASE_URL: 'postgres://u:hunter2@db.example/ringback',
+  ENCRYPTION_KEY: randomBytes(32).toString('base64'),
+  PUBLIC_URL: 'https://ringback.example',
+  WHATSAPP_APP_SECRET: 'hunter2',
+  WHATSAPP_VERIFY_TOKEN: 'hunter2',
+}
+const warnings = (env: Record<string, string | undefined>): string =>
+  configWarnings(readConfig({ ...GOOD, ...env })).join('\n')
+
+await t.test('warnings at the start', t => {
+  t.equal(warnings({}), '', 'none with good settings')
+  t.match(warnings({ PUBLIC_URL: undefined }), /^PUBLIC_URL is this machine.*$/)
+  for (const PUBLIC_URL of ['http://127.0.0.1:3000', 'https://localhost', 'http://[::1]:80'])
+    t.match(warnings({ PUBLIC_URL }), /^PUBLIC_URL is this machine.*$/, PUBLIC_URL)
+  t.match(warnings({ PUBLIC_URL: 'http://ringback.example' }), /^PUBLIC_URL is not https.*$/)
+  t.match(warnings({ OPS_PASSWORD: 'hunter2' }), /^OPS_PASSWORD is short.*$/)
+  t.equal(warnings({ OPS_PASSWORD: randomBytes(24).toString('hex') }), '')
+  const noReplies = { WHATSAPP_APP_SECRET: undefined, WHATSAPP_VERIFY_TOKEN: undefined }
+  t.match(warnings(noReplies), /^WHATSAPP_APP_SECRET and WHATSAPP_VERIFY_TOKEN are not set.*$/)
+  t.match(
+    warnings({ DATABASE_URL: `${GOOD.DATABASE_URL}?sslmode=disable` }),
+    /^DATABASE_URL .*unencrypted$/,
+  )
+  t.notMatch(warnings({ DATABASE_URL: `${GOOD.DATABASE_URL}?sslmode=disable` }), 'hunter2')
+  t.equal(
+    warnings({ ...noReplies, PUBLIC_URL: undefined, ROLE: 'worker' }),
+    '',
+    'a worker has no endpoint',
+  )
+  t.equal(
+    warnings({ ...noReplies, PUBLIC_URL: undefined, NODE_ENV: 'development' }),
+    '',
+    'not outside production',
+  )
+  t.end()
 })

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 import { parseEnv } from 'node:util'
 import t from 'tap'
 import { z } from 'zod'
-import { readConfig, settings, tlsOf, wrongTls } from '../app/config.ts'
+import { readConfig, settings, tlsOptions, tlsProblem } from '../app/config.ts'
 import { heldBy } from '../app/db/pool.ts'
 import { registry } from '../app/monitoring/metrics.ts'
 import { db, fake, work } from './support/ringback.ts'
@@ -43,17 +43,14 @@ const sources = find('{app,tasks,scripts,sql,test}/**/*.{ts,js,mjs,sql,md}', '.c
 const packageJson = z.object({ scripts: z.record(z.string(), z.string()) })
 const { scripts } = packageJson.parse(JSON.parse(read('package.json')))
 
-/** Their paths are corrected with the merge of the worker's tests. */
-const LATER = ['test/cases/README.md', 'test/worker/pool.test.ts', 'app/worker/liveness.ts']
-
 t.test('every path and every npm command in docs and code exists', t => {
   t.ok(pages.length > 10 && sources.length > 100)
-  for (const file of [...pages, ...sources].filter(name => !LATER.includes(name))) {
+  for (const file of [...pages, ...sources]) {
     const text = read(file)
     const paths = /(?<![\w/.@-])((?:app|tasks|scripts|sql|test|docs)\/[\w./-]*\w)/g
     for (const path of new Set(all(text, paths))) if (!exists(path)) t.fail(`${file}: ${path}`)
     for (const name of new Set(all(text, /npm run ([a-z]+(?::[a-z]+)*)/g)))
-      if (!(name in scripts || name === 'test:system')) t.fail(`${file}: npm run ${name}`)
+      if (!(name in scripts)) t.fail(`${file}: npm run ${name}`)
   }
   t.end()
 })
@@ -162,7 +159,7 @@ t.test('deploy.md', t => {
       parseEnv(file.replace('<openssl rand -base64 32>', key)),
     )
     t.equal(production, true)
-    t.equal(tlsOf(DATABASE_URL, production), undefined, 'a socket has no TLS')
+    t.equal(tlsOptions(DATABASE_URL, production), undefined, 'a socket has no TLS')
     t.end()
   })
 
@@ -199,7 +196,7 @@ t.test('deploy.md', t => {
         // The program looks for a file of this name only when it connects.
         if (form === 'sslrootcert=system') continue
         const query = form.includes('=') ? form : `sslmode=${form}`
-        const taken = wrongTls(`postgres://u:p@db.example/d?${query}`) === null
+        const taken = tlsProblem(`postgres://u:p@db.example/d?${query}`) === null
         t.equal(taken, verdict === 'taken', form)
       }
     t.end()

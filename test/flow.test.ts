@@ -1,4 +1,4 @@
-/** The whole story, from the exchange's request to the message on the customer's phone. */
+/** The whole flow, from Voicenter's request to the message on the caller's phone. */
 import t from 'tap'
 import {
   business,
@@ -23,14 +23,14 @@ t.test('a missed call becomes one WhatsApp message, two minutes later', async t 
   const record = push({ caller: dana.local, did })
   const callId = record.ivruniqueid
 
-  t.strictSame(await post(record, { token }), OK, 'the exchange hears OK')
+  t.strictSame(await post(record, { token }), OK, 'Voicenter gets OK')
   const [raw] = await db.selectFrom('raw_cdrs').selectAll().where('call_id', '=', callId).execute()
   t.match(
     raw,
     { tenant_id: tenantId, payload: record, deliveries: 1, verdict: null },
     'the record is stored',
   )
-  t.equal(raw?.body?.toString(), JSON.stringify(record), 'with its bytes as they came')
+  t.equal(raw?.body?.toString(), JSON.stringify(record), 'with its bytes as received')
   t.strictSame((await jobs(`voicenter_cdr:${callId}`)).length, 1, 'together with its job')
 
   await work()
@@ -49,15 +49,15 @@ t.test('a missed call becomes one WhatsApp message, two minutes later', async t 
     'due two minutes after it was recorded',
   )
   const [job] = await jobs(`lead_outreach:${call?.id}`)
-  t.strictSame(job?.run_at, call?.outreach_due_at, 'and so is its job')
+  t.strictSame(job?.run_at, call?.outreach_due_at, 'its job is due at the same time')
   t.strictSame(fake.inbox(dana.e164), [], 'nothing has been sent yet')
 
   await work()
-  t.strictSame(fake.inbox(dana.e164), [], 'nor is it, before its time')
+  t.strictSame(fake.inbox(dana.e164), [], 'and nothing is sent before it is due')
 
   await workAsIfDue()
   const inbox = fake.inbox(dana.e164)
-  t.equal(inbox.length, 1, 'she gets one message')
+  t.equal(inbox.length, 1, 'the caller gets one message')
   t.match(inbox[0], { template: { name: 'ringback_missed_call' } })
   t.strictSame(await outreachOf(tenantId, callId), ['sent', 'accepted'])
   const messages = await messagesOf(tenantId)

@@ -15,7 +15,7 @@ import { business, customer, db, fake, work } from './support/ringback.ts'
 import {
   claim,
   type Claimed,
-  doorOf,
+  connectionOf,
   due,
   missedBy,
   type Outcome,
@@ -83,7 +83,7 @@ type Run = typeof runs extends fc.Arbitrary<infer T> ? T : never
 await test('an intrusion at any step gives a consistent result', async t => {
   t.comment(`SEED=${seed}`)
   const shop = await business()
-  const door = await doorOf(shop)
+  const connection = await connectionOf(shop)
 
   const run = async ({ sends, intrusions, reports, usual }: Run) => {
     const phone = customer().e164
@@ -94,7 +94,7 @@ await test('an intrusion at any step gives a consistent result', async t => {
     let later: Report[] = []
 
     const told = async (report: Report) => {
-      if ((await settled(door, report)) === 'later') later.push(report)
+      if ((await settled(connection, report)) === 'later') later.push(report)
     }
     const reportOn = async (kind: Step, status: string, echo: boolean) => {
       const message = fake.inbox(phone).find(({ template }) => template?.name === TEMPLATE[kind])
@@ -173,7 +173,7 @@ type Race = typeof race extends fc.Arbitrary<infer T> ? T : never
 await test('an intrusion at any time during a real task gives a consistent result', async t => {
   t.comment(`SEED=${seed}`)
   const shop = await business()
-  const door = await doorOf(shop)
+  const connection = await connectionOf(shop)
   const { phoneNumberId } = shop
 
   const come = async (
@@ -204,7 +204,7 @@ await test('an intrusion at any time during a real task gives a consistent resul
     } else {
       id = (await sentTo(shop, who.e164)).id
       const { wamid, lead_conversation_id } = await initialOf(id)
-      await settled(door, { id: wamid ?? '', status: 'delivered' })
+      await settled(connection, { id: wamid ?? '', status: 'delivered' })
       key = `lead_reminder:${lead_conversation_id}:1`
     }
     fake.script({ to: who.e164, template: TEMPLATE[step], outcome: { ...outcome, delayMs } })

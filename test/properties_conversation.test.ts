@@ -1,7 +1,7 @@
 /**
- * A whole conversation in random order, through the real doors and tasks: calls and repeats of them, replies, opt-outs,
- * call-backs, reports, an operator, processes that die with a message in hand, hours that pass. One model says what
- * must hold after each step. SEED=... repeats a run, RUNS=... makes it longer.
+ * Conversations in random order, through the real endpoints and tasks: calls and their repeats, replies, opt-outs,
+ * answered calls, statuses, cancels, senders that die, hours that pass. A model says what must hold after each step.
+ * SEED=... repeats a run, RUNS=... makes it longer.
  */
 import assert from 'node:assert/strict'
 import { randomInt } from 'node:crypto'
@@ -13,21 +13,21 @@ import { newStory, type Story } from './support/story.ts'
 
 const seed = Number(process.env['SEED']) || randomInt(2 ** 31)
 
-/** What is known without looking into the database. */
+/** What the test knows without reading the database. */
 type Model = {
   calls: number
-  /** How her last opt-out came; null = she may be written to. */
+  /** The source of the last opt-out. Null = not opted out. */
   optOut: 'typed' | 'user_preferences' | null
-  /** Nothing that happened so far is a reason to write to her. */
+  /** No event so far is a reason for a message. */
   quiet: boolean
-  /** Something was reported as failed. */
+  /** A message was reported as failed. */
   failed: boolean
-  /** How many templates she has. */
+  /** How many templates the person received. */
   templates: number
 }
 type Command = fc.AsyncCommand<Model, Story>
 
-/** What holds at any moment; `may` = whether a template may have come with this step. */
+/** What must always hold; `may` = whether this step may have sent a template. */
 const check = async (model: Model, story: Story, may: boolean): Promise<void> => {
   const templates = story.templates()
   const about = JSON.stringify({ model, templates })
@@ -59,14 +59,14 @@ const check = async (model: Model, story: Story, may: boolean): Promise<void> =>
     if (kind === 'initial' && call === 'cancelled')
       assert.ok(!arrived, `cancelled and sent, ${row}`)
   }
-  const chased = messages.filter(
+  const sent = messages.filter(
     ({ kind, state, recent }) =>
       kind === 'initial' &&
       recent &&
       ['accepted', 'sent', 'delivered', 'read', 'sending'].includes(state),
   )
-  // One that failed and was delivered after all may be the second within the day; none is made by us.
-  if (!model.failed) assert.ok(chased.length <= 1, `two conversations in a day: ${about}`)
+  // A message that failed and was then delivered may be the second within a day.
+  if (!model.failed) assert.ok(sent.length <= 1, `two conversations in a day: ${about}`)
 
   const optOuts = await db
     .selectFrom('opt_outs')
@@ -86,7 +86,7 @@ const check = async (model: Model, story: Story, may: boolean): Promise<void> =>
   assert.ok(calls.length <= model.calls, `a call too many: ${about}`)
 }
 
-/** A step: what it does, and what it means to the model. */
+/** A step: its action, and its effect on the model. */
 const step = (
   name: string,
   run: (story: Story) => Promise<unknown>,
@@ -98,7 +98,7 @@ const step = (
   run: async (model, story) => {
     await run(story)
     await means(model, story)
-    // Whatever stops her chase does so within the step, and what is sent by then has been seen before.
+    // A step that stops the messages does so at once. What was sent until then has been counted.
     await check(model, story, !model.quiet && model.optOut === null)
   },
 })
@@ -107,11 +107,11 @@ const quiet = (model: Model) => void (model.quiet = true)
 const hasCalled = (model: Model) => model.calls > 0
 
 const missed = step(
-  'she calls and is missed',
+  'a call is missed',
   story => story.passes('5 seconds').then(story.missed),
   async (model, story) => {
     model.calls++
-    // Within a day of a message it is no reason for another.
+    // Within a day of a message, a call is no reason for another.
     model.quiet &&= !(await story.isWaiting())
   },
 )
@@ -128,7 +128,7 @@ const reports = (...statuses: string[]) =>
       ),
     )
 
-/** What usually happens: a call, two minutes, a report, hours. Without it no story would get far. */
+/** Usual steps: a call, two minutes, a status, hours. Without them no story would get far. */
 const USUAL = [
   fc.constant(missed),
   passes('130 seconds'),
@@ -137,23 +137,23 @@ const USUAL = [
   reports('sent', 'delivered', 'read'),
 ]
 
-/** What stops her chase. */
+/** Steps that stop the messages. */
 const STOPS = [
-  step('she calls and is answered', story => story.answered(), quiet),
-  step('she is called back', story => story.calledBack(), quiet),
-  step('she replies', story => story.replies(), quiet),
+  step('a call is answered', story => story.answered(), quiet),
+  step('the person is called back', story => story.calledBack(), quiet),
+  step('the person replies', story => story.replies(), quiet),
   step(
     'the owner writes',
     story => story.ownerWrites(),
     model => void (model.quiet ||= hasCalled(model)),
   ),
   step(
-    'she writes stop',
+    'the person writes stop',
     story => story.stops(),
     model => void (model.optOut = 'typed'),
   ),
   step(
-    'she writes start',
+    'the person writes start',
     story => story.starts(),
     model => {
       model.optOut = null
@@ -161,23 +161,23 @@ const STOPS = [
     },
   ),
   step(
-    'she taps stop',
+    'the person taps stop',
     story => story.prefers('stop'),
     model => void (model.optOut ??= 'user_preferences'),
   ),
   step(
-    'she taps resume',
+    'the person taps resume',
     story => story.prefers('resume'),
     model => {
       if (model.optOut !== 'user_preferences') return
       model.optOut = null
-      // What was cancelled by it stays so.
+      // What it cancelled stays cancelled.
       model.quiet = true
     },
   ),
 ]
 
-/** What goes wrong, comes twice, or comes too late. */
+/** Errors, repeats and late events. */
 const TROUBLE = [
   fc.nat(3).map(n =>
     step(
@@ -185,7 +185,7 @@ const TROUBLE = [
       story => story.answeredAfterAll(n),
       async (model, story) => {
         if (n === model.calls - 1) model.quiet = true
-        // A later call that had been left to this one's message is decided again.
+        // A later call that was skipped because of this message is decided again.
         else model.quiet &&= !(await story.isWaiting())
       },
       model => n < model.calls,
@@ -216,10 +216,10 @@ const TROUBLE = [
         await story.dies(when)
       }),
     ),
-  fc.constant(step('it was not dead', story => story.wakes())),
+  fc.constant(step('a late sender records its outcome', story => story.recordsLate())),
 ]
 
-// Many a story tells of one or two that stop it; if any could at every step, most would end before they began.
+// A story has one or two steps that stop it. With more, most stories would end at once.
 const stories = fc
   .tuple(fc.subarray(STOPS, { minLength: 1, maxLength: 2 }), fc.subarray(TROUBLE, { maxLength: 5 }))
   .chain(([stops, trouble]) =>
@@ -229,7 +229,7 @@ const stories = fc
     ),
   )
 
-/** Days later nothing is left to do, and every row tells the same story as her phone. */
+/** Days later nothing is pending, and the rows agree with the phone. */
 const settled = async (model: Model, story: Story): Promise<void> => {
   fake.clearScripts()
   for (const time of ['2 minutes', '2 hours', '1 day', '1 day', '3 days']) {
@@ -249,7 +249,7 @@ const settled = async (model: Model, story: Story): Promise<void> => {
     select 'job ' || task_identifier || ' ' || coalesce(last_error, '') from graphile_worker.jobs`.execute(
     db,
   )
-  assert.deepEqual(pending, [], 'nothing is left')
+  assert.deepEqual(pending, [], 'nothing is pending')
   const { rows: counts } = await sql<{ deliveries: number; raw: number }>`
     select sum(deliveries)::int as deliveries, count(*)::int as raw from raw_cdrs where tenant_id = ${tenantId}`.execute(
     db,
@@ -263,11 +263,11 @@ const settled = async (model: Model, story: Story): Promise<void> => {
           raw: new Set(story.told.map(one => JSON.stringify(one))).size,
         },
       ],
-      'each record is there once, and each time it came is counted',
+      'each CDR is stored once, and its deliveries are counted',
     )
 }
 
-await test('whatever happens in whichever order, she is written to once and for a reason', async t => {
+await test('in every order of events, each message is sent once and for a reason', async t => {
   t.comment(`SEED=${seed}`)
   await fc.assert(
     fc.asyncProperty(stories, async steps => {

@@ -1,4 +1,4 @@
-/** The rules take what they need to know, the time among it, and return values. */
+/** The rules are pure: they take all input, including the time, as arguments, and return values. */
 import { readFileSync } from 'node:fs'
 import t from 'tap'
 
@@ -12,7 +12,6 @@ const PURE = [
   'outreach/rules.ts',
   'replay/compare.ts',
   'replay/person.ts',
-  'replay/rules.ts',
   'replay/simulate.ts',
   'privacy/inputs.ts',
   'privacy/mentions.ts',
@@ -36,13 +35,13 @@ const pure = new Set(PURE.map(urlOf))
 /** Static and dynamic imports, re-exports, require. */
 const IMPORTS = /(?<!['"`])\b(?:from|import|require)\b[\s(]*(['"`])(.*?)\1/g
 const COMMENTS = /\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm
-/** import(name) and the like: nobody can say what comes. */
+/** Such as import(name): the module is not known. */
 const UNREADABLE_IMPORT = /\b(?:import|require)\s*\(\s*[^\s'"`]/g
-/** The clock, chance and the outside world. Date with arguments is arithmetic. */
-const WORLD =
+/** The clock, random values and I/O. Date with arguments is arithmetic. */
+const SIDE_EFFECTS =
   /\bDate(?:Time)?\s*\.\s*(?:now|local|utc)\b|\bnew\s+Date\b(?!\s*\(\s*[^\s)])|(?<!new\s+)\bDate\s*\(|\bMath\s*\.\s*random\b|\b(?:process|performance|crypto|globalThis)\s*(?:\.|\?\.|\[)|\bfetch\s*\(|\bset(?:Timeout|Interval|Immediate)\b|\bconsole\b/g
 
-/** What keeps the text of a file in app/ from being pure. */
+/** The imports and calls that make a file of app/ impure. */
 const impurities = (file: string, written: string): string[] => {
   const text = written.replace(COMMENTS, '')
   const imports = [...text.matchAll(IMPORTS)].map(([, , from = '']) => from)
@@ -51,20 +50,20 @@ const impurities = (file: string, written: string): string[] => {
       !MODULES.includes(from) &&
       !(from.startsWith('.') && pure.has(new URL(from, urlOf(file)).href)),
   )
-  const world = [UNREADABLE_IMPORT, WORLD].flatMap(pattern =>
+  const effects = [UNREADABLE_IMPORT, SIDE_EFFECTS].flatMap(pattern =>
     [...text.matchAll(pattern)].map(([found]) => found.trim()),
   )
-  return [...foreign, ...world]
+  return [...foreign, ...effects]
 }
 
-await t.test('the rules import nothing but each other, and know no clock', async t => {
+await t.test('pure files import only each other and use no clock', async t => {
   for (const file of PURE) {
     const text = readFileSync(new URL(file, APP), 'utf8')
     t.strictSame(impurities(file, text), [], file)
   }
 })
 
-await t.test('files that are not pure are told from those that are', async t => {
+await t.test('impure files are recognised', async t => {
   for (const file of [
     'voicenter/ingest.ts',
     'voicenter/calls.ts',
@@ -74,7 +73,7 @@ await t.test('files that are not pure are told from those that are', async t => 
     t.not(impurities(file, readFileSync(new URL(file, APP), 'utf8')).length, 0, file)
 })
 
-await t.test('a rule that reaches out is caught', async t => {
+await t.test('each kind of side effect is found', async t => {
   const lines = [
     "import { db } from '../db/kysely.ts'",
     "import { config } from '../config.ts'",
@@ -111,7 +110,7 @@ await t.test('a rule that reaches out is caught', async t => {
   for (const line of lines) t.equal(impurities('voicenter/ingest.ts', line).length, 1, line)
 })
 
-await t.test('a rule that only calculates is not', async t => {
+await t.test('calculations are accepted', async t => {
   const lines = [
     "import { z } from 'zod'",
     "import { parsePhoneNumberFromString } from 'libphonenumber-js/max'",

@@ -23,7 +23,7 @@ import {
 import type { Event } from '../tasks/whatsapp_event.ts'
 import { contacted, owned, reported, writes } from './outreach/support.ts'
 import { db, reminderDue } from './support/ringback.ts'
-import { doorOf, settled } from './support/steps.ts'
+import { connectionOf, settled } from './support/steps.ts'
 import { miss } from './tasks/support.ts'
 
 type PgType<T> = [T] extends [Date]
@@ -232,8 +232,8 @@ await t.test('the rows have the columns that their types say', async t => {
     await upcoming(trx, { tenantId: null, after: null, limit: 1 })
     await cancelOutreach(trx, { as: 'command line' }, { tenantId: shop.tenantId, missedCallId: id })
   })
-  const report = { id: 'wamid.of nobody', status: 'sent', recipient_id: who.e164.slice(1) }
-  t.equal(await settled(await doorOf(shop), report), 'no_message')
+  const report = { id: 'wamid.of no message', status: 'sent', recipient_id: who.e164.slice(1) }
+  t.equal(await settled(await connectionOf(shop), report), 'no_message')
   await sql`select 1`.execute(db)
   for (const [name, columns] of Object.entries(EXPECTED))
     t.ok(returned.has(asText(Object.entries(columns))), name)

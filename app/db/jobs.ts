@@ -30,9 +30,9 @@ type Payloads = { [K in keyof typeof payloads]: z.infer<(typeof payloads)[K]> }
 export type TaskName = keyof Payloads
 
 /**
- * How often each job is tried. The pauses grow from 2.7 s: 9 tries take over an hour, 10 take three and a half, 12 take
- * sixteen. That is long enough for one try to find that it is too late to send. A job that gave up earlier would leave
- * a row that stays due.
+ * How often each job is tried. The pauses grow from 2.7 s: 9 tries take more than 1 hour, 10 take 3.5 hours, 12 take 16
+ * hours. So the last try comes when it is too late to send (`tenants.grace`, `tenants.reminder_grace`), and ends the
+ * message. With fewer tries, the job would end first, and the message would stay due.
  */
 export const MAX_ATTEMPTS = {
   voicenter_cdr: 12,
@@ -46,7 +46,7 @@ export const MAX_ATTEMPTS = {
   retention: 12,
 } satisfies Record<TaskName, number>
 
-/** The key of a job. A job with the same key that still waits is replaced. */
+/** The key of a job. A new job replaces a waiting job with the same key. `entity`: the id of what the job is about. */
 export const jobKey = (task: TaskName, entity: string): string => `${task}:${entity}`
 
 /** The same in SQL. */
@@ -54,7 +54,8 @@ export const sqlJobKey = (task: TaskName, entity: RawBuilder<unknown>): RawBuild
   sql<string>`${sql.lit(`${task}:`)} || ${entity}`
 
 /**
- * The row of one job for graphile_worker.add_jobs(), which adds many jobs with one statement.
+ * The row of one job for graphile_worker.add_jobs(), which adds many jobs with one statement. The statement compares the
+ * counts with assert_all_queued() (sql/0003_calls.sql), for the reason given at addJob.
  *
  * @param job expressions in SQL; `task` may be a column that holds the task; without `at` the job is due at once
  */
@@ -65,10 +66,10 @@ export const jobSpec = (job: {
   at?: RawBuilder<unknown>
 }): RawBuilder<unknown> => {
   const { task, entity, payload, at = sql`null` } = job
-  const one = typeof task === 'string'
-  const name = one ? sql.lit(task) : task
-  const key = one ? sqlJobKey(task, entity) : sql`${task} || ':' || ${entity}`
-  const attempts = one
+  const isFixed = typeof task === 'string'
+  const name = isFixed ? sql.lit(task) : task
+  const key = isFixed ? sqlJobKey(task, entity) : sql`${task} || ':' || ${entity}`
+  const attempts = isFixed
     ? sql`${MAX_ATTEMPTS[task]}::smallint`
     : sql`(${JSON.stringify(MAX_ATTEMPTS)}::jsonb ->> ${task})::smallint`
   return sql`row(${name}, ${payload}, null, ${at}, ${attempts}, ${key}, null, null)::graphile_worker.job_spec`
@@ -104,8 +105,8 @@ export const addJob = async <K extends TaskName>(
 }
 
 /**
- * Removes a waiting job. A job that runs goes on, and finds in its row that there is nothing to do. So this only keeps
- * the queue short.
+ * Removes a waiting job, only to keep the queue short. A job that is already running continues. It reads its row, and
+ * finds that there is nothing to do.
  */
 export const removeJob = async (trx: Trx, task: TaskName, entity: string): Promise<void> => {
   await sql`select graphile_worker.remove_job(${jobKey(task, entity)}::text)`.execute(trx)

@@ -21,10 +21,10 @@ export const closeDatabase = async (): Promise<void> => {
   await Promise.all([db.destroy(), webDb.destroy(), opsDb.destroy()])
 }
 
-/** An open transaction. What must be one write asks for this type, and so cannot be called without. */
+/** An open transaction. A function that must run inside one has a parameter of this type. */
 export type Trx = Transaction<DB>
 
-/** For the rest of this transaction the plans of named statements are kept, also where one for these very values is better. */
+/** In this transaction Postgres reuses the plans of named statements (pool.ts) and does not plan for the actual values. */
 export const useGenericPlan = async (trx: Trx): Promise<void> => {
   await sql.raw(`select ${setConfig(GENERIC_PLANS, true).join()}`).execute(trx)
 }

@@ -1,5 +1,6 @@
 import { type RawBuilder, sql } from 'kysely'
 import { personOf, readPhone } from '../phone.ts'
+import { notFound } from '../errors.ts'
 import type { Trx } from './kysely.ts'
 
 // A transaction holds its locks until it ends. docs/locking.md says who locks what, in which order, and why.
@@ -67,4 +68,23 @@ export const lockLead = async (
   lead: string | null | RawBuilder<unknown>,
 ): Promise<void> => {
   await lockLeads(trx, sql`id = ${lead}`)
+}
+
+/**
+ * Locks a business until the end of the transaction, so that no other change comes between reading and writing.
+ * Only changes by hand wait for this lock. Inserting a row that references the business does not.
+ *
+ * @throws UserError if there is no such business
+ */
+export const lockTenant = async (trx: Trx, tenantId: string) => {
+  const tenant =
+    /^\d{1,18}$/.test(tenantId) &&
+    (await trx
+      .selectFrom('tenants')
+      .select(['id', 'mode', 'owner_phone', 'ops_password'])
+      .where('id', '=', tenantId)
+      .forNoKeyUpdate()
+      .executeTakeFirst())
+  if (!tenant) throw notFound(`tenant ${tenantId}`)
+  return tenant
 }

@@ -1,18 +1,17 @@
 import pg from 'pg'
-import { type Config, config, tlsOf } from '../config.ts'
+import { type Config, config, tlsOptions } from '../config.ts'
 import { log } from '../log.ts'
 
-/** graphile-worker's own: one listens for good, the others fetch and finish jobs. */
+/** For graphile-worker: one connection listens, the others fetch and delete jobs. */
 const WORKER = 3
-/** Kept free for the worker's sign of life. */
+/** For the worker's heartbeat. */
 const LIVENESS = 1
-/** One page of /ops after the other: whoever looks must never keep a webhook waiting. */
+/** For the pages of /ops, one after the other, so that they never delay a webhook. */
 const OPS = 1
 
 /**
- * Who gets how many of DATABASE_CONNECTIONS. What is left is shared out between webhooks and what tasks read and
- * write, of nine by default two for each. Apart, because tasks may wait for each other's locks, and a webhook must
- * never wait behind them.
+ * Divides DATABASE_CONNECTIONS between the pools. Webhooks and tasks share the rest, two each by default. Their pools are
+ * separate, because tasks may wait for locks, and a webhook must not wait behind them.
  */
 export const poolSizes = (connections: number) => {
   const rest = connections - WORKER - LIVENESS - OPS
@@ -20,22 +19,20 @@ export const poolSizes = (connections: number) => {
   return { worker: WORKER, liveness: LIVENESS, ops: OPS, web, tasks: rest - web }
 }
 
-/** How many of them one process holds at most. */
+/** The most connections that one process holds. */
 export const heldBy = (role: Config['ROLE'], connections: number): number => {
   const { worker, liveness, ops, web, tasks } = poolSizes(connections)
   return { all: connections, web: web + ops, worker: worker + liveness + tasks }[role]
 }
 
-/** What a session with the database is told when it begins, and which of its plans are kept. */
-
-/** As parts of a select; for the session, or only for the open transaction. */
+/** Parts of a select. The settings hold for the session, or only for the transaction. */
 export const setConfig = (values: Record<string, string>, isLocal = false): string[] =>
   Object.entries(values).map(([name, value]) => `set_config('${name}', '${value}', ${isLocal})`)
 
 /**
- * What webhooks ask is small and always the same, and is looked up by an index. A plan that is made once is good for
- * each time, but one that was made while a table was small would read all of it, also when it is not small any more.
- * Where reading all of it cannot be helped, Postgres before 18 takes that for so dear that it would compile it (jit).
+ * Webhooks run a few small queries that use an index, so one generic plan serves each. Sequential scans are disabled,
+ * because a plan that was made while a table was small would still use one when the table is large. With them disabled,
+ * Postgres before 18 estimates unavoidable ones as so expensive that it would compile the query (jit).
  */
 export const GENERIC_PLANS = {
   plan_cache_mode: 'force_generic_plan',
@@ -44,34 +41,34 @@ export const GENERIC_PLANS = {
 }
 
 /**
- * Of graphile-worker. The next job is the first of an index, and a plan that was made while there were none would collect
- * and sort all that there are: 7 ms in place of 0.2 with some thousands waiting.
+ * For graphile-worker. The next job is the first entry of an index. A plan that was made with an empty queue would read and
+ * sort the whole queue: 7 ms instead of 0.2 ms with some thousand jobs.
  *
- * Its commits wait for the disk like all others. Without that (synchronous_commit) a database that is killed forgets that
- * a job is done, and the job stays locked for the worker that did it, until graphile-worker frees it after four hours.
+ * synchronous_commit stays on. Otherwise a database that crashes forgets that a job is finished, and the job stays locked
+ * by its worker until graphile-worker unlocks it after four hours.
  */
 export const QUEUE_SESSION = { ...GENERIC_PLANS, enable_bitmapscan: 'off', enable_sort: 'off' }
 
 /**
- * A database that takes no writes for a while (its disk is nearly full, it is not the primary yet) says so to each
- * session as that begins, and a session that began then would stay like that for as long as it is kept.
+ * A database that is read-only for a while (nearly full, or not the primary yet) makes each new session read-only, and the
+ * session would stay so. So such a session is refused.
  */
 export const startSession = async (
   client: pg.ClientBase,
   values: Record<string, string>,
 ): Promise<void> => {
-  const asked = ["current_setting('transaction_read_only') as read_only", ...setConfig(values)]
-  const { rows } = await client.query<{ read_only: string }>(`select ${asked.join()}`)
+  const selected = ["current_setting('transaction_read_only') as read_only", ...setConfig(values)]
+  const { rows } = await client.query<{ read_only: string }>(`select ${selected.join()}`)
   if (rows[0]?.read_only === 'on')
-    throw Object.assign(new Error('the database takes no writes'), { code: '25006' })
+    throw Object.assign(new Error('the database is read-only'), { code: '25006' })
 }
 
 const NAME = /^\s*\/\* (\w+) \*\//
 
 /**
- * A statement that begins with its name, such as "store" in a comment, is planned once for each connection, and by its
- * name it is found in pg_stat_activity. For those that run with every call: to plan them again takes longer than to run
- * them. Kysely has no way to say so. The text must be the same each time, or node-postgres throws.
+ * A statement that begins with a name in a comment is prepared once for each connection. This is for statements that run
+ * with every call: planning takes longer than running them. Kysely has no option for it. The text must be the same each
+ * time, or node-postgres throws.
  */
 export const prepareNamed = (client: pg.PoolClient): void => {
   // oxlint-disable-next-line typescript/unbound-method -- it is called with its own `this`
@@ -86,26 +83,20 @@ export const prepareNamed = (client: pg.PoolClient): void => {
 
 let url: Promise<string> | undefined
 
-/**
- * The connection string: DATABASE_URL, or outside production that of a Postgres of our own, which the first call starts.
- */
+/** The connection string: DATABASE_URL, or outside production that of the embedded Postgres, which the first call starts. */
 export const databaseUrl = (): Promise<string> => (url ??= findDatabase())
 
 const findDatabase = async (): Promise<string> => {
   const { DATABASE_URL } = config()
   if (DATABASE_URL) return DATABASE_URL
-  // Production runs without this module's dependencies.
+  // Its dependencies are not installed in production.
   const { embeddedPostgres } = await import('./embedded_postgres.ts')
   return embeddedPostgres()
 }
 
 const SECOND = 1000
 
-/**
- * Nothing waits for ever. The limits on the server (statement, lock, idle in transaction) end work
- * that hangs there; query_timeout ends waiting for a server that has fallen silent. A webhook is
- * answered 503 well within its sender's patience.
- */
+/** Nothing waits for ever. query_timeout ends the wait for a silent server, the others end work on the server. */
 const limits = {
   query_timeout: 8 * SECOND,
   statement_timeout: 5 * SECOND,
@@ -113,9 +104,9 @@ const limits = {
   idle_in_transaction_session_timeout: 10 * SECOND,
 }
 
-const address = async (name: string) => {
-  const connectionString = await databaseUrl()
-  const ssl = tlsOf(connectionString, config().production)
+const address = async (name: string, connectionString?: string) => {
+  connectionString ??= await databaseUrl()
+  const ssl = tlsOptions(connectionString, config().production)
   return {
     connectionString,
     ...(ssl && { ssl }),
@@ -124,15 +115,15 @@ const address = async (name: string) => {
   }
 }
 
-/** One connection that is not shared, for what belongs to a session. Not connected yet. */
+/** A connection outside the pools, for session state such as locks. Not connected yet. */
 export const newConnection = async (name: string): Promise<pg.Client> => {
   const client = new pg.Client({
     ...(await address(name)),
     connectionTimeoutMillis: 2 * SECOND,
     ...limits,
-    // What it asks is small, and a session that has fallen silent is to be replaced soon.
+    // Its queries are small, and a silent session must be replaced soon.
     query_timeout: 3 * SECOND,
-    // A dyno that vanishes without a word is noticed within half a minute, and not within two hours.
+    // The server notices a vanished client within half a minute instead of two hours.
     options: '-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3',
   })
   client.on('error', err => log.warn({ err, connection: name }, 'database connection lost'))
@@ -140,41 +131,41 @@ export const newConnection = async (name: string): Promise<pg.Client> => {
 }
 
 type Options = {
-  /** Without limits: for migrations, which may take long, and wait for each other. */
+  /** Without timeouts, for migrations, which may take long and wait for each other. */
   patient?: boolean
   connectWithin?: number
-  /** What each of its sessions is told. */
+  /** Settings of each session. */
   session?: Record<string, string>
+  connectionString?: string
 }
 
 export const newPool = async (
   name: string,
   max: number,
-  { patient = false, connectWithin = 2 * SECOND, session = {} }: Options = {},
+  { patient = false, connectWithin = 2 * SECOND, session = {}, connectionString }: Options = {},
 ): Promise<pg.Pool> => {
   const pool = new pg.Pool({
-    ...(await address(name)),
+    ...(await address(name, connectionString)),
     max,
     connectionTimeoutMillis: connectWithin,
-    // Not `verify`, from which a connection that was asked for too long ago never comes back.
-    // oxlint-disable-next-line typescript/no-misused-promises -- pg-pool waits for it; its types do not say so yet
+    // Not `verify`: it loses a connection whose request has timed out.
+    // oxlint-disable-next-line typescript/no-misused-promises -- pg-pool awaits it; its types do not say so
     onConnect: client => startSession(client, session),
     ...(patient ? {} : limits),
   })
-  // Without these listeners an idle connection that the server cuts ends the whole process.
+  // Without these listeners an idle connection that the server closes ends the process.
   pool.on('error', err => log.warn({ err, pool: name }, 'idle database connection lost'))
   pool.on('connect', client => {
     client.on('error', err => log.warn({ err, pool: name }, 'database connection lost'))
     prepareNamed(client)
   })
-  // After query_timeout a connection goes back to the pool although its query still waits, and whoever
-  // took it next would wait behind that one, and time out too. One that has just failed may not be ready
-  // for a moment either, but the server says so sooner than this.
-  const taken = new WeakMap<pg.PoolClient, number>()
-  pool.on('acquire', client => void taken.set(client, performance.now()))
+  // After query_timeout a connection returns to the pool although its query still waits, and the next query on it would
+  // time out too. So such a connection is closed. After an ordinary error it is ready again sooner than this.
+  const acquiredAt = new WeakMap<pg.PoolClient, number>()
+  pool.on('acquire', client => void acquiredAt.set(client, performance.now()))
   pool.on('release', (_err, client) => {
     const busy = 'readyForQuery' in client && !client.readyForQuery
-    const since = taken.get(client) ?? 0
+    const since = acquiredAt.get(client) ?? 0
     if (busy && performance.now() - since > limits.statement_timeout) void client.end()
   })
   return pool
@@ -190,10 +181,10 @@ export const newQueuePool = (): Promise<pg.Pool> =>
 export const newWebPool = (): Promise<pg.Pool> =>
   newPool('web', sizes().web, { session: GENERIC_PLANS })
 
-/** For /ops and /metrics, which wait for each other. */
+/** For /ops and /metrics. */
 export const newOpsPool = (): Promise<pg.Pool> =>
   newPool('ops', sizes().ops, { connectWithin: 6 * SECOND })
 
-/** For tasks. They may wait for a connection: many run at once, and each needs it for milliseconds. */
+/** For tasks. They may wait for a connection, because many run at once and each needs it for milliseconds. */
 export const newTasksPool = (): Promise<pg.Pool> =>
   newPool('tasks', sizes().tasks, { connectWithin: 10 * SECOND })

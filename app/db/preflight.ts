@@ -1,66 +1,100 @@
-/** Looks, before anything else is done, whether this database can do what will be asked of it later. */
+/** Checks at the start that the database can do what the program needs, and that the settings make sense. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isNativeError } from 'node:util/types'
 import type pg from 'pg'
-import { type Config, config, isInClear } from '../config.ts'
+import { type Config, config, isUnencrypted } from '../config.ts'
 import { appSecretOwner, callLogOwner, decrypt, tokenOwner } from '../crypto.ts'
+import { startupError } from '../errors.ts'
+import { log } from '../log.ts'
 import { db } from './kysely.ts'
 import { migrate, pendingMigrations } from './migrate.ts'
 import { heldBy, newConnection } from './pool.ts'
 import { isTransient } from './retry.ts'
-import { startupError } from '../errors.ts'
-import { log } from '../log.ts'
+
+const RETRY_EVERY_MS = 1000
 
 /**
- * @throws Error that says what to do instead; what the database said, where it is only away
+ * Waits until the database is available, then checks it. In production the release phase has run the migrations, so
+ * pending ones are an error. Elsewhere they run here.
+ *
+ * @throws StartupError that says what to do; the signal's reason if it aborts
  */
-export const preflight = async (): Promise<void> => {
-  try {
-    await inSession(one => inSession(other => fits(one, other)))
-  } catch (error) {
-    throw inWords(error) ?? error
+export const databaseReady = (signal: AbortSignal): Promise<void> =>
+  retryUntilAvailable(signal, async () => {
+    await preflight()
+    if (config().production) await noPendingMigrations()
+    else await migrate()
+    await verifyEncryptionKey()
+  })
+
+/** Runs `work`, and repeats it from its beginning while the database is unavailable. */
+export const retryUntilAvailable = async <T>(
+  signal: AbortSignal,
+  work: () => Promise<T>,
+): Promise<T> => {
+  for (;;) {
+    signal.throwIfAborted()
+    try {
+      return await work()
+    } catch (err) {
+      // The migrator wraps errors of the database.
+      if (!isTransient(err) && !(err instanceof Error && isTransient(err.cause))) throw err
+      log.warn({ err }, 'waiting for the database')
+    }
+    await sleep(RETRY_EVERY_MS, undefined, { signal })
   }
 }
 
-const inSession = async (work: (session: pg.Client) => Promise<void>): Promise<void> => {
+/**
+ * @throws StartupError that says what to do, or an error of the database while it is unavailable
+ */
+export const preflight = async (): Promise<void> => {
+  try {
+    await withSession(session =>
+      withSession(async other => {
+        await checkVersion(session)
+        await checkTimeouts(session)
+        await checkSessions(session, other)
+        await checkConnectionLimit(session)
+      }),
+    )
+  } catch (error) {
+    throw explain(error) ?? error
+  }
+}
+
+const withSession = async (work: (session: pg.Client) => Promise<void>): Promise<void> => {
   const session = await newConnection('start')
   try {
     await session.connect()
     await work(session)
   } finally {
-    // Without waiting: one that has fallen silent would not answer to this either.
+    // Not awaited, because a silent connection would not answer.
     session.end().catch((err: unknown) => log.debug({ err }, 'start session ended'))
   }
 }
 
-const fits = async (one: pg.Client, other: pg.Client): Promise<void> => {
-  await newEnough(one)
-  await limitsHold(one)
-  await sessionsAreOurs(one, other)
-  await connectionsSuffice(one)
-}
-
 const OLDEST_POSTGRES = 15
 
-const newEnough = async (session: pg.Client): Promise<void> => {
+const checkVersion = async (session: pg.Client): Promise<void> => {
   const { rows } = await session.query<{ name: string; major: number }>(
     `select current_setting('server_version') as name, current_setting('server_version_num')::int / 10000 as major`,
   )
-  const message = rows[0] && tooOld(rows[0])
-  if (message) throw startupError(message)
+  const problem = rows[0] && versionProblem(rows[0])
+  if (problem) throw startupError(problem)
 }
 
-export const tooOld = ({ name, major }: { name: string; major: number }): string | null =>
+export const versionProblem = ({ name, major }: { name: string; major: number }): string | null =>
   major < OLDEST_POSTGRES
     ? `the database is Postgres ${name}: Ringback needs ${OLDEST_POSTGRES} or newer`
     : null
 
 const POOLER =
-  "DATABASE_URL leads to a pooler (pgbouncer and the like) that does not keep a session's connection and limits: " +
-  'the worker would not hear of new jobs, nor be seen to be alive. Give the address of Postgres itself (docs/deploy.md)'
+  'DATABASE_URL is the address of a pooler such as pgbouncer that does not keep sessions and their settings. ' +
+  'The worker would not be notified of new jobs, and its heartbeat would not work. Use the address of Postgres itself (docs/deploy.md)'
 
-/** A pooler may have been told to ignore our limits, and then nothing would end what hangs. */
-export const limitsHold = async (session: pg.Client): Promise<void> => {
+/** A pooler may ignore our timeouts. Then nothing ends a query that hangs. */
+export const checkTimeouts = async (session: pg.Client): Promise<void> => {
   const { rowCount } = await session.query(
     `select from pg_settings where setting = '0'
      and name in ('statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout')`,
@@ -68,16 +102,16 @@ export const limitsHold = async (session: pg.Client): Promise<void> => {
   if (rowCount) throw startupError(POOLER)
 }
 
-/** Enough for a pooler on which others are busy, too. */
-const LOOKS = 5
+/** Several checks, because other clients may use the pooler at the same time. */
+const CHECKS = 5
 
 /**
- * LISTEN and session locks need a connection that stays ours. A pooler gives a session whichever is free: while one of
- * ours is in a transaction, the other gets another connection than before, or even the same.
+ * LISTEN and session locks need a connection of their own. A pooler gives a session any free connection: while one
+ * session is in a transaction, the other one gets another connection than before, or even the same.
  */
-export const sessionsAreOurs = async (one: pg.Client, other: pg.Client): Promise<void> => {
+export const checkSessions = async (one: pg.Client, other: pg.Client): Promise<void> => {
   const own = await backendOf(one)
-  for (let look = 0; look < LOOKS; look++) {
+  for (let check = 0; check < CHECKS; check++) {
     await other.query('begin')
     if ((await backendOf(other)) === own || (await backendOf(one)) !== own)
       throw startupError(POOLER)
@@ -90,92 +124,98 @@ const backendOf = async (session: pg.Client): Promise<number | undefined> => {
   return rows[0]?.pid
 }
 
-/** What comes of a wrong address, and would come again however long one waits; null for all else. */
-const inWords = (error: unknown): Error | null => {
+/** The limits of roles and databases do not apply to superusers. */
+const LIMITS = `
+  select 'the server' as owner, current_setting('max_connections')::int
+    - current_setting('superuser_reserved_connections')::int
+    - coalesce(current_setting('reserved_connections', true), '0')::int as connections
+  union all
+  select format('role %s', rolname), rolconnlimit from pg_roles
+  where rolname = session_user and rolconnlimit >= 0 and not rolsuper
+  union all
+  select format('database %s', datname), datconnlimit from pg_database
+  where datname = current_database() and datconnlimit >= 0
+    and not (select rolsuper from pg_roles where rolname = session_user)
+  order by connections limit 1`
+
+type Limit = { owner: string; connections: number }
+
+/** The lowest limit on the number of connections. */
+export const connectionLimit = async (session: pg.Client): Promise<Limit> => {
+  const { rows } = await session.query<Limit>(LIMITS)
+  return rows[0] ?? { owner: 'the server', connections: Infinity }
+}
+
+/** One process must fit into the limit. Two processes, as during a deploy, should. */
+const checkConnectionLimit = async (session: pg.Client): Promise<void> => {
+  const { enough, message } = connectionsSuffice(await connectionLimit(session), config())
+  if (!enough) throw startupError(message)
+  if (message) log.warn(message)
+}
+
+export const connectionsSuffice = (
+  { owner, connections }: Limit,
+  { ROLE, DATABASE_CONNECTIONS: each }: Pick<Config, 'ROLE' | 'DATABASE_CONNECTIONS'>,
+): { enough: boolean; message: string } => {
+  const needed = heldBy(ROLE, each)
+  const remedy = 'raise that limit, or set DATABASE_CONNECTIONS lower (the least is 7)'
+  if (connections < needed)
+    return {
+      enough: false,
+      message: `${owner} has room for ${connections} connections, and DATABASE_CONNECTIONS=${each} needs ${needed} (ROLE=${ROLE}): ${remedy}`,
+    }
+  if (connections < 2 * each)
+    return {
+      enough: true,
+      message: `two copies of ${each} connections, as during a deploy, need ${2 * each}, and ${owner} has room for ${connections}: ${remedy}`,
+    }
+  return { enough: true, message: '' }
+}
+
+/** Explains an error that a wrong DATABASE_URL causes, and that would occur again; null for other errors. */
+const explain = (error: unknown): Error | null => {
   if (!isNativeError(error)) return null
   const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
   if (/unsupported startup parameter|transaction blocks not allowed/.test(error.message))
     return startupError(POOLER)
   if (/CERT|SIGNATURE|HOSTNAME_MISMATCH/.test(code))
     return startupError(
-      `the database's certificate is not accepted (${code}): in DATABASE_URL, name its authority with sslrootcert=<file>, or do without proof with sslmode=no-verify (docs/deploy.md)`,
+      `the certificate of the database is not accepted (${code}): name its authority in DATABASE_URL with sslrootcert=<file>, or skip the check with sslmode=no-verify (docs/deploy.md)`,
     )
   if (error.message.includes('does not support SSL'))
     return startupError(
-      'the database offers no TLS: where the network is your own, write sslmode=disable into DATABASE_URL (docs/deploy.md)',
+      'the database offers no TLS: if the network is your own, add sslmode=disable to DATABASE_URL (docs/deploy.md)',
     )
   if (/^(ENOENT|EACCES)$/.test(code))
     return startupError(`a file named in DATABASE_URL cannot be read: ${error.message}`)
   return null
 }
 
-/** Superusers are held to no limit of role or database. */
-const ROOM = `
-  select 'the server has' as who, current_setting('max_connections')::int
-    - current_setting('superuser_reserved_connections')::int
-    - coalesce(current_setting('reserved_connections', true), '0')::int as room
-  union all
-  select format('role %s has', rolname), rolconnlimit from pg_roles
-  where rolname = session_user and rolconnlimit >= 0 and not rolsuper
-  union all
-  select format('database %s has', datname), datconnlimit from pg_database
-  where datname = current_database() and datconnlimit >= 0
-    and not (select rolsuper from pg_roles where rolname = session_user)
-  order by room limit 1`
-
-type Room = { who: string; room: number }
-
-/** How many connections there may be at most, and what limits them. */
-export const connectionLimit = async (session: pg.Client): Promise<Room> => {
-  const { rows } = await session.query<Room>(ROOM)
-  return rows[0] ?? { who: 'the server has', room: Infinity }
-}
-
-/** Looks whether a copy can hold all connections that it will, and tells where a second one could not. */
-export const connectionsSuffice = async (session: pg.Client): Promise<void> => {
-  const { enough, message } = suffices(await connectionLimit(session), config())
-  if (!enough) throw startupError(message)
-  if (message) log.warn(message)
-}
-
-/** Whether one copy has enough of them, and what to say where it has not, or where two copies have not. */
-export const suffices = (
-  { who, room }: Room,
-  { ROLE, DATABASE_CONNECTIONS: each }: Pick<Config, 'ROLE' | 'DATABASE_CONNECTIONS'>,
-): { enough: boolean; message: string } => {
-  const needed = heldBy(ROLE, each)
-  const instead = 'raise that limit, or set DATABASE_CONNECTIONS lower (the least is 7)'
-  if (room < needed)
-    return {
-      enough: false,
-      message: `${who} room for ${room} connections, and DATABASE_CONNECTIONS=${each} needs ${needed} (ROLE=${ROLE}): ${instead}`,
-    }
-  if (room < 2 * each)
-    return {
-      enough: true,
-      message: `two copies of ${each} connections, as during a deploy, need ${2 * each}, and ${who} room for ${room}: ${instead}`,
-    }
-  return { enough: true, message: '' }
+const noPendingMigrations = async (): Promise<void> => {
+  const pending = await pendingMigrations()
+  if (pending.length)
+    throw startupError(`pending migrations: ${pending.join(', ')}. Run: npm run migrate`)
 }
 
 /**
- * Looks whether ENCRYPTION_KEY opens what is stored. With a wrong one nothing could be sent, and what is stored from
- * then on would be under another key than all before.
+ * Checks that ENCRYPTION_KEY decrypts the stored secrets. With a wrong key no message could be sent, and new secrets would
+ * be encrypted with another key than the old ones. If only some secrets cannot be decrypted, this logs a warning, because
+ * the other businesses can go on.
  *
- * @throws Error that says what to do, if it opens nothing. That single ones do not open is only told: they are
- * one business's trouble, and the others go on.
+ * @throws StartupError if it decrypts none
  */
 export const verifyEncryptionKey = async (): Promise<void> => {
-  const sealed = await stored()
-  const shut = sealed.filter(({ value, owner }) => !opens(value, owner)).length
-  if (shut && shut === sealed.length)
+  const secrets = await storedSecrets()
+  const failed = secrets.filter(({ value, owner }) => !canDecrypt(value, owner)).length
+  if (failed && failed === secrets.length)
     throw startupError(
-      `ENCRYPTION_KEY opens none of the ${shut} secrets that are stored: give the key under which they were stored, or move them to this one with OLD_ENCRYPTION_KEY=... npm run rekey (docs/deploy.md)`,
+      `ENCRYPTION_KEY decrypts none of the ${failed} stored secrets: set the key with which they were stored, or encrypt them with this one: OLD_ENCRYPTION_KEY=... npm run rekey (docs/deploy.md)`,
     )
-  if (shut) log.warn(`ENCRYPTION_KEY does not open ${shut} of ${sealed.length} stored secrets`)
+  if (failed)
+    log.warn(`ENCRYPTION_KEY does not decrypt ${failed} of ${secrets.length} stored secrets`)
 }
 
-const stored = async (): Promise<{ value: string; owner: string }[]> => {
+const storedSecrets = async (): Promise<{ value: string; owner: string }[]> => {
   const tokens = await db
     .selectFrom('whatsapp_connections')
     .select(['tenant_id', 'access_token', 'app_secret'])
@@ -193,7 +233,7 @@ const stored = async (): Promise<{ value: string; owner: string }[]> => {
   ]
 }
 
-const opens = (value: string, owner: string): boolean => {
+const canDecrypt = (value: string, owner: string): boolean => {
   try {
     decrypt(value, owner)
     return true
@@ -202,64 +242,26 @@ const opens = (value: string, owner: string): boolean => {
   }
 }
 
-const PAUSE_MS = 1000
-
-/**
- * Waits until the database answers, looks whether it can do what will be asked of it, and sees to its migrations: in
- * production the release phase has run them, and what is pending there ends the start; elsewhere they are run here.
- *
- * @throws Error that says what to do; the signal's reason when it aborts
- */
-export const databaseReady = (signal: AbortSignal): Promise<void> => whenItAnswers(signal, upToDate)
-
-/** Does it as soon as the database answers, and again from the start where that broke off. */
-export const whenItAnswers = async <T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> => {
-  for (;;) {
-    signal.throwIfAborted()
-    try {
-      return await work()
-    } catch (err) {
-      // The migrator wraps what the database said.
-      if (!isTransient(err) && !(err instanceof Error && isTransient(err.cause))) throw err
-      log.warn({ err }, 'waiting for the database')
-    }
-    await sleep(PAUSE_MS, undefined, { signal })
-  }
-}
-
-const upToDate = async (): Promise<void> => {
-  await preflight()
-  if (config().production) await nothingPending()
-  else await migrate()
-  await verifyEncryptionKey()
-}
-
-const nothingPending = async (): Promise<void> => {
-  const pending = await pendingMigrations()
-  if (pending.length)
-    throw startupError(`the database has not seen ${pending.join(', ')}. Run: npm run migrate`)
-}
-
-/** What is set in a way that works, but hardly as it was meant. Told at every start, since nothing else would tell. */
+/** Settings that work, but probably not as intended. They are logged at each start. */
 export const configWarnings = (config: Config): string[] => {
   if (!config.production) return []
   const lines: string[] = []
   if (config.ROLE !== 'worker') {
     const { protocol, hostname } = new URL(config.PUBLIC_URL)
     if (/^(localhost|127\.[\d.]+|\[::1\])$/.test(hostname))
-      lines.push('PUBLIC_URL is this machine: the webhook URLs that are printed lead nowhere')
+      lines.push('PUBLIC_URL is this machine: the printed webhook URLs do not work')
     else if (protocol === 'http:')
-      lines.push('PUBLIC_URL is not https: Meta posts to https only, and tokens travel in clear')
+      lines.push('PUBLIC_URL is not https: Meta requires https, and tokens are sent unencrypted')
     if (config.OPS_PASSWORD && config.OPS_PASSWORD.length < 16)
       lines.push(
-        'OPS_PASSWORD is short: it is all that stands before every business (openssl rand -hex 24)',
+        'OPS_PASSWORD is short: it alone protects the pages of all businesses (openssl rand -hex 24)',
       )
     if (!config.WHATSAPP_APP_SECRET)
       lines.push(
-        'WHATSAPP_APP_SECRET and WHATSAPP_VERIFY_TOKEN are not set: replies are not heard, and no reminder is sent',
+        'WHATSAPP_APP_SECRET and WHATSAPP_VERIFY_TOKEN are not set: no reply arrives, and no reminder is sent',
       )
   }
-  if (config.DATABASE_URL && isInClear(config.DATABASE_URL))
-    lines.push('DATABASE_URL has sslmode=disable: phone numbers and texts travel in clear')
+  if (config.DATABASE_URL && isUnencrypted(config.DATABASE_URL))
+    lines.push('DATABASE_URL has sslmode=disable: phone numbers and texts are sent unencrypted')
   return lines
 }

@@ -16,7 +16,7 @@ import {
   type ReasonAfter,
 } from '../states.ts'
 
-// Each function applies a transition of app/states.ts to the rows that it is allowed for. The caller says which rows.
+// Each function applies a transition of app/states.ts to those of the given rows whose state allows it.
 
 export const moveMessages = (trx: Trx, name: MessageTransition, reason: string | null) => {
   const { from, to } = MESSAGE_TRANSITIONS[name]
@@ -75,6 +75,7 @@ export const moveCall = async <Name extends OutreachTransition>(
     throw new Error(`missed call ${missedCallId}: "${name}" is not allowed in its state`)
 }
 
+/** Of the stopped conversations, only those with the reason `undeliverable` change again (app/states.ts). */
 export const moveConversations = (
   trx: Trx,
   name: ConversationTransition,

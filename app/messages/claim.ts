@@ -31,7 +31,7 @@ export type Claimed = Outgoing & {
 
 /**
  * Decides, under the lead's lock, whether a message is still wanted. If so, this process has claimed it when the
- * transaction commits: the caller must send it once and record the outcome.
+ * transaction commits: the calling task must send it once and record the outcome.
  *
  * @returns null if there is nothing to send, or not yet; then the job is set for later
  */
@@ -51,6 +51,7 @@ export const claim = async ({ task, rules, lock, ids }: Claimable): Promise<Clai
 
 const claimLocked = async (trx: Trx, message: UnclaimedMessage, rules: Rules) => {
   const { to } = message
+  // A first message has no row before its first claim, so the missed call holds its state.
   const state = message.kind === 'initial' ? message.callState : message.state
   if (state === 'sending') return waitForSender(trx, message)
   if (state !== 'scheduled' || !to) return null
@@ -73,6 +74,7 @@ const claimLocked = async (trx: Trx, message: UnclaimedMessage, rules: Rules) =>
   const kind = rules.template(message)
   const sender = await senderFor(trx, message.tenantId, kind, details)
   const late = isTooLate(context.now, due, rules.grace(context))
+  // The first time from now on that is outside all quiet windows.
   const now = allowed(context.now)
   const quietUntil = now > context.now ? now : null
   const step = rules.next({ message, context, details, late, sender, quietUntil })
@@ -90,6 +92,7 @@ const claimLocked = async (trx: Trx, message: UnclaimedMessage, rules: Rules) =>
 const isReminder = ({ kind }: UnclaimedMessage): boolean =>
   kind === 'reminder_1' || kind === 'reminder_2'
 
+/** Sets the message's job for a later time. */
 const lookAgain = async (
   trx: Trx,
   message: UnclaimedMessage,
@@ -131,6 +134,7 @@ const postpone = async (trx: Trx, message: UnclaimedMessage, due: Date): Promise
   return lookAgain(trx, message, due)
 }
 
+/** The message waits until a time, or a minute for a paused connection, a paused template or the message before it. */
 const hold = async (
   trx: Trx,
   message: UnclaimedMessage,
@@ -142,6 +146,7 @@ const hold = async (
   return lookAgain(trx, message, secondsFromNow(LOOK_AGAIN_SECONDS))
 }
 
+/** Cancels all that is pending for this person, or all that follows from this call. */
 const stopLead = async (
   trx: Trx,
   { leadId, missedCallId }: UnclaimedMessage,
@@ -157,6 +162,7 @@ const stopLead = async (
   return null
 }
 
+/** Ends the message without sending it. */
 const end = async (
   trx: Trx,
   message: UnclaimedMessage,

@@ -14,8 +14,8 @@ import {
 } from '../states.ts'
 
 /**
- * A claim after this time has lost its sender: a send takes 35 s at most (20 s until it starts, 15 s for the answer). A
- * sender that lives and knows more can still record it.
+ * A claim expires after this time: a send takes 35 s at most (20 s until it starts, 15 s for the answer). A process that
+ * is still alive can record even later that WhatsApp accepted the message.
  */
 export const CLAIM_SECONDS = 40
 

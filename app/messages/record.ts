@@ -116,7 +116,7 @@ const accepted = async (
   }
   if (!allows<OutgoingState>(MESSAGE_TRANSITIONS.accept, knownState(message))) return
   await moveMessage(trx, message, 'accept')
-  // A person marked it as failed, or as delivered; then the reminders are scheduled already.
+  // An operator had marked it as failed, or as delivered. After "delivered" the reminders are scheduled already.
   if (message.state === 'failed') return onDeliveredAfterFailure(trx, message)
   if (message.state === 'delivered') return
   await onAccepted(trx, message, message.state === 'unknown' ? 'claim' : 'now')

@@ -78,7 +78,7 @@ export const applyStatus = async (
 
   const message = await lockMessage(trx, found.id)
   if (!message) return 'no_message'
-  // Another report came first, perhaps about another message.
+  // Until this transaction got the lock, another report settled the message. This one may be about another message.
   if (!named && message.state !== 'unknown' && !isResolvedByHand(message)) return 'later'
   await sql`
     update messages set

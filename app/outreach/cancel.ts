@@ -21,8 +21,8 @@ export type StopReason = Exclude<ReasonOf<'cancelled'>, 'by_operator'>
 
 /**
  * Cancels what is pending for one person: first messages that are still scheduled, reminders, and open conversations.
- * The caller has locked the lead. A message that is being sent goes out; when it is recorded, its conversation has ended,
- * so no reminder is scheduled.
+ * The lead must be locked. A message that is being sent now is not stopped. But when its outcome is recorded, its
+ * conversation has ended, so no reminder follows.
  *
  * @param calls only what follows from these missed calls; absent = from any
  * @returns the ids of the conversations that ended
@@ -54,14 +54,14 @@ export const cancelPending = async (
     for (const id of ids)
       for (const n of [1, 2]) await removeJob(trx, 'lead_reminder', `${id}:${n}`)
   }
-  // The owner has taken over. The lead's state says only what the person did.
+  // The lead's state says what the person did. That the owner wrote to them does not change it.
   if (reason !== 'owner_replied') await moveLead(trx, leadId, reason)
   return ids
 }
 
 /**
  * Decides again about calls that were skipped because another message to the same person was pending, after that message
- * was cancelled. The caller has locked the lead.
+ * was cancelled. The lead must be locked.
  *
  * @param since when the person was reached: only later calls are decided again
  */
@@ -113,14 +113,14 @@ export const cancelForAllReached = async (trx: Trx, reached: readonly Reached[])
     ${asked.map(({ tenantId }) => tenantId)}::bigint[],
     ${asked.map(({ phone }) => phone)}::text[],
     ${asked.map(({ at }) => at)}::timestamptz[]) as r (n, tenant_id, phone, at)`
-  // Locked before it is read what is pending: another transaction may be about to schedule something.
+  // The leads are locked before pending messages are read, because another transaction may be about to schedule one.
   const { rows: leads } = await sql`
     /* talked_with */
     select l.id from leads l where (l.tenant_id, l.phone) in (select r.tenant_id, r.phone from ${people})
     order by l.id for update`.execute(trx)
   if (leads.length === 0) return
   const { rows: pending } = await sql<{ n: number }>`
-    /* chased */
+    /* pending_outreach */
     select distinct r.n from ${people}
     join leads l on l.tenant_id = r.tenant_id and l.phone = r.phone
     join missed_calls m on m.lead_id = l.id and m.called_at <= r.at
@@ -134,8 +134,8 @@ export const cancelForAllReached = async (trx: Trx, reached: readonly Reached[])
 }
 
 /**
- * Cancels what is pending for a person because of calls up to a talk with them. A message that is being sent goes out,
- * and nothing follows it. Calls that came after the talk began are decided again.
+ * Someone talked with a person. Cancels what is pending for this person because of calls that began no later than the
+ * talk. A message that is being sent now is not stopped, but nothing follows it. Later calls are decided again.
  */
 export const cancelForReached = async (
   trx: Trx,
@@ -171,7 +171,7 @@ export const cancelForReached = async (
   }
 }
 
-/** Cancels what follows from a call that was recorded as missed, and was answered or no call of a customer. */
+/** Cancels what follows from a recorded missed call. A later CDR showed that it was answered, or no customer called. */
 export const withdrawMissedCall = async (
   trx: Trx,
   tenantId: string,

@@ -59,7 +59,7 @@ export const upsertLeads = async (
     const phone = readPhone(caller)
     return phone.kind === 'number' ? { tenantId, phone: phone.e164 } : []
   })
-  // The advisory locks on these people are held, so no other transaction counts them. Sorted all the same.
+  // Sorted, so that all transactions lock the rows in one order. The locks on these people (lockPeople) would be enough.
   const sorted = callers.toSorted((a, b) => (personKey(a) < personKey(b) ? -1 : 1))
   const { rows } = await sql<LeadRow>`
     /* leads */
@@ -92,7 +92,7 @@ const personKey = ({ tenantId, phone }: { tenantId: string; phone: string }): st
 
 /**
  * A first message is due after the tenant's delay, by the clock of the database. If that is in a quiet window, it is due
- * when the window ends, and this function returns that time.
+ * when the window ends, and this function returns that time. Otherwise it returns null.
  */
 export const quietEnd = (context: OutreachSettings & { now: Date }): Date | null => {
   const due = new Date(context.now.getTime() + context.outreachDelay)
@@ -100,7 +100,7 @@ export const quietEnd = (context: OutreachSettings & { now: Date }): Date | null
   return allowed > due ? allowed : null
 }
 
-/** Adds the jobs of calls that were just scheduled. Their leads are new again. */
+/** Adds the jobs of missed calls that were just scheduled, and sets the state of their leads to `new`. */
 export const scheduleOutreach = async (trx: Trx, missedCallIds: string[]): Promise<void> => {
   if (missedCallIds.length === 0) return
   const job = jobSpec({
@@ -129,8 +129,8 @@ export type RecordedRow = { n: number; id: string }
  * Records missed calls, counts each at its caller's lead, and decides whether to write to the caller. If so, the message
  * is due after the tenant's outreach_delay, and its job is added in this transaction.
  *
- * The caller of this function holds the locks of the calls, and knows that none of them is recorded and that no two are
- * of one person. The leads are locked here, by the statement that counts.
+ * Before this, lock the calls and the people. No call may be recorded already, and no two may be of the same person. The
+ * leads are locked here, by the statement that counts.
  *
  * @returns the ids of the rows and the decisions
  */
@@ -184,6 +184,7 @@ export const recordMissedCalls = async (
     trx,
     recorded.flatMap(({ id, decision }) => (decision.state === 'scheduled' ? id : [])),
   )
+  // The caller has replied or has been reached since this call. Their lead shows it.
   for (const { lead, decision } of recorded)
     if (lead && decision.state === 'cancelled')
       await moveLead(

@@ -24,7 +24,7 @@ export type ContactContext = {
   connection: 'active' | 'paused' | null
   /** A message is pending or was sent within the repeat window. Failed and shadow messages do not count. */
   contacted: boolean
-  /** isTooOld, or isTooLate. */
+  /** When the call is recorded: isTooOld. When the message is due: isTooLate. */
   late: boolean
   /** A person of the business has spoken with the caller since the call. */
   reached: boolean
@@ -64,8 +64,8 @@ const whySkip = (context: ContactContext): SkipReason | null => {
 }
 
 /**
- * Israeli mobiles by a rule of our own, since libphonenumber calls numbers invalid that are in use. Foreign numbers only
- * where the tenant allows them, and only valid ones: a number that was read wrongly belongs to somebody else.
+ * Israeli mobile numbers follow our own rule, since libphonenumber rejects some that are in use. A foreign number counts
+ * only if the tenant allows it and it is valid: a number that was read wrongly belongs to somebody else.
  */
 const canGetWhatsApp = (caller: Phone, contactForeign: boolean): boolean =>
   caller.kind === 'number' &&
@@ -89,9 +89,9 @@ export type History = {
   /** When the pending first message for another call is due, and when a pending reminder is due. */
   firstDueAt: Date | null
   reminderDueAt: Date | null
-  /** When a message was claimed that was sent, or may have been. Failed and shadow messages do not count. */
+  /** When the last message was claimed that was or may have been sent. Failed and shadow messages do not count. */
   sentAt: Date | null
-  /** When a call began in which a person of the business spoke with this person. */
+  /** When the last call began in which someone at the business spoke with this person. */
   talkedAt: Date | null
   wroteAt: Date | null
 }

@@ -1,11 +1,21 @@
 /** The parts of an erasure, one function for each table. */
+import { sqlJobKey } from '../db/jobs.ts'
+import { MESSAGE_TRANSITIONS, OUTREACH_TRANSITIONS } from '../states.ts'
 import { type RawBuilder, sql } from 'kysely'
 import { phoneHash } from '../crypto.ts'
 import type { Trx } from '../db/kysely.ts'
 import type { Call } from '../db/locks.ts'
 import { userError } from '../errors.ts'
 import { ERASED } from '../voicenter/calls.ts'
-import type { Person } from './find_person.ts'
+
+/** A person, as one business knows them. */
+export type Person = {
+  leadIds: string[]
+  /** Every number of the person, in each of its spellings, E.164. */
+  phones: string[]
+  /** WhatsApp's ids of the person: digits, or the user id of a person who hides their number. */
+  identities: string[]
+}
 
 /** Whether the message `m` is from the person, to them, or in one of their conversations. */
 const isTheirs = ({ leadIds, phones, identities }: Person): RawBuilder<boolean> => sql<boolean>`(
@@ -36,9 +46,9 @@ export const cancelAll = async (trx: Trx, tenantId: string, person: Person): Pro
     with calls as (select id from missed_calls where lead_id = any(${leadIds}::bigint[])),
     conversations as (select id from lead_conversations where lead_id = any(${leadIds}::bigint[]))
     select j.key from graphile_worker.jobs j join (
-      select 'lead_outreach:' || id from calls
-      union all select 'lead_silence:' || id from conversations
-      union all select 'lead_reminder:' || id || ':' || n from conversations, generate_series(1, 2) n
+      select ${sqlJobKey('lead_outreach', sql`id`)} from calls
+      union all select ${sqlJobKey('lead_silence', sql`id`)} from conversations
+      union all select ${sqlJobKey('lead_reminder', sql`id || ':' || n`)} from conversations, generate_series(1, 2) n
       union all select m.kind || ':' || m.id from messages m
         where m.tenant_id = ${tenantId} and m.kind in ('owner_notice', 'opt_out_confirmation')
           and m.state in ('scheduled', 'sending') and ${isTheirs(person)}
@@ -69,7 +79,7 @@ export const redactMessages = async (
       text = null, wamid = null, wa_id = null, occasion = null, lead_id = null,
       to_phone = case when m.kind = 'owner_notice' then m.to_phone end,
       whatsapp_connection_id = case when m.direction = 'in' then m.whatsapp_connection_id end,
-      state = case m.state when 'scheduled' then 'cancelled' when 'sending' then 'unknown' else m.state end,
+      state = case m.state when 'scheduled' then ${MESSAGE_TRANSITIONS.cancel.to} when 'sending' then ${MESSAGE_TRANSITIONS.lose.to} else m.state end,
       reason = case m.state when 'scheduled' then 'by_operator' when 'sending' then ${ERASED} else m.reason end
     where m.tenant_id = ${tenantId} and ${isTheirs(person)}
       -- A reminder that was never sent holds no personal data.
@@ -87,7 +97,7 @@ export const eraseLead = async (trx: Trx, tenantId: string, { leadIds, phones }:
   const { numAffectedRows: calls = 0n } = await sql`
     update missed_calls set
       lead_id = null, caller_phone = null,
-      outreach_state = case outreach_state when 'sending' then 'unknown' else outreach_state end,
+      outreach_state = case outreach_state when 'sending' then ${OUTREACH_TRANSITIONS.lose.to} else outreach_state end,
       outreach_reason = case outreach_state when 'sending' then 'no_answer' else outreach_reason end
     where tenant_id = ${tenantId}
       and (lead_id = any(${leadIds}::bigint[]) or caller_phone = any(${phones}::text[]))`.execute(

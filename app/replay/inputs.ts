@@ -12,9 +12,7 @@ import { readSettings } from '../tenants/settings.ts'
 import { legOf } from '../voicenter/classify.ts'
 import { type Cdr, readCdr, rootOf } from '../voicenter/parse.ts'
 import { startOf } from '../voicenter/time.ts'
-import { type Rules, SECOND } from './rules.ts'
-import type { Contacts, ReceivedCdr } from './simulate.ts'
-
+import { type Rules, SECOND, type Contacts, type ReceivedCdr } from './simulate.ts'
 const timestamp = z.iso.datetime({ offset: true, local: false }).transform(text => new Date(text))
 
 /**

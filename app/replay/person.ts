@@ -13,7 +13,7 @@ import {
   isTooOld,
 } from '../outreach/rules.ts'
 import type { identify } from '../phone.ts'
-import type { Rules } from './rules.ts'
+import type { Rules } from './simulate.ts'
 
 export type MessageKind = 'initial' | 'reminder_1' | 'reminder_2'
 export type SimulatedMessage = { kind: MessageKind; at: Date }

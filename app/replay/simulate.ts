@@ -1,6 +1,5 @@
-/** Plays stored calls under some rules, with a simulated time: what would have been decided and sent. */
+import type { Milliseconds, OutreachSettings } from '../outreach/rules.ts'
 import { identify, personOf } from '../phone.ts'
-import { byStart, classify, type ClassifyRules, type Leg } from '../voicenter/classify.ts'
 import {
   addMissedCall,
   addTalk,
@@ -9,7 +8,63 @@ import {
   type SimulatedCall,
   withdraw,
 } from './person.ts'
-import { classifyRulesOf, type Rules } from './rules.ts'
+import {
+  byStart,
+  classify,
+  type ClassifyRules,
+  type Leg,
+  usesNumberOf,
+} from '../voicenter/classify.ts'
+
+/** Settings are in seconds, a simulation computes in milliseconds. */
+export const SECOND = 1000
+
+/** Everything about a tenant that affects its calls: its settings, its numbers, and whether it can send at all. */
+export type Rules = OutreachSettings & {
+  mode: string
+  /** The tenant has a WhatsApp connection. Pauses of the connection are not known any more. */
+  connected: boolean
+  contactForeign: boolean
+  reminder1After: Milliseconds
+  reminder2After: Milliseconds
+  unresponsiveAfter: Milliseconds
+  missedStatuses: readonly string[]
+  minRingSeconds: number
+  /** The numbers that customers dial, and the numbers that the tenant writes from. */
+  lines: ReadonlySet<string>
+}
+
+/** The rules that a replay can change. */
+export type RuleChanges = Partial<
+  Pick<
+    Rules,
+    | 'outreachDelay'
+    | 'repeatWindow'
+    | 'oldestCall'
+    | 'quietWindows'
+    | 'missedStatuses'
+    | 'minRingSeconds'
+    | 'contactForeign'
+    | 'mode'
+    | 'connected'
+  >
+>
+
+export const classifyRulesOf = ({
+  missedStatuses,
+  minRingSeconds,
+  lines,
+}: Rules): ClassifyRules<Leg> => ({
+  missedStatuses,
+  minRingSeconds,
+  isOurs: usesNumberOf(lines),
+})
+
+/** How long a call can affect others, apart from quiet windows. */
+export const effectSpan = (rules: Rules): Milliseconds =>
+  rules.outreachDelay + rules.reminder2After + rules.repeatWindow
+
+/** Plays stored calls under some rules, with a simulated time: what would have been decided and sent. */
 
 /** What is known about people apart from their calls, by any spelling of their numbers. */
 export type Contacts = {

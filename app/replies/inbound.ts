@@ -61,6 +61,7 @@ export const handleInbound = async (
   const keyword = keywordOf(item) ?? parseKeyword(text ?? '')
   for (const other of await leadsWithSameNumber(trx, tenantId, leadId, writer))
     await cancelPending(trx, other, keyword === 'stop' ? 'opted_out' : 'replied')
+  // These also cancel what is pending for the lead itself.
   if (keyword === 'stop') return handleStop(trx, connection, leadId, writer)
   if (keyword === 'start') return handleStart(trx, connection, leadId, writer)
   return leadId ? handleReply(trx, leadId, item.id, text) : 'unassigned'
@@ -128,6 +129,7 @@ const handleReply = async (
     )
     .execute()
   const isFirst = before.state !== 'replied' && before.state !== 'opted_out'
+  // The owner is notified once for each conversation. Without one, for this message.
   const occasion = `reply:${conversation ?? wamid}`
   if (isFirst) await notifyOwner(trx, leadId, occasion, text ? `כתב/ה: ${text}` : 'שלח/ה הודעה')
   return 'reply'

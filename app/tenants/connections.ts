@@ -1,13 +1,13 @@
 /** The WhatsApp numbers that a business writes from. */
 import { sql } from 'kysely'
 import { z } from 'zod'
-import { type Actor, audit } from '../audit.ts'
+import { type Actor, audit, changedFields } from '../audit.ts'
 import { appSecretOwner, encrypt, tokenOwner } from '../crypto.ts'
+import { lockTenant } from '../db/locks.ts'
 import type { Trx } from '../db/kysely.ts'
 import { notFound, userError } from '../errors.ts'
 import type { GraphAnswer } from '../whatsapp/account.ts'
 import { displayNumberOf, storeGraphAnswer } from './accounts.ts'
-import { changedFields, lockTenant } from './lock.ts'
 import { accessToken, appSecret, phoneNumberId, phoneNumber, tenantId, wabaId } from './schema.ts'
 
 export const connectionStateChange = z.object({

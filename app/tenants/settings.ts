@@ -2,11 +2,11 @@
 import { sql } from 'kysely'
 import { IANAZone } from 'luxon'
 import { z } from 'zod'
-import { type Actor, audit } from '../audit.ts'
+import { type Actor, audit, changedFields } from '../audit.ts'
+import { lockTenant } from '../db/locks.ts'
 import type { Trx } from '../db/kysely.ts'
 import { notFound, userError } from '../errors.ts'
 import { KNOWN_STATUSES, statusOf } from '../voicenter/classify.ts'
-import { changedFields, lockTenant } from './lock.ts'
 import {
   PHONE_NUMBER,
   mode,

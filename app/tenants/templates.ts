@@ -1,12 +1,12 @@
 /** Which WhatsApp template each kind of message uses, for each WhatsApp number of a business. */
 import { sql } from 'kysely'
 import { z } from 'zod'
-import { type Actor, audit } from '../audit.ts'
+import { type Actor, audit, changedFields } from '../audit.ts'
+import { lockTenant } from '../db/locks.ts'
 import type { Trx } from '../db/kysely.ts'
 import { userError } from '../errors.ts'
 import { DEFAULT_TEMPLATES, type TemplateKind, VARIABLES } from '../whatsapp/templates.ts'
 import type { categoryEvent, templateEvent } from '../whatsapp/webhook.ts'
-import { changedFields, lockTenant } from './lock.ts'
 import { tenantId } from './schema.ts'
 
 export const TEMPLATE_KINDS = [

@@ -2,11 +2,11 @@
 import { sql } from 'kysely'
 import { z } from 'zod'
 import { type Actor, audit } from '../audit.ts'
+import { lockTenant } from '../db/locks.ts'
 import { addJob } from '../db/jobs.ts'
 import type { Trx } from '../db/kysely.ts'
 import { notFound, userError } from '../errors.ts'
 import { connectionsOf } from './connections.ts'
-import { lockTenant } from './lock.ts'
 import { messageId, tenantId } from './schema.ts'
 import { templatesOf } from './templates.ts'
 

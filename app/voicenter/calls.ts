@@ -20,7 +20,7 @@ import { readStored } from './parse.ts'
 export type RecordedCall = Awaited<ReturnType<typeof recordMissedCalls>>[number]
 
 /**
- * Classifies each call from all the records that have arrived for it, in the caller's transaction. If a call was
+ * Classifies each call from all the records that have arrived for it, in the open transaction. If a call was
  * missed, this records the missed call and schedules the outreach. If someone talked with the customer, it cancels
  * what is pending for the customer. Running it a second time changes nothing.
  *
@@ -46,7 +46,7 @@ export const classifyCalls = async (trx: Trx, calls: readonly Call[]): Promise<R
   await writeVerdicts(trx, classified)
   failpoint('voicenter_cdr:judged')
 
-  // Record and cancel. The result for a person's second call depends on the result for their first.
+  // Record and cancel, group by group: the result for a person's second call depends on that for their first.
   const effects = classified.flatMap(effectsOf)
   await lockPeople(
     trx,

@@ -16,7 +16,7 @@ import {
 } from '../rejected_deliveries.ts'
 import { type BodyElement, readCdr, rootOf } from './parse.ts'
 
-/** `token`: the hash in hex of the token that was shown, if it must still be valid when the records are stored. */
+/** `token`: the hash in hex of the token in the request, if it must still be valid when the records are stored. */
 export type DeliverySource = Sender & { token?: string }
 
 /** A valid record as it will be stored. `payload` is its canonical form, `body` its bytes as received. */
@@ -106,7 +106,7 @@ const CDR_JOB = jobSpec({
  * Only a new record adds a job; a repeat increments `deliveries`. The job's key alone would not prevent a second job:
  * graphile-worker forgets the key when the job is done, and a repeat of yesterday's call would run again.
  *
- * Nothing is stored unless every token that was shown is valid now and still belongs to the same business.
+ * Nothing is stored unless every token in the requests is still valid and still belongs to the same business.
  *
  * @returns for each delivery, its newly rejected elements
  * @throws NoLongerValid
@@ -128,6 +128,7 @@ export const storeAll = async (
   const payloads = concatBuffers(valid.map(({ payload }) => payload))
   const bodies = concatBuffers(valid.map(({ body }) => body))
   const rejectedBodies = concatBuffers(rejected.map(({ body }) => body))
+  // The tokens in the requests.
   const shown = dedupe(
     deliveries.flatMap(({ sender: { token, tenantId } }) => (token ? { token, tenantId } : [])),
     ({ token, tenantId }) => `${token} ${tenantId}`,
@@ -165,6 +166,7 @@ export const storeAll = async (
       where (select is_valid from shown)
       on conflict on constraint raw_cdrs_same_record
         do update set deliveries = r.deliveries + excluded.deliveries
+      -- xmax is 0 if the row was inserted, and not if it was updated.
       returning r.call_id, r.xmax = 0 as is_new
     ), rejected as (
       select *

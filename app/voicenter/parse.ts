@@ -15,7 +15,7 @@ import { callKind, isNotInbound } from './call_kind.ts'
 
 /** The size of one answer of Voicenter's Call Log. A larger array would delay other requests. */
 const MAX_RECORDS = 10_000
-/** Five megabytes of records have fewer values. Five megabytes of numbers take seconds to read. */
+/** A body of 5 MB with real records has fewer values. A body of 5 MB with only numbers takes seconds to read. */
 const MAX_VALUES = 500_000
 /** A record has about thirty fields. */
 const MAX_FORM_FIELDS = 10_000
@@ -125,7 +125,7 @@ const NAMES = {
 } as const
 type Field = keyof typeof NAMES
 
-/** A record has three times as many names. Only these are collected. */
+/** A record has three times as many fields. The others are ignored. */
 const KNOWN_NAMES = new Set<string>([...Object.values(NAMES).flat(), 'customdata'])
 
 /** In ids, phone numbers and extensions 0 means "none", like an empty string. In durations it is a value. */
@@ -163,7 +163,7 @@ export type Cdr = {
   representative?: Text
 }
 
-/** Reads a record, or says what is missing or wrong. The words never repeat a value. */
+/** Reads a record, or returns what is missing or wrong. That text contains no value, since values are personal data. */
 export const readCdr = (record: JsonObject): { cdr: Cdr } | { wrong: string } => {
   const values = valuesByName(record)
   const text = (field: Field): Text => asText(pick(values, field))
@@ -173,7 +173,7 @@ export const readCdr = (record: JsonObject): { cdr: Cdr } | { wrong: string } =>
   const isAnswer = text('isAnswer')
   const cdr: Cdr = {
     callId: callId ?? '',
-    // A value that cannot be an id joins nothing: the record stands for itself.
+    // If the value cannot be an id, the record counts as a call of its own.
     rootCallId: rootCallId === undefined ? undefined : validId(asId(rootCallId)),
     status: text('status') ?? '',
     caller: asText(pickCaller(values)),
@@ -204,7 +204,7 @@ export const readCdr = (record: JsonObject): { cdr: Cdr } | { wrong: string } =>
   return wrong.length > 0 ? { wrong: wrong.join('; ') } : { cdr }
 }
 
-/** Reads a record that was accepted before. A reader that has become stricter is a bug and throws. */
+/** Reads a record that was accepted before. It throws if `readCdr` rejects the record now, because that is a bug. */
 export const readStored = (payload: unknown): Cdr => {
   const result = isObject(payload) ? readCdr(payload) : { wrong: 'not an object' }
   if ('wrong' in result) throw new Error(`a stored record cannot be read any more: ${result.wrong}`)

@@ -19,7 +19,7 @@ export const findCalls = async (
 ): Promise<Call[]> => {
   const read = async () => {
     const { rows } = await sql<Call & { hasUnassigned: boolean }>`
-      /* whose */
+      /* calls_of_records */
       select distinct r.tenant_id as "tenantId", r.root_call_id as "rootCallId",
         exists (select from raw_cdrs o where o.root_call_id = r.root_call_id and o.tenant_id is null) as "hasUnassigned"
       from raw_cdrs r where r.call_id = any(${callIds}::text[])`.execute(database)
@@ -161,7 +161,7 @@ export const reclassify = async (
   const others = rows.length > 1 ? ` and ${rows.length - 1} more` : ''
   await audit(trx, actor, {
     tenantId,
-    action: 'calls.judge_again',
+    action: 'calls.reclassify',
     subject: `raw_cdrs ${first.first_id}${others}`,
     before: { verdicts },
     after: { queued: rows.length },

@@ -69,7 +69,7 @@ const senderOf = async (req: CdrRequest): Promise<DeliverySource | null> => {
   const tokens = tokensOf(req)
   const [token] = tokens
   if (token === undefined)
-    return (await withTimeout(TOKEN_TIMEOUT_MS, isOpen())) ? { tenantId: null } : null
+    return (await withTimeout(TOKEN_TIMEOUT_MS, acceptsWithoutToken())) ? { tenantId: null } : null
   // Two different tokens: it is not clear which business is meant.
   if (tokens.some(other => other !== token)) return null
   // By its SHA-256, so the time of the comparison reveals nothing about the token.
@@ -77,13 +77,13 @@ const senderOf = async (req: CdrRequest): Promise<DeliverySource | null> => {
   const known = recent.get(hash)
   if (known && performance.now() < known.until) return known.sender
   const sender = await lookUp(hash)
-  // Without this, tokens that are never used again would stay.
+  // Without this, the map would keep tokens that are never used again.
   if (recent.size === MAX_RECENT) recent.clear()
   if (sender) recent.set(hash, { sender, until: performance.now() + RECENT_MS })
   return sender
 }
 
-/** Looks up all tokens that are asked for at the same moment in one query. */
+/** Looks up the tokens of all requests that arrive at the same moment, in one query. */
 const lookUp = batcher(
   async (hashes: string[]): Promise<(DeliverySource | null)[]> => {
     const { rows } = await sql<{ hash: string; tenantId: string | null }>`
@@ -97,7 +97,7 @@ const lookUp = batcher(
   { most: 256, waiting: 2000, patienceMs: TOKEN_TIMEOUT_MS },
 )
 
-/** The tokens in `?token=`, in the Basic password and in Bearer. Voicenter's page offers only what fits into a URL. */
+/** The tokens in `?token=`, in the Basic password and in Bearer. At Voicenter one can enter only a URL, so no header. */
 const tokensOf = (req: CdrRequest): string[] => {
   // Node accepts absolute request targets that URL cannot parse, so the query is split off by hand.
   const [, search] = req.url.split(/\?(.*)/s)
@@ -110,7 +110,7 @@ const tokensOf = (req: CdrRequest): string[] => {
 }
 
 /** Outside production, deliveries are accepted without a token until the first token exists. */
-const isOpen = async (): Promise<boolean> => {
+const acceptsWithoutToken = async (): Promise<boolean> => {
   if (config().production) return false
   const anyToken = await webDb.selectFrom('webhook_tokens').select('id').limit(1).executeTakeFirst()
   if (!anyToken)

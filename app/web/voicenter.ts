@@ -8,7 +8,8 @@ import { readRawBody } from './raw_body.ts'
 
 /**
  * POST /webhooks/voicenter/cdr: Voicenter sends a call record, minutes after the call. The record is stored with its job
- * and then acknowledged. Nothing is classified here.
+ * and then acknowledged. Nothing is classified here. The end of this file lists the steps: check the token, read the
+ * body, `receive`.
  *
  * Voicenter sends a record again unless the answer is 200 (its page "CDR Notification"). So the answer is 200 only after
  * the commit, and 503 if the record could not be stored.
@@ -58,7 +59,7 @@ const receive: Handler = async (req, res) => {
       [{ bytes, wrong: 'IVR_LAYER_INPUT: an External Layer points here' }],
       contentType,
     )
-    // The caller waits in the IVR for this answer. 1 means: continue at the fallback layer.
+    // A caller waits in the IVR for this answer. 1 means: continue with the fallback layer.
     res.json({ STATUS: 1 })
     return
   }
@@ -89,14 +90,17 @@ const onError: OnError = async (error: unknown, req, res, next) => {
   else next(error)
 }
 
-/** Only a single element: in an array, the other records would be lost. */
+/**
+ * Whether Voicenter's IVR asks what to do with a call (its "External Layer"): someone entered the webhook URL there by
+ * mistake. Only a single element counts. In an array, the other records would be lost.
+ */
 const isIvrLayer = ([element, ...others]: readonly BodyElement[]): boolean =>
   element !== undefined &&
   others.length === 0 &&
   'record' in element &&
   element.record['METHOD'] === 'IVR_LAYER_INPUT'
 
-/** Each reason once, however many elements have it. */
+/** Names each reason once, even if many elements have it. */
 const summary = (wrong: string[], count: number): string =>
   count === 1
     ? wrong.join()

@@ -1,4 +1,3 @@
-/** /webhooks/whatsapp: stores what Meta reports, with its jobs. */
 import { type RequestHandler, Router } from 'express'
 import { sql } from 'kysely'
 import { createHmac, timingSafeEqual } from 'node:crypto'
@@ -16,8 +15,8 @@ import { measureAnswers } from './monitoring.ts'
 import { readRawBody } from './raw_body.ts'
 
 /**
- * /webhooks/whatsapp: Meta reports messages from people and the states of our messages. A signed event is stored with
- * its job and then acknowledged. Meta accepts only 200, and sends again for days otherwise.
+ * /webhooks/whatsapp: Meta reports messages from people and the states of our messages. If the body is signed, each update
+ * in it is stored with its job, and then the body is acknowledged. Without a 200, Meta sends it again for days.
  */
 export const whatsapp = Router()
 

@@ -4,31 +4,31 @@ import type { TaskName } from '../db/jobs.ts'
 import type { Trx } from '../db/kysely.ts'
 import { notFound, userError } from '../errors.ts'
 
-/** The queue's own figures, of one task. */
+/** The jobs of one task. */
 export type Queued = {
   task: string
-  /** Its time has come: the only backlog there is. */
+  /** Jobs whose time has come: the backlog. */
   due: number
-  /** Of those and of the future ones: tried before, and failed. */
+  /** Due and future jobs that failed before. */
   retrying: number
   running: number
   future: number
   dead: number
-  /** How long the oldest due one has been waiting, in seconds; null = none is due. */
+  /** Age of the oldest due job, in seconds; null = none is due. */
   oldestDue: number | null
 }
 
-/** More jobs than this are not counted. */
-const AT_MOST = 50_000
+/** More jobs are not counted. */
+const COUNTED = 50_000
 
-/** What is in the queue by task, the most overdue first. */
+/** The queue by task, the most overdue first. */
 export const queueByTask = async (trx: Trx): Promise<Queued[]> => {
   const { rows } = await sql<Queued>`
     with jobs as (
       select task_identifier as task, run_at, attempts,
              case when locked_at is not null then 'running' when attempts >= max_attempts then 'dead'
                   when run_at <= now() then 'due' else 'future' end as state
-      from graphile_worker.jobs limit ${AT_MOST}
+      from graphile_worker.jobs limit ${COUNTED}
     )
     select task, count(*) filter (where state = 'due')::int as due,
            count(*) filter (where state in ('due', 'future') and attempts > 0)::int as retrying,
@@ -40,8 +40,8 @@ export const queueByTask = async (trx: Trx): Promise<Queued[]> => {
   return rows
 }
 
-// A job that was tried to its end stays in the queue for a person to look at, and as long as it does, nobody adds
-// another for its row (due.ts).
+// A job that failed for good stays in the queue until a person decides about it. Meanwhile no other job is added for its
+// row (reconcile.ts).
 
 export type FailedJob = {
   id: string
@@ -50,42 +50,42 @@ export type FailedJob = {
   key: string
   attempts: number
   lastError: string | null
-  /** When its last try ended. */
-  diedAt: Date
+  /** When its last attempt ended. */
+  failedAt: Date
 }
 
-/** One without a key was replaced while it ran: another does its work (clearReplaced in due.ts). */
-const IS_DEAD = sql`attempts >= max_attempts and locked_at is null and key is not null`
+/** A job without a key was replaced while it ran (removeReplacedJobs in reconcile.ts). */
+const IS_FAILED = sql`attempts >= max_attempts and locked_at is null and key is not null`
 
-/** The dead jobs, those that died last first. */
+/** The failed jobs, the latest first. */
 export const failedJobs = async (trx: Trx, limit: number): Promise<FailedJob[]> => {
   const { rows } = await sql<FailedJob>`
-    select id, task_identifier as task, key, attempts, last_error as "lastError", updated_at as "diedAt"
-    from graphile_worker.jobs where ${IS_DEAD} order by updated_at desc, id desc limit ${limit}`.execute(
+    select id, task_identifier as task, key, attempts, last_error as "lastError", updated_at as "failedAt"
+    from graphile_worker.jobs where ${IS_FAILED} order by updated_at desc, id desc limit ${limit}`.execute(
     trx,
   )
   return rows
 }
 
 /**
- * Tries again from the beginning: one, or all dead ones of a task.
+ * Runs a failed job again, or all failed jobs of a task.
  *
- * @returns how many; the worker finds them within a few seconds
- * @throws Mistake when there is none
+ * @returns how many; a worker takes them within a few seconds
+ * @throws UserError if there is none
  */
 export const retryJobs = async (
   trx: Trx,
-  signIn: Actor,
+  actor: Actor,
   which: { jobId: string } | { task: string },
 ): Promise<number> => {
   const wanted = 'jobId' in which ? sql`id = ${which.jobId}` : sql`task_identifier = ${which.task}`
   const { rows } = await sql<{ id: string }>`
     select r.id from (
-      select array_agg(id order by id) as ids from graphile_worker.jobs where ${IS_DEAD} and ${wanted} having count(*) > 0
+      select array_agg(id order by id) as ids from graphile_worker.jobs where ${IS_FAILED} and ${wanted} having count(*) > 0
     ) d, graphile_worker.reschedule_jobs(d.ids, run_at := now(), attempts := 0) r`.execute(trx)
   const subject = 'jobId' in which ? `jobs ${which.jobId}` : `jobs of ${which.task}`
-  if (rows.length === 0) throw notFound(`dead ${subject}`)
-  await audit(trx, signIn, {
+  if (rows.length === 0) throw notFound(`failed ${subject}`)
+  await audit(trx, actor, {
     tenantId: null,
     action: 'job.retry',
     subject,
@@ -96,21 +96,21 @@ export const retryJobs = async (
 }
 
 /**
- * Gives up what a dead job was for, and then removes it: for a row that is still due another job would be added
- * within a minute.
+ * Abandons the work of a failed job and removes the job. The row must change too, or another job would be added within a
+ * minute.
  *
- * @throws Mistake when there is no such dead job, or what it is for cannot be given up
+ * @throws UserError if there is no such failed job, or its work cannot be abandoned
  */
-export const discardJob = async (trx: Trx, signIn: Actor, jobId: string): Promise<void> => {
+export const discardJob = async (trx: Trx, actor: Actor, jobId: string): Promise<void> => {
   const { rows } = await sql<{ task: string; key: string; tries: number }>`
     select task_identifier as task, key, attempts as tries from graphile_worker.jobs
-    where ${IS_DEAD} and id = ${jobId}`.execute(trx)
+    where ${IS_FAILED} and id = ${jobId}`.execute(trx)
   const [job] = rows
-  if (!job) throw notFound(`dead jobs ${jobId}`)
+  if (!job) throw notFound(`failed jobs ${jobId}`)
   const { tenantId, became } = await abandonJob(trx, job.task, job.key.slice(job.task.length + 1))
-  // The row before the job, as whoever claims it locks them. Removed with its row, it is gone already.
+  // The row is locked before the job, as in a claim. The job may already be removed together with its row.
   await sql`select graphile_worker.complete_jobs(array[${jobId}]::bigint[])`.execute(trx)
-  await audit(trx, signIn, {
+  await audit(trx, actor, {
     tenantId,
     action: 'job.discard',
     subject: `jobs ${jobId}`,
@@ -119,7 +119,7 @@ export const discardJob = async (trx: Trx, signIn: Actor, jobId: string): Promis
   })
 }
 
-/** Whose row it was, and what became of it. */
+/** The tenant of the row, and its new state. */
 export type Abandoned = { tenantId: string | null; became: string }
 type Row = { tenant_id: string | null; became: string | null }
 
@@ -129,22 +129,22 @@ const callOf = (conversationId: string) =>
   cancel(
     sql`(select missed_call_id from lead_conversations where id = ${conversationId.split(':')[0]}::bigint)`,
   )
-const cancelNote = (messageId: string) => sql<Row>`
+const cancelNotice = (messageId: string) => sql<Row>`
   update messages set state = 'cancelled', reason = 'by_operator'
   where id = ${messageId}::bigint and state = 'scheduled'
   returning tenant_id, state as became`
 
-/** What a job's row becomes when nobody wants the job any more, by what stands behind the colon of its key. */
-const WAYS: Record<
+/** How the row of an abandoned job changes. The argument is the part of the job key after the colon. */
+const ABANDON: Record<
   Exclude<TaskName, 'call_log' | 'retention'>,
   (entity: string) => RawBuilder<Row>
 > = {
-  // Of several tenants that share the id, all.
+  // The CDRs of all tenants that share the CallID.
   voicenter_cdr: callId => sql<Row>`
-    with given_up as (
+    with abandoned as (
       update raw_cdrs set verdict = 'unknown', reason = 'given_up'
       where call_id = ${callId} and verdict is null returning tenant_id)
-    select min(tenant_id) as tenant_id, 'given_up' as became from given_up having count(*) > 0`,
+    select min(tenant_id) as tenant_id, 'given_up' as became from abandoned having count(*) > 0`,
   lead_outreach: missedCallId => cancel(sql`${missedCallId}::bigint`),
   lead_reminder: callOf,
   lead_silence: callOf,
@@ -152,21 +152,21 @@ const WAYS: Record<
     update whatsapp_events set outcome = 'given_up'
     where id = ${eventId}::bigint and outcome is null
     returning tenant_id, outcome as became`,
-  owner_notice: cancelNote,
-  opt_out_confirmation: cancelNote,
+  owner_notice: cancelNotice,
+  opt_out_confirmation: cancelNotice,
 }
 
-const isWay = (task: string): task is keyof typeof WAYS => Object.hasOwn(WAYS, task)
+const canAbandon = (task: string): task is keyof typeof ABANDON => Object.hasOwn(ABANDON, task)
 
 /**
- * What a job was for is not done any more: its row says so, and so no sweep adds the job again.
+ * Changes the row of a job so that the sweep does not add the job again.
  *
- * @throws Mistake for the comparing of a call log, which goes on for as long as we have access
+ * @throws UserError for a call log, which is compared as long as we have access
  */
 export const abandonJob = async (trx: Trx, task: string, entity: string): Promise<Abandoned> => {
   if (task === 'call_log')
-    throw userError('call_log_goes_on', 'retry it, or take back the access to the call log')
-  if (!isWay(task)) return { tenantId: null, became: 'removed' }
-  const { rows } = await WAYS[task](entity).execute(trx)
-  return { tenantId: rows[0]?.tenant_id ?? null, became: rows[0]?.became ?? 'nothing to give up' }
+    throw userError('call_log_goes_on', 'retry it, or remove the access to the call log')
+  if (!canAbandon(task)) return { tenantId: null, became: 'removed' }
+  const { rows } = await ABANDON[task](entity).execute(trx)
+  return { tenantId: rows[0]?.tenant_id ?? null, became: rows[0]?.became ?? 'nothing to abandon' }
 }

@@ -5,55 +5,57 @@ import { newConnection } from '../db/pool.ts'
 import { log } from '../log.ts'
 
 const SECOND = 1000
-const LOOK_EVERY = 1 * SECOND
+const CHECK_EVERY = 1 * SECOND
 /**
- * Dead is whose mark is missing so many times in a row. One whose session was cut needs up to five seconds to notice
- * and to mark itself again, and after a restart of the database all do.
+ * A worker is dead if its lock is free at so many checks in a row. A worker whose session broke needs up to five seconds
+ * to take the lock again, and after a restart of the database all workers do.
  */
-const MISSED_LOOKS = 6
-const RECONNECT_AFTER = 0.5 * SECOND
+const DEAD_AFTER_CHECKS = 6
 
 export type Heartbeat = {
-  /** Settles when this worker is marked as alive for the first time. */
-  marked: Promise<void>
-  /** Takes the mark away, last of all. */
-  end: () => Promise<void>
+  /** Settles when this worker is registered for the first time. */
+  registered: Promise<void>
+  stop: () => Promise<void>
+}
+
+type Listeners = {
+  /** The database answers again, or for the first time. */
+  connected?: () => void
+  /** Jobs of a dead worker were unlocked. graphile-worker does not notify workers of this. */
+  unlocked?: () => void
 }
 
 /**
- * Marks this worker as alive, and frees the jobs of those that no longer are: graphile-worker itself would leave
- * the jobs of a killed process locked for four hours.
+ * Registers this worker as alive, and unlocks the jobs of dead workers. graphile-worker itself unlocks the jobs of a
+ * killed process only after four hours.
  *
- * The mark is an advisory lock of one session of its own, so Postgres takes it away in the moment the process
- * dies, and no clock is involved. If only that session was cut, and could not be renewed in time, another process may
- * run a job of ours while we still do; that no message goes out twice even then is owed to its claim
- * (app/messages/ledger.ts).
+ * The sign of life is an advisory lock of a session of its own. Postgres releases it when the process dies, and no clock
+ * is involved. If only this session breaks and cannot be renewed in time, another process may run one of our jobs while
+ * we still run it. Even then no message is sent twice: its claim prevents it (messages/claim.ts).
  *
  * @param poolId what graphile-worker writes into `locked_by`
- * @param onBack called each time the database answers again, the first time too
- * @param onFreed called when jobs of a dead worker were freed, of which graphile-worker tells nobody
  */
 export const startHeartbeat = (
   poolId: string,
-  onBack: () => void,
-  onFreed: () => void = () => {},
+  { connected, unlocked }: Listeners = {},
+  checkEvery = CHECK_EVERY,
 ): Heartbeat => {
   const first = Promise.withResolvers<void>()
   const ending = new AbortController()
   const { signal } = ending
 
-  const watch = async (session: pg.Client, woken: AbortSignal) => {
-    const missed = new Map<string, number>()
-    let marked = false
+  const watch = async (session: pg.Client, stopped: AbortSignal) => {
+    const freeChecks = new Map<string, number>()
+    let isRegistered = false
     while (!signal.aborted) {
-      // Of a session that was cut the server may not know yet, and holds our mark for it.
-      marked ||= await mark(session, poolId)
-      if (marked) first.resolve()
-      const dead = await lookForTheDead(session, poolId, missed)
-      if (dead.length && (await freeJobsOf(session, dead))) onFreed()
-      await pause(LOOK_EVERY, woken)
+      // The server may still hold the lock for our last session, if it has not noticed yet that the session broke.
+      isRegistered ||= await register(session, poolId)
+      if (isRegistered) first.resolve()
+      const dead = await findDead(session, poolId, freeChecks)
+      if (dead.length && (await unlockJobsOf(session, dead))) unlocked?.()
+      await pause(checkEvery, stopped)
     }
-    await leave(session, poolId)
+    await unregister(session, poolId)
   }
   const live = async () => {
     while (!signal.aborted) {
@@ -62,23 +64,23 @@ export const startHeartbeat = (
       session.once('end', () => lost.abort())
       try {
         await session.connect()
-        onBack()
+        connected?.()
         await watch(session, AbortSignal.any([signal, lost.signal]))
       } catch (err) {
-        log.warn({ err }, 'not marked as alive: the database does not answer')
-        await pause(RECONNECT_AFTER, signal)
+        log.warn({ err }, 'heartbeat interrupted: the database does not answer')
+        await pause(checkEvery / 2, signal)
       } finally {
-        // Without waiting: one that has fallen silent would not answer to this either.
+        // Not awaited, because a silent connection would not answer.
         session.end().catch((err: unknown) => log.debug({ err }, 'liveness session ended'))
       }
     }
   }
-  const lived = live()
+  const ended = live()
   return {
-    marked: first.promise,
-    end: async () => {
+    registered: first.promise,
+    stop: async () => {
       ending.abort()
-      await lived
+      await ended
     },
   }
 }
@@ -86,8 +88,7 @@ export const startHeartbeat = (
 const pause = (ms: number, signal: AbortSignal): Promise<void> =>
   sleep(ms, undefined, { signal }).catch(() => {})
 
-/** Before the first job is taken, so that a worker that dies at once is found too. */
-const mark = async (session: pg.Client, poolId: string): Promise<boolean> => {
+const register = async (session: pg.Client, poolId: string): Promise<boolean> => {
   const { rowCount } = await session.query(
     `insert into worker_pools (id) select $1 where pg_try_advisory_lock(hashtextextended($1, 0))
      on conflict on constraint worker_pools_key do update set id = excluded.id returning id`,
@@ -96,96 +97,96 @@ const mark = async (session: pg.Client, poolId: string): Promise<boolean> => {
   return rowCount === 1
 }
 
-/** Whose mark could be had at this look, too, and at all of the last ones. */
-const lookForTheDead = async (
+/** The workers whose lock was free at this check and at the checks before it. */
+const findDead = async (
   session: pg.Client,
   own: string,
-  missed: Map<string, number>,
+  freeChecks: Map<string, number>,
 ): Promise<string[]> => {
   const { rows } = await session.query<{ id: string }>(
     'select id from worker_pools where id <> $1 and pg_try_advisory_xact_lock(hashtextextended(id, 0))',
     [own],
   )
-  const looks = rows.map(({ id }) => ({ id, times: (missed.get(id) ?? 0) + 1 }))
-  missed.clear()
-  for (const { id, times } of looks) missed.set(id, times)
-  return looks.filter(({ times }) => times >= MISSED_LOOKS).map(({ id }) => id)
+  const free = rows.map(({ id }) => ({ id, checks: (freeChecks.get(id) ?? 0) + 1 }))
+  freeChecks.clear()
+  for (const { id, checks } of free) freeChecks.set(id, checks)
+  return free.filter(({ checks }) => checks >= DEAD_AFTER_CHECKS).map(({ id }) => id)
 }
 
-/** The attempt stays spent, so that a job which kills its worker ends. */
-const freeJobsOf = async (session: pg.Client, dead: string[]): Promise<boolean> => {
+/** The attempt still counts, so that a job that kills its worker is not tried for ever. */
+const unlockJobsOf = async (session: pg.Client, dead: string[]): Promise<boolean> => {
   const { rows } = await session.query<{ id: string }>(
     `with dead as (
        delete from worker_pools where id in (
          select id from worker_pools where id = any($1) and pg_try_advisory_xact_lock(hashtextextended(id, 0)))
        returning id
-     ), freed as (
+     ), unlocked as (
        select graphile_worker.force_unlock_workers(array_agg(id)) from dead having count(*) > 0
      )
-     select id from dead, freed`,
+     select id from dead, unlocked`,
     [dead],
   )
-  if (rows.length) log.warn({ workers: rows.length }, 'a worker died: its jobs go on here')
+  if (rows.length) log.warn({ workers: rows.length }, 'a worker died: its jobs run here')
   return rows.length > 0
 }
 
-/** With a job that could not be given back it stays registered, and is found like one that died. */
-const leave = async (session: pg.Client, own: string): Promise<void> => {
+/** If a job is still locked, the worker stays registered, and other workers find it dead. */
+const unregister = async (session: pg.Client, own: string): Promise<void> => {
   await session.query(
     'delete from worker_pools where id = $1 and not exists (select from graphile_worker.jobs where locked_by = $1)',
     [own],
   )
 }
 
+/** graphile-worker retries an interrupted query for up to 7.5 s. */
+const CHECK_ORPHANS_AFTER = 8 * SECOND
 /**
- * Longer than graphile-worker takes to ask again (7.5 s): what it wanted to write when its connection broke has been
- * written by then.
+ * How long a finished job may take to be deleted from the queue. It is deleted by its id alone, so unlocking it earlier
+ * could delete a new run of the job.
  */
-const LOOK_AFTER_MS = 8_000
-/**
- * How long a job that has ended may still be on its way to be written off, by its id and by nothing else: to free it
- * sooner could lose what was put under that id meanwhile.
- */
-const WRITTEN_OFF_WITHIN_MS = 75_000
+const DELETED_WITHIN = 75 * SECOND
 
-export type OrphanedJobs = { doubt: () => void; stop: () => void }
+export type OrphanedJobs = {
+  /** A query of the worker was interrupted: check soon. */
+  suspect: () => void
+  stop: () => void
+}
 
 /**
- * A connection may break between the moment in which a job is locked for us and the one in which we hear of it. Then
- * nobody runs that job, we live, and so nobody else may take it. Here it is given back within seconds.
+ * A connection may break after a job was locked for this worker and before the worker hears of it. Then the worker does
+ * not run the job, and nobody else may take it while the worker lives. This unlocks such a job within seconds.
  *
- * There is no function for that in graphile-worker's public SQL (what unlocks single jobs takes only those locked for
- * four hours), so this writes into its private table; test/worker/held.test.ts notices when that changes.
- *
- * @returns `doubt`, to be called when a query of the worker's broke off
+ * graphile-worker has no public function for it (its function for single jobs requires a lock of four hours), so this
+ * writes to its private table. test/worker/worker.test.ts fails if that table changes.
  */
 export const watchOrphanedJobs = (
   events: WorkerEvents,
   pool: pg.Pool,
   poolId: string,
+  checkAfter = CHECK_ORPHANS_AFTER,
 ): OrphanedJobs => {
   const running = new Set<string>()
-  /** What has ended lately, and when, the first to end first. */
+  /** When each job ended, oldest first. */
   const ended = new Map<string, number>()
-  events.on('job:start', ({ job }) => running.add(tryOf(job)))
+  events.on('job:start', ({ job }) => running.add(attemptOf(job)))
   events.on('job:complete', ({ job }) => {
     const now = performance.now()
-    running.delete(tryOf(job))
-    ended.set(tryOf(job), now)
-    for (const [name, at] of ended) {
-      if (now - at < WRITTEN_OFF_WITHIN_MS) break
-      ended.delete(name)
+    running.delete(attemptOf(job))
+    ended.set(attemptOf(job), now)
+    for (const [attempt, at] of ended) {
+      if (now - at < DELETED_WITHIN) break
+      ended.delete(attempt)
     }
   })
   let timer: NodeJS.Timeout | undefined
-  let again = false
+  let checkAgain = false
   let stopped = false
 
-  const doubt = () => {
-    again ||= timer !== undefined
-    if (!stopped) timer ??= setTimeout(() => void look(), LOOK_AFTER_MS)
+  const suspect = () => {
+    checkAgain ||= timer !== undefined
+    if (!stopped) timer ??= setTimeout(() => void check(), checkAfter)
   }
-  const look = async () => {
+  const check = async () => {
     try {
       const { rowCount } = await pool.query(
         `update graphile_worker._private_jobs set locked_at = null, locked_by = null
@@ -193,17 +194,17 @@ export const watchOrphanedJobs = (
            and id || ' ' || attempts <> all ($2::text[])`,
         [poolId, [...running, ...ended.keys()]],
       )
-      if (rowCount) log.warn({ count: rowCount }, 'jobs were held and not run: they are free again')
+      if (rowCount) log.warn({ count: rowCount }, 'jobs were locked and not run: unlocked')
     } catch (err) {
-      again = true
-      log.warn({ err }, 'jobs that are held and not run not looked for')
+      checkAgain = true
+      log.warn({ err }, 'jobs that are locked and not run were not checked')
     }
     timer = undefined
-    if (again) doubt()
-    again = false
+    if (checkAgain) suspect()
+    checkAgain = false
   }
   return {
-    doubt,
+    suspect,
     stop: () => {
       stopped = true
       clearTimeout(timer)
@@ -211,4 +212,5 @@ export const watchOrphanedJobs = (
   }
 }
 
-const tryOf = ({ id, attempts }: { id: string; attempts: number }): string => `${id} ${attempts}`
+const attemptOf = ({ id, attempts }: { id: string; attempts: number }): string =>
+  `${id} ${attempts}`

@@ -2,32 +2,32 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type pg from 'pg'
 import { isTransient } from '../db/retry.ts'
 
-/** How long one call waits for a database that is away; graphile-worker asks a hundred times. */
+/** How long `connect` waits for an unavailable database. graphile-worker calls it a hundred times. */
 const WAIT_MS = 60_000
 const LONGEST_PAUSE_MS = 1000
 
 /**
- * graphile-worker 0.18 writes a job off without awaiting it, and retries only a handful of error codes: a
- * database that is away at that moment ends the whole process, and the job stays locked for four hours. So
- * its pool waits an outage out, and calls what breaks in the middle a serialization failure. That is on its list,
- * and unlike ETIMEDOUT, which is too, it is tried again within 5 s and not within two minutes.
+ * graphile-worker 0.18 deletes a finished job without awaiting the query, and retries it only for a few error codes. If
+ * the database is unavailable at that moment, the process ends, and the job stays locked for four hours. So this pool
+ * waits until the outage is over, and reports an interrupted query as a serialization failure. graphile-worker retries
+ * that code within 5 s. (It also retries ETIMEDOUT, but only within two minutes.)
  *
  * Only for the worker: a webhook must fail fast.
  *
- * @param gate nothing is asked of the database before this settles
- * @param onBroken called when a query broke off, and it is not known what became of it
+ * @param ready the pool waits for this before it connects
+ * @param onInterrupted called when a query was interrupted and its result is not known
  */
 export const retryingPool = (
   pool: pg.Pool,
-  gate: () => Promise<unknown>,
-  onBroken: () => void = () => {},
+  ready: () => Promise<unknown>,
+  onInterrupted: () => void = () => {},
 ): pg.Pool => {
   const connect = async (): Promise<pg.PoolClient> => {
-    await gate()
+    await ready()
     const until = performance.now() + WAIT_MS
     for (let pause = 100; ; pause = Math.min(2 * pause, LONGEST_PAUSE_MS))
       try {
-        return tellingOutages(await pool.connect(), onBroken)
+        return wrapClient(await pool.connect(), onInterrupted)
       } catch (error) {
         if (!isTransient(error) || pool.ending || performance.now() > until)
           throw asRetryable(error)
@@ -37,20 +37,20 @@ export const retryingPool = (
   return new Proxy(pool, {
     get: (target, name) =>
       name === 'connect'
-        ? // With a callback it is the listener for new jobs, which has a patience of its own.
+        ? // The listener for new jobs passes a callback. It reconnects by itself.
           (callback?: Parameters<pg.Pool['connect']>[0]) =>
             callback ? target.connect(callback) : connect()
         : bound(target, name),
   })
 }
 
-/** The same client; what breaks in one of its queries is told so that graphile-worker tries again. */
-const tellingOutages = (client: pg.PoolClient, onBroken: () => void): pg.PoolClient =>
+/** The same client, whose interrupted queries graphile-worker retries. */
+const wrapClient = (client: pg.PoolClient, onInterrupted: () => void): pg.PoolClient =>
   new Proxy(client, {
     get: (target, name) => {
       const method = bound(target, name)
       return name === 'query' && typeof method === 'function'
-        ? (...args: unknown[]) => retryable(Reflect.apply(method, undefined, args), onBroken)
+        ? (...args: unknown[]) => retryable(Reflect.apply(method, undefined, args), onInterrupted)
         : method
     },
   })
@@ -60,10 +60,10 @@ const bound = (target: object, name: string | symbol): unknown => {
   return typeof value === 'function' ? value.bind(target) : value
 }
 
-const retryable = (result: unknown, onBroken: () => void): unknown =>
+const retryable = (result: unknown, onInterrupted: () => void): unknown =>
   result instanceof Promise
     ? result.catch((error: unknown) => {
-        if (isTransient(error)) onBroken()
+        if (isTransient(error)) onInterrupted()
         throw asRetryable(error)
       })
     : result

@@ -30,45 +30,41 @@ import voicenterCdr from '../../tasks/voicenter_cdr.ts'
 import whatsappEvent from '../../tasks/whatsapp_event.ts'
 
 /**
- * Job payloads hold a phone number, so of a job only its id and task are logged. What went well is told
- * by the tasks themselves; and that the pool is smaller than the concurrency is on purpose, since a
- * task holds no connection while it waits for WhatsApp.
+ * Logs only the id and task of a job, because payloads contain phone numbers. graphile-worker warns that the pool is
+ * smaller than the concurrency. That is intended: a task holds no connection while it waits for WhatsApp.
  */
 export const logger = new Logger(() => (level, message, meta) => {
   if (message.includes('maxPoolSize')) return
   const job = meta?.['job']
-  const about =
+  const ids =
     job && typeof job === 'object' && 'id' in job && 'task_identifier' in job
       ? { jobId: job.id, task: job.task_identifier }
       : {}
   const err = meta?.['error'] ?? meta?.['failure']
   const ours = { error: 'error', warning: 'warn', info: 'debug', debug: 'trace' } as const
-  log[ours[level]](err ? { ...about, err } : about, message)
+  log[ours[level]](err ? { ...ids, err } : ids, message)
 })
 
 const DAY = 24 * 60 * 60 * 1000
 
-/** What is done by the clock and not because of something. In UTC, so that no hour is skipped or comes twice. */
+/** Daily jobs. In UTC, because there no hour is skipped or repeated. */
 export const cronItems: ParsedCronItem[] = parseCronItems([
   {
     task: 'retention',
-    // In Israel between three and half past four in the morning.
+    // Between 3:17 and 4:17 in Israel.
     match: '17 1 * * *',
     identifier: 'retention',
     payload: {},
     options: {
       jobKey: 'retention:old',
       maxAttempts: MAX_ATTEMPTS.retention,
-      // A night that the worker slept through is made up for.
+      // If the worker did not run last night, the job runs at its start.
       backfillPeriod: DAY,
     },
   },
 ])
 
-/**
- * Every task by its name. A list and not the folder: the compiler sees that none is missing, and no
- * stray file in tasks/ can become one.
- */
+/** All tasks. The compiler reports a missing one, and a stray file in tasks/ does not become one. */
 export const taskList = {
   voicenter_cdr: voicenterCdr,
   lead_outreach: leadOutreach,
@@ -83,64 +79,67 @@ export const taskList = {
 
 const SECOND = 1000
 
-/** Workers are woken (wake.ts) when there is something to do. That each also looks for itself is only for safety. */
+/** The scheduler wakes the workers. That they also poll is only a safety net. */
 const POLL_INTERVAL = 60 * SECOND
-/** A job that still runs so long after the stop began is failed, and goes on in the next process. */
+/** A job that still runs so long after the stop began fails, and runs again in the next process. */
 const FORCE_AFTER = 18 * SECOND
-/** How long the last jobs may take to be written off. */
-const WRITTEN_OFF_WITHIN = 4 * SECOND
+/** How long the last finished jobs may take to be deleted from the queue. */
+const DELETED_WITHIN = 4 * SECOND
 
 export type RunningWorker = {
   isRunning: () => boolean
-  /** Settles when the worker ends by itself, which it should never do. */
+  /** Settles when the worker ends. It must not end by itself. */
   ended: Promise<void>
   stop: () => Promise<void>
 }
 
-/** What runs beside graphile-worker, for as long as it does. */
-type Started = {
+/** What runs beside graphile-worker. */
+type Helpers = {
   workerPool: WorkerPool
-  rounds: Maintenance
-  wake: Scheduler
-  alive: Heartbeat
-  held: OrphanedJobs
+  maintenance: Maintenance
+  scheduler: Scheduler
+  heartbeat: Heartbeat
+  orphanedJobs: OrphanedJobs
 }
 
 /**
- * Runs the tasks on graphile-worker. Without its local queue, for what waits there can no longer be
- * cancelled, and without batched completion, for one failed write then ends the worker.
+ * Runs the tasks on graphile-worker. Without its local queue, because a job that waits there cannot be cancelled any
+ * more. Without batched completion, because then one failed query ends the worker.
  */
 export const startWorker = async (): Promise<RunningWorker> => {
   const connections = await newQueuePool()
-  const started: Started[] = []
+  const started: Helpers[] = []
   try {
     return await runOn(connections, started)
   } catch (error) {
-    for (const { rounds, wake, alive, held } of started) {
-      held.stop()
-      await Promise.all([rounds.stop(), wake.stop(), alive.end()])
+    for (const { maintenance, scheduler, heartbeat, orphanedJobs } of started) {
+      orphanedJobs.stop()
+      await Promise.all([maintenance.stop(), scheduler.stop(), heartbeat.stop()])
     }
     await connections.end()
     throw error
   }
 }
 
-const runOn = async (connections: pg.Pool, started: Started[]): Promise<RunningWorker> => {
+const runOn = async (connections: pg.Pool, started: Helpers[]): Promise<RunningWorker> => {
   const pgPool = retryingPool(
     connections,
-    // No job is taken before this worker is marked as alive, or nobody would find it if it died at once.
-    async () => started[0]?.alive.marked,
-    () => started[0]?.held.doubt(),
+    // A worker that dies before it is registered would not be found.
+    async () => started[0]?.heartbeat.registered,
+    () => started[0]?.orphanedJobs.suspect(),
   )
   const events: WorkerEvents = new EventEmitter()
   countJobs(events)
   events.once('pool:create', ({ workerPool }) => {
     const { id } = workerPool
-    const rounds = startMaintenance()
-    const wake = startScheduler(workerPool, events, connections)
-    const alive = startHeartbeat(id, rounds.soon, wake.look)
-    const held = watchOrphanedJobs(events, connections, id)
-    started.push({ workerPool, rounds, wake, alive, held })
+    const maintenance = startMaintenance()
+    const scheduler = startScheduler(workerPool, events, connections)
+    const heartbeat = startHeartbeat(id, {
+      connected: maintenance.afterOutage,
+      unlocked: scheduler.look,
+    })
+    const orphanedJobs = watchOrphanedJobs(events, connections, id)
+    started.push({ workerPool, maintenance, scheduler, heartbeat, orphanedJobs })
   })
   const runner = await run({
     pgPool,
@@ -148,20 +147,20 @@ const runOn = async (connections: pg.Pool, started: Started[]): Promise<RunningW
     events,
     logger,
     parsedCronItems: cronItems,
-    // Its own handlers would end the process as soon as the jobs are done, in the middle of a request.
+    // Its signal handlers would end the process when the jobs are done, although requests may be pending.
     noHandleSignals: true,
     preset: {
       worker: {
         concurrentJobs: config().WORKER_CONCURRENCY,
         pollInterval: POLL_INTERVAL,
-        // What looks at its signal (call_log) ends at once; what has begun to send goes on.
+        // A task that watches its abort signal (call_log) ends at once. A send continues.
         gracefulShutdownAbortTimeout: 1 * SECOND,
       },
     },
   })
-  const [own] = started
-  if (!own) throw new Error('graphile-worker started without a worker pool')
-  const { workerPool, rounds, wake, alive, held } = own
+  const [helpers] = started
+  if (!helpers) throw new Error('graphile-worker started without a worker pool')
+  const { workerPool, maintenance, scheduler, heartbeat, orphanedJobs } = helpers
   let running = true
   const ended = runner.promise.finally(() => {
     running = false
@@ -169,42 +168,41 @@ const runOn = async (connections: pg.Pool, started: Started[]): Promise<RunningW
 
   const stop = async () => {
     running = false
-    const lookingEnded = Promise.all([rounds.stop(), wake.stop()])
-    held.stop()
+    const helpersStopped = Promise.all([maintenance.stop(), scheduler.stop()])
+    orphanedJobs.stop()
     const force = setTimeout(() => {
-      // What it could not fail stays locked, and is freed by whoever finds us dead.
+      // A job that cannot be failed stays locked until another worker finds this one dead.
       Promise.resolve(workerPool.forcefulShutdown('stopped before it was done')).catch(
-        (err: unknown) => log.error({ err }, 'jobs not given back'),
+        (err: unknown) => log.error({ err }, 'jobs were not unlocked'),
       )
     }, FORCE_AFTER)
     await runner.stop().catch((err: unknown) => log.warn({ err }, 'worker did not stop in order'))
     clearTimeout(force)
-    await nothingLockedBy(workerPool.id).catch((err: unknown) =>
+    await releaseJobs(connections, workerPool.id).catch((err: unknown) =>
       log.warn({ err }, 'jobs may still be locked by this worker'),
     )
-    await lookingEnded
-    await alive.end()
+    await helpersStopped
+    await heartbeat.stop()
     await connections.end()
   }
-
-  /**
-   * graphile-worker 0.18 says it has stopped before the last job is written off. Ending the pool now
-   * would leave that job locked until somebody finds us dead, and then it would run again.
-   */
-  const nothingLockedBy = async (poolId: string) => {
-    const until = performance.now() + WRITTEN_OFF_WITHIN
-    while (performance.now() < until) {
-      const { rowCount } = await connections.query(
-        'select from graphile_worker.jobs where locked_by = $1',
-        [poolId],
-      )
-      if (rowCount === 0) return
-      await sleep(50)
-    }
-    // Held and not run, not written off in time, or cut in the middle: to run one again does no harm.
-    log.warn('jobs were still locked by this worker: they are free again')
-    await connections.query('select graphile_worker.force_unlock_workers($1)', [[poolId]])
-  }
-
   return { isRunning: () => running, ended, stop }
+}
+
+/**
+ * graphile-worker 0.18 reports its end before the last finished jobs are deleted from the queue. If the pool ended now,
+ * they would stay locked until another worker finds this one dead, and then run again.
+ */
+const releaseJobs = async (connections: pg.Pool, poolId: string): Promise<void> => {
+  const until = performance.now() + DELETED_WITHIN
+  while (performance.now() < until) {
+    const { rowCount } = await connections.query(
+      'select from graphile_worker.jobs where locked_by = $1',
+      [poolId],
+    )
+    if (rowCount === 0) return
+    await sleep(50)
+  }
+  // Orphaned, interrupted, or not deleted in time. To run a job twice is harmless.
+  log.warn('jobs were still locked by this worker: unlocked')
+  await connections.query('select graphile_worker.force_unlock_workers($1)', [[poolId]])
 }

@@ -5,33 +5,32 @@ import { isTransient } from '../db/retry.ts'
 import { log } from '../log.ts'
 
 const SECOND = 1000
-/** How often our rows are asked what has fallen due: when the next of them does, and within these bounds. */
-const ASK_AT_LEAST_EVERY = 0.5 * SECOND
-const ASK_AT_MOST_EVERY = 0.05 * SECOND
-/** How many due ones are counted. More than this are not run at once anyway. */
+/** The rows are read when the next one falls due, within these limits. */
+const READ_AT_LEAST_EVERY = 0.5 * SECOND
+const READ_AT_MOST_EVERY = 0.05 * SECOND
+/** More due rows are not counted: more jobs do not run at once anyway. */
 const COUNTED = 50
 /**
- * How often the queue itself is looked through, for what no row tells: tries that failed, and jobs that wait for
- * something else than a message's time. More rarely where that takes long.
+ * How often a worker looks for jobs that no row announces, for example retries. Less often if looking takes long, up to
+ * five seconds: at most 1/500 of the time is spent on it.
  */
 const LOOK_EVERY = 1 * SECOND
 const LOOK_AT_LEAST_EVERY = 5 * SECOND
-/** The share of the time that may be spent on it. */
-const LOOKING = 1 / 500
+const SHARE_OF_TIME = 1 / 500
 
 export type Scheduler = {
-  /** Has the queue looked through now. */
+  /** A worker looks for jobs now. */
   look: () => void
   stop: () => Promise<void>
 }
 
 /**
- * Wakes as many workers as there are messages that fall due, in the moment in which they do. graphile-worker leaves it
- * to each worker to look for itself every few seconds, and before Postgres 18 each look reads an index of all future
- * jobs. To ask our rows costs five pages, however many wait.
+ * Wakes as many workers as messages fall due, at the moment they do. By itself each worker of graphile-worker polls every
+ * few seconds, and before Postgres 18 each poll reads an index of all future jobs. Reading our rows costs five pages,
+ * however many wait.
  *
- * No row is missed: one that is due by the time it is committed is found because graphile-worker is told of its new
- * job, and any other is there to be seen when it falls due.
+ * No row is missed. If a row is already due when it is committed, graphile-worker is notified of its new job. Any other
+ * row is found here.
  */
 export const startScheduler = (
   workerPool: Pick<WorkerPool, 'nudge'>,
@@ -40,14 +39,13 @@ export const startScheduler = (
 ): Scheduler => {
   const ending = new AbortController()
   const { signal } = ending
-  // It may stop by itself, too, and whoever wakes a worker that has stopped is thrown an error.
+  // The pool may also stop by itself. To wake a worker of a stopped pool throws.
   events.once('pool:gracefulShutdown', () => ending.abort())
   const wake = (workers: number) => {
     if (workers === 0 || signal.aborted) return
     try {
       workerPool.nudge(workers)
     } catch (err) {
-      // A worker that has just ended: whoever it belongs to hears of that in other ways.
       log.warn({ err }, 'a worker was not woken')
     }
   }
@@ -62,7 +60,7 @@ export const startScheduler = (
   events.on('worker:getJob:start', () => {
     lookedAt = performance.now()
   })
-  // Where one finds a job there may be more: others look too, until one finds none.
+  // If one worker finds a job, another one looks too, until one finds none.
   events.on('job:start', () => {
     if (looking) wake(1)
   })
@@ -71,53 +69,53 @@ export const startScheduler = (
     lookTook = performance.now() - lookedAt
   })
   const isTimeToLook = () => {
-    const every = Math.max(LOOK_EVERY, lookTook / LOOKING)
+    const every = Math.max(LOOK_EVERY, lookTook / SHARE_OF_TIME)
     return performance.now() - lookedAt > Math.min(every, LOOK_AT_LEAST_EVERY)
   }
 
   const watch = async () => {
     let since = '-infinity'
-    let away = false
+    let isAway = false
     while (!signal.aborted) {
       let pause = SECOND
       try {
-        const { now, due, next } = await whatIsDue(pool, since)
+        const { now, due, next } = await readDueRows(pool, since)
         wake(due)
         if (isTimeToLook()) look()
-        pause = Math.min(Math.max(next ?? Infinity, ASK_AT_MOST_EVERY), ASK_AT_LEAST_EVERY)
+        pause = Math.min(Math.max(next ?? Infinity, READ_AT_MOST_EVERY), READ_AT_LEAST_EVERY)
         since = now
-        away = false
+        isAway = false
       } catch (err) {
-        // What is wrong in our own statement must be seen; an outage passes.
-        if (!away) log[isTransient(err) ? 'warn' : 'error']({ err }, 'not asked what is due')
-        away = true
+        // An outage ends by itself. Any other error is a bug in our own statement.
+        if (!isAway) log[isTransient(err) ? 'warn' : 'error']({ err }, 'due rows were not read')
+        isAway = true
       }
       await sleep(pause, undefined, { signal }).catch(() => {})
     }
   }
-  const watched = watch()
+  const ended = watch()
   return {
     look,
     stop: async () => {
       ending.abort()
-      await watched
+      await ended
     },
   }
 }
 
 type Due = {
-  /** Until when this is true, and from when to ask next: text, since a Date would lose the microseconds. */
+  /** The time of this reading, where the next one starts. As text, because a Date loses the microseconds. */
   now: string
-  /** How many fell due since the last time. */
+  /** How many rows fell due since the last reading. */
   due: number
-  /** In how many milliseconds the next does; null = nobody knows of one. */
+  /** Milliseconds until the next row falls due; null = there is none. */
   next: number | null
 }
 
-const whatIsDue = async (pool: pg.Pool, since: string): Promise<Due> => {
+const readDueRows = async (pool: pg.Pool, since: string): Promise<Due> => {
   const { rows } = await pool.query<Due>({
-    name: 'what_is_due',
-    // Each half reads on in its own index, and no further than it must.
+    name: 'due_rows',
+    // Each half reads a short range of its own index.
     text: `
       select now()::text as now, count(*) filter (where due_at <= now())::int as due,
              ceil(1000 * extract(epoch from min(due_at) filter (where due_at > now()) - now()))::float8 as next
@@ -133,6 +131,6 @@ const whatIsDue = async (pool: pg.Pool, since: string): Promise<Due> => {
     values: [since],
   })
   const [row] = rows
-  if (!row) throw new Error('the database does not say what is due')
+  if (!row) throw new Error('no row returned')
   return row
 }

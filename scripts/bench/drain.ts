@@ -3,17 +3,16 @@
  * have different callers and the same tenant. Ringback's worker is compared with BullMQ's.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { type Program, run, start, startWorker, waitUntil } from '../processes.ts'
 import type { Database, Environment } from './environment.ts'
 import { callBodies, meter, storeCalls } from './load.ts'
-import { BULLMQ, countBullmqJobs, type Program, run, start, startRedis } from './processes.ts'
-import { startWorker, whyNoBullmq } from './processes.ts'
+import { BULLMQ, countBullmqJobs, startRedis, whyNoBullmq } from './peers.ts'
 import { figureOf, type Figures, interleave, InvalidTurn } from './results.ts'
 import { median, ratios, type Section, type Turn } from './results.ts'
 
 const CALLS = 5000
 /** The number of jobs that BullMQ's worker runs at once: first that of the Redis design. */
 const BULLMQ_CONCURRENCY = [5, 10, 20, 50, 100]
-/** Six workers take most of a minute per round. */
 const MAX_ROUNDS = 3
 const POLL_MS = 20
 /** After two minutes the first messages are due. */
@@ -115,7 +114,6 @@ type Run = {
   check: (worker: Program) => Promise<void>
 }
 
-/** Starts a worker and measures how fast it drains the calls. */
 const measure = async (
   database: Database,
   signal: AbortSignal,
@@ -167,8 +165,8 @@ export const drainRate = async (
 
 /** Waits for jobs that end shortly after the last call is drained. */
 const settled = async (isSettled: () => Promise<boolean>): Promise<void> => {
-  for (const limit = performance.now() + SETTLED_WITHIN_MS; !(await isSettled()); await sleep(50))
-    if (performance.now() > limit) throw new InvalidTurn('jobs are left in the queue')
+  if (!(await waitUntil(isSettled, SETTLED_WITHIN_MS)))
+    throw new InvalidTurn('jobs are left in the queue')
 }
 
 const expectAll = (what: string, found: number): void => {

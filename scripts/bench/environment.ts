@@ -6,13 +6,11 @@ import { randomBytes } from 'node:crypto'
 import { mkdir, mkdtemp } from 'node:fs/promises'
 import { join } from 'node:path'
 import pg from 'pg'
-import { z } from 'zod'
 import { startCluster } from '../chaos/postgres.ts'
 import { startFakeWhatsApp } from '../fake_whatsapp/server.ts'
-import { familyCpuSeconds, HOME } from './machine.ts'
-import { parseLastLine, run } from './processes.ts'
+import { addTenant, familyCpuSeconds, run } from '../processes.ts'
+import { HOME } from './machine.ts'
 
-/** The number that all calls dial. */
 export const DID = '0722776772'
 /** The tenant's WhatsApp connection. */
 const PHONE_NUMBER_ID = '1000'
@@ -28,10 +26,9 @@ export type Database = Awaited<ReturnType<Postgres['newDatabase']>>
 export type Environment = {
   postgres: Postgres
   rounds: number
-  /** How long one burst is measured. */
   seconds: number
   long: boolean
-  /** Reports progress. */
+  pictures: string | undefined
   say: (text: string) => void
   signal: AbortSignal
 }
@@ -44,12 +41,6 @@ export const startPostgres = async (settings: Record<string, string> = {}) => {
     settings: { full_page_writes: 'on', ...settings },
     connectionLimit: -1,
   })
-  // The server is detached and would outlive this process.
-  process.once('exit', () => {
-    const pid = cluster.pid()
-    if (pid) process.kill(pid, 'SIGQUIT')
-  })
-
   const productionEnv = {
     PATH: process.env['PATH'],
     NODE_ENV: 'production',
@@ -58,10 +49,12 @@ export const startPostgres = async (settings: Record<string, string> = {}) => {
     VOICENTER_API_URL: NOWHERE,
     PUBLIC_URL: 'http://127.0.0.1',
   }
-  const { tenantId, webhookToken } = await migrate({
-    ...productionEnv,
-    DATABASE_URL: cluster.urlOf('ringback', 'ringback'),
-  })
+  const env = { ...productionEnv, DATABASE_URL: cluster.urlOf('ringback', 'ringback') }
+  await run(['scripts/migrate.ts'], { env })
+  const { tenantId, webhookToken } = await addTenant(
+    { name: 'Bench', number: DID, phoneNumberId: PHONE_NUMBER_ID, accessToken: ACCESS_TOKEN },
+    env,
+  )
 
   const admin = connect(cluster.urlOf('postgres', 'postgres'))
   const checkpoint = async (): Promise<void> => void (await admin.query('checkpoint'))
@@ -71,7 +64,6 @@ export const startPostgres = async (settings: Record<string, string> = {}) => {
   return {
     version: cluster.version,
     tenantId,
-    /** The environment of a program that works in this database. */
     envFor: (databaseUrl: string): NodeJS.ProcessEnv => {
       const tenant = { TENANT_ID: tenantId, TOKEN: webhookToken }
       return { ...productionEnv, DATABASE_URL: databaseUrl, ...tenant }
@@ -105,19 +97,6 @@ const connect = (connectionString: string) => {
     return Number(rows[0]?.n)
   }
   return { query: pool.query.bind(pool), number, disconnect: () => pool.end() }
-}
-
-const added = z.object({ tenantId: z.string(), webhookToken: z.string() })
-
-/** Migrates the database and adds the tenant. */
-const migrate = async (env: NodeJS.ProcessEnv) => {
-  await run(['scripts/migrate.ts'], { env })
-  const flags = ['--name', 'Bench', '--number', DID, '--mode', 'live', '--json']
-  const connection = ['--phone-number-id', PHONE_NUMBER_ID, '--access-token-env', 'ACCESS_TOKEN']
-  const output = await run(['scripts/tenant.ts', 'add', ...flags, ...connection], {
-    env: { ...env, ACCESS_TOKEN },
-  })
-  return added.parse(parseLastLine(output))
 }
 
 /** A fake WhatsApp that accepts the tenant's messages and reports no statuses. */

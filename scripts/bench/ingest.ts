@@ -1,9 +1,9 @@
 /** How many calls per second Ringback and the other programs store, and how long one request takes. */
-import { NODE_FLAGS } from '../chaos/instance.ts'
+import { NODE_FLAGS, parseLastLine, run, startRingback } from '../processes.ts'
+import { startWeb, type WebProgram } from '../processes.ts'
 import type { Environment } from './environment.ts'
 import { burst, CONNECTIONS, type Target, timings } from './load.ts'
-import { countBullmqJobs, parseLastLine, PEER_WEBHOOKS, run, startRedis } from './processes.ts'
-import { startRingback, startWeb, type WebProgram, whyNoBullmq, whyNoPeers } from './processes.ts'
+import { countBullmqJobs, PEER_WEBHOOKS, startRedis, whyNoBullmq, whyNoPeers } from './peers.ts'
 import { figureOf, interleave, ratios, type Section, type Turn } from './results.ts'
 
 const BASELINES = [...NODE_FLAGS, 'scripts/bench/baselines.ts']

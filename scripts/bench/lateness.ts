@@ -1,9 +1,9 @@
 /** How late messages start while 100,000 others wait, and how much CPU the waiting costs. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FakeWhatsApp } from '../fake_whatsapp/server.ts'
+import { startWorker, waitUntil } from '../processes.ts'
 import { type Database, DID, type Environment, startWhatsApp } from './environment.ts'
 import { meter } from './load.ts'
-import { startWorker } from './processes.ts'
 import type { Row, Section } from './results.ts'
 
 const DATABASE = 'bench_lateness'
@@ -113,11 +113,9 @@ const measureDelays = async (
       return due === undefined ? [] : [Date.parse(acceptedAt) - due]
     })
   const limit = Math.max(...dueTimes.values()) + ARRIVED_WITHIN_MS
-  while (delays().length < dueTimes.size) {
-    if (Date.now() > limit)
-      throw new Error(`only ${delays().length} of ${dueTimes.size} messages were sent`)
-    await sleep(100)
-  }
+  const allSent = () => delays().length >= dueTimes.size
+  if (!(await waitUntil(allSent, limit - Date.now(), { pollMs: 100 })))
+    throw new Error(`only ${delays().length} of ${dueTimes.size} messages were sent`)
   const sorted = delays().toSorted((a, b) => a - b)
   const at = (share: number) => [sorted[Math.ceil(share * sorted.length) - 1] ?? null]
   return { messages: [sorted.length], 'p50 ms': at(0.5), 'p99 ms': at(0.99), 'most ms': at(1) }

@@ -5,9 +5,9 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { push } from '../demo/cdr.ts'
+import { parseLastLine, run, startRingback, type WebProgram } from '../processes.ts'
 import { DID, type Environment } from './environment.ts'
 import { PEERS } from './machine.ts'
-import { parseLastLine, run, startRingback, type WebProgram } from './processes.ts'
 import { type Figures, InvalidTurn } from './results.ts'
 
 /** The number of connections in all sections but latency, which uses one. */
@@ -49,7 +49,6 @@ export const loadGenerator = (): string | null => {
   return existsSync(AUTOCANNON) ? 'autocannon' : null
 }
 
-/** Latencies are in milliseconds. */
 export const timings = z.object({
   requests: z.number(),
   seconds: z.number(),
@@ -155,7 +154,7 @@ export const burst = async (
   const warmUp = await drive(url, connections, WARM_UP_SECONDS, signal)
   await postgres.checkpoint()
   const cpu = await meter({ 'CPU ms/1,000': program.cpuSeconds, 'store CPU ms/1,000': storeCpu })
-  const classifications = await meter({ 'judged/s': classified })
+  const classifications = await meter({ 'classified/s': classified })
   const load = await drive(url, connections, seconds, signal)
   const figures = {
     'requests/s': load.requests / load.seconds,

@@ -1,18 +1,16 @@
-/** What the system reports: the machine, the versions in use, and the CPU time and memory of a process. */
+/** The machine and the versions in use. */
 import { spawnSync } from 'node:child_process'
-import { mkdir, open, readdir, readFile, rm } from 'node:fs/promises'
+import { mkdir, open, readFile, rm } from 'node:fs/promises'
 import { availableParallelism, cpus, loadavg, release, totalmem, type } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
+import { ROOT } from '../processes.ts'
 import { median } from './results.ts'
 
-export const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 /** The folder for the databases, temporary files and results of the benchmark. */
 export const HOME = join(ROOT, '.data/bench')
 export const PEERS = join(ROOT, 'scripts/bench/peers')
 
-const TICKS_PER_SECOND = 100
 const FSYNCS = 200
 const PAGE = Buffer.alloc(8192, 1)
 
@@ -42,7 +40,6 @@ const git = (...args: string[]): string =>
 
 const manifest = z.object({ version: z.string() })
 
-/** The installed version of each package; null if it is not installed. */
 const installed = async (folder: string, packages: string[]) => {
   const versions: Record<string, string | null> = {}
   for (const name of packages) {
@@ -68,38 +65,4 @@ const fsyncMs = async (): Promise<number | null> => {
   await file.close()
   await rm(path)
   return median(times)
-}
-
-/** The fields of /proc/<pid>/stat from field 3 on, after the name; null if there is no such process or no /proc. */
-const stat = async (pid: number): Promise<string[] | null> => {
-  const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => null)
-  return text === null ? null : text.slice(text.lastIndexOf(')') + 2).split(' ')
-}
-
-const sum = (fields: string[], ...numbers: number[]): number =>
-  numbers.reduce((sum, n) => sum + Number(fields[n - 3]), 0) / TICKS_PER_SECOND
-
-/** CPU seconds of a process with all its threads. */
-export const cpuSeconds = async (pid: number): Promise<number | null> => {
-  const fields = await stat(pid)
-  return fields && sum(fields, 14, 15)
-}
-
-/** CPU seconds of a process and its children, also of those that have ended: a Postgres server. */
-export const familyCpuSeconds = async (pid: number): Promise<number | null> => {
-  const parent = await stat(pid)
-  if (!parent) return null
-  let total = sum(parent, 14, 15, 16, 17)
-  for (const name of await readdir('/proc')) {
-    const fields = /^\d+$/.test(name) ? await stat(Number(name)) : null
-    if (Number(fields?.[1]) === pid && fields) total += sum(fields, 14, 15, 16, 17)
-  }
-  return total
-}
-
-/** The resident memory of a process in MB. */
-export const residentMb = async (pid: number): Promise<number | null> => {
-  const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '')
-  const kilobytes = /^VmRSS:\s+(\d+) kB/m.exec(status)?.[1]
-  return kilobytes ? Number(kilobytes) / 1024 : null
 }

@@ -1,19 +1,17 @@
 /** How much memory Ringback needs under full load, and how long it takes to start. */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { startRingback } from '../processes.ts'
 import { type Environment, startWhatsApp } from './environment.ts'
 import { CONNECTIONS, drive } from './load.ts'
-import { startRingback } from './processes.ts'
 import { interleave, INVALID, median, most, type Section } from './results.ts'
 
 const DATABASE = 'bench_process'
 const SHORT_SECONDS = 60
 const LONG_SECONDS = 600
-const REPORT_EVERY_SECONDS = 10
 const STARTS = 5
 
-/** Reads the resident memory every second. */
 export const memory = async (environment: Environment): Promise<Section> => {
-  const { postgres, long, say, signal } = environment
+  const { postgres, long, signal } = environment
   const seconds = long ? LONG_SECONDS : SHORT_SECONDS
   await using database = await postgres.newDatabase(DATABASE)
   // In a long run messages become due and are sent.
@@ -31,8 +29,6 @@ export const memory = async (environment: Environment): Promise<Section> => {
     const now = await ringback.residentMb()
     if (now === null) break
     samples.push(now)
-    if (samples.length % REPORT_EVERY_SECONDS === 0)
-      say(`  ${samples.length} of ${seconds} s: ${now.toFixed(0)} MB`)
   }
   const load = await driven
   // During the first third the heap fills up for the first time. Growth after it would be a leak.

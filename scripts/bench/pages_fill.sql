@@ -1,5 +1,6 @@
--- Fills an empty, migrated database with two months of five tenants: 50,000 calls with their outreach. The same every time.
+-- Fills a migrated database with two months of five tenants: 50,000 calls with their outreach. The same every time.
 
+truncate tenants restart identity cascade;
 select setseed(0.42);
 
 insert into tenants (name, mode)

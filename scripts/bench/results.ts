@@ -34,7 +34,7 @@ export const interleave = async (turns: Turn[], options: Options, maxRounds = In
         row.figures[name] ??= Array.from({ length: rounds }, () => null)
         row.figures[name][round] = value
       }
-      options.say(`${label}: ${firstThree(figures)}`)
+      options.say(label)
     } catch (error) {
       if (!(error instanceof InvalidTurn)) throw error
       notes.push(`${INVALID}: ${turn.name}, round ${round + 1}: ${error.message}`)
@@ -77,15 +77,8 @@ export const summary = (rows: Row[]) =>
     return { name, figures: Object.fromEntries(summaries) }
   })
 
-const digits = (count: number) => new Intl.NumberFormat('en', { maximumSignificantDigits: count })
-const [THREE_DIGITS, FOUR_DIGITS] = [digits(3), digits(4)]
+const THREE_DIGITS = new Intl.NumberFormat('en', { maximumSignificantDigits: 3 })
 const WHOLE = new Intl.NumberFormat('en', { maximumFractionDigits: 0 })
-
-const firstThree = (figures: Figures): string =>
-  Object.entries(figures)
-    .flatMap(([name, value]) => (value === null ? [] : `${FOUR_DIGITS.format(value)} ${name}`))
-    .slice(0, 3)
-    .join(', ')
 
 const formatted = (value: number | null): string =>
   value === null ? '' : (Math.abs(value) >= 1000 ? WHOLE : THREE_DIGITS).format(value)

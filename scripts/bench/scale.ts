@@ -1,9 +1,9 @@
 /** What a full database costs: ingest and draining with two months of data of 300 tenants, and on an empty database. */
 import { readFile } from 'node:fs/promises'
+import { startRingback, startWorker } from '../processes.ts'
 import { drainRate } from './drain.ts'
 import type { Database, Environment } from './environment.ts'
 import { burst, CONNECTIONS, storeCalls } from './load.ts'
-import { startRingback, startWorker } from './processes.ts'
 import { figureOf, interleave, ratios, type Section } from './results.ts'
 
 /**

@@ -2,27 +2,38 @@
  * How many statements Ringback sends per call. Each is a round trip to the database. The server counts them with
  * pg_stat_statements. This section has a Postgres of its own, so that the counting slows down no other section.
  */
-import { setTimeout as sleep } from 'node:timers/promises'
-import { type Database, type Environment, type Postgres, startPostgres } from './environment.ts'
+import { startRingback, startWorker, waitUntil } from '../processes.ts'
+import { type Database, type Environment, startPostgres } from './environment.ts'
 import { CONNECTIONS, drive } from './load.ts'
-import { startRingback, startWorker } from './processes.ts'
 import type { Row, Section } from './results.ts'
 
 const SECONDS = 3
 const CLASSIFIED_WITHIN_MS = 90_000
-/** Statements with fewer executions per call do not depend on calls. */
-const RARE = 0.005
-const TITLE_LENGTH = 70
 
 export const trips = async ({ say, signal }: Environment): Promise<Section> => {
   await using postgres = await startPostgres({
     shared_preload_libraries: 'pg_stat_statements',
     'pg_stat_statements.track_planning': 'on',
   })
-  const rows = [{ name: 'all', figures: {} }]
+  const rows: Row[] = []
   for (const connections of [1, CONNECTIONS]) {
     say(`  calls over ${connections} connection${connections > 1 ? 's' : ''}`)
-    await measure(postgres, connections, signal, rows)
+    await using database = await postgres.newDatabase('bench_trips')
+    await database.query('create extension pg_stat_statements')
+    // The web connects as another user than the worker, so that their statements can be told apart.
+    await using web = await startRingback('web', postgres.envFor(database.adminUrl))
+    await using _worker = await startWorker(postgres.envFor(database.url))
+    const url = postgres.webhookUrl(web.url)
+    await drive(url, connections, 1, signal)
+    await allClassified(database)
+    await database.query('select pg_stat_statements_reset()')
+    const { requests, failed } = await drive(url, connections, SECONDS, signal)
+    if (failed) throw new Error(`${failed} calls were not acknowledged`)
+    const ingest = await statementsOf(database, 'postgres', requests)
+    rows.push({ name: `ingest, ${connections}`, figures: ingest })
+    await allClassified(database)
+    const draining = await statementsOf(database, 'ringback', requests)
+    rows.push({ name: `draining, ${connections}`, figures: draining })
   }
   return {
     title: 'Round trips to the database per call, by the number of connections',
@@ -33,63 +44,21 @@ export const trips = async ({ say, signal }: Environment): Promise<Section> => {
   }
 }
 
-/** Adds two columns to the rows. The web connects as another user than the worker, so that their statements can be told apart. */
-const measure = async (
-  postgres: Postgres,
-  connections: number,
-  signal: AbortSignal,
-  rows: Row[],
-): Promise<void> => {
-  await using database = await postgres.newDatabase('bench_trips')
-  await database.query('create extension pg_stat_statements')
-  await using web = await startRingback('web', postgres.envFor(database.adminUrl))
-  await using _worker = await startWorker(postgres.envFor(database.url))
-  const url = postgres.webhookUrl(web.url)
-  await drive(url, connections, 1, signal)
-  await allClassified(database)
-  await database.query('select pg_stat_statements_reset()')
-  const { requests, failed } = await drive(url, connections, SECONDS, signal)
-  if (failed) throw new Error(`${failed} calls were not acknowledged`)
-  await addColumn(rows, `ingest, ${connections}`, database, 'postgres', requests)
-  await allClassified(database)
-  await addColumn(rows, `draining, ${connections}`, database, 'ringback', requests)
-}
-
 const allClassified = async (database: Database): Promise<void> => {
   const unclassified = 'select count(*) as n from raw_cdrs where verdict is null'
-  for (const limit = Date.now() + CLASSIFIED_WITHIN_MS; Date.now() < limit; await sleep(100))
-    if ((await database.number(unclassified)) === 0) return
-  throw new Error('the worker did not classify all calls')
+  const isDone = async () => (await database.number(unclassified)) === 0
+  if (!(await waitUntil(isDone, CLASSIFIED_WITHIN_MS, { pollMs: 100 })))
+    throw new Error('the worker did not classify all calls')
 }
 
-/** Adds what a user sent, without the statements of this section. */
-const addColumn = async (
-  rows: Row[],
-  column: string,
-  database: Database,
-  user: string,
-  calls: number,
-): Promise<void> => {
-  const statements = await database.query<{ query: string; n: number; ms: number }>(
-    `select query, sum(calls)::int as n, sum(total_exec_time + total_plan_time) as ms from pg_stat_statements
+/** What a user sent per call, without the statements of this section. */
+const statementsOf = async (database: Database, user: string, calls: number) => {
+  const { rows } = await database.query<{ n: number; ms: number }>(
+    `select sum(calls)::int as n, sum(total_exec_time + total_plan_time) as ms from pg_stat_statements
      where userid = $1::regrole and dbid = (select oid from pg_database where datname = current_database())
-       and query !~ 'verdict is null|pg_stat_statements'
-     group by query order by ms desc`,
+       and query !~ 'verdict is null|pg_stat_statements'`,
     [user],
   )
-  const add = (figures: Row['figures'], name: string, value: number) => {
-    figures[name] = [(figures[name]?.[0] ?? 0) + value / calls]
-  }
-  for (const { query, n, ms } of statements.rows) {
-    const name = n / calls < RARE ? 'rare ones' : `  ${shortened(query)}`
-    if (!rows.some(row => row.name === name)) rows.push({ name, figures: {} })
-    for (const row of rows)
-      if (row.name === name || row.name === 'all') {
-        add(row.figures, column, n)
-        add(row.figures, `${column}: ms`, ms)
-      }
-  }
+  const { n = 0, ms = 0 } = rows[0] ?? {}
+  return { statements: [n / calls], ms: [ms / calls] }
 }
-
-const shortened = (query: string): string =>
-  query.replace(/--.*/g, '').replace(/\s+/g, ' ').trim().slice(0, TITLE_LENGTH)

@@ -1,6 +1,6 @@
 /**
- * Chaos loads this file into the program (`node --import`). At the failpoint that chaos orders it kills, stops or
- * aborts the process, once. Without this file nothing listens to app/failpoints.ts.
+ * Chaos loads this file into the program (`node --import`). At the failpoint that chaos orders it kills or stops
+ * the process, once. Without this file nothing listens to app/failpoints.ts.
  */
 import { subscribe } from 'node:diagnostics_channel'
 import { z } from 'zod'
@@ -8,7 +8,7 @@ import { FAILPOINT_CHANNEL, FAILPOINTS } from '../../app/failpoints.ts'
 
 const order = z.strictObject({
   points: z.array(z.enum(FAILPOINTS)),
-  action: z.enum(['kill', 'stop', 'abort']),
+  action: z.enum(['kill', 'stop']),
   /** How many passes to ignore first. */
   skip: z.int().min(0),
   /** With 0 the process dies inside the failpoint; with more, during the work after it. */
@@ -28,10 +28,8 @@ process.on('message', received => {
   toIgnore = current?.skip ?? 0
 })
 
-const end = (action: Order['action']) => {
-  if (action === 'abort') process.abort()
+const end = (action: Order['action']) =>
   process.kill(process.pid, action === 'stop' ? 'SIGSTOP' : 'SIGKILL')
-}
 subscribe(FAILPOINT_CHANNEL, passed => {
   const hit = current?.points.find(point => point === passed)
   if (!current || !hit || toIgnore-- > 0) return

@@ -1,23 +1,17 @@
 /** What a run needs: Postgres, two instances of the program, a fake WhatsApp, proxies, a router and tenants. */
-import { execFile } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import pg from 'pg'
-import { z } from 'zod'
-import { DEFAULT_TEMPLATES } from '../../app/whatsapp/templates.ts'
 import type { FakeWhatsApp } from '../fake_whatsapp/server.ts'
 import { startFakeWhatsApp } from '../fake_whatsapp/server.ts'
+import { addNumber, addTenant, freePort, run } from '../processes.ts'
 import { type Instance, runInstance, untilReady } from './instance.ts'
 import { newJournal } from './monitor.ts'
-import { freePort, startCluster } from './postgres.ts'
+import { startCluster } from './postgres.ts'
 import { type Proxy, startProxy } from './proxy.ts'
 
-const run = promisify(execFile)
-const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 const READY_LIMIT_MS = 30_000
 
 /** A caller's hours, in seconds: the delays of every tenant in a run. */
@@ -30,6 +24,7 @@ const DELAYS = {
   reminder_grace: 40,
 }
 
+type Env = NodeJS.ProcessEnv & Record<'WHATSAPP_APP_SECRET' | 'WHATSAPP_VERIFY_TOKEN', string>
 export type OnCleanUp = (task: () => Promise<void>) => void
 
 export type Tenant = {
@@ -44,16 +39,15 @@ export type Tenant = {
   ownerPhone: string | null
 }
 
-/** A migrated Postgres with tenants. */
 export const startDatabase = async (
   folder: string,
   names: string[],
-  { fake, env, onCleanUp }: { fake: FakeWhatsApp; env: NodeJS.ProcessEnv; onCleanUp: OnCleanUp },
+  { fake, env, onCleanUp }: { fake: FakeWhatsApp; env: Env; onCleanUp: OnCleanUp },
 ) => {
   const cluster = await startCluster(folder)
   onCleanUp(cluster.remove)
   const DATABASE_URL = cluster.programUrl(cluster.port)
-  await run(process.execPath, ['scripts/migrate.ts'], { cwd: ROOT, env: { ...env, DATABASE_URL } })
+  await run(['scripts/migrate.ts'], { env: { ...env, DATABASE_URL } })
   const database = new pg.Pool({
     connectionString: cluster.checkingUrl,
     max: 3,
@@ -65,7 +59,7 @@ export const startDatabase = async (
 
   const tenants: Tenant[] = []
   for (const [n, name] of names.entries())
-    tenants.push(await addTenant(name, n, database, fake, { ...env, DATABASE_URL }))
+    tenants.push(await newTenant(name, n, database, fake, { ...env, DATABASE_URL }))
   const delays = Object.entries(DELAYS).map(
     ([column, seconds]) => `${column} = make_interval(secs => ${seconds})`,
   )
@@ -73,38 +67,25 @@ export const startDatabase = async (
   return { cluster, database, tenants }
 }
 
-const printed = z.object({ tenantId: z.string(), webhookToken: z.string() })
-
-/** Adds a tenant with the command that an operator uses. The fourth one posts with an unbound token. */
-const addTenant = async (
+/** The fourth tenant posts with an unbound token. */
+const newTenant = async (
   name: string,
   n: number,
   database: pg.Pool,
   fake: FakeWhatsApp,
-  env: NodeJS.ProcessEnv,
+  env: Env,
 ): Promise<Tenant> => {
   const line = `07227700${String(n).padStart(2, '0')}`
-  const number = fake.addNumber({
+  const { phoneNumberId, token: accessToken } = addNumber(fake, {
     name,
     displayNumber: `+972${line.slice(1)}`,
-    appSecret: env['WHATSAPP_APP_SECRET'],
-    verifyToken: env['WHATSAPP_VERIFY_TOKEN'],
+    appSecret: env.WHATSAPP_APP_SECRET,
+    verifyToken: env.WHATSAPP_VERIFY_TOKEN,
     callbackUrl: `${env['PUBLIC_URL']}/webhooks/whatsapp`,
   })
-  for (const { name, language, text: body, variables } of Object.values(DEFAULT_TEMPLATES)) {
-    const parameters = variables.length
-    fake.addTemplate({ wabaId: number.wabaId, name, language, body, parameters })
-  }
   const ownerPhone = n % 2 === 0 ? `+97254999000${n}` : null
-  const flags = ['--json', '--mode', 'live', '--name', name, '--number', line]
-  flags.push('--phone-number-id', number.phoneNumberId, '--access-token-env', 'ACCESS_TOKEN')
-  if (ownerPhone) flags.push('--owner-phone', ownerPhone)
-  const { stdout } = await run(process.execPath, ['scripts/tenant.ts', 'add', ...flags], {
-    cwd: ROOT,
-    env: { ...env, ACCESS_TOKEN: number.token },
-  })
-  const added = printed.parse(JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? ''))
-  const { phoneNumberId, token: accessToken } = number
+  const input = { name, number: line, ownerPhone, phoneNumberId, accessToken }
+  const added = await addTenant(input, env)
   const tenant = { ...added, line, bound: n < 3, phoneNumberId, accessToken, ownerPhone }
   if (tenant.bound) return tenant
   const webhookToken = randomBytes(32).toString('base64url')
@@ -162,16 +143,10 @@ export const startEnvironment = async (onCleanUp: OnCleanUp, keepFolder: boolean
     const port = await freePort()
     instances.push(runInstance({ port, env: { ...env, DATABASE_URL }, log, journal }))
   }
-  const killAll = () => {
-    for (const instance of instances) instance.killForGood()
-  }
+  const killAll = () => instances.forEach(instance => instance.killForGood())
   onCleanUp(async () => killAll())
   // However chaos exits, no process stays behind.
-  process.once('exit', () => {
-    killAll()
-    const pid = cluster.pid()
-    if (pid) process.kill(pid, 'SIGQUIT')
-  })
+  process.once('exit', killAll)
   for (const instance of instances)
     if (!(await untilReady(instance, AbortSignal.timeout(READY_LIMIT_MS))))
       throw new Error(`the program does not start; its log is ${instance.log}`)
@@ -186,7 +161,6 @@ export const startEnvironment = async (onCleanUp: OnCleanUp, keepFolder: boolean
     instances,
     proxies,
     journal,
-    /** None of these may appear in a log. */
     secrets: [
       env.ENCRYPTION_KEY,
       env.WHATSAPP_APP_SECRET,

@@ -1,12 +1,11 @@
 /** The faults of a run: what is done to the program, to Postgres and to the network, and in which order. */
-import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { promisify } from 'node:util'
 import { type Failpoint, FAILPOINTS } from '../../app/failpoints.ts'
 import { push } from '../demo/cdr.ts'
+import { freePort, run, waitUntil } from '../processes.ts'
 import { type Environment, type OnCleanUp, startDatabase } from './environment.ts'
 import {
   type Instance,
@@ -17,12 +16,10 @@ import {
 } from './instance.ts'
 import { readDatabase } from './ledger.ts'
 import { type Monitor, newJournal, sum } from './monitor.ts'
-import { freePort, mountDisk, unmountDisk } from './postgres.ts'
+import { mountDisk, unmountDisk } from './postgres.ts'
 import { seeded } from './random.ts'
 import { jsonPost } from './scenarios.ts'
 import { newSender } from './traffic.ts'
-
-const run = promisify(execFile)
 
 const SECOND = 1000
 
@@ -33,7 +30,6 @@ export type FaultPlan = {
   kills: number
   burstKillsAtEach: number
   postgresKills: number
-  /** Cut, half-open, refused or slow connections. */
   cuts: number
   /** The seconds of each SIGSTOP, which ends with SIGCONT. */
   stalls: number[]
@@ -138,7 +134,6 @@ const faultsOf = (plan: FaultPlan, environment: Environment): Fault[] => {
   ])
 }
 
-/** @returns when the fault was over */
 const runFault = async ([kind, run]: Fault, { journal }: Environment): Promise<number> => {
   const fault = { kind, at: Date.now(), back: Infinity, inBurst: journal.isBurst }
   journal.faults.push(fault)
@@ -146,7 +141,6 @@ const runFault = async ([kind, run]: Fault, { journal }: Environment): Promise<n
   return (fault.back = Date.now())
 }
 
-/** Removes every obstacle. */
 export const endFaults = async ({ proxies, instances, cluster, fake }: Environment) => {
   for (const proxy of proxies) {
     proxy.dropAnswerTo(null)
@@ -174,7 +168,6 @@ const killAgainAndAgain = async (instance: Instance, killing: Killing): Promise<
 }
 
 const BURST_PAUSE_MS = 4 * SECOND
-/** How long to wait for the work that a fault left, before the next fault. */
 const CATCH_UP_LIMIT_MS = 60 * SECOND
 
 /**
@@ -192,9 +185,6 @@ export const runFaults = async (
 ): Promise<number> => {
   const { instances, journal } = environment
   const { kills } = journal
-  // An abort must not leave a core file.
-  const coreLimit = await run('sh', ['-c', 'ulimit -c']).catch(() => null)
-  const canAbort = coreLimit?.stdout.trim() === '0'
   const faults = faultsOf(plan, environment)
 
   if (plan.kills > 0) {
@@ -203,7 +193,7 @@ export const runFaults = async (
     const either = AbortSignal.any([signal, over.signal])
     const killers = instances.map((instance, n) => {
       const random = seeded(plan.seed, `killer ${n}`)
-      return killAgainAndAgain(instance, { random, kills, canAbort, signal: either })
+      return killAgainAndAgain(instance, { random, kills, signal: either })
     })
     const others = async () => {
       for (let left = Math.round(plan.burstShare * faults.length); left > 0; left--) {
@@ -215,7 +205,7 @@ export const runFaults = async (
     }
     const running = others()
     const isMissing = (point: Failpoint) => (kills.get(point) ?? 0) < plan.burstKillsAtEach
-    while (FAILPOINTS.some(isMissing) && !signal.aborted) await sleep(50)
+    await waitUntil(() => !FAILPOINTS.some(isMissing), Infinity, { signal })
     over.abort()
     await Promise.all([...killers, running])
   }
@@ -223,7 +213,7 @@ export const runFaults = async (
   journal.isBurst = false
 
   say('one fault at a time')
-  const killing = { random: seeded(plan.seed, 'single kills'), kills, canAbort, signal }
+  const killing = { random: seeded(plan.seed, 'single kills'), kills, signal }
   const killOne = async (n: number): Promise<number> => {
     const instance = instances[n % instances.length]
     if (instance && (await untilReady(instance, signal))) await killAtFailpoint(instance, killing)
@@ -249,9 +239,8 @@ const caughtUp = async (
   back: number,
   signal: AbortSignal,
 ): Promise<void> => {
-  const until = Date.now() + CATCH_UP_LIMIT_MS
   const isDone = () => instances.every(instance => instance.isReady()) && monitor.isDone(back)
-  while (!isDone() && Date.now() < until && !signal.aborted) await sleep(50)
+  await waitUntil(isDone, CATCH_UP_LIMIT_MS, { signal })
 }
 
 const DISK_MB = 192
@@ -293,7 +282,8 @@ export const fullDisk = async (
   post()
   await Promise.all(posts)
   // Writes until the disk is full, and fails.
-  await run('sh', ['-c', 'cat /dev/zero > filler'], { cwd: disk }).catch(() => {})
+  const fill = ['-c', 'cat /dev/zero > "$0"', join(disk, 'filler')]
+  await run(fill, {}, { command: 'sh' }).catch(() => {})
   for (const until = Date.now() + FULL_FOR_MS; Date.now() < until; await sleep(50)) post()
   const refused = sender.stats.answers.get('503') ?? 0
   await rm(join(disk, 'filler'))

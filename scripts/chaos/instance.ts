@@ -1,28 +1,22 @@
 /** One instance of the program (web and worker) under a supervisor that restarts it, as the platform does. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createWriteStream, readFileSync } from 'node:fs'
+import { createWriteStream } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
 import { type Failpoint, FAILPOINTS } from '../../app/failpoints.ts'
+import { answers, NODE_FLAGS, RINGBACK, ROOT, waitUntil } from '../processes.ts'
 import type { Order } from './arm.ts'
 import { count, type Journal } from './monitor.ts'
 import type { Random } from './random.ts'
 
-const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 const ARM = fileURLToPath(new URL('arm.ts', import.meta.url))
 
-const procfile = readFileSync(`${ROOT}Procfile`, 'utf8')
-/** The node flags of the Procfile, so that the program runs as in production. */
-export const NODE_FLAGS = /^web:.*node (.*) app\/main\.ts$/m.exec(procfile)?.[1]?.split(' ') ?? []
-
-const READY_POLL_MS = 50
 /** A platform waits before it restarts a process that exited soon after its start. */
 const CRASH_PAUSE_MS = 500
 const STOP_LIMIT_MS = 30_000
 
-/** What arm.ts reports before it acts. */
 const report = z.object({ hit: z.enum(FAILPOINTS), action: z.string() })
 
 type Options = { port: number; env: NodeJS.ProcessEnv; log: string; journal: Journal }
@@ -39,10 +33,7 @@ export const runInstance = ({ port, env, log, journal }: Options) => {
   const hasExited = ({ exitCode, signalCode }: ChildProcess) =>
     exitCode !== null || signalCode !== null
   const pollUntilReady = async (started: ChildProcess) => {
-    while (!(await isHealthy(port))) {
-      if (hasExited(started)) return
-      await sleep(READY_POLL_MS)
-    }
+    await waitUntil(async () => hasExited(started) || (await isHealthy(port)), Infinity)
     if (hasExited(started)) return
     ready = true
     journal.ready()
@@ -50,7 +41,7 @@ export const runInstance = ({ port, env, log, journal }: Options) => {
   const runOnce = async () => {
     killed = null
     starts++
-    const started = spawn(process.execPath, [...NODE_FLAGS, '--import', ARM, 'app/main.ts'], {
+    const started = spawn(process.execPath, [...NODE_FLAGS, '--import', ARM, RINGBACK], {
       cwd: ROOT,
       env: { ...env, PORT: String(port) },
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
@@ -124,35 +115,22 @@ export const runInstance = ({ port, env, log, journal }: Options) => {
   }
 }
 
-export const isHealthy = (port: number): Promise<boolean> =>
-  fetch(`http://127.0.0.1:${port}/healthz`, { signal: AbortSignal.timeout(1000) }).then(
-    async response => {
-      await response.body?.cancel()
-      return response.status === 200
-    },
-    () => false,
-  )
+export const isHealthy = (port: number) => answers(`http://127.0.0.1:${port}/healthz`)
 
-/** @returns false on abort */
-export const untilReady = async (instance: Instance, signal: AbortSignal): Promise<boolean> => {
-  while (!instance.isReady() && !signal.aborted) await sleep(20)
-  return !signal.aborted
-}
+export const untilReady = ({ isReady }: Instance, signal: AbortSignal): Promise<boolean> =>
+  waitUntil(isReady, Infinity, { pollMs: 20, signal })
 
 export type Killing = {
   random: Random
   kills: ReadonlyMap<Failpoint, number>
-  /** `process.abort()` leaves no core file here. */
-  canAbort: boolean
   signal: AbortSignal
 }
 
 /** Kills it at a failpoint that has had the fewest kills. Returns when it is dead, or on abort. */
 export const killAtFailpoint = async (
   instance: Instance,
-  { random, kills, canAbort, signal }: Killing,
+  { random, kills, signal }: Killing,
 ): Promise<void> => {
-  const action = canAbort && random.chance(0.05) ? 'abort' : 'kill'
   const afterMs = random.pick([0, 0, 0, 1, 3, 10])
   // Each new order counts anew, so only the first one skips. Otherwise a rare failpoint would never be reached.
   let skip = random.pick([0, 0, 0, 0, 1])
@@ -160,10 +138,13 @@ export const killAtFailpoint = async (
     // Ordered anew each second, because the other instance may have been killed at some of these failpoints.
     const killsAt = (point: Failpoint) => kills.get(point) ?? 0
     const fewest = Math.min(...FAILPOINTS.map(killsAt))
-    instance.arm({ action, skip, afterMs, points: FAILPOINTS.filter(at => killsAt(at) === fewest) })
-    for (const until = Date.now() + 1000; instance.starts() === life && Date.now() < until;) {
-      if (signal.aborted) return instance.arm(null)
-      await sleep(10)
-    }
+    instance.arm({
+      action: 'kill',
+      skip,
+      afterMs,
+      points: FAILPOINTS.filter(at => killsAt(at) === fewest),
+    })
+    await waitUntil(() => instance.starts() !== life, 1000, { pollMs: 10, signal })
+    if (signal.aborted) return instance.arm(null)
   }
 }

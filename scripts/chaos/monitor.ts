@@ -47,13 +47,11 @@ export const newJournal = () => {
   }
   const journal = {
     faults,
-    /** Kills of the program at each failpoint. */
     kills,
     /** Exits that chaos did not cause: the program must survive everything but a kill. */
     unexpectedExits,
     outages,
     beginOutage,
-    /** Faults come several at a time. */
     isBurst: true,
     ready: () => {
       instancesUp++
@@ -202,7 +200,7 @@ export const startMonitor = (database: Pool) => {
 
 /** What must end before a run is settled. Jobs further ahead are daily ones and not part of the run. */
 const OPEN = {
-  'records not judged': 'raw_cdrs where verdict is null',
+  'CDRs not classified': 'raw_cdrs where verdict is null',
   'events not handled': 'whatsapp_events where outcome is null',
   'calls scheduled or being sent': `missed_calls where outreach_state in ('scheduled', 'sending')`,
   'messages scheduled or being sent': `messages where state in ('scheduled', 'sending')`,

@@ -2,18 +2,14 @@
  * A Postgres of its own for chaos and for the benchmark, with fsync on. It is a child process, so that it can be killed
  * in every way and started again at the same port.
  */
-import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, openSync } from 'node:fs'
 import { chmod, mkdir, readdir, readFile, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { dirname, join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { promisify } from 'node:util'
 import pg from 'pg'
 import { makeCluster, passwordFile, type Place, placeFor } from '../../app/db/embedded_postgres.ts'
-
-const run = promisify(execFile)
+import { freePort, run, waitUntil } from '../processes.ts'
 
 /** The limit of a small managed plan: two instances of the program must fit. */
 const CONNECTION_LIMIT = 20
@@ -60,11 +56,12 @@ export const startCluster = async (
   }
   /** Starts it and waits until it accepts connections. Retries while remains of the last server hold its lock. */
   const start = async (): Promise<void> => {
-    for (const until = Date.now() + START_LIMIT_MS; Date.now() < until; await sleep(50)) {
+    const isUp = () => {
       if (!isRunning()) child = launch(place, port, log, settings)
-      if (await accepts()) return
+      return accepts()
     }
-    throw new Error(`Postgres does not start; its log is ${log}`)
+    if (!(await waitUntil(isUp, START_LIMIT_MS)))
+      throw new Error(`Postgres does not start; its log is ${log}`)
   }
   const stop = async (signal: NodeJS.Signals): Promise<void> => {
     if (!child || !isRunning()) return
@@ -74,6 +71,10 @@ export const startCluster = async (
   }
 
   await start()
+  // The server is detached and would outlive this process.
+  process.once('exit', () => {
+    if (isRunning()) child?.kill('SIGQUIT')
+  })
   const admin = new pg.Client({ connectionString: urlOf('postgres', 'postgres') })
   await admin.connect()
   // No superuser, as on a managed plan: it can use neither the reserved connections nor more than the limit.
@@ -96,13 +97,10 @@ export const startCluster = async (
     checkingUrl: urlOf('postgres', DATABASE),
     start,
     /** Waits until it accepts connections again by itself, as after the death of one of its processes. */
-    back: async () => {
-      while (!(await accepts())) await sleep(50)
-    },
+    back: () => waitUntil(accepts, START_LIMIT_MS),
     kill: () => stop('SIGKILL'),
     /** `pg_ctl stop -m immediate`. With fsync on, the data are as after a power cut. */
     stopAtOnce: () => stop('SIGQUIT'),
-    /** Of the postmaster, while it runs. */
     pid: () => (isRunning() ? child?.pid : undefined),
     remove: async () => {
       await stop('SIGINT')
@@ -136,26 +134,17 @@ const launch = (
   }
 }
 
-export const freePort = async (): Promise<number> => {
-  const probe = createServer().listen(0, '127.0.0.1')
-  await once(probe, 'listening')
-  const address = probe.address()
-  await once(probe.close(), 'close')
-  if (!address || typeof address === 'string') throw new Error('no free port')
-  return address.port
-}
-
 /** Mounts a small disk that can be filled without harm. @returns why that is not possible, else null */
 export const mountDisk = async (folder: string, megabytes: number): Promise<string | null> => {
   if (process.platform !== 'linux' || process.getuid?.() !== 0) return 'needs root on Linux'
   await mkdir(folder, { recursive: true })
-  const mount = run('mount', ['-t', 'tmpfs', '-o', `size=${megabytes}m`, 'tmpfs', folder])
-  return mount.then(
+  const args = ['-t', 'tmpfs', '-o', `size=${megabytes}m`, 'tmpfs', folder]
+  return run(args, {}, { command: 'mount' }).then(
     () => null,
     () => 'mounting is not allowed here',
   )
 }
 export const unmountDisk = async (folder: string): Promise<void> => {
-  await run('umount', [folder])
+  await run([folder], {}, { command: 'umount' })
   if ((await readdir(folder)).length === 0) await rm(folder, { recursive: true })
 }

@@ -105,7 +105,6 @@ export const startProxy = async (targets: () => number[]) => {
       setTimeout(() => silenced.forEach(line => end(line, 'cut')), KEEPALIVE_MS).unref()
       return silenced.length
     },
-    /** Refuses new connections until `accept()`. */
     refuse: () => {
       server?.close()
       server = null

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto'
 
-/** Random choices that a seed repeats. */
 export type Random = ReturnType<typeof seeded>
 
 /**
@@ -20,7 +19,6 @@ export const seeded = (seed: number, stream = '') => {
     t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
     return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32
   }
-  /** A whole number between the two, both included. */
   const int = (least: number, most: number) => least + Math.floor(next() * (most - least + 1))
   const pick = <T>(list: readonly T[]): T => {
     const chosen = list[int(0, list.length - 1)]

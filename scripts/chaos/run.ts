@@ -1,10 +1,8 @@
 /** One run, from the start of its environment to its report. */
-import { execFile } from 'node:child_process'
 import { readFile, writeFile } from 'node:fs/promises'
-import { cpus, totalmem } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { promisify } from 'node:util'
 import { type Failpoint, FAILPOINTS } from '../../app/failpoints.ts'
+import { describeMachine } from '../bench/machine.ts'
 import { type OnCleanUp, startEnvironment } from './environment.ts'
 import { endFaults, type FaultPlan, fullDisk, runFaults } from './faults.ts'
 import { isHealthy } from './instance.ts'
@@ -27,7 +25,6 @@ export type Report = {
   rows: Row[]
   kills: Map<Failpoint, number>
   unknown: Message[]
-  /** The promises that were not kept. */
   violations: string[]
   postgres: string
 }
@@ -56,15 +53,10 @@ export const run = async (
   const traffic = newTraffic(plan, environment, sender, seeded(plan.seed, 'scenarios'))
   const monitor = startMonitor(database)
   const progress = setInterval(() => {
-    const { posts, unanswered } = sender.stats
-    const kills = sum(journal.kills)
-    const states = instances.map(instance => (instance.isReady() ? 'up' : 'down')).join('/')
-    say(
-      `${posts} records (${unanswered} unanswered), ${fake.accepted().length} messages, ${kills} kills at ` +
-        `${journal.kills.size} of ${FAILPOINTS.length} failpoints, ${journal.faults.length - kills} other faults, ` +
-        `${monitor.waiting.size} waiting, instances ${states}`,
-    )
-  }, 5 * SECOND)
+    const messages = fake.accepted().length
+    const faults = `${journal.faults.length} faults at ${journal.kills.size} failpoints and elsewhere`
+    say(`${sender.stats.posts} records, ${messages} messages, ${faults}`)
+  }, 10 * SECOND)
   const stopWatching = async () => {
     await traffic.stop()
     await monitor.stop()
@@ -210,30 +202,19 @@ export const print = ({ rows, kills, unknown, violations }: Report): string => {
   ].join('\n\n')
 }
 
-const BEGIN = '<!-- chaos:begin -->'
-const END = '<!-- chaos:end -->'
+const MARKED = /(?<=<!-- chaos:begin -->\n)[^]*(?=<!-- chaos:end -->)/
 
-/** Replaces the text between the marks. Without marks the block is added at the end. */
-export const withBlock = (text: string, block: string): string => {
-  const begin = text.indexOf(BEGIN)
-  const end = text.indexOf(END)
-  const marked = `${BEGIN}\n\n${block}\n\n${END}`
-  if (begin === -1 || end < begin) return `${text.trimEnd()}\n\n${marked}\n`
-  return text.slice(0, begin) + marked + text.slice(end + END.length)
-}
+export const withBlock = (text: string, block: string): string =>
+  text.replace(MARKED, () => `\n${block}\n\n`)
 
 export const writeReport = async (file: string, report: Report): Promise<void> => {
-  const git = (...args: string[]) =>
-    promisify(execFile)('git', args).then(({ stdout }) => stdout.trim())
-  const commit = await git('describe', '--always', '--dirty', '--abbrev=12').catch(() => 'unknown')
-  const cpu = `${cpus().length} x ${cpus()[0]?.model.trim() ?? 'unknown'}`
+  const { at, commit, machine, versions } = await describeMachine({ Postgres: report.postgres })
   const circumstances = table([
-    ['commit', commit],
-    ['date', new Date().toISOString().slice(0, 10)],
-    ['machine', `${cpu}, ${Math.round(totalmem() / 2 ** 30)} GB`],
-    ['Node, Postgres', `${process.versions.node}, ${report.postgres} (fsync on)`],
+    ['commit', commit.slice(0, 12)],
+    ['date', at.slice(0, 10)],
+    ['machine', `${machine.cores} x ${machine.cpu}, ${Math.round(machine.memoryMb / 1024)} GB`],
+    ['Node, Postgres', `${versions.node}, ${report.postgres} (fsync on)`],
   ])
-  const before = await readFile(file, 'utf8').catch(() => '# Reliability')
   const block = `\`\`\`text\n${circumstances}\n\n${print(report)}\n\`\`\``
-  await writeFile(file, withBlock(before, block))
+  await writeFile(file, withBlock(await readFile(file, 'utf8'), block))
 }

@@ -7,10 +7,8 @@ import type { Random } from './random.ts'
 
 /** One request body, and what must be stored of it. */
 export type Post = {
-  /** For the person who investigates a violation. */
   what: string
   tenant: Tenant
-  /** Sent instead of the tenant's own. */
   token?: string
   body: Buffer
   contentType: string
@@ -30,7 +28,6 @@ export type Scenario = {
   phone: string | null
   posts: Post[]
   reply: Reply | null
-  /** How the Graph API treats the messages to this person. */
   graph: ScriptInput[]
 }
 
@@ -51,7 +48,6 @@ type Made = Partial<Pick<Scenario, 'reply'>> & {
   /** Who receives each of them, if not all are for `tenant`. */
   tenants?: Tenant[]
   gapMs?: number
-  /** No person can be written to. */
   silent?: boolean
 }
 
@@ -179,7 +175,6 @@ const repeated = (post: Post, random: Random): Post[] =>
     ? [{ ...post, times: random.pick([2, 2, 3]) }]
     : [post, { ...post, afterMs: random.int(0, 3 * SECOND) }]
 
-/** One JSON body that must be stored. */
 export const jsonPost = (what: string, tenant: Tenant, body: string | Buffer): Post => ({
   what,
   tenant,
@@ -195,7 +190,6 @@ const kept = (kept: 'raw' | 'rejected', body: string | Buffer) => ({
   kept,
 })
 
-/** As JSON, in an array, or as a form. */
 const cdrPost = (what: string, tenant: Tenant, cdr: Cdr, random: Random): Post => {
   const post = jsonPost(what, tenant, JSON.stringify(cdr))
   if (random.chance(0.1)) return { ...post, body: Buffer.from(`[${JSON.stringify(cdr)}]`) }
@@ -210,7 +204,6 @@ const asBytes = (body: unknown): Buffer =>
   Buffer.isBuffer(body) ? body : Buffer.from(typeof body === 'string' ? body : JSON.stringify(body))
 /** A CDR all the same. */
 const taken = (body: unknown): Hostile => ({ body: asBytes(body) })
-/** Answered 400 and stored in `rejected_deliveries`. */
 const refused = (body: unknown): Hostile => ({
   body: asBytes(body),
   answers: [400],
@@ -268,7 +261,6 @@ const GRAPH_FAULTS: [weight: number, fault: GraphFault][] = [
   [10, { outcome: { kind: 'error', code: 130429 } }],
   [8, { outcome: { kind: 'error', code: 131056 } }],
   [2, { outcome: { kind: 'error', code: 131016 } }],
-  // Refusals.
   [5, { outcome: { kind: 'error', code: 131026 } }],
   [2, { outcome: { kind: 'error', code: 130472 } }],
   [1, { outcome: { kind: 'error', code: 131050 } }],

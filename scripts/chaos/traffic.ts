@@ -30,7 +30,6 @@ export const newSender = (url: string) => {
     unanswered: 0,
     answers: new Map<string, number>(),
     wrongAnswers: [] as string[],
-    /** The milliseconds of every 200. */
     acknowledgedIn: [] as number[],
   }
   let stopped = false
@@ -78,7 +77,6 @@ export const newSender = (url: string) => {
   return {
     stats,
     promised: () => [...promised.values()],
-    /** Resolves when each of the post's requests has its final answer. */
     post: async (post: Post): Promise<void> => {
       stats.posts += post.times
       stats.unanswered += post.times
@@ -173,7 +171,6 @@ export const newTraffic = (
           await sleep(Math.min(50, Math.max(5, due - Date.now())))
       }
     },
-    /** Resolves when every post has its final answer. */
     finished: async () => void (await Promise.all(playing)),
     stop: async () => {
       stopped = true

@@ -2,7 +2,6 @@
 import type { ScriptInput } from '../fake_whatsapp/scripts.ts'
 import { answeredPush, callBackPush, type Push, push } from './cdr.ts'
 
-/** What became of a call. */
 export type Result = {
   /** The HTTP status of the answer to the last CDR; undefined if it was 200. */
   answer?: number
@@ -11,7 +10,6 @@ export type Result = {
   outreach?: string
   /** The state of the lead, where it matters. */
   lead?: string
-  /** How many messages the caller received. */
   messages: number
 }
 
@@ -27,9 +25,7 @@ export type Scenario = {
   callId: string | null
   /** The call comes after the caller has received this number of messages. */
   afterMessages?: number
-  /** How WhatsApp answers the request that sends the message. */
   whatsApp?: ScriptInput
-  /** What the caller writes after the first message. */
   reply?: string
   expected: Result
 }
@@ -68,7 +64,6 @@ const asForm = (cdr: Push): string =>
 /** New scenarios, with call ids and times of this moment. */
 export const newScenarios = (): Scenario[] => [...conversations(), ...noMessage(), ...notMissed()]
 
-/** The caller receives a message. */
 const conversations = (): Scenario[] => {
   const abandoned = push({ caller: '0523456789', type: 'Queue', status: 'ABANDONE' })
   const busy = push({ caller: '972542345678', status: 'BUSY' })
@@ -108,7 +103,6 @@ const conversations = (): Scenario[] => {
   ]
 }
 
-/** A missed call without a message. */
 const noMessage = (): Scenario[] => {
   const yossi = push({ caller: '0532345671' })
   const maya = push({ caller: '0532345672' })

@@ -22,7 +22,6 @@ export type LogRecord = Record<string, unknown> & { Date: string }
 export type Fault =
   | { error: number }
   | { status: number; body?: string; location?: string }
-  /** No answer, ever. */
   | { hang: true }
   /** The connection ends in the middle of the answer. */
   | { cut: true }
@@ -70,7 +69,6 @@ export const startFakeVoicenter = async () => {
   const address = server.address()
 
   return {
-    /** The base URL, for VOICENTER_API_URL. */
     url: `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`,
     /** Adds an account with a log of its own. Fields that are not given are made up. */
     addAccount: (input: Partial<Account> = {}): Account => {
@@ -79,17 +77,14 @@ export const startFakeVoicenter = async () => {
       accounts.push({ ...account, calls: [], requestedAt: [] })
       return account
     },
-    /** Adds calls to the log of the account. */
     log: ({ id }: Account, ...calls: LogRecord[]): void => {
       const account = accounts.find(one => one.id === id)
       if (!account) throw new Error('no such account', { cause: { id } })
       account.calls.push(...calls)
     },
-    /** Faults for the next requests, in this order. */
     script: (...next: Fault[]) => void faults.push(...next),
     /** According to reports, some real accounts answer with all field names in small letters. */
     setLowerCase: (wanted: boolean) => void (lowerCase = wanted),
-    /** Runs after a request has arrived and before it is answered. */
     onRequest: (run: (() => Promise<void>) | null) => void (beforeAnswer = run),
     requests: () => [...requests],
     close: async () => {
@@ -161,7 +156,6 @@ const answerFault = (res: Response, fault: Fault): void => {
 const gmt = (written: string): number =>
   Date.parse(/[Zz]$|[+-]\d\d:\d\d$/.test(written) ? written : `${written}Z`)
 
-/** Only the requested fields; without a list, all of them. */
 const pick = (call: LogRecord, fields: string[], lowerCase: boolean) => {
   const wanted = new Set(fields.map(field => field.toLowerCase()))
   return Object.fromEntries(

@@ -7,20 +7,15 @@ import type { Update } from './webhooks.ts'
 type Common = {
   /** The business number; by default the one that last wrote to the person. */
   phoneNumberId?: string | undefined
-  /** The number id in the payload, if it differs, such as one that the receiver does not know. */
-  asPhoneNumberId?: string
   agoSeconds?: number
   /** Fields that replace or extend those of the message (of the value, if there is no message). */
   fields?: Record<string, unknown>
 }
 
-/** A message from a person. */
 type MessageEvent = Common & {
   /** The person, in E.164. */
   from: string
-  /** The message id. Use one id twice to deliver a message twice. */
   id?: string
-  /** The id of the message that this one answers. */
   context?: string
   /** The person hides the phone number behind a username: only the user id is reported. */
   bsuidOnly?: boolean
@@ -88,7 +83,7 @@ export const updateFor = (state: State, event: WebhookEvent, id: string): Update
   const ourPhone = number.displayNumber.slice(1)
   const at = Date.now() - (event.agoSeconds ?? 0) * 1000
   const timestamp = seconds(event.agoSeconds)
-  const common = metadata(number, event.asPhoneNumberId)
+  const common = metadata(number)
   const update = (field: string, value: Record<string, unknown>): Update => ({
     number,
     field,
@@ -99,10 +94,8 @@ export const updateFor = (state: State, event: WebhookEvent, id: string): Update
 
   switch (event.kind) {
     case 'user_preferences': {
-      const { waId: wa_id, userId: user_id, stoppedMarketing } = state.person(event.from)
+      const { waId: wa_id, userId: user_id } = state.person(event.from)
       const { value } = event
-      if (value === 'stop') stoppedMarketing.add(phoneNumberId)
-      else stoppedMarketing.delete(phoneNumberId)
       const detail = `User requested to ${value} marketing messages`
       const category = 'marketing_messages'
       return update('user_preferences', {
@@ -191,14 +184,13 @@ export const updateFor = (state: State, event: WebhookEvent, id: string): Update
   }
 }
 
-/** The update for a status of an accepted message. */
 export const statusUpdate = (
   number: WhatsAppNumber,
   { waId }: Person,
   { wamid, biz_opaque_callback_data, template }: InboxMessage,
   { status, code = 131026, callbackData = true, agoSeconds, fields }: StatusStep,
 ): Update => {
-  const category = template?.category ?? 'service'
+  const category = template ? 'utility' : 'service'
   const pricing = { billable: true, pricing_model: 'PMP', type: 'regular', category }
   const item = {
     id: wamid,
@@ -215,9 +207,9 @@ export const statusUpdate = (
 /** Unix seconds. Webhooks write them as text, except in `user_preferences`. */
 const seconds = (ago = 0): number => Math.floor(Date.now() / 1000 - ago)
 
-const metadata = ({ displayNumber, phoneNumberId }: WhatsAppNumber, id = phoneNumberId) => ({
+const metadata = ({ displayNumber, phoneNumberId: phone_number_id }: WhatsAppNumber) => ({
   messaging_product: 'whatsapp',
-  metadata: { display_phone_number: displayNumber.slice(1), phone_number_id: id },
+  metadata: { display_phone_number: displayNumber.slice(1), phone_number_id },
 })
 
 type Content = { context?: string | undefined; type: string; [field: string]: unknown }

@@ -23,9 +23,8 @@ export type LoggedRequest = {
   headers: IncomingHttpHeaders
   /** The id of the number whose token the request carries, `wrong`, or `none`. The token itself is not kept. */
   authorization: string
-  /** The parsed body; its text if it is not JSON; undefined if it was not read. */
+  /** The parsed body; its text if it is not JSON. */
   body: unknown
-  /** `refused` by a check, or the kind of the outcome. */
   outcome: Outcome['kind'] | 'refused'
   /** Whether the message was accepted, whatever the answer said. */
   accepted: boolean
@@ -49,7 +48,7 @@ export const graphRoutes = (
   webhooks: Webhooks,
   requests: LoggedRequest[],
 ) => {
-  const log = (req: Request<Params>, body?: unknown): LoggedRequest => {
+  const log = (req: Request<Params>, body: unknown): LoggedRequest => {
     const { version, phoneNumberId } = req.params
     const authorization = tokenOwner(req.headers.authorization, phoneNumberId, state)
     const logged: LoggedRequest = {
@@ -64,12 +63,6 @@ export const graphRoutes = (
     }
     requests.push(logged)
     return logged
-  }
-
-  const resetUnread = (req: Request<Params>, res: Response, next: () => void) => {
-    if (!scripts.takeUnread(req.params.phoneNumberId)) return next()
-    log(req).outcome = 'reset'
-    res.socket?.resetAndDestroy()
   }
 
   const handle = async (req: Request<Params, unknown, unknown>, res: Response) => {
@@ -117,11 +110,7 @@ export const graphRoutes = (
     const { phoneNumberId, displayNumber: from } = number
     const person = state.person(checked.to)
     if (outcome.kind === 'accept' && outcome.waId) person.waId = outcome.waId
-    // Marketing that the person has stopped is accepted, and fails afterwards (Meta, 2025-11).
-    const isStopped =
-      checked.template?.category === 'marketing' && person.stoppedMarketing.has(phoneNumberId)
-    const stopped: StatusPlan = [{ status: 'failed', code: 131050 }]
-    const plan = (scripted ?? (isStopped ? stopped : scripts.defaultStatuses)).map(stepOf)
+    const plan = (scripted ?? scripts.defaultStatuses).map(stepOf)
     const message: InboxMessage = {
       wamid: newWamid(),
       ...checked,
@@ -143,7 +132,6 @@ export const graphRoutes = (
     return message
   }
 
-  /** Sends one status of a message. */
   const report = async (message: InboxMessage, step: StatusStep): Promise<Delivery[]> => {
     const { status, code = 131026 } = step
     const at = new Date().toISOString()
@@ -197,7 +185,7 @@ export const graphRoutes = (
     }),
   )
   const readBody = express.raw({ type: () => true, limit: '1mb' })
-  router.post('/:version/:phoneNumberId/messages', resetUnread, readBody, handle)
+  router.post('/:version/:phoneNumberId/messages', readBody, handle)
   return { router, report }
 }
 
@@ -207,7 +195,6 @@ const numberFields = ({ phoneNumberId, displayNumber, name }: WhatsAppNumber) =>
   verified_name: name,
 })
 
-/** The time between two statuses that give none. */
 const STEP_MS = 40
 
 const stepOf = (step: StatusPlan[number]): StatusStep =>
@@ -246,7 +233,6 @@ const authorize = ({ authorization, phoneNumberId }: LoggedRequest, state: State
   return number
 }
 
-/** The body of the usual 200. */
 type Acceptance = { messaging_product: string; contacts?: object[]; messages: object[] }
 
 const acceptanceOf = ({ wamid, to, written, type }: InboxMessage, state: State): Acceptance => ({

@@ -3,7 +3,6 @@ import express, { type Router } from 'express'
 import { z } from 'zod'
 import { html, type Html } from '../../app/web/ops/html.ts'
 import type { WebhookEvent } from './events.ts'
-import type { StatusStep } from './scripts.ts'
 import type { InboxMessage, Person, State } from './state.ts'
 
 const person = { from: z.string(), phoneNumberId: z.string().optional() }
@@ -13,23 +12,15 @@ const pageEvent = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('text'), text, ...person }),
   z.object({ kind: z.literal('button'), text, context: text, payload: text, ...person }),
   z.object({ kind: z.literal('echo'), text, to: z.string() }),
-  z.object({ kind: z.literal('user_preferences'), value: z.enum(['stop', 'resume']), ...person }),
 ])
 
 export const pageRoutes = (
   state: State,
   inbound: (event: WebhookEvent) => Promise<unknown>,
-  sendStatus: (wamid: string, step: StatusStep) => Promise<unknown>,
 ): Router => {
   const router = express.Router()
   router.get('/', (_req, res) => void res.type('html').send(page(state).html))
   router.get('/page/phones', (_req, res) => void res.type('html').send(phones(state).html))
-  router.post('/page/read', express.urlencoded(), async (req, res) => {
-    const { from } = z.object(person).parse(req.body)
-    const unread = state.inbox(from).filter(one => !one.statuses.some(is => is.status === 'read'))
-    for (const { wamid } of unread) await sendStatus(wamid, { status: 'read' })
-    res.redirect(303, '/')
-  })
   router.post('/page/event', express.urlencoded(), (req, res) =>
     Promise.try(() => inbound(pageEvent.parse(req.body))).then(
       () => res.redirect(303, '/'),
@@ -53,15 +44,6 @@ const page = (state: State): Html =>
       <body>
         <header>
           <h1>Fake WhatsApp</h1>
-          ${form(
-            { kind: 'text' },
-            html`<input name="from" placeholder="+972501234567" required />
-              <input name="text" dir="auto" placeholder="writes to" required />
-              <select name="phoneNumberId">
-                ${[...state.numbers.values()].map(one => html`<option value="${one.phoneNumberId}">${one.name} ${one.displayNumber}</option>`)}
-              </select>
-              <button>Send</button>`,
-          )}
         </header>
         <main>${phones(state)}</main>
         <script>
@@ -76,15 +58,13 @@ const phones = (state: State): Html =>
     ? html`<p>No messages yet.</p>`
     : html`${[...state.people.values()].map(person => phoneOf(state, person))}`
 
-const phoneOf = (state: State, { phone, name, lines, stoppedMarketing }: Person): Html => {
+const phoneOf = (state: State, { phone, name, lines }: Person): Html => {
   const inbox = state.inbox(phone)
   const nameOf = (id: string) => state.numbers.get(id)?.name ?? id
   const chat = [
     ...inbox.map(one => ({ at: one.acceptedAt, item: message(one, nameOf(one.phoneNumberId)) })),
     ...lines.map(one => ({ at: one.at, item: line(one, nameOf(one.phoneNumberId)) })),
   ].toSorted((one, other) => one.at.localeCompare(other.at))
-  const isStopped = stoppedMarketing.has(inbox.at(-1)?.phoneNumberId ?? '')
-  const value = isStopped ? 'resume' : 'stop'
   const textField = (placeholder: string) =>
     html`<input name="text" dir="auto" placeholder="${placeholder}" required /><button>
         Send
@@ -96,10 +76,6 @@ const phoneOf = (state: State, { phone, name, lines, stoppedMarketing }: Person)
     </ol>
     ${form({ kind: 'text', from: phone }, textField('Reply'))}
     ${form({ kind: 'echo', to: phone }, textField('Owner replies from the app'))}
-    <div>
-      ${form({ from: phone }, html`<button>Read all</button>`, '/page/read')}
-      ${form({ kind: 'user_preferences', from: phone, value }, html`<button>${isStopped ? 'Resume' : 'Stop'} marketing</button>`)}
-    </div>
   </section>`
 }
 
@@ -126,8 +102,8 @@ const line = ({ by, text, at }: Person['lines'][number], business: string): Html
 
 const time = (at: string): Html => html`<time>${new Date(at).toTimeString().slice(0, 8)}</time>`
 
-const form = (hidden: Record<string, string>, inside: Html, action = '/page/event'): Html =>
-  html`<form method="post" action="${action}">
+const form = (hidden: Record<string, string>, inside: Html): Html =>
+  html`<form method="post" action="/page/event">
     ${Object.entries(hidden).map(([name, value]) => html`<input type="hidden" name="${name}" value="${value}" />`)}${inside}
   </form>`
 
@@ -142,8 +118,8 @@ const refresh = async () => {
   for (const phone of fresh.querySelectorAll('section')) {
     const shown = document.getElementById(phone.id)
     if (!shown) main.append(phone)
-    else for (const part of ['ol', 'div']) {
-      const [now, next] = [shown.querySelector(part), phone.querySelector(part)]
+    else {
+      const [now, next] = [shown.querySelector('ol'), phone.querySelector('ol')]
       if (now.innerHTML === next.innerHTML) continue
       now.innerHTML = next.innerHTML
       now.scrollTop = now.scrollHeight
@@ -180,7 +156,6 @@ li p { margin: 0; white-space: pre-wrap; overflow-wrap: anywhere } li small { co
 i { font-style: normal } i.read, i.played { color: #1f9bf0 } i.failed { color: #c00 }
 form { display: flex; gap: .4em; padding: .25em .6em } li form { padding: .3em 0 0 }
 li form button { width: 100%; color: #0277b5; background: #f4f9fc }
-section > div { display: flex; padding-bottom: .4em }
 input, button { padding: .35em .6em; border: 1px solid #bbb; border-radius: 8px; background: #fff }
 input { flex: 1; min-width: 0 } button { cursor: pointer }
 `

@@ -9,12 +9,7 @@ export type Outcome =
   | ({ kind: 'error'; code: number; httpStatus?: number } & Answer)
   /** An answer that is not from Meta, such as the error page of a proxy, or a redirect. */
   | ({ kind: 'http'; status: number; body?: string; headers?: Record<string, string> } & Answer)
-  /** No answer, ever. */
   | { kind: 'hang'; accept?: boolean }
-  /**
-   * The connection is reset. Without `accept`, and if the script names only a business number or nothing, this
-   * happens before the body is read.
-   */
   | ({ kind: 'reset' } & Answer)
   /** Accepted, but the 200 ends in the middle of the body, is not JSON, or has no `messages[0].id`. */
   | { kind: 'cut' | 'garbled' | 'no_id'; delayMs?: number }
@@ -31,15 +26,12 @@ export type StatusStep = {
   status: StatusName
   /** Milliseconds after acceptance; by default 40 more than the step before. */
   afterMs?: number
-  /** For `failed`: the error code. */
   code?: number
   /** Deliver the status, and wait for the answer, before the response to the send. */
   beforeResponse?: boolean
   /** False: do not echo `biz_opaque_callback_data`. */
   callbackData?: boolean
-  /** How long ago the status happened. */
   agoSeconds?: number
-  /** Fields that replace or extend those of the status object. */
   fields?: Record<string, unknown>
 }
 /** The statuses of a message. An empty list: none. */
@@ -73,16 +65,6 @@ export type Scripts = ReturnType<typeof createScripts>
 export const createScripts = () => {
   let entries: { script: ScriptInput; left: number }[] = []
 
-  /** Counted scripts come first, in the order in which they were added; then the newest permanent one. */
-  const find = (call: Call) =>
-    entries.find(({ script, left }) => left < Infinity && matches(script, call)) ??
-    entries.findLast(({ script }) => matches(script, call))
-
-  const use = (entry: ReturnType<typeof find>): ScriptInput | undefined => {
-    if (entry && --entry.left === 0) entries = entries.filter(one => one !== entry)
-    return entry?.script
-  }
-
   return {
     /** The statuses of messages whose script names none. */
     defaultStatuses: ['sent', 'delivered'] as StatusPlan,
@@ -90,15 +72,16 @@ export const createScripts = () => {
       const { times = 1 } = script
       entries.push({ script, left: times === 'always' ? Infinity : times })
     },
-    /** Returns the script for this request, and counts its use. */
-    take: (call: Call) => use(find(call)),
-    /** The same before the body is read. Only a `reset` that needs no part of the body applies. */
-    takeUnread: (phoneNumberId: string): boolean => {
-      const entry = find({ phoneNumberId })
-      const { outcome, to, toSuffix, template } = entry?.script ?? {}
-      if (outcome?.kind !== 'reset' || outcome.accept || to || toSuffix || template) return false
-      use(entry)
-      return true
+    /**
+     * Returns the script for this request, and counts its use. Counted scripts come first, in the order in which they
+     * were added; then the newest permanent one.
+     */
+    take: (call: Call): ScriptInput | undefined => {
+      const entry =
+        entries.find(({ script, left }) => left < Infinity && matches(script, call)) ??
+        entries.findLast(({ script }) => matches(script, call))
+      if (entry && --entry.left === 0) entries = entries.filter(one => one !== entry)
+      return entry?.script
     },
     clear: () => void (entries = []),
   }

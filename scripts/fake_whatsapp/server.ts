@@ -34,7 +34,6 @@ export const startFakeWhatsApp = async () => {
     return { ids, deliveries: await webhooks.send(updates, { copies }) }
   }
 
-  /** Sends one more status of an accepted message. */
   const sendStatus = async (wamid: string, step: StatusStep): Promise<Delivery[]> => {
     const message = state.messages.get(wamid)
     if (!message) throw new Error('no such message', { cause: { wamid } })
@@ -43,7 +42,7 @@ export const startFakeWhatsApp = async () => {
 
   const app = express()
   app.disable('x-powered-by')
-  app.use(pageRoutes(state, inbound, sendStatus))
+  app.use(pageRoutes(state, inbound))
   app.use(graph.router)
   app.use((req, res) => {
     const error = new GraphError(2500, `Unknown path components: ${req.path}`)
@@ -53,7 +52,6 @@ export const startFakeWhatsApp = async () => {
   const listener = await listen(createServer(app))
 
   return {
-    /** The base URL, for WHATSAPP_GRAPH_URL. */
     url: listener.url,
 
     /** Adds a number, or changes the one with this `phoneNumberId`. Fields that are not given are made up. */
@@ -61,14 +59,12 @@ export const startFakeWhatsApp = async () => {
     numbers: () => [...state.numbers.values()],
     /** Adds a template. An account with a template accepts no other names; an account without one accepts all. */
     addTemplate: state.addTemplate,
-    /** Gives a person another name, `wa_id` or user id. */
     setPerson: ({ phone, ...changes }: Pick<Person, 'phone'> & Partial<Person>): Person =>
       Object.assign(state.person(phone), changes),
     /** Lets the business send free text to this person for 24 hours, as if the person had written. */
     openWindow: ({ phone, phoneNumberId }: { phone: string; phoneNumberId: string }) =>
       void state.person(phone).wroteAt.set(phoneNumberId, Date.now()),
 
-    /** Says how the next matching requests are answered, and which statuses follow. */
     script: scripts.add,
     clearScripts: scripts.clear,
     /** The statuses of messages whose script names none; at first `sent` and `delivered`. */
@@ -82,7 +78,6 @@ export const startFakeWhatsApp = async () => {
     inbound,
     sendStatus,
 
-    /** All requests to /messages. */
     requests: () => [...requests],
     /** The messages that this person (E.164) received, whatever the sender was told. */
     inbox: state.inbox,

@@ -13,18 +13,16 @@ export type WhatsAppNumber = {
   verifyToken: string
   callbackUrl?: string | undefined
 }
-export type NumberInput = { [Key in keyof WhatsAppNumber]?: WhatsAppNumber[Key] | undefined }
+export type NumberInput = Partial<WhatsAppNumber>
 
 /** A template of the WhatsApp Business account `wabaId`. */
 export type Template = {
   wabaId: string
   name: string
   language: string
-  category: 'utility' | 'marketing' | 'authentication'
-  status: 'approved' | 'paused' | 'disabled'
   /** The number of parameters of the body. Without it, any number is accepted. */
   parameters?: number
-  /** The text, with {{1}} or {{first_name}} in place of a parameter. */
+  /** The text, with {{1}} in place of the first parameter. */
   body?: string
   buttons: readonly { type?: 'quick_reply' | 'url' | 'phone_number'; text: string }[]
 }
@@ -40,8 +38,6 @@ export type Person = {
   lines: { by: 'person' | 'owner'; phoneNumberId: string; text: string; at: string }[]
   /** When this person last wrote to each business number (its id). */
   wroteAt: Map<string, number>
-  /** The business numbers (their ids) from which this person wants no marketing. */
-  stoppedMarketing: Set<string>
 }
 
 /** A message from a business that the fake accepted. */
@@ -50,16 +46,13 @@ export type InboxMessage = {
   /** The recipient, in E.164, and as the client wrote it. */
   to: string
   written: string
-  /** The display number of the business. */
   from: string
   phoneNumberId: string
   type: 'template' | 'text'
-  /** What the person reads. */
   text: string
   template?: {
     name: string
     language: string
-    category: Template['category']
     parameters: string[]
     buttons: { text: string; payload: string }[]
   }
@@ -67,7 +60,6 @@ export type InboxMessage = {
   acceptedAt: string
   /** False if the message failed after it was accepted: the person never saw it. */
   received: boolean
-  /** In the order in which they were sent. */
   statuses: { status: StatusName; at: string; code?: number }[]
 }
 export type StatusName = 'sent' | 'delivered' | 'read' | 'played' | 'failed'
@@ -113,27 +105,24 @@ export const createState = () => {
     inbox,
 
     addNumber: (input: NumberInput = {}): WhatsAppNumber => {
-      const known = numbers.get(input.phoneNumberId ?? '')
       const n = String(numbers.size + 1)
-      const number = {
-        name: input.name ?? known?.name ?? `Business ${n}`,
-        phoneNumberId: input.phoneNumberId ?? `10${n.padStart(13, '0')}`,
-        wabaId: input.wabaId ?? known?.wabaId ?? `20${n.padStart(13, '0')}`,
-        displayNumber:
-          input.displayNumber ?? known?.displayNumber ?? `+9723770${n.padStart(4, '0')}`,
-        token: input.token ?? known?.token ?? `EAAfake${secret()}`,
-        appSecret: input.appSecret ?? known?.appSecret ?? secret(),
-        verifyToken: input.verifyToken ?? known?.verifyToken ?? secret(),
-        callbackUrl: input.callbackUrl ?? known?.callbackUrl,
+      const made = {
+        name: `Business ${n}`,
+        phoneNumberId: `10${n.padStart(13, '0')}`,
+        wabaId: `20${n.padStart(13, '0')}`,
+        displayNumber: `+9723770${n.padStart(4, '0')}`,
+        token: `EAAfake${secret()}`,
+        appSecret: secret(),
+        verifyToken: secret(),
       }
+      const number = { ...made, ...numbers.get(input.phoneNumberId ?? ''), ...input }
       numbers.set(number.phoneNumberId, number)
       return number
     },
 
     addTemplate: (input: TemplateInput): void => {
       const { wabaId, name, language = 'he' } = input
-      const defaults = { category: 'utility', status: 'approved', buttons: [] } as const
-      templates.set(`${wabaId} ${name} ${language}`, { ...defaults, ...input, language })
+      templates.set(`${wabaId} ${name} ${language}`, { buttons: [], ...input, language })
     },
     template: (wabaId: string, name: string, language: string) =>
       templates.get(`${wabaId} ${name} ${language}`),
@@ -151,7 +140,6 @@ export const createState = () => {
         name: `Customer ${people.size + 1}`,
         lines: [],
         wroteAt: new Map(),
-        stoppedMarketing: new Set(),
       }
       people.set(phone, person)
       return person

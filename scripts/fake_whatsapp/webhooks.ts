@@ -19,7 +19,6 @@ export type WebhookSettings = {
   /** Milliseconds before the first retry. Each further gap is twice as long. */
   firstGapMs: number
   tries: number
-  /** How long the receiver may take to answer. */
   answerMs: number
 }
 

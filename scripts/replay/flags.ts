@@ -1,4 +1,3 @@
-/** The flags of `npm run replay`. */
 import { parseArgs } from 'node:util'
 import { DateTime } from 'luxon'
 import { z } from 'zod'
@@ -35,7 +34,9 @@ Changed settings. A setting that is not given stays as it is:
   --apply                 classify calls again that have no final verdict: never classified, unknown, or to a
                           number that no business had. Old calls get no message`
 
-/** Wrong flags. The message says what was expected. */
+/** Where a command prints: the console, or an array in a test. */
+export type Output = Pick<Console, 'log' | 'error'>
+
 export class UsageError extends Error {}
 
 /** A time that depends on the current time and the business's time zone, which are known later. */
@@ -106,16 +107,10 @@ export const readFlags = (args: string[]): Flags => {
 }
 
 const parse = (args: string[]): Record<string, unknown> => {
-  const options = Object.keys(flags.shape).map(
-    name =>
-      [
-        name,
-        {
-          type: BOOLEANS.includes(name) ? ('boolean' as const) : ('string' as const),
-          multiple: name === 'quiet',
-        },
-      ] as const,
-  )
+  const options = Object.keys(flags.shape).map(name => {
+    const type = BOOLEANS.includes(name) ? 'boolean' : 'string'
+    return [name, { type, multiple: name === 'quiet' }] as const
+  })
   try {
     return parseArgs({ args, options: Object.fromEntries(options) }).values
   } catch (error) {

@@ -3,8 +3,7 @@ import { db } from '../../app/db/kysely.ts'
 import { retryOnConflict } from '../../app/db/retry.ts'
 import { readSettings } from '../../app/tenants/settings.ts'
 import { reclassify, undecidedCalls } from '../../app/voicenter/pending_calls.ts'
-import type { Output } from './command.ts'
-import { type Flags, UsageError } from './flags.ts'
+import { type Flags, type Output, UsageError } from './flags.ts'
 import { readSnapshot } from './snapshot.ts'
 
 /** The number of calls whose jobs are added in one transaction. */

@@ -1,7 +1,7 @@
 /** Prints the result of a replay, as text or as JSON. */
 import { DateTime } from 'luxon'
 import type { CallResult, Change } from '../../app/replay/compare.ts'
-import { type Rules, SECOND } from '../../app/replay/rules.ts'
+import { type Rules, SECOND } from '../../app/replay/simulate.ts'
 import { formatInterval } from '../../app/tenants/schema.ts'
 import type { Report } from './what_if.ts'
 

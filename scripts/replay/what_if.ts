@@ -4,24 +4,22 @@ import { createInterface } from 'node:readline'
 import type { Trx } from '../../app/db/kysely.ts'
 import { compare } from '../../app/replay/compare.ts'
 import { readContacts, readRecordLines, readRules, storedRecords } from '../../app/replay/inputs.ts'
-import { effectSpan, type RuleChanges, type Rules, SECOND } from '../../app/replay/rules.ts'
-import { newSimulation, type ReceivedCdr, replay } from '../../app/replay/simulate.ts'
-import type { Output } from './command.ts'
-import { type Flags, UsageError } from './flags.ts'
-import { asJson, asText } from './report.ts'
-import { readSnapshot } from './snapshot.ts'
+import {
+  effectSpan,
+  type RuleChanges,
+  type Rules,
+  SECOND,
+  newSimulation,
+  type ReceivedCdr,
+  replay,
+} from '../../app/replay/simulate.ts'
+import { type Flags, type Output, UsageError } from './flags.ts'
 
 const PROGRESS_INTERVAL_MS = 1000
 
-export const whatIf = async (flags: Flags, output: Output): Promise<void> => {
-  const report = await readSnapshot(trx => makeReport(trx, flags, output))
-  output.log(asText(report))
-  if (flags.json) output.log(JSON.stringify(asJson(report)))
-}
-
 export type Report = Awaited<ReturnType<typeof makeReport>>
 
-const makeReport = async (trx: Trx, flags: Flags, output: Output) => {
+export const makeReport = async (trx: Trx, flags: Flags, output: Output) => {
   const { tenant: tenantId = '', file } = flags
   const rules = await readRules(trx, tenantId)
   const changed: Rules = { ...rules, ...changesOf(flags) }
@@ -52,7 +50,6 @@ const makeReport = async (trx: Trx, flags: Flags, output: Output) => {
   return { tenantId, file, since, until, night, rules, changed, replayed, wrongLines, comparison }
 }
 
-/** Later than any message. */
 const FAR_FUTURE = new Date(Date.UTC(9999, 0))
 
 const changesOf = (flags: Flags): RuleChanges => ({
@@ -82,7 +79,6 @@ const readFile = async (
   })
 }
 
-/** Prints the progress of a long replay. */
 const progress = (output: Output) => {
   let printedAt = performance.now()
   return (records: number, at: Date): void => {

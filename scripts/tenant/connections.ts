@@ -5,7 +5,7 @@ import {
   endAccess,
   grantAccess,
   grantAccessInput,
-} from '../../app/tenants/call_log.ts'
+} from '../../app/tenants/credentials.ts'
 import {
   connect as connectNumber,
   type Connected,

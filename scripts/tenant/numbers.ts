@@ -1,7 +1,6 @@
 /** npm run tenant -- number */
-import { addNumber, removeNumber, tenantNumber } from '../../app/tenants/numbers.ts'
+import { addNumber, removeNumber, tenantNumber, showTenant } from '../../app/tenants/tenants.ts'
 import { tenantOnly } from '../../app/tenants/schema.ts'
-import { showTenant } from '../../app/tenants/tenants.ts'
 import {
   BOOLEAN,
   check,
@@ -25,7 +24,7 @@ instead.
   --tenant ID        the business
   --number NUMBER    the number, in any common form
   --json             the last line of stdout is one JSON object. list: tenantId, numbers; add: tenantId, phone, added,
-                     judgedAgain (how many calls); remove: tenantId, phone
+                     reclassified (how many calls); remove: tenantId, phone
   --help             show this text`
 
 export const number: Command = async (args, terminal) => {
@@ -44,7 +43,7 @@ export const number: Command = async (args, terminal) => {
   const { tenantId, phone } = wanted
   if (action === 'add') {
     const result = await inTransaction(terminal, trx => addNumber(trx, COMMAND_LINE, wanted))
-    const calls = result.judgedAgain === 1 ? '1 call is' : `${result.judgedAgain} calls are`
+    const calls = result.reclassified === 1 ? '1 call is' : `${result.reclassified} calls are`
     console.error(
       result.added
         ? `tenant ${tenantId} has ${phone}; ${calls} classified again`

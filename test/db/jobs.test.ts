@@ -1,16 +1,16 @@
 /**
- * graphile-worker takes a job in the very moment in which it is added again: then it adds nothing, and says so only by
- * a row of nulls, or by fewer rows. (graphile/worker#580) Whoever adds a job must notice, and try again. (Case 22)
+ * A worker takes a job at the moment when it is added again. Then graphile-worker adds nothing, and returns a row of nulls
+ * or fewer rows (graphile/worker#580). The code that adds a job must notice, and try again.
  */
 import { sql } from 'kysely'
 import t from 'tap'
 import pg from 'pg'
 import { push } from '../../scripts/demo/cdr.ts'
 import { business, db, jobs, OK, post } from '../support/ringback.ts'
-import { ask, lockedJobs, soon, startProcess } from '../support/process.ts'
+import { ask, lockedJobs, waitUntil, startProcess } from '../support/process.ts'
 import { addJob } from '../../app/db/jobs.ts'
 
-/** Some worker takes this job, and its transaction ends when it is told to. */
+/** A worker takes this job. Its transaction ends when the test says so. */
 const takenBySomebody = async (key: string) => {
   const client = new pg.Client({ connectionString: process.env['DATABASE_URL'] })
   await client.connect()
@@ -19,9 +19,9 @@ const takenBySomebody = async (key: string) => {
     `update graphile_worker._private_jobs set locked_by = 'pool-other', locked_at = now(), attempts = 1 where key = $1`,
     [key],
   )
-  /** Once somebody waits for this job. */
+  /** Resolves when another transaction waits for this job. */
   const commit = async () => {
-    await soon('somebody waits', async () => {
+    await waitUntil('a transaction waits', async () => {
       const { rows } = await sql`
         select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`.execute(
         db,
@@ -38,8 +38,8 @@ const waiting = async (key: string) =>
     db,
   )
 
-await t.test('by itself graphile-worker says nothing of it', async t => {
-  // Should this fail one day, it has been mended.
+await t.test('graphile-worker itself raises no error', async t => {
+  // If this fails, graphile-worker has fixed the bug.
   await waiting('whatsapp_event:1')
   const other = await takenBySomebody('whatsapp_event:1')
   const [{ rows }] = await Promise.all([
@@ -70,7 +70,7 @@ await t.test('addJob throws, so that the transaction is rolled back', async t =>
 })
 
 await t.test(
-  'a record that comes in that moment is stored with its job, at the second try',
+  'a CDR that comes at that moment is stored with its job at the second try',
   async t => {
     const { token } = await business()
     const first = push({ caller: 'anonymous' })
@@ -88,13 +88,13 @@ await t.test(
     t.match(
       await jobs(key),
       [{ attempts: 0 }],
-      'a job of its own, since the running one may have looked already',
+      'a new job, since the running one may have read the CDRs already',
     )
   },
 )
 
 await t.test(
-  'records of the same calls race with a worker that takes their jobs: all are judged',
+  'CDRs race with a worker that takes the jobs of their calls: all are classified',
   async t => {
     await sql`delete from graphile_worker._private_jobs`.execute(db)
     const program = startProcess()
@@ -102,7 +102,7 @@ await t.test(
     const { token } = await business()
     const door = `${await program.url()}/webhooks/voicenter/cdr?token=${token}`
     const calls = Array.from({ length: 8 }, () => push({ caller: 'anonymous' }))
-    // A sender comes again when it is told to.
+    // Voicenter repeats a request that was answered 503.
     const stored = async (record: object): Promise<void> => {
       const { status } = await ask(door, record)
       if (status === 200) return
@@ -119,7 +119,7 @@ await t.test(
       const open = db.selectFrom('raw_cdrs').select('id').where('verdict', 'is', null)
       return (await open.where('call_id', 'in', ids).execute()).length === 0
     }
-    await soon('judged', async () => (await judged()) && (await lockedJobs()).length === 0)
+    await waitUntil('judged', async () => (await judged()) && (await lockedJobs()).length === 0)
     const rows = await db.selectFrom('raw_cdrs').select('id').where('call_id', 'in', ids).execute()
     t.equal(rows.length, 8 * 40)
     t.strictSame(await jobs('voicenter_cdr'), [])

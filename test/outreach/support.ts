@@ -1,4 +1,4 @@
-/** What the tests of a conversation have in common: somebody who has been written to, and what comes of it. */
+/** Helpers for tests of a conversation. */
 import { sql } from 'kysely'
 import { business, type Business, customer, db, fake, work } from '../support/ringback.ts'
 import { happens } from '../support/whatsapp.ts'
@@ -6,7 +6,7 @@ import { conversationOf, dueSince, miss } from '../tasks/support.ts'
 
 type Settings = Parameters<typeof business>[0]
 
-/** Somebody whose first message WhatsApp has taken; no word of it has come since. */
+/** A person whose first message WhatsApp accepted. No status has come. */
 export const contacted = async (settings: Settings = {}) => {
   const shop = await business(settings)
   const who = customer()
@@ -15,7 +15,7 @@ export const contacted = async (settings: Settings = {}) => {
   return { shop, who, id, callId, conversation: (await conversationOf(id)).id }
 }
 
-/** WhatsApp has told how far a message has come. */
+/** As if WhatsApp had reported this state. */
 export const reported = async (
   conversation: string,
   kind: 'initial' | 'reminder_1' | 'reminder_2',
@@ -25,11 +25,11 @@ export const reported = async (
             where lead_conversation_id = ${conversation} and kind = ${kind}`.execute(db)
 }
 
-/** The templates that somebody really got, in order. */
+/** The templates that a phone received, in order. */
 export const templatesTo = (phone: string) =>
   fake.inbox(phone).map(message => message.template?.name)
 
-/** Jobs that are still there whatever was cancelled: what a crash, a sweep or a race may leave behind. */
+/** Jobs as a crash, the sweep or a race may leave them behind. */
 export const addStrayReminders = async (conversation: string): Promise<void> => {
   await sql`
     select graphile_worker.add_job('lead_reminder', json_build_object(
@@ -40,14 +40,14 @@ export const addStrayReminders = async (conversation: string): Promise<void> => 
   await work()
 }
 
-/** The same for the end in silence. */
+/** The same for lead_silence. */
 export const addStraySilence = async (conversation: string): Promise<void> => {
   await sql`select graphile_worker.add_job('lead_silence',
               json_build_object('leadConversationId', ${conversation}::text))`.execute(db)
   await work()
 }
 
-/** A business whose owner wants to know, with a customer who has been written to. */
+/** A tenant with an owner's phone, and a person who got the first message. */
 export const owned = async (columns: Record<string, string> = {}) => {
   const owner = customer().e164
   const met = await contacted({ columns: { owner_phone: owner, ...columns } })
@@ -55,7 +55,7 @@ export const owned = async (columns: Record<string, string> = {}) => {
   return { ...met, owner, told: () => toldTo(owner) }
 }
 
-/** The variables of each notice that the owner got. */
+/** The variables of each notice that the owner received. */
 const toldTo = (owner: string) =>
   fake.inbox(owner).map(({ template }) => {
     if (template?.name !== 'ringback_owner_notice') throw new Error('not a notice')

@@ -352,12 +352,12 @@ await t.test('no data of the person is left, and no data of others is changed', 
   )
   t.equal((await missedCall(shop.tenantId, person.callId))?.caller_phone, null)
   t.strictSame(await optOutsOf(shop), [[null, 'typed']])
-  const deed = await db
+  const entry = await db
     .selectFrom('audit_log')
     .selectAll()
     .where('action', '=', 'person.forget')
     .executeTakeFirstOrThrow()
-  t.match(deed, { who: 'operator', tenant_id: shop.tenantId, after: erased })
+  t.match(entry, { who: 'operator', tenant_id: shop.tenantId, after: erased })
   await work()
   t.strictSame(
     (await rowsWith(who.e164)).filter(row => !row.includes(other.tenantId)),

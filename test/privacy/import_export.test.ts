@@ -376,13 +376,13 @@ await t.test('a line without a number is reported, and the others are read', t =
 await t.test('an import cancels what is pending, and nothing is sent later', async t => {
   const shop = await business()
   const other = await business()
-  const [waiting, reminded, stranger] = [customer(), customer(), customer()]
+  const [waiting, reminded, outsider] = [customer(), customer(), customer()]
   const { id, callId } = await miss(shop, waiting.local)
   const sent = await miss(shop, reminded.local)
   await dueSince(sent.id)
   const elsewhere = await miss(other, waiting.local)
 
-  const list = [waiting.e164, reminded.e164, stranger.e164]
+  const list = [waiting.e164, reminded.e164, outsider.e164]
   t.strictSame(await take(shop.tenantId, ...list), { added: 3, known: 0 })
   t.strictSame(await storyOf(shop, waiting.e164), ['opted_out', 'cancelled / opted_out', null])
   t.strictSame(await storyOf(shop, reminded.e164), [
@@ -400,7 +400,7 @@ await t.test('an import cancels what is pending, and nothing is sent later', asy
   t.strictSame(await outreachOf(other.tenantId, elsewhere.callId), ['scheduled', 'waiting'])
   t.equal(fake.inbox(waiting.e164).length, 0, 'no confirmation is sent')
 
-  const again = await miss(shop, stranger.local)
+  const again = await miss(shop, outsider.local)
   t.strictSame(await outreachOf(shop.tenantId, again.callId), ['skipped', 'opted_out'])
   t.strictSame(await take(shop.tenantId, ...list), { added: 0, known: 3 })
   t.strictSame(

@@ -13,7 +13,7 @@ import { readContacts, readRules, storedRecords } from '../../app/replay/inputs.
 import { newSimulation, replay as playCdrs } from '../../app/replay/simulate.ts'
 import { reclassify, undecidedCalls } from '../../app/voicenter/pending_calls.ts'
 import { answeredPush, callBackPush, type Push, push } from '../../scripts/demo/cdr.ts'
-import { replayCommand } from '../../scripts/replay/command.ts'
+import { replayCommand } from '../../scripts/replay.ts'
 import {
   type Business,
   business,
@@ -289,7 +289,7 @@ const auditOf = (tenantId: string) =>
     .selectFrom('audit_log')
     .select(['who', 'subject', 'before', 'after'])
     .where('tenant_id', '=', tenantId)
-    .where('action', '=', 'calls.judge_again')
+    .where('action', '=', 'calls.reclassify')
     .orderBy('id')
     .execute()
 

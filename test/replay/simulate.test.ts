@@ -3,8 +3,8 @@ import t from 'tap'
 import type { JsonObject } from '../../app/json.ts'
 import { compare } from '../../app/replay/compare.ts'
 import { readRecordLines } from '../../app/replay/inputs.ts'
-import type { Rules } from '../../app/replay/rules.ts'
 import {
+  type Rules,
   type Contacts,
   newSimulation,
   type ReceivedCdr,

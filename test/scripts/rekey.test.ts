@@ -5,7 +5,7 @@ import { run } from './command.ts'
 import { business, customer, db, type Business } from '../support/ringback.ts'
 import { optOutsOf } from '../support/whatsapp.ts'
 import { optOut } from '../../app/replies/contacts.ts'
-import { grantAccess } from '../../app/tenants/call_log.ts'
+import { grantAccess } from '../../app/tenants/credentials.ts'
 import { callLogOwner, decrypt, tokenOwner } from '../../app/crypto.ts'
 import { config } from '../../app/config.ts'
 

@@ -330,12 +330,12 @@ await t.test(
       tenantId: shop.tenantId,
       phone: '+972739000001',
       added: true,
-      judgedAgain: 1,
+      reclassified: 1,
     })
     t.match(added.stderr, /1 call is classified again/)
     await work()
     t.strictSame(await verdictsOf(shop.tenantId, record.ivruniqueid), [['missed', 'noanswer']])
-    t.match((await answered(['number', 'add', ...number])).json, { added: false, judgedAgain: 0 })
+    t.match((await answered(['number', 'add', ...number])).json, { added: false, reclassified: 0 })
     for (const list of [['number', 'list'], ['number']])
       t.match((await answered([...list, '--tenant', shop.tenantId])).json, {
         tenantId: shop.tenantId,

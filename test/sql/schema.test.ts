@@ -64,7 +64,7 @@ t.test('a CDR is in seven indexes when it is stored, and in nine when classified
     duration: 30,
   })
   await post(cdr, { token: tenant.token })
-  t.strictSame(await indexesHolding(cdr.ivruniqueid), [...ALWAYS, 'raw_cdrs_unjudged'])
+  t.strictSame(await indexesHolding(cdr.ivruniqueid), [...ALWAYS, 'raw_cdrs_unclassified'])
   await work()
   t.strictSame(
     await indexesHolding(cdr.ivruniqueid),

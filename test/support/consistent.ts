@@ -1,4 +1,4 @@
-/** What must hold of a story once everything has happened, whatever the order was. */
+/** What must hold at the end of a conversation, whatever the order of events was. */
 import assert from 'node:assert/strict'
 import { sql } from 'kysely'
 import { type Business, db, fake, work } from './ringback.ts'
@@ -23,7 +23,7 @@ const CONVERSATION: Record<string, string> = {
   by_operator: 'stopped',
   undeliverable: 'stopped',
 }
-/** What the missed call says of its first message. */
+/** The state of the missed call, by the state of its first message. */
 const CALL: Record<string, string> = {
   sending: 'sending',
   accepted: 'sent',
@@ -36,7 +36,7 @@ const CALL: Record<string, string> = {
   scheduled: 'scheduled',
 }
 
-/** All that is due is done, also what a sweep would find, and every job that may have been left behind. */
+/** Runs everything that is due, also what the sweep would find, and stray jobs. */
 const workOff = async ({ missedCallId }: Story): Promise<void> => {
   await sql`update missed_calls set outreach_due_at = now() where id = ${missedCallId} and outreach_state = 'scheduled'`.execute(
     db,
@@ -58,7 +58,7 @@ const workOff = async ({ missedCallId }: Story): Promise<void> => {
   await work()
 }
 
-/** The templates on her phone, and how often she was told that she is left alone. */
+/** The templates on a phone, and the number of opt-out confirmations. */
 const received = (phone: string) => {
   const inbox = fake.inbox(phone)
   const templates = inbox.flatMap(({ template }) => template?.name ?? [])
@@ -66,8 +66,8 @@ const received = (phone: string) => {
 }
 
 /**
- * @param intrusions what has happened, and stopped the chase
- * @throws AssertionError that says what does not fit
+ * @param intrusions the events that stopped the conversation
+ * @throws AssertionError that names the contradiction
  */
 export const assertStopped = async (
   shop: Business,
@@ -113,7 +113,7 @@ export const assertStopped = async (
   if (row.conversation !== null) {
     const reason = row.conversation_reason ?? ''
     assert.equal(row.conversation, CONVERSATION[reason], `conversation: ${about}`)
-    // An operator who comes when the message has failed keeps it from being taken up again.
+    // After a cancel, a failed message is not reopened.
     const ends = [...reasons, 'undeliverable', 'by_operator']
     assert.ok(ends.includes(reason), `why it ended: ${about}`)
     if (row.call === 'cancelled') assert.equal(row.call_reason, reason, about)
@@ -124,7 +124,7 @@ export const assertStopped = async (
 
   const isReached = [row.call_reason, row.conversation_reason].includes('reached_by_phone')
   const isContacted = isTaken && row.call !== 'unknown'
-  // Of what was reported as failed it is not known whether it was accepted first.
+  // A message that was reported as failed may have been accepted first.
   const isNew = row.call === 'failed' ? row.lead === 'new' : !isContacted
   const untouched = isNew ? 'new' : 'contacted'
   assert.equal(

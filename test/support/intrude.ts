@@ -1,15 +1,15 @@
-/** What may come between us and a message, whenever it likes. */
+/** Events that stop a conversation and may come at any time. */
 import { randomUUID } from 'node:crypto'
 import { sql } from 'kysely'
 import { type Business, db, fake } from './ringback.ts'
-import { doorOf } from './steps.ts'
+import { connectionOf } from './steps.ts'
 import { messageEvent } from '../../app/whatsapp/webhook.ts'
 import { handleInbound, recordOwnerReply } from '../../app/replies/inbound.ts'
 import { cancelForReached } from '../../app/outreach/cancel.ts'
 export const INTRUSIONS = ['reply', 'stop', 'answered', 'owner', 'operator'] as const
 export type Intrusion = (typeof INTRUSIONS)[number]
 
-/** The reason each leaves behind. */
+/** The reason that each event stores. */
 export const REASON: Record<Intrusion, string> = {
   reply: 'replied',
   stop: 'opted_out',
@@ -19,9 +19,9 @@ export const REASON: Record<Intrusion, string> = {
 }
 
 /**
- * In one transaction each, as their tasks do it.
+ * Each in one transaction, as in its task.
  *
- * @returns whether it stopped the chase: an operator may find that there is nothing to cancel
+ * @returns whether it stopped the conversation: an operator may find nothing to cancel
  */
 export const intrude = async (
   shop: Business,
@@ -29,7 +29,7 @@ export const intrude = async (
   what: Intrusion,
 ): Promise<boolean> => {
   const { tenantId } = shop
-  const door = await doorOf(shop)
+  const connection = await connectionOf(shop)
   const waId = phone.slice(1)
   return db.transaction().execute(async trx => {
     if (what === 'operator') {
@@ -37,7 +37,7 @@ export const intrude = async (
         select cancel_outreach(${missedCallId}) as result`.execute(trx)
       return rows[0]?.result !== 'nothing to cancel'
     }
-    if (what === 'owner') await recordOwnerReply(trx, door, { id: randomUUID(), to: waId })
+    if (what === 'owner') await recordOwnerReply(trx, connection, { id: randomUUID(), to: waId })
     else if (what === 'answered') {
       const id = randomUUID()
       const at = new Date()
@@ -51,7 +51,7 @@ export const intrude = async (
       fake.openWindow({ phone, phoneNumberId: shop.phoneNumberId })
       const body = what === 'stop' ? 'הסר' : 'אני כאן'
       const item = { id: `wamid.${randomUUID()}`, from: waId, type: 'text', text: { body } }
-      await handleInbound(trx, door, messageEvent.parse({ contacts: [], item }))
+      await handleInbound(trx, connection, messageEvent.parse({ contacts: [], item }))
     }
     return true
   })

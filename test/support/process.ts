@@ -1,4 +1,4 @@
-/** The program as a process of its own, as its platform starts, stops and kills it; and what it says meanwhile. */
+/** Runs the program as its own process: starts, stops and kills it, and reads its log. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
@@ -6,27 +6,29 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { sql } from 'kysely'
 import t from 'tap'
+import { config } from '../../app/config.ts'
 import { type Failpoint, FAILPOINT_CHANNEL } from '../../app/failpoints.ts'
+import { NODE_FLAGS } from '../../scripts/processes.ts'
 import { startProxy } from '../../scripts/chaos/proxy.ts'
 import { db } from './ringback.ts'
-import { config } from '../../app/config.ts'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
-/** The machine may be busy with other tests. */
-const PATIENCE_MS = 40_000
+/** A time limit for a busy machine. */
+const LIMIT_MS = 60_000
 
 export type Process = ReturnType<typeof startProcess>
 
 /**
- * On the database of this test, in production, with what a small dyno has.
+ * Starts the program on the database of this test, in production and with the flags of the Procfile.
  *
- * @param env laid over that
- * @param preload JavaScript to run in it before the program
+ * @param env overrides these settings
+ * @param preload JavaScript that runs in the process before the program
  */
 export const startProcess = (env: NodeJS.ProcessEnv = {}, preload: string | null = null) => {
   const child = spawn(
     process.execPath,
     [
+      ...NODE_FLAGS,
       ...(preload ? ['--import', `data:text/javascript,${encodeURIComponent(preload)}`] : []),
       'app/main.ts',
     ],
@@ -36,7 +38,7 @@ export const startProcess = (env: NodeJS.ProcessEnv = {}, preload: string | null
         ...process.env,
         NODE_OPTIONS: '',
         NODE_ENV: 'production',
-        // The tokens that the test has stored were encrypted with it.
+        // The tokens that the test stored are encrypted with this key.
         ENCRYPTION_KEY: config().ENCRYPTION_KEY.toString('base64'),
         PORT: '0',
         DATABASE_CONNECTIONS: '9',
@@ -49,62 +51,62 @@ export const startProcess = (env: NodeJS.ProcessEnv = {}, preload: string | null
   t.teardown(() => child.kill('SIGKILL'))
   const lines: string[] = []
   for (const output of [child.stdout, child.stderr])
-    if (output) createInterface(output).on('line', line => lines.push(line))
+    createInterface(output).on('line', line => lines.push(line))
   let since = performance.now()
   let endedAt: number | null = null
-  const ended = once(child, 'close').then(() => {
+  const closed = once(child, 'close').then(() => {
     endedAt = performance.now()
   })
 
-  /** The first line with this text. */
+  /** Waits for the first line of the log that contains this text. */
   const says = async (text: string): Promise<string> => {
-    const until = performance.now() + PATIENCE_MS
+    const until = performance.now() + LIMIT_MS
     do {
       const line = lines.find(one => one.includes(text))
       if (line !== undefined) return line
       await sleep(20)
     } while (endedAt === null && performance.now() < until)
-    throw new Error(`it does not say "${text}" but:\n${lines.join('\n')}`)
+    throw new Error(`the log does not contain "${text}":\n${lines.join('\n')}`)
   }
   return {
+    pid: child.pid,
     lines,
     says,
-    /** Where it listens, once it does. */
+    /** Waits until the program listens. @returns its address */
     url: async (): Promise<string> =>
       `http://127.0.0.1:${/"port":(\d+)/.exec(await says('Ringback listens'))?.[1]}`,
-    /** Settles once all that its role has runs. */
+    /** Waits until everything that ROLE asks for is running. */
     running: () => says('Ringback is running'),
     isAlive: () => child.exitCode === null && child.signalCode === null,
     signal: (name: NodeJS.Signals): void => {
       since = performance.now()
       child.kill(name)
     },
-    /** How it ended (exit code or signal), and how many seconds after the last signal, or after its start. */
+    /** Waits for the end. @returns the exit code or signal, and the seconds since the last signal or the start */
     ended: async () => {
       await Promise.race([
-        ended,
-        sleep(PATIENCE_MS, null, { ref: false }).then(() => {
-          throw new Error(`it does not end:\n${lines.join('\n')}`)
+        closed,
+        sleep(LIMIT_MS, null, { ref: false }).then(() => {
+          throw new Error(`the program does not end:\n${lines.join('\n')}`)
         }),
       ])
       const seconds = ((endedAt ?? Infinity) - since) / 1000
-      return { how: child.exitCode ?? child.signalCode, inTime: seconds < 25, seconds }
+      return { how: child.exitCode ?? child.signalCode, inTime: seconds < 28, seconds }
     },
   }
 }
 
-/** A preload: something is done to the program as soon as it passes this point. */
-const at = (point: Failpoint, signal: NodeJS.Signals): string => `
+/** A preload that sends this signal to the process when it reaches the failpoint. */
+const signalAt = (point: Failpoint, signal: NodeJS.Signals): string => `
   import { subscribe } from 'node:diagnostics_channel'
   subscribe('${FAILPOINT_CHANNEL}', passed => passed === '${point}' && process.kill(process.pid, '${signal}'))`
-export const dieAt = (point: Failpoint): string => at(point, 'SIGKILL')
-/** It stands still there until it is killed. */
-export const stopAt = (point: Failpoint): string => at(point, 'SIGSTOP')
+export const killAt = (point: Failpoint): string => signalAt(point, 'SIGKILL')
+export const freezeAt = (point: Failpoint): string => signalAt(point, 'SIGSTOP')
 
-/** Stopped in order, in the time that the platform gives. */
+/** The program stopped in order, within the 30 seconds that the platform allows. */
 export const IN_ORDER = { how: 0, inTime: true }
 
-/** Asks for a page, or posts, and tells all that matters of the answer. */
+/** Sends GET, or POST with a JSON body. */
 export const ask = async (
   url: string,
   body: unknown = null,
@@ -121,7 +123,7 @@ export const ask = async (
   }
 }
 
-/** The jobs that some worker holds. */
+/** The jobs that any worker has locked. */
 export const lockedJobs = async () => {
   const { rows } = await sql<{ task_identifier: string; locked_by: string }>`
     select task_identifier, locked_by from graphile_worker.jobs where locked_at is not null`.execute(
@@ -130,30 +132,37 @@ export const lockedJobs = async () => {
   return rows
 }
 
-/** The workers that count as alive, the eldest first. */
+/** The registered workers, oldest first. */
 export const workerPools = async (): Promise<string[]> => {
   const rows = await db.selectFrom('worker_pools').select('id').orderBy('started_at').execute()
   return rows.map(({ id }) => id)
 }
 
-/** A line to the database that can be cut, and the DATABASE_URL that goes through it. */
-export const lineToDatabase = async () => {
+/** A proxy in front of the database that can inject faults, and the DATABASE_URL that uses it. */
+export const databaseProxy = async () => {
   const url = new URL(process.env['DATABASE_URL'] ?? '')
-  const real = Number(url.port)
-  const line = await startProxy(() => [real])
-  t.teardown(() => line.close())
-  url.host = `127.0.0.1:${line.port}`
-  return Object.assign(line, { DATABASE_URL: url.href })
+  const databasePort = Number(url.port)
+  const proxy = await startProxy(() => [databasePort])
+  t.teardown(() => proxy.close())
+  url.host = `127.0.0.1:${proxy.port}`
+  return Object.assign(proxy, {
+    DATABASE_URL: url.href,
+    /** Closes all connections and refuses new ones until `accept()`. */
+    disconnect: () => {
+      proxy.refuse()
+      proxy.reset()
+    },
+  })
 }
 
-/** Waits for what happens in another process, and tells how many seconds that took. */
-export const soon = async (
+/** Waits until a condition holds. @returns the seconds that this took */
+export const waitUntil = async (
   what: string,
-  happened: () => boolean | Promise<boolean>,
+  isTrue: () => boolean | Promise<boolean>,
 ): Promise<number> => {
   const from = performance.now()
-  while (!(await happened())) {
-    if (performance.now() - from > PATIENCE_MS) throw new Error(`not yet: ${what}`)
+  while (!(await isTrue())) {
+    if (performance.now() - from > LIMIT_MS) throw new Error(`timed out: ${what}`)
     await sleep(50)
   }
   return (performance.now() - from) / 1000

@@ -1,7 +1,4 @@
-/**
- * Runs the program in the test's own process, with its real endpoints, its real database and a fake WhatsApp
- * that is a server.
- */
+/** Runs the program in the process of the test, with a real database, real endpoints and a fake WhatsApp server. */
 import { randomBytes, randomInt } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { runOnce } from 'graphile-worker'
@@ -25,7 +22,7 @@ Object.assign(process.env, {
   WHATSAPP_VERIFY_TOKEN: VERIFY_TOKEN,
 })
 reloadConfig()
-// A message is reported on only where a test asks for it.
+// The fake reports on a message only if a test asks for it.
 fake.setStatuses([])
 export { db, webDb }
 
@@ -46,7 +43,7 @@ t.teardown(async () => {
   await opsDb.destroy()
 })
 
-/** Runs every job that is due, and those that they add, until none is due; so many at the same moment. */
+/** Runs all due jobs, and the jobs that they add, until none is due. */
 export const work = async (atOnce = 4): Promise<void> => {
   const { rows } = await sql<{ now: Date }>`select now()`.execute(db)
   await runOnce({
@@ -56,13 +53,13 @@ export const work = async (atOnce = 4): Promise<void> => {
     parsedCronItems: [],
     preset: { worker: { concurrentJobs: atOnce } },
   })
-  // It says that it has ended before the last jobs are written off.
-  const ours = () =>
+  // runOnce() ends before the last jobs are deleted from the queue.
+  const running = () =>
     sql`select from graphile_worker.jobs where locked_at >= ${rows[0]?.now}`.execute(db)
-  while ((await ours()).rows.length) await sleep(5)
+  while ((await running()).rows.length) await sleep(5)
 }
 
-/** Two minutes pass for everything that is scheduled: due now, and its job too. Then works. */
+/** Makes all scheduled first messages due, and runs their jobs. */
 export const workAsIfDue = async (): Promise<void> => {
   await sql`update missed_calls set outreach_due_at = now() where outreach_state = 'scheduled'`.execute(
     db,
@@ -82,7 +79,11 @@ export type Business = {
   phoneNumberId: string
 }
 
-/** A business of its own for one test: nobody else's number, a live connection. Settings go into `tenants`. */
+// Counters, because random numbers sometimes collide. Each starts anywhere in its range.
+let lastDid = randomInt(1_000_000, 5_000_000)
+let lastMobile = randomInt(2_000_000, 5_000_000)
+
+/** Adds a business with a number of its own and a live connection. `columns` are written into `tenants`. */
 export const business = async (
   settings: {
     mode?: 'live' | 'shadow' | 'paused'
@@ -96,7 +97,7 @@ export const business = async (
     verifyToken: VERIFY_TOKEN,
     callbackUrl: WHATSAPP,
   })
-  const did = `072${randomInt(1_000_000, 9_999_999)}`
+  const did = `072${++lastDid}`
   const tenant = newTenant.parse({
     name: 'מספרת נועה',
     numbers: [did],
@@ -117,13 +118,13 @@ export const business = async (
   }
 }
 
-/** An Israeli mobile that no other test uses, in the exchange's form and in E.164. */
+/** An Israeli mobile that no other test uses, as Voicenter writes it and in E.164. */
 export const customer = (): { local: string; e164: string } => {
-  const local = `052${randomInt(2_000_000, 9_999_999)}`
+  const local = `052${++lastMobile}`
   return { local, e164: `+972${local.slice(1)}` }
 }
 
-/** Posts a body as it is, or a value as JSON, with the token in the URL. */
+/** Posts a string or bytes as they are, other values as JSON, with the token in the URL. */
 export const post = async (
   body: unknown,
   {
@@ -174,7 +175,7 @@ export const outreachOf = async (
   return call && [call.outreach_state, call.outreach_reason]
 }
 
-/** [verdict, reason] of every record of a call, in the order they came. */
+/** [verdict, reason] of each CDR of a call, in order of arrival. */
 export const verdictsOf = async (tenantId: string, callId: string) => {
   const rows = await db
     .selectFrom('raw_cdrs')
@@ -189,7 +190,7 @@ export const verdictsOf = async (tenantId: string, callId: string) => {
 export const messagesOf = (tenantId: string) =>
   db.selectFrom('messages').selectAll().where('tenant_id', '=', tenantId).orderBy('id').execute()
 
-/** One more token, as while one is being replaced. Null = unbound: the number dialled decides. */
+/** Adds a token. Null = an unbound token. */
 export const webhookToken = async (tenantId: string | null): Promise<string> => {
   const token = randomBytes(32).toString('base64url')
   await db
@@ -199,7 +200,7 @@ export const webhookToken = async (tenantId: string | null): Promise<string> => 
   return token
 }
 
-/** What was refused from this sender, in the order it came. */
+/** The rejected deliveries of this sender, in order of arrival. */
 export const rejectedOf = (tenantId: string) =>
   db
     .selectFrom('rejected_deliveries')
@@ -208,7 +209,7 @@ export const rejectedOf = (tenantId: string) =>
     .orderBy('id')
     .execute()
 
-/** A hash of each table, the queue's too. The same before and after = nothing was stored or changed. */
+/** A hash of each table, including the queue. Equal before and after: nothing was stored or changed. */
 export const contents = async (): Promise<Record<string, string>> => {
   const { rows: tables } = await sql<{ name: string }>`
     select format('%I.%I', schemaname, tablename) as name from pg_tables
@@ -223,7 +224,7 @@ export const contents = async (): Promise<Record<string, string>> => {
   return hashes
 }
 
-/** The time of a conversation's reminder has come, so long ago, and that of its job. Then works. */
+/** Makes a reminder due some time ago, and runs its job. */
 export const reminderDue = async (
   conversationId: string,
   number: 1 | 2,
@@ -236,20 +237,20 @@ export const reminderDue = async (
   await jobDue(`lead_reminder:${conversationId}:${number}`)
 }
 
-/** The time has come at which a conversation without an answer ends. Then works. */
+/** Runs the job that closes an unanswered conversation. */
 export const silenceDue = (conversationId: string): Promise<void> =>
   jobDue(`lead_silence:${conversationId}`)
 
-/** The job with this key is due now. Then works. */
+/** Makes the job with this key due, and runs all due jobs. */
 export const jobDue = async (key: string): Promise<void> => {
   await sql`select graphile_worker.reschedule_jobs(array_agg(id), run_at := now())
             from graphile_worker.jobs where key = ${key} having count(*) > 0`.execute(db)
   await work()
 }
 
-/** For the rest of this test no row of a CallID that begins with "poison" can be written into this table. */
+/** Until the end of this test, rows whose CallID begins with "poison" cannot be inserted into this table. */
 export const refusePoison = async (t: Test, table: 'raw_cdrs' | 'missed_calls'): Promise<void> => {
-  // Which counts though what refused it is rolled back.
+  // A sequence counts even if the transaction is rolled back.
   await sql`create sequence poisonings`.execute(db)
   await sql`
     create function refuse_poison() returns trigger language plpgsql as $$

@@ -6,7 +6,7 @@ import { requestsOf, runAtOnce, until } from '../tasks/support.ts'
 
 export type Begun = Awaited<ReturnType<typeof dueMessage>>
 
-/** Its job is there and due; whoever works takes it. */
+/** Its job is due. */
 export const dueMessage = async (shop?: Business) => {
   shop ??= await business()
   const who = customer()
@@ -26,9 +26,9 @@ export const dueMessage = async (shop?: Business) => {
 }
 
 /**
- * Some worker is in the middle of its send.
+ * A worker is sending it now.
  *
- * @param delayMs how long WhatsApp takes for its answer; null = there is none
+ * @param delayMs how long WhatsApp takes to answer; null = it does not answer
  */
 export const beingSent = async (delayMs: number | null): Promise<Begun> => {
   const message = await dueMessage()
@@ -41,7 +41,7 @@ export const beingSent = async (delayMs: number | null): Promise<Begun> => {
   return message
 }
 
-/** As if the sender had died so long ago. */
+/** As if its sender had died so long ago. */
 export const claimedSince = async ({ id }: Begun, seconds: number): Promise<void> => {
   await sql`
     update messages set claimed_at = now() - make_interval(secs => ${seconds})

@@ -1,4 +1,4 @@
-/** The way of one caller taken step by step, each in a transaction of its own, as the tasks take them. */
+/** The steps of one conversation, each in a transaction of its own, as in the tasks. */
 import { randomUUID } from 'node:crypto'
 import { sql } from 'kysely'
 import { type Business, db } from './ringback.ts'
@@ -18,9 +18,9 @@ export type Step = keyof typeof TEMPLATE
 export type Claimed = NonNullable<Awaited<ReturnType<typeof claimMessage>>>
 export type Outcome = Awaited<ReturnType<typeof send>>
 export type Report = Parameters<typeof applyStatus>[2]
-export type Door = Parameters<typeof applyStatus>[1]
+export type Connection = Parameters<typeof applyStatus>[1]
 
-export const doorOf = async ({ tenantId }: Business): Promise<Door> => {
+export const connectionOf = async ({ tenantId }: Business): Promise<Connection> => {
   const { id } = await db
     .selectFrom('whatsapp_connections')
     .select('id')
@@ -29,7 +29,7 @@ export const doorOf = async ({ tenantId }: Business): Promise<Door> => {
   return { tenantId, connectionId: id }
 }
 
-/** A missed call of half a minute ago, recorded, and its first message scheduled; its id. */
+/** Records a missed call of half a minute ago, whose first message is scheduled. Returns its id. */
 export const missedBy = async ({ tenantId, line }: Business, caller: string): Promise<string> => {
   const [recorded] = await db.transaction().execute(trx =>
     recordMissedCalls(trx, [
@@ -47,7 +47,7 @@ export const missedBy = async ({ tenantId, line }: Business, caller: string): Pr
   return recorded.id
 }
 
-/** The time of this step has come, if it still waits. */
+/** Makes a step due, if it is scheduled. */
 export const due = async (missedCallId: string, step: Step): Promise<void> => {
   if (step === 'initial')
     await sql`update missed_calls set outreach_due_at = now()
@@ -58,7 +58,7 @@ export const due = async (missedCallId: string, step: Step): Promise<void> => {
         select id from lead_conversations where missed_call_id = ${missedCallId})`.execute(db)
 }
 
-/** Null where there is nothing to send, or not yet. */
+/** Null = nothing to send, or not yet. */
 export const claim = async (missedCallId: string, step: Step): Promise<Claimed | null> => {
   if (step === 'initial') return claimMessage(firstMessage(missedCallId, ''))
   const conversation = await db
@@ -86,5 +86,5 @@ export const sentTo = async (
   return { id, claimed, outcome }
 }
 
-export const settled = (door: Door, report: Report): Promise<string> =>
-  db.transaction().execute(trx => applyStatus(trx, door, report))
+export const settled = (connection: Connection, report: Report): Promise<string> =>
+  db.transaction().execute(trx => applyStatus(trx, connection, report))

@@ -1,4 +1,4 @@
-/** One customer of one business, told through the doors: whatever she, the business, the exchange or Meta may do. */
+/** One customer of one business. Each method is an action of the customer, the business, Voicenter or Meta. */
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { sql } from 'kysely'
@@ -78,7 +78,7 @@ export const newStory = async () => {
       misses.push(record)
       return tell(record)
     },
-    /** Whether some call of hers is to be answered by a first message. */
+    /** Whether a first message for one of the calls is scheduled. */
     isWaiting: async () => {
       const { rows } = await sql`select from missed_calls
         where tenant_id = ${shop.tenantId} and outreach_state = 'scheduled'`.execute(db)
@@ -86,18 +86,18 @@ export const newStory = async () => {
     },
     answered: () => tell(answeredPush({ caller: who.local, did: shop.did }, 0)),
     calledBack: () => tell(callBackPush({ caller: shop.did, target: waId }, 0)),
-    /** Somebody did pick up the call that was told as missed. */
+    /** A later record shows that someone answered the missed call. */
     answeredAfterAll: (n: number) => {
       const record = misses[n]
       assert.ok(record)
       return tell({ ...record, status: 'ANSWER', targetextension: 'SIP1', duration: 30 })
     },
-    /** The exchange tells something again. */
+    /** Voicenter repeats a record. */
     tellAgain: async (n: number) => {
       const record = told[n % told.length]
       if (record) await tell(record)
     },
-    /** Meta tells something again. */
+    /** Meta repeats a webhook. */
     hearAgain: async (n: number) => {
       if (webhooks.length === 0) return
       assert.equal((await deliver(webhooks[n % webhooks.length])).status, 200)
@@ -110,7 +110,7 @@ export const newStory = async () => {
       hear({ user_preferences: [{ wa_id: waId, value, id: randomUUID() }] }, 'user_preferences'),
     ownerWrites: () =>
       hear({ message_echoes: [{ id: `wamid.${randomUUID()}`, to: waId }] }, 'smb_message_echoes'),
-    /** Meta reports on one of her messages. */
+    /** Meta reports a status of one of the messages. */
     reports: async (n: number, status: string, echo: boolean) => {
       const inbox = fake.inbox(who.e164)
       const message = inbox[n % inbox.length]
@@ -131,12 +131,12 @@ export const newStory = async () => {
       const id = ids[n % ids.length]
       if (id) await sql`select cancel_outreach(${id})`.execute(db)
     },
-    /** What the next send meets. */
+    /** Sets the outcome of the next send. */
     willMeet: (outcome: Partial<Met> & { kind: Met['kind'] }) => {
       fake.clearScripts()
       fake.script({ to: who.e164, outcome: outcome as Met })
     },
-    /** A process claims what is due and dies, before it has sent or right after; `true` if there was something. */
+    /** A process claims a due message and dies, before or right after the send. `false` if no message was due. */
     dies: async (when: 'claimed' | 'sent'): Promise<boolean> => {
       for (const id of await callIds())
         for (const step of STEPS) {
@@ -147,22 +147,22 @@ export const newStory = async () => {
         }
       return false
     },
-    /** It was not dead: late, it writes down what it knows. */
-    wakes: async () => {
+    /** The process is alive after all, and records the outcome late. */
+    recordsLate: async () => {
       if (!left) return
       const { claimed, outcome } = left
       left = null
       await recorded(claimed, outcome)
       await work()
     },
-    /** So much time passes: everything is that much longer ago. Then what is due is done. */
+    /** Moves all rows this far into the past, and runs the jobs that are due. */
     passes: async (time: string) => {
       await age(time)
       await work()
     },
-    /** The same, and nobody does anything. */
+    /** Moves all rows into the past, and runs no jobs. */
     isAway: age,
-    /** The templates that have reached her: whose message, and which. */
+    /** The templates on the customer's phone: the id of the message, and the name. */
     templates: () =>
       fake
         .inbox(who.e164)

@@ -9,7 +9,7 @@ import {
   startFakeVoicenter,
 } from '../../scripts/fake_voicenter/server.ts'
 import { type Business, db, post, work } from './ringback.ts'
-import { grantAccess } from '../../app/tenants/call_log.ts'
+import { grantAccess } from '../../app/tenants/credentials.ts'
 import { config } from '../../app/config.ts'
 
 export const voicenter = await startFakeVoicenter()

@@ -1,4 +1,4 @@
-/** WhatsApp's side of a test: what it tells the program, signed as Meta signs, and what became of it. */
+/** WhatsApp in a test: signed webhooks as Meta posts them, and their effects. */
 import { createHmac } from 'node:crypto'
 import { sql } from 'kysely'
 import { asciiJson } from '../../scripts/fake_whatsapp/webhooks.ts'
@@ -7,7 +7,7 @@ import { dueSince, miss } from '../tasks/support.ts'
 
 type Played = Parameters<typeof fake.inbound>
 
-/** Posts these very bytes; a value as Meta would write it. By default with the right signature. */
+/** Posts text or bytes as they are, and any other value as Meta writes JSON. The signature is valid by default. */
 export const deliver = async (
   body: unknown,
   headers: Record<string, string> = {},
@@ -30,7 +30,7 @@ export const deliver = async (
 export const hmac = (bytes: Buffer | string): string =>
   createHmac('sha256', APP_SECRET).update(bytes).digest('hex')
 
-/** One change of one number, as it stands in a POST. */
+/** One change of a POST, for one number. */
 export const change = (
   phoneNumberId: string,
   value: Record<string, unknown>,
@@ -42,22 +42,22 @@ export const envelope = (...changes: unknown[]) => ({
   entry: [{ id: '200', changes }],
 })
 
-/** Somebody does something, WhatsApp tells it, and all that follows at once is done. */
+/** Plays events in the fake WhatsApp, and runs the jobs that follow. */
 export const happens = async (...played: Played): Promise<string[]> => {
   const { ids, deliveries } = await fake.inbound(...played)
   for (const { attempts } of deliveries)
-    if (attempts[0]?.status !== 200) throw new Error(`not taken: ${JSON.stringify(attempts)}`)
+    if (attempts[0]?.status !== 200) throw new Error(`not accepted: ${JSON.stringify(attempts)}`)
   await work()
   return ids
 }
 
-/** One more report on a message, and what follows from it. */
+/** Reports one more status of a message, and runs the jobs that follow. */
 export const reports = async (...status: Parameters<typeof fake.sendStatus>): Promise<void> => {
   await fake.sendStatus(...status)
   await work()
 }
 
-/** Somebody whose call was missed and to whom the first message has gone out. */
+/** A person whose call was missed and who got the first message. */
 export const contacted = async (shop: Business, who = customer()) => {
   const { id, callId } = await miss(shop, who.local)
   await dueSince(id)
@@ -73,11 +73,11 @@ export const eventsOf = (tenantId: string | null) =>
     .orderBy('id')
     .execute()
 
-/** What became of the updates of a business: `<kind> <outcome>`, sorted, for those of one POST have no order. */
+/** `<kind> <outcome>` of each update of a business. They are sorted, because the updates of one POST have no order. */
 export const outcomesOf = async ({ tenantId }: Business) =>
   (await eventsOf(tenantId)).map(({ kind, outcome }) => `${kind} ${outcome}`).toSorted()
 
-/** What people wrote to a business: [text, whether we know who]. */
+/** [text, whether the writer is a known lead] of each message to a business. */
 export const receivedBy = async ({ tenantId }: Business) => {
   const rows = await db
     .selectFrom('messages')

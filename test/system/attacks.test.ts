@@ -3,14 +3,13 @@
  * be answered correctly and be stored or rejected, no job may fail, and memory stays bounded. SEED=... repeats a run.
  */
 import { createHash, createHmac, randomInt } from 'node:crypto'
-import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { Agent, type OutgoingHttpHeaders, request } from 'node:http'
 import fc from 'fast-check'
 import { sql } from 'kysely'
 import t, { type Test } from 'tap'
 import { callBackPush, push } from '../../scripts/demo/cdr.ts'
-import { program } from '../security/support.ts'
+import { IN_ORDER, startProcess } from '../support/process.ts'
 import {
   APP_SECRET,
   business,
@@ -36,7 +35,9 @@ const MOST_MEMORY_MB = 300
 
 const CDR = '/webhooks/voicenter/cdr'
 const WHATSAPP = '/webhooks/whatsapp'
-const app = await program()
+const program = startProcess({ ROLE: 'web' })
+await program.running()
+const url = await program.url()
 const agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS + 1 })
 t.teardown(() => agent.destroy())
 
@@ -49,7 +50,7 @@ type Letter = {
 /** Sends it as it is; fetch would correct it. Status 0: the connection ended without an answer. */
 const send = ({ method = 'POST', path, headers = {}, body }: Letter) =>
   new Promise<{ status: number; text: string }>(resolve => {
-    const { port, hostname: host } = new URL(app.url)
+    const { port, hostname: host } = new URL(url)
     const length = body === undefined ? {} : { 'content-length': Buffer.byteLength(body) }
     const options = { host, port, agent, method, path, headers: { ...headers, ...length } }
     const req = request(options, res => {
@@ -75,9 +76,9 @@ const column = async (text: string): Promise<Set<string>> =>
 const hashes = (from: string) => column(`select encode(sha256(body), 'hex') as found from ${from}`)
 
 const isUnharmed = (t: Test) => {
-  t.same([app.child.exitCode, app.child.signalCode], [null, null], 'the program runs')
+  t.ok(program.isAlive())
   if (process.platform !== 'linux') return
-  const status = readFileSync(`/proc/${app.child.pid}/status`, 'utf8')
+  const status = readFileSync(`/proc/${program.pid}/status`, 'utf8')
   const peak = Math.round(Number(/VmHWM:\s+(\d+)/.exec(status)?.[1]) / 1024)
   t.ok(peak < MOST_MEMORY_MB, `${peak} MB at most`)
 }
@@ -324,7 +325,6 @@ await t.test('a flood without a credential changes nothing, and Voicenter is ser
     if (table.startsWith('public.') && table !== 'public.raw_cdrs')
       t.equal(after[table], hash, `${table} is unchanged`)
   isUnharmed(t)
-  app.child.kill('SIGTERM')
-  await once(app.child, 'exit')
-  t.equal(app.child.exitCode, 0, 'it stops in order')
+  program.signal('SIGTERM')
+  t.match(await program.ended(), IN_ORDER)
 })

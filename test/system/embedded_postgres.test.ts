@@ -158,9 +158,9 @@ t.test('survives a killed keeper, a killed server and a stale lock file', async 
   // As after a power cut: the number in the lock file now belongs to another process.
   const lockFile = join(folder, 'data/postmaster.pid')
   const { uid, gid } = await stat(join(folder, 'data'))
-  const stranger = spawn('sleep', ['100'], { uid, gid })
+  const outsider = spawn('sleep', ['100'], { uid, gid })
   const lines = [
-    stranger.pid,
+    outsider.pid,
     join(folder, 'data'),
     0,
     new URL(url).port,
@@ -174,8 +174,8 @@ t.test('survives a killed keeper, a killed server and a stale lock file', async 
   await utimes(lockFile, 0, 0)
   t.equal((await ask({ folder })).url, url)
   t.strictSame(await query(url, 'select value from kept'), [1])
-  t.equal(stranger.exitCode, null)
-  stranger.kill()
+  t.equal(outsider.exitCode, null)
+  outsider.kill()
   await stop(folder)
 })
 

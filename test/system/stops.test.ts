@@ -7,7 +7,7 @@ import { sql } from 'kysely'
 import t from 'tap'
 import { FAILPOINT_CHANNEL, FAILPOINTS } from '../../app/failpoints.ts'
 import { push } from '../../scripts/demo/cdr.ts'
-import { ask, IN_ORDER, lockedJobs, soon, startProcess } from '../support/process.ts'
+import { ask, IN_ORDER, lockedJobs, waitUntil, startProcess } from '../support/process.ts'
 import { business, customer, db, fake } from '../support/ringback.ts'
 
 const CLIENTS = 4
@@ -50,7 +50,7 @@ for (const failpoint of FAILPOINTS.filter(name => /^(cdr|voicenter_cdr|lead_outr
 
 await t.test('afterwards every caller gets one message', async t => {
   const program = startProcess()
-  await soon('all calls are classified and written to', async () => {
+  await waitUntil('all calls are classified and written to', async () => {
     const { rows } = await sql<{ open: number }>`
       select (select count(*) from raw_cdrs where verdict is null)::int
            + (select count(*) from missed_calls where outreach_state in ('scheduled', 'sending'))::int as open`.execute(

@@ -2,7 +2,7 @@
 import { sql } from 'kysely'
 import t from 'tap'
 import { readJson } from '../../app/json.ts'
-import { endAccess } from '../../app/tenants/call_log.ts'
+import { endAccess } from '../../app/tenants/credentials.ts'
 import { checkCallLog, compareWithLog, scheduleChecks } from '../../app/voicenter/call_log/check.ts'
 import {
   business,

@@ -1,20 +1,20 @@
-/** What the tests of the tasks have in common: what they tell the program, and what they look at. */
+/** Helpers for tests of tasks. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { sql } from 'kysely'
 import { exchangeTime, type Push, push } from '../../scripts/demo/cdr.ts'
 import { type Business, db, fake, missedCall, OK, post, work } from '../support/ringback.ts'
 import { sha256 } from '../../app/crypto.ts'
 
-/** Posts records one after the other, each judged before the next comes. */
+/** Posts records. Each is classified before the next one is posted. */
 export const tell = async (token: string, ...records: Push[]): Promise<void> => {
   for (const record of records) {
     const answer = await post(record, { token })
-    if (answer.status !== OK.status) throw new Error(`not taken: ${JSON.stringify(answer)}`)
+    if (answer.status !== OK.status) throw new Error(`not accepted: ${JSON.stringify(answer)}`)
     await work()
   }
 }
 
-/** A customer's call that was missed, stored and judged; its CallID, and the id of its missed call. */
+/** Posts a missed call and classifies it. Returns its CallID, the id of its missed call, and the record. */
 export const miss = async (
   { tenantId, token, did }: Business,
   caller: string | null,
@@ -28,10 +28,10 @@ export const miss = async (
   return { callId: record.ivruniqueid, id: call.id, record }
 }
 
-/** The `time` of a call that began so long ago. */
+/** The field `time` of a call that began this many seconds ago. */
 export const began = (secondsAgo: number) => exchangeTime(new Date(Date.now() - secondsAgo * 1000))
 
-/** The time of this first message has come, so long ago, and that of its job. Then works. */
+/** Makes a first message and its job due, `ago` before now, and runs all due jobs. */
 export const dueSince = async (missedCallId: string, ago = '0 seconds'): Promise<void> => {
   await sql`update missed_calls set outreach_due_at = now() - ${ago}::interval where id = ${missedCallId}`.execute(
     db,
@@ -40,7 +40,7 @@ export const dueSince = async (missedCallId: string, ago = '0 seconds'): Promise
   await work()
 }
 
-/** Waits until the job with this key runs no longer: a failure is written a moment after the run's end. */
+/** Waits until the job with this key no longer runs. graphile-worker stores a failure a moment after the end of the run. */
 export const notRunning = (key: string): Promise<void> =>
   until(async () => {
     const { rows } =
@@ -50,14 +50,14 @@ export const notRunning = (key: string): Promise<void> =>
     return rows.length === 0
   })
 
-/** As if the moment had come for which the job with this key is set. */
+/** Makes the job with this key due now. */
 export const runAtOnce = async (key: string): Promise<void> => {
   await notRunning(key)
   await sql`select graphile_worker.reschedule_jobs(array_agg(id), run_at := now())
             from graphile_worker.jobs where key = ${key} having count(*) > 0`.execute(db)
 }
 
-/** Further jobs for one call, without a key: what a crash, a sweep or a race may leave behind. */
+/** Adds jobs for one call without a key, as a crash, the sweep or a race may leave behind. */
 export const addStrayJobs = async (missedCallId: string, count = 1): Promise<void> => {
   await sql`
     select graphile_worker.add_job('lead_outreach', json_build_object(
@@ -65,11 +65,11 @@ export const addStrayJobs = async (missedCallId: string, count = 1): Promise<voi
     from missed_calls, generate_series(1, ${count}) where id = ${missedCallId}`.execute(db)
 }
 
-/** All requests to send that came from this business, whatever became of them. */
+/** All send requests of this business, whatever their outcome. */
 export const requestsOf = ({ phoneNumberId }: Business) =>
   fake.requests().filter(request => request.phoneNumberId === phoneNumberId)
 
-/** [kind, state, reason] of the messages of a missed call, in the order they were written. */
+/** [kind, state, reason] of the messages of a missed call, in the order in which they were inserted. */
 export const messagesAfter = async (missedCallId: string) => {
   const { rows } = await sql<{ kind: string; state: string; reason: string | null }>`
     select m.kind, m.state, m.reason from messages m
@@ -98,17 +98,17 @@ export const conversationOf = async (missedCallId: string) =>
 export const leadsOf = async (tenantId: string) =>
   db.selectFrom('leads').selectAll().where('tenant_id', '=', tenantId).orderBy('id').execute()
 
-/** Waits for something that happens beside the test; long, for the machine may be busy with other tests. */
+/** Waits until the condition holds. The limit is long, because the machine may be busy with other tests. */
 export const until = async (happened: () => boolean | Promise<boolean>): Promise<void> => {
   const end = performance.now() + 30_000
   while (performance.now() < end) {
     if (await happened()) return
     await sleep(10)
   }
-  throw new Error('it has not happened for thirty seconds')
+  throw new Error('the condition did not hold within thirty seconds')
 }
 
-/** How many seconds from now, by the database's clock, and rounded. */
+/** The seconds from now until this time, by the clock of the database, rounded. */
 export const secondsUntil = async (moment: Date | undefined): Promise<number> => {
   const { rows } = await sql<{ seconds: number }>`
     select extract(epoch from ${moment ?? null}::timestamptz - now())::float8 as seconds`.execute(
@@ -117,7 +117,7 @@ export const secondsUntil = async (moment: Date | undefined): Promise<number> =>
   return Math.round(rows[0]?.seconds ?? Number.NaN)
 }
 
-/** The keys of the jobs that wait to write to somebody for this tenant. */
+/** The keys of the waiting jobs that would send a message for this tenant. */
 export const waitingFor = async (tenantId: string): Promise<string[]> => {
   const { rows } = await sql<{ key: string }>`
     select key from graphile_worker.jobs where locked_at is null and key in (
@@ -130,7 +130,7 @@ export const waitingFor = async (tenantId: string): Promise<string[]> => {
   return rows.map(({ key }) => key)
 }
 
-/** Everything that judging a tenant's calls may change; to compare before and after. */
+/** All rows that classifying a tenant's calls may change, to compare before and after. */
 export const everythingOf = async (tenantId: string) => {
   const { rows } = await sql<Record<'records' | 'calls' | 'leads' | 'messages', unknown>>`
     select (select json_agg(r order by id) from raw_cdrs r where tenant_id = ${tenantId}) as records,
@@ -142,7 +142,7 @@ export const everythingOf = async (tenantId: string) => {
   return { ...rows[0], jobs: await waitingFor(tenantId) }
 }
 
-/** The credential of an operator's own account: the number dialled decides whose call it is. */
+/** A token without a tenant: the number dialled decides which tenant a call belongs to. */
 export const unboundToken = async (): Promise<string> => {
   const token = `unbound-${Math.random()}`
   await db
@@ -152,7 +152,7 @@ export const unboundToken = async (): Promise<string> => {
   return token
 }
 
-/** Reminders are due, and a job for each is there whatever was cancelled: as a sweep might leave it. Then works. */
+/** Makes the reminders due, adds a job for each, also for cancelled ones, and runs all due jobs. */
 export const addStrayReminders = async (missedCallId: string): Promise<void> => {
   await sql`update messages set due_at = now() where state = 'scheduled' and lead_conversation_id in (
               select id from lead_conversations where missed_call_id = ${missedCallId})`.execute(db)

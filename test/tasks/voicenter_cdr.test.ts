@@ -360,28 +360,28 @@ await t.test('a call-back from a number that is added later counts then', async 
 /** No credential of one tenant changes anything of another, not even with its CallIDs and its customers. */
 
 await t.test('records with the token of another business change nothing', async t => {
-  const [shop, stranger] = [await business(), await business()]
+  const [shop, outsider] = [await business(), await business()]
   const dana = customer()
   const { callId, id, record } = await miss(shop, dana.local, {}, 300)
   const before = await everythingOf(shop.tenantId)
   await tell(
-    stranger.token,
+    outsider.token,
     answeredPush({ caller: dana.local, did: shop.did, ivruniqueid: callId, time: record.time }),
     answeredPush({ caller: dana.local, did: shop.did }),
-    answeredPush({ caller: dana.local, did: stranger.did }),
+    answeredPush({ caller: dana.local, did: outsider.did }),
     callBackPush({ caller: shop.did, target: dana.local }),
     answeredPush({ caller: dana.local, did: '', type: 'XferCDR', OriginalIvrUniqueID: callId }),
     push({ caller: customer().local, did: shop.did }),
   )
   t.strictSame(await everythingOf(shop.tenantId), before)
-  t.strictSame(await leadsOf(stranger.tenantId), [])
+  t.strictSame(await leadsOf(outsider.tenantId), [])
   await dueSince(id)
   t.equal(fake.inbox(dana.e164).length, 1)
 })
 
 await t.test('a record with the same call id does not pull in an unbound transfer', async t => {
   const token = await unboundToken()
-  const [shop, stranger] = [await business(), await business()]
+  const [shop, outsider] = [await business(), await business()]
   const dana = customer()
   const root = push({ caller: dana.local, did: shop.did, status: 'TIMEOUT', type: 'Queue' })
   const callId = root.ivruniqueid
@@ -391,10 +391,10 @@ await t.test('a record with the same call id does not pull in an unbound transfe
     type: 'XferCDR',
     OriginalIvrUniqueID: callId,
   })
-  await tell(stranger.token, push({ did: stranger.did, ivruniqueid: callId }))
+  await tell(outsider.token, push({ did: outsider.did, ivruniqueid: callId }))
   await tell(token, transfer, root)
   t.strictSame(await verdictsOf(shop.tenantId, callId), Array(2).fill(['answered', 'agent']))
-  t.strictSame(await verdictsOf(stranger.tenantId, callId), [['missed', 'noanswer']])
+  t.strictSame(await verdictsOf(outsider.tenantId, callId), [['missed', 'noanswer']])
 })
 
 await t.test('the same CallID at two tenants is two calls and two messages', async t => {

@@ -3,8 +3,9 @@ import fc from 'fast-check'
 import { sql } from 'kysely'
 import { test } from 'tap'
 import type { z } from 'zod'
-import { endAccess, grantAccess } from '../../app/tenants/call_log.ts'
 import {
+  endAccess,
+  grantAccess,
   addToken,
   generatePassword,
   isPassword,
@@ -13,10 +14,17 @@ import {
   setPassword,
   tokensOf,
 } from '../../app/tenants/credentials.ts'
-import { addNumber, removeNumber, tenantNumber } from '../../app/tenants/numbers.ts'
+import {
+  addNumber,
+  removeNumber,
+  tenantNumber,
+  addTenant,
+  listTenants,
+  newTenant,
+  showTenant,
+} from '../../app/tenants/tenants.ts'
 import { parseInterval, interval, formatInterval } from '../../app/tenants/schema.ts'
 import { resumeTenant, setTenant, settingsChange } from '../../app/tenants/settings.ts'
-import { addTenant, listTenants, newTenant, showTenant } from '../../app/tenants/tenants.ts'
 import { push } from '../../scripts/demo/cdr.ts'
 import {
   business,
@@ -259,7 +267,7 @@ await test('a number is added once, and earlier calls to it are classified again
   t.strictSame(await add(shop.tenantId, branch.local), {
     phone: branch.e164,
     added: true,
-    judgedAgain: 3,
+    reclassified: 3,
   })
   await work()
   for (const record of [first, second, open])
@@ -273,7 +281,7 @@ await test('a number is added once, and earlier calls to it are classified again
   t.strictSame(await add(shop.tenantId, branch.e164), {
     phone: branch.e164,
     added: false,
-    judgedAgain: 0,
+    reclassified: 0,
   })
   t.strictSame(await written(), [
     ['operator', 'number.add', `tenant_numbers ${branch.e164}`, null, { phone: branch.e164 }],

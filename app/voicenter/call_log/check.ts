@@ -2,7 +2,7 @@
 import { type RawBuilder, sql } from 'kysely'
 import { z } from 'zod'
 import { callLogOwner, decrypt, sha256 } from '../../crypto.ts'
-import { addJob, MAX_ATTEMPTS } from '../../db/jobs.ts'
+import { addJob, jobSpec } from '../../db/jobs.ts'
 import { db, type Trx } from '../../db/kysely.ts'
 import { retryOnConflict } from '../../db/retry.ts'
 import { log } from '../../log.ts'
@@ -244,6 +244,12 @@ const scheduleNext = async (
  * @returns how many checks were brought forward
  */
 export const scheduleChecks = async (): Promise<number> => {
+  const job = jobSpec({
+    task: 'call_log',
+    entity: sql`tenant_id`,
+    payload: sql`json_build_object('tenantId', tenant_id::text)`,
+    at: sql`next_check_at`,
+  })
   // The checks are spread over a minute, because each may read the calls of a day.
   const statement = sql<{ wanted: string }>`
     with soon as (
@@ -251,10 +257,7 @@ export const scheduleChecks = async (): Promise<number> => {
       where next_check_at > ${NEXT_CHECK.soon} + interval '1 minute'
       returning tenant_id, next_check_at
     ), jobs as (
-      select count(*) as wanted, array_agg(
-        row('call_log', json_build_object('tenantId', tenant_id::text), null, next_check_at,
-            ${MAX_ATTEMPTS.call_log}::smallint, 'call_log:' || tenant_id, null, null)::graphile_worker.job_spec
-        order by tenant_id) as specs
+      select count(*) as wanted, array_agg(${job} order by tenant_id) as specs
       from soon
     )
     select assert_all_queued(wanted, (select count(*) from graphile_worker.add_jobs(specs))) as wanted

@@ -227,7 +227,7 @@ export const failedJobsSection: LoadSection = async (trx, context) => {
   const section = alertSection('jobs', texts, jobs, [
     [texts.job, ({ key }) => html`<code>${key}</code>`],
     [texts.error, ({ lastError }) => html`<bdi>${lastError?.slice(0, 500) ?? texts.noError}</bdi>`],
-    [texts.since, ({ diedAt }) => dateTime(diedAt, context.language)],
+    [texts.since, ({ failedAt }) => dateTime(failedAt, context.language)],
     [whatNow, jobActions],
   ])
   const byTask = [...Map.groupBy(jobs.slice(0, MAX_SHOWN), ({ task }) => task)]

@@ -242,7 +242,7 @@ export const unknownSenders: LoadSection = async (trx, context) => {
            (select count(*) from lately) = ${MAX_EVENTS} as cut
     from lately group by 1 order by last desc limit ${MAX_SHOWN + 1}`.execute(trx)
   return alertSection(
-    'strangers',
+    'unknown-senders',
     texts,
     rows,
     [

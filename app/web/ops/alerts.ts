@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { resolveUnknown } from '../../messages/statuses.ts'
 import { discardDelivery } from '../../rejected_deliveries.ts'
 import { connectionStateChange, setConnectionState } from '../../tenants/connections.ts'
-import { addNumber, tenantNumber } from '../../tenants/numbers.ts'
+import { addNumber, tenantNumber } from '../../tenants/tenants.ts'
 import { changeTemplate, TEMPLATE_KINDS } from '../../tenants/templates.ts'
 import { discardJob, retryJobs } from '../../worker/failed_jobs.ts'
 import {
@@ -133,8 +133,8 @@ alertPages.post(
     const { numbers: texts, refused } = alertTexts[context.language]
     const wanted = tenantNumber.parse({ tenantId: form['tenant'], phone: form['phone'] })
     operatorOnly(context)
-    const { judgedAgain } = await orAbort(refused, () => addNumber(trx, context.signIn, wanted))
-    return { flash: texts.added(judgedAgain), to: returnPath(form) }
+    const { reclassified } = await orAbort(refused, () => addNumber(trx, context.signIn, wanted))
+    return { flash: texts.added(reclassified), to: returnPath(form) }
   }),
 )
 

@@ -109,7 +109,7 @@ const callActions = (facts: CallFacts, { language, formToken }: Context) => {
   ${
     first &&
     isUndecided(facts) &&
-    html`<form class="card row" method="post" action="/ops/calls/${first.id}/judge">
+    html`<form class="card row" method="post" action="/ops/calls/${first.id}/reclassify">
       ${csrf}<button>${texts.reclassify}</button>
       <span class="quiet">${texts.reclassifyMeans}</span>
     </form>`
@@ -215,7 +215,7 @@ callPages.post(
 )
 
 callPages.post(
-  '/calls/:id/judge',
+  '/calls/:id/reclassify',
   action(async (trx, context) => {
     const key = await byRecord(trx, context)
     const facts = await loadCall(trx, key)

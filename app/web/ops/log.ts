@@ -153,7 +153,7 @@ export const logTexts = translations(
     actions: {
       'call_log.end': 'Removed the access to the call log',
       'call_log.set': 'Added access to the call log',
-      'calls.judge_again': 'Decided calls again',
+      'calls.reclassify': 'Decided calls again',
       'connection.add': 'Connected a WhatsApp number',
       'connection.pause': 'Paused a WhatsApp number',
       'connection.resume': 'Resumed a WhatsApp number',
@@ -208,7 +208,7 @@ export const logTexts = translations(
     actions: {
       'call_log.end': 'ביטול הגישה ליומן השיחות',
       'call_log.set': 'הוספת גישה ליומן השיחות',
-      'calls.judge_again': 'בדיקה חוזרת של שיחות',
+      'calls.reclassify': 'בדיקה חוזרת של שיחות',
       'connection.add': 'חיבור מספר WhatsApp',
       'connection.pause': 'השהיית מספר WhatsApp',
       'connection.resume': 'חידוש מספר WhatsApp',

@@ -34,7 +34,7 @@ export const missedReason = (
   verdict === 'missed' ? (lookUp(whyTexts[language].statuses, reason) ?? reason) : null
 
 const explainVerdict = (texts: Texts, { verdict, reason }: CallOutcome): string => {
-  if (verdict === null || reason === null) return texts.unjudged
+  if (verdict === null || reason === null) return texts.unclassified
   if (reason === ERASED) return texts.erased
   const status = lookUp(texts.statuses, reason) ?? reason
   switch (verdict) {
@@ -82,7 +82,7 @@ const BADGES: Record<string, string> = {
 
 export const verdictBadge = (language: Language, { verdict }: { verdict: string | null }): Html => {
   const { verdicts } = whyTexts[language]
-  const text = lookUp(verdicts, verdict ?? 'unjudged') ?? verdict
+  const text = lookUp(verdicts, verdict ?? 'unclassified') ?? verdict
   return html`<span class="badge ${BADGES[verdict ?? '']}">${text}</span>`
 }
 

@@ -2,7 +2,7 @@
 import { sql } from 'kysely'
 import { randomInt } from 'node:crypto'
 import t from 'tap'
-import { requeueDueRows } from '../../../app/worker/maintenance.ts'
+import { requeueDueRows } from '../../../app/worker/reconcile.ts'
 import { push } from '../../../scripts/demo/cdr.ts'
 import { reported } from '../../outreach/support.ts'
 import { asOperator, asTenant, browser, auditLogOf } from '../../support/ops.ts'
@@ -116,11 +116,11 @@ t.test(
     t.match(section, line.e164)
     t.match(section, `<option value="${shop.tenantId}">`)
 
-    const stranger = await asTenant(other.tenantId)
-    t.notMatch((await stranger.get('/ops/trouble')).text, line.e164)
+    const outsider = await asTenant(other.tenantId)
+    t.notMatch((await outsider.get('/ops/trouble')).text, line.e164)
     const claim = { phone: line.e164, tenant: other.tenantId }
     t.equal(
-      (await stranger.submit('/ops/trouble/numbers', claim)).status,
+      (await outsider.submit('/ops/trouble/numbers', claim)).status,
       404,
       'a business cannot take it',
     )
@@ -296,9 +296,9 @@ t.test('silent webhooks, a failing call log and unknown WhatsApp numbers are ale
   t.match(page.text, '2 things need attention.')
   t.match(partOf(page, 'silent'), /Check in Voicenter that/)
   t.match(partOf(page, 'call-log'), /does not allow our IP address/)
-  t.equal(partOf(page, 'strangers'), '')
+  t.equal(partOf(page, 'unknown-senders'), '')
   const operator = await asOperator()
-  t.match(partOf(await operator.get('/ops/trouble'), 'strangers'), unknownId)
+  t.match(partOf(await operator.get('/ops/trouble'), 'unknown-senders'), unknownId)
   await sql`update alerts set ended_at = now() where tenant_id = ${tenantId}`.execute(db)
   await sql`update call_log_access set last_error = null, failing_since = null where tenant_id = ${tenantId}`.execute(
     db,
@@ -322,10 +322,10 @@ t.test('a business sees no alerts of another and cannot act on them', async t =>
     .select('id')
     .where('tenant_id', '=', shop.tenantId)
     .executeTakeFirstOrThrow()
-  const stranger = await asTenant(other.tenantId)
-  t.match((await stranger.get('/ops/trouble')).text, 'All clear')
-  t.equal((await stranger.get(`/ops/trouble?tenant=${shop.tenantId}`)).status, 404)
-  t.equal((await stranger.get(`/ops/trouble/deliveries/${id}`)).status, 404)
+  const outsider = await asTenant(other.tenantId)
+  t.match((await outsider.get('/ops/trouble')).text, 'All clear')
+  t.equal((await outsider.get(`/ops/trouble?tenant=${shop.tenantId}`)).status, 404)
+  t.equal((await outsider.get(`/ops/trouble/deliveries/${id}`)).status, 404)
 
   const before = await contents()
   const [ours, theirs] = [shop.tenantId, other.tenantId]
@@ -339,8 +339,8 @@ t.test('a business sees no alerts of another and cannot act on them', async t =>
     ['/ops/trouble/numbers', { phone: line.e164, tenant: theirs }],
   ]
   for (const [path, fields] of forms) {
-    t.equal((await stranger.submit(path, fields)).status, 404, path)
-    t.equal((await stranger.post(path, fields)).status, 403, path)
+    t.equal((await outsider.submit(path, fields)).status, 404, path)
+    t.equal((await outsider.post(path, fields)).status, 403, path)
     t.equal((await browser().post(path, fields)).status, 401, path)
   }
   t.strictSame(await contents(), before)

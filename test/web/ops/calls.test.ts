@@ -236,12 +236,12 @@ t.test('a business does not see the calls of another business', async t => {
   await post(push({ did: '037654321', caller: nobodys.local }), { token: await webhookToken(null) })
   await work()
 
-  const stranger = await asTenant(other.tenantId)
-  t.equal(rowsIn((await stranger.get('/ops/calls')).text).length, 0)
-  t.match((await stranger.get('/ops/calls')).text, 'There are no calls yet.')
+  const outsider = await asTenant(other.tenantId)
+  t.equal(rowsIn((await outsider.get('/ops/calls')).text).length, 0)
+  t.match((await outsider.get('/ops/calls')).text, 'There are no calls yet.')
   for (const { local } of [ours, nobodys])
-    t.equal(rowsIn((await stranger.get(`/ops/calls?number=${local}`)).text).length, 0)
-  t.equal((await stranger.get(`/ops/calls?tenant=${shop.tenantId}`)).status, 404)
+    t.equal(rowsIn((await outsider.get(`/ops/calls?number=${local}`)).text).length, 0)
+  t.equal((await outsider.get(`/ops/calls?tenant=${shop.tenantId}`)).status, 404)
 
   const operator = await asOperator()
   t.match(rowsIn((await operator.get(`/ops/calls?number=${ours.local}`)).text), [/מספרת נועה/])
@@ -416,12 +416,12 @@ t.test('"Cancel messages" cancels what was not sent, and is logged', async t => 
   const { callId, id } = await miss(shop, customer().local)
   const path = `/ops/calls/missed/${id}/cancel`
   const owner = await asTenant(shop.tenantId)
-  const stranger = await asTenant(other.tenantId)
+  const outsider = await asTenant(other.tenantId)
   t.match((await owner.get(`/ops/calls/missed/${id}`)).text, `action="${path}"`)
 
   t.equal((await browser().post(path, {})).status, 401, 'not signed in')
   t.equal((await owner.post(path, {})).status, 403, 'without a form token')
-  t.equal((await stranger.submit(path)).status, 404, "another business's call")
+  t.equal((await outsider.submit(path)).status, 404, "another business's call")
   t.equal((await owner.submit('/ops/calls/missed/999999999/cancel')).status, 404)
   t.strictSame(await outreachOf(shop.tenantId, callId), ['scheduled', 'waiting'], 'nothing changed')
   t.strictSame(await doneOnPages(shop.tenantId), [])
@@ -472,7 +472,7 @@ t.test(
     await tell(shop.token, record)
     const id = await recordOf(record.ivruniqueid)
     const owner = await asTenant(shop.tenantId)
-    const path = `/ops/calls/${id}/judge`
+    const path = `/ops/calls/${id}/reclassify`
     t.match((await owner.get(`/ops/calls/${id}`)).text, `action="${path}"`)
     await sql`update tenants set missed_statuses = missed_statuses || '{EXIT}' where id = ${shop.tenantId}`.execute(
       db,
@@ -487,7 +487,7 @@ t.test(
     await work()
     t.strictSame(await verdictsOf(shop.tenantId, record.ivruniqueid), [['missed', 'exit']])
     t.match(await doneOnPages(shop.tenantId), [
-      { action: 'calls.judge_again', who: `tenant ${shop.tenantId}` },
+      { action: 'calls.reclassify', who: `tenant ${shop.tenantId}` },
     ])
     const { text } = await owner.get(`/ops/calls/${id}`)
     t.equal(headingIn(text), 'A message will be sent.')
@@ -510,14 +510,14 @@ t.test('a business cannot open calls of another business or of none', async t =>
     `/ops/calls/missed/${id}`,
     `/ops/calls/${nobodysId}`,
   ]
-  const stranger = await asTenant(other.tenantId)
+  const outsider = await asTenant(other.tenantId)
   const operator = await asOperator()
   for (const path of paths) {
     t.equal((await browser().get(path)).status, 401, path)
-    t.equal((await stranger.get(path)).status, 404, path)
+    t.equal((await outsider.get(path)).status, 404, path)
     t.equal((await operator.get(path)).status, 200, path)
   }
-  t.equal((await stranger.submit(`/ops/calls/${nobodysId}/judge`)).status, 404)
+  t.equal((await outsider.submit(`/ops/calls/${nobodysId}/reclassify`)).status, 404)
   for (const path of [
     '/ops/calls/0',
     '/ops/calls/x',
@@ -652,7 +652,7 @@ t.test('the result of a conversation replaces "A message was sent"', async t => 
 })
 
 t.test('a value that a newer version wrote is shown as it is', async t => {
-  t.equal(explainCall('en', NOTHING), texts.unjudged)
+  t.equal(explainCall('en', NOTHING), texts.unclassified)
   t.equal(
     explainCall('en', { ...NOTHING, verdict: 'answered', reason: 'by_robot' }),
     'answered: by_robot',

@@ -9,16 +9,16 @@ const basic = (name: string, password: string) => ({
 })
 
 t.test('without signing in there is only the sign-in form', async t => {
-  const stranger = browser()
+  const outsider = browser()
   for (const path of ['/ops', '/ops/calls', '/ops/log', '/ops/nothing', '/ops/tenants/1']) {
-    const { status, text, headers } = await stranger.get(path)
+    const { status, text, headers } = await outsider.get(path)
     t.equal(status, 401, path)
     t.match(text, 'name="password"', 'the form')
     t.equal(headers.get('www-authenticate'), null, 'no dialog of the browser')
   }
   const program = await fetch(`${url}/ops`)
   t.match(program.headers.get('www-authenticate'), /^Basic /, 'a program gets the header')
-  const { status } = await stranger.post('/ops/sign-out', {})
+  const { status } = await outsider.post('/ops/sign-out', {})
   t.equal(status, 401)
 })
 

@@ -228,9 +228,9 @@ t.test('the rows of another business do not exist', async t => {
     .where('lead_conversation_id', '=', conversation)
     .where('kind', '=', 'reminder_1')
     .executeTakeFirstOrThrow()
-  const stranger = await asTenant(other.tenantId)
-  t.notMatch((await stranger.get('/ops/waiting')).text, dana.e164)
-  t.equal((await stranger.get(`/ops/waiting?tenant=${shop.tenantId}`)).status, 404)
+  const outsider = await asTenant(other.tenantId)
+  t.notMatch((await outsider.get('/ops/waiting')).text, dana.e164)
+  t.equal((await outsider.get(`/ops/waiting?tenant=${shop.tenantId}`)).status, 404)
   const before = await contents()
   const rows = [
     `called-back/${leadId}`,
@@ -240,8 +240,8 @@ t.test('the rows of another business do not exist', async t => {
   ]
   for (const row of rows) {
     for (const { tenantId } of [shop, other])
-      t.equal((await stranger.submit(`/ops/waiting/${tenantId}/${row}`)).status, 404, row)
-    t.equal((await stranger.post(`/ops/waiting/${shop.tenantId}/${row}`, {})).status, 403, row)
+      t.equal((await outsider.submit(`/ops/waiting/${tenantId}/${row}`)).status, 404, row)
+    t.equal((await outsider.post(`/ops/waiting/${shop.tenantId}/${row}`, {})).status, 403, row)
     t.equal((await browser().post(`/ops/waiting/${shop.tenantId}/${row}`, {})).status, 401, row)
   }
   t.strictSame(await contents(), before)

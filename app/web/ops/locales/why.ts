@@ -13,9 +13,9 @@ export const whyTexts = translations(
       not_inbound: 'not incoming',
       unmatched_number: 'unknown number',
       unknown: 'undecided',
-      unjudged: 'not decided yet',
+      unclassified: 'not decided yet',
     },
-    unjudged: 'This call has not been decided yet.',
+    unclassified: 'This call has not been decided yet.',
     erased: 'The data of this caller was erased on request.',
     /** The call statuses of Voicenter. */
     statuses: {
@@ -117,9 +117,9 @@ export const whyTexts = translations(
       not_inbound: 'לא נכנסת',
       unmatched_number: 'מספר לא מוכר',
       unknown: 'לא הוכרע',
-      unjudged: 'טרם נבדקה',
+      unclassified: 'טרם נבדקה',
     },
-    unjudged: 'השיחה טרם נבדקה.',
+    unclassified: 'השיחה טרם נבדקה.',
     erased: 'המידע על המספר הזה נמחק לפי בקשה.',
     statuses: {
       noanswer: 'אף אחד לא ענה',

@@ -1,7 +1,7 @@
 /** The numbers that customers call. */
 import { sql } from 'kysely'
 import type { Trx } from '../../../db/kysely.ts'
-import { addNumber, removeNumber, tenantNumber } from '../../../tenants/numbers.ts'
+import { addNumber, removeNumber, tenantNumber } from '../../../tenants/tenants.ts'
 import { dateTime, formatSpan, telephone } from '../format.ts'
 import { actionForm, buttonAlert, confirmForm, formAlert, formValue, input } from '../forms.ts'
 import { html, type Html } from '../html.ts'
@@ -125,7 +125,7 @@ export const numbers: Section = {
     add: async ({ trx, context, tenantId, form }) => {
       const texts = numbersTexts[context.language]
       const result = await addNumber(trx, context.signIn, parseNumber(tenantId, form))
-      return { flash: result.added ? texts.added(result.judgedAgain) : texts.unchanged }
+      return { flash: result.added ? texts.added(result.reclassified) : texts.unchanged }
     },
     remove: async ({ trx, context, tenantId, form }) => {
       await removeNumber(trx, context.signIn, parseNumber(tenantId, form))

@@ -1,0 +1,126 @@
+import { sql } from 'kysely'
+import { jobSpec } from '../db/jobs.ts'
+import { db } from '../db/kysely.ts'
+import { CLAIM_SECONDS } from '../messages/message.ts'
+
+/** A job may wait this long for a free worker. */
+const OVERDUE = sql`interval '1 minute'`
+/** No task runs this long. A job that is locked longer was lost, for example with the answer to a query. */
+const STUCK = sql`interval '5 minutes'`
+const DUE_JOB = jobSpec({ task: sql`task`, entity: sql`entity`, payload: sql`payload::json` })
+
+/** At most this many jobs are added at once. */
+export const BATCH_SIZE = 1000
+
+/**
+ * Adds a job for each row that is due and has none. A job that failed for good counts as one: a person decides about it
+ * (failed_jobs.ts). Sorted, because two processes that add the same keys in different orders would deadlock.
+ *
+ * @returns how many jobs were added
+ */
+export const requeueDueRows = async (): Promise<number> => {
+  const { rows } = await sql<{ added: number }>`
+    with due (task, entity, payload) as (
+      select distinct 'voicenter_cdr', call_id, jsonb_build_object('callId', call_id)
+      from raw_cdrs where verdict is null and received_at < now() - ${OVERDUE}
+    union all
+      select 'lead_outreach', id::text,
+             jsonb_build_object('tenantId', tenant_id::text, 'missedCallId', id::text, 'callerPhone', caller_phone)
+      from missed_calls
+      where outreach_state in ('scheduled', 'sending') and caller_phone is not null
+        and outreach_due_at < now() - ${OVERDUE}
+    union all
+      select 'lead_reminder', c.id || ':' || right(m.kind, 1), jsonb_build_object(
+               'leadId', c.lead_id::text, 'leadConversationId', c.id::text, 'reminderNumber', right(m.kind, 1)::int)
+      from messages m join lead_conversations c on c.id = m.lead_conversation_id
+      where m.kind in ('reminder_1', 'reminder_2') and m.state in ('scheduled', 'sending')
+        and m.due_at < now() - ${OVERDUE}
+    union all
+      select kind, id::text, jsonb_build_object('messageId', id::text)
+      from messages
+      where kind in ('owner_notice', 'opt_out_confirmation') and state in ('scheduled', 'sending')
+        and due_at < now() - ${OVERDUE}
+    union all
+      select 'whatsapp_event', id::text, jsonb_build_object('eventId', id::text)
+      from whatsapp_events
+      where outcome is null and payload is not null and received_at < now() - ${OVERDUE}
+    union all
+      -- The last reminder has ended, so no message is pending.
+      select 'lead_silence', c.id::text, jsonb_build_object('leadConversationId', c.id::text)
+      from lead_conversations c
+      join leads l on l.id = c.lead_id
+      join tenants t on t.id = l.tenant_id
+      join messages m on m.lead_conversation_id = c.id and m.kind = 'reminder_2'
+      where c.state = 'open' and m.state not in ('scheduled', 'sending')
+        and greatest(m.claimed_at, m.due_at) < now() - t.unresponsive_after - ${OVERDUE}
+    union all
+      select 'call_log', tenant_id::text, jsonb_build_object('tenantId', tenant_id::text)
+      from call_log_access where next_check_at < now() - ${OVERDUE}
+    ), missing as (
+      select * from due
+      where not exists (
+        select from graphile_worker.jobs j
+        where j.key = due.task || ':' || due.entity and (j.locked_at is null or j.locked_at > now() - ${STUCK}))
+      limit ${BATCH_SIZE}
+    )
+    select count(added.id)::int as added
+    from (
+      select array_agg(${DUE_JOB} order by task, entity) as specs
+      from missing having count(*) > 0
+    ) f, graphile_worker.add_jobs(f.specs) as added`.execute(db)
+  return rows[0]?.added ?? 0
+}
+
+/**
+ * Adds a job, due now, for each message whose claim has expired: its sender died. The job may be lost, wait for a retry,
+ * or be locked by a worker that does not run it.
+ *
+ * @returns how many jobs were added
+ */
+export const requeueExpiredClaims = async (): Promise<number> => {
+  const { rows } = await sql<{ added: number }>`
+    with expired as (
+      select m.id, m.kind, c.id as conversation_id, c.lead_id, k.id as missed_call_id, k.tenant_id, k.caller_phone
+      from messages m
+      left join lead_conversations c on c.id = m.lead_conversation_id
+      left join missed_calls k on k.id = c.missed_call_id
+      where m.state = 'sending' and m.claimed_at < now() - make_interval(secs => ${CLAIM_SECONDS})
+    ), jobs (task, entity, payload) as (
+      select 'lead_outreach', missed_call_id::text, json_build_object(
+               'tenantId', tenant_id::text, 'missedCallId', missed_call_id::text, 'callerPhone', caller_phone)
+      from expired where kind = 'initial' and caller_phone is not null
+    union all
+      select 'lead_reminder', conversation_id || ':' || right(kind, 1), json_build_object(
+               'leadId', lead_id::text, 'leadConversationId', conversation_id::text, 'reminderNumber', right(kind, 1)::int)
+      from expired where kind in ('reminder_1', 'reminder_2')
+    union all
+      select kind, id::text, json_build_object('messageId', id::text)
+      from expired where kind in ('owner_notice', 'opt_out_confirmation')
+    ), wanted as (
+      select * from jobs
+      where not exists (
+        select from graphile_worker.jobs j
+        where j.key = task || ':' || entity and j.locked_at is null and j.attempts < j.max_attempts
+          -- A retry in a few seconds is soon enough: a claim must be resolved within a minute.
+          and (j.run_at <= now() or (j.attempts > 0 and j.run_at < now() + interval '5 seconds')))
+      limit ${BATCH_SIZE}
+    )
+    select count(added.id)::int as added
+    from (
+      select array_agg(${DUE_JOB} order by task, entity) as specs
+      from wanted having count(*) > 0
+    ) w, graphile_worker.add_jobs(w.specs) as added`.execute(db)
+  return rows[0]?.added ?? 0
+}
+
+/**
+ * graphile-worker takes the key and the remaining attempts from a job that is replaced while it runs. If its worker then
+ * dies, the job stays in the queue and looks like a failed one, although another job does its work.
+ */
+export const removeReplacedJobs = async (): Promise<void> => {
+  await sql`
+    select graphile_worker.complete_jobs(array_agg(id)) from graphile_worker.jobs
+    where key is null and locked_at is null and attempts >= max_attempts having count(*) > 0`.execute(
+    db,
+  )
+}
