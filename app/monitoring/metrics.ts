@@ -1,7 +1,7 @@
 import type { WorkerEvents } from 'graphile-worker'
 import { sql } from 'kysely'
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
-import { payloads } from '../db/jobs.ts'
+import { TASK_NAMES } from '../db/jobs.ts'
 import { webDb } from '../db/kysely.ts'
 import { withTimeout } from '../errors.ts'
 import { log } from '../log.ts'
@@ -61,7 +61,7 @@ const read = async (): Promise<Reading[]> => {
       select 'ringback_jobs', jsonb_build_object('task', task, 'state', state), count from jobs
     union all
       select 'ringback_oldest_due_job_seconds', jsonb_build_object('task', task), extract(epoch from now() - oldest)
-      from jobs where state = 'due'
+      from jobs where state = 'due' and task = any(${TASK_NAMES}::text[])
     union all
       select 'ringback_calls_last_hour', jsonb_build_object('verdict', coalesce(verdict, 'waiting')),
              count(distinct (tenant_id, root_call_id))
@@ -113,7 +113,6 @@ const byTwo = (
   always: as.flatMap(one => bs.map(other => ({ [a]: one, [b]: other }))),
 })
 
-const TASKS = Object.keys(payloads)
 const KINDS = ['initial', 'reminder_1', 'reminder_2', 'owner_notice', 'opt_out_confirmation']
 
 /** The metrics that are read from the database, by name. */
@@ -123,14 +122,14 @@ const FIGURES: Record<string, Figure> = {
   ),
   ringback_jobs: byTwo(
     'task',
-    TASKS,
+    TASK_NAMES,
     'state',
     ['due', 'future', 'running', 'dead'],
     'Jobs in the queue, by task; future ones are no backlog, dead ones were tried to the end',
   ),
   ringback_oldest_due_job_seconds: by(
     'task',
-    TASKS,
+    TASK_NAMES,
     'How long the oldest due job has been waiting, by task; 0 = none is due',
   ),
   ringback_calls_last_hour: by(
