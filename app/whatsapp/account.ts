@@ -47,7 +47,7 @@ export const askGraph = async ({
   const about = await ask(`${encodeURIComponent(phoneNumberId)}?fields=id,display_phone_number`)
   const refusal = error.safeParse(about).data?.error
   if (refusal) {
-    const isNo = refusal.code === 190 || refusal.code === 100 || refusal.code === 33
+    const isNo = refusal.code === 190 || (refusal.code === 100 && refusal.error_subcode === 33)
     return isNo ? { kind: 'refused', code: refusal.code } : { kind: 'unconfirmed' }
   }
   const found = number.safeParse(about).data
