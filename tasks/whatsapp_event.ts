@@ -43,6 +43,9 @@ export type Event = {
   sent_at: Date | null
   payload: unknown
   is_young: boolean
+  /** It waited for its number to be connected, or for a worker. */
+  is_late: boolean
+  received_at: Date
 }
 
 /**
@@ -87,9 +90,8 @@ const lockEvent = async (trx: Trx, eventId: string): Promise<Event | null> => {
     returning e.id, e.tenant_id, c.id as connection_id, e.waba_id, e.field, e.kind, e.payload, e.sent_at,
               exists (select from whatsapp_connections a where a.waba_id = e.waba_id) as is_known_account,
               exists (select from whatsapp_connections a where a.waba_id is null and a.confirmed_at is null) as is_awaited,
-              e.received_at > now() - make_interval(mins => ${WAIT_MINUTES}) as is_young`.execute(
-    trx,
-  )
+              e.received_at > now() - make_interval(mins => ${WAIT_MINUTES}) as is_young,
+              e.received_at < now() - interval '1 minute' as is_late, e.received_at`.execute(trx)
   return rows[0] ?? null
 }
 
@@ -107,6 +109,7 @@ const handle = async (trx: Trx, event: Event): Promise<string> => {
     tenantId: event.tenant_id,
     connectionId: event.connection_id,
     isListening: event.field === 'standby',
+    ...(event.is_late && { receivedAt: event.received_at }),
   }
   const outcome = await handleFor(trx, connection, event)
   // The connection comes last, since all transactions lock leads before connections (docs/locking.md).

@@ -172,6 +172,8 @@ const EVENT: Columns<Event> = {
   sent_at: 'timestamptz',
   payload: 'jsonb',
   is_young: 'bool',
+  is_late: 'bool',
+  received_at: 'timestamptz',
 }
 const EXPECTED: Record<string, Record<string, string>> = {
   MESSAGE,

@@ -12,6 +12,8 @@ export type Connection = {
   connectionId: string
   /** Another app holds the conversation (field `standby`): we read, and do not answer. */
   isListening?: boolean
+  /** When the event came, if it is read later. */
+  receivedAt?: Date
 }
 
 /** How an event identifies its writer. Any field may be missing: people may hide their number. */

@@ -22,7 +22,7 @@ import {
   writerOf,
   writerPhone,
 } from './contacts.ts'
-import { parseKeyword, payloadKeyword } from './keywords.ts'
+import { isStopPayload, parseKeyword } from './keywords.ts'
 
 // Each function handles one event and returns its outcome in one word, for `whatsapp_events.outcome`.
 
@@ -58,13 +58,13 @@ export const handleInbound = async (
         .where('id', '=', leadId)
         .execute()
   }
-  const keyword = keywordOf(item) ?? parseKeyword(text ?? '')
+  const keyword = isStopButton(item) ? 'stop' : parseKeyword(text ?? '')
   for (const other of await leadsWithSameNumber(trx, tenantId, leadId, writer))
     await cancelPending(trx, other, keyword === 'stop' ? 'opted_out' : 'replied')
   // These also cancel what is pending for the lead itself.
   if (keyword === 'stop') return handleStop(trx, connection, leadId, writer)
   if (keyword === 'start') return handleStart(trx, connection, leadId, writer)
-  return leadId ? handleReply(trx, leadId, item.id, text) : 'unassigned'
+  return leadId ? handleReply(trx, connection, leadId, item.id, text) : 'unassigned'
 }
 
 /** Whether the person did something. Some messages change an earlier one, or WhatsApp itself wrote them. */
@@ -78,10 +78,8 @@ const isReply = ({ type, reaction, interactive, group_id }: MessageEvent['item']
 }
 
 /** A tap on a button says what its payload says, whatever the language of its label. */
-const keywordOf = ({ button, interactive }: MessageEvent['item']) =>
-  [button?.payload, interactive?.button_reply?.id, interactive?.list_reply?.id]
-    .map(payloadKeyword)
-    .find(keyword => keyword !== null) ?? null
+const isStopButton = ({ button, interactive }: MessageEvent['item']): boolean =>
+  [button?.payload, interactive?.button_reply?.id, interactive?.list_reply?.id].some(isStopPayload)
 
 const textOf = (item: MessageEvent['item']): string | null =>
   item.text?.body ??
@@ -96,20 +94,42 @@ const textOf = (item: MessageEvent['item']): string | null =>
 
 const storeMessage = async (
   trx: Trx,
-  { tenantId, connectionId }: Connection,
+  { tenantId, connectionId, receivedAt }: Connection,
   leadId: string | null,
   { wamid, waId, text }: { wamid: string; waId: string | null; text: string | null },
 ) => {
   await sql`
-    insert into messages (tenant_id, lead_id, lead_conversation_id, whatsapp_connection_id, direction, kind, state, wamid, wa_id, text)
+    insert into messages (tenant_id, lead_id, lead_conversation_id, whatsapp_connection_id, direction, kind, state, wamid, wa_id, text,
+      created_at)
     values (${tenantId}, ${leadId},
       (select id from lead_conversations where lead_id = ${leadId} order by id desc limit 1),
-      ${connectionId}, 'in', 'inbound', 'received', ${wamid}, ${waId}, ${text})
+      ${connectionId}, 'in', 'inbound', 'received', ${wamid}, ${waId}, ${text},
+      coalesce(${receivedAt ?? null}, now()))
     on conflict (tenant_id, wamid) where direction = 'in' do nothing`.execute(trx)
+}
+
+/**
+ * An event that came before its number was connected is read late. It is no answer to a later call.
+ *
+ * @returns the missed calls up to that time; undefined if there is no later one
+ */
+const callsUntil = async (
+  trx: Trx,
+  leadId: string,
+  receivedAt: Date | undefined,
+): Promise<string[] | undefined> => {
+  if (receivedAt === undefined) return undefined
+  const { rows } = await sql<{ id: string; isLater: boolean }>`
+    select id, least(called_at, created_at) > ${receivedAt} as "isLater" from missed_calls where lead_id = ${leadId}`.execute(
+    trx,
+  )
+  if (!rows.some(({ isLater }) => isLater)) return undefined
+  return rows.filter(({ isLater }) => !isLater).map(({ id }) => id)
 }
 
 const handleReply = async (
   trx: Trx,
+  connection: Connection,
   leadId: string,
   wamid: string,
   text: string | null,
@@ -119,7 +139,8 @@ const handleReply = async (
     .select('state')
     .where('id', '=', leadId)
     .executeTakeFirstOrThrow()
-  const [conversation] = await cancelPending(trx, leadId, 'replied')
+  const calls = await callsUntil(trx, leadId, connection.receivedAt)
+  const [conversation] = await cancelPending(trx, leadId, 'replied', calls)
   await moveConversations(trx, 'late_reply', 'replied')
     .where('id', '=', eb =>
       eb

@@ -10,8 +10,8 @@ const STOP = new Set(
    עצור, עצרו, הפסק, הפסיקו, תפסיקו, די, סטופ,
    stop promotions, הפסקת מבצעים`.split(/,\s+/),
 )
-/** What the button "stop" of a template carries. */
-const STOP_PAYLOADS = new Set(['stop', 'ringback:stop'])
+/** What the button "stop" of a template carries. Without a payload of ours, Meta puts the label there. */
+const STOP_PAYLOADS = new Set(['stop', 'ringback:stop', 'stop promotions'])
 /** Not "yes", which answers a question. */
 const START = new Set(['start', 'unstop', 'subscribe', 'התחל', 'הצטרף'])
 
@@ -35,6 +35,6 @@ export const parseKeyword = (text: string): 'stop' | 'start' | null => {
   return STOP.has(word) ? 'stop' : START.has(word) ? 'start' : null
 }
 
-/** The keyword of a tapped button. Without a payload of ours, Meta puts the label there. */
-export const payloadKeyword = (payload: string | undefined): 'stop' | 'start' | null =>
-  STOP_PAYLOADS.has(payload?.trim().toLowerCase() ?? '') ? 'stop' : parseKeyword(payload ?? '')
+/** Whether the payload of a tapped button says stop. */
+export const isStopPayload = (payload: string | undefined): boolean =>
+  STOP_PAYLOADS.has(payload?.trim().toLowerCase() ?? '')
