@@ -142,7 +142,7 @@ const handleFor = async (trx: Trx, connection: Connection, event: Event): Promis
   }
 }
 
-/** An event that does not fit Meta's description is kept, and nothing follows from it. */
+/** An event that does not match Meta's documentation is stored and has no effect. */
 const parse = async <Shape extends z.ZodType>(
   shape: Shape,
   event: Event,

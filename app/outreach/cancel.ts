@@ -20,7 +20,7 @@ import { decide, isTooOld } from './rules.ts'
 export type StopReason = Exclude<ReasonOf<'cancelled'>, 'by_operator'>
 
 /**
- * Cancels what is pending for one person: first messages that are still scheduled, reminders, and open conversations.
+ * Cancels the pending outreach to one person: scheduled first messages, reminders, and open conversations.
  * The lead must be locked. A message that is being sent now is not stopped. But when its outcome is recorded, its
  * conversation has ended, so no reminder follows.
  *
@@ -134,7 +134,7 @@ export const cancelForAllReached = async (trx: Trx, reached: readonly Reached[])
 }
 
 /**
- * Someone talked with a person. Cancels what is pending for this person because of calls that began no later than the
+ * Someone talked with a person. Cancels this person's pending outreach for calls that began no later than the
  * talk. A message that is being sent now is not stopped, but nothing follows it. Later calls are decided again.
  */
 export const cancelForReached = async (

@@ -127,7 +127,7 @@ export type Erased = Record<
 const MIN_ID_LENGTH = 8
 
 /**
- * Erases a person: cancels what is pending for them, and removes their number, name and texts from every row of the
+ * Erases a person: cancels their pending messages, and removes their number, name and texts from every row of the
  * business. Rows and keys stay, so that a repeated delivery is recognised and sent messages stay counted. An opt-out
  * stays as a keyed hash of the number. Later records of an erased call are emptied when they are classified. A new call
  * of the person creates a new lead.

@@ -22,7 +22,7 @@ export type RecordedCall = Awaited<ReturnType<typeof recordMissedCalls>>[number]
 /**
  * Classifies each call from all the records that have arrived for it, in the open transaction. If a call was
  * missed, this records the missed call and schedules the outreach. If someone talked with the customer, it cancels
- * what is pending for the customer. Running it a second time changes nothing.
+ * the customer's pending messages. Running it a second time changes nothing.
  *
  * @returns the missed calls that it recorded
  */
@@ -44,7 +44,7 @@ export const classifyCalls = async (trx: Trx, calls: readonly Call[]): Promise<R
 
   // Write
   await writeVerdicts(trx, classified)
-  failpoint('voicenter_cdr:judged')
+  failpoint('voicenter_cdr:classified')
 
   // Record and cancel, group by group: the result for a person's second call depends on that for their first.
   const effects = classified.flatMap(effectsOf)

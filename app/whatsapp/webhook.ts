@@ -183,7 +183,7 @@ export type Update = {
   payload: JsonObject
   /** When Meta sent the POST, in Unix seconds by its clock. */
   sentAt: number | null
-  /** What identifies the update when Meta sends it again. Null = its whole content and the time of the POST. */
+  /** Identifies the update if Meta sends it again. Null: its whole content and the time of the POST identify it. */
   key: string | null
 }
 
@@ -265,8 +265,8 @@ const identifiersIn = (item: JsonObject): string[] =>
   IDENTIFIERS.flatMap(name => text(item[name])?.replace(/^\+/, '') ?? [])
 
 /**
- * Keeps only the contacts that an update mentions. A change may have contacts and updates of 1,000 people: to keep all
- * with each would store a million, and give a person somebody else's name.
+ * Keeps only the contacts that an update mentions. A change may have contacts and updates of 1,000 people: storing
+ * all with each would store a million, and could give a person the name of another.
  */
 const contactsFor = (contacts: JsonObject[], items: Json[]) => {
   const byName = new Map<string, JsonObject>()
@@ -278,7 +278,7 @@ const contactsFor = (contacts: JsonObject[], items: Json[]) => {
         .map(name => byName.get(name))
         .filter(isObject),
     )
-    // The wa_id may differ from the number in the message. A single contact is the writer all the same.
+    // The wa_id may differ from the number in the message. But if there is only one contact, it is the writer.
     return mentioned.size === 0 && items.length === 1 && contacts.length === 1
       ? contacts
       : [...mentioned]

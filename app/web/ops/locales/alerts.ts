@@ -8,7 +8,7 @@ export const alertTexts = translations(
         ? 'One thing needs attention.'
         : `${more ? 'More than ' : ''}${count} things need attention.`,
     restIsFine: 'Everything else is fine.',
-    nobody: 'none',
+    noTenant: 'none',
     last: 'Last',
     whatNow: 'What to do',
     onlyNewest: 'Only the newest are shown.',
@@ -154,7 +154,7 @@ export const alertTexts = translations(
     count: (count, more) =>
       count === 1 ? 'דבר אחד דורש טיפול.' : `${more ? 'יותר מ־' : ''}${count} דברים דורשים טיפול.`,
     restIsFine: 'כל השאר תקין.',
-    nobody: 'אין',
+    noTenant: 'אין',
     last: 'לאחרונה',
     whatNow: 'מה לעשות',
     onlyNewest: 'מוצגים רק החדשים ביותר.',
