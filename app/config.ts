@@ -90,7 +90,17 @@ export const settings = z.object({
     .string()
     .regex(/^v\d+\.\d+$/, 'a version such as v26.0')
     .default('v26.0'),
-  WHATSAPP_APP_SECRET: z.string().min(1).optional(),
+  // Several Meta apps may post to one address.
+  WHATSAPP_APP_SECRET: z
+    .string()
+    .transform(list =>
+      list
+        .split(',')
+        .map(secret => secret.trim())
+        .filter(Boolean),
+    )
+    .refine(secrets => secrets.length > 0, 'app secrets, separated by commas')
+    .optional(),
   WHATSAPP_VERIFY_TOKEN: z.string().min(1).optional(),
   VOICENTER_API_URL: httpUrl.default('https://api.voicenter.com'),
   PUBLIC_URL: httpUrl.optional(),

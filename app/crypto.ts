@@ -68,6 +68,9 @@ export const decrypt = (value: string, owner: string, key?: Buffer): string => {
 /** The owner string of a WhatsApp connection's token. */
 export const tokenOwner = (tenantId: string): string => `tenant:${tenantId}:access_token`
 
+/** The owner string of the secret of a connection's own Meta app. */
+export const appSecretOwner = (tenantId: string): string => `tenant:${tenantId}:app_secret`
+
 /** The owner string of a call log credential. */
 export const callLogOwner = (tenantId: string): string => `tenant:${tenantId}:call_log_credential`
 

@@ -1,7 +1,7 @@
 import { config } from '../app/config.ts'
 import { db } from '../app/db/kysely.ts'
 import { migrate } from '../app/db/migrate.ts'
-import { preflight, verifyEncryptionKey } from '../app/db/preflight.ts'
+import { explained, preflight, verifyEncryptionKey, verifyTables } from '../app/db/preflight.ts'
 import { isStartupError } from '../app/errors.ts'
 
 if (process.argv.includes('--help')) {
@@ -12,10 +12,13 @@ Safe to run twice, and by two processes at once.`)
 } else {
   try {
     // The release phase runs these checks too, so that a release that could not start fails and the previous one stays.
-    await preflight()
-    for (const name of await migrate()) console.log(`applied ${name}`)
-    console.log('the database is up to date')
-    if (config().production) await verifyEncryptionKey()
+    await explained(async () => {
+      await preflight()
+      for (const name of await migrate()) console.log(`applied ${name}`)
+      console.log('the database is up to date')
+      await verifyTables()
+      if (config().production) await verifyEncryptionKey()
+    })
   } catch (error) {
     if (!isStartupError(error)) throw error
     console.error(error.message)

@@ -2,7 +2,14 @@
  * npm run rekey: encrypts all secrets with a new ENCRYPTION_KEY, in one transaction. Safe to run twice. Messages that are due
  * between the change of the key and this command wait.
  */
-import { callLogOwner, decrypt, encrypt, phoneHash, tokenOwner } from '../app/crypto.ts'
+import {
+  appSecretOwner,
+  callLogOwner,
+  decrypt,
+  encrypt,
+  phoneHash,
+  tokenOwner,
+} from '../app/crypto.ts'
 import { db, type Trx } from '../app/db/kysely.ts'
 
 const HELP = `Usage: OLD_ENCRYPTION_KEY=... ENCRYPTION_KEY=... npm run rekey
@@ -31,13 +38,16 @@ const reencryptAll = async (trx: Trx): Promise<number> => {
   let count = 0
   const connections = trx
     .selectFrom('whatsapp_connections')
-    .select(['id', 'tenant_id', 'access_token'])
-  for (const { id, tenant_id, access_token } of await connections.forUpdate().execute()) {
-    const value = reencrypted(access_token, tokenOwner(tenant_id))
-    if (value === null) continue
+    .select(['id', 'tenant_id', 'access_token', 'app_secret'])
+  for (const { id, tenant_id, access_token, app_secret } of await connections
+    .forUpdate()
+    .execute()) {
     const row = trx.updateTable('whatsapp_connections').where('id', '=', id)
-    await row.set({ access_token: value }).execute()
-    count++
+    const token = reencrypted(access_token, tokenOwner(tenant_id))
+    if (token !== null) await row.set({ access_token: token }).execute()
+    const secret = app_secret === null ? null : reencrypted(app_secret, appSecretOwner(tenant_id))
+    if (secret !== null) await row.set({ app_secret: secret }).execute()
+    count += Number(token !== null) + Number(secret !== null)
   }
   const logs = trx.selectFrom('call_log_access').select(['tenant_id', 'credential'])
   for (const { tenant_id, credential } of await logs.forUpdate().execute()) {

@@ -53,6 +53,10 @@ create table tenants (
   constraint tenants_delays_not_negative check (
     least(outreach_delay, reminder_1_after, reminder_2_after, unresponsive_after,
           repeat_window, oldest_call, grace, reminder_grace) >= interval '0'),
+  -- A time that is computed from 'infinity' has no date that a page could show.
+  constraint tenants_delays_finite check (
+    greatest(outreach_delay, reminder_1_after, reminder_2_after, unresponsive_after,
+             repeat_window, oldest_call, grace, reminder_grace) <= interval '100 years'),
   constraint tenants_reminders_in_order check (reminder_1_after <= reminder_2_after)
 );
 

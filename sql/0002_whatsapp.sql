@@ -12,11 +12,18 @@ create table whatsapp_connections (
   state                text not null default 'active'
                        constraint whatsapp_connections_state_known check (state in ('active', 'paused')),
   state_reason         text,
-  -- The WhatsApp Business account, known from the first webhook. Template updates name only the account.
+  -- The WhatsApp Business account. Template updates name only the account. Meta's Graph API tells it, or the first webhook,
+  -- or a person. Null = not known yet.
   waba_id              text,
+  -- When Graph confirmed the number with this token, and when it was last asked. Null = never.
+  confirmed_at         timestamptz,
+  checked_at           timestamptz,
+  -- The secret of the connection's own Meta app, encrypted like the token. Null = one of WHATSAPP_APP_SECRET.
+  app_secret           text constraint whatsapp_connections_secret_sealed check (app_secret like 'v1:%'),
   created_at           timestamptz not null default now()
 );
 create index whatsapp_connections_of_tenant on whatsapp_connections (tenant_id);
+create index whatsapp_connections_of_account on whatsapp_connections (waba_id);
 
 -- The template for a kind of message, where a connection does not use the default or Meta paused the template.
 create table whatsapp_templates (
@@ -29,6 +36,13 @@ create table whatsapp_templates (
   variables    text[] not null,
   state        text not null default 'active' constraint whatsapp_templates_state_known check (state in ('active', 'paused')),
   state_reason text,
+  -- When Meta sent the newest update of the state, by Meta's clock. An older update that comes later changes nothing.
+  state_at     timestamptz,
+  -- Meta's category: UTILITY, MARKETING ... Null = not told. While a template for customers is MARKETING and no person has
+  -- agreed, the connection sends no reminders.
+  category     text,
+  category_at  timestamptz,
+  marketing_agreed boolean not null default false,
   constraint whatsapp_templates_key primary key (whatsapp_connection_id, kind)
 );
 
@@ -44,11 +58,14 @@ create table whatsapp_events (
   -- Meta's name of the field: messages, user_preferences, smb_message_echoes, message_template_status_update ...
   field           text not null,
   kind            text not null constraint whatsapp_events_kind_known
-                  check (kind in ('message', 'status', 'preference', 'echo', 'template_status', 'other')),
+                  check (kind in ('message', 'status', 'preference', 'echo', 'call', 'template_status',
+                                  'template_category', 'other')),
   -- The update and the contacts that came with it. Null after retention emptied the row.
   payload         jsonb,
+  -- When Meta sent the POST, by Meta's clock (entry[].time).
+  sent_at         timestamptz,
   -- Recognises an update that Meta posts again: SHA-256 of number and message id, or of number, wamid and status, or
-  -- else of the content.
+  -- else of the content and the time of the POST.
   content_key     bytea not null constraint whatsapp_events_once unique,
   deliveries      integer not null default 1,
   received_at     timestamptz not null default now(),
@@ -64,3 +81,33 @@ create index whatsapp_events_waiting on whatsapp_events (received_at) where outc
 create index whatsapp_events_of_nobody on whatsapp_events (received_at) where tenant_id is null;
 -- Retention empties the oldest first. Emptied rows are not in the index, so the search is cheap on a large table too.
 create index whatsapp_events_full on whatsapp_events (received_at) where payload is not null;
+-- "Was this person reached by a call on WhatsApp?"
+create index whatsapp_events_talks on whatsapp_events (tenant_id, received_at) where outcome = 'reached';
+-- Updates that came before their number or account was connected.
+create index whatsapp_events_unknown on whatsapp_events (id) where outcome in ('number_unknown', 'account_unknown');
+
+-- Reads the updates again that came before their number or account was known, also if the row was changed in SQL.
+create function reread_events() returns trigger
+language plpgsql as $$
+declare
+  queued bigint;
+begin
+  with waiting as (
+    update whatsapp_events set outcome = null
+    where payload is not null
+      and (outcome = 'number_unknown' and phone_number_id = new.phone_number_id
+           or outcome = 'account_unknown' and waba_id = new.waba_id)
+    returning id
+  ), jobs as (
+    select count(*) as wanted, array_agg(row('whatsapp_event', json_build_object('eventId', id::text), null, null,
+      12::smallint, 'whatsapp_event:' || id, null, null)::graphile_worker.job_spec order by id) as specs
+    from waiting
+  )
+  select assert_all_queued(wanted, (select count(*) from graphile_worker.add_jobs(specs))) into queued
+  from jobs where wanted > 0;
+  return null;
+end
+$$;
+
+create trigger reread_events after insert or update of phone_number_id, waba_id on whatsapp_connections
+  for each row execute function reread_events();

@@ -158,6 +158,8 @@ create index messages_waiting on messages (due_at) where state in ('scheduled', 
 create index messages_claimed on messages (claimed_at) where state = 'sending';
 -- What was sent within the last hour, for /metrics.
 create index messages_sent on messages (claimed_at) where claimed_at is not null;
+-- "Have the last three people got the same error?"
+create index messages_failed on messages (whatsapp_connection_id, claimed_at) where state = 'failed';
 create index messages_unknown on messages (id) where state = 'unknown';
 -- Messages that a person marked as delivered or failed. A later status from WhatsApp still applies.
 create index messages_settled_by_hand on messages (whatsapp_connection_id)

@@ -14,7 +14,8 @@ create table alerts (
   -- Null = no known tenant: only the operator can act.
   tenant_id   bigint references tenants on delete cascade,
   kind        text not null constraint alerts_kind_known check (
-    kind in ('webhooks_silent', 'unmatched_number', 'connection_paused', 'template_paused', 'call_log_failing')),
+    kind in ('webhooks_silent', 'unmatched_number', 'connection_paused', 'template_paused', 'template_marketing',
+             'call_log_failing')),
   -- What the alert is about: the dialled number, or '<table> <id>' (a template: '<table> <id> <kind>').
   -- webhooks_silent and call_log_failing: 'tenants <id>'.
   subject     text not null,

@@ -7,9 +7,17 @@ import { failpoint } from '../app/failpoints.ts'
 import { log } from '../app/log.ts'
 import { applyStatus } from '../app/messages/statuses.ts'
 import type { Connection } from '../app/replies/contacts.ts'
-import { applyPreference, handleInbound, recordOwnerReply } from '../app/replies/inbound.ts'
-import { templateChanged } from '../app/tenants/templates.ts'
 import {
+  applyPreference,
+  handleInbound,
+  recordOwnerReply,
+  recordTalk,
+} from '../app/replies/inbound.ts'
+import { findUnknownAccount } from '../app/tenants/accounts.ts'
+import { categoryChanged, templateChanged } from '../app/tenants/templates.ts'
+import {
+  callEvent,
+  categoryEvent,
   echoEvent,
   messageEvent,
   preferenceEvent,
@@ -26,9 +34,18 @@ export type Event = {
   tenant_id: string | null
   connection_id: string | null
   waba_id: string | null
+  /** Whether a connection of this account is known. */
+  is_known_account: boolean
+  /** Whether Graph has not told the account of some connection yet. */
+  is_awaited: boolean
+  field: string
   kind: string
+  sent_at: Date | null
   payload: unknown
   is_young: boolean
+  /** It waited for its number to be connected, or for a worker. */
+  is_late: boolean
+  received_at: Date
 }
 
 /**
@@ -38,6 +55,7 @@ export type Event = {
 const whatsappEvent: Task = async payload => {
   const { eventId } = payloads.whatsapp_event.parse(payload)
   failpoint('whatsapp_event:started')
+  await findUnknownAccount(eventId)
   const outcome = await db.transaction().execute(async trx => {
     const event = await lockEvent(trx, eventId)
     if (!event) return null
@@ -50,7 +68,7 @@ const whatsappEvent: Task = async payload => {
     }
     await trx
       .updateTable('whatsapp_events')
-      .set({ outcome: outcome === 'later' ? 'no_message' : outcome })
+      .set({ outcome: outcome === 'later' ? lateOutcome(event) : outcome })
       .where('id', '=', eventId)
       .execute()
     return outcome
@@ -59,6 +77,9 @@ const whatsappEvent: Task = async payload => {
   log.debug({ eventId, outcome }, 'WhatsApp event')
 }
 
+const lateOutcome = ({ kind }: Event): string =>
+  kind === 'status' ? 'no_message' : 'account_unknown'
+
 /** Null = the event was handled before, or retention emptied it. Finds the tenant, whose number may be new. */
 const lockEvent = async (trx: Trx, eventId: string): Promise<Event | null> => {
   const { rows } = await sql<Event>`
@@ -66,19 +87,30 @@ const lockEvent = async (trx: Trx, eventId: string): Promise<Event | null> => {
     -- The self-join is only for the left join: Postgres allows none with the updated table itself.
     from whatsapp_events same left join whatsapp_connections c on c.phone_number_id = same.phone_number_id
     where e.id = ${eventId} and same.id = e.id and e.outcome is null and e.payload is not null
-    returning e.id, e.tenant_id, c.id as connection_id, e.waba_id, e.kind, e.payload,
-              e.received_at > now() - make_interval(mins => ${WAIT_MINUTES}) as is_young`.execute(
-    trx,
-  )
+    returning e.id, e.tenant_id, c.id as connection_id, e.waba_id, e.field, e.kind, e.payload, e.sent_at,
+              exists (select from whatsapp_connections a where a.waba_id = e.waba_id) as is_known_account,
+              exists (select from whatsapp_connections a where a.waba_id is null and a.confirmed_at is null) as is_awaited,
+              e.received_at > now() - make_interval(mins => ${WAIT_MINUTES}) as is_young,
+              e.received_at < now() - interval '1 minute' as is_late, e.received_at`.execute(trx)
   return rows[0] ?? null
 }
 
 const handle = async (trx: Trx, event: Event): Promise<string> => {
-  if (event.kind === 'template_status')
-    return parse(templateEvent, event, ({ item }) => templateChanged(trx, event.waba_id, item))
+  if (event.kind === 'template_status' || event.kind === 'template_category') {
+    // Graph may tell later which account a number belongs to.
+    if (!event.is_known_account) return event.is_awaited ? 'later' : 'account_unknown'
+    return event.kind === 'template_status'
+      ? parse(templateEvent, event, ({ item }) => templateChanged(trx, event, item))
+      : parse(categoryEvent, event, ({ item }) => categoryChanged(trx, event, item))
+  }
   if (!event.tenant_id || !event.connection_id)
     return event.kind === 'other' ? 'kept' : 'number_unknown'
-  const connection = { tenantId: event.tenant_id, connectionId: event.connection_id }
+  const connection = {
+    tenantId: event.tenant_id,
+    connectionId: event.connection_id,
+    isListening: event.field === 'standby',
+    ...(event.is_late && { receivedAt: event.received_at }),
+  }
   const outcome = await handleFor(trx, connection, event)
   // The connection comes last, since all transactions lock leads before connections (docs/locking.md).
   if (event.waba_id)
@@ -96,11 +128,15 @@ const handleFor = async (trx: Trx, connection: Connection, event: Event): Promis
     case 'message':
       return parse(messageEvent, event, message => handleInbound(trx, connection, message))
     case 'status':
-      return parse(statusEvent, event, ({ item }) => applyStatus(trx, connection, item))
+      return parse(statusEvent, event, ({ item, contacts }) =>
+        applyStatus(trx, connection, item, contacts),
+      )
     case 'preference':
       return parse(preferenceEvent, event, change => applyPreference(trx, connection, change))
     case 'echo':
       return parse(echoEvent, event, ({ item }) => recordOwnerReply(trx, connection, item))
+    case 'call':
+      return parse(callEvent, event, call => recordTalk(trx, connection, event.id, call))
     default:
       return 'kept'
   }

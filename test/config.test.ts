@@ -73,6 +73,7 @@ await t.test('every setting is read', async t => {
     {
       ...env,
       production: true,
+      WHATSAPP_APP_SECRET: ['a'],
       PORT: 8080,
       DATABASE_CONNECTIONS: 7,
       WORKER_CONCURRENCY: 1,

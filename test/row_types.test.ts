@@ -96,6 +96,7 @@ const SENDER: Columns<Sender> = {
   templateLanguage: 'text',
   templateVariables: '_text',
   templatePaused: 'bool',
+  isMarketing: 'bool',
 }
 const REMINDER: Columns<ReminderRow> = { previous: 'text', connectionId: 'int8', nextIsDue: 'bool' }
 const NOTICE: Columns<NoticeRow> = { name: 'text', phone: 'text', dialled: 'text' }
@@ -155,6 +156,7 @@ const UPCOMING: Columns<UpcomingMessage> = {
   cursor: 'text',
   connection: 'text',
   templatePaused: 'bool',
+  isMarketing: 'bool',
   before: 'text',
   jobDead: 'bool',
 }
@@ -163,9 +165,15 @@ const EVENT: Columns<Event> = {
   tenant_id: 'int8',
   connection_id: 'int8',
   waba_id: 'text',
+  is_known_account: 'bool',
+  is_awaited: 'bool',
+  field: 'text',
   kind: 'text',
+  sent_at: 'timestamptz',
   payload: 'jsonb',
   is_young: 'bool',
+  is_late: 'bool',
+  received_at: 'timestamptz',
 }
 const EXPECTED: Record<string, Record<string, string>> = {
   MESSAGE,

@@ -220,6 +220,9 @@ export interface WebhookTokens {
 
 export interface WhatsappConnections {
   access_token: string;
+  app_secret: string | null;
+  checked_at: Timestamp | null;
+  confirmed_at: Timestamp | null;
   created_at: Generated<Timestamp>;
   display_phone_number: string;
   id: Generated<Int8>;
@@ -240,15 +243,20 @@ export interface WhatsappEvents {
   payload: Json | null;
   phone_number_id: string | null;
   received_at: Generated<Timestamp>;
+  sent_at: Timestamp | null;
   tenant_id: Int8 | null;
   waba_id: string | null;
 }
 
 export interface WhatsappTemplates {
+  category: string | null;
+  category_at: Timestamp | null;
   kind: string;
   language: string;
+  marketing_agreed: Generated<boolean>;
   name: string;
   state: Generated<string>;
+  state_at: Timestamp | null;
   state_reason: string | null;
   variables: string[];
   whatsapp_connection_id: Int8;

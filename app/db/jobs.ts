@@ -28,6 +28,7 @@ export const payloads = {
 
 type Payloads = { [K in keyof typeof payloads]: z.infer<(typeof payloads)[K]> }
 export type TaskName = keyof Payloads
+export const TASK_NAMES: readonly string[] = Object.keys(payloads)
 
 /**
  * How often each job is tried. The pauses grow from 2.7 s: 9 tries take more than 1 hour, 10 take 3.5 hours, 12 take 16

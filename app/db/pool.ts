@@ -50,6 +50,12 @@ export const GENERIC_PLANS = {
 export const QUEUE_SESSION = { ...GENERIC_PLANS, enable_bitmapscan: 'off', enable_sort: 'off' }
 
 /**
+ * How the server writes values. node-postgres reads only these forms: with another DateStyle of the database or role, every
+ * time would be read as null.
+ */
+const FORMATS = { DateStyle: 'ISO, MDY', IntervalStyle: 'postgres', bytea_output: 'hex' }
+
+/**
  * A database that is read-only for a while (nearly full, or not the primary yet) makes each new session read-only, and the
  * session would remain read-only later. So such a session is refused.
  */
@@ -57,7 +63,10 @@ export const startSession = async (
   client: pg.ClientBase,
   values: Record<string, string>,
 ): Promise<void> => {
-  const selected = ["current_setting('transaction_read_only') as read_only", ...setConfig(values)]
+  const selected = [
+    "current_setting('transaction_read_only') as read_only",
+    ...setConfig({ ...FORMATS, ...values }),
+  ]
   const { rows } = await client.query<{ read_only: string }>(`select ${selected.join()}`)
   if (rows[0]?.read_only === 'on')
     throw Object.assign(new Error('the database is read-only'), { code: '25006' })

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { isNativeError } from 'node:util/types'
 import type pg from 'pg'
 import { type Config, config, isUnencrypted } from '../config.ts'
-import { callLogOwner, decrypt, tokenOwner } from '../crypto.ts'
+import { appSecretOwner, callLogOwner, decrypt, tokenOwner } from '../crypto.ts'
 import { startupError } from '../errors.ts'
 import { log } from '../log.ts'
 import { db } from './kysely.ts'
@@ -21,11 +21,23 @@ const RETRY_EVERY_MS = 1000
  */
 export const databaseReady = (signal: AbortSignal): Promise<void> =>
   retryUntilAvailable(signal, async () => {
-    await preflight()
-    if (config().production) await noPendingMigrations()
-    else await migrate()
-    await verifyEncryptionKey()
+    await explained(async () => {
+      await preflight()
+      if (config().production) await noPendingMigrations()
+      else await migrate()
+      await verifyTables()
+      await verifyEncryptionKey()
+    })
   })
+
+/** Runs a part of the start. An error that a person must solve becomes one line that says what to do. */
+export const explained = async (work: () => Promise<void>): Promise<void> => {
+  try {
+    await work()
+  } catch (error) {
+    throw explain(error) ?? explain(isNativeError(error) ? error.cause : null) ?? error
+  }
+}
 
 /** Runs `work`, and repeats it from its beginning while the database is unavailable. */
 export const retryUntilAvailable = async <T>(
@@ -49,18 +61,16 @@ export const retryUntilAvailable = async <T>(
  * @throws StartupError that says what to do, or an error of the database while it is unavailable
  */
 export const preflight = async (): Promise<void> => {
-  try {
-    await withSession(session =>
+  await explained(() =>
+    withSession(session =>
       withSession(async other => {
         await checkVersion(session)
         await checkTimeouts(session)
         await checkSessions(session, other)
         await checkConnectionLimit(session)
       }),
-    )
-  } catch (error) {
-    throw explain(error) ?? error
-  }
+    ),
+  )
 }
 
 const withSession = async (work: (session: pg.Client) => Promise<void>): Promise<void> => {
@@ -188,6 +198,10 @@ const explain = (error: unknown): Error | null => {
     )
   if (/^(ENOENT|EACCES)$/.test(code))
     return startupError(`a file named in DATABASE_URL cannot be read: ${error.message}`)
+  if (code === '42501')
+    return startupError(
+      `the role of DATABASE_URL lacks a right: ${error.message}. Name the role that owns the database, or give this one the right: grant create on database ... to ... (docs/deploy.md)`,
+    )
   return null
 }
 
@@ -196,6 +210,44 @@ const noPendingMigrations = async (): Promise<void> => {
   if (pending.length)
     throw startupError(`pending migrations: ${pending.join(', ')}. Run: npm run migrate`)
 }
+
+/** Webhooks and the worker need all of these. */
+const TABLES =
+  `tenants webhook_tokens raw_cdrs rejected_deliveries whatsapp_connections whatsapp_events missed_calls leads
+  lead_conversations messages opt_outs`.split(/\s+/)
+
+/**
+ * Checks that this role can use the tables. After another role restored or migrated them, row security of graphile-worker's
+ * tables hides the jobs from everybody but that role, although everything is granted: each webhook would get a 503.
+ *
+ * @throws StartupError that says what to do
+ */
+export const verifyTables = (): Promise<void> =>
+  withSession(async session => {
+    const { rows } = await session.query<{
+      name: string
+      owner: string
+      role: string
+      hidden: boolean
+    }>(
+      `select c.oid::regclass::text as name, pg_get_userbyid(c.relowner) as owner, current_user as role,
+              row_security_active(c.oid) as hidden
+       from pg_class c join pg_namespace n on n.oid = c.relnamespace
+       where c.relkind in ('r', 'p')
+         and (n.nspname = 'graphile_worker' or n.nspname = 'public' and c.relname = any($1))
+         and (row_security_active(c.oid) or not (
+           has_table_privilege(c.oid, 'select') and has_table_privilege(c.oid, 'insert')
+           and has_table_privilege(c.oid, 'update') and has_table_privilege(c.oid, 'delete')))
+       order by c.oid limit 1`,
+      [TABLES],
+    )
+    const [table] = rows
+    if (!table) return
+    const { name, owner, role, hidden } = table
+    throw startupError(
+      `the table ${name} belongs to the role ${owner}, and ${hidden ? `its row security hides the rows from ${role}` : `${role} may not write to it`}: name ${owner} in DATABASE_URL, or run as ${owner}: reassign owned by ${owner} to ${role} (docs/deploy.md)`,
+    )
+  })
 
 /**
  * Checks that ENCRYPTION_KEY decrypts the stored secrets. With a wrong key no message could be sent, and new secrets would
@@ -218,14 +270,17 @@ export const verifyEncryptionKey = async (): Promise<void> => {
 const storedSecrets = async (): Promise<{ value: string; owner: string }[]> => {
   const tokens = await db
     .selectFrom('whatsapp_connections')
-    .select(['tenant_id', 'access_token as value'])
+    .select(['tenant_id', 'access_token', 'app_secret'])
     .execute()
   const credentials = await db
     .selectFrom('call_log_access')
     .select(['tenant_id', 'credential as value'])
     .execute()
   return [
-    ...tokens.map(({ tenant_id, value }) => ({ value, owner: tokenOwner(tenant_id) })),
+    ...tokens.flatMap(({ tenant_id, access_token, app_secret }) => [
+      { value: access_token, owner: tokenOwner(tenant_id) },
+      ...(app_secret === null ? [] : [{ value: app_secret, owner: appSecretOwner(tenant_id) }]),
+    ]),
     ...credentials.map(({ tenant_id, value }) => ({ value, owner: callLogOwner(tenant_id) })),
   ]
 }

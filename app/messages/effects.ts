@@ -6,7 +6,12 @@ import { cancelPending } from '../outreach/cancel.ts'
 import { firstAllowed } from '../outreach/quiet_hours.ts'
 import { optOut } from '../replies/contacts.ts'
 import type { MessageKind, OutreachTransition, ReasonAfter } from '../states.ts'
-import type { ErrorPolicy } from '../whatsapp/errors.ts'
+import {
+  ABOUT_PERSON,
+  type ErrorPolicy,
+  isAboutSetup,
+  isAboutTemplate,
+} from '../whatsapp/errors.ts'
 import { DEFAULT_TEMPLATES } from '../whatsapp/templates.ts'
 import { addMessageJob, afterLastReminder, type Message } from './message.ts'
 
@@ -151,7 +156,8 @@ export const pause = async (
   policy: ErrorPolicy,
   code: number | null,
 ): Promise<void> => {
-  const reason = `WhatsApp error ${code}`
+  const subcode = policy.do === 'pause_connection' && policy.subcode
+  const reason = `WhatsApp error ${code}${subcode ? `/${subcode}` : ''}`
   // Only this tenant's connection. The pause ends with a new token, or by hand.
   if (policy.do === 'pause_connection')
     await trx
@@ -169,4 +175,66 @@ export const pause = async (
       on conflict on constraint whatsapp_templates_key
         do update set state = 'paused', state_reason = excluded.state_reason`.execute(trx)
   }
+}
+
+/** So many people in a row with the same error are no coincidence. */
+const PEOPLE_IN_A_ROW = 3
+/** A person may have several failed messages. */
+const MAX_FAILURES = 50
+
+/**
+ * An error that seems to concern only one message pauses the set-up when so many people in a row get it: the same code,
+ * with no message accepted and no other error of the set-up in between. Errors about the person do not count.
+ *
+ * @returns the policy for this message
+ */
+export const policyAfterRow = async (
+  trx: Trx,
+  message: Message,
+  policy: ErrorPolicy,
+  code: number | null,
+): Promise<ErrorPolicy> => {
+  // Free text has no template that could be paused, and its errors (a closed 24-hour window) are its own.
+  if (message.kind === 'opt_out_confirmation')
+    return policy.do === 'pause_template' ? { do: 'fail' } : policy
+  if (policy.do !== 'fail' || code === null || !isAboutSetup(code) || message.isTest) return policy
+  const { rows: failures } = await sql<EarlierFailure>`
+    select coalesce(m.to_phone, c.lead_id::text, m.id::text) as person, m.claimed_at as "claimedAt"
+    from messages m left join lead_conversations c on c.id = m.lead_conversation_id
+    where m.whatsapp_connection_id = ${message.connectionId} and m.state = 'failed' and m.error_code = ${code}
+      and m.id <> ${message.id} and (m.occasion is null or m.occasion not like 'test:%')
+    order by m.claimed_at desc limit ${MAX_FAILURES}`.execute(trx)
+  const people = new Set([message.kind === 'owner_notice' ? message.to : message.leadId])
+  const last = failures.find(({ person }) => people.add(person).size === PEOPLE_IN_A_ROW)
+  if (!last) return policy
+  // An answer is news of the same moment. A report comes later, when the messages after it may have been accepted.
+  const proofs = message.state === 'sending' ? ['accepted', 'sent', 'delivered', 'read'] : REPORTED
+  const { rows: proof } = await sql`
+    select from messages m
+    where m.whatsapp_connection_id = ${message.connectionId} and m.claimed_at > ${last.claimedAt} and m.id <> ${message.id}
+      and (m.state = any(${proofs}::text[])
+           or m.state = 'failed' and m.error_code <> ${code} and m.error_code <> all(${[...ABOUT_PERSON]}::int[]))
+    limit 1`.execute(trx)
+  if (proof.length > 0) return policy
+  return { do: isAboutTemplate(code) ? 'pause_template' : 'pause_connection' }
+}
+export type EarlierFailure = { person: string; claimedAt: Date }
+
+const REPORTED = ['sent', 'delivered', 'read']
+
+/**
+ * Meta counts a template as marketing: by a notice, or by the price of a message. Reminders are held until a person agrees.
+ * Once they have, later prices change nothing.
+ */
+export const markAsMarketing = async (
+  trx: Trx,
+  { kind, connectionId, isTest }: Message,
+): Promise<void> => {
+  if (kind === 'opt_out_confirmation' || isTest) return
+  const { name, language, variables } = DEFAULT_TEMPLATES[kind]
+  await sql`
+    insert into whatsapp_templates as w (whatsapp_connection_id, kind, name, language, variables, category)
+    values (${connectionId}, ${kind}, ${name}, ${language}, ${variables}::text[], 'MARKETING')
+    on conflict on constraint whatsapp_templates_key do update set category = 'MARKETING', marketing_agreed = false
+    where w.category is distinct from 'MARKETING'`.execute(trx)
 }

@@ -117,7 +117,8 @@ const REMINDER: Rules = {
     if (details.nextIsDue) return skip('next_is_due')
     if (quietUntil) return { do: 'wait', until: quietUntil }
     if (context.mode === 'shadow') return { do: 'end', as: 'shadow', reason: 'shadow' }
-    if (!arrived || !sender || sender.templatePaused) return { do: 'wait', until: 'a minute' }
+    const isHeld = !sender || sender.templatePaused || sender.isMarketing
+    if (!arrived || isHeld) return { do: 'wait', until: 'a minute' }
     return { do: 'send' }
   },
 }

@@ -6,11 +6,18 @@ import { isTransient } from '../db/retry.ts'
 import { moveMessage } from '../db/transitions.ts'
 import { failpoint } from '../failpoints.ts'
 import { log } from '../log.ts'
-import { rememberIdentities } from '../replies/contacts.ts'
+import { identitiesOf, rememberIdentities, writerOf } from '../replies/contacts.ts'
 import { allows, knownState, MESSAGE_TRANSITIONS, type OutgoingState, reasonOf } from '../states.ts'
 import type { Outcome } from '../whatsapp/client.ts'
 import type { Claimed } from './claim.ts'
-import { moveItsCall, onAccepted, onDeliveredAfterFailure, onFailed, pause } from './effects.ts'
+import {
+  moveItsCall,
+  onAccepted,
+  onDeliveredAfterFailure,
+  onFailed,
+  pause,
+  policyAfterRow,
+} from './effects.ts'
 import {
   addMessageJob,
   afterLastReminder,
@@ -73,7 +80,8 @@ export const recordOutcome = async (
     await afterLastReminder(trx, message)
     return
   }
-  const { policy, code, why } = outcome
+  const { code, why } = outcome
+  const policy = await policyAfterRow(trx, message, outcome.policy, code)
   // The person who tests the set-up sees the result, and can test again.
   if (message.isTest) return moveMessage(trx, message, 'refuse', why, code)
   if (policy.do === 'retry') {
@@ -92,7 +100,7 @@ export const recordOutcome = async (
 const accepted = async (
   trx: Trx,
   message: Message,
-  { wamid, waId }: Outcome & { kind: 'accepted' },
+  { wamid, waId, userIds = [] }: Outcome & { kind: 'accepted' },
 ): Promise<void> => {
   // A message without a connection belongs to a person who was erased during the send: either id would identify them.
   await sql`
@@ -102,8 +110,10 @@ const accepted = async (
       accepted_at = coalesce(accepted_at, now())
     where id = ${message.id}`.execute(trx)
   // The person will write under this identifier. It is not always their number.
-  if (waId && message.leadId && message.kind !== 'owner_notice')
-    await rememberIdentities(trx, message.tenantId, message.leadId, [waId])
+  if (message.leadId && message.kind !== 'owner_notice') {
+    const identities = identitiesOf(writerOf(null, waId, ...userIds))
+    await rememberIdentities(trx, message.tenantId, message.leadId, identities)
+  }
   if (!allows<OutgoingState>(MESSAGE_TRANSITIONS.accept, knownState(message))) return
   await moveMessage(trx, message, 'accept')
   // An operator had marked it as failed, or as delivered. After "delivered" the reminders are scheduled already.

@@ -27,6 +27,8 @@ export type Sender = {
   templateVariables: string[]
   /** Meta paused or rejected the template. */
   templatePaused: boolean
+  /** Meta counts a template for customers as marketing, and no person has agreed. Holds reminders. */
+  isMarketing: boolean
 }
 
 /**
@@ -43,7 +45,9 @@ export const senderFor = async (
     select c.id as "connectionId", c.phone_number_id as "phoneNumberId", c.access_token as "accessToken",
            t.id as "tenantId", t.name as "businessName", t.timezone, w.name as "templateName",
            coalesce(w.language, '') as "templateLanguage", coalesce(w.variables, '{}') as "templateVariables",
-           coalesce(w.state = 'paused', false) as "templatePaused"
+           coalesce(w.state = 'paused', false) as "templatePaused",
+           exists (select from whatsapp_templates n where n.whatsapp_connection_id = c.id and n.kind <> 'owner_notice'
+                   and n.category = 'MARKETING' and not n.marketing_agreed) as "isMarketing"
     from whatsapp_connections c
     join tenants t on t.id = c.tenant_id
     left join whatsapp_templates w on w.whatsapp_connection_id = c.id and w.kind = ${kind}

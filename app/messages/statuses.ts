@@ -4,7 +4,15 @@ import type { Trx } from '../db/kysely.ts'
 import { moveMessage } from '../db/transitions.ts'
 import { notFound, userError } from '../errors.ts'
 import { spellings } from '../phone.ts'
-import { type Connection, rememberIdentities, writerPhone } from '../replies/contacts.ts'
+import {
+  type Connection,
+  identitiesOf,
+  idsOf,
+  rememberIdentities,
+  type Writer,
+  writerOf,
+  writerPhone,
+} from '../replies/contacts.ts'
 import {
   allows,
   isResolvedByHand,
@@ -14,8 +22,16 @@ import {
 } from '../states.ts'
 import { errorPolicy } from '../whatsapp/errors.ts'
 import type { StatusEvent } from '../whatsapp/webhook.ts'
-import { onAccepted, onDeliveredAfterFailure, onFailed } from './effects.ts'
+import {
+  markAsMarketing,
+  onAccepted,
+  onDeliveredAfterFailure,
+  onFailed,
+  policyAfterRow,
+} from './effects.ts'
 import { CLAIM_SECONDS, lockMessage } from './message.ts'
+
+type Report = StatusEvent['item']
 
 /** WhatsApp's statuses. `played` is reported for voice messages, and Ringback sends none. */
 const REPORTS = new Map([
@@ -40,12 +56,23 @@ const SOON_MINUTES = 15
 export const applyStatus = async (
   trx: Trx,
   connection: Connection,
-  report: StatusEvent,
+  report: Report,
+  contacts: StatusEvent['contacts'] = [],
 ): Promise<string> => {
   const name = isReport(report.status) ? REPORTS.get(report.status) : undefined
   if (!name) return 'unknown_status'
-  const named = await namedMessage(trx, connection, report)
-  const found = named ?? (await unknownMessage(trx, connection, report))
+  const recipient = writerOf(
+    null,
+    report.recipient_id,
+    report.recipient_user_id,
+    report.recipient_parent_user_id,
+    ...idsOf(contacts),
+  )
+  const named = await namedMessage(trx, connection, report, recipient)
+  // While another app holds the conversation, most reports are about its messages.
+  const found =
+    named ??
+    (connection.isListening ? null : await unknownMessage(trx, connection, report, recipient))
   if (found === 'later') return 'later'
   if (found === null) return 'no_message'
 
@@ -57,16 +84,19 @@ export const applyStatus = async (
     update messages set
       wamid = coalesce(wamid, ${report.id}), price_category = coalesce(${report.pricing?.category ?? null}, price_category)
     where id = ${message.id}`.execute(trx)
-  const waId = report.recipient_id?.replace(/\D/g, '') ?? null
-  if (waId && message.leadId && message.kind !== 'owner_notice')
-    await rememberIdentities(trx, connection.tenantId, message.leadId, [waId])
+  if (message.leadId && message.kind !== 'owner_notice')
+    await rememberIdentities(trx, connection.tenantId, message.leadId, identitiesOf(recipient))
+  if (isMarketing(report)) await markAsMarketing(trx, message)
   if (!allows<OutgoingState>(MESSAGE_TRANSITIONS[name], knownState(message))) return 'old_news'
 
   if (name === 'report_failed') {
-    const code = report.errors?.[0]?.code ?? null
+    const [error] = report.errors ?? []
+    const code = error?.code ?? null
+    const details = [error?.error_data?.details, error?.message, error?.title].join(' ')
     await moveMessage(trx, message, name, 'reported', code)
+    const policy = (code !== null && errorPolicy(code, 400, { details })) || { do: 'fail' }
     // WhatsApp had accepted it, so it is not sent again, whatever the code says.
-    await onFailed(trx, message, (code !== null && errorPolicy(code, 400)) || { do: 'fail' }, code)
+    await onFailed(trx, message, await policyAfterRow(trx, message, policy, code), code)
     return 'status'
   }
   await moveMessage(trx, message, name)
@@ -77,21 +107,54 @@ export const applyStatus = async (
   return 'status'
 }
 
-/** Finds the message by our id, which WhatsApp echoes, or by its wamid. Searches only this connection's messages. */
+/** WhatsApp's price category: marketing, marketing_lite. */
+const isMarketing = ({ pricing }: Report): boolean =>
+  pricing?.category?.toLowerCase().startsWith('marketing') ?? false
+
+/**
+ * Finds the message by its wamid, or by our id, which WhatsApp echoes; only among the messages of this connection. Another
+ * app on the same number may use the same text as its own id. So our id counts only for a message whose wamid is not known,
+ * and only if the report is about the person that we wrote to.
+ */
 const namedMessage = async (
   trx: Trx,
   { connectionId }: Connection,
-  report: StatusEvent,
+  report: Report,
+  recipient: Writer,
 ): Promise<{ id: string } | null> => {
   const ours = /^\d{1,18}$/.test(report.biz_opaque_callback_data ?? '')
     ? report.biz_opaque_callback_data
     : null
-  const { rows } = await sql<{ id: string }>`
-    select id from messages
-    where whatsapp_connection_id = ${connectionId} and direction = 'out' and claimed_at is not null
-      and (id = ${ours}::bigint or wamid = ${report.id})
-    order by (id = ${ours}::bigint) desc nulls last limit 1`.execute(trx)
-  return rows[0] ?? null
+  const { rows } = await sql<NamedMessage>`
+    select m.id, coalesce(m.wamid = ${report.id}, false) as "isNamed", coalesce(m.to_phone, k.caller_phone) as phone,
+           m.wa_id as "waId", array(select identity from lead_identities i
+             where i.lead_id = coalesce(c.lead_id, m.lead_id) and m.kind <> 'owner_notice') as identities
+    from messages m
+    left join lead_conversations c on c.id = m.lead_conversation_id
+    left join missed_calls k on k.id = c.missed_call_id
+    where m.whatsapp_connection_id = ${connectionId} and m.direction = 'out' and m.claimed_at is not null
+      and (m.wamid = ${report.id} or m.id = ${ours}::bigint and m.wamid is null)
+    order by m.wamid nulls last limit 1`.execute(trx)
+  const [message] = rows
+  return message && (message.isNamed || isTo(message, recipient)) ? message : null
+}
+export type NamedMessage = {
+  id: string
+  isNamed: boolean
+  phone: string | null
+  waId: string | null
+  identities: string[]
+}
+
+/** So many last digits are the same in all forms of a number: with or without the ninth digit of Brazil. */
+const SAME_DIGITS = 8
+
+/** Whether a report is about the person that the message was for. A report without any identifier may be. */
+const isTo = ({ phone, waId, identities }: NamedMessage, recipient: Writer): boolean => {
+  const reported = identitiesOf(recipient).filter(id => id !== null)
+  if (reported.some(id => id === waId || identities.includes(id))) return true
+  if (recipient.waId === null || phone === null) return phone !== null
+  return phone.slice(-SAME_DIGITS) === recipient.waId.slice(-SAME_DIGITS)
 }
 
 /**
@@ -102,10 +165,10 @@ const namedMessage = async (
 const unknownMessage = async (
   trx: Trx,
   { connectionId }: Connection,
-  report: StatusEvent,
+  report: Report,
+  recipient: Writer,
 ): Promise<{ id: string } | 'later' | null> => {
-  const waId = report.recipient_id?.replace(/\D/g, '') ?? null
-  const phone = writerPhone({ waId })
+  const phone = writerPhone(recipient)
   const { rows } = await sql<UnknownMessage>`
     select m.id, m.state,
            m.claimed_at < now() - make_interval(secs => ${CLAIM_SECONDS}) as "isExpired",
@@ -118,7 +181,9 @@ const unknownMessage = async (
       and (m.state in ('sending', 'unknown') or m.state in ('delivered', 'failed') and m.reason = 'by_operator')
       and (coalesce(m.to_phone, k.caller_phone) = any(${phone ? spellings(phone) : []}::text[])
            or exists (select from lead_identities i where i.lead_id = coalesce(c.lead_id, m.lead_id)
-                      and i.identity = ${waId} and m.kind <> 'owner_notice'))`.execute(trx)
+                      and i.identity = any(${identitiesOf(recipient).filter(Boolean)}::text[]) and m.kind <> 'owner_notice'))`.execute(
+    trx,
+  )
   // Its sender may be about to record it.
   if (rows.some(({ state, isExpired }) => state === 'sending' || !isExpired)) return 'later'
   const fitting = rows.filter(({ fits }) => fits)

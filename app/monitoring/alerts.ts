@@ -4,6 +4,7 @@ import { addJob } from '../db/jobs.ts'
 import { db, type Trx } from '../db/kysely.ts'
 import { log } from '../log.ts'
 import { isUnusual, type Period, samePeriodsBefore, SILENT_FOR_MINUTES } from './webhook_silence.ts'
+import { NUMBER_MOVED } from '../tenants/accounts.ts'
 import { firstAllowed } from '../outreach/quiet_hours.ts'
 
 export type AlertKind =
@@ -11,6 +12,7 @@ export type AlertKind =
   | 'unmatched_number'
   | 'connection_paused'
   | 'template_paused'
+  | 'template_marketing'
   | 'call_log_failing'
 
 const MINUTE = 60_000
@@ -50,10 +52,15 @@ const problems = (silent: string[]) => sql`(
   select id as tenant_id, 'webhooks_silent' as kind, 'tenants ' || id as subject
   from tenants where id = any(${silent}::bigint[])
 union all
-  select tenant_id, 'connection_paused', 'whatsapp_connections ' || id from whatsapp_connections where state = 'paused'
+  select tenant_id, 'connection_paused', 'whatsapp_connections ' || id from whatsapp_connections
+  where state = 'paused' and state_reason is distinct from ${NUMBER_MOVED}
 union all
   select c.tenant_id, 'template_paused', 'whatsapp_templates ' || c.id || ' ' || w.kind
   from whatsapp_templates w join whatsapp_connections c on c.id = w.whatsapp_connection_id where w.state = 'paused'
+union all
+  select c.tenant_id, 'template_marketing', 'whatsapp_templates ' || c.id || ' ' || w.kind
+  from whatsapp_templates w join whatsapp_connections c on c.id = w.whatsapp_connection_id
+  where w.category = 'MARKETING' and not w.marketing_agreed
 union all
   select tenant_id, 'call_log_failing', 'tenants ' || tenant_id
   from call_log_access where failing_since < now() - ${FAILING_FOR}
@@ -267,6 +274,8 @@ const TEXTS: Record<string, (details: Details) => string> = {
       : `– התקבלו שיחות ל-${subjects.length} מספרים שאינם רשומים אצלנו כקווים של העסק (${subjects.slice(0, NAMED).join(', ')}${subjects.length > NAMED ? ' ועוד' : ''}), ולמי שחייג לא נשלחה הודעה`,
   connection_paused: () =>
     '– אחד ממספרי ה-WhatsApp של העסק הושהה, ולקוחות שלא נענו אינם מקבלים ממנו הודעות',
+  template_marketing: () =>
+    '– WhatsApp מחשיב נוסח של הודעה כפרסומת, ולכן התזכורות ללקוחות ממתינות לאישור בדף ״תבניות״',
   template_paused: () => '– נוסח של הודעה הושהה על ידי WhatsApp, ולקוחות שלא נענו אינם מקבלים אותה',
 }
 

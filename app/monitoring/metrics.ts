@@ -1,7 +1,7 @@
 import type { WorkerEvents } from 'graphile-worker'
 import { sql } from 'kysely'
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
-import { payloads } from '../db/jobs.ts'
+import { TASK_NAMES } from '../db/jobs.ts'
 import { webDb } from '../db/kysely.ts'
 import { withTimeout } from '../errors.ts'
 import { log } from '../log.ts'
@@ -58,7 +58,7 @@ const read = async (): Promise<Reading[]> => {
       select 'ringback_jobs', jsonb_build_object('task', task, 'state', state), count from jobs
     union all
       select 'ringback_oldest_due_job_seconds', jsonb_build_object('task', task), extract(epoch from now() - oldest)
-      from jobs where state = 'due'
+      from jobs where state = 'due' and task = any(${TASK_NAMES}::text[])
     union all
       select 'ringback_calls_last_hour', jsonb_build_object('verdict', coalesce(verdict, 'waiting')),
              count(distinct (tenant_id, root_call_id))
@@ -110,7 +110,6 @@ const byTwo = (
   always: as.flatMap(one => bs.map(other => ({ [a]: one, [b]: other }))),
 })
 
-const TASKS = Object.keys(payloads)
 const KINDS = ['initial', 'reminder_1', 'reminder_2', 'owner_notice', 'opt_out_confirmation']
 
 /** The metrics that are read from the database, by name. */
@@ -120,14 +119,14 @@ const METRICS: Record<string, Metric> = {
   ),
   ringback_jobs: byTwo(
     'task',
-    TASKS,
+    TASK_NAMES,
     'state',
     ['due', 'future', 'running', 'dead'],
     'Jobs in the queue, by task; future ones are no backlog, dead ones failed for good',
   ),
   ringback_oldest_due_job_seconds: by(
     'task',
-    TASKS,
+    TASK_NAMES,
     'Age of the oldest due job, by task; 0 = none is due',
   ),
   ringback_calls_last_hour: by(
@@ -166,6 +165,7 @@ const METRICS: Record<string, Metric> = {
       'unmatched_number',
       'connection_paused',
       'template_paused',
+      'template_marketing',
       'call_log_failing',
     ],
     'Alerts that have not ended, by kind',

@@ -37,7 +37,7 @@ export const readContext = async (trx: Trx, call: Call): Promise<KnownContext> =
 /** Reads the context of each call with one statement. The leads are locked, so no other transaction changes it. */
 export const readContexts = async (trx: Trx, calls: readonly Call[]): Promise<KnownContext[]> => {
   const identified = calls.map(call => ({ ...call, ...identify(call.caller) }))
-  const asked = identified.map(({ tenantId, phones, lines, missedCallId }, n) => ({
+  const asked = identified.map(({ tenantId, phones, lines, missedCallId, calledAt }, n) => ({
     n,
     tenant_id: tenantId,
     phones,
@@ -45,6 +45,7 @@ export const readContexts = async (trx: Trx, calls: readonly Call[]): Promise<Kn
     wa_ids: phones.map(phone => phone.slice(1)),
     hashes: phones.map(phone => phoneHash(phone).toString('hex')),
     missed_call_id: missedCallId,
+    called_at: calledAt,
   }))
   const { rows } = await sql<ContextRow>`
     /* facts */
@@ -71,13 +72,20 @@ export const readContexts = async (trx: Trx, calls: readonly Call[]): Promise<Kn
       -- In a call that has a CDR, or by another phone and marked by a person.
       greatest(
         (select max(r.reached_until) from raw_cdrs r where r.tenant_id = t.id and r.reached_phone = any(call.phones)),
-        (select max(l.called_back_at) from leads l where l.tenant_id = t.id and l.phone = any(call.phones))) as "reachedUntil",
+        (select max(l.called_back_at) from leads l where l.tenant_id = t.id and l.phone = any(call.phones)),
+        -- In a call on WhatsApp. An emptied event has no payload.
+        (select max(to_timestamp((e.payload -> 'talk' ->> 'until')::float8)) from whatsapp_events e
+         where e.tenant_id = t.id and e.outcome = 'reached' and e.received_at >= call.called_at
+           and (e.payload -> 'talk' -> 'ids' ?| call.wa_ids
+                or exists (select from lead_identities i join leads l on l.id = i.lead_id
+                           where l.tenant_id = t.id and l.phone = any(call.phones)
+                             and e.payload -> 'talk' -> 'ids' ? i.identity)))) as "reachedUntil",
       (select max(s.created_at) from messages s where s.tenant_id = t.id and s.direction = 'in'
        and s.wa_id = any(call.wa_ids)) as "wroteAt",
       calls.sending or messages.sending as sending,
       calls."firstDueAt", messages."reminderDueAt", messages."sentAt"
     from jsonb_to_recordset(${JSON.stringify(asked)}::jsonb) as call (
-        n int, tenant_id bigint, phones text[], lines text[], wa_ids text[], hashes text[], missed_call_id bigint)
+        n int, tenant_id bigint, phones text[], lines text[], wa_ids text[], hashes text[], missed_call_id bigint, called_at timestamptz)
     join tenants t on t.id = call.tenant_id,
       lateral (
         select coalesce(bool_or(m.outreach_state = 'sending'), false) as sending,

@@ -139,6 +139,8 @@ export type PendingMessage = {
   connection: string | null
   /** No connection of the tenant may use its template for this kind of message. */
   templatePaused: boolean
+  /** Meta counts a template of every connection as marketing, and no person has agreed. */
+  isMarketing: boolean
   /** For a reminder: the state of the message before it. */
   before: MessageState | null
   /** Its job has used all its attempts. */
@@ -152,6 +154,7 @@ export type WhyWaiting =
   | 'no_connection'
   | 'connection_paused'
   | 'template_paused'
+  | 'template_marketing'
   | 'quiet'
   | 'previous_not_sent'
   | 'not_yet'
@@ -165,9 +168,10 @@ export const whyWaiting = (message: PendingMessage): WhyWaiting => {
   if (message.connection === null) return 'no_connection'
   if (message.connection !== 'active') return 'connection_paused'
   if (message.templatePaused && message.kind !== 'opt_out_confirmation') return 'template_paused'
+  const isReminder = message.kind === 'reminder_1' || message.kind === 'reminder_2'
+  if (isReminder && message.isMarketing) return 'template_marketing'
   if (message.dueAt > message.now) return 'not_yet'
   if (firstAllowed(message.now, message.quietWindows, message.timezone) > message.now)
     return 'quiet'
-  const isReminder = message.kind === 'reminder_1' || message.kind === 'reminder_2'
   return isReminder && !hasLeft(message.before) ? 'previous_not_sent' : 'any_moment'
 }

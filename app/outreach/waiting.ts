@@ -144,6 +144,10 @@ export const upcoming = async (
            coalesce((select bool_and(p.state is not distinct from 'paused') from whatsapp_connections n
              left join whatsapp_templates p on p.whatsapp_connection_id = n.id and p.kind = coalesce(m.kind, 'initial')
              where n.tenant_id = t.id and n.state = 'active'), false) as "templatePaused",
+           coalesce((select bool_and(exists (
+               select from whatsapp_templates p where p.whatsapp_connection_id = n.id and p.kind <> 'owner_notice'
+               and p.category = 'MARKETING' and not p.marketing_agreed))
+             from whatsapp_connections n where n.tenant_id = t.id and n.state = 'active'), false) as "isMarketing",
            b.state as "before", coalesce(j.attempts >= j.max_attempts and j.locked_at is null, false) as "jobDead"
     from waiting w
     join tenants t on t.id = w.tenant_id

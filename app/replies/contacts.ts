@@ -4,18 +4,51 @@ import type { DB } from '../db/generated.ts'
 import type { Trx } from '../db/kysely.ts'
 import { lockLeads } from '../db/locks.ts'
 import { readPhone, spellings } from '../phone.ts'
+import type { Contacts } from '../whatsapp/webhook.ts'
 
 /** The WhatsApp connection that an event came from. */
-export type Connection = { tenantId: string; connectionId: string }
+export type Connection = {
+  tenantId: string
+  connectionId: string
+  /** Another app holds the conversation (field `standby`): we read, and do not answer. */
+  isListening?: boolean
+  /** When the event came, if it is read later. */
+  receivedAt?: Date
+}
 
 /** How an event identifies its writer. Any field may be missing: people may hide their number. */
 export type Writer = {
   /** The wamid of our message that theirs refers to. */
   context: string | null
-  /** Digits, with or without a plus. It is not always their phone number. */
+  /** Digits. It is not always their phone number. */
   waId: string | null
-  userId: string | null
+  /** WhatsApp's other ids of the person, such as US.13491208655302741918. They may come without a number. */
+  userIds: string[]
 }
+
+/** Sorts the identifiers of a person in an event: digits, with or without a plus, are a number; others are user ids. */
+export const writerOf = (
+  context: string | null,
+  ...identifiers: (string | null | undefined)[]
+): Writer => {
+  const known = [...new Set(identifiers)].flatMap(identifier => identifier?.trim() || [])
+  const isNumber = (identifier: string) => /^\+?\d+$/.test(identifier)
+  return {
+    context,
+    waId: known.find(isNumber)?.replace('+', '') ?? null,
+    userIds: known.filter(identifier => !isNumber(identifier)),
+  }
+}
+
+/** The identifiers of the contact that came with an event. */
+export const idsOf = (contacts: Contacts): (string | undefined)[] =>
+  contacts.slice(0, 1).flatMap(one => [one.wa_id, one.user_id, one.parent_user_id])
+
+/** The identifiers under which a person is stored. */
+export const identitiesOf = ({ waId, userIds }: Pick<Writer, 'waId' | 'userIds'>) => [
+  waId,
+  ...userIds,
+]
 
 /**
  * Finds and locks the lead of this tenant who wrote. Null = not known. Other leads with the number they write from are
@@ -26,7 +59,6 @@ export const findLead = async (
   tenantId: string,
   writer: Writer,
 ): Promise<string | null> => {
-  const digits = writer.waId?.replace(/\D/g, '') ?? null
   const phone = writerPhone(writer)
   const { rows } = await sql<{ lead_id: string }>`
     select lead_id from (
@@ -35,8 +67,8 @@ export const findLead = async (
       from messages m left join lead_conversations c on c.id = m.lead_conversation_id
       where m.tenant_id = ${tenantId} and m.wamid = ${writer.context} and m.direction = 'out' and m.kind <> 'owner_notice'
       union all
-      select case identity when ${digits} then 2 else 3 end, lead_id from lead_identities
-      where tenant_id = ${tenantId} and identity in (${digits}, ${writer.userId})
+      select case identity when ${writer.waId} then 2 else 3 end, lead_id from lead_identities
+      where tenant_id = ${tenantId} and identity = any(${identitiesOf(writer).filter(Boolean)}::text[])
       union all
       select 4, id from leads where tenant_id = ${tenantId} and phone = any(${phone ? spellings(phone) : []}::text[])
     ) as known

@@ -3,13 +3,15 @@ import type { z } from 'zod'
 import { addJob } from '../db/jobs.ts'
 import type { Trx } from '../db/kysely.ts'
 import { moveConversations, moveLead } from '../db/transitions.ts'
-import { cancelPending } from '../outreach/cancel.ts'
+import { cancelForReached, cancelPending } from '../outreach/cancel.ts'
 import { notifyOwner } from '../outreach/notify_owner.ts'
 import { OPT_OUT_CONFIRMATION } from '../whatsapp/templates.ts'
-import type { echoEvent, MessageEvent, preferenceEvent } from '../whatsapp/webhook.ts'
+import type { CallEvent, echoEvent, MessageEvent, preferenceEvent } from '../whatsapp/webhook.ts'
 import {
   type Connection,
   findLead,
+  identitiesOf,
+  idsOf,
   knownPhones,
   leadsWithSameNumber,
   optedOutBy,
@@ -17,9 +19,10 @@ import {
   optOut,
   rememberIdentities,
   type Writer,
+  writerOf,
   writerPhone,
 } from './contacts.ts'
-import { parseKeyword } from './keywords.ts'
+import { isStopPayload, parseKeyword } from './keywords.ts'
 
 // Each function handles one event and returns its outcome in one word, for `whatsapp_events.outcome`.
 
@@ -34,23 +37,20 @@ export const handleInbound = async (
 ): Promise<string> => {
   const { tenantId } = connection
   const [contact] = contacts
-  const writer: Writer = {
-    context: item.reaction?.message_id ?? item.context?.id ?? null,
-    waId: item.from ?? contact?.wa_id ?? null,
-    userId: item.from_user_id ?? contact?.user_id ?? null,
-  }
+  if (item.type === 'system') return addIdentity(trx, connection, item)
+  if (!isReply(item)) return 'not_a_reply'
+  const writer = writerOf(
+    item.reaction?.message_id ?? item.context?.id ?? null,
+    item.from,
+    item.from_user_id,
+    item.from_parent_user_id,
+    ...idsOf(contacts),
+  )
   const leadId = await findLead(trx, tenantId, writer)
-  if (item.type === 'system')
-    return leadId ? addIdentity(trx, connection, leadId, item) : 'unassigned'
-  // These change or remove an earlier message or reaction.
-  const isRemoved = item.type === 'reaction' && !item.reaction?.emoji
-  if (item.type === 'edit' || item.type === 'revoke' || isRemoved) return 'not_a_reply'
-
   const text = textOf(item)
-  const digits = writer.waId?.replace(/\D/g, '') ?? null
-  await storeMessage(trx, connection, leadId, { wamid: item.id, waId: digits, text })
+  await storeMessage(trx, connection, leadId, { wamid: item.id, waId: writer.waId, text })
   if (leadId) {
-    await rememberIdentities(trx, tenantId, leadId, [digits, writer.userId])
+    await rememberIdentities(trx, tenantId, leadId, identitiesOf(writer))
     if (contact?.profile?.name)
       await trx
         .updateTable('leads')
@@ -58,14 +58,28 @@ export const handleInbound = async (
         .where('id', '=', leadId)
         .execute()
   }
-  const keyword = item.button?.payload === 'STOP' ? 'stop' : parseKeyword(text ?? '')
+  const keyword = isStopButton(item) ? 'stop' : parseKeyword(text ?? '')
   for (const other of await leadsWithSameNumber(trx, tenantId, leadId, writer))
     await cancelPending(trx, other, keyword === 'stop' ? 'opted_out' : 'replied')
   // These also cancel the pending messages of the lead itself.
   if (keyword === 'stop') return handleStop(trx, connection, leadId, writer)
   if (keyword === 'start') return handleStart(trx, connection, leadId, writer)
-  return leadId ? handleReply(trx, leadId, item.id, text) : 'unassigned'
+  return leadId ? handleReply(trx, connection, leadId, item.id, text) : 'unassigned'
 }
+
+/** Whether the person did something. Some messages change an earlier one, or WhatsApp itself wrote them. */
+const isReply = ({ type, reaction, interactive, group_id }: MessageEvent['item']): boolean => {
+  if (['edit', 'revoke', 'request_welcome'].includes(type)) return false
+  if (type === 'reaction' && !reaction?.emoji) return false
+  // The person has called the business, which permits calls in return for a while.
+  if (interactive?.call_permission_reply?.response_source === 'automatic') return false
+  // A group of the business, not a conversation with this person.
+  return group_id === undefined
+}
+
+/** A tap on a button says what its payload says, whatever the language of its label. */
+const isStopButton = ({ button, interactive }: MessageEvent['item']): boolean =>
+  [button?.payload, interactive?.button_reply?.id, interactive?.list_reply?.id].some(isStopPayload)
 
 const textOf = (item: MessageEvent['item']): string | null =>
   item.text?.body ??
@@ -80,20 +94,42 @@ const textOf = (item: MessageEvent['item']): string | null =>
 
 const storeMessage = async (
   trx: Trx,
-  { tenantId, connectionId }: Connection,
+  { tenantId, connectionId, receivedAt }: Connection,
   leadId: string | null,
   { wamid, waId, text }: { wamid: string; waId: string | null; text: string | null },
 ) => {
   await sql`
-    insert into messages (tenant_id, lead_id, lead_conversation_id, whatsapp_connection_id, direction, kind, state, wamid, wa_id, text)
+    insert into messages (tenant_id, lead_id, lead_conversation_id, whatsapp_connection_id, direction, kind, state, wamid, wa_id, text,
+      created_at)
     values (${tenantId}, ${leadId},
       (select id from lead_conversations where lead_id = ${leadId} order by id desc limit 1),
-      ${connectionId}, 'in', 'inbound', 'received', ${wamid}, ${waId}, ${text})
+      ${connectionId}, 'in', 'inbound', 'received', ${wamid}, ${waId}, ${text},
+      coalesce(${receivedAt ?? null}, now()))
     on conflict (tenant_id, wamid) where direction = 'in' do nothing`.execute(trx)
+}
+
+/**
+ * An event that came before its number was connected is read late. It is no answer to a later call.
+ *
+ * @returns the missed calls up to that time; undefined if there is no later one
+ */
+const callsUntil = async (
+  trx: Trx,
+  leadId: string,
+  receivedAt: Date | undefined,
+): Promise<string[] | undefined> => {
+  if (receivedAt === undefined) return undefined
+  const { rows } = await sql<{ id: string; isLater: boolean }>`
+    select id, least(called_at, created_at) > ${receivedAt} as "isLater" from missed_calls where lead_id = ${leadId}`.execute(
+    trx,
+  )
+  if (!rows.some(({ isLater }) => isLater)) return undefined
+  return rows.filter(({ isLater }) => !isLater).map(({ id }) => id)
 }
 
 const handleReply = async (
   trx: Trx,
+  connection: Connection,
   leadId: string,
   wamid: string,
   text: string | null,
@@ -103,7 +139,8 @@ const handleReply = async (
     .select('state')
     .where('id', '=', leadId)
     .executeTakeFirstOrThrow()
-  const [conversation] = await cancelPending(trx, leadId, 'replied')
+  const calls = await callsUntil(trx, leadId, connection.receivedAt)
+  const [conversation] = await cancelPending(trx, leadId, 'replied', calls)
   await moveConversations(trx, 'late_reply', 'replied')
     .where('id', '=', eb =>
       eb
@@ -132,8 +169,10 @@ const handleStop = async (
   const isNew = await optOut(trx, connection.tenantId, phone, 'typed')
   for (const other of phones.slice(1)) await optOut(trx, connection.tenantId, other, 'typed')
   if (leadId) await cancelPending(trx, leadId, 'opted_out')
-  // To the number that they wrote from: its 24-hour window is open, so free text is allowed.
-  if (isNew) await confirmOptOut(trx, connection, leadId, phones.at(-1) ?? phone)
+  // To the number that they wrote from: its 24-hour window is open, so free text is allowed. Not while another app holds
+  // the conversation: with a message of ours we would take it over.
+  if (isNew && !connection.isListening)
+    await confirmOptOut(trx, connection, leadId, phones.at(-1) ?? phone)
   return 'opt_out'
 }
 
@@ -179,12 +218,21 @@ const handleStart = async (
 const addIdentity = async (
   trx: Trx,
   { tenantId }: Connection,
-  leadId: string,
-  { system }: MessageEvent['item'],
+  { system, from, from_user_id, from_parent_user_id }: MessageEvent['item'],
 ): Promise<string> => {
-  const waId = system?.wa_id?.replace(/\D/g, '') ?? null
-  await rememberIdentities(trx, tenantId, leadId, [waId, system?.user_id ?? null])
-  const phone = writerPhone({ waId })
+  const before = writerOf(
+    null,
+    from,
+    system?.previous_user_id,
+    system?.previous_parent_user_id,
+    from_user_id,
+    from_parent_user_id,
+  )
+  const after = writerOf(null, system?.wa_id, system?.user_id, system?.parent_user_id)
+  const leadId = await findLead(trx, tenantId, before)
+  if (!leadId) return 'unassigned'
+  await rememberIdentities(trx, tenantId, leadId, [...identitiesOf(before), ...identitiesOf(after)])
+  const phone = writerPhone(after)
   const lead = await trx
     .selectFrom('leads')
     .select('phone')
@@ -207,11 +255,7 @@ export const applyPreference = async (
   { tenantId }: Connection,
   { item, contacts }: z.infer<typeof preferenceEvent>,
 ): Promise<string> => {
-  const writer: Writer = {
-    context: null,
-    waId: item.wa_id ?? contacts[0]?.wa_id ?? null,
-    userId: item.user_id ?? contacts[0]?.user_id ?? null,
-  }
+  const writer = writerOf(null, item.wa_id, item.user_id, ...idsOf(contacts))
   const leadId = await findLead(trx, tenantId, writer)
   const phones = await knownPhones(trx, leadId, writer)
   if (phones.length === 0) return 'unassigned'
@@ -235,10 +279,49 @@ export const recordOwnerReply = async (
   { tenantId }: Connection,
   item: z.infer<typeof echoEvent>['item'],
 ): Promise<string> => {
-  const writer: Writer = { context: null, waId: item.to ?? null, userId: item.to_user_id ?? null }
+  // A change of an earlier message is no new one, and a group is no person.
+  const isChange = item.type === 'edit' || item.type === 'revoke' || item.group_id !== undefined
+  if (isChange || (item.type === 'reaction' && !item.reaction?.emoji)) return 'not_a_reply'
+  const writer = writerOf(null, item.to, item.to_user_id)
   const leadId = await findLead(trx, tenantId, writer)
   if (!leadId) return 'unassigned'
   const others = await leadsWithSameNumber(trx, tenantId, leadId, writer)
   for (const id of [leadId, ...others]) await cancelPending(trx, id, 'owner_replied')
   return 'owner_replied'
+}
+
+/**
+ * A call on WhatsApp has ended. After a talk the person was reached, as by telephone, whoever called. A call that was not
+ * answered changes nothing.
+ */
+export const recordTalk = async (
+  trx: Trx,
+  { tenantId }: Connection,
+  eventId: string,
+  { item, contacts }: CallEvent,
+): Promise<string> => {
+  const isTalk =
+    item.event === 'terminate' && item.status.toUpperCase() === 'COMPLETED' && item.duration > 0
+  if (!isTalk) return 'kept'
+  const writer =
+    item.direction === 'BUSINESS_INITIATED'
+      ? writerOf(null, item.to, item.to_user_id, item.to_parent_user_id, ...idsOf(contacts))
+      : writerOf(null, item.from, item.from_user_id, item.from_parent_user_id, ...idsOf(contacts))
+  const leadId = await findLead(trx, tenantId, writer)
+  if (leadId) await rememberIdentities(trx, tenantId, leadId, identitiesOf(writer))
+  // A talk is a span: a call that was missed before its end was answered by it.
+  const end =
+    item.end_time ?? (item.start_time && item.start_time + item.duration) ?? item.timestamp
+  const { rows } = await sql<{ until: Date }>`
+    -- For calls whose CDR comes later (outreach/contact_context.ts).
+    update whatsapp_events e set payload = e.payload || jsonb_build_object('talk', jsonb_build_object(
+      'until', extract(epoch from least(coalesce(to_timestamp(${end ?? null}::float8), e.received_at), e.received_at)),
+      'ids', ${JSON.stringify(identitiesOf(writer).filter(Boolean))}::jsonb))
+    where id = ${eventId}
+    returning to_timestamp((payload -> 'talk' ->> 'until')::float8) as until`.execute(trx)
+  const [talk] = rows
+  if (!talk) return 'kept'
+  for (const phone of await knownPhones(trx, leadId, writer))
+    await cancelForReached(trx, { tenantId, phone, until: talk.until })
+  return 'reached'
 }

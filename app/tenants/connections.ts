@@ -1,11 +1,14 @@
 /** The WhatsApp numbers that a business writes from. */
+import { sql } from 'kysely'
 import { z } from 'zod'
 import { type Actor, audit, changedFields } from '../audit.ts'
+import { appSecretOwner, encrypt, tokenOwner } from '../crypto.ts'
 import { lockTenant } from '../db/locks.ts'
-import { encrypt, tokenOwner } from '../crypto.ts'
 import type { Trx } from '../db/kysely.ts'
 import { notFound, userError } from '../errors.ts'
-import { phoneNumberId, phoneNumber, tenantId } from './schema.ts'
+import type { GraphAnswer } from '../whatsapp/account.ts'
+import { displayNumberOf, storeGraphAnswer } from './accounts.ts'
+import { accessToken, appSecret, phoneNumberId, phoneNumber, tenantId, wabaId } from './schema.ts'
 
 export const connectionStateChange = z.object({
   tenantId,
@@ -62,6 +65,9 @@ export const connectionsOf = (trx: Trx, tenantId: string) =>
       'display_phone_number as displayNumber',
       'state',
       'state_reason as reason',
+      'waba_id as wabaId',
+      'confirmed_at as confirmedAt',
+      sql<boolean>`app_secret is not null`.as('hasAppSecret'),
       'created_at as createdAt',
     ])
     .where('tenant_id', '=', tenantId)
@@ -72,13 +78,33 @@ export const newConnection = z.object({
   tenantId,
   phoneNumberId,
   whatsappNumber: phoneNumber.optional(),
-  accessToken: z.string().trim().min(1, 'an access token'),
+  wabaId: wabaId.optional(),
+  accessToken,
+  /** Of the connection's own Meta app. Absent = no change. */
+  appSecret: appSecret.optional(),
 })
+
+/** @throws UserError if Graph says clearly no */
+const refuseClearNo = (answer: GraphAnswer | undefined, phoneNumberId: string): void => {
+  if (answer?.kind !== 'refused') return
+  throw answer.code === 190
+    ? userError(
+        'token_refused',
+        'WhatsApp does not accept this access token (190): create a new one',
+        'accessToken',
+      )
+    : userError(
+        'number_refused',
+        `WhatsApp knows no number ${phoneNumberId}, or this token may not use it (${answer.code})`,
+        'phoneNumberId',
+      )
+}
 
 /**
  * Connects a new WhatsApp number, or stores a new access token for a connected one and resumes it. Messages that were
  * held for the number are checked again within a minute.
  *
+ * @param answer what Graph told about the number (askGraph), before this transaction. Absent = it was not asked
  * @throws UserError if there is no such business, if another business has this id, or if the id is new and the number
  * itself is missing
  */
@@ -86,8 +112,10 @@ export const connect = async (
   trx: Trx,
   actor: Actor,
   wanted: z.infer<typeof newConnection>,
-): Promise<string> => {
+  answer?: GraphAnswer,
+): Promise<Connected> => {
   const { tenantId, phoneNumberId } = wanted
+  refuseClearNo(answer, phoneNumberId)
   await lockTenant(trx, tenantId)
   const known = await trx
     .selectFrom('whatsapp_connections')
@@ -100,7 +128,8 @@ export const connect = async (
       `WhatsApp number ${phoneNumberId} belongs to another business already`,
       'phoneNumberId',
     )
-  const displayNumber = wanted.whatsappNumber ?? known?.display_phone_number
+  const displayNumber =
+    displayNumberOf(answer) ?? wanted.whatsappNumber ?? known?.display_phone_number
   if (!displayNumber)
     throw userError(
       'number_missing',
@@ -114,17 +143,22 @@ export const connect = async (
       phone_number_id: phoneNumberId,
       display_phone_number: displayNumber,
       access_token: encrypt(wanted.accessToken, tokenOwner(tenantId)),
+      app_secret: wanted.appSecret ? encrypt(wanted.appSecret, appSecretOwner(tenantId)) : null,
+      waba_id: wanted.wabaId ?? null,
     })
     .onConflict(conflict =>
       conflict.constraint('whatsapp_connections_phone_number_id_key').doUpdateSet(eb => ({
         display_phone_number: eb.ref('excluded.display_phone_number'),
         access_token: eb.ref('excluded.access_token'),
+        app_secret: eb.fn.coalesce('excluded.app_secret', 'whatsapp_connections.app_secret'),
+        waba_id: eb.fn.coalesce('excluded.waba_id', 'whatsapp_connections.waba_id'),
         state: 'active',
         state_reason: null,
       })),
     )
     .returning('id')
     .executeTakeFirstOrThrow()
+  const retired = answer ? await storeGraphAnswer(trx, id, answer) : []
   const before = known
     ? {
         phoneNumberId,
@@ -133,7 +167,14 @@ export const connect = async (
         reason: known.state_reason,
       }
     : {}
-  const after = { phoneNumberId, displayNumber, state: 'active', reason: null, accessToken: 'new' }
+  const after = {
+    phoneNumberId,
+    displayNumber,
+    state: 'active',
+    reason: null,
+    accessToken: 'new',
+    ...(wanted.appSecret && { appSecret: 'new' }),
+  }
   const changed = changedFields(before, after)
   await audit(trx, actor, {
     tenantId,
@@ -142,5 +183,30 @@ export const connect = async (
     before: known && changed ? changed.before : null,
     after: changed && changed.after,
   })
-  return id
+  for (const old of retired)
+    await audit(trx, actor, {
+      tenantId,
+      action: 'connection.retire',
+      subject: `whatsapp_connections ${id}`,
+      before: { phoneNumberId: old },
+      after: { phoneNumberId },
+    })
+  const { confirmed_at, waba_id } = await trx
+    .selectFrom('whatsapp_connections')
+    .select(['confirmed_at', 'waba_id'])
+    .where('id', '=', id)
+    .executeTakeFirstOrThrow()
+  return {
+    connectionId: id,
+    isConfirmed: confirmed_at !== null && answer?.kind === 'confirmed',
+    wabaId: waba_id,
+    retired,
+  }
+}
+export type Connected = {
+  connectionId: string
+  isConfirmed: boolean
+  wabaId: string | null
+  /** The ids that this number had before. */
+  retired: string[]
 }

@@ -119,4 +119,19 @@ export const tenantName = z
 export const MODES = ['live', 'shadow', 'paused'] as const
 export const mode = z.enum(MODES, 'live, shadow or paused')
 
+/** Other characters cannot be in an HTTP header. An invisible one often comes along when a token is copied. */
+export const accessToken = z
+  .string()
+  .trim()
+  .min(1, 'an access token')
+  .regex(/^[\x21-\x7e]*$/, 'an access token of printable ASCII characters: copy it again')
+
+export const appSecret = z
+  .string()
+  .trim()
+  .min(1, 'the app secret')
+  .regex(/^[\x21-\x7e]*$/, 'an app secret of printable ASCII characters: copy it again')
+
+export const wabaId = z.string().regex(/^\d{1,30}$/, "Meta's id of the account, digits only")
+
 export const phoneNumberId = z.string().regex(/^\d{1,30}$/, "Meta's id of the number, digits only")

@@ -6,7 +6,7 @@ import { lockTenant } from '../db/locks.ts'
 import type { Trx } from '../db/kysely.ts'
 import { userError } from '../errors.ts'
 import { DEFAULT_TEMPLATES, type TemplateKind, VARIABLES } from '../whatsapp/templates.ts'
-import type { templateEvent } from '../whatsapp/webhook.ts'
+import type { categoryEvent, templateEvent } from '../whatsapp/webhook.ts'
 import { tenantId } from './schema.ts'
 
 export const TEMPLATE_KINDS = [
@@ -16,11 +16,13 @@ export const TEMPLATE_KINDS = [
   'owner_notice',
 ] as const satisfies TemplateKind[]
 
+const kind = z.enum(TEMPLATE_KINDS, TEMPLATE_KINDS.join(', '))
+
 /** A change to the template of one kind of message. Without a kind nothing changes. */
 export const templateChange = z
   .object({
     tenantId,
-    kind: z.enum(TEMPLATE_KINDS, TEMPLATE_KINDS.join(', ')).optional(),
+    kind: kind.optional(),
     name: z
       .string()
       .regex(/^[a-z0-9_]{1,512}$/, 'lower-case letters, digits and underscores')
@@ -41,6 +43,8 @@ export const templateChange = z
       error: `one of ${TEMPLATE_KINDS.join(', ')}`,
     },
   )
+
+export const templateResume = z.object({ tenantId, kind: kind.optional() })
 
 type TemplateChange = z.infer<typeof templateChange> & { kind: TemplateKind }
 
@@ -72,13 +76,18 @@ export const changeTemplate = async (
       continue
     }
     // Meta paused the previous template. Another one has its own approval.
-    const active = resume || given.name !== undefined || given.language !== undefined
+    const isOther = given.name !== undefined || given.language !== undefined
+    const active = resume || isOther
     await sql`
       insert into whatsapp_templates as w (whatsapp_connection_id, kind, name, language, variables)
       values (${id}, ${kind}, ${given.name ?? preset.name}, ${given.language ?? preset.language}, ${given.variables ?? preset.variables}::text[])
       on conflict on constraint whatsapp_templates_key do update set
         name = coalesce(${given.name ?? null}, w.name), language = coalesce(${given.language ?? null}, w.language),
         variables = coalesce(${given.variables ?? null}::text[], w.variables),
+        marketing_agreed = ${resume} or w.marketing_agreed and not ${isOther},
+        category = case when not ${isOther} then w.category end,
+        category_at = case when not ${isOther} then w.category_at end,
+        state_at = case when not ${isOther} then w.state_at end,
         state = case when ${active} then 'active' else w.state end,
         state_reason = case when ${active} then null else w.state_reason end`.execute(trx)
   }
@@ -98,6 +107,27 @@ export const changeTemplate = async (
   }
 }
 
+/**
+ * Uses the paused templates again, and agrees that templates which Meta counts as marketing are sent.
+ *
+ * @param kind absent = of every kind
+ * @throws UserError if there is no such business, or if it has no WhatsApp number
+ */
+export const resumeTemplates = async (
+  trx: Trx,
+  actor: Actor,
+  { tenantId, kind }: z.infer<typeof templateResume>,
+): Promise<{ resumed: TemplateKind[] }> => {
+  await lockTenant(trx, tenantId)
+  const waiting = (await templatesOf(trx, tenantId)).filter(
+    one => (one.state === 'paused' || one.isHeld) && (kind === undefined || one.kind === kind),
+  )
+  const resumed = TEMPLATE_KINDS.filter(one => waiting.some(template => template.kind === one))
+  for (const one of resumed)
+    await changeTemplate(trx, actor, { tenantId, kind: one, resume: true, backToDefault: false })
+  return { resumed }
+}
+
 /** The template of every kind of message, for every WhatsApp number of a business. */
 export const templatesOf = async (trx: Trx, tenantId: string) => {
   const rows = await trx
@@ -112,6 +142,8 @@ export const templatesOf = async (trx: Trx, tenantId: string) => {
       'w.variables',
       'w.state',
       'w.state_reason',
+      'w.category',
+      'w.marketing_agreed',
     ])
     .where('c.tenant_id', '=', tenantId)
     .orderBy('c.id')
@@ -130,6 +162,8 @@ export const templatesOf = async (trx: Trx, tenantId: string) => {
         variables: (set?.variables ?? variables).join(','),
         state: set?.state ?? 'active',
         reason: set?.state_reason ?? '',
+        category: set?.category ?? '',
+        isHeld: set?.category === 'MARKETING' && set.marketing_agreed === false,
       }
     }),
   )
@@ -140,35 +174,81 @@ const STATE_AFTER = new Map<string, 'active' | 'paused'>(
     APPROVED: 'active',
     REINSTATED: 'active',
     PAUSED: 'paused',
+    UNARCHIVED: 'active',
     DISABLED: 'paused',
     REJECTED: 'paused',
+    ARCHIVED: 'paused',
+    PENDING_DELETION: 'paused',
+    DELETED: 'paused',
   }),
 )
 
-/** Stores that Meta paused or reinstated a template, for every connection of the account that uses it. */
-export const templateChanged = async (
+type Source = {
+  waba_id: string | null
+  /** When Meta sent the update. */
+  sent_at: Date | null
+}
+
+/** A connection that uses a default template has no row until something about it is stored. */
+const storeDefault = async (
   trx: Trx,
   wabaId: string | null,
+  name: string,
+  language: string | undefined,
+): Promise<void> => {
+  for (const [kind, template] of Object.entries(DEFAULT_TEMPLATES))
+    if (template.name === name && (language === undefined || template.language === language))
+      await sql`
+        insert into whatsapp_templates (whatsapp_connection_id, kind, name, language, variables)
+        select id, ${kind}, ${name}, ${template.language}, ${template.variables}::text[]
+        from whatsapp_connections where waba_id = ${wabaId}
+        on conflict on constraint whatsapp_templates_key do nothing`.execute(trx)
+}
+
+/**
+ * Stores that Meta paused or reinstated a template, for every connection of the account that uses it. Updates come in any
+ * order: one that is older than the last one changes nothing.
+ */
+export const templateChanged = async (
+  trx: Trx,
+  { waba_id: wabaId, sent_at: sentAt }: Source,
   {
     event,
     message_template_name: name,
     message_template_language: language,
   }: z.infer<typeof templateEvent>['item'],
 ): Promise<string> => {
-  const state = STATE_AFTER.get(event)
+  const state = STATE_AFTER.get(event.toUpperCase())
   if (!state || !wabaId) return 'kept'
-  // A connection that uses a default template has no row yet.
-  for (const [kind, template] of Object.entries(DEFAULT_TEMPLATES))
-    if (template.name === name && template.language === language)
-      await sql`
-        insert into whatsapp_templates (whatsapp_connection_id, kind, name, language, variables)
-        select id, ${kind}, ${name}, ${language}, ${template.variables}::text[] from whatsapp_connections where waba_id = ${wabaId}
-        on conflict on constraint whatsapp_templates_key do nothing`.execute(trx)
-  await sql`
-    update whatsapp_templates w set state = ${state}, state_reason = ${state === 'paused' ? `template ${event}` : null}
+  await storeDefault(trx, wabaId, name, language)
+  const { numAffectedRows = 0n } = await sql`
+    update whatsapp_templates w set
+      state = ${state}, state_at = coalesce(${sentAt}, w.state_at),
+      state_reason = ${state === 'paused' ? `template ${event.toUpperCase()}` : null}
     from whatsapp_connections c
-    where c.id = w.whatsapp_connection_id and c.waba_id = ${wabaId} and w.name = ${name} and w.language = ${language}`.execute(
-    trx,
-  )
-  return `template_${state}`
+    where c.id = w.whatsapp_connection_id and c.waba_id = ${wabaId} and w.name = ${name} and w.language = ${language}
+      and not coalesce(${sentAt}::timestamptz < w.state_at, false)`.execute(trx)
+  return numAffectedRows === 0n ? 'no_change' : `template_${state}`
+}
+
+/** Stores that Meta put a template into another category. While it is MARKETING, reminders wait until a person agrees. */
+export const categoryChanged = async (
+  trx: Trx,
+  { waba_id: wabaId, sent_at: sentAt }: Source,
+  {
+    message_template_name: name,
+    message_template_language: language,
+    new_category,
+  }: z.infer<typeof categoryEvent>['item'],
+): Promise<string> => {
+  await storeDefault(trx, wabaId, name, language)
+  const { numAffectedRows = 0n } = await sql`
+    update whatsapp_templates w set
+      category = ${new_category.toUpperCase()}, category_at = coalesce(${sentAt}, w.category_at), marketing_agreed = false
+    from whatsapp_connections c
+    where c.id = w.whatsapp_connection_id and c.waba_id = ${wabaId} and w.name = ${name}
+      and w.language = coalesce(${language ?? null}, w.language)
+      and w.category is distinct from ${new_category.toUpperCase()}
+      and not coalesce(${sentAt}::timestamptz < w.category_at, false)`.execute(trx)
+  return numAffectedRows === 0n ? 'no_change' : 'template_category'
 }

@@ -5,9 +5,12 @@ import { type Actor, audit } from '../audit.ts'
 import { lockTenant } from '../db/locks.ts'
 import type { Trx } from '../db/kysely.ts'
 import { notFound, userError } from '../errors.ts'
-import { connect, connectionsOf } from './connections.ts'
+import type { GraphAnswer } from '../whatsapp/account.ts'
+import { connect, type Connected, connectionsOf, newConnection } from './connections.ts'
 import { accessState, addToken, tokensOf } from './credentials.ts'
 import {
+  accessToken,
+  appSecret,
   dialledNumber,
   tenantId as id,
   mode,
@@ -15,6 +18,7 @@ import {
   phoneNumberId,
   tenantId,
   tenantName,
+  wabaId,
 } from './schema.ts'
 import { formatSettings, readSettings } from './settings.ts'
 import { templatesOf } from './templates.ts'
@@ -27,7 +31,9 @@ export const newTenant = z
     /** The number that WhatsApp messages come from. Default: the first number. */
     whatsappNumber: phoneNumber.optional(),
     phoneNumberId: phoneNumberId.optional(),
-    accessToken: z.string().trim().min(1, 'an access token').optional(),
+    accessToken: accessToken.optional(),
+    wabaId: wabaId.optional(),
+    appSecret: appSecret.optional(),
     ownerPhone: phoneNumber.optional(),
     mode: mode.default('shadow'),
   })
@@ -47,6 +53,7 @@ export const newTenant = z
 /**
  * Adds a business with its numbers, a webhook token, and its WhatsApp connection if there is an access token.
  *
+ * @param answer what Graph told about the WhatsApp number. After a clear no, the business has no connection
  * @returns its id, and the webhook token, which cannot be read again: the database stores only its hash
  * @throws UserError if another business has one of the numbers
  */
@@ -54,7 +61,8 @@ export const addTenant = async (
   trx: Trx,
   actor: Actor,
   tenant: z.infer<typeof newTenant>,
-): Promise<{ tenantId: string; webhookToken: string }> => {
+  answer?: GraphAnswer,
+): Promise<{ tenantId: string; webhookToken: string; connected: Connected | null }> => {
   const { name, mode, ownerPhone = null } = tenant
   const { id: tenantId } = await trx
     .insertInto('tenants')
@@ -69,15 +77,15 @@ export const addTenant = async (
     after: { name, mode, ownerPhone },
   })
   for (const phone of tenant.numbers) await addNumber(trx, actor, { tenantId, phone })
-  if (tenant.accessToken && tenant.phoneNumberId)
-    await connect(trx, actor, {
-      tenantId,
-      phoneNumberId: tenant.phoneNumberId,
-      whatsappNumber: tenant.whatsappNumber ?? phoneNumber.parse(tenant.numbers[0]),
-      accessToken: tenant.accessToken,
-    })
+  const { accessToken, phoneNumberId, wabaId, appSecret } = tenant
+  const whatsappNumber = tenant.whatsappNumber ?? tenant.numbers[0]
+  const wanted = { tenantId, phoneNumberId, whatsappNumber, accessToken, wabaId, appSecret }
+  const connected =
+    accessToken && phoneNumberId && answer?.kind !== 'refused'
+      ? await connect(trx, actor, newConnection.parse(wanted), answer)
+      : null
   const { webhookToken } = await addToken(trx, actor, tenantId)
-  return { tenantId, webhookToken }
+  return { tenantId, webhookToken, connected }
 }
 
 export type TenantLine = {

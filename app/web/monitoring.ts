@@ -1,6 +1,7 @@
 /** What monitoring asks: /healthz, /readyz and /metrics, and how long the webhooks take to answer. */
 import { type RequestHandler, Router } from 'express'
 import { sql } from 'kysely'
+import { TASK_NAMES } from '../db/jobs.ts'
 import { webDb } from '../db/kysely.ts'
 import { log } from '../log.ts'
 import { answerSeconds, type Endpoint, readState, registry } from '../monitoring/metrics.ts'
@@ -37,7 +38,9 @@ const readAges = async () => {
     }>`
       select
         (select extract(epoch from now() - min(run_at))::int from graphile_worker.jobs
-         where run_at <= now() and locked_at is null and attempts < max_attempts) as "oldestDueJobSeconds",
+         where run_at <= now() and locked_at is null and attempts < max_attempts
+           -- No worker takes a job of a task that it does not know. /ops lists it.
+           and task_identifier = any(${TASK_NAMES}::text[])) as "oldestDueJobSeconds",
         (select extract(epoch from now() - received_at)::int from raw_cdrs order by id desc limit 1) as "lastWebhookSeconds"
       `.execute(webDb)
     return rows[0] ?? null

@@ -3,7 +3,7 @@ import { sql } from 'kysely'
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { dedupe } from '../batcher.ts'
 import { config } from '../config.ts'
-import { sha256 } from '../crypto.ts'
+import { appSecretOwner, decrypt, sha256 } from '../crypto.ts'
 import { jobSpec } from '../db/jobs.ts'
 import { webDb } from '../db/kysely.ts'
 import { retryOnConflict } from '../db/retry.ts'
@@ -43,16 +43,22 @@ whatsapp.get(PATH, (req, res) => {
   else res.status(403).type('text/plain').send('wrong verify token')
 })
 
-/** Without a signature header, no byte of the body is read. */
-const requireSignature: RequestHandler = (req, res, next) => {
-  if (config().WHATSAPP_APP_SECRET && SIGNATURE.test(req.get('x-hub-signature-256') ?? '')) next()
+/** Without a signature header, or without a secret that could fit it, no byte of the body is read. */
+const requireSignature: RequestHandler = async (req, res, next) => {
+  const isSignature = SIGNATURE.test(req.get('x-hub-signature-256') ?? '')
+  if (isSignature && (appSecrets().length > 0 || (await hasOwnSecrets()))) next()
   else res.status(401).json({ error: 'wrong signature' })
 }
 
+/** Several Meta apps may post here. Their secrets are in one variable, separated by commas. */
+const appSecrets = (): string[] => config().WHATSAPP_APP_SECRET ?? []
+
 const receive: RequestHandler = async (req, res) => {
   const body = Buffer.isBuffer(req.body) ? req.body : Buffer.alloc(0)
-  const secret = config().WHATSAPP_APP_SECRET
-  if (!secret || !isSigned(body, req.get('x-hub-signature-256'), secret)) {
+  const header = req.get('x-hub-signature-256')
+  const isOurs = appSecrets().some(secret => isSigned(body, header, secret))
+  const ownUpdates = isOurs ? null : await updatesOfOwnApp(body, header)
+  if (!isOurs && !ownUpdates) {
     res.status(401).json({ error: 'wrong signature' })
     return
   }
@@ -64,7 +70,7 @@ const receive: RequestHandler = async (req, res) => {
       reject(body, json.wrong, req.get('content-type')?.slice(0, 200) ?? null),
     )
   else {
-    const stored = storeUpdates(updatesIn(json.value))
+    const stored = storeUpdates(ownUpdates ?? updatesIn(json.value))
     failpoint('whatsapp:storing')
     await withTimeout(STORE_TIMEOUT_MS, stored)
   }
@@ -93,6 +99,70 @@ const isSigned = (body: Buffer, header: string | undefined, appSecret: string): 
     createHmac('sha256', appSecret).update(body).digest(),
   )
 }
+
+const hasOwnSecrets = async (): Promise<boolean> => {
+  const found = await withTimeout(
+    STORE_TIMEOUT_MS,
+    webDb
+      .selectFrom('whatsapp_connections')
+      .select('id')
+      .where('app_secret', 'is not', null)
+      .limit(1)
+      .executeTakeFirst(),
+  )
+  return found !== undefined
+}
+
+/**
+ * The updates of a body that is signed with the secret of a connection's own Meta app. The owner of that app knows the
+ * secret, so each update must be about this connection's number, or about its account and no number.
+ *
+ * @returns null if no such secret fits, or if it does not cover every update
+ */
+const updatesOfOwnApp = async (
+  body: Buffer,
+  header: string | undefined,
+): Promise<Update[] | null> => {
+  if (!(await hasOwnSecrets())) return null
+  const json = readText(body)
+  if ('wrong' in json) return null
+  const updates = updatesIn(json.value)
+  const named = (ids: (string | null)[]) =>
+    [...new Set(ids)].flatMap(id => (id === null ? [] : storable(id))).slice(0, MAX_CANDIDATES)
+  const { rows } = await withTimeout(
+    STORE_TIMEOUT_MS,
+    sql<OwnApp>`
+      select tenant_id as "tenantId", phone_number_id as "phoneNumberId", waba_id as "wabaId", app_secret as "appSecret"
+      from whatsapp_connections
+      where app_secret is not null
+        and (phone_number_id = any(${named(updates.map(({ phoneNumberId }) => phoneNumberId))}::text[])
+             or waba_id = any(${named(updates.map(({ wabaId }) => wabaId))}::text[]))
+      order by id limit ${MAX_CANDIDATES}`.execute(webDb),
+  )
+  const signers = rows.filter(({ tenantId, appSecret }) =>
+    isSigned(body, header, decrypt(appSecret, appSecretOwner(tenantId))),
+  )
+  const isCovered = ({ phoneNumberId, wabaId }: Update) =>
+    signers.some(one =>
+      phoneNumberId === null
+        ? wabaId !== null && wabaId === one.wabaId
+        : phoneNumberId === one.phoneNumberId,
+    )
+  if (signers.length === 0 || !updates.every(isCovered)) return null
+  // The account decides whose templates an update is about. The owner of an app cannot name another one.
+  return updates.map(update =>
+    signers.some(({ wabaId }) => wabaId === update.wabaId) ? update : { ...update, wabaId: null },
+  )
+}
+export type OwnApp = {
+  tenantId: string
+  phoneNumberId: string
+  wabaId: string | null
+  appSecret: string
+}
+
+/** Each candidate costs a hash over the whole body. */
+const MAX_CANDIDATES = 20
 
 /** A body that is not valid UTF-8 is rejected, because decoding it would change what people wrote. */
 const readText = (body: Buffer): ReturnType<typeof readJson> => {
@@ -140,28 +210,39 @@ const storeUpdates = async (updates: Update[]): Promise<void> => {
       return {
         ...update,
         json,
-        hash: contentKey(update.phoneNumberId, update.key ?? `${update.field} ${json}`),
+        hash: contentKey(
+          update.phoneNumberId,
+          update.key ?? `${update.field} ${update.wabaId} ${update.sentAt} ${json}`,
+        ),
       }
     }),
     ({ hash }) => hash.toString('hex'),
   )
   const statement = sql`
     with stored as (
-      insert into whatsapp_events as e (tenant_id, phone_number_id, waba_id, field, kind, payload, content_key, deliveries)
-      select c.tenant_id, u.phone_number_id, u.waba_id, u.field, u.kind, u.payload::jsonb, u.content_key, u.deliveries
+      insert into whatsapp_events as e
+        (tenant_id, phone_number_id, waba_id, field, kind, payload, sent_at, content_key, deliveries)
+      select c.tenant_id, u.phone_number_id, u.waba_id, u.field, u.kind, u.payload::jsonb, to_timestamp(u.sent_at),
+             u.content_key, u.deliveries
       from unnest(
         ${rows.map(row => row.phoneNumberId && storable(row.phoneNumberId))}::text[],
         ${rows.map(row => row.wabaId && storable(row.wabaId))}::text[],
         ${rows.map(row => storable(row.field))}::text[],
         ${rows.map(row => row.kind)}::text[],
         ${rows.map(row => row.json)}::text[],
+        ${rows.map(row => row.sentAt)}::float8[],
         ${rows.map(row => row.hash)}::bytea[],
         ${rows.map(row => row.deliveries)}::int[]
-      ) with ordinality as u (phone_number_id, waba_id, field, kind, payload, content_key, deliveries, n)
+      ) with ordinality as u (phone_number_id, waba_id, field, kind, payload, sent_at, content_key, deliveries, n)
       left join whatsapp_connections c on c.phone_number_id = u.phone_number_id
       order by u.n
-      on conflict on constraint whatsapp_events_once do update set deliveries = e.deliveries + excluded.deliveries
-      returning e.id, e.xmax = 0 as is_new
+      on conflict on constraint whatsapp_events_once do update set
+        deliveries = e.deliveries + excluded.deliveries,
+        -- An update of a template sets a state, so reading it twice does no harm, and two equal ones may both be new:
+        -- APPROVED, PAUSED, and APPROVED again.
+        outcome = case when e.payload is not null and e.kind in ('template_status', 'template_category')
+                  then null else e.outcome end
+      returning e.id, e.xmax = 0 or e.outcome is null and e.kind in ('template_status', 'template_category') as is_new
     ), jobs as (
       select count(*) as wanted, array_agg(${EVENT_JOB} order by id) as specs
       from stored where is_new

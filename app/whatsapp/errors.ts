@@ -19,7 +19,7 @@ export type ErrorPolicy =
   /** The template cannot be used for any person. */
   | { do: 'pause_template' }
   /** Nothing can be sent from this number until a person acts. */
-  | { do: 'pause_connection' }
+  | { do: 'pause_connection'; subcode?: number }
 
 const MINUTE = 60
 const SOON: Retry = { do: 'retry', after: [30, 2 * MINUTE, 10 * MINUTE, 30 * MINUTE] }
@@ -56,10 +56,12 @@ const BY_CODE: ReadonlyMap<number, ErrorPolicy> = new Map<number, ErrorPolicy>([
   ...[132000, 132001, 132007, 132012, 132015, 132016, 132018, 131063].map(
     code => [code, PAUSE_TEMPLATE] as const,
   ),
+  // A parameter is missing or wrong. It would be so for every person (see errorPolicy for the exceptions).
+  ...[131008, 131009].map(code => [code, PAUSE_TEMPLATE] as const),
   // Only this message: the 24-hour window, an experiment, a value that is too long.
   ...[131047, 130472, 131062, 132005].map(code => [code, FAIL] as const),
-  // A fault in our request.
-  ...[100, 131008, 131009, 131030, 131051, 135000].map(code => [code, FAIL] as const),
+  // A fault in our request, or a person who is not on the list of a test number (131030).
+  ...[100, 131030, 131051, 135000].map(code => [code, FAIL] as const),
   // Codes of other parts of the API. They are listed since they too mean that the message was not accepted.
   ...[131052, 131053, 132068, 132069, 133000, 133005, 133006, 133008, 133009, 133015, 133016].map(
     code => [code, FAIL] as const,
@@ -67,8 +69,27 @@ const BY_CODE: ReadonlyMap<number, ErrorPolicy> = new Map<number, ErrorPolicy>([
   ...[131055, 134100, 134101, 134102].map(code => [code, FAIL] as const),
 ])
 
+/** What an error says beside its code. */
+export type ErrorText = { subcode?: number | undefined; details?: string | undefined }
+
+/** Graph does not know the phone number id, or the token may not see it. */
+const NO_SUCH_OBJECT = 33
+const IS_NO_SUCH_OBJECT = /unsupported (get|post) request|object with id .* does not exist/i
+const IS_PARAMETER = /param(eter)?s?\b|component|template/i
+/** The parameter that names the person. */
+const IS_RECIPIENT = /\brecipient\b|\b(param|parameter) *['"([]?to\b|['"([]to['")\]]/i
+
 /** Null = it is not known whether the message was accepted: an unlisted code with a 5xx. */
-export const errorPolicy = (code: number, httpStatus: number): ErrorPolicy | null => {
+export const errorPolicy = (
+  code: number,
+  httpStatus: number,
+  { subcode, details = '' }: ErrorText = {},
+): ErrorPolicy | null => {
+  if (code === 100 && (subcode === NO_SUCH_OBJECT || IS_NO_SUCH_OBJECT.test(details)))
+    return { do: 'pause_connection', subcode: NO_SUCH_OBJECT }
+  const isParameter = code === 131008 || code === 131009
+  if ((isParameter || code === 100) && IS_RECIPIENT.test(details)) return FAIL
+  if (code === 100 && IS_PARAMETER.test(details)) return PAUSE_TEMPLATE
   const listed = BY_CODE.get(code)
   if (listed) return listed
   if (code >= 200 && code <= 299) return PAUSE_CONNECTION
@@ -76,25 +97,15 @@ export const errorPolicy = (code: number, httpStatus: number): ErrorPolicy | nul
   return httpStatus >= 500 ? null : FAIL
 }
 
+/** Codes about the person, not about the set-up: however many messages fail with them, others can be sent. */
+export const ABOUT_PERSON: ReadonlySet<number> = new Set([
+  131021, 131026, 131030, 131049, 131050, 130403, 130472, 130497,
+])
+
+/** Whether a code that fails only its own message pauses the connection when three people in a row get it. */
+export const isAboutSetup = (code: number): boolean => !ABOUT_PERSON.has(code)
+/** Meta's codes from 132000 on are about templates. */
+export const isAboutTemplate = (code: number): boolean => code >= 132_000 && code < 133_000
+
 /** For a request that certainly never arrived. */
 export const NOT_ACCEPTED: ErrorPolicy = SOON
-
-/** Node's error codes for a request whose body was not read by the other side. */
-const NEVER_ARRIVED = new Set(
-  `ENOTFOUND EAI_AGAIN ECONNREFUSED ENETUNREACH EHOSTUNREACH UND_ERR_CONNECT_TIMEOUT
-   DEPTH_ZERO_SELF_SIGNED_CERT SELF_SIGNED_CERT_IN_CHAIN UNABLE_TO_VERIFY_LEAF_SIGNATURE CERT_HAS_EXPIRED
-   ERR_SSL_WRONG_VERSION_NUMBER ERR_TLS_CERT_ALTNAME_INVALID UNABLE_TO_GET_ISSUER_CERT_LOCALLY`.split(
-    /\s+/,
-  ),
-)
-
-/** Whether fetch failed before the request can have been accepted. After any other error it may have been. */
-export const neverArrived = (error: unknown): boolean => {
-  const cause = error instanceof Error ? error.cause : undefined
-  if (cause instanceof AggregateError)
-    return (
-      cause.errors.length > 0 &&
-      cause.errors.every(inner => neverArrived(new Error('', { cause: inner })))
-    )
-  return cause instanceof Error && 'code' in cause && NEVER_ARRIVED.has(String(cause.code))
-}

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { isObject, type Json, type JsonObject } from '../json.ts'
+import { canonical, isObject, type Json, type JsonObject, LosslessNumber } from '../json.ts'
 
 // The updates that the program handles, as Meta's "Webhooks reference" describes them. Objects are loose and nearly all
 // fields are optional, so that a field that Meta adds or omits does no harm.
@@ -15,10 +15,12 @@ const contacts = z
     z.looseObject({
       wa_id: identifier,
       user_id: identifier,
-      profile: z.looseObject({ name: z.string().optional() }).optional(),
+      parent_user_id: identifier,
+      profile: z.looseObject({ name: z.string().optional() }).optional().catch(undefined),
     }),
   )
   .catch([])
+export type Contacts = z.infer<typeof contacts>
 
 const caption = z.looseObject({ caption: z.string().optional() }).optional().catch(undefined)
 
@@ -28,6 +30,9 @@ export const messageEvent = z.object({
     id,
     from: identifier,
     from_user_id: identifier,
+    from_parent_user_id: identifier,
+    /** A message in a group. */
+    group_id: identifier,
     type: z.string().catch('unknown'),
     context: z.looseObject({ id: identifier }).optional().catch(undefined),
     text: z.looseObject({ body: z.string() }).optional().catch(undefined),
@@ -37,6 +42,11 @@ export const messageEvent = z.object({
       .catch(undefined),
     interactive: z
       .looseObject({
+        type: z.string().optional().catch(undefined),
+        call_permission_reply: z
+          .looseObject({ response_source: z.string().optional() })
+          .optional()
+          .catch(undefined),
         button_reply: z
           .looseObject({ id: z.string().optional(), title: z.string().optional() })
           .optional(),
@@ -55,6 +65,9 @@ export const messageEvent = z.object({
         type: z.string().optional(),
         wa_id: identifier,
         user_id: identifier,
+        parent_user_id: identifier,
+        previous_user_id: identifier,
+        previous_parent_user_id: identifier,
       })
       .optional()
       .catch(undefined),
@@ -66,21 +79,31 @@ export const messageEvent = z.object({
 export type MessageEvent = z.infer<typeof messageEvent>
 
 export const statusEvent = z.object({
+  contacts,
   item: z.looseObject({
     id,
     status: z.string(),
     /** Unix seconds, as text. */
     timestamp: z.coerce.number().min(0).max(9_999_999_999).optional().catch(undefined),
     recipient_id: identifier,
-    biz_opaque_callback_data: z.string().optional(),
+    recipient_user_id: identifier,
+    recipient_parent_user_id: identifier,
+    biz_opaque_callback_data: z.string().optional().catch(undefined),
     pricing: z.looseObject({ category: z.string().optional() }).optional().catch(undefined),
     errors: z
-      .array(z.looseObject({ code: z.int32() }))
+      .array(
+        z.looseObject({
+          code: z.int32(),
+          title: z.string().optional().catch(undefined),
+          message: z.string().optional().catch(undefined),
+          error_data: z.looseObject({ details: z.string().optional() }).optional().catch(undefined),
+        }),
+      )
       .optional()
       .catch(undefined),
   }),
 })
-export type StatusEvent = z.infer<typeof statusEvent>['item']
+export type StatusEvent = z.infer<typeof statusEvent>
 
 export const preferenceEvent = z.object({
   contacts,
@@ -96,8 +119,36 @@ export const echoEvent = z.object({
     id,
     to: identifier,
     to_user_id: identifier,
+    group_id: identifier,
+    type: z.string().optional().catch(undefined),
+    reaction: z.looseObject({ emoji: z.string().optional() }).optional().catch(undefined),
   }),
 })
+
+/** Unix seconds, as a number or as text. */
+const epoch = z.coerce.number().min(1).max(9_999_999_999).optional().catch(undefined)
+
+/** A call on WhatsApp, in either direction (Meta, "WhatsApp Business Calling API": terminate webhook). */
+export const callEvent = z.object({
+  contacts,
+  item: z.looseObject({
+    from: identifier,
+    from_user_id: identifier,
+    from_parent_user_id: identifier,
+    to: identifier,
+    to_user_id: identifier,
+    to_parent_user_id: identifier,
+    event: z.string().catch(''),
+    direction: z.string().catch('USER_INITIATED'),
+    /** The documentation shows a list of one in one place. */
+    status: z.union([z.string(), z.array(z.string()).transform(list => list[0] ?? '')]).catch(''),
+    duration: z.coerce.number().catch(0),
+    start_time: epoch,
+    end_time: epoch,
+    timestamp: epoch,
+  }),
+})
+export type CallEvent = z.infer<typeof callEvent>
 
 export const templateEvent = z.object({
   item: z.looseObject({
@@ -107,23 +158,53 @@ export const templateEvent = z.object({
   }),
 })
 
+export const categoryEvent = z.object({
+  item: z.looseObject({
+    message_template_name: z.string(),
+    message_template_language: z.string().optional().catch(undefined),
+    new_category: z.string(),
+  }),
+})
+
 /** One update in a POST. Its own task parses the payload, so that a bad update affects no other. */
 export type Update = {
-  kind: 'message' | 'status' | 'preference' | 'echo' | 'template_status' | 'other'
+  kind:
+    | 'message'
+    | 'status'
+    | 'preference'
+    | 'echo'
+    | 'call'
+    | 'template_status'
+    | 'template_category'
+    | 'other'
   field: string
   phoneNumberId: string | null
   wabaId: string | null
   payload: JsonObject
-  /** Identifies the update if Meta sends it again. Null: the whole content identifies it. */
+  /** When Meta sent the POST, in Unix seconds by its clock. */
+  sentAt: number | null
+  /** Identifies the update if Meta sends it again. Null: its whole content and the time of the POST identify it. */
   key: string | null
 }
 
 /** By Meta's field and the name of the list: the kind of its elements. */
 const LISTS: Record<string, Record<string, Update['kind']>> = {
   messages: { messages: 'message', statuses: 'status' },
+  // Another app (Meta Business Agent) holds the conversation, and we only listen.
+  standby: { messages: 'message', statuses: 'status' },
+  calls: { calls: 'call' },
   user_preferences: { user_preferences: 'preference' },
   smb_message_echoes: { message_echoes: 'echo' },
 }
+
+/** Updates of an account, which name no number: their kind by Meta's field. */
+const OF_ACCOUNT: Record<string, Update['kind']> = {
+  message_template_status_update: 'template_status',
+  template_category_update: 'template_category',
+}
+
+/** The address book and old chats of the owner's phone. Nothing follows from them, so only their arrival is stored. */
+const WITHOUT_CONTENTS = new Set(['history', 'smb_app_state_sync'])
 
 /**
  * The updates in a POST (Meta, "Webhooks reference": entry[] x changes[] x messages[] | statuses[] ...). There may be a
@@ -133,19 +214,30 @@ export const updatesIn = (body: Json): Update[] => {
   const updates: Update[] = []
   for (const entry of objects(isObject(body) ? body['entry'] : undefined))
     for (const change of objects(entry['changes']))
-      updates.push(...updatesOf(change, text(entry['id'])))
+      updates.push(
+        ...updatesOf(change, { wabaId: text(entry['id']), sentAt: timeOf(entry['time']) }),
+      )
   return updates.length
     ? updates
     : [{ ...UNADDRESSED, kind: 'other', field: 'unknown', payload: { body } }]
 }
 
-const UNADDRESSED = { phoneNumberId: null, wabaId: null, key: null }
+const UNADDRESSED = { phoneNumberId: null, wabaId: null, sentAt: null, key: null }
 
-const updatesOf = (change: JsonObject, wabaId: string | null): Update[] => {
+/** Unix seconds. Some updates of Meta have milliseconds. */
+const timeOf = (time: Json | undefined): number | null => {
+  const written = Number(time instanceof LosslessNumber ? time.source : time)
+  const seconds = written > 1e11 ? written / 1000 : written
+  return typeof time !== 'boolean' && seconds > 0 && seconds < 1e11 ? seconds : null
+}
+
+const updatesOf = (change: JsonObject, entry: Pick<Update, 'wabaId' | 'sentAt'>): Update[] => {
   const field = text(change['field']) ?? 'unknown'
   const value = isObject(change['value']) ? change['value'] : {}
   const metadata = isObject(value['metadata']) ? value['metadata'] : {}
-  const about = { field, phoneNumberId: text(metadata['phone_number_id']), wabaId }
+  const about = { field, phoneNumberId: text(metadata['phone_number_id']), ...entry }
+  if (WITHOUT_CONTENTS.has(field))
+    return [{ ...about, kind: 'other', payload: {}, key: `${field} ${canonical(value)}` }]
   const found = Object.entries(LISTS[field] ?? {}).flatMap(([list, kind]) => {
     const items = elements(value[list])
     const contactsOf = contactsFor(objects(value['contacts']), items)
@@ -161,12 +253,14 @@ const updatesOf = (change: JsonObject, wabaId: string | null): Update[] => {
     )
   })
   if (found.length) return found
-  const kind = field === 'message_template_status_update' ? 'template_status' : 'other'
+  const kind = OF_ACCOUNT[field] ?? 'other'
   return [{ ...about, kind, payload: { item: value }, key: null }]
 }
 
 /** The fields of an update, and of a contact, that identify a person. */
-const IDENTIFIERS = ['from', 'from_user_id', 'to', 'to_user_id', 'wa_id', 'user_id']
+const IDENTIFIERS =
+  `from from_user_id from_parent_user_id to to_user_id to_parent_user_id wa_id user_id parent_user_id
+  recipient_id recipient_user_id recipient_parent_user_id`.split(/\s+/)
 const identifiersIn = (item: JsonObject): string[] =>
   IDENTIFIERS.flatMap(name => text(item[name])?.replace(/^\+/, '') ?? [])
 
@@ -195,6 +289,7 @@ const keyOf = (kind: Update['kind'], item: JsonObject): string | null => {
   const id = text(item['id'])
   if (!id) return null
   if (kind === 'message' || kind === 'echo') return `${kind} ${id}`
+  if (kind === 'call') return `call ${id} ${text(item['event'])}`
   return kind === 'status' ? statusKey(id, text(item['status'])) : null
 }
 

@@ -1,6 +1,6 @@
 import { type RawBuilder, sql } from 'kysely'
 import { type Actor, audit } from '../audit.ts'
-import type { TaskName } from '../db/jobs.ts'
+import { TASK_NAMES, type TaskName } from '../db/jobs.ts'
 import type { Trx } from '../db/kysely.ts'
 import { notFound, userError } from '../errors.ts'
 
@@ -50,6 +50,8 @@ export type FailedJob = {
   key: string
   attempts: number
   lastError: string | null
+  /** False: no task of this version has the name. A job of an older version was left behind. */
+  isKnown: boolean
   /** When its last attempt ended. */
   failedAt: Date
 }
@@ -57,11 +59,15 @@ export type FailedJob = {
 /** A job without a key was replaced while it ran (removeReplacedJobs in reconcile.ts). */
 const IS_FAILED = sql`attempts >= max_attempts and locked_at is null and key is not null`
 
-/** The failed jobs, the latest first. */
+/** Jobs whose task this version does not know. No worker ever takes them. */
+const IS_UNKNOWN = sql`task_identifier <> all(${TASK_NAMES}::text[]) and locked_at is null and run_at <= now()`
+
+/** The failed jobs and those of unknown tasks, the latest first. */
 export const failedJobs = async (trx: Trx, limit: number): Promise<FailedJob[]> => {
   const { rows } = await sql<FailedJob>`
-    select id, task_identifier as task, key, attempts, last_error as "lastError", updated_at as "failedAt"
-    from graphile_worker.jobs where ${IS_FAILED} order by updated_at desc, id desc limit ${limit}`.execute(
+    select id, task_identifier as task, coalesce(key, task_identifier) as key, attempts, last_error as "lastError",
+           updated_at as "failedAt", task_identifier = any(${TASK_NAMES}::text[]) as "isKnown"
+    from graphile_worker.jobs where (${IS_FAILED}) or (${IS_UNKNOWN}) order by updated_at desc, id desc limit ${limit}`.execute(
     trx,
   )
   return rows
@@ -103,8 +109,8 @@ export const retryJobs = async (
  */
 export const discardJob = async (trx: Trx, actor: Actor, jobId: string): Promise<void> => {
   const { rows } = await sql<{ task: string; key: string; tries: number }>`
-    select task_identifier as task, key, attempts as tries from graphile_worker.jobs
-    where ${IS_FAILED} and id = ${jobId}`.execute(trx)
+    select task_identifier as task, coalesce(key, task_identifier) as key, attempts as tries from graphile_worker.jobs
+    where ((${IS_FAILED}) or (${IS_UNKNOWN})) and id = ${jobId}`.execute(trx)
   const [job] = rows
   if (!job) throw notFound(`failed jobs ${jobId}`)
   const { tenantId, became } = await abandonJob(trx, job.task, job.key.slice(job.task.length + 1))

@@ -13,6 +13,8 @@ import {
 const SECOND = 1000
 const CLAIMS_EVERY = 5 * SECOND
 const SWEEP_EVERY = 60 * SECOND
+/** A problem is raised within a minute, also if one round fails. */
+const ALERTS_EVERY = 25 * SECOND
 /** By then the jobs of a dead worker are unlocked (liveness.ts). */
 const SWEEP_AFTER_OUTAGE = 10 * SECOND
 
@@ -22,10 +24,11 @@ export type Maintenance = {
   stop: () => Promise<void>
 }
 
-/** Looks for expired claims every five seconds. Sweeps once a minute: due rows without a job, alerts. */
+/** Looks for expired claims every five seconds, for alerts twice a minute, and once a minute for due rows without a job. */
 export const startMaintenance = (): Maintenance => {
   const ending = new AbortController()
   let sweepAt = performance.now() + SWEEP_EVERY
+  let alertsAt = performance.now() + ALERTS_EVERY
   let checkCallLogs = false
   let upSince = performance.now()
 
@@ -41,6 +44,10 @@ export const startMaintenance = (): Maintenance => {
     if (checkCallLogs) await scheduleChecks()
     checkCallLogs = false
     sweepAt = performance.now() + (count < BATCH_SIZE ? SWEEP_EVERY : 0)
+  }
+  const alerts = async () => {
+    if (performance.now() < alertsAt) return
+    alertsAt = performance.now() + ALERTS_EVERY
     await checkAlerts(performance.now() - upSince)
   }
   const repeat = async (work: () => Promise<void>) => {
@@ -56,7 +63,7 @@ export const startMaintenance = (): Maintenance => {
     }
   }
   // Separate loops, because a slow sweep must not delay the claims.
-  const ended = Promise.all([repeat(resolveClaims), repeat(sweep)])
+  const ended = Promise.all([repeat(resolveClaims), repeat(sweep), repeat(alerts)])
   return {
     afterOutage: () => {
       checkCallLogs = true

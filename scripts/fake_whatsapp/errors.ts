@@ -24,11 +24,13 @@ const httpStatusOf = (code: number): number => {
 export class GraphError extends Error {
   readonly code: number
   readonly httpStatus: number
+  readonly subcode: number | undefined
 
-  constructor(code: number, details = '', httpStatus = httpStatusOf(code)) {
+  constructor(code: number, details = '', httpStatus = httpStatusOf(code), subcode?: number) {
     super(details)
     this.code = code
     this.httpStatus = httpStatus
+    this.subcode = subcode
   }
 
   body() {
@@ -37,12 +39,22 @@ export class GraphError extends Error {
         message: `(#${this.code}) ${this.message}`,
         type: 'OAuthException',
         code: this.code,
+        ...(this.subcode !== undefined && { error_subcode: this.subcode }),
         error_data: { messaging_product: 'whatsapp', details: this.message },
         fbtrace_id: randomBytes(8).toString('hex'),
       },
     }
   }
 }
+
+/** For an id that does not exist, or that the token may not see. */
+export const noSuchObject = (id: string): GraphError =>
+  new GraphError(
+    100,
+    `Unsupported request. Object with ID '${id}' does not exist, cannot be loaded due to missing permissions`,
+    400,
+    33,
+  )
 
 /** The same error in a webhook: in `errors[]` of a status, a message or a value. */
 export const webhookError = (code: number) => ({

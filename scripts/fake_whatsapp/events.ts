@@ -19,6 +19,8 @@ type MessageEvent = Common & {
   context?: string
   /** The person hides the phone number behind a username: only the user id is reported. */
   bsuidOnly?: boolean
+  /** Another app holds the conversation, so the update has the field `standby`. */
+  standby?: boolean
 } & (
     | { kind: 'text'; text: string }
     /** A tap on a button of `context` (by default the last template), with the payload sent for it. */
@@ -46,7 +48,9 @@ type OtherEvent = Common &
     | { kind: 'user_preferences'; from: string; value: 'stop' | 'resume' }
     /** The owner wrote to the person in the WhatsApp Business app. */
     | { kind: 'echo'; to: string; text: string; id?: string }
-    | { kind: 'template_category'; template: string }
+    | { kind: 'template_category'; template: string; category?: string }
+    /** A call on WhatsApp has ended; without seconds, nobody answered. */
+    | { kind: 'call'; with: string; by?: 'person' | 'business'; seconds?: number; id?: string }
     /** An error of the system or the account, which belongs to no message. */
     | { kind: 'errors'; code?: number }
     /** Any field with any value, such as an `account_update`. */
@@ -66,7 +70,14 @@ export type WebhookEvent = MessageEvent | OtherEvent
 
 /** Plays an event: changes what the fake knows, and returns the update that reports it. */
 export const updateFor = (state: State, event: WebhookEvent, id: string): Update => {
-  const phone = 'from' in event ? event.from : 'to' in event ? event.to : undefined
+  const phone =
+    'from' in event
+      ? event.from
+      : 'to' in event
+        ? event.to
+        : 'with' in event
+          ? event.with
+          : undefined
   const number = state.numberFor(event.phoneNumberId, phone)
   const { phoneNumberId } = number
   const ourPhone = number.displayNumber.slice(1)
@@ -107,8 +118,30 @@ export const updateFor = (state: State, event: WebhookEvent, id: string): Update
         message_template_name: event.template,
         message_template_language: 'he',
         previous_category: 'UTILITY',
-        new_category: 'MARKETING',
+        new_category: event.category ?? 'MARKETING',
       })
+    case 'call': {
+      const { waId, userId } = state.person(event.with)
+      const isOurs = event.by === 'business'
+      const call = {
+        id,
+        ...(isOurs
+          ? { from: ourPhone, to: waId, to_user_id: userId }
+          : { from: waId, from_user_id: userId, to: ourPhone }),
+        event: 'terminate',
+        timestamp: String(timestamp),
+        direction: isOurs ? 'BUSINESS_INITIATED' : 'USER_INITIATED',
+        status: event.seconds ? 'COMPLETED' : 'FAILED',
+        ...(event.seconds && {
+          start_time: String(timestamp - event.seconds),
+          end_time: String(timestamp),
+          duration: event.seconds,
+        }),
+        ...event.fields,
+      }
+      const contacts = [{ wa_id: waId, user_id: userId }]
+      return { number, field: 'calls', value: { ...common, contacts, calls: [call] } }
+    }
     case 'field':
       return update(event.field, event.value ?? {})
     case 'errors':
@@ -145,7 +178,8 @@ export const updateFor = (state: State, event: WebhookEvent, id: string): Update
       if (!['system', 'edit', 'revoke'].includes(event.kind)) person.wroteAt.set(phoneNumberId, at)
       // System messages have no contacts.
       const contacts = event.kind !== 'system' && { contacts: [contact] }
-      return { number, field: 'messages', value: { ...common, ...contacts, messages: [message] } }
+      const field = event.standby ? 'standby' : 'messages'
+      return { number, field, value: { ...common, ...contacts, messages: [message] } }
     }
   }
 }

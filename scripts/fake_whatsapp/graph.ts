@@ -1,13 +1,14 @@
 /**
+ * What is asked of Graph: a number, the accounts of a token, the numbers of an account. And
  * `POST /{version}/{phone number id}/messages`: checks a request, accepts its message, answers as Meta would or as a
  * script says, and reports the statuses that follow.
  */
 import type { IncomingHttpHeaders } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
-import express, { type Request, type Response } from 'express'
+import express, { type Request, type RequestHandler, type Response } from 'express'
 import { z } from 'zod'
 import { checkMessage } from './checks.ts'
-import { GraphError } from './errors.ts'
+import { GraphError, noSuchObject } from './errors.ts'
 import { statusUpdate } from './events.ts'
 import type { Outcome, Scripts, StatusPlan, StatusStep } from './scripts.ts'
 import { type InboxMessage, newWamid, recipientOf, type State } from './state.ts'
@@ -141,11 +142,58 @@ export const graphRoutes = (
     return webhooks.send([statusUpdate(number, state.person(message.to), message, step)])
   }
 
+  /** Answers a question that needs a token. */
+  const question =
+    (answer: (ofToken: WhatsAppNumber[], req: Request<Params>) => object): RequestHandler<Params> =>
+    (req, res) => {
+      const token = /^Bearer (.+)$/i.exec(req.headers.authorization ?? '')?.[1]
+      const ofToken = [...state.numbers.values()].filter(number => number.token === token)
+      try {
+        if (ofToken.length === 0) throw new GraphError(190, 'Invalid OAuth access token')
+        res.json(answer(ofToken, req))
+      } catch (error) {
+        if (!(error instanceof GraphError)) throw error
+        res.status(error.httpStatus).json(error.body())
+      }
+    }
+
   const router = express.Router()
+  router.get(
+    '/:version/debug_token',
+    question((ofToken, { query }) => {
+      const asked = [...state.numbers.values()].filter(one => one.token === query['input_token'])
+      const target_ids = [...new Set(asked.map(({ wabaId }) => wabaId))]
+      const scopes = ['whatsapp_business_management', 'whatsapp_business_messaging']
+      const granular_scopes = scopes.map(scope => ({ scope, target_ids }))
+      return { data: { is_valid: ofToken.length > 0 && asked.length > 0, scopes, granular_scopes } }
+    }),
+  )
+  router.get(
+    '/:version/:phoneNumberId/phone_numbers',
+    question((ofToken, { params: { phoneNumberId: account } }) => {
+      if (!ofToken.some(({ wabaId }) => wabaId === account)) throw noSuchObject(account)
+      const own = [...state.numbers.values()].filter(({ wabaId }) => wabaId === account)
+      return { data: own.map(numberFields) }
+    }),
+  )
+  router.get(
+    '/:version/:phoneNumberId',
+    question((ofToken, { params: { phoneNumberId } }) => {
+      const number = ofToken.find(one => one.phoneNumberId === phoneNumberId)
+      if (!number) throw noSuchObject(phoneNumberId)
+      return numberFields(number)
+    }),
+  )
   const readBody = express.raw({ type: () => true, limit: '1mb' })
   router.post('/:version/:phoneNumberId/messages', readBody, handle)
   return { router, report }
 }
+
+const numberFields = ({ phoneNumberId, displayNumber, name }: WhatsAppNumber) => ({
+  id: phoneNumberId,
+  display_phone_number: displayNumber,
+  verified_name: name,
+})
 
 const STEP_MS = 40
 
@@ -181,8 +229,7 @@ const authorize = ({ authorization, phoneNumberId }: LoggedRequest, state: State
   if (authorization === 'none' || authorization === 'wrong')
     throw new GraphError(190, 'Invalid OAuth access token')
   const number = state.numbers.get(phoneNumberId)
-  if (!number || authorization !== phoneNumberId)
-    throw new GraphError(100, 'Unsupported post request: no such object, or no permission')
+  if (!number || authorization !== phoneNumberId) throw noSuchObject(phoneNumberId)
   return number
 }
 
@@ -190,7 +237,7 @@ type Acceptance = { messaging_product: string; contacts?: object[]; messages: ob
 
 const acceptanceOf = ({ wamid, to, written, type }: InboxMessage, state: State): Acceptance => ({
   messaging_product: 'whatsapp',
-  contacts: [{ input: written, wa_id: state.person(to).waId }],
+  contacts: [{ input: written, wa_id: state.person(to).waId, user_id: state.person(to).userId }],
   messages: [{ id: wamid, ...(type === 'template' && { message_status: 'accepted' }) }],
 })
 

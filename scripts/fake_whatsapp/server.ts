@@ -42,8 +42,8 @@ export const startFakeWhatsApp = async () => {
 
   const app = express()
   app.disable('x-powered-by')
-  app.use(graph.router)
   app.use(pageRoutes(state, inbound))
+  app.use(graph.router)
   app.use((req, res) => {
     const error = new GraphError(2500, `Unknown path components: ${req.path}`)
     res.status(error.httpStatus).json(error.body())

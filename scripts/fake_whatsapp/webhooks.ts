@@ -174,6 +174,7 @@ const payloadOf = (updates: Update[]) => ({
   object: 'whatsapp_business_account',
   entry: [...Map.groupBy(updates, ({ number }) => number.wabaId)].map(([id, ofAccount]) => ({
     id,
+    time: Math.floor(Date.now() / 1000),
     changes: [...Map.groupBy(ofAccount, mergeKey).values()].map(merge),
   })),
 })

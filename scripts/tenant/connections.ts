@@ -8,10 +8,12 @@ import {
 } from '../../app/tenants/credentials.ts'
 import {
   connect as connectNumber,
+  type Connected,
   newConnection,
   connectionStateChange,
   setConnectionState,
 } from '../../app/tenants/connections.ts'
+import { askGraph } from '../../app/whatsapp/account.ts'
 import { tenantOnly } from '../../app/tenants/schema.ts'
 import { showTenant } from '../../app/tenants/tenants.ts'
 import {
@@ -31,14 +33,19 @@ import {
 const CONNECT_HELP = `Usage: npm run tenant -- connect --tenant ID --phone-number-id ID --access-token-env NAME [options]
 
 Connects a WhatsApp number to a business, or stores a new access token for a connected number. A paused connection is
-resumed: held messages are sent if they are not too late, otherwise they are skipped (too_late).
+resumed: held messages are sent if they are not too late, otherwise they are skipped (too_late). Graph is asked about the
+number first, 5 seconds at most. If it says no, nothing changes. If it cannot be reached, the number is connected and stays
+unconfirmed. If the number had another id before, the connection with that id sends no more.
 
   --tenant ID               the business
   --phone-number-id ID      Meta's id of the number
-  --whatsapp-number NUMBER  the number itself; required if the id is new
+  --whatsapp-number NUMBER  the number itself; required if the id is new and Graph does not tell the number
+  --waba-id ID              Meta's id of the WhatsApp Business account, if Graph cannot tell it
   --access-token-env NAME   the environment variable that contains the access token
   --access-token-stdin      or read the access token from standard input
-  --json                    the last line of stdout is one JSON object: connectionId, tenantId
+  --app-secret-env NAME     the environment variable that contains the secret of the number's own Meta app, if it is none
+                            of WHATSAPP_APP_SECRET. Events with its signature may only be about this number or account
+  --json                    the last line of stdout is one JSON object: connectionId, tenantId, confirmed, wabaId, retired
   --help                    show this text`
 
 export const connect: Command = async (args, terminal) => {
@@ -49,6 +56,8 @@ export const connect: Command = async (args, terminal) => {
     'whatsapp-number': STRING,
     'access-token-env': STRING,
     'access-token-stdin': BOOLEAN,
+    'waba-id': STRING,
+    'app-secret-env': STRING,
     json: BOOLEAN,
   })
   const accessToken = await readSecret(
@@ -62,13 +71,33 @@ export const connect: Command = async (args, terminal) => {
     tenantId: flags.tenant ?? '',
     phoneNumberId: flags['phone-number-id'] ?? '',
     accessToken: accessToken ?? '',
+    appSecret: await readSecret(terminal, '--app-secret', flags['app-secret-env'], false),
   })
   const { tenantId, phoneNumberId } = wanted
-  const connectionId = await inTransaction(terminal, trx =>
-    connectNumber(trx, COMMAND_LINE, wanted),
+  const answer = await askGraph(wanted)
+  const connected = await inTransaction(terminal, trx =>
+    connectNumber(trx, COMMAND_LINE, wanted, answer),
   )
   console.error(`tenant ${tenantId} sends through WhatsApp number ${phoneNumberId}`)
-  if (flags.json) console.log(JSON.stringify({ connectionId, tenantId }))
+  describeConnection(console, connected)
+  const { connectionId, isConfirmed: confirmed, wabaId, retired } = connected
+  if (flags.json)
+    console.log(JSON.stringify({ connectionId, tenantId, confirmed, wabaId, retired }))
+}
+
+/** What Graph told, on stderr. */
+export const describeConnection = (
+  console: Pick<Console, 'error'>,
+  { isConfirmed, wabaId, retired }: Connected,
+): void => {
+  console.error(
+    isConfirmed ? 'WhatsApp confirmed the number' : 'not confirmed: WhatsApp could not be asked',
+  )
+  if (isConfirmed && !wabaId)
+    console.error(
+      'the account is not known yet: it comes with the first webhook, or with --waba-id',
+    )
+  for (const id of retired) console.error(`number id ${id} was replaced and sends no more`)
 }
 
 const CONNECTION_HELP = `Usage: npm run tenant -- connection list --tenant ID

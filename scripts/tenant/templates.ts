@@ -2,7 +2,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
 import { tenantOnly } from '../../app/tenants/schema.ts'
-import { templateChange, changeTemplate } from '../../app/tenants/templates.ts'
+import {
+  changeTemplate,
+  resumeTemplates,
+  templateChange,
+  templateResume,
+} from '../../app/tenants/templates.ts'
 import { showTenant } from '../../app/tenants/tenants.ts'
 import { sendTestMessage, testMessageState } from '../../app/tenants/test_message.ts'
 import {
@@ -10,16 +15,22 @@ import {
   check,
   type Command,
   COMMAND_LINE,
+  fail,
   fieldsOf,
   inTransaction,
+  readAction,
   readFlags,
   STRING,
 } from './terminal.ts'
 
 const TEMPLATE_HELP = `Usage: npm run tenant -- template --tenant ID [--kind KIND [options]]
+       npm run tenant -- template resume --tenant ID [--kind KIND]
 
 Shows which WhatsApp templates a business uses, or sets the template of one kind of message for all its numbers. You
 create the templates in Meta's WhatsApp Manager, where they are approved (docs/templates.md).
+
+resume uses a paused template again, and agrees that a template is sent which Meta counts as marketing. Held messages are
+sent within a minute, unless they are too late. Without --kind it is done for every kind of message.
 
   --tenant ID        the business
   --kind KIND        initial, reminder_1, reminder_2 or owner_notice
@@ -29,12 +40,13 @@ create the templates in Meta's WhatsApp Manager, where they are approved (docs/t
                      business_name, caller_name, call_time, caller_phone, what_happened
   --resume           use the template again after Meta paused it
   --default          use Ringback's default template again
-  --json             the last line of stdout is one JSON object: templates
+  --json             the last line of stdout is one JSON object: templates; resume: tenantId, resumed (kinds), templates
   --help             show this text`
 
 export const template: Command = async (args, terminal) => {
   const { console } = terminal
-  const flags = readFlags(args, TEMPLATE_HELP, {
+  const [action, rest] = readAction(args, ['set', 'resume'])
+  const flags = readFlags(rest, TEMPLATE_HELP, {
     tenant: STRING,
     kind: STRING,
     name: STRING,
@@ -44,6 +56,18 @@ export const template: Command = async (args, terminal) => {
     default: BOOLEAN,
     json: BOOLEAN,
   })
+  if (action === 'resume') {
+    const { tenant: tenantId = '', kind, json, ...others } = flags
+    if (Object.keys(others).length > 0) fail('template resume: only --tenant, --kind and --json')
+    const wanted = check(templateResume, { tenantId, kind })
+    const { resumed, templates } = await inTransaction(terminal, async trx => ({
+      ...(await resumeTemplates(trx, COMMAND_LINE, wanted)),
+      templates: (await showTenant(trx, wanted.tenantId)).templates,
+    }))
+    console.error(resumed.length ? `resumed: ${resumed.join(', ')}` : 'nothing was paused or held')
+    if (json) console.log(JSON.stringify({ tenantId, resumed, templates }))
+    return
+  }
   const wanted = check(templateChange, {
     ...fieldsOf(flags),
     tenantId: flags.tenant ?? '',

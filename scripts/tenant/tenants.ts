@@ -2,6 +2,8 @@
 import { webhookUrl } from '../../app/tenants/credentials.ts'
 import { tenantOnly } from '../../app/tenants/schema.ts'
 import { addTenant, listTenants, newTenant, showTenant } from '../../app/tenants/tenants.ts'
+import { askGraph } from '../../app/whatsapp/account.ts'
+import { describeConnection } from './connections.ts'
 import {
   BOOLEAN,
   check,
@@ -85,6 +87,10 @@ Notification). The token cannot be shown again.
   --access-token-env NAME   the environment variable that contains the WhatsApp access token
   --access-token-stdin      or read the access token from standard input
                             (without one, no WhatsApp connection is created and nothing can be sent)
+                            Graph is asked about the number (5 seconds at most). If it says no, the business has no
+                            connection
+  --waba-id ID              Meta's id of the WhatsApp Business account, if Graph cannot tell it
+  --app-secret-env NAME     the environment variable that contains the secret of the number's own Meta app
   --owner-phone NUMBER      the phone that gets notices about leads
   --mode MODE               live, shadow (decides everything, sends nothing) or paused; default shadow
   --json                    the last line of stdout is one JSON object: tenantId, webhookToken, webhookUrl
@@ -99,6 +105,8 @@ export const add: Command = async (args, terminal) => {
     'phone-number-id': STRING,
     'access-token-env': STRING,
     'access-token-stdin': BOOLEAN,
+    'waba-id': STRING,
+    'app-secret-env': STRING,
     'owner-phone': STRING,
     mode: STRING,
     json: BOOLEAN,
@@ -114,14 +122,22 @@ export const add: Command = async (args, terminal) => {
     name: flags.name ?? '',
     numbers: flags.number ?? [],
     accessToken,
+    appSecret: await readSecret(terminal, '--app-secret', flags['app-secret-env'], false),
   })
-  const { tenantId, webhookToken } = await inTransaction(terminal, trx =>
-    addTenant(trx, COMMAND_LINE, tenant),
+  const { accessToken: token, phoneNumberId, wabaId } = tenant
+  const answer =
+    token && phoneNumberId
+      ? await askGraph({ accessToken: token, phoneNumberId, wabaId })
+      : undefined
+  const { tenantId, webhookToken, connected } = await inTransaction(terminal, trx =>
+    addTenant(trx, COMMAND_LINE, tenant, answer),
   )
   const url = webhookUrl(webhookToken)
   console.error(`added ${tenant.name} as tenant ${tenantId}, mode ${tenant.mode}`)
-  if (!tenant.accessToken)
-    console.error('no WhatsApp connection: nothing is sent until you add one')
+  if (answer?.kind === 'refused')
+    console.error(`WhatsApp refuses the number or the token (${answer.code})`)
+  if (connected) describeConnection(console, connected)
+  else console.error('no WhatsApp connection: nothing is sent until you add one')
   if (flags.json) console.log(JSON.stringify({ tenantId, webhookToken, webhookUrl: url }))
   else console.log(`Webhook URL for Voicenter (shown this once):\n${url}`)
 }

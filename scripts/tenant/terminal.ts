@@ -114,6 +114,7 @@ const FLAGS: Record<string, string> = {
   quietWindows: '--quiet',
   seconds: '--wait',
   accessToken: '--access-token-env or --access-token-stdin',
+  appSecret: '--app-secret-env',
   password: '--password-env or --password-stdin',
   secret: '--code-env, --code-stdin, --bearer-env or --bearer-stdin',
 }

@@ -46,7 +46,7 @@ const RETRY: [meaning: string, codes: number[], waits: Waits][] = [
   ['their fault or ours', [1], exactly(30, 120)],
 ]
 const FAIL: [meaning: string, codes: number[]][] = [
-  ['our own error', [100, 131008, 131009, 131051, 135000, 131030]],
+  ['our own error', [100, 131051, 135000, 131030]],
   ['this message cannot go', [131047, 130472, 131062, 132005]],
   ['flows and media', [132068, 132069, 131052, 131053]],
   ['registration', [133000, 133005, 133006, 133008, 133009, 133015, 133016]],
@@ -227,6 +227,7 @@ const PAUSE_CONNECTION = {
 }
 const PAUSE_TEMPLATE = {
   'the parameters do not fit': [132000, 132012, 132018],
+  'a parameter is missing or wrong': [131008, 131009],
   'not there, or not approved': [132001],
   'against the policy': [132007],
   'paused or disabled': [132015, 132016],

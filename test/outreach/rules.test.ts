@@ -192,6 +192,7 @@ const due: PendingMessage = {
   timezone: 'Asia/Jerusalem',
   connection: 'active',
   templatePaused: false,
+  isMarketing: false,
   before: null,
   jobDead: false,
 }

@@ -44,10 +44,12 @@ const fill = (template: string, values: Record<string, string>): string =>
   )
 
 const textRows = async (query: string): Promise<(string | null)[][]> => {
-  const { rows } = await sql.raw<Record<string, unknown>>(query).execute(db)
-  return rows.map(row =>
-    Object.values(row).map(value => (value === null || value === undefined ? null : String(value))),
+  // Two columns of a case may have the same name.
+  const { rows } = await sql<{ row: (string | null)[] }>`
+    select array(select value from json_each_text(row_to_json(q))) as row from (${sql.raw(query)}) q`.execute(
+    db,
   )
+  return rows.map(({ row }) => row)
 }
 
 let uniq = randomInt(1_000_000)

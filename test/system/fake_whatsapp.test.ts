@@ -154,7 +154,7 @@ await test('a template is accepted and reaches the person', async t => {
   t.equal(answer.status, 200)
   t.strictSame(await answer.json(), {
     messaging_product: 'whatsapp',
-    contacts: [{ input: dana, wa_id: dana.slice(1) }],
+    contacts: [{ input: dana, wa_id: dana.slice(1), user_id: fake.people()[0]?.userId }],
     messages: [{ id: message?.wamid, message_status: 'accepted' }],
   })
   t.match(message, {

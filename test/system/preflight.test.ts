@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import pg from 'pg'
 import t, { type Test } from 'tap'
 import { config } from '../../app/config.ts'
-import { newConnection } from '../../app/db/pool.ts'
+import { newConnection, newPool, newQueuePool, newWebPool } from '../../app/db/pool.ts'
 import {
   checkSessions,
   checkTimeouts,
@@ -173,4 +173,76 @@ await t.test('encryption key', async t => {
     await db.updateTable('call_log_access').set({ credential: 'v1:AAAA' }).execute()
     t.match(await warnings(t), [/ENCRYPTION_KEY does not decrypt 1 of 2 stored secrets/])
   })
+})
+
+await t.test('other formats of the database do no harm', async t => {
+  const formats = { datestyle: 'German', intervalstyle: 'sql_standard', bytea_output: 'escape' }
+  const setAll = async () => {
+    for (const [name, value] of Object.entries(formats))
+      await admin.query(`alter database ${DATABASE} set ${name} = '${value}'`)
+  }
+  const reset = async () => {
+    for (const name of Object.keys(formats))
+      await admin.query(`alter database ${DATABASE} reset ${name}`)
+  }
+  t.teardown(reset)
+  for (const datestyle of ['German', 'SQL, DMY', 'Postgres, MDY']) {
+    formats.datestyle = datestyle
+    await setAll()
+    for (const pool of [await newPool('test', 1), await newWebPool(), await newQueuePool()]) {
+      const { rows } = await pool.query<{ at: Date; bytes: Buffer; span: { hours: number } }>(
+        `select '2026-11-30 10:00+00'::timestamptz as at, '\\x00ff'::bytea as bytes, interval '25 hours' as span`,
+      )
+      t.equal(rows[0]?.at.getTime(), Date.parse('2026-11-30T10:00:00Z'), datestyle)
+      t.strictSame(rows[0]?.bytes, Buffer.from([0, 255]))
+      t.match(rows[0]?.span, { hours: 25 })
+      await pool.end()
+    }
+  }
+})
+
+await t.test('rights', async t => {
+  const role = `ringback_guest_${process.pid}`
+  const url = new URL(DATABASE_URL)
+  url.username = role
+  url.password = 'x'
+  await admin.query(`create role ${role} login password 'x'`)
+  t.teardown(async () => {
+    await admin.query(`drop owned by ${role}`)
+    await admin.query(`drop role ${role}`)
+  })
+  const env = { DATABASE_URL: url.href, NODE_ENV: 'production' }
+
+  await t.test('a role that may not read the tables: one line', async t => {
+    t.match(await refusal(t, env), /lacks a right: permission denied for .*\(docs\/deploy.md\)/)
+  })
+
+  await t.test('a role that may not create: one line, from the command too', async t => {
+    await admin.query(`revoke create on database ${DATABASE} from public`)
+    const { status, stderr } = await run('migrate', [], { env: { DATABASE_URL: url.href } })
+    t.equal(status, 1)
+    t.match(stderr, /^the role of DATABASE_URL lacks a right: permission denied for .*\n$/)
+  })
+
+  await t.test('a role that is granted everything but owns nothing', async t => {
+    for (const schema of ['public', 'graphile_worker']) {
+      await admin.query(`grant all on schema ${schema} to ${role}`)
+      for (const kind of ['tables', 'sequences', 'functions'])
+        await admin.query(`grant all on all ${kind} in schema ${schema} to ${role}`)
+    }
+    const line = await refusal(t, env)
+    t.match(line, /the table graphile_worker\.\w+ belongs to the role \w+, and its row security/)
+    t.match(line, `reassign owned by`)
+  })
+})
+
+await t.test('an interval cannot be infinite', async t => {
+  const { tenantId } = await business()
+  for (const value of ['infinity', '200 years'])
+    await t.rejects(
+      admin.query(`update tenants set outreach_delay = '${value}' where id = ${tenantId}`),
+      // Postgres before 17 does not know an infinite interval.
+      /tenants_delays_finite|invalid input syntax/,
+    )
+  await admin.query(`update tenants set oldest_call = '10 years' where id = ${tenantId}`)
 })

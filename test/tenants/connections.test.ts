@@ -97,7 +97,10 @@ await test('connecting a number and replacing its access token is audited withou
     'number_missing',
     'whatsappNumber',
   ])
-  const id = await give({ accessToken: 'first-secret', whatsappNumber: '0502345678' })
+  const { connectionId: id } = await give({
+    accessToken: 'first-secret',
+    whatsappNumber: '0502345678',
+  })
   await act(trx => setConnectionState(trx, OPERATOR, { tenantId, phoneNumberId, state: 'paused' }))
   await give({ accessToken: 'second-secret' })
   const rows = await written()

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { z } from 'zod'
 import { startWeb } from '../../app/web/server.ts'
+import { discardJob, failedJobs } from '../../app/worker/failed_jobs.ts'
 import { push } from '../../scripts/demo/cdr.ts'
 import { business, CDR, contents, db, OK, post, url, work } from '../support/ringback.ts'
 
@@ -67,6 +68,17 @@ await t.test('readyz reports the ages of the oldest due job and the last webhook
   await sql`update graphile_worker._private_jobs set run_at = now()`.execute(db)
   await work()
   t.match(await ready(), { oldestDueJobSeconds: null })
+
+  await sql`select graphile_worker.add_job('task_of_an_old_deploy', run_at := now() - interval '1 hour')`.execute(
+    db,
+  )
+  t.match(await ready(), { oldestDueJobSeconds: null }, 'nor one of an unknown task')
+  await db.transaction().execute(async trx => {
+    const [job] = await failedJobs(trx, 10)
+    t.match(job, { task: 'task_of_an_old_deploy', isKnown: false, attempts: 0 })
+    await discardJob(trx, { as: 'command line' }, job?.id ?? '')
+    t.strictSame(await failedJobs(trx, 10), [], 'which a person can discard')
+  })
 })
 
 await t.test('readyz answers 503 while the worker does not run', async t => {

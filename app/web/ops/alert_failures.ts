@@ -211,8 +211,8 @@ export const failedJobsSection: LoadSection = async (trx, context) => {
   const jobs = await failedJobs(trx, MAX_SHOWN + 1)
   const warnings: Record<string, string> = texts.warnings
 
-  const jobActions = ({ id, task, key }: FailedJob) =>
-    html`${actionForm(context, { path: `/ops/trouble/jobs/${id}/retry`, label: texts.retry, about: key })}
+  const jobActions = ({ id, task, key, isKnown }: FailedJob) =>
+    html`${isKnown && actionForm(context, { path: `/ops/trouble/jobs/${id}/retry`, label: texts.retry, about: key })}
     ${
       task !== 'call_log' &&
       confirmForm(context, {
@@ -226,13 +226,19 @@ export const failedJobsSection: LoadSection = async (trx, context) => {
     }`
   const section = alertSection('jobs', texts, jobs, [
     [texts.job, ({ key }) => html`<code>${key}</code>`],
-    [texts.error, ({ lastError }) => html`<bdi>${lastError?.slice(0, 500) ?? texts.noError}</bdi>`],
+    [
+      texts.error,
+      ({ lastError, isKnown }) =>
+        html`<bdi
+          >${isKnown ? (lastError?.slice(0, 500) ?? texts.noError) : texts.unknownTask}</bdi
+        >`,
+    ],
     [texts.since, ({ failedAt }) => dateTime(failedAt, context.language)],
     [whatNow, jobActions],
   ])
   const byTask = [...Map.groupBy(jobs.slice(0, MAX_SHOWN), ({ task }) => task)]
   const retryAll = byTask
-    .filter(([, same]) => same.length > 1)
+    .filter(([, same]) => same.length > 1 && same.every(({ isKnown }) => isKnown))
     .map(
       ([task, same]) =>
         html`<div class="row">

@@ -1,6 +1,7 @@
 /** The parts of /ops/trouble about the setup: numbers, WhatsApp connections, webhooks, call logs. */
 import { sql } from 'kysely'
 import type { Trx } from '../../db/kysely.ts'
+import { NUMBER_MOVED } from '../../tenants/accounts.ts'
 import type { TemplateKind } from '../../whatsapp/templates.ts'
 import type { Context } from './access.ts'
 import { dateTime, telephone } from './format.ts'
@@ -74,11 +75,13 @@ export const pausedSenders: LoadSection = async (trx, context, tenantId) => {
     select p.*, t.name as tenant from (
       select c.tenant_id as "tenantId", c.display_phone_number as "displayNumber", c.phone_number_id as "phoneNumberId",
              c.state_reason as reason, null as kind, null as template
-      from whatsapp_connections c where c.state = 'paused' ${ofTenant}
+      from whatsapp_connections c
+      where c.state = 'paused' and c.state_reason is distinct from ${NUMBER_MOVED} ${ofTenant}
     union all
-      select c.tenant_id, c.display_phone_number, c.phone_number_id, w.state_reason, w.kind, w.name
+      select c.tenant_id, c.display_phone_number, c.phone_number_id,
+             case w.state when 'paused' then w.state_reason else 'template MARKETING' end, w.kind, w.name
       from whatsapp_templates w join whatsapp_connections c on c.id = w.whatsapp_connection_id
-      where w.state = 'paused' ${ofTenant}
+      where (w.state = 'paused' or w.category = 'MARKETING' and not w.marketing_agreed) ${ofTenant}
     ) p join tenants t on t.id = p."tenantId"
     order by t.name, p."phoneNumberId", p.kind nulls first limit ${MAX_SHOWN + 1}`.execute(trx)
   return alertSection('paused', texts, rows, [

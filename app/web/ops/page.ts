@@ -56,18 +56,31 @@ export const page =
 /** A message and the page to go to; or a page, to show a secret once. */
 export type ActionResult = { flash: string; to: string } | Page
 
-/** The action and its row in the audit log are in one transaction. It is retried after a conflict with another. */
+/**
+ * The action and its row in the audit log are in one transaction. It is retried after a conflict with another.
+ *
+ * @param prepare what must be known before: it runs once, and no transaction is open meanwhile
+ */
 export const action =
-  (act: (trx: Trx, context: Context, form: Form) => Promise<ActionResult>): RequestHandler =>
+  <Prepared>(
+    act: (
+      trx: Trx,
+      context: Context,
+      form: Form,
+      prepared: Prepared | undefined,
+    ) => Promise<ActionResult>,
+    prepare?: (context: Context, form: Form) => Promise<Prepared>,
+  ): RequestHandler =>
   async (req, res) => {
     const form = z
       .record(z.string(), z.union([z.string(), z.array(z.string())]))
       .parse(req.body ?? {})
+    const prepared = await prepare?.(contextOf(req), form)
     const result = await retryOnConflict(() =>
       opsDb.transaction().execute(async trx => {
         // All pages share one connection, so an action must not wait long for a lock.
         await sql`set local lock_timeout = '1s'`.execute(trx)
-        return act(trx, contextOf(req), form)
+        return act(trx, contextOf(req), form, prepared)
       }),
     )
     if (!('to' in result)) {

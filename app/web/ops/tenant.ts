@@ -6,7 +6,7 @@ import type { Context } from './access.ts'
 import { abort } from './errors.ts'
 import { type FailedForm, handleForm } from './forms.ts'
 import type { Page } from './layout.ts'
-import { action, allowedTenant, page } from './page.ts'
+import { action, allowedTenant, type Form, page } from './page.ts'
 import { exportSection } from './tenant/export.ts'
 import { numbers } from './tenant/numbers.ts'
 import { overview } from './tenant/overview.ts'
@@ -64,16 +64,24 @@ for (const name of SECTION_NAMES) {
   const show = page((trx, context) => tenantPage(trx, context, tenantParam(context), name))
   tenantPages.get(name === 'overview' ? ['/tenants/:tenantId', path] : path, show)
   for (const [actionName, act] of Object.entries(SECTIONS[name].actions)) {
+    const { ask } = SECTIONS[name]
+    const allowed = (context: Context): string => {
+      if (context.tenantScope && OPERATOR_ACTIONS.includes(`${name}/${actionName}`)) abort(404)
+      return tenantParam(context)
+    }
+    const prepare = async (context: Context, form: Form) => {
+      allowed(context)
+      return ask?.(form)
+    }
     tenantPages.post(
       `${path}/${actionName}`,
-      action((trx, context, form) => {
-        const tenantId = tenantParam(context)
-        if (context.tenantScope && OPERATOR_ACTIONS.includes(`${name}/${actionName}`)) abort(404)
+      action((trx, context, form, answer) => {
+        const tenantId = allowed(context)
         return handleForm(
           trx,
           context.language,
           async () => {
-            const result = await act({ trx, context, tenantId, form })
+            const result = await act({ trx, context, tenantId, form, answer })
             return 'flash' in result
               ? { flash: result.flash, to: tenantPath(tenantId, name) }
               : tenantLayout(context, await showTenant(trx, tenantId), name, result.once)
@@ -85,7 +93,7 @@ for (const name of SECTION_NAMES) {
               entered: form,
             }),
         )
-      }),
+      }, prepare),
     )
     // A failed form is shown at this address, so a reload must find a page here.
     tenantPages.get(`${path}/${actionName}`, show)

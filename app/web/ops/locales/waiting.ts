@@ -51,6 +51,8 @@ export const waitingTexts = translations(
         no_connection: 'a WhatsApp number: none is connected',
         connection_paused: 'the WhatsApp number, which is paused: see Needs attention',
         template_paused: 'the template, which WhatsApp has paused: see Needs attention',
+        template_marketing:
+          'your consent, because WhatsApp counts the template as marketing: see Needs attention',
         quiet: 'the end of the quiet time',
         previous_not_sent: 'a report from WhatsApp on the message before it',
         not_yet: 'its time',
@@ -133,6 +135,7 @@ export const waitingTexts = translations(
         no_connection: 'מספר WhatsApp: לא מחובר אף מספר',
         connection_paused: 'מספר ה־WhatsApp, שמושהה: פרטים בדף ״דורש טיפול״',
         template_paused: 'התבנית, שהושהתה ב־WhatsApp: פרטים בדף ״דורש טיפול״',
+        template_marketing: 'הסכמה, כי WhatsApp מחשיב את התבנית כפרסומת: פרטים בדף ״דורש טיפול״',
         quiet: 'סוף הזמן השקט',
         previous_not_sent: 'דיווח של WhatsApp על ההודעה הקודמת',
         not_yet: 'מועד השליחה',

@@ -1,3 +1,4 @@
+import { NUMBER_MOVED } from '../../../tenants/accounts.ts'
 import { type Language, translations } from '../language.ts'
 
 /** Why a WhatsApp number or template is paused, and what to do. */
@@ -36,6 +37,20 @@ const advice = translations(
     template: {
       why: 'Meta has paused, disabled or rejected the template.',
       whatNow: 'Fix or replace it in Meta Business. It resumes when Meta approves it.',
+    },
+    unknown_number: {
+      why: 'WhatsApp does not know this phone number ID, or the access token may not use it.',
+      whatNow:
+        'Look up the ID in Meta’s App Dashboard (API Setup). If it changed, connect the number again; otherwise enter a token that may use it.',
+    },
+    marketing: {
+      why: 'WhatsApp counts this template as marketing. Marketing costs more and needs consent, so reminders wait.',
+      whatNow:
+        'Change the template in Meta Business so that it is utility again, or resume to agree that it is sent as it is.',
+    },
+    moved: {
+      why: 'The number has another phone number ID now.',
+      whatNow: 'Nothing to do: messages are sent through the new ID.',
     },
     by_operator: { why: 'Paused by hand.', whatNow: 'Resume when messages may be sent again.' },
     otherwise: {
@@ -76,6 +91,20 @@ const advice = translations(
       why: 'Meta השהתה, ביטלה או דחתה את התבנית.',
       whatNow: 'יש לתקן או להחליף אותה ב־Meta Business. כשתאושר, השליחה תתחדש מעצמה.',
     },
+    unknown_number: {
+      why: 'WhatsApp לא מכיר את מזהה המספר (Phone number ID), או שאין למפתח הגישה הרשאה להשתמש בו.',
+      whatNow:
+        'יש לבדוק את המזהה ב־App Dashboard של Meta (API Setup). אם הוא השתנה, יש לחבר את המספר מחדש; אחרת יש להזין מפתח עם הרשאה.',
+    },
+    marketing: {
+      why: 'WhatsApp מחשיב את התבנית כפרסומת. פרסומת יקרה יותר ודורשת הסכמה, ולכן התזכורות ממתינות.',
+      whatNow:
+        'אפשר לשנות את התבנית ב־Meta Business כך שלא תיחשב כפרסומת, או לחדש ובכך לאשר לשלוח אותה כמו שהיא.',
+    },
+    moved: {
+      why: 'למספר יש עכשיו מזהה אחר (Phone number ID).',
+      whatNow: 'אין צורך לעשות דבר: ההודעות נשלחות דרך המזהה החדש.',
+    },
     by_operator: { why: 'הושהה ידנית.', whatNow: 'אפשר לחדש כשמותר לשלוח שוב.' },
     otherwise: {
       why: 'WhatsApp לא מאפשר לשלוח.',
@@ -90,10 +119,11 @@ const CODES: Partial<Record<Kind, number[]>> = {
   token: [0, 3, 10, 190, 131005],
   payment: [131042],
   locked: [368, 131031],
-  registration: [33, 131037, 131045, 133010],
+  unknown_number: [33],
+  registration: [131037, 131045, 133010],
   quality: [131048, 131064],
   missing: [132001],
-  variables: [132000, 132012, 132018],
+  variables: [100, 131008, 131009, 132000, 132012, 132018],
   template: [132007, 132015, 132016, 131063],
 }
 const isKind = (name: string): name is Kind => Object.hasOwn(CODES, name)
@@ -109,9 +139,12 @@ const kindOf = (code: number): Kind => {
 export const pauseReason = (language: Language, reason: string | null): Advice => {
   const words = advice[language]
   if (reason === 'by_operator') return words.by_operator
+  if (reason === NUMBER_MOVED) return words.moved
+  if (reason === 'template MARKETING') return words.marketing
   if (reason?.startsWith('template ')) return words.template
-  const [, code] = /^WhatsApp error (\d+)$/.exec(reason ?? '') ?? []
+  // A subcode says more than its code: 100/33.
+  const [, code, subcode] = /^WhatsApp error (\d+)(?:\/(\d+))?$/.exec(reason ?? '') ?? []
   if (code === undefined) return words.otherwise
-  const { why, whatNow } = words[kindOf(Number(code))]
+  const { why, whatNow } = words[kindOf(Number(subcode ?? code))]
   return { why: `${why} (${code})`, whatNow }
 }

@@ -1,6 +1,7 @@
 /** What the pages of one business have in common. */
 import type { Trx } from '../../../db/kysely.ts'
 import type { TenantShown } from '../../../tenants/tenants.ts'
+import type { GraphAnswer } from '../../../whatsapp/account.ts'
 import type { Context } from '../access.ts'
 import type { FailedForm } from '../forms.ts'
 import { html, type Html } from '../html.ts'
@@ -31,7 +32,14 @@ export type View = {
 }
 
 /** The tenant id comes from the path, never from the form. */
-export type ActionContext = { trx: Trx; context: Context; tenantId: string; form: Form }
+export type ActionContext = {
+  trx: Trx
+  context: Context
+  tenantId: string
+  form: Form
+  /** What Graph told about the number in the form (Section.ask). */
+  answer?: GraphAnswer | undefined
+}
 /** A message; or a page that is shown only once, such as a new password. */
 export type SectionResult = { flash: string } | { once: Html }
 
@@ -39,6 +47,8 @@ export type Section = {
   show: (view: View) => Html | Promise<Html>
   /** By the last part of their path. */
   actions: Record<string, (action: ActionContext) => Promise<SectionResult>>
+  /** Asks Graph before one of its actions, outside the transaction. */
+  ask?: (form: Form) => Promise<GraphAnswer>
 }
 
 /** The path of a section, or of one of its actions. */

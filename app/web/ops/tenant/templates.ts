@@ -72,10 +72,13 @@ const templateFields = (view: View, kind: TemplateKind, template: Template): Htm
     <button class="main">${texts.save}</button>`
 }
 
-const isDefault = (kind: TemplateKind, { name, language, variables, state }: Template): boolean => {
+const isDefault = (
+  kind: TemplateKind,
+  { name, language, variables, state, isHeld }: Template,
+): boolean => {
   const template = DEFAULT_TEMPLATES[kind]
   const isSame = name === template.name && language === template.language
-  return isSame && variables === template.variables.join(',') && state === 'active'
+  return isSame && variables === template.variables.join(',') && state === 'active' && !isHeld
 }
 
 const templateCard = (view: View, kind: TemplateKind): Html | false => {
@@ -83,23 +86,27 @@ const templateCard = (view: View, kind: TemplateKind): Html | false => {
   const texts = templateTexts[context.language]
   const templates = tenant.templates.filter(one => one.kind === kind)
   // A business may have several numbers, each with its templates. A paused one is more important.
-  const template = templates.find(one => one.state === 'paused') ?? templates[0]
+  const template =
+    templates.find(one => one.state === 'paused') ??
+    templates.find(one => one.isHeld) ??
+    templates[0]
   if (!template) return false
   const isPaused = template.state === 'paused'
-  const pausing = pauseReason(context.language, template.reason)
+  const isHeld = template.isHeld && !isPaused
+  const pausing = pauseReason(context.language, isHeld ? 'template MARKETING' : template.reason)
   const path = (action: string) => tenantPath(tenant.tenantId, 'templates', action)
   return html`<section class="card">
     <div class="row">
       <h2>${texts.kinds[kind]}</h2>
-      <span class="badge ${isPaused ? 'bad' : 'good'}"
-        >${isPaused ? texts.states.paused : texts.states.active}</span
+      <span class="badge ${isPaused ? 'bad' : isHeld ? 'warn' : 'good'}"
+        >${isPaused ? texts.states.paused : isHeld ? texts.states.held : texts.states.active}</span
       >
       <bdi class="quiet">${template.name}</bdi>
     </div>
     ${
-      isPaused &&
-      html`<p>${texts.pausedMeans} ${pausing.why} ${pausing.whatNow}</p>
-        ${actionForm(context, { path: path('resume'), label: texts.resume, fields: { kind } })}`
+      (isPaused || isHeld) &&
+      html`<p>${isPaused && texts.pausedMeans} ${pausing.why} ${pausing.whatNow}</p>
+        ${actionForm(context, { path: path('resume'), label: isHeld ? texts.agree : texts.resume, fields: { kind } })}`
     }
     <details id="template-${kind}" ${failedTemplate(view, kind) && html`open`}>
       <summary>${texts.change}</summary>
@@ -183,7 +190,7 @@ export const templateTexts = translations(
       reminder_2: 'Last reminder',
       owner_notice: 'Notice to the owner',
     },
-    states: { active: 'in use', paused: 'paused' },
+    states: { active: 'in use', paused: 'paused', held: 'awaits consent' },
     name: 'Name of the template',
     language: 'Language',
     variable: (number: number) => `{{${number}}} stands for`,
@@ -202,6 +209,7 @@ export const templateTexts = translations(
     unchanged: 'No change.',
     pausedMeans: 'Messages of this kind are not sent.',
     resume: 'Resume',
+    agree: 'Send it as marketing',
     resumed: 'The template is in use again.',
     reset: 'Reset to the default template…',
     resetMeans: 'The name, language and variables will be those of the default template.',
@@ -217,7 +225,7 @@ export const templateTexts = translations(
       reminder_2: 'תזכורת אחרונה',
       owner_notice: 'עדכון לבעלי העסק',
     },
-    states: { active: 'בשימוש', paused: 'מושהית' },
+    states: { active: 'בשימוש', paused: 'מושהית', held: 'ממתינה לאישור' },
     name: 'שם התבנית',
     language: 'שפה',
     variable: number => `במקום {{${number}}} יבוא`,
@@ -236,6 +244,7 @@ export const templateTexts = translations(
     unchanged: 'אין שינוי.',
     pausedMeans: 'הודעות מהסוג הזה לא נשלחות.',
     resume: 'חידוש',
+    agree: 'אישור שליחה כפרסומת',
     resumed: 'התבנית שוב בשימוש.',
     reset: 'חזרה לתבנית ברירת המחדל…',
     resetMeans: 'השם, השפה והמשתנים יהיו אלה של תבנית ברירת המחדל.',

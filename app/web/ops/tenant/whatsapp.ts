@@ -7,6 +7,7 @@ import {
   connectionStateChange,
   setConnectionState,
 } from '../../../tenants/connections.ts'
+import { askGraph } from '../../../whatsapp/account.ts'
 import type { TenantShown } from '../../../tenants/tenants.ts'
 import { telephone } from '../format.ts'
 import {
@@ -125,18 +126,26 @@ export const whatsapp: Section = {
         : html`<p class="quiet">${texts.askOperator}</p>`
     }`
   },
+  ask: async form => {
+    const asked = newConnection.pick({ phoneNumberId: true, accessToken: true }).safeParse({
+      phoneNumberId: formValue(form, 'phoneNumberId')?.trim(),
+      accessToken: formValue(form, 'accessToken'),
+    })
+    return asked.success ? askGraph(asked.data) : { kind: 'unconfirmed' }
+  },
   actions: {
-    connect: async ({ trx, context, tenantId, form }) => {
+    connect: async ({ trx, context, tenantId, form, answer }) => {
       const wanted = newConnection.required({ whatsappNumber: true }).parse({
         tenantId,
         phoneNumberId: formValue(form, 'phoneNumberId')?.trim(),
         whatsappNumber: formValue(form, 'whatsappNumber') ?? '',
         accessToken: formValue(form, 'accessToken'),
       })
-      await connect(trx, context.signIn, wanted)
-      return { flash: whatsappTexts[context.language].connected }
+      const { isConfirmed } = await connect(trx, context.signIn, wanted, answer)
+      const texts = whatsappTexts[context.language]
+      return { flash: isConfirmed ? texts.connected : texts.unconfirmed }
     },
-    token: async ({ trx, context, tenantId, form }) => {
+    token: async ({ trx, context, tenantId, form, answer }) => {
       const { phoneNumberId, accessToken } = newConnection.parse({
         tenantId,
         phoneNumberId: formValue(form, 'phoneNumberId'),
@@ -146,7 +155,7 @@ export const whatsapp: Section = {
       const own = await connectionsOf(trx, tenantId)
       if (!own.some(one => one.phoneNumberId === phoneNumberId))
         throw notFound(`WhatsApp number ${phoneNumberId} of tenant ${tenantId}`)
-      await connect(trx, context.signIn, { tenantId, phoneNumberId, accessToken })
+      await connect(trx, context.signIn, { tenantId, phoneNumberId, accessToken }, answer)
       return { flash: whatsappTexts[context.language].tokenSaved }
     },
     state: async ({ trx, context, tenantId, form }) => {
@@ -185,7 +194,10 @@ const whatsappTexts = translations(
     tokenSaved: 'The new token is used from now on.',
     connect: 'Connect a number',
     connectSubmit: 'Connect',
-    connected: 'The number is connected. Send a test message to check it.',
+    connected:
+      'WhatsApp confirmed the number, and it is connected. Send a test message to check it.',
+    unconfirmed:
+      'The number is connected, but WhatsApp could not be asked about it. Send a test message to check it.',
     askOperator: 'Only the operator can connect new WhatsApp numbers.',
   },
   {
@@ -208,7 +220,8 @@ const whatsappTexts = translations(
     tokenSaved: 'המפתח החדש בשימוש מעכשיו.',
     connect: 'חיבור מספר',
     connectSubmit: 'חיבור',
-    connected: 'המספר מחובר. כדאי לשלוח הודעת בדיקה.',
+    connected: 'WhatsApp אישר את המספר, והוא מחובר. כדאי לשלוח הודעת בדיקה.',
+    unconfirmed: 'המספר מחובר, אבל לא הצלחנו לבדוק אותו מול WhatsApp. כדאי לשלוח הודעת בדיקה.',
     askOperator: 'רק המפעיל יכול לחבר מספרי WhatsApp חדשים.',
   },
 )

@@ -1,0 +1,101 @@
+/** What Meta's Graph API tells about a number: whether the token may use it, and which account it belongs to. */
+import { z } from 'zod'
+import { config } from '../config.ts'
+
+export type GraphAnswer =
+  /** `displayNumber` as Graph writes it. Null = Graph did not tell. */
+  | { kind: 'confirmed'; displayNumber: string | null; wabaId: string | null }
+  /** A clear no: the token is not valid (190), or it cannot see such a number (100/33). */
+  | { kind: 'refused'; code: number }
+  /** No answer, or one that says nothing. */
+  | { kind: 'unconfirmed' }
+
+/** For all questions together. */
+export const ASK_TIMEOUT_MS = 5000
+/** A token of an agency may see very many accounts. */
+const MAX_ACCOUNTS = 100
+const MAX_ANSWER_BYTES = 1024 * 1024
+
+const error = z.object({
+  error: z.object({ code: z.number(), error_subcode: z.number().optional() }),
+})
+const number = z.object({ id: z.string().optional(), display_phone_number: z.string().optional() })
+const numbers = z.object({ data: z.array(z.object({ id: z.string() })) })
+const tokenInfo = z.object({
+  data: z.object({
+    granular_scopes: z
+      .array(z.object({ scope: z.string(), target_ids: z.array(z.coerce.string()).optional() }))
+      .default([]),
+  }),
+})
+
+type Question = {
+  phoneNumberId: string
+  accessToken: string
+  /** An account that a person or an event named. It is asked first. */
+  wabaId?: string | null | undefined
+}
+
+/** Asks Graph about a number. It never throws, and takes five seconds at most. */
+export const askGraph = async ({
+  phoneNumberId,
+  accessToken,
+  wabaId,
+}: Question): Promise<GraphAnswer> => {
+  const signal = AbortSignal.timeout(ASK_TIMEOUT_MS)
+  const ask = (path: string) => get(path, accessToken, signal)
+  const about = await ask(`${encodeURIComponent(phoneNumberId)}?fields=id,display_phone_number`)
+  const refusal = error.safeParse(about).data?.error
+  if (refusal) {
+    const isNo = refusal.code === 190 || (refusal.code === 100 && refusal.error_subcode === 33)
+    return isNo ? { kind: 'refused', code: refusal.code } : { kind: 'unconfirmed' }
+  }
+  const found = number.safeParse(about).data
+  if (!found || (found.id ?? phoneNumberId) !== phoneNumberId) return { kind: 'unconfirmed' }
+
+  const owns = async (account: string): Promise<boolean> => {
+    const answer = await ask(`${encodeURIComponent(account)}/phone_numbers?fields=id&limit=200`)
+    return numbers.safeParse(answer).data?.data.some(({ id }) => id === phoneNumberId) ?? false
+  }
+  const displayNumber = found.display_phone_number ?? null
+  if (wabaId && (await owns(wabaId))) return { kind: 'confirmed', displayNumber, wabaId }
+  for (const account of accountsOf(
+    await ask(`debug_token?input_token=${encodeURIComponent(accessToken)}`),
+  ))
+    if (account !== wabaId && (await owns(account)))
+      return { kind: 'confirmed', displayNumber, wabaId: account }
+  return { kind: 'confirmed', displayNumber, wabaId: null }
+}
+
+/** The accounts that the token was given, by its granular scopes. */
+const accountsOf = (answer: unknown): string[] => {
+  const scopes = tokenInfo.safeParse(answer).data?.data.granular_scopes ?? []
+  const ids = scopes
+    .filter(({ scope }) => scope.startsWith('whatsapp_business_'))
+    .flatMap(({ target_ids = [] }) => target_ids)
+  return [...new Set(ids)].slice(0, MAX_ACCOUNTS)
+}
+
+/** Null = no answer of Graph's. */
+const get = async (path: string, token: string, signal: AbortSignal): Promise<unknown> => {
+  const { WHATSAPP_GRAPH_URL: base, WHATSAPP_GRAPH_VERSION: version } = config()
+  try {
+    const response = await fetch(`${base}/${version}/${path}`, {
+      headers: { authorization: `Bearer ${token}` },
+      redirect: 'manual',
+      signal,
+    })
+    const chunks: Uint8Array[] = []
+    let length = 0
+    for await (const chunk of response.body ?? []) {
+      length += chunk.length
+      if (length > MAX_ANSWER_BYTES) return null
+      chunks.push(chunk)
+    }
+    const answer: unknown = JSON.parse(Buffer.concat(chunks).toString('utf8'))
+    return answer
+  } catch {
+    // The caller treats every failure alike: Graph could not be asked.
+    return null
+  }
+}
