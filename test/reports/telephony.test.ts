@@ -8,6 +8,9 @@ import { addTenant, newTenant } from '../../app/tenants/tenants.ts'
 import { CDR, db, fake, work, WHATSAPP } from '../support/ringback.ts'
 import { KINDS } from './telephony_kinds.ts'
 
+// Each case runs in every order of arrival, twice.
+t.setTimeout(600_000)
+
 const folder = new URL('telephony/', import.meta.url)
 const outcome = z.object({
   caller: z.string().optional(),
