@@ -1,6 +1,6 @@
 /** A request of a person that cannot be fulfilled. Any other error is a fault of the program. */
 export type UserError = Error & {
-  mistake: 'not_found' | 'refused'
+  userError: 'not_found' | 'refused'
   /** A code, for which the pages have their own texts. */
   why: string
   /** The wrong field, by its name in the schema; null = no particular field. */
@@ -10,17 +10,17 @@ export type UserError = Error & {
 /** @param what such as `tenant 7`. Also for a row of another tenant: the two cases must look the same. */
 export const notFound = (what: string): UserError =>
   Object.assign(new Error(`there is no ${what}`), {
-    mistake: 'not_found' as const,
+    userError: 'not_found' as const,
     why: 'not_found',
     field: null,
   })
 
 /** @param message the reason, and what to do instead */
 export const userError = (why: string, message: string, field: string | null = null): UserError =>
-  Object.assign(new Error(message), { mistake: 'refused' as const, why, field })
+  Object.assign(new Error(message), { userError: 'refused' as const, why, field })
 
 export const isUserError = (error: unknown): error is UserError =>
-  error instanceof Error && 'mistake' in error
+  error instanceof Error && 'userError' in error
 
 /** An error that ends the start. Its message says what to do, so it has no stack. */
 export const startupError = (message: string): Error => {

@@ -23,7 +23,7 @@ export const FAILPOINTS = [
   // tasks/voicenter_cdr.ts, app/voicenter/calls.ts
   'voicenter_cdr:started',
   'voicenter_cdr:read',
-  'voicenter_cdr:judged',
+  'voicenter_cdr:classified',
   'voicenter_cdr:recorded',
   'voicenter_cdr:committed',
   ...STEPS.map(step => `lead_outreach:${step}` as const),

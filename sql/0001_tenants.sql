@@ -25,7 +25,7 @@ create table tenants (
   mode               text not null default 'shadow'
                      constraint tenants_mode_known check (mode in ('live', 'shadow', 'paused')),
 
-  -- A change of a delay applies to what is scheduled after the change.
+  -- A changed delay applies to messages that are scheduled after the change.
   outreach_delay     interval not null default '2 minutes',
   reminder_1_after   interval not null default '2 hours',
   reminder_2_after   interval not null default '24 hours',

@@ -1,5 +1,5 @@
 -- The people who called and were missed, and the messages to and from them.
--- These rows are the truth about what must be sent. Jobs only wake the worker.
+-- These rows decide which messages must be sent. A job only starts the work.
 
 -- A person who called and was missed.
 create table leads (

@@ -8,7 +8,7 @@ import { redactExpired } from '../app/privacy/retention.ts'
 const retention: Task = async (payload, { abortSignal }) => {
   payloads.retention.parse(payload)
   const { emptied, more } = await redactExpired(abortSignal)
-  log.info(emptied, 'retention: emptied what is older than RETENTION_DAYS')
+  log.info(emptied, 'retention: emptied rows older than RETENTION_DAYS')
   if (more) await db.transaction().execute(trx => addJob(trx, 'retention', 'old', {}))
 }
 

@@ -106,7 +106,7 @@ const handleFor = async (trx: Trx, connection: Connection, event: Event): Promis
   }
 }
 
-/** An event that does not fit Meta's description is kept, and nothing follows from it. */
+/** An event that does not match Meta's documentation is stored and has no effect. */
 const parse = async <Shape extends z.ZodType>(
   shape: Shape,
   event: Event,
@@ -114,7 +114,7 @@ const parse = async <Shape extends z.ZodType>(
 ): Promise<string> => {
   const { data, success } = shape.safeParse(event.payload)
   if (success) return handler(data)
-  log.warn({ eventId: event.id, kind: event.kind }, 'a WhatsApp event of an unknown shape')
+  log.warn({ eventId: event.id, kind: event.kind }, 'a WhatsApp event in an unknown format')
   return 'unreadable'
 }
 

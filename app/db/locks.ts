@@ -20,7 +20,7 @@ export const lockCalls = (trx: Trx, calls: readonly Call[]): Promise<void> =>
 
 /**
  * Only the holder may record that one of these people was missed or reached. A lock on their leads is not enough:
- * before the first lead exists, two transactions would not see what the other is about to write.
+ * before the first lead exists, two transactions would not see each other's changes.
  *
  * @param people from peopleOf
  */

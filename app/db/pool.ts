@@ -51,7 +51,7 @@ export const QUEUE_SESSION = { ...GENERIC_PLANS, enable_bitmapscan: 'off', enabl
 
 /**
  * A database that is read-only for a while (nearly full, or not the primary yet) makes each new session read-only, and the
- * session would stay so. So such a session is refused.
+ * session would remain read-only later. So such a session is refused.
  */
 export const startSession = async (
   client: pg.ClientBase,

@@ -25,7 +25,7 @@ export const moveItsCall = async <Name extends OutreachTransition>(
 /**
  * What follows when WhatsApp has accepted a message, whether its answer or a later report said so.
  *
- * @param since when the reminders begin to count; for a message whose answer was lost, from its claim
+ * @param since the reminders count from this time; if the answer was lost, from the claim
  */
 export const onAccepted = async (
   trx: Trx,
@@ -113,7 +113,7 @@ const endUndeliverable = async (trx: Trx, conversationId: string): Promise<void>
 }
 
 /**
- * WhatsApp reported a message as delivered that it had reported as failed. The conversation is reopened if it ended only
+ * WhatsApp reported a message as failed and later as delivered. The conversation is reopened if it ended only
  * because of the failure. So the order of the two reports does not matter.
  */
 export const onDeliveredAfterFailure = async (trx: Trx, message: Message): Promise<void> => {

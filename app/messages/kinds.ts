@@ -78,8 +78,8 @@ const FIRST: Rules = {
 }
 
 /**
- * A reminder follows only a message that WhatsApp has reported as sent. Nobody is reminded of a message that did not
- * reach them, and nothing follows a message whose outcome is unknown.
+ * A reminder follows only a message that WhatsApp has reported as sent. So no reminder follows a message that did not
+ * arrive, or whose outcome is unknown.
  */
 const REMINDER: Rules = {
   quiet: true,

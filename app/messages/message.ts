@@ -22,7 +22,7 @@ export const CLAIM_SECONDS = 40
 /** How often to look again while a message waits for a paused connection or for the message before it. */
 export const LOOK_AGAIN_SECONDS = 60
 
-/** What is known of an outgoing message, and of the missed call and the person that it belongs to. */
+/** An outgoing message, with its missed call and its person. */
 type Facts = {
   tenantId: string
   kind: OutgoingKind
@@ -142,7 +142,7 @@ export const expireClaim = async (
   return true
 }
 
-/** When the last reminder has ended, the wait for an answer begins. */
+/** After the last reminder, starts to wait for an answer. */
 export const afterLastReminder = async (
   trx: Trx,
   { kind, conversationId }: Pick<UnclaimedMessage, 'kind' | 'conversationId'>,

@@ -94,7 +94,7 @@ const accepted = async (
   message: Message,
   { wamid, waId }: Outcome & { kind: 'accepted' },
 ): Promise<void> => {
-  // A message without a connection is one of a person who was erased while it was sent: either id would identify them.
+  // A message without a connection belongs to a person who was erased during the send: either id would identify them.
   await sql`
     update messages set
       wamid = case when whatsapp_connection_id is not null then coalesce(wamid, ${wamid}) end,

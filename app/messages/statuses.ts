@@ -28,7 +28,7 @@ const REPORTS = new Map([
 const isReport = (status: string): status is 'sent' | 'delivered' | 'read' | 'played' | 'failed' =>
   [...REPORTS.keys()].some(one => one === status)
 
-/** How long after its claim a send whose answer was lost can be recognised by the first status about it. */
+/** If the answer to a send was lost, its first status is recognised within this time after the claim. */
 const SOON_MINUTES = 15
 
 /**
@@ -77,7 +77,7 @@ export const applyStatus = async (
   return 'status'
 }
 
-/** Finds the message by our id, which WhatsApp echoes, or by its wamid; only among the messages of this connection. */
+/** Finds the message by our id, which WhatsApp echoes, or by its wamid. Searches only this connection's messages. */
 const namedMessage = async (
   trx: Trx,
   { connectionId }: Connection,
@@ -128,7 +128,7 @@ const unknownMessage = async (
 export type UnknownMessage = { id: string; state: OutgoingState; isExpired: boolean; fits: boolean }
 
 /**
- * A person has found out what became of a message whose answer was lost. If it arrived, it counts as delivered, since
+ * Records whether a message with a lost answer arrived, as a person found out. If it did, it counts as delivered, since
  * reminders follow only a message that was sent; they count from its claim. If it did not, it has failed and is never
  * sent again, and the next missed call is handled as a first one. A later report from WhatsApp replaces either.
  *

@@ -1,4 +1,4 @@
-/** What an owner reads: after the name of the business and its number, before "now is the time to call back". */
+/** Alerts: conditions that the operator or an owner should know about. */
 import { sql } from 'kysely'
 import { addJob } from '../db/jobs.ts'
 import { db, type Trx } from '../db/kysely.ts'
@@ -6,48 +6,121 @@ import { log } from '../log.ts'
 import { isUnusual, type Period, samePeriodsBefore, SILENT_FOR_MINUTES } from './webhook_silence.ts'
 import { firstAllowed } from '../outreach/quiet_hours.ts'
 
-type About = { subjects: string[]; lastWebhook: Date | null; timezone: string }
+export type AlertKind =
+  | 'webhooks_silent'
+  | 'unmatched_number'
+  | 'connection_paused'
+  | 'template_paused'
+  | 'call_log_failing'
 
-/** Of more numbers than this only the first are named: a template's variable must not grow long. */
-const NAMED = 3
+const MINUTE = 60_000
 
-const WORDS: Record<string, (about: About) => string> = {
-  webhooks_silent: ({ lastWebhook, timezone }) =>
-    `– לא נרשמה אצלנו אף שיחה מאז ${lastWebhook ? dayAndTime(lastWebhook, timezone) : ''}, וזה לא רגיל. ייתכן שהחיבור למרכזייה נותק ויש לקוחות שלא נענו`,
-  unmatched_number: ({ subjects }) =>
-    subjects.length === 1
-      ? `– התקבלה שיחה למספר ${subjects[0]}, שאינו רשום אצלנו כקו של העסק, ולמי שחייג לא נשלחה הודעה`
-      : `– התקבלו שיחות ל-${subjects.length} מספרים שאינם רשומים אצלנו כקווים של העסק (${subjects.slice(0, NAMED).join(', ')}${subjects.length > NAMED ? ' ועוד' : ''}), ולמי שחייג לא נשלחה הודעה`,
-  connection_paused: () =>
-    '– אחד ממספרי ה-WhatsApp של העסק הושהה, ולקוחות שלא נענו אינם מקבלים ממנו הודעות',
-  template_paused: () => '– נוסח של הודעה הושהה על ידי WhatsApp, ולקוחות שלא נענו אינם מקבלים אותה',
-}
+type Raised = { id: string; tenantId: string | null; kind: AlertKind }
 
-/** Null = this kind is the operator's own business. */
-export const alertText = (kind: string, about: About): string | null => WORDS[kind]?.(about) ?? null
-
-const dayAndTime = (at: Date, timezone: string): string =>
-  new Intl.DateTimeFormat('he-IL', {
-    timeZone: timezone,
-    weekday: 'long',
-    hour: '2-digit',
-    minute: '2-digit',
-    hourCycle: 'h23',
-  }).format(at)
-
-/** A business from which nothing has come for a while. */
-type Quiet = { tenantId: string; timezone: string; since: Date; now: Date; isRaised: boolean }
-
-/** A call may have several records. So many of a period are read, so that looking stays cheap. */
-const RECORDS = 50
+/** One process checks at a time: otherwise it could raise an alert again that another one has just ended. */
+const LOCK = 'signals trouble'
+/** A failed check of a call log is retried. After this time an alert is raised. */
+const FAILING_FOR = sql`interval '3 hours'`
+/** At most this many unknown numbers of a tenant are reported, because a sender can invent numbers. */
+const NUMBERS = 100
 
 /**
- * The businesses whose webhooks have fallen silent although calls always came at these times.
+ * Checks all conditions once. A new problem is added to `alerts`, logged, and reported to the owner. An alert whose problem
+ * is solved ends.
  *
- * @param listening whether we could have heard them all the while; otherwise nobody is found anew
+ * @param upForMs how long this process and the database have been available. During an outage of ours no webhook arrives.
  */
-export const silentTenants = async (trx: Trx, listening: boolean): Promise<string[]> => {
-  const quiet = (await quietTenants(trx)).filter(({ isRaised }) => isRaised || listening)
+export const checkAlerts = async (upForMs: number): Promise<void> => {
+  const raised = await db.transaction().execute(async trx => {
+    const { rows: locked } = await sql`
+      select where pg_try_advisory_xact_lock(hashtextextended(${LOCK}, 0))`.execute(trx)
+    if (locked.length === 0) return []
+    const silent = await silentTenants(trx, upForMs > SILENT_FOR_MINUTES * MINUTE)
+    await end(trx, silent)
+    const alerts = await raise(trx, silent)
+    await notifyOwners(trx)
+    return alerts
+  })
+  for (const { id, tenantId, kind } of raised)
+    log.warn({ alertId: id, tenantId, kind }, 'something is wrong: see the table alerts')
+}
+
+/** All present problems. */
+const problems = (silent: string[]) => sql`(
+  select id as tenant_id, 'webhooks_silent' as kind, 'tenants ' || id as subject
+  from tenants where id = any(${silent}::bigint[])
+union all
+  select tenant_id, 'connection_paused', 'whatsapp_connections ' || id from whatsapp_connections where state = 'paused'
+union all
+  select c.tenant_id, 'template_paused', 'whatsapp_templates ' || c.id || ' ' || w.kind
+  from whatsapp_templates w join whatsapp_connections c on c.id = w.whatsapp_connection_id where w.state = 'paused'
+union all
+  select tenant_id, 'call_log_failing', 'tenants ' || tenant_id
+  from call_log_access where failing_since < now() - ${FAILING_FOR}
+)`
+
+const raise = async (trx: Trx, silent: string[]): Promise<Raised[]> => {
+  const { rows } = await sql<Raised>`
+    insert into alerts (tenant_id, kind, subject)
+    select * from (${problems(silent)} union all ${unmatchedNumbers}) as problems
+    on conflict do nothing
+    returning id, tenant_id as "tenantId", kind`.execute(trx)
+  return rows
+}
+
+/** Goes from number to number along the index, so that the cost does not depend on the number of calls. */
+const unmatchedNumbers = sql`(
+  with recursive owners (id) as (select 0::bigint union all select id from tenants),
+  numbers (owner, phone, count) as (
+    select o.id, n.phone, 1 from owners o, lateral (
+      select min(business_phone) as phone from raw_cdrs
+      where verdict = 'unmatched_number' and coalesce(tenant_id, 0) = o.id) n
+  union all
+    select l.owner, n.phone, l.count + 1 from numbers l, lateral (
+      select min(business_phone) as phone from raw_cdrs
+      where verdict = 'unmatched_number' and coalesce(tenant_id, 0) = l.owner and business_phone > l.phone) n
+    where l.phone is not null and l.count < ${NUMBERS}
+  )
+  select nullif(owner, 0), 'unmatched_number', phone from numbers where phone is not null
+)`
+
+/** Each unknown number is looked up by itself, because unmatchedNumbers returns at most NUMBERS of them. */
+const end = async (trx: Trx, silent: string[]): Promise<void> => {
+  await sql`
+    update alerts a set ended_at = now()
+    where ended_at is null and not case kind
+      when 'unmatched_number' then exists (
+        select from raw_cdrs r
+        where r.verdict = 'unmatched_number' and r.business_phone = a.subject
+          and coalesce(r.tenant_id, 0) = coalesce(a.tenant_id, 0))
+      else exists (
+        select from ${problems(silent)} as p
+        where p.tenant_id = a.tenant_id and p.kind = a.kind and p.subject = a.subject)
+      end`.execute(trx)
+  // A notice that waits for the end of quiet hours is cancelled if all its alerts have ended.
+  await sql`
+    update messages m set state = 'cancelled', reason = 'over'
+    where m.state = 'scheduled' and m.kind = 'owner_notice' and m.occasion like 'alert:%'
+      and exists (
+        select from alerts a where m.occasion = 'alert:' || a.id and a.ended_at is not null
+        and not exists (
+          select from alerts o where o.tenant_id = a.tenant_id and o.kind = a.kind and o.ended_at is null
+          and o.notified_at = a.notified_at))`.execute(trx)
+}
+
+/** A tenant whose webhooks have been silent for a while. */
+type Quiet = { tenantId: string; timezone: string; since: Date; now: Date; isRaised: boolean }
+
+/** At most this many CDRs of a period are read, so that the check stays cheap. A call may have several CDRs. */
+const CDRS = 50
+
+/**
+ * The tenants whose webhooks are silent at times at which calls usually arrive.
+ *
+ * @param wasUp whether this program was available all the time; if not, no new silence is reported
+ */
+export const silentTenants = async (trx: Trx, wasUp: boolean): Promise<string[]> => {
+  const quiet = (await quietTenants(trx)).filter(({ isRaised }) => isRaised || wasUp)
   const earlier = await callsIn(
     trx,
     quiet
@@ -62,7 +135,7 @@ export const silentTenants = async (trx: Trx, listening: boolean): Promise<strin
     .map(({ tenantId }) => tenantId)
 }
 
-/** What has been raised once lasts until something comes, be it a year. */
+/** A raised alert lasts until the next webhook, even after a year. */
 const quietTenants = async (trx: Trx): Promise<Quiet[]> => {
   const { rows } = await sql<Quiet>`
     select t.id as "tenantId", t.timezone, r.received_at as since, now() as now,
@@ -77,7 +150,7 @@ const quietTenants = async (trx: Trx): Promise<Quiet[]> => {
   return rows
 }
 
-/** How many calls each business had in each of these weeks, as far as it matters. */
+/** The number of calls of each tenant in each of these weeks. */
 const callsIn = async (
   trx: Trx,
   tenants: { tenantId: string; weeks: Period[][] }[],
@@ -100,7 +173,7 @@ const callsIn = async (
           select root_call_id from raw_cdrs r
           where r.tenant_id = p.tenant_id and r.source = 'push'
             and r.received_at >= p.from_at and r.received_at < p.until_at
-          order by r.received_at limit ${RECORDS}) records
+          order by r.received_at limit ${CDRS}) records
       ) c
       group by 1, 2
     ) weeks
@@ -108,8 +181,8 @@ const callsIn = async (
   return new Map(rows.map(({ tenantId, calls }) => [tenantId, calls]))
 }
 
-/** What an owner is told of one kind of trouble: every alert of it of which he has not heard. */
-type News = {
+/** The alerts of one kind that an owner has not been notified of. */
+type Unnotified = {
   tenantId: string
   kind: string
   alerts: string[]
@@ -121,29 +194,29 @@ type News = {
   now: Date
 }
 
-/** So often an owner hears of one kind of trouble: thirty numbers that nobody knows are not thirty messages. */
-const EVERY = sql`interval '1 day'`
+/** An owner is notified of one kind of alert at most once a day: thirty unknown numbers are one message. */
+const NOTIFY_EVERY = sql`interval '1 day'`
 
 /**
- * Tells owners by WhatsApp what concerns them and what they can do something about, each alert once. Whoever has no
- * phone here, is not live, or has no number left to be written from is not told; the operator is, in the log.
+ * Notifies owners by WhatsApp of the alerts that they can act on, each alert once. An owner without a phone number, of a
+ * tenant that is not live, or without an active connection is not notified. The operator reads all alerts in the log.
  */
 export const notifyOwners = async (trx: Trx): Promise<void> => {
-  for (const news of await untold(trx)) {
-    const [first] = news.alerts
-    const text = alertText(news.kind, news)
+  for (const alerts of await unnotified(trx)) {
+    const [first] = alerts.alerts
+    const text = alertText(alerts.kind, alerts)
     if (!first || !text) continue
-    // Not in the night, and not on Shabbat: nothing of this is worth being woken for.
-    const at = firstAllowed(news.now, news.quietWindows, news.timezone)
+    // Not during quiet hours, because no alert is urgent enough.
+    const at = firstAllowed(alerts.now, alerts.quietWindows, alerts.timezone)
     const { id } = await trx
       .insertInto('messages')
       .values({
-        tenant_id: news.tenantId,
+        tenant_id: alerts.tenantId,
         direction: 'out',
         kind: 'owner_notice',
         state: 'scheduled',
         due_at: at,
-        to_phone: news.ownerPhone,
+        to_phone: alerts.ownerPhone,
         text,
         occasion: `alert:${first}`,
       })
@@ -153,13 +226,13 @@ export const notifyOwners = async (trx: Trx): Promise<void> => {
     await trx
       .updateTable('alerts')
       .set({ notified_at: sql<Date>`now()` })
-      .where('id', 'in', news.alerts)
+      .where('id', 'in', alerts.alerts)
       .execute()
   }
 }
 
-const untold = async (trx: Trx): Promise<News[]> => {
-  const { rows } = await sql<News>`
+const unnotified = async (trx: Trx): Promise<Unnotified[]> => {
+  const { rows } = await sql<Unnotified>`
     select t.id as "tenantId", a.kind, array_agg(a.id::text order by a.id) as alerts,
            array_agg(a.subject order by a.id) as subjects,
            (select received_at from raw_cdrs where tenant_id = t.id and source = 'push'
@@ -173,111 +246,39 @@ const untold = async (trx: Trx): Promise<News[]> => {
         left join whatsapp_templates w on w.whatsapp_connection_id = c.id and w.kind = 'owner_notice'
         where c.tenant_id = t.id and c.state = 'active' and w.state is distinct from 'paused')
       and not exists (
-        select from alerts told
-        where told.tenant_id = a.tenant_id and told.kind = a.kind and told.notified_at > now() - ${EVERY})
+        select from alerts recent
+        where recent.tenant_id = a.tenant_id and recent.kind = a.kind and recent.notified_at > now() - ${NOTIFY_EVERY})
     group by t.id, a.kind
     order by t.id, a.kind`.execute(trx)
   return rows
 }
 
-export type AlertKind =
-  | 'webhooks_silent'
-  | 'unmatched_number'
-  | 'connection_paused'
-  | 'template_paused'
-  | 'call_log_failing'
+type Details = { subjects: string[]; lastWebhook: Date | null; timezone: string }
 
-const MINUTE = 60_000
+/** At most this many numbers are named, because a template variable must be short. */
+const NAMED = 3
 
-type Raised = { id: string; tenantId: string | null; kind: AlertKind }
-
-/** Two copies must not both look at once: what one has just ended the other would raise again. */
-const TURN = 'signals trouble'
-/** A check of the call log that fails is tried again by itself; after this somebody should know. */
-const FAILING_FOR = sql`interval '3 hours'`
-/** So many numbers of a business, or of nobody, are told of: whoever has our token may name any number. */
-const NUMBERS = 100
-
-/**
- * Looks once for everything that somebody should know of. What is wrong is raised once, in `alerts` and in the log,
- * and its owner told; what is no longer wrong ends.
- *
- * @param upForMs how long we and the database have not been away: our own silence is nobody else's
- */
-export const checkAlerts = async (upForMs: number): Promise<void> => {
-  const raised = await db.transaction().execute(async trx => {
-    const { rows: ours } = await sql`
-      select where pg_try_advisory_xact_lock(hashtextextended(${TURN}, 0))`.execute(trx)
-    if (ours.length === 0) return []
-    const silent = await silentTenants(trx, upForMs > SILENT_FOR_MINUTES * MINUTE)
-    await end(trx, silent)
-    const alerts = await raise(trx, silent)
-    await notifyOwners(trx)
-    return alerts
-  })
-  for (const { id, tenantId, kind } of raised)
-    log.warn({ alertId: id, tenantId, kind }, 'something is wrong: see the table alerts')
+const TEXTS: Record<string, (details: Details) => string> = {
+  webhooks_silent: ({ lastWebhook, timezone }) =>
+    `– לא נרשמה אצלנו אף שיחה מאז ${lastWebhook ? dayAndTime(lastWebhook, timezone) : ''}, וזה לא רגיל. ייתכן שהחיבור למרכזייה נותק ויש לקוחות שלא נענו`,
+  unmatched_number: ({ subjects }) =>
+    subjects.length === 1
+      ? `– התקבלה שיחה למספר ${subjects[0]}, שאינו רשום אצלנו כקו של העסק, ולמי שחייג לא נשלחה הודעה`
+      : `– התקבלו שיחות ל-${subjects.length} מספרים שאינם רשומים אצלנו כקווים של העסק (${subjects.slice(0, NAMED).join(', ')}${subjects.length > NAMED ? ' ועוד' : ''}), ולמי שחייג לא נשלחה הודעה`,
+  connection_paused: () =>
+    '– אחד ממספרי ה-WhatsApp של העסק הושהה, ולקוחות שלא נענו אינם מקבלים ממנו הודעות',
+  template_paused: () => '– נוסח של הודעה הושהה על ידי WhatsApp, ולקוחות שלא נענו אינם מקבלים אותה',
 }
 
-/** Everything that is wrong at this moment. */
-const troubles = (silent: string[]) => sql`(
-  select id as tenant_id, 'webhooks_silent' as kind, 'tenants ' || id as subject
-  from tenants where id = any(${silent}::bigint[])
-union all
-  select tenant_id, 'connection_paused', 'whatsapp_connections ' || id from whatsapp_connections where state = 'paused'
-union all
-  select c.tenant_id, 'template_paused', 'whatsapp_templates ' || c.id || ' ' || w.kind
-  from whatsapp_templates w join whatsapp_connections c on c.id = w.whatsapp_connection_id where w.state = 'paused'
-union all
-  select tenant_id, 'call_log_failing', 'tenants ' || tenant_id
-  from call_log_access where failing_since < now() - ${FAILING_FOR}
-)`
+/** The text for the owner. null = only the operator is concerned. */
+export const alertText = (kind: string, details: Details): string | null =>
+  TEXTS[kind]?.(details) ?? null
 
-const raise = async (trx: Trx, silent: string[]): Promise<Raised[]> => {
-  const { rows } = await sql<Raised>`
-    insert into alerts (tenant_id, kind, subject)
-    select * from (${troubles(silent)} union all ${unmatchedNumbers}) as wrong
-    on conflict do nothing
-    returning id, tenant_id as "tenantId", kind`.execute(trx)
-  return rows
-}
-
-/** From number to number along the index, however often each was dialled. */
-const unmatchedNumbers = sql`(
-  with recursive owners (id) as (select 0::bigint union all select id from tenants),
-  numbers (owner, phone, count) as (
-    select o.id, n.phone, 1 from owners o, lateral (
-      select min(business_phone) as phone from raw_cdrs
-      where verdict = 'unmatched_number' and coalesce(tenant_id, 0) = o.id) n
-  union all
-    select l.owner, n.phone, l.count + 1 from numbers l, lateral (
-      select min(business_phone) as phone from raw_cdrs
-      where verdict = 'unmatched_number' and coalesce(tenant_id, 0) = l.owner and business_phone > l.phone) n
-    where l.phone is not null and l.count < ${NUMBERS}
-  )
-  select nullif(owner, 0), 'unmatched_number', phone from numbers where phone is not null
-)`
-
-/** A number is looked up by itself, since of very many not all are read above. */
-const end = async (trx: Trx, silent: string[]): Promise<void> => {
-  await sql`
-    update alerts a set ended_at = now()
-    where ended_at is null and not case kind
-      when 'unmatched_number' then exists (
-        select from raw_cdrs r
-        where r.verdict = 'unmatched_number' and r.business_phone = a.subject
-          and coalesce(r.tenant_id, 0) = coalesce(a.tenant_id, 0))
-      else exists (
-        select from ${troubles(silent)} as wrong
-        where wrong.tenant_id = a.tenant_id and wrong.kind = a.kind and wrong.subject = a.subject)
-      end`.execute(trx)
-  // What was to be told in the morning is over by then, unless some of what it tells of is not.
-  await sql`
-    update messages m set state = 'cancelled', reason = 'over'
-    where m.state = 'scheduled' and m.kind = 'owner_notice' and m.occasion like 'alert:%'
-      and exists (
-        select from alerts a where m.occasion = 'alert:' || a.id and a.ended_at is not null
-        and not exists (
-          select from alerts o where o.tenant_id = a.tenant_id and o.kind = a.kind and o.ended_at is null
-          and o.notified_at = a.notified_at))`.execute(trx)
-}
+const dayAndTime = (at: Date, timezone: string): string =>
+  new Intl.DateTimeFormat('he-IL', {
+    timeZone: timezone,
+    weekday: 'long',
+    hour: '2-digit',
+    minute: '2-digit',
+    hourCycle: 'h23',
+  }).format(at)

@@ -6,29 +6,26 @@ import { webDb } from '../db/kysely.ts'
 import { withTimeout } from '../errors.ts'
 import { log } from '../log.ts'
 
-/**
- * What GET /metrics tells (docs/monitoring.md). Labels are ours and few: a task, a state, the id of a business. Never a
- * name, a number or anything else that a sender chooses.
- */
+/** GET /metrics (docs/monitoring.md). Labels have few values, such as a task, a state or a tenant id. Never put input into a label. */
 export const registry = new Registry()
 collectDefaultMetrics({ register: registry })
 
-// Read when somebody asks. So it is the same whichever process answers, counts what all of them did, and survives
-// their restarts. And what becomes of a message is known only later (unknown, then delivered), which a counter could
-// not take back: hence how many there were in the last hour, and not how many ever.
+// These gauges are read from the database when Prometheus asks. So each process returns the same values, and they survive
+// restarts. They count the last hour instead of all time, because the state of a message changes later (unknown, then
+// delivered), and a counter cannot decrease.
 
-/** More calls or messages in an hour than this are not counted, so that asking stays cheap in a flood. */
-const AT_MOST = 50_000
-/** Prometheus itself waits for ten seconds. */
+/** At most this many rows are counted, so that the query stays cheap during a flood. */
+const COUNTED = 50_000
+/** Prometheus waits for ten seconds. */
 const READ_WITHIN = 5000
 
 let reading: Promise<void> | null = null
 
-/** Brings the gauges up to date. Whoever asks meanwhile waits for the same reading. */
+/** Updates the gauges. Concurrent requests share one query. */
 export const readState = (): Promise<void> =>
   (reading ??= withTimeout(READ_WITHIN, read())
     .catch((err: unknown) => {
-      log.warn({ err }, 'metrics without the database')
+      log.warn({ err }, 'the database does not answer: metrics are missing')
       return null
     })
     .then(setGauges)
@@ -36,7 +33,7 @@ export const readState = (): Promise<void> =>
       reading = null
     }))
 
-/** One statement, since there are three connections for all requests. */
+/** One statement, because few connections serve all requests. */
 const read = async (): Promise<Reading[]> => {
   const { rows } = await sql<Reading>`
     with jobs as materialized (
@@ -52,11 +49,11 @@ const read = async (): Promise<Reading[]> => {
       union all
         select tenant_id, root_call_id, verdict from raw_cdrs
         where tenant_id is null and source = 'push' and received_at > now() - interval '1 hour'
-      ) r limit ${AT_MOST}
+      ) r limit ${COUNTED}
     ), sent as (
-      select kind, state from messages where claimed_at > now() - interval '1 hour' limit ${AT_MOST}
+      select kind, state from messages where claimed_at > now() - interval '1 hour' limit ${COUNTED}
     ), rejected as (
-      select source from rejected_deliveries where body is not null and received_at > now() - interval '1 day' limit ${AT_MOST}
+      select source from rejected_deliveries where body is not null and received_at > now() - interval '1 day' limit ${COUNTED}
     ), readings (name, labels, value) as (
       select 'ringback_jobs', jsonb_build_object('task', task, 'state', state), count from jobs
     union all
@@ -92,11 +89,11 @@ const read = async (): Promise<Reading[]> => {
 
 export type Labels = Record<string, string>
 
-/** `always`: what is told even when there is none of it, as 0, since a rule for an alert never sees what is absent. */
-type Figure = { help: string; labels: string[]; always: Labels[] }
+/** `always`: these labels are 0 if there are no rows, because alert rules do not see absent metrics. */
+type Metric = { help: string; labels: string[]; always: Labels[] }
 
-const only = (help: string): Figure => ({ help, labels: [], always: [{}] })
-const by = (label: string, values: readonly string[], help: string): Figure => ({
+const only = (help: string): Metric => ({ help, labels: [], always: [{}] })
+const by = (label: string, values: readonly string[], help: string): Metric => ({
   help,
   labels: [label],
   always: values.map(value => ({ [label]: value })),
@@ -107,7 +104,7 @@ const byTwo = (
   b: string,
   bs: readonly string[],
   help: string,
-): Figure => ({
+): Metric => ({
   help,
   labels: [a, b],
   always: as.flatMap(one => bs.map(other => ({ [a]: one, [b]: other }))),
@@ -117,49 +114,49 @@ const TASKS = Object.keys(payloads)
 const KINDS = ['initial', 'reminder_1', 'reminder_2', 'owner_notice', 'opt_out_confirmation']
 
 /** The metrics that are read from the database, by name. */
-const FIGURES: Record<string, Figure> = {
+const METRICS: Record<string, Metric> = {
   ringback_database_up: only(
-    '1 if the database answered; if not, 0, and every other figure from it is absent',
+    '1 if the database answered; otherwise 0, and all other metrics from it are absent',
   ),
   ringback_jobs: byTwo(
     'task',
     TASKS,
     'state',
     ['due', 'future', 'running', 'dead'],
-    'Jobs in the queue, by task; future ones are no backlog, dead ones were tried to the end',
+    'Jobs in the queue, by task; future ones are no backlog, dead ones failed for good',
   ),
   ringback_oldest_due_job_seconds: by(
     'task',
     TASKS,
-    'How long the oldest due job has been waiting, by task; 0 = none is due',
+    'Age of the oldest due job, by task; 0 = none is due',
   ),
   ringback_calls_last_hour: by(
     'verdict',
     ['missed', 'answered', 'not_inbound', 'unmatched_number', 'unknown', 'waiting'],
-    'Calls whose webhook came in the last hour, by verdict; waiting = not judged yet',
+    'Calls whose webhook arrived in the last hour, by verdict; waiting = not classified yet',
   ),
   ringback_sends_last_hour: byTwo(
     'kind',
     KINDS,
     'state',
     ['sending', 'accepted', 'sent', 'delivered', 'read', 'failed', 'unknown', 'scheduled'],
-    'Messages sent in the last hour, by kind and by what has become of them; scheduled = to be tried again',
+    'Messages sent in the last hour, by kind and state; scheduled = will be retried',
   ),
-  ringback_unknown_messages: only('Messages of which nobody knows whether they went out'),
+  ringback_unknown_messages: only('Messages of which it is not known whether they were sent'),
   ringback_rejected_last_day: by(
     'source',
     ['voicenter', 'whatsapp', 'call_log'],
-    'Different deliveries that were refused in the last day and are kept, by source',
+    'Different deliveries that were rejected in the last day and are kept, by source',
   ),
   ringback_last_webhook_age_seconds: by(
     'tenant',
     [],
-    'Age of the last call record that came by webhook, by id of the business; absent = none ever came',
+    'Age of the last CDR that arrived by webhook, by tenant id; absent = none ever arrived',
   ),
   ringback_connections: by(
     'state',
     ['active', 'paused'],
-    'WhatsApp numbers, by state; nothing goes out through a paused one',
+    'WhatsApp numbers, by state; a paused one sends nothing',
   ),
   ringback_paused_templates: only('WhatsApp templates that are paused'),
   ringback_alerts_open: by(
@@ -176,7 +173,7 @@ const FIGURES: Record<string, Figure> = {
 }
 
 const gauges = new Map(
-  Object.entries(FIGURES).map(([name, { help, labels }]) => [
+  Object.entries(METRICS).map(([name, { help, labels }]) => [
     name,
     new Gauge({ name, help, labelNames: labels, registers: [registry] }),
   ]),
@@ -184,12 +181,12 @@ const gauges = new Map(
 
 export type Reading = { name: string; labels: Labels; value: number }
 
-/** Everything that was read, in place of everything that was read before. Null = the database did not answer. */
+/** Replaces all gauges. null = the database did not answer. */
 export const setGauges = (readings: Reading[] | null): void => {
   for (const [name, gauge] of gauges) {
     gauge.reset()
-    if (readings) for (const labels of FIGURES[name]?.always ?? []) gauge.set(labels, 0)
-    // Without labels it stands at 0 from its reset on, which would be a lie.
+    if (readings) for (const labels of METRICS[name]?.always ?? []) gauge.set(labels, 0)
+    // A gauge without labels would be 0 after the reset, which is wrong.
     else gauge.remove({})
   }
   for (const { name, labels, value } of readings ?? []) gauges.get(name)?.set(labels, value)
@@ -198,12 +195,12 @@ export const setGauges = (readings: Reading[] | null): void => {
 
 const registers = [registry]
 
-/** Which door of ours a webhook came to. */
+/** The endpoint of a webhook. */
 export type Endpoint = 'voicenter' | 'whatsapp'
 
 export const answerSeconds = new Histogram({
   name: 'ringback_webhook_answer_seconds',
-  help: 'Time from a webhook request to the end of its answer, by door and HTTP status; "cut" = gone before its answer',
+  help: 'Time from a webhook request to the end of its answer, by endpoint and HTTP status; "cut" = the client left before',
   labelNames: ['door', 'status'],
   buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
   registers,
@@ -211,7 +208,7 @@ export const answerSeconds = new Histogram({
 
 const latenessSeconds = new Histogram({
   name: 'ringback_job_lateness_seconds',
-  help: 'How late jobs were taken, by the clock of the database, by task',
+  help: 'How late jobs started, by the clock of the database, by task',
   labelNames: ['task'],
   buckets: [0.1, 0.5, 1, 2, 5, 10, 30, 60, 300, 900, 3600],
   registers,
@@ -219,15 +216,15 @@ const latenessSeconds = new Histogram({
 
 const jobErrors = new Counter({
   name: 'ringback_job_errors_total',
-  help: 'Tries of a job that failed, by task; most are tried again',
+  help: 'Failed attempts of jobs, by task; most are retried',
   labelNames: ['task'],
   registers,
 })
 
-/** Counts what the worker of this process does. */
+/** Counts the jobs of the worker in this process. */
 export const countJobs = (events: WorkerEvents): void => {
   events.on('job:start', ({ job }) => {
-    // Both moments are the database's; our own clock may be an hour off.
+    // Both times come from the database, because our own clock may be wrong.
     const late = (job.locked_at?.getTime() ?? Number.NaN) - job.run_at.getTime()
     if (!Number.isNaN(late)) latenessSeconds.observe({ task: job.task_identifier }, late / 1000)
   })

@@ -1,11 +1,11 @@
 import { DateTime } from 'luxon'
 
-/** Days of the Hebrew calendar on which, or on part of which, many businesses are closed; eves and half-holidays too. */
+/** Days of the Hebrew calendar on which many businesses are closed for at least a part of the day. */
 const HOLIDAYS = new Set([
   'Elul 29',
   ...days('Tishri', [1, 2], [9, 10], [14, 22]),
   ...days('Nisan', [14, 21]),
-  // Memorial and Independence Day, which move with the day of the week.
+  // Memorial Day and Independence Day, which depend on the day of the week.
   ...days('Iyar', [3, 6]),
   ...days('Sivan', [5, 6]),
 ])
@@ -16,14 +16,14 @@ function days(month: string, ...spans: [number, number][]): string[] {
   )
 }
 
-// Made once: making a formatter takes far longer than formatting.
+// Cached, because making a formatter takes far longer than formatting.
 const hebrew = new Intl.DateTimeFormat('en-u-ca-hebrew', {
   timeZone: 'UTC',
   day: 'numeric',
   month: 'long',
 })
 
-/** Whether this day, as it is called where the moment's clock stands, is one of Israel's holidays. */
+/** Whether this day, in the time zone of the given time, is a holiday in Israel. */
 export const isHoliday = ({ year, month, day }: DateTime): boolean => {
   const parts = hebrew.formatToParts(new Date(Date.UTC(year, month - 1, day)))
   const part = (type: string) => parts.find(one => one.type === type)?.value
@@ -32,28 +32,28 @@ export const isHoliday = ({ year, month, day }: DateTime): boolean => {
 
 export type Period = { from: Date; until: Date }
 
-/** In bursts and pauses calls may come at any time of the day; an hour says something. */
+/** Calls come in bursts and pauses, so a shorter silence means nothing. */
 export const SILENT_FOR_MINUTES = 60
-/** A longer silence that nobody was told of in this time is no news any more. */
+/** The longest silence that is compared. */
 const LOOK_BACK_DAYS = 14
 
-/** How many earlier weeks must tell the same, and how far back they may lie, with holidays in between. */
+/** The number of earlier weeks to compare with, and how far back they may be if holidays are between them. */
 const WEEKS = 4
 const OLDEST_WEEK = 9
 /**
- * How many calls each of those weeks brought at the same times. Where twelve came in the poorest of four weeks, some
- * sixteen are to be expected, and that none comes by chance happens once in ten million times. It must be that rare,
- * for every pause between two calls is one such time. A business of three calls a day is silent for a week by then.
+ * A silence is unusual if each of those weeks had at least this many calls at the same times. If the weakest of four weeks
+ * had twelve, about sixteen are expected, and the probability of none is one in ten million. It must be that low, because
+ * each pause between two calls is tested. For a business with three calls a day this takes a week of silence.
  */
 export const ENOUGH = 12
 
 const ISRAEL = 'Asia/Jerusalem'
 
 /**
- * The times of a silence in each of four earlier weeks: the same weekdays and hours on the business's own clock.
- * Holidays are left out of the silence, and weeks that had a holiday at those times are skipped.
+ * The same weekdays and hours in four earlier weeks, on the clock of the tenant. Holidays are removed from the silence, and
+ * weeks with a holiday at those times are skipped.
  *
- * @param since when the last call came
+ * @param since the time of the last call
  */
 export const samePeriodsBefore = (since: Date, now: Date, timezone: string): Period[][] => {
   const isOff = (moment: DateTime) => timezone === ISRAEL && isHoliday(moment)
@@ -62,10 +62,10 @@ export const samePeriodsBefore = (since: Date, now: Date, timezone: string): Per
     DateTime.fromJSDate(since, { zone: timezone }),
     end.minus({ days: LOOK_BACK_DAYS }),
   )
-  const silence = daysSilence(start, end).filter(({ from }) => !isOff(from))
+  const silence = splitByDay(start, end).filter(({ from }) => !isOff(from))
   const weeks: Period[][] = []
   for (let back = 1; back <= OLDEST_WEEK && weeks.length < WEEKS; back++) {
-    // A silence of ten days is compared with what lies two weeks back, and not with itself.
+    // A silence of ten days overlaps the last week, so it is compared with earlier weeks.
     if (end.minus({ weeks: back }) > start) continue
     const week = silence.map(({ from, until }) => ({
       from: from.minus({ weeks: back }),
@@ -79,8 +79,8 @@ export const samePeriodsBefore = (since: Date, now: Date, timezone: string): Per
   return weeks
 }
 
-/** Cut at midnight, since a day is a holiday as a whole. */
-const daysSilence = (start: DateTime, end: DateTime) => {
+/** Split at midnight, because holidays are whole days. */
+const splitByDay = (start: DateTime, end: DateTime) => {
   const found: { from: DateTime; until: DateTime }[] = []
   for (let from = start; from < end;) {
     const until = DateTime.min(from.startOf('day').plus({ days: 1 }), end)
@@ -90,6 +90,6 @@ const daysSilence = (start: DateTime, end: DateTime) => {
   return found
 }
 
-/** @param calls how many came at the times of the silence in each of those weeks */
+/** @param calls the number of calls in each of those weeks */
 export const isUnusual = (calls: readonly number[]): boolean =>
   calls.length === WEEKS && calls.every(count => count >= ENOUGH)

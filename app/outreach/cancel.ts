@@ -24,7 +24,7 @@ const IS_RECENT = sql<boolean>`m.created_at > now() - greatest(interval '1 day',
 export type StopReason = Exclude<ReasonOf<'cancelled'>, 'by_operator'>
 
 /**
- * Cancels what is pending for one person: first messages that are still scheduled, reminders, and open conversations.
+ * Cancels the pending outreach to one person: scheduled first messages, reminders, and open conversations.
  * The lead must be locked. A message that is being sent now is not stopped. But when its outcome is recorded, its
  * conversation has ended, so no reminder follows.
  *
@@ -149,9 +149,9 @@ export const cancelForAllReached = async (trx: Trx, reached: readonly Reached[])
 }
 
 /**
- * Someone talked with a person. Cancels what is pending for this person because of calls that began before the talk had
- * ended. A message that is being sent now is not stopped, but nothing follows it. Calls that were skipped because of a
- * cancelled message are decided again.
+ * Someone talked with a person. Cancels this person's pending outreach for calls that began before the talk had ended. A
+ * message that is being sent now is not stopped, but nothing follows it. Calls that were skipped because of a cancelled
+ * message are decided again.
  */
 export const cancelForReached = async (
   trx: Trx,

@@ -13,7 +13,7 @@ import { decide, type Decision, isTooOld, type OutreachSettings } from './rules.
  * Splits items into groups in which no person occurs twice. The groups must be handled one after the other, since the
  * decision about a person's second call depends on the first. The order is kept for each person.
  *
- * @param peopleIn the people that an item is about; items about nobody are in the first group
+ * @param peopleIn the people that an item is about; items without people are in the first group
  */
 export const groupByPerson = <Item>(
   items: readonly Item[],

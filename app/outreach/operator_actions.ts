@@ -175,7 +175,7 @@ const refuseInQuietWindow = async (trx: Trx, tenantId: string): Promise<void> =>
 
 /**
  * Records that a person of the business spoke with a lead by a phone that Voicenter does not know. It has the effect of
- * an answered call: what is pending because of earlier calls is cancelled, and the lead no longer waits for a call.
+ * an answered call: outreach because of earlier calls is cancelled, and the lead no longer waits for a call.
  *
  * @returns the lead's number, to be shown
  * @throws UserError if the tenant has no such lead

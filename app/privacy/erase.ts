@@ -127,7 +127,7 @@ export type Erased = Record<
 const MIN_ID_LENGTH = 8
 
 /**
- * Erases a person: cancels what is pending for them, and removes their number, name and texts from every row of the
+ * Erases a person: cancels their pending messages, and removes their number, name and texts from every row of the
  * business. Rows and keys stay, so that a repeated delivery is recognised and sent messages stay counted. An opt-out
  * stays as a keyed hash of the number. Later records of an erased call are emptied when they are classified. A new call
  * of the person creates a new lead.
@@ -167,7 +167,7 @@ export const erase = async (
   // The locks were taken after reading. If something arrived in between, it would stay.
   const hasMoreCalls = (await callsOf(trx, where, person, records)).length > calls.length
   if (hasMoreCalls || !isSame(person, await findPerson(trx, tenantId, number)))
-    throw userError('heard_of', 'new data about this person has just arrived: try again')
+    throw userError('new_data', 'new data about this person has just arrived: try again')
 
   const jobs = await cancelAll(trx, tenantId, person)
   const rejected = await rowsNaming(trx, 'rejected_deliveries', names, where)

@@ -10,7 +10,7 @@ import { optOut } from '../replies/contacts.ts'
 const SOURCE = 'import'
 
 /**
- * Opts out people from a list that the business has. It cancels what is pending for them, as if they had written "stop".
+ * Opts out people from a list that the business has. It cancels their pending messages, as if they had written "stop".
  * A second run with the same list changes nothing.
  *
  * @param numbers E.164

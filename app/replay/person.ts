@@ -1,5 +1,5 @@
 /**
- * One person in a simulation: what has happened to them, and what is pending. Time only moves forward: before anything
+ * One person in a simulation: past events and pending messages. Time only moves forward: before anything
  * new about a person is added, `advance` runs what was due until then.
  */
 import { firstAllowed } from '../outreach/quiet_hours.ts'

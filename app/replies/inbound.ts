@@ -24,7 +24,7 @@ import { parseKeyword } from './keywords.ts'
 // Each function handles one event and returns its outcome in one word, for `whatsapp_events.outcome`.
 
 /**
- * Handles a message from a person. The message is stored. A reply cancels what is pending, "stop" opts the person out,
+ * Handles a message from a person. The message is stored. A reply cancels pending messages, "stop" opts the person out,
  * and "start" takes that back.
  */
 export const handleInbound = async (
@@ -61,7 +61,7 @@ export const handleInbound = async (
   const keyword = item.button?.payload === 'STOP' ? 'stop' : parseKeyword(text ?? '')
   for (const other of await leadsWithSameNumber(trx, tenantId, leadId, writer))
     await cancelPending(trx, other, keyword === 'stop' ? 'opted_out' : 'replied')
-  // These also cancel what is pending for the lead itself.
+  // These also cancel the pending messages of the lead itself.
   if (keyword === 'stop') return handleStop(trx, connection, leadId, writer)
   if (keyword === 'start') return handleStart(trx, connection, leadId, writer)
   return leadId ? handleReply(trx, leadId, item.id, text) : 'unassigned'

@@ -132,7 +132,7 @@ export const settingsChange = z.object({
 })
 
 /**
- * Changes the settings of a business. A changed interval applies to what is scheduled later. A changed mode, quiet
+ * Changes the settings of a business. A changed interval applies to messages that are scheduled later. A changed mode, quiet
  * window or foreign-number rule also applies to pending messages, because these are checked again when they are due.
  *
  * @returns what changed, for a person to read; both are empty if nothing did

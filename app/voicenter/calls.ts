@@ -29,7 +29,7 @@ export type RecordedCall = Awaited<ReturnType<typeof recordMissedCalls>>[number]
 /**
  * Classifies each call from all the records that have arrived for it, in the open transaction. If a call was
  * missed, this records the missed call and schedules the outreach. If someone talked with the customer, it cancels
- * what is pending for the customer. Running it a second time changes nothing.
+ * the customer's pending messages. Running it a second time changes nothing.
  *
  * @returns the missed calls that it recorded
  */
@@ -70,7 +70,7 @@ export const classifyCalls = async (
   // Write
   await writeVerdicts(trx, classified)
   await waitForRoots(trx, classified)
-  failpoint('voicenter_cdr:judged')
+  failpoint('voicenter_cdr:classified')
 
   // Record and cancel, group by group: the result for a person's second call depends on that for their first.
   const effects = classified.flatMap(effectsOf)

@@ -11,7 +11,7 @@ import { ops } from './ops/router.ts'
 import { voicenter } from './voicenter.ts'
 import { whatsapp } from './whatsapp.ts'
 
-/** A request that has not finished so long after the stop began is cut off. */
+/** A request that has not finished this long after the stop began is cut off. */
 const CUT_AFTER_MS = 18_000
 
 /**

@@ -32,7 +32,7 @@ const MAX_ANSWER_BYTES = 256 * 1024
 
 const acceptance = z.object({
   messages: z.array(z.object({ id: z.string().min(1) })).min(1),
-  // The id alone says that it was accepted, whatever form the rest has.
+  // The id alone proves that the message was accepted. The other fields are optional.
   contacts: z
     .array(z.object({ wa_id: z.string().optional().catch(undefined) }))
     .optional()

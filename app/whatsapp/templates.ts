@@ -30,7 +30,7 @@ export type Template = {
 
 /**
  * The templates of a connection that has no others. Their texts must be submitted to Meta (docs/templates.md). They say what
- * happened, name the business, offer nothing, and say how to opt out. With more, a text would be an advertisement, which
+ * happened, name the business, offer nothing, and say how to opt out. Any other content would make a text an advertisement, which
  * needs consent. A text must not begin or end with a variable.
  */
 export const DEFAULT_TEMPLATES: Record<TemplateKind, Template & { text: string }> = {

@@ -114,7 +114,7 @@ export type Update = {
   phoneNumberId: string | null
   wabaId: string | null
   payload: JsonObject
-  /** What identifies the update when Meta sends it again. Null = its whole content. */
+  /** Identifies the update if Meta sends it again. Null: the whole content identifies it. */
   key: string | null
 }
 
@@ -171,8 +171,8 @@ const identifiersIn = (item: JsonObject): string[] =>
   IDENTIFIERS.flatMap(name => text(item[name])?.replace(/^\+/, '') ?? [])
 
 /**
- * Keeps only the contacts that an update mentions. A change may have contacts and updates of 1,000 people: to keep all
- * with each would store a million, and give a person somebody else's name.
+ * Keeps only the contacts that an update mentions. A change may have contacts and updates of 1,000 people: storing
+ * all with each would store a million, and could give a person the name of another.
  */
 const contactsFor = (contacts: JsonObject[], items: Json[]) => {
   const byName = new Map<string, JsonObject>()
@@ -184,7 +184,7 @@ const contactsFor = (contacts: JsonObject[], items: Json[]) => {
         .map(name => byName.get(name))
         .filter(isObject),
     )
-    // The wa_id may differ from the number in the message. A single contact is the writer all the same.
+    // The wa_id may differ from the number in the message. But if there is only one contact, it is the writer.
     return mentioned.size === 0 && items.length === 1 && contacts.length === 1
       ? contacts
       : [...mentioned]

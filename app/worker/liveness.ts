@@ -154,7 +154,7 @@ export type OrphanedJobs = {
 
 /**
  * A connection may break after a job was locked for this worker and before the worker hears of it. Then the worker does
- * not run the job, and nobody else may take it while the worker lives. This unlocks such a job within seconds.
+ * not run the job, and no other worker may take it while the worker lives. This unlocks such a job within seconds.
  *
  * graphile-worker has no public function for it (its function for single jobs requires a lock of four hours), so this
  * writes to its private table. test/worker/worker.test.ts fails if that table changes.

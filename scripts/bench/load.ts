@@ -55,7 +55,7 @@ export const timings = z.object({
   p50: z.number(),
   p99: z.number(),
 })
-/** `failed` requests had no answer, or one that was no success. */
+/** `failed`: requests without an answer, or with an error. */
 const wrkResult = timings.extend({ failed: z.number() })
 type Load = z.infer<typeof wrkResult>
 

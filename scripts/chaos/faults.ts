@@ -159,7 +159,7 @@ export const endFaults = async ({ proxies, instances, cluster, fake }: Environme
 const killAgainAndAgain = async (instance: Instance, killing: Killing): Promise<void> => {
   const { random, signal } = killing
   for (let turn = random.int(1, 8); await untilReady(instance, signal); turn++) {
-    // Some lives end at the start, some after a while of work.
+    // Some processes are killed at the start, others after some work.
     await sleep(random.pick([0, 300, 1000, 4000]), undefined, { signal }).catch(() => {})
     if (signal.aborted) return
     if (turn % 8 === 0) instance.kill()

@@ -15,7 +15,7 @@ export type Fault = {
   /** It came together with others, so the delay that it caused cannot be measured. */
   inBurst: boolean
 }
-/** From `seenAt` on the database says that this person must not be written to because of calls until `upTo`. */
+/** From `seenAt` on, the database forbids messages to this person because of calls until `upTo`. */
 export type Stop = { tenantId: string; phone: string; why: string; upTo: number; seenAt: number }
 
 export const count = <Key>(counts: Map<Key, number>, key: Key): void => {
@@ -198,7 +198,7 @@ export const startMonitor = (database: Pool) => {
   }
 }
 
-/** What must end before a run is settled. Jobs further ahead are daily ones and not part of the run. */
+/** The work that must end before a run is settled. Jobs that are due later are daily ones, and no part of the run. */
 const OPEN = {
   'CDRs not classified': 'raw_cdrs where verdict is null',
   'events not handled': 'whatsapp_events where outcome is null',

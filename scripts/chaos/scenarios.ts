@@ -101,7 +101,7 @@ const notIncoming = (call: Call): Made => {
 const TWO_TENANTS = 'one call id, two tenants'
 const HOSTILE = 'hostile'
 
-/** Of a hundred calls, so many go like this. */
+/** How many of a hundred calls follow this scenario. */
 const KINDS: [weight: number, kind: string, make: (call: Call) => Made][] = [
   [26, 'missed', call => ({ cdrs: [missed(call)] })],
   [10, 'missed, replies', call => replies(call, 'אשמח שתחזרו אליי')],

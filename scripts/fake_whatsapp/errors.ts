@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto'
 /**
  * Error codes by their HTTP status (Meta, error codes page, December 2025). All other codes answer 400, also those
  * for which Meta names no status. The table is not imported from the program: a fake that shares the
- * table of its client would repeat the client's mistakes.
+ * table of its client would repeat the client's errors.
  */
 const CODES: Record<number, number[]> = {
   401: [0, 190],

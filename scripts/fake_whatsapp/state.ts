@@ -77,7 +77,7 @@ export const windowIsOpen = (person: Person | undefined, phoneNumberId: string):
 /**
  * The phone that a `to` reaches; undefined if it is no phone number. Meta accepts '+', hyphens, brackets and
  * spaces. Without a '+' it adds the country code of the business number, whatever the digits are, and
- * the message goes to a stranger (Meta, send messages page).
+ * the message goes to another person (Meta, send messages page).
  */
 export const recipientOf = (to: string, displayNumber: string): string | undefined => {
   const written = to.replaceAll(/[-() ]/g, '')

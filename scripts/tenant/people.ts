@@ -20,7 +20,7 @@ import {
 
 const FORGET_HELP = `Usage: npm run tenant -- forget --tenant ID --number NUMBER [--dry-run | --yes]
 
-Erases one person: it removes their number, name and texts from every row of the business, and cancels what is pending for
+Erases one person: it removes their number, name and texts from every row of the business, and cancels pending messages to
 them. If they opted out, a keyed hash of the number stays. This cannot be undone (docs/privacy.md).
 
   --tenant ID      the business

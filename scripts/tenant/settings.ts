@@ -18,7 +18,7 @@ import {
 const SET_HELP = `Usage: npm run tenant -- set --tenant ID [changes]
 
 Changes the settings of a business. Settings that are not named do not change. Write an interval as 2 minutes, 90s,
-24h or 1 day. A changed interval applies to what is scheduled later.
+24h or 1 day. A changed interval applies to messages that are scheduled later.
 
   --tenant ID               the business
   --name NAME               the name that customers read in messages

@@ -100,11 +100,11 @@ await t.test(
     const program = startProcess()
     await program.running()
     const { token } = await business()
-    const door = `${await program.url()}/webhooks/voicenter/cdr?token=${token}`
+    const webhook = `${await program.url()}/webhooks/voicenter/cdr?token=${token}`
     const calls = Array.from({ length: 8 }, () => push({ caller: 'anonymous' }))
     // Voicenter repeats a request that was answered 503.
     const stored = async (record: object): Promise<void> => {
-      const { status } = await ask(door, record)
+      const { status } = await ask(webhook, record)
       if (status === 200) return
       t.equal(status, 503)
       await stored(record)
@@ -115,11 +115,14 @@ await t.test(
       ),
     )
     const ids = calls.map(call => call.ivruniqueid)
-    const judged = async () => {
+    const classified = async () => {
       const open = db.selectFrom('raw_cdrs').select('id').where('verdict', 'is', null)
       return (await open.where('call_id', 'in', ids).execute()).length === 0
     }
-    await waitUntil('judged', async () => (await judged()) && (await lockedJobs()).length === 0)
+    await waitUntil(
+      'classified',
+      async () => (await classified()) && (await lockedJobs()).length === 0,
+    )
     const rows = await db.selectFrom('raw_cdrs').select('id').where('call_id', 'in', ids).execute()
     t.equal(rows.length, 8 * 40)
     t.strictSame(await jobs('voicenter_cdr'), [])

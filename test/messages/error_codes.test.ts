@@ -1,5 +1,5 @@
 /**
- * WhatsApp answers a first message with each error code. What is expected is written here, from Meta's page, and is not
+ * WhatsApp answers a first message with each error code. The expected results are written here, from Meta's page, and is not
  * taken from the code under test. First the codes after which a message is tried again or has failed.
  */
 import { sql } from 'kysely'
@@ -46,7 +46,7 @@ const RETRY: [meaning: string, codes: number[], waits: Waits][] = [
   ['their fault or ours', [1], exactly(30, 120)],
 ]
 const FAIL: [meaning: string, codes: number[]][] = [
-  ['our own mistake', [100, 131008, 131009, 131051, 135000, 131030]],
+  ['our own error', [100, 131008, 131009, 131051, 135000, 131030]],
   ['this message cannot go', [131047, 130472, 131062, 132005]],
   ['flows and media', [132068, 132069, 131052, 131053]],
   ['registration', [133000, 133005, 133006, 133008, 133009, 133015, 133016]],
@@ -58,7 +58,7 @@ const OPT_OUT: [meaning: string, code: number][] = [
   ['blocked the business', 130403],
 ]
 
-/** A caller whose first message gets this error, so many times. */
+/** A caller whose first message gets this error, this many times. */
 const meets = async (code: number, times = 1, httpStatus?: number) => {
   const shop = await business()
   const who = customer()

@@ -178,7 +178,7 @@ await test('a first one that was tried and then cancelled does not hold back the
   t.strictSame(templatesTo(who.e164), ['ringback_missed_call', 'ringback_reminder_2'])
 })
 
-await test('changed delays apply to what is scheduled after the change', async t => {
+await test('changed delays apply to reminders that are scheduled after the change', async t => {
   const { shop, conversation } = await contacted()
   const dues = async (tenantId: string) =>
     (await messagesOf(tenantId)).slice(1, 3).map(({ due_at }) => Number(due_at))
@@ -208,7 +208,7 @@ await test('changed delays apply to what is scheduled after the change', async t
 
 // What follows when a message of a conversation failed or is unknown.
 
-/** It was claimed so long ago, and its outcome was not recorded. */
+/** It was claimed this long ago, and its outcome was not recorded. */
 const claimed = (conversation: string, kind: string, ago: string) =>
   sql`update messages set state = 'sending', attempts = 1, claimed_at = now() - ${ago}::interval
       where lead_conversation_id = ${conversation} and kind = ${kind}`.execute(db)

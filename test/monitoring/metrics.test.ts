@@ -5,11 +5,12 @@ import { runOnce, type WorkerEvents } from 'graphile-worker'
 import { sql } from 'kysely'
 import t from 'tap'
 import { push } from '../../scripts/demo/cdr.ts'
-import { business, customer, db, fake, post, work } from '../support/ringback.ts'
+import { business, customer, db, fake, post, url as program, work } from '../support/ringback.ts'
 import { dueSince, miss, until } from '../tasks/support.ts'
 import { callsCame, figuresIn } from './support.ts'
 import { newPool } from '../../app/db/pool.ts'
 import { countJobs } from '../../app/monitoring/metrics.ts'
+import { logger } from '../../app/worker/run.ts'
 import { whatsapp } from '../../app/web/whatsapp.ts'
 import { voicenter } from '../../app/web/voicenter.ts'
 import { metrics } from '../../app/web/monitoring.ts'
@@ -57,7 +58,7 @@ await t.test('answers are counted by endpoint and status', async t => {
     duplex: 'half',
     signal: cut.signal,
   })
-  setTimeout(() => cut.abort(), 300)
+  setTimeout(() => cut.abort(), 100)
   await t.rejects(gone)
 
   const count = (door: string, status: string) =>
@@ -92,7 +93,7 @@ await t.test('the worker counts how late jobs start, and how many fail', async t
       throw new Error('no')
     },
   }
-  await runOnce({ pgPool, taskList, events, noHandleSignals: true, parsedCronItems: [] })
+  await runOnce({ pgPool, taskList, events, logger, noHandleSignals: true, parsedCronItems: [] })
   const found = await figures()
   const late = (task: string, le: string) =>
     found.get(`ringback_job_lateness_seconds_bucket{le="${le}",task="${task}"}`)
@@ -219,4 +220,12 @@ await t.test('without the database only the metrics of the process are reported'
 await t.test('simultaneous requests share one query', async t => {
   const answers = await Promise.all(Array.from({ length: 30 }, figures))
   for (const answer of answers) t.equal(answer.get('ringback_database_up'), 1)
+})
+
+await t.test('without OPS_PASSWORD only this machine gets them', async t => {
+  const get = (headers: Record<string, string> = {}) => fetch(`${program}/metrics`, { headers })
+  t.equal((await get()).status, 200)
+  const other = await get({ 'x-forwarded-for': '203.0.113.7' })
+  t.equal(other.status, 403)
+  t.notMatch(await other.text(), 'ringback_')
 })

@@ -373,7 +373,7 @@ await t.test('a line without a number is reported, and the others are read', t =
   t.end()
 })
 
-await t.test('an import cancels what is pending, and nothing is sent later', async t => {
+await t.test('an import cancels pending messages, and nothing is sent later', async t => {
   const shop = await business()
   const other = await business()
   const [waiting, reminded, outsider] = [customer(), customer(), customer()]

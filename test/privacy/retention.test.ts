@@ -28,7 +28,7 @@ const NOTHING = {
   call_log_checks: 0,
 }
 
-/** Moves everything stored so far into the past. */
+/** Moves all stored data this far into the past. */
 const age = async (time: string): Promise<void> => {
   for (const [table, column] of [
     ['raw_cdrs', 'received_at'],

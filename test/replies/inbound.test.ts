@@ -176,7 +176,7 @@ await test('a repeated message is stored once', async t => {
   t.match(await eventsOf(shop.tenantId), [{ deliveries: 6, outcome: 'reply' }])
 })
 
-// A reply, or a message from the owner, cancels what is pending, for its own tenant only.
+// A reply, or a message from the owner, cancels pending messages of its own tenant only.
 
 const says = ({ phoneNumberId }: Business, from: string, text = 'אני כאן') =>
   happens({ kind: 'text', text, from, phoneNumberId })
@@ -243,7 +243,7 @@ await test('the WhatsApp name of the person is stored', async t => {
   )
 })
 
-await test('a message from the owner cancels what is pending, and is no reply of the person', async t => {
+await test('a message from the owner cancels pending messages, and is no reply of the person', async t => {
   const shop = await business()
   const { phoneNumberId } = shop
   const [dana, ruth] = [await contacted(shop), customer()]

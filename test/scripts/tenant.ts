@@ -22,7 +22,7 @@ export const noDatabase = (): never => {
   throw new Error('the command opened the database')
 }
 
-/** Collects what is written. */
+/** Collects the output. */
 const collect = () => {
   const chunks: Buffer[] = []
   const stream = new Writable({

@@ -1,4 +1,4 @@
-/** Whatever a record says of its time, nobody is written to at an absurd one. */
+/** Whatever time a record contains, no message is sent at an absurd time. */
 import t from 'tap'
 import {
   business,

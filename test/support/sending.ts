@@ -41,7 +41,7 @@ export const beingSent = async (delayMs: number | null): Promise<Begun> => {
   return message
 }
 
-/** As if its sender had died so long ago. */
+/** As if its sender had died this long ago. */
 export const claimedSince = async ({ id }: Begun, seconds: number): Promise<void> => {
   await sql`
     update messages set claimed_at = now() - make_interval(secs => ${seconds})

@@ -203,7 +203,7 @@ type Loot = { token: string; revoked: string; line: string; phoneNumberId: strin
 const INTRUDER = 'intruder'
 const pick = <T>(...list: T[]): T => list[randomInt(list.length)] ?? pick(...list)
 
-/** Ways to show a token that is none. More of them are rows of web/credential. */
+/** Invalid credentials. test/web/auth.test.ts has more. */
 const TOKENS: Record<string, (loot: Loot) => { query?: string; headers?: OutgoingHttpHeaders }> = {
   none: () => ({}),
   wrong: () => ({ query: `token=${fresh()}` }),
@@ -234,7 +234,7 @@ const TOKENS: Record<string, (loot: Loot) => { query?: string; headers?: Outgoin
 }
 const sign = (bytes: Buffer, secret: string, algorithm = 'sha256') =>
   createHmac(algorithm, secret).update(bytes).digest('hex')
-/** Signatures that are none. More of them are rows of web/whatsapp. */
+/** Invalid signatures. test/web/whatsapp.test.ts has more. */
 const SIGNATURES: Record<string, (bytes: Buffer) => string | string[]> = {
   'of another secret': bytes => `sha256=${sign(bytes, fresh())}`,
   'of the verify token': bytes => `sha256=${sign(bytes, VERIFY_TOKEN)}`,

@@ -212,7 +212,7 @@ await t.test('the same seed makes the same choices', t => {
   t.end()
 })
 
-await t.test('the report replaces only what is between the marks', t => {
+await t.test('the report replaces only the text between the marks', t => {
   const before = '# Mine\n\n<!-- chaos:begin -->\n\nold\n\n<!-- chaos:end -->\n\nmine too\n'
   t.equal(withBlock(before, 'new'), before.replace('old', 'new'))
   t.end()

@@ -221,7 +221,7 @@ await test('a template is filled in, with its buttons and their payloads', async
   t.strictSame(other.fake.inbox(dana)[0]?.template?.buttons, [{ text: 'STOP', payload: 'STOP' }])
 })
 
-await test('requests that Meta refuses get its code and HTTP status, and reach nobody', async t => {
+await test('requests that Meta refuses get its code and HTTP status, and are not delivered', async t => {
   const { fake, number: strict } = await withTemplates(t)
   const number = fake.addNumber({ displayNumber: '+97237654321' })
   const { to: _to, ...withoutTo } = template(dana)

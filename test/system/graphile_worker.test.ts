@@ -79,7 +79,7 @@ await t.test('a job ends during an outage of the database', async t => {
     t.ok(worker.isAlive())
   })
 
-  await t.test('and the program: it goes on, and sends nothing twice', async t => {
+  await t.test('the program continues, and sends nothing twice', async t => {
     const proxy = await databaseProxy()
     // The process blocks before the end of the job, until the database is disconnected.
     const block = `

@@ -7,6 +7,7 @@ import { sql } from 'kysely'
 import pg from 'pg'
 import t from 'tap'
 import { push } from '../../scripts/demo/cdr.ts'
+import { figuresIn } from '../monitoring/support.ts'
 import { testDatabaseUrl } from '../support/postgres.ts'
 import {
   ask,
@@ -262,6 +263,36 @@ await t.test('calls arrive while copies replace each other: each gets one messag
   const last = copies.at(-1)
   last?.signal('SIGTERM')
   t.match(await last?.ended(), IN_ORDER)
+})
+
+await t.test('with OPS_PASSWORD, /metrics is only for the operator', async t => {
+  const shop = await business()
+  const program = startProcess({ OPS_PASSWORD: 'a long one' })
+  await program.running()
+  const url = await program.url()
+  const get = async (credentials: string | null) => {
+    const authorization = `Basic ${Buffer.from(credentials ?? '').toString('base64')}`
+    const headers = credentials === null ? {} : { authorization }
+    const response = await fetch(`${url}/metrics`, { headers })
+    return { status: response.status, text: await response.text() }
+  }
+  for (const credentials of [null, 'operator:wrong', '1:a long one']) {
+    const { status, text } = await get(credentials)
+    t.equal(status, 401)
+    t.notMatch(text, 'ringback_')
+  }
+  const post = `${url}/webhooks/voicenter/cdr?token=${shop.token}`
+  t.match(await ask(post, push({ did: shop.did })), { status: 200 })
+  const metrics = async () => figuresIn((await get('operator:a long one')).text)
+  const classified = 'ringback_job_lateness_seconds_count{task="voicenter_cdr"}'
+  await waitUntil('the job is counted', async () => (await metrics()).get(classified) === 1)
+  const found = await metrics()
+  const answers = 'ringback_webhook_answer_seconds_count{door="voicenter",status="200"}'
+  t.equal(found.get(answers), 1)
+  t.equal(found.get('ringback_database_up'), 1)
+  t.ok((found.get('process_resident_memory_bytes') ?? 0) > 1e7)
+  program.signal('SIGTERM')
+  t.match(await program.ended(), IN_ORDER)
 })
 
 await t.test('one copy holds at most nine connections', async t => {

@@ -161,7 +161,7 @@ await t.test('encryption key', async t => {
     t.strictSame(await warnings(t), [])
   })
 
-  await t.test('so the release phase fails, and the previous release goes on', async t => {
+  await t.test('so the release phase fails, and the previous release keeps running', async t => {
     const migrate = (ENCRYPTION_KEY: string) =>
       run('migrate', [], { env: { NODE_ENV: 'production', ENCRYPTION_KEY } })
     const failed = { status: 1, stderr: /^ENCRYPTION_KEY decrypts none of the 2.*rekey.*\n$/ }

@@ -184,7 +184,7 @@ await t.test('a delivery is answered within ten seconds', async t => {
 
 const HEAD = `POST ${PATH} HTTP/1.1\r\nHost: x\r\n`
 const SIGNED = `POST /webhooks/whatsapp HTTP/1.1\r\nHost: x\r\nX-Hub-Signature-256: sha256=${'0'.repeat(64)}\r\n`
-/** What is sent first, what is sent every half second, and the limit in seconds: 10 for a head, 15 for a request. */
+/** The first part, the part that is repeated every half second, and the limit in seconds: 10 for a head, 15 for a request. */
 const SLOW: Record<string, [first: string, again: string, limit: number]> = {
   'a head that never ends': [HEAD, 'X: y\r\n', 10],
   'an incomplete head': ['POST /webhooks', '', 10],

@@ -35,7 +35,7 @@ const stop = async (...programs: Process[]) => {
 /** Kills a worker while it classifies a call. Its job stays locked. */
 const killWhileClassifying = async (beside: (() => Promise<Process>) | null = null) => {
   // Frozen first, so that a worker that starts now cannot be the one that takes the job.
-  const program = startProcess({ ROLE }, freezeAt('voicenter_cdr:judged'))
+  const program = startProcess({ ROLE }, freezeAt('voicenter_cdr:classified'))
   await program.running()
   const cdr = push({ caller: 'anonymous' })
   await post(cdr, { token })

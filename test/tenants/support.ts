@@ -1,4 +1,4 @@
-/** Helpers for tests of changes by hand. */
+/** Helpers for tests of actions by hand and their audit log. */
 import type { Trx } from '../../app/db/kysely.ts'
 import type { Actor } from '../../app/audit.ts'
 import { isUserError } from '../../app/errors.ts'

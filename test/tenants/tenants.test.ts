@@ -1,4 +1,4 @@
-/** Businesses: what is shown, their numbers, tokens and settings, and the audit of changes. */
+/** Businesses: their list, numbers, tokens and settings, and the audit of changes. */
 import fc from 'fast-check'
 import { sql } from 'kysely'
 import { test } from 'tap'

@@ -40,7 +40,7 @@ const ROWS: [meaning: string, codes: number[], remedy: ErrorPolicy][] = [
   ['maintenance', [131057], retry(20, 20, 30, 30, 30)],
   ['down or overloaded', [2, 133004], SOON],
   ['try again later', [131000, 131016], SOON],
-  ['an invalid request, or their mistake', [1], retry(30, 120)],
+  ['an invalid request, or an error of Meta', [1], retry(30, 120)],
   ['taken for spam', [131048], PAUSE_CONNECTION],
   ['templates of a wrong category', [131064], PAUSE_CONNECTION],
   ['a country that may not be written to', [130497], STOP_LEAD],

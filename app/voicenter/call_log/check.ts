@@ -11,7 +11,7 @@ import { type CallLogOptions, callsBetween } from './client.ts'
 import { type Answer, type Failure, type LogEntry, readEntry, windowOf } from './entries.ts'
 
 /**
- * One check: compares, ingests what is missing, and schedules the next check. A failure of Voicenter is written into
+ * One check: compares, ingests missing calls, and schedules the next check. A failure of Voicenter is written into
  * the row and tried again later. Safe to run twice, also at the same time.
  *
  * @param options see callsBetween
@@ -78,7 +78,7 @@ export type Counts = { inLog: number; missing: number; takenIn: number }
 const BATCH = 500
 
 /**
- * Compares the entries of the log with the stored records, and ingests what is missing as if the tenant had sent it.
+ * Compares the entries of the log with the stored records, and ingests missing calls as if the tenant had sent it.
  * Entries that cannot be read are kept in `rejected_deliveries`.
  *
  * A call that arrived by webhook is left alone. For a call that is known only from the log, further entries are

@@ -87,12 +87,12 @@ type RejectedGroup = {
   cut: boolean
 }
 
-/** The query looks at so many of the newest deliveries. */
+/** The query reads only this many of the newest deliveries. */
 const MAX_DELIVERIES = 2000
 
 /** Grouped by sender and reason, because one wrong setting can cause a thousand rejections. */
 export const rejectedDeliveries: LoadSection = async (trx, context, tenantId) => {
-  const { deliveries: texts, last, nobody, whatNow } = alertTexts[context.language]
+  const { deliveries: texts, last, noTenant, whatNow } = alertTexts[context.language]
   const { rows } = await sql<RejectedGroup>`
     with lately as (
       select id, tenant_id, source, reason, deliveries, received_at from rejected_deliveries
@@ -130,7 +130,7 @@ export const rejectedDeliveries: LoadSection = async (trx, context, tenantId) =>
       ],
       context.tenantScope === null && [
         layoutTexts[context.language].business,
-        ({ tenant }) => html`<bdi>${tenant ?? nobody}</bdi>`,
+        ({ tenant }) => html`<bdi>${tenant ?? noTenant}</bdi>`,
       ],
       [
         whatNow,
@@ -154,7 +154,7 @@ const MAX_BODY = 20_000
 
 /** One rejected delivery with its body. */
 export const deliveryPage = async (trx: Trx, context: Context, id: string): Promise<Html> => {
-  const { deliveries: texts, nobody } = alertTexts[context.language]
+  const { deliveries: texts, noTenant } = alertTexts[context.language]
   const { business, alerts } = layoutTexts[context.language]
   const found = await trx
     .selectFrom('rejected_deliveries as r')
@@ -179,7 +179,7 @@ export const deliveryPage = async (trx: Trx, context: Context, id: string): Prom
         <dt>${texts.source}</dt>
         <dd>${sources[found.source]}</dd>
         <dt>${business}</dt>
-        <dd><bdi>${found.name ?? nobody}</bdi></dd>
+        <dd><bdi>${found.name ?? noTenant}</bdi></dd>
         <dt>${texts.howOften}</dt>
         <dd>${found.deliveries}</dd>
         <dt>${texts.type}</dt>

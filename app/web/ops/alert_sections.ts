@@ -12,7 +12,7 @@ import { waitingTexts } from './locales/waiting.ts'
 import { pauseReason } from './locales/whatsapp_errors.ts'
 import { tenantsFor } from './page.ts'
 
-/** Each section shows and counts at most so many rows. */
+/** The limit of rows that a section shows and counts. */
 export const MAX_SHOWN = 25
 
 export type AlertSection = {
@@ -118,12 +118,12 @@ type UnmatchedNumber = {
   cut: boolean
 }
 
-/** The query looks at so many of the newest call records. */
+/** The query reads only this many of the newest call records. */
 const MAX_RECORDS = 5000
 
 /** Numbers that customers call and that belong to no tenant. The operator can add them with one click. */
 export const unmatchedNumbers: LoadSection = async (trx, context, tenantId) => {
-  const { numbers: texts, last, nobody, whatNow } = alertTexts[context.language]
+  const { numbers: texts, last, noTenant, whatNow } = alertTexts[context.language]
   const { rows } = await sql<UnmatchedNumber>`
     with lately as (
       select tenant_id, business_phone, root_call_id, coalesce(called_at, received_at) as at from raw_cdrs
@@ -175,7 +175,7 @@ export const unmatchedNumbers: LoadSection = async (trx, context, tenantId) => {
       [last, one => dateTime(one.last, context.language, one.timezone ?? undefined)],
       context.tenantScope === null && [
         texts.source,
-        ({ tenant }) => html`<bdi>${tenant ?? nobody}</bdi>`,
+        ({ tenant }) => html`<bdi>${tenant ?? noTenant}</bdi>`,
       ],
       [whatNow, addForm],
     ],
@@ -222,7 +222,7 @@ export const failingCallLogs: LoadSection = async (trx, context, tenantId) => {
   ])
 }
 
-/** The query looks at so many of the newest events. */
+/** The query reads only this many of the newest events. */
 const MAX_EVENTS = 5000
 
 /** WhatsApp reports on numbers that no tenant has connected. For the operator only. */

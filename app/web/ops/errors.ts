@@ -24,14 +24,14 @@ export const orAbort = async <Done>(
     return await act()
   } catch (error) {
     if (!isUserError(error)) throw error
-    return abort(error.mistake === 'not_found' ? 404 : 409, texts[error.why] ?? '')
+    return abort(error.userError === 'not_found' ? 404 : 409, texts[error.why] ?? '')
   }
 }
 
 /** What an error page may tell: only what concerns the visitor's own input. */
 export const errorPageOf = (error: unknown): { status: AbortStatus | 503; detail: string } => {
   if (isUserError(error))
-    return error.mistake === 'not_found'
+    return error.userError === 'not_found'
       ? { status: 404, detail: '' }
       : { status: 400, detail: error.message }
   if (error instanceof z.ZodError) {

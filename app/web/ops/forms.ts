@@ -46,7 +46,7 @@ const lookUp = (texts: Record<string, string>, key: string): string | undefined 
 const problemsOf = (error: unknown, language: Language): Problems | null => {
   const { why, expected, each, line } = formTexts[language]
   if (isUserError(error))
-    return error.mistake === 'refused'
+    return error.userError === 'refused'
       ? { [error.field ?? '']: lookUp(why, error.why) ?? error.message }
       : null
   if (!(error instanceof z.ZodError)) return null

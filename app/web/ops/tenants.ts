@@ -28,7 +28,7 @@ import { tenantPage } from './tenant.ts'
 import { modeBadge, tenantLayout, tenantPath } from './tenant/section.ts'
 import { newUrl } from './tenant/webhook.ts'
 
-/** The list shows so many numbers of a business. A large one may have a hundred. */
+/** The list shows only this many numbers of a business. A large business may have a hundred. */
 const MAX_NUMBERS = 3
 
 const CONNECTION_BADGES = { active: 'good', paused: 'bad', none: '' }

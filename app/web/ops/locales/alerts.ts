@@ -8,14 +8,14 @@ export const alertTexts = translations(
         ? 'One thing needs attention.'
         : `${more ? 'More than ' : ''}${count} things need attention.`,
     restIsFine: 'Everything else is fine.',
-    nobody: 'none',
+    noTenant: 'none',
     last: 'Last',
     whatNow: 'What to do',
     onlyNewest: 'Only the newest are shown.',
     refused: {
       number_taken: 'This number already belongs to another business.',
       settled: 'It is already known whether this message arrived.',
-      call_log_goes_on:
+      call_log_active:
         'This job runs as long as we have access to the call log. Try again, or remove the access.',
     },
     numbers: {
@@ -153,14 +153,14 @@ export const alertTexts = translations(
     count: (count, more) =>
       count === 1 ? 'דבר אחד דורש טיפול.' : `${more ? 'יותר מ־' : ''}${count} דברים דורשים טיפול.`,
     restIsFine: 'כל השאר תקין.',
-    nobody: 'אין',
+    noTenant: 'אין',
     last: 'לאחרונה',
     whatNow: 'מה לעשות',
     onlyNewest: 'מוצגים רק החדשים ביותר.',
     refused: {
       number_taken: 'המספר הזה כבר שייך לעסק אחר.',
       settled: 'כבר ידוע אם ההודעה הגיעה.',
-      call_log_goes_on:
+      call_log_active:
         'המשימה הזאת פועלת כל עוד יש לנו גישה ליומן השיחות. אפשר לנסות שוב, או לבטל את הגישה.',
     },
     numbers: {

@@ -11,7 +11,7 @@ import { failedForm, type Section, sectionForm, tenantPath, type View } from './
 
 type UnknownNumber = { phone: string; calls: number }
 
-/** The query looks at so many call records. */
+/** The query reads only this many call records. */
 const MAX_RECORDS = 1000
 
 /** Numbers in call records that came with this tenant's token and that belong to no tenant. */

@@ -25,7 +25,7 @@ import { pauseReason } from '../locales/whatsapp_errors.ts'
 import type { Form } from '../page.ts'
 import { failedForm, type Section, sectionForm, tenantPath, type View } from './section.ts'
 
-/** A form offers at least so many variables. No default template has more. */
+/** A form offers at least this many variables. No default template has more. */
 const MIN_VARIABLES = 3
 
 type Template = View['tenant']['templates'][number]
