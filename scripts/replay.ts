@@ -4,6 +4,7 @@ import { HELP, type Output, readFlags, UsageError } from './replay/flags.ts'
 import { reclassifyUndecided } from './replay/reclassify.ts'
 import { asJson, asText } from './replay/report.ts'
 import { readSnapshot } from './replay/snapshot.ts'
+import { compareVerdicts, printVerdicts } from './replay/verdicts.ts'
 import { makeReport } from './replay/what_if.ts'
 
 /** @returns the exit code: 1 for a failure, 2 for wrong flags */
@@ -15,6 +16,8 @@ export const replayCommand = async (args: string[], output: Output = console): P
   try {
     const flags = readFlags(args)
     if (flags.apply) await reclassifyUndecided(flags, output)
+    else if (flags.verdicts)
+      printVerdicts(await readSnapshot(trx => compareVerdicts(trx, flags)), flags, output)
     else {
       const report = await readSnapshot(trx => makeReport(trx, flags, output))
       output.log(asText(report))

@@ -58,7 +58,7 @@ with (autovacuum_vacuum_scale_factor = 0.05);
 create index raw_cdrs_by_root on raw_cdrs (root_call_id);
 -- "Has a person spoken with the caller since?"
 create index raw_cdrs_reached on raw_cdrs (tenant_id, reached_phone, reached_until) where reached_phone is not null;
--- CDRs that are classified again when the number is added: calls to it, and CDRs without a tenant that name it.
+-- When a number is added, these CDRs are classified again: calls to it, and CDRs without a tenant that contain it.
 create index raw_cdrs_unmatched on raw_cdrs (business_phone) where verdict = 'unmatched_number' or tenant_id is null;
 -- Finds each number that belongs to no tenant once, however often it was dialled: a query steps from number to number.
 create index raw_cdrs_unmatched_numbers on raw_cdrs ((coalesce(tenant_id, 0)), business_phone)

@@ -16,6 +16,10 @@ import { quietEnd, scheduleOutreach } from './missed_calls.ts'
 import { notifyOwner } from './notify_owner.ts'
 import { decide, isTooOld } from './rules.ts'
 
+/** Of `missed_calls m`: calls that were skipped longer ago are history. */
+const IS_RECENT = sql<boolean>`m.created_at > now() - greatest(interval '1 day',
+  (select repeat_window from tenants where id = m.tenant_id))`
+
 /** Why nothing more is sent to a person. It is also the transition of the conversation and of the lead. */
 export type StopReason = Exclude<ReasonOf<'cancelled'>, 'by_operator'>
 
@@ -136,7 +140,7 @@ export const cancelForAllReached = async (trx: Trx, reached: readonly Reached[])
     join missed_calls m on m.lead_id = l.id and m.called_at <= r.until
     where m.outreach_state = 'scheduled'
       or exists (select from lead_conversations c where c.missed_call_id = m.id and c.state = 'open')
-      or (m.outreach_state = 'skipped' and m.outreach_reason = 'already_contacted' and ${WITHIN_REPEAT_WINDOW})
+      or (m.outreach_state = 'skipped' and m.outreach_reason = 'already_contacted' and ${IS_RECENT})
     order by r.n`.execute(trx)
   for (const { n } of pending) {
     const one = reached[n]
@@ -145,9 +149,9 @@ export const cancelForAllReached = async (trx: Trx, reached: readonly Reached[])
 }
 
 /**
- * Someone talked with a person. Cancels what is pending for this person because of calls that began before the talk had
- * ended. A message that is being sent now is not stopped, but nothing follows it. Calls that were skipped because of a
- * cancelled message are decided again.
+ * Someone talked with a person. Cancels this person's pending outreach for calls that began before the talk had ended. A
+ * message that is being sent now is not stopped, but nothing follows it. Calls that were skipped because of a cancelled
+ * message are decided again.
  */
 export const cancelForReached = async (
   trx: Trx,
@@ -214,7 +218,7 @@ const resolveSkipped = async (trx: Trx, leadId: string, until: Date): Promise<vo
         .where('m.outreach_state', '=', 'skipped')
         .where('m.outreach_reason', '=', 'already_contacted')
         .where('m.called_at', '<=', until)
-        .where(WITHIN_REPEAT_WINDOW)
+        .where(IS_RECENT)
         .where(
           sql<boolean>`not exists (
             select from lead_conversations c join messages s on s.lead_conversation_id = c.id
@@ -225,9 +229,6 @@ const resolveSkipped = async (trx: Trx, leadId: string, until: Date): Promise<vo
     )
     .execute()
 }
-
-/** Of `missed_calls m`. */
-const WITHIN_REPEAT_WINDOW = sql<boolean>`m.created_at > now() - (select repeat_window from tenants where id = m.tenant_id)`
 
 /** Cancels what follows from a recorded missed call. A later CDR showed that it was answered, or no customer called. */
 export const withdrawMissedCall = async (

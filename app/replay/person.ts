@@ -71,9 +71,7 @@ export const addMissedCall = (
   }
   applyDecision(rules, call, decision, now)
   if (decision.reason === 'already_contacted') {
-    person.skippedCalls = person.skippedCalls.filter(
-      other => other.recordedAt.getTime() + rules.repeatWindow > now.getTime(),
-    )
+    person.skippedCalls = person.skippedCalls.filter(other => isRecent(rules, other, now))
     person.skippedCalls.push(call)
   }
   return call
@@ -89,13 +87,19 @@ export const addTalk = (rules: Rules, person: Person, until: Date, now: Date): v
   const resolved = person.skippedCalls.filter(
     ({ calledAt, recordedAt }) =>
       calledAt <= until &&
-      recordedAt.getTime() + rules.repeatWindow > now.getTime() &&
+      isRecent(rules, { recordedAt }, now) &&
       (person.sentAt === null ||
         person.sentAt.getTime() + rules.repeatWindow <= recordedAt.getTime()),
   )
   for (const call of resolved) applyDecision(rules, call, REACHED, now)
   person.skippedCalls = person.skippedCalls.filter(call => !resolved.includes(call))
 }
+
+/** Calls that were skipped longer ago are history, as in app/outreach/cancel.ts. */
+const isRecent = (rules: Rules, { recordedAt }: Pick<SimulatedCall, 'recordedAt'>, now: Date) =>
+  recordedAt.getTime() + Math.max(rules.repeatWindow, DAY) > now.getTime()
+const DAY = 24 * 60 * 60 * 1000
+
 const REACHED: Decision = { state: 'cancelled', reason: 'reached_by_phone' }
 
 /** A call that was recorded as missed was not missed, as in withdrawMissedCall (app/outreach/cancel.ts). */

@@ -71,8 +71,8 @@ export const transferKind = (fields: Fields): 'transfer' | 'forward' | null => {
 
 /**
  * `direction` takes precedence over `type`, except for types that never count as a customer's own call. Without a
- * direction, a call that an extension dialled is internal. If both are missing or unknown (some records have only
- * CallID, caller, DID and DialStatus), a call is inbound if a number of the business was dialled.
+ * direction, a call that an extension dialled is internal. Some records have neither, or unknown values. Then a call is
+ * inbound if a number of the business was dialled.
  */
 export const callKind = (fields: Fields): CallKind => {
   const type = typeOf(fields)

@@ -46,14 +46,14 @@ export const linkedRecord = (
  * @param records all records that are connected by their ids, in the order of arrival
  */
 export const rootsOf = (records: readonly LinkedRecord[]): Map<string, string> => {
-  const isSeparate = new Set(records.filter(wasSeparated).map(({ id }) => id))
-  let ends = endsOf(records, isSeparate)
+  const separate = new Set(records.filter(wasSeparated).map(({ callId }) => callId))
+  let ends = endsOf(records, separate)
   for (const group of Map.groupBy(records.filter(isOwnCall), record => ends(record)).values()) {
     const owner = group.find(record => record.callId === ends(record))?.caller ?? null
     if (new Set(group.map(({ caller }) => caller)).size > 1)
-      for (const { id, caller } of group) if (caller !== owner) isSeparate.add(id)
+      for (const { callId, caller } of group) if (caller !== owner) separate.add(callId)
   }
-  ends = endsOf(records, isSeparate)
+  ends = endsOf(records, separate)
 
   const roots = new Map<string, string>()
   for (const [end, group] of Map.groupBy(records, record => ends(record))) {
@@ -78,14 +78,17 @@ const wasSeparated = (record: LinkedRecord): boolean =>
 /** The id without the number of its caller. */
 export const baseOf = (rootCallId: string): string => rootCallId.replace(/#\d+$/, '')
 
-/** @returns where the chain of a record ends */
+/**
+ * @param separate the CallIDs of records that belong to no other record
+ * @returns where the chain of a record ends
+ */
 const endsOf = (
   records: readonly LinkedRecord[],
-  isSeparate: ReadonlySet<string>,
+  separate: ReadonlySet<string>,
 ): ((record: LinkedRecord) => string) => {
   const next = new Map<string, string>()
-  for (const { id, callId, names } of records)
-    if (names !== null && names !== callId && !isSeparate.has(id) && !next.has(callId))
+  for (const { callId, names } of records)
+    if (names !== null && names !== callId && !separate.has(callId) && !next.has(callId))
       next.set(callId, names)
   const known = new Map<string, string>()
   const endOf = (start: string): string => {
@@ -104,7 +107,7 @@ const endsOf = (
     for (const passed of path) known.set(passed, end)
     return end
   }
-  return ({ id, callId }) => (isSeparate.has(id) ? callId : endOf(callId))
+  return ({ callId }) => endOf(callId)
 }
 
 const earliestOf = (records: readonly LinkedRecord[], callIds: ReadonlySet<string>): string =>

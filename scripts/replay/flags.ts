@@ -6,6 +6,7 @@ import { settingsChange } from '../../app/tenants/settings.ts'
 
 export const HELP = `Usage: npm run replay -- --tenant ID --since TIME [options] [changed settings]
        npm run replay -- --tenant ID --file CALLS.ndjson [options] [changed settings]
+       npm run replay -- --verdicts --tenant ID [--since TIME] [--until TIME]
        npm run replay -- --apply [--tenant ID] [--since TIME]
 
 Plays the stored calls of a business twice, with its current settings and with changed settings, and prints
@@ -31,6 +32,8 @@ Changed settings. A setting that is not given stays as it is:
   --mode MODE             live, shadow or paused
   --connected             as if the business had a WhatsApp number
 
+  --verdicts              compare the stored verdicts with those that this version of the program gives, by reason.
+                          Changes nothing
   --apply                 classify calls again that have no final verdict: never classified, unknown, or to a
                           number that no business had. Old calls get no message`
 
@@ -68,6 +71,7 @@ const flags = z.object({
     .pipe(shape.quietWindows.unwrap()),
   json: boolean,
   apply: boolean,
+  verdicts: boolean,
   delay: shape.outreachDelay,
   'repeat-window': shape.repeatWindow,
   'oldest-call': shape.oldestCall,
@@ -86,7 +90,15 @@ const flags = z.object({
 })
 export type Flags = z.infer<typeof flags>
 
-const BOOLEANS = ['json', 'apply', 'no-quiet', 'contact-foreign', 'no-contact-foreign', 'connected']
+const BOOLEANS = [
+  'json',
+  'apply',
+  'verdicts',
+  'no-quiet',
+  'contact-foreign',
+  'no-contact-foreign',
+  'connected',
+]
 
 /** @throws UsageError */
 export const readFlags = (args: string[]): Flags => {
@@ -101,7 +113,7 @@ export const readFlags = (args: string[]): Flags => {
     if (data[name] && data[`no-${name}`])
       throw new UsageError(`--${name} or --no-${name}, not both`)
   if (!data.apply && !data.tenant) throw new UsageError('--tenant: expected the id of a business')
-  if (!data.apply && !data.since && !data.file)
+  if (!data.apply && !data.verdicts && !data.since && !data.file)
     throw new UsageError('--since: expected a time such as "30 days", or --file with records')
   return data
 }

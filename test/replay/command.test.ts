@@ -311,6 +311,33 @@ const countVoend = ({ tenantId }: Business) =>
     db,
   )
 
+await t.test('stored verdicts are compared with those of this version', async t => {
+  const shop = await business()
+  const callIds = [await unknownCall(shop), await unknownCall(shop)]
+  const compared = async () => {
+    const { stdout } = await replay('--verdicts', '--tenant', shop.tenantId, '--json')
+    return z.json().parse(JSON.parse(stdout.trim().split('\n').at(-1) ?? ''))
+  }
+  t.strictSame(await compared(), { calls: 2, changed: 0, changes: [] })
+  await countVoend(shop)
+  const change = { before: 'unknown voend', after: 'missed voend', calls: 2, examples: callIds }
+  t.strictSame(await compared(), { calls: 2, changed: 2, changes: [change] })
+  t.strictSame(
+    await verdictsOf(shop.tenantId, callIds[0] ?? ''),
+    [['unknown', 'voend']],
+    'unchanged',
+  )
+  const { status, stderr } = await replay(
+    '--verdicts',
+    '--tenant',
+    shop.tenantId,
+    '--delay',
+    '1 minute',
+  )
+  t.equal(status, 2)
+  t.match(stderr, /does not go with --delay/)
+})
+
 await t.test(
   'an unknown call is classified by the current settings, and its caller gets a message',
   async t => {

@@ -119,6 +119,126 @@ await t.test('a transfer waits for its root', async t => {
   t.strictSame(await outreachOf(tenantId, callId), ['scheduled', 'waiting'])
 })
 
+/** As if these records had arrived so long ago, and the jobs that wait for a root were due. */
+const minutesPass = async (tenantId: string, minutes: number) => {
+  await sql`update raw_cdrs set received_at = received_at - make_interval(mins => ${minutes})
+            where tenant_id = ${tenantId}`.execute(db)
+  await sql`select graphile_worker.reschedule_jobs(array_agg(id), run_at := now())
+            from graphile_worker.jobs where task_identifier = 'voicenter_cdr' having count(*) > 0`.execute(
+    db,
+  )
+  await work()
+}
+
+await t.test(
+  'a transfer waits two minutes for its root, then stands alone, and joins it later',
+  async t => {
+    const { did, tenantId, token } = await business()
+    const { local } = customer()
+    const root = push({ caller: local, did, type: 'Queue', status: 'TIMEOUT' }, 200)
+    const callId = root.ivruniqueid
+    const forward = push(
+      { type: 'Auto forward', caller: local, did, OriginalIvrUniqueID: callId },
+      190,
+    )
+    await tell(token, forward)
+    t.strictSame(await verdictsOf(tenantId, callId), [['unknown', 'waiting_for_root']])
+    const [job] = await jobs(`voicenter_cdr:${forward.ivruniqueid}`)
+    const wait = (job?.run_at.getTime() ?? 0) - Date.now()
+    t.ok(wait > 100_000 && wait <= 120_000, `it waits ${wait} ms`)
+
+    await minutesPass(tenantId, 1)
+    t.strictSame(await verdictsOf(tenantId, callId), [['unknown', 'waiting_for_root']])
+    await minutesPass(tenantId, 1)
+    t.strictSame(await verdictsOf(tenantId, callId), [['missed', 'noanswer']])
+    t.strictSame(await outreachOf(tenantId, callId), ['scheduled', 'waiting'])
+    t.strictSame(await jobs(`voicenter_cdr:${forward.ivruniqueid}`), [])
+
+    await tell(token, { ...root, status: 'ANSWER', targetextension: 'SIP1' })
+    t.strictSame(await verdictsOf(tenantId, callId), Array(2).fill(['answered', 'agent']))
+    t.strictSame(await outreachOf(tenantId, callId), ['cancelled', 'reached_by_phone'])
+  },
+)
+
+await t.test(
+  'two parts that were missed calls of their own become one when the link arrives',
+  async t => {
+    const { did, tenantId, token } = await business()
+    const { local } = customer()
+    const first = push({ caller: local, did, type: 'Queue', status: 'TIMEOUT' }, 300)
+    const link = { ivruniqueid: `link${first.ivruniqueid}`, OriginalIvrUniqueID: first.ivruniqueid }
+    const part = (fields: object, ago: number) =>
+      push({ type: 'Auto forward', caller: local, did, ...fields }, ago)
+    await tell(token, first, part({ OriginalIvrUniqueID: link.ivruniqueid }, 290))
+    await minutesPass(tenantId, 3)
+    const calls = () =>
+      db
+        .selectFrom('missed_calls')
+        .select(['call_id', 'outreach_state', 'outreach_reason'])
+        .where('tenant_id', '=', tenantId)
+        .orderBy('id')
+        .execute()
+    t.match(await calls(), [
+      { call_id: first.ivruniqueid, outreach_reason: 'waiting' },
+      { call_id: link.ivruniqueid, outreach_reason: 'already_contacted' },
+    ])
+    await tell(token, part(link, 295))
+    t.match(await calls(), [{ call_id: first.ivruniqueid, outreach_reason: 'waiting' }])
+    t.equal((await calls()).length, 1)
+    t.match(await leadsOf(tenantId), [{ missed_call_count: 1 }])
+    t.equal((await verdictsOf(tenantId, first.ivruniqueid)).length, 3)
+  },
+)
+
+await t.test('a missed call moves with its record when another caller claims its root', async t => {
+  const { did, tenantId, token } = await business()
+  const [dana, yael] = [customer(), customer()]
+  const shared = { did, OriginalIvrUniqueID: `shared ${dana.local}` }
+  const first = push({ caller: dana.local, ...shared })
+  await tell(token, first)
+  t.strictSame(await outreachOf(tenantId, shared.OriginalIvrUniqueID), ['scheduled', 'waiting'])
+  const second = answeredPush({ caller: yael.local, ...shared })
+  await tell(token, second)
+  t.equal(await missedCall(tenantId, shared.OriginalIvrUniqueID), undefined)
+  t.strictSame(await outreachOf(tenantId, first.ivruniqueid), ['scheduled', 'waiting'])
+  t.strictSame(await verdictsOf(tenantId, second.ivruniqueid), [['answered', 'agent']])
+  await tell(token, { ...first, dialtime: 25 })
+  t.strictSame(await verdictsOf(tenantId, first.ivruniqueid), Array(2).fill(['missed', 'noanswer']))
+  t.strictSame(await verdictsOf(tenantId, second.ivruniqueid), [['answered', 'agent']])
+})
+
+await t.test(
+  'records of an unbound token are joined through a chain, in each order of arrival',
+  async t => {
+    for (const order of [
+      [0, 1, 2],
+      [2, 1, 0],
+      [1, 2, 0],
+      [2, 0, 1],
+    ]) {
+      const { did, tenantId } = await business()
+      const token = await unboundToken()
+      const { local } = customer()
+      const root = push({ caller: local, did, type: 'Queue', status: 'TIMEOUT' }, 100)
+      const middle = push(
+        { type: 'XferCDR', caller: local, did: '', OriginalIvrUniqueID: root.ivruniqueid },
+        90,
+      )
+      const last = answeredPush(
+        { type: 'XferCDR', caller: local, did: '', OriginalIvrUniqueID: middle.ivruniqueid },
+        80,
+      )
+      const records = [root, middle, last]
+      for (const i of order) await tell(token, ...records.slice(i, i + 1))
+      t.strictSame(
+        await verdictsOf(tenantId, root.ivruniqueid),
+        Array(3).fill(['answered', 'agent']),
+        order.join(),
+      )
+    }
+  },
+)
+
 await t.test('an answered leg counts, also without a caller or with an earlier start', async t => {
   const { did, tenantId, token } = await business()
   for (const fields of [{ caller: '2345' }, { caller: '' }, { time: began(70) }]) {

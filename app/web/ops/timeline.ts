@@ -49,6 +49,7 @@ const recordEntry = (
       !!cdr?.talkSeconds && texts.talked(duration(cdr.talkSeconds, language)),
       deliveries > 1 && texts.times(deliveries),
       clock === 'received' && texts.noClock,
+      clock === 'call_id' && texts.clockOfId,
       cdr === null && texts.emptied,
     ],
   }

@@ -54,6 +54,7 @@ export const whyTexts = translations(
       internal: 'No message needed: this was an internal call.',
       dialer: 'No message needed: a dialer made this call.',
       other: 'No message needed: this was not a call from a customer.',
+      click_to_queue: 'No message needed: the queue called the customer back, and they answered.',
     },
     unmatched_number: {
       number_dialled:
@@ -61,7 +62,7 @@ export const whyTexts = translations(
     },
     unknown: {
       waiting_for_root: 'No message: this is part of a call whose start was not reported yet.',
-      click_to_queue: 'No message: this is a call of a dialer, and the caller is not known.',
+      click_to_queue: 'No message: the queue called a customer back, and they did not answer.',
       unknown_direction: 'No message: the report does not say who called whom.',
       short_ring: 'No message: it rang too briefly, so it was probably a wrong number.',
       given_up: 'No message: the decision failed, and its job was discarded by hand.',
@@ -157,13 +158,14 @@ export const whyTexts = translations(
       internal: 'אין צורך בהודעה: שיחה פנימית בתוך העסק.',
       dialer: 'אין צורך בהודעה: חייגן אוטומטי ביצע את השיחה.',
       other: 'אין צורך בהודעה: זו לא שיחה של לקוח.',
+      click_to_queue: 'אין צורך בהודעה: התור חזר ללקוח, והייתה תשובה.',
     },
     unmatched_number: {
       number_dialled: 'לא נשלחה הודעה: המספר לא שייך לאף עסק כאן. אחרי שיתווסף, השיחה תיבדק שוב.',
     },
     unknown: {
       waiting_for_root: 'לא נשלחה הודעה: זה חלק משיחה שתחילתה טרם דווחה.',
-      click_to_queue: 'לא נשלחה הודעה: זו שיחה של חייגן, ולא ידוע מי התקשר.',
+      click_to_queue: 'לא נשלחה הודעה: התור חזר ללקוח, ולא הייתה תשובה.',
       unknown_direction: 'לא נשלחה הודעה: בדיווח לא כתוב מי התקשר למי.',
       short_ring: 'לא נשלחה הודעה: הצלצול היה קצר מאוד, כנראה טעות במספר.',
       given_up: 'לא נשלחה הודעה: בדיקת השיחה נכשלה ובוטלה ידנית.',
