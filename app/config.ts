@@ -5,8 +5,8 @@ import { z } from 'zod'
 import { startupError } from './errors.ts'
 
 // node-postgres 8 reads the TLS parameters of DATABASE_URL in its own way: `sslmode=require`, `prefer`, `verify-ca` and
-// unknown modes mean verify-full, and from version 9 on they mean less than that. `ssl=false` ends the process. So only
-// forms are accepted that mean the same to everyone.
+// unknown modes mean verify-full, and from version 9 on they will check less. `ssl=false` ends the process. So only forms
+// with a clear meaning are accepted.
 
 const TLS_FORMS =
   'sslmode verify-full (for a private certificate authority with sslrootcert=<file>), no-verify ' +

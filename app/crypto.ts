@@ -80,7 +80,7 @@ export const phoneHash = (e164: string): Buffer =>
     .update(e164)
     .digest()
 
-/** Authenticates what only this program can have written: session cookies and form tokens. */
+/** Proves that this program wrote a text: a session cookie or a form token. */
 export const signInMac = (text: string): Buffer =>
   createHmac('sha256', keyFor('sign-in')).update(text).digest()
 

@@ -16,6 +16,6 @@ const describe = (error: unknown): unknown =>
 
 /**
  * Writes one line of JSON per event to stdout. main.ts sets the level (LOG_LEVEL). Log only ids, never phone numbers,
- * message texts or tokens: to redact them by pattern is less reliable than not to log them.
+ * message texts or tokens, because redacting them by pattern is less reliable.
  */
 export const log = pino({ base: null, serializers: { err: describe } })

@@ -1,7 +1,7 @@
 /**
- * The states of the four tables that have one, and every change that is allowed. This file is the only list of them:
- * the types of the columns, the texts of the pages and docs/states.md follow from it, and test/states.test.ts compares it
- * with the check constraints of the database.
+ * The states of the four tables that have one, and every change that is allowed. This file is the only list of them. The
+ * types of the columns, the texts of the pages and docs/states.md follow from it. test/states.test.ts compares it with the
+ * check constraints of the database.
  */
 
 /** A change: the states that allow it, and the state that follows. Any other change is a bug. */

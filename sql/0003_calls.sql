@@ -46,8 +46,9 @@ create table raw_cdrs (
   -- entries go to the end of the index.
   constraint raw_cdrs_same_record unique nulls not distinct (call_id, token_tenant_id, content_hash)
 )
--- Classification leaves a dead version of each row. By default they are cleared when they are 20 % of the table: of ten
--- million rows two million, with as many dead entries in the indexes of open rows, which are read every minute.
+-- Classification leaves a dead version of each row. By default, autovacuum clears them when they are 20 % of the table.
+-- In a table of ten million rows these would be two million, with as many dead entries in the indexes of open rows,
+-- which are read every minute.
 with (autovacuum_vacuum_scale_factor = 0.05);
 
 create index raw_cdrs_by_root on raw_cdrs (root_call_id);
@@ -157,8 +158,8 @@ begin
 end
 $$;
 
--- Classifies calls again when a number is added to a tenant: calls to it that were unmatched, and calls from it, which
--- may have reached the caller of a missed call. A trigger, so that it works for the command, the page and plain SQL.
+-- Classifies calls again when a number is added to a tenant: unmatched calls to it, and calls from it. The latter may
+-- have reached the caller of a missed call. It is a trigger, so that it works for the command, the page and plain SQL.
 create function reclassify_unmatched() returns trigger
 language plpgsql as $$
 declare

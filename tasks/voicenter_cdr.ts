@@ -64,8 +64,8 @@ const classifyTogether = batcher(
 
 /**
  * When several jobs run, more are probably waiting in the queue. The batch takes some of those along (claimQueued).
- * After a failed batch it does not, for ten seconds: if one of the waiting calls cannot be classified, each batch
- * would fail because of it until its own job has been tried.
+ * For ten seconds after a failed batch, it takes none. Otherwise a waiting call that cannot be classified would make each
+ * batch fail until its own job has been tried.
  */
 const classifyBatch = async (callIds: string[]): Promise<void> => {
   const claimsMore = performance.now() > claimMoreFrom

@@ -151,7 +151,7 @@ const parse = async <Shape extends z.ZodType>(
 ): Promise<string> => {
   const { data, success } = shape.safeParse(event.payload)
   if (success) return handler(data)
-  log.warn({ eventId: event.id, kind: event.kind }, 'a WhatsApp event of an unknown shape')
+  log.warn({ eventId: event.id, kind: event.kind }, 'a WhatsApp event in an unknown format')
   return 'unreadable'
 }
 

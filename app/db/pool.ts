@@ -57,7 +57,7 @@ const FORMATS = { DateStyle: 'ISO, MDY', IntervalStyle: 'postgres', bytea_output
 
 /**
  * A database that is read-only for a while (nearly full, or not the primary yet) makes each new session read-only, and the
- * session would stay so. So such a session is refused.
+ * session would remain read-only later. So such a session is refused.
  */
 export const startSession = async (
   client: pg.ClientBase,

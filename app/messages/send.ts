@@ -4,7 +4,7 @@ import { NOT_ACCEPTED } from '../whatsapp/errors.ts'
 import type { Claimed } from './claim.ts'
 
 /**
- * A process that was stopped for so long after its claim does not send: the claim may have expired, and the person may
+ * A process that was stopped for this long after its claim does not send: the claim may have expired, and the person may
  * have been answered. Together with the send itself, this stays within CLAIM_SECONDS.
  */
 const STALE_AFTER_MS = 20_000

@@ -26,7 +26,7 @@ let reading: Promise<void> | null = null
 export const readState = (): Promise<void> =>
   (reading ??= withTimeout(READ_WITHIN, read())
     .catch((err: unknown) => {
-      log.warn({ err }, 'metrics without the database')
+      log.warn({ err }, 'the database does not answer: metrics are missing')
       return null
     })
     .then(setGauges)

@@ -167,7 +167,7 @@ export const erase = async (
   // The locks were taken after reading. If something arrived in between, it would stay.
   const hasMoreCalls = (await callsOf(trx, where, person, records)).length > calls.length
   if (hasMoreCalls || !isSame(person, await findPerson(trx, tenantId, number)))
-    throw userError('heard_of', 'new data about this person has just arrived: try again')
+    throw userError('new_data', 'new data about this person has just arrived: try again')
 
   const jobs = await cancelAll(trx, tenantId, person)
   const rejected = await rowsNaming(trx, 'rejected_deliveries', names, where)

@@ -69,9 +69,9 @@ export const transferKind = (fields: Fields): 'transfer' | 'forward' | null => {
 }
 
 /**
- * `direction` takes precedence over `type`, except for types that never count as a customer's own call. If both are
- * missing or unknown (some records have only CallID, caller, DID and DialStatus), a call is inbound if a number of
- * the business was dialled and no extension dialled it.
+ * `direction` takes precedence over `type`, except for types that never count as a customer's own call. Some
+ * records have neither, or unknown values. Then a call is inbound if a number of the business was dialled and no
+ * extension dialled it.
  */
 export const callKind = (fields: Fields): CallKind => {
   const type = typeOf(fields)

@@ -101,7 +101,7 @@ const CDR_JOB = jobSpec({
 
 /**
  * Stores many deliveries in one statement. The cost of a commit hardly depends on its size, and NOTIFY makes all
- * commits wait for each other: with one statement for each delivery, the rate would be a fraction of this.
+ * commits wait for each other. One statement for each delivery would be several times slower.
  *
  * Only a new record adds a job; a repeat increments `deliveries`. The job's key alone would not prevent a second job:
  * graphile-worker forgets the key when the job is done, and a repeat of yesterday's call would run again.

@@ -24,8 +24,8 @@ export const whatsapp = Router()
 const PATH = '/webhooks/whatsapp'
 
 /**
- * Meta sends up to 3 MB (Meta, "Webhooks: payload size"). The signature can only be checked when the body has arrived, so
- * this memory is separate from that of the call records: if someone fills it, only Meta has to wait, and Meta tries again
+ * Meta sends up to 3 MB (Meta, "Webhooks: payload size"). The signature can only be checked when the body has arrived. So
+ * this memory is separate from that of the call records. If someone fills it, only Meta has to wait, and Meta tries again
  * for days.
  */
 const BODY = { limitMb: 4, roomMb: 8 }

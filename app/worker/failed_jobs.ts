@@ -171,7 +171,7 @@ const canAbandon = (task: string): task is keyof typeof ABANDON => Object.hasOwn
  */
 export const abandonJob = async (trx: Trx, task: string, entity: string): Promise<Abandoned> => {
   if (task === 'call_log')
-    throw userError('call_log_goes_on', 'retry it, or remove the access to the call log')
+    throw userError('call_log_active', 'retry it, or remove the access to the call log')
   if (!canAbandon(task)) return { tenantId: null, became: 'removed' }
   const { rows } = await ABANDON[task](entity).execute(trx)
   return { tenantId: rows[0]?.tenant_id ?? null, became: rows[0]?.became ?? 'nothing to abandon' }

@@ -81,7 +81,7 @@ const SECOND = 1000
 
 /** The scheduler wakes the workers. That they also poll is only a safety net. */
 const POLL_INTERVAL = 60 * SECOND
-/** A job that still runs so long after the stop began fails, and runs again in the next process. */
+/** A job that still runs this long after the stop began fails, and runs again in the next process. */
 const FORCE_AFTER = 18 * SECOND
 /** How long the last finished jobs may take to be deleted from the queue. */
 const DELETED_WITHIN = 4 * SECOND

@@ -10,6 +10,7 @@ import { dueSince, miss, until } from '../tasks/support.ts'
 import { callsCame, figuresIn } from './support.ts'
 import { newPool } from '../../app/db/pool.ts'
 import { countJobs } from '../../app/monitoring/metrics.ts'
+import { logger } from '../../app/worker/run.ts'
 import { whatsapp } from '../../app/web/whatsapp.ts'
 import { voicenter } from '../../app/web/voicenter.ts'
 import { metrics } from '../../app/web/monitoring.ts'
@@ -92,7 +93,7 @@ await t.test('the worker counts how late jobs start, and how many fail', async t
       throw new Error('no')
     },
   }
-  await runOnce({ pgPool, taskList, events, noHandleSignals: true, parsedCronItems: [] })
+  await runOnce({ pgPool, taskList, events, logger, noHandleSignals: true, parsedCronItems: [] })
   const found = await figures()
   const late = (task: string, le: string) =>
     found.get(`ringback_job_lateness_seconds_bucket{le="${le}",task="${task}"}`)

@@ -38,6 +38,10 @@ import {
   until,
 } from '../tasks/support.ts'
 
+// Unique tenant ids, so that a row shows which business it belongs to. Before the first test, because tap ends when it
+// waits here between two tests.
+await sql`alter table tenants alter column id restart with 4711001`.execute(db)
+
 const of = (e164: string) => ({ phones: spellings(e164), others: ['US.13491208655302741918'] })
 const PERSON = of('+972521234567')
 
@@ -263,9 +267,6 @@ const waitForLock = () =>
     )
     return rows.length > 0
   })
-
-// Unique tenant ids, so that a row shows which business it belongs to.
-await sql`alter table tenants alter column id restart with 4711001`.execute(db)
 
 await t.test('no data of the person is left, and no data of others is changed', async t => {
   const shop = await business({ columns: { owner_phone: customer().e164 } })

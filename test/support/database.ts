@@ -2,6 +2,7 @@
  * Loaded before each test file. Copies the template to a database for this file, and sets the
  * environment before any module of the program reads it.
  */
+import { execFileSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import pg from 'pg'
 import { log } from '../../app/log.ts'
@@ -13,7 +14,14 @@ await client.connect()
 // At the end of a test run, only the databases of its last files are left.
 await dropUnusedDatabases(client)
 // Without fsync, copying files takes half as long as the default, which also fills the write-ahead log.
-await client.query(`create database ${name} template ${templateName()} strategy file_copy`)
+const copyTemplate = () =>
+  client.query(`create database ${name} template ${templateName()} strategy file_copy`)
+await copyTemplate().catch(async (error: unknown) => {
+  // A migration is new or has changed.
+  if (!(error instanceof pg.DatabaseError && error.code === '3D000')) throw error
+  execFileSync(process.execPath, [fileURLToPath(new URL('template.ts', import.meta.url))])
+  await copyTemplate()
+})
 await client.end()
 
 Object.assign(process.env, {

@@ -5,7 +5,7 @@ import { runOnce } from 'graphile-worker'
 import { sql } from 'kysely'
 import t, { type Test } from 'tap'
 import { startFakeWhatsApp } from '../../scripts/fake_whatsapp/server.ts'
-import { taskList } from '../../app/worker/run.ts'
+import { logger, taskList } from '../../app/worker/run.ts'
 import { startWeb } from '../../app/web/server.ts'
 import { addTenant, newTenant } from '../../app/tenants/tenants.ts'
 import { sha256 } from '../../app/crypto.ts'
@@ -49,6 +49,7 @@ export const work = async (atOnce = 4): Promise<void> => {
   await runOnce({
     pgPool: workerPool,
     taskList,
+    logger,
     noHandleSignals: true,
     parsedCronItems: [],
     preset: { worker: { concurrentJobs: atOnce } },

@@ -1,6 +1,6 @@
 /**
- * Runs before the tests. Makes the migrated database that each test file copies; drops old databases.
- * Another test run may be in progress.
+ * Makes the migrated database that each test file copies, if it does not exist, and drops old databases. Other processes
+ * may do the same at the same time.
  */
 import pg from 'pg'
 import { db } from '../../app/db/kysely.ts'

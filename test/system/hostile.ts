@@ -1,6 +1,6 @@
 /**
- * Hostile bodies for both webhooks, as tables of fast-check generators: values that break programs in any field, forms
- * and arrays of them, changed samples, and updates of WhatsApp that no table column can hold.
+ * Hostile bodies for both webhooks, as tables of fast-check generators. They are dangerous values in any field, forms and
+ * arrays of such values, changed samples, and WhatsApp updates that no table column can hold.
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import fc from 'fast-check'

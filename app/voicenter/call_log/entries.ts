@@ -28,8 +28,8 @@ const MAX_WINDOW = 24 * HOUR
 const OUTAGE = 90 * MINUTE
 
 /**
- * The window of the next check, and when the check after it is due: at once if this window does not reach the present;
- * soon after an outage, because webhooks of its last minutes may be lost too; otherwise in turn.
+ * The window of the next check, and when the check after it is due. It is due at once if this window does not reach the
+ * present. After an outage it is due soon, because webhooks of its last minutes may be lost too.
  */
 export const windowOf = (
   { watchedSince, checkedUntil }: { watchedSince: Date; checkedUntil: Date },

@@ -15,7 +15,7 @@ export const alertTexts = translations(
     refused: {
       number_taken: 'This number already belongs to another business.',
       settled: 'It is already known whether this message arrived.',
-      call_log_goes_on:
+      call_log_active:
         'This job runs as long as we have access to the call log. Try again, or remove the access.',
     },
     numbers: {
@@ -161,7 +161,7 @@ export const alertTexts = translations(
     refused: {
       number_taken: 'המספר הזה כבר שייך לעסק אחר.',
       settled: 'כבר ידוע אם ההודעה הגיעה.',
-      call_log_goes_on:
+      call_log_active:
         'המשימה הזאת פועלת כל עוד יש לנו גישה ליומן השיחות. אפשר לנסות שוב, או לבטל את הגישה.',
     },
     numbers: {

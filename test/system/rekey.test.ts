@@ -1,7 +1,7 @@
 /** A new ENCRYPTION_KEY: every secret moves to it, or nothing does. */
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
-import { run } from './command.ts'
+import { run } from '../scripts/command.ts'
 import { business, customer, db, type Business } from '../support/ringback.ts'
 import { optOutsOf } from '../support/whatsapp.ts'
 import { optOut } from '../../app/replies/contacts.ts'

@@ -3,7 +3,7 @@ import { readdir } from 'node:fs/promises'
 import pg from 'pg'
 import t from 'tap'
 import { testDatabaseUrl } from '../support/postgres.ts'
-import { run } from './command.ts'
+import { run } from '../scripts/command.ts'
 
 const admin = new pg.Client({ connectionString: await testDatabaseUrl('postgres') })
 await admin.connect()
