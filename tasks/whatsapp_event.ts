@@ -13,7 +13,7 @@ import {
   recordOwnerReply,
   recordTalk,
 } from '../app/replies/inbound.ts'
-import { findUnknownAccount } from '../app/tenants/accounts.ts'
+import { findUnknownAccount, NUMBER_MOVED } from '../app/tenants/accounts.ts'
 import { categoryChanged, templateChanged } from '../app/tenants/templates.ts'
 import {
   callEvent,
@@ -89,7 +89,8 @@ const lockEvent = async (trx: Trx, eventId: string): Promise<Event | null> => {
     where e.id = ${eventId} and same.id = e.id and e.outcome is null and e.payload is not null
     returning e.id, e.tenant_id, c.id as connection_id, e.waba_id, e.field, e.kind, e.payload, e.sent_at,
               exists (select from whatsapp_connections a where a.waba_id = e.waba_id) as is_known_account,
-              exists (select from whatsapp_connections a where a.waba_id is null and a.confirmed_at is null) as is_awaited,
+              exists (select from whatsapp_connections a where a.waba_id is null and a.confirmed_at is null
+                and a.state_reason is distinct from ${NUMBER_MOVED}) as is_awaited,
               e.received_at > now() - make_interval(mins => ${WAIT_MINUTES}) as is_young,
               e.received_at < now() - interval '1 minute' as is_late, e.received_at`.execute(trx)
   return rows[0] ?? null

@@ -5,6 +5,7 @@ import { TASK_NAMES } from '../db/jobs.ts'
 import { webDb } from '../db/kysely.ts'
 import { withTimeout } from '../errors.ts'
 import { log } from '../log.ts'
+import { NUMBER_MOVED } from '../tenants/accounts.ts'
 
 /** GET /metrics (docs/monitoring.md). Labels have few values, such as a task, a state or a tenant id. Never put input into a label. */
 export const registry = new Registry()
@@ -76,7 +77,8 @@ const read = async (): Promise<Reading[]> => {
       from tenants t, lateral (
         select received_at from raw_cdrs where tenant_id = t.id and source = 'push' order by received_at desc limit 1) r
     union all
-      select 'ringback_connections', jsonb_build_object('state', state), count(*) from whatsapp_connections group by state
+      select 'ringback_connections', jsonb_build_object('state', state), count(*) from whatsapp_connections
+      where state_reason is distinct from ${NUMBER_MOVED} group by state
     union all
       select 'ringback_paused_templates', '{}', count(*) from whatsapp_templates where state = 'paused'
     union all

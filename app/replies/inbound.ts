@@ -140,7 +140,8 @@ const handleReply = async (
     .where('id', '=', leadId)
     .executeTakeFirstOrThrow()
   const calls = await callsUntil(trx, leadId, connection.receivedAt)
-  const [conversation] = await cancelPending(trx, leadId, 'replied', calls)
+  const [conversation] =
+    calls?.length === 0 ? [] : await cancelPending(trx, leadId, 'replied', calls)
   await moveConversations(trx, 'late_reply', 'replied')
     .where('id', '=', eb =>
       eb

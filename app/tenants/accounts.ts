@@ -17,8 +17,8 @@ export const displayNumberOf = (answer: GraphAnswer | undefined): string | null 
 export const NUMBER_MOVED = 'number_moved'
 
 /**
- * Stores what Graph told about a connection. Once the number is confirmed, older connections of this business with the
- * same number are retired: a number has one id at a time.
+ * Stores what Graph told about a connection. Once the number is confirmed, other connections of this business with the same
+ * number are retired: a number has one id at a time.
  *
  * @returns the ids of the numbers that were retired
  */
@@ -37,11 +37,13 @@ export const storeGraphAnswer = async (
     await sql`
       update whatsapp_connections set waba_id = ${answer.wabaId}
       where id = ${connectionId} and waba_id is distinct from ${answer.wabaId}`.execute(trx)
+  const displayNumber = displayNumberOf(answer)
   const { rows } = await sql<{ id: string; phone_number_id: string }>`
     update whatsapp_connections old set state = 'paused', state_reason = ${NUMBER_MOVED}
     from whatsapp_connections c
     where c.id = ${connectionId} and old.tenant_id = c.tenant_id and old.id <> c.id
-      and old.display_phone_number = c.display_phone_number and old.state_reason is distinct from ${NUMBER_MOVED}
+      and old.display_phone_number = coalesce(${displayNumber}, c.display_phone_number)
+      and old.state_reason is distinct from ${NUMBER_MOVED}
     returning old.id, old.phone_number_id`.execute(trx)
   // The templates of the old id go on under the new one, unless it has templates of its own.
   for (const { id } of rows)

@@ -84,6 +84,22 @@ export const newConnection = z.object({
   appSecret: appSecret.optional(),
 })
 
+/** @throws UserError if another business has this id */
+export const knownConnection = async (trx: Trx, tenantId: string, phoneNumberId: string) => {
+  const known = await trx
+    .selectFrom('whatsapp_connections')
+    .select(['tenant_id', 'display_phone_number', 'state', 'state_reason'])
+    .where('phone_number_id', '=', phoneNumberId)
+    .executeTakeFirst()
+  if (known && known.tenant_id !== tenantId)
+    throw userError(
+      'connection_taken',
+      `WhatsApp number ${phoneNumberId} belongs to another business already`,
+      'phoneNumberId',
+    )
+  return known
+}
+
 /** @throws UserError if Graph says clearly no */
 const refuseClearNo = (answer: GraphAnswer | undefined, phoneNumberId: string): void => {
   if (answer?.kind !== 'refused') return
@@ -115,21 +131,11 @@ export const connect = async (
   answer?: GraphAnswer,
 ): Promise<Connected> => {
   const { tenantId, phoneNumberId } = wanted
-  refuseClearNo(answer, phoneNumberId)
   await lockTenant(trx, tenantId)
-  const known = await trx
-    .selectFrom('whatsapp_connections')
-    .select(['tenant_id', 'display_phone_number', 'state', 'state_reason'])
-    .where('phone_number_id', '=', phoneNumberId)
-    .executeTakeFirst()
-  if (known && known.tenant_id !== tenantId)
-    throw userError(
-      'connection_taken',
-      `WhatsApp number ${phoneNumberId} belongs to another business already`,
-      'phoneNumberId',
-    )
+  const known = await knownConnection(trx, tenantId, phoneNumberId)
   const displayNumber =
-    displayNumberOf(answer) ?? wanted.whatsappNumber ?? known?.display_phone_number
+    wanted.whatsappNumber ?? known?.display_phone_number ?? displayNumberOf(answer)
+  refuseClearNo(answer, phoneNumberId)
   if (!displayNumber)
     throw userError(
       'number_missing',

@@ -6,7 +6,13 @@ import { lockTenant } from '../db/locks.ts'
 import type { Trx } from '../db/kysely.ts'
 import { notFound, userError } from '../errors.ts'
 import type { GraphAnswer } from '../whatsapp/account.ts'
-import { connect, type Connected, connectionsOf, newConnection } from './connections.ts'
+import {
+  connect,
+  type Connected,
+  connectionsOf,
+  knownConnection,
+  newConnection,
+} from './connections.ts'
 import { accessState, addToken, tokensOf } from './credentials.ts'
 import {
   accessToken,
@@ -80,6 +86,7 @@ export const addTenant = async (
   const { accessToken, phoneNumberId, wabaId, appSecret } = tenant
   const whatsappNumber = tenant.whatsappNumber ?? tenant.numbers[0]
   const wanted = { tenantId, phoneNumberId, whatsappNumber, accessToken, wabaId, appSecret }
+  if (phoneNumberId) await knownConnection(trx, tenantId, phoneNumberId)
   const connected =
     accessToken && phoneNumberId && answer?.kind !== 'refused'
       ? await connect(trx, actor, newConnection.parse(wanted), answer)

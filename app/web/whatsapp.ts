@@ -10,6 +10,7 @@ import { retryOnConflict } from '../db/retry.ts'
 import { STORE_TIMEOUT_MS, withTimeout } from '../errors.ts'
 import { failpoint } from '../failpoints.ts'
 import { canonical, readJson, storable } from '../json.ts'
+import { log } from '../log.ts'
 import { statusKey, type Update, updatesIn } from '../whatsapp/webhook.ts'
 import { measureAnswers } from './monitoring.ts'
 import { readRawBody } from './raw_body.ts'
@@ -100,8 +101,11 @@ const isSigned = (body: Buffer, header: string | undefined, appSecret: string): 
   )
 }
 
-const hasOwnSecrets = async (): Promise<boolean> => {
-  const found = await withTimeout(
+let ownSecrets: Promise<boolean> | undefined
+
+/** Concurrent requests share one query, so that requests with a wrong signature never take all connections. */
+const hasOwnSecrets = (): Promise<boolean> =>
+  (ownSecrets ??= withTimeout(
     STORE_TIMEOUT_MS,
     webDb
       .selectFrom('whatsapp_connections')
@@ -110,8 +114,10 @@ const hasOwnSecrets = async (): Promise<boolean> => {
       .limit(1)
       .executeTakeFirst(),
   )
-  return found !== undefined
-}
+    .then(found => found !== undefined)
+    .finally(() => {
+      ownSecrets = undefined
+    }))
 
 /**
  * The updates of a body that is signed with the secret of a connection's own Meta app. The owner of that app knows the
@@ -139,9 +145,7 @@ const updatesOfOwnApp = async (
              or waba_id = any(${named(updates.map(({ wabaId }) => wabaId))}::text[]))
       order by id limit ${MAX_CANDIDATES}`.execute(webDb),
   )
-  const signers = rows.filter(({ tenantId, appSecret }) =>
-    isSigned(body, header, decrypt(appSecret, appSecretOwner(tenantId))),
-  )
+  const signers = rows.filter(one => isSignedBy(one, body, header))
   const isCovered = ({ phoneNumberId, wabaId }: Update) =>
     signers.some(one =>
       phoneNumberId === null
@@ -159,6 +163,20 @@ export type OwnApp = {
   phoneNumberId: string
   wabaId: string | null
   appSecret: string
+}
+
+const isSignedBy = (
+  { tenantId, appSecret }: OwnApp,
+  body: Buffer,
+  header: string | undefined,
+): boolean => {
+  try {
+    return isSigned(body, header, decrypt(appSecret, appSecretOwner(tenantId)))
+  } catch (err) {
+    // Under another ENCRYPTION_KEY. The secrets of other connections still count.
+    log.warn({ err }, 'the app secret of a connection cannot be decrypted')
+    return false
+  }
 }
 
 /** Each candidate costs a hash over the whole body. */
@@ -222,7 +240,9 @@ const storeUpdates = async (updates: Update[]): Promise<void> => {
     with stored as (
       insert into whatsapp_events as e
         (tenant_id, phone_number_id, waba_id, field, kind, payload, sent_at, content_key, deliveries)
-      select c.tenant_id, u.phone_number_id, u.waba_id, u.field, u.kind, u.payload::jsonb, to_timestamp(u.sent_at),
+      select c.tenant_id, u.phone_number_id, u.waba_id, u.field, u.kind, u.payload::jsonb,
+             -- An update from the future would be newer than all that follow it.
+             case when u.sent_at is not null then least(to_timestamp(u.sent_at), now() + interval '1 hour') end,
              u.content_key, u.deliveries
       from unnest(
         ${rows.map(row => row.phoneNumberId && storable(row.phoneNumberId))}::text[],

@@ -186,7 +186,7 @@ export const updateFor = (state: State, event: WebhookEvent, id: string): Update
 
 export const statusUpdate = (
   number: WhatsAppNumber,
-  { waId }: Person,
+  { waId, userId }: Person,
   { wamid, biz_opaque_callback_data, template }: InboxMessage,
   { status, code = 131026, callbackData = true, agoSeconds, fields }: StatusStep,
 ): Update => {
@@ -197,6 +197,7 @@ export const statusUpdate = (
     status,
     timestamp: String(seconds(agoSeconds)),
     recipient_id: waId,
+    recipient_user_id: userId,
     ...(callbackData && { biz_opaque_callback_data }),
     ...(status === 'failed' ? { errors: [webhookError(code)] } : { pricing }),
     ...fields,

@@ -128,6 +128,7 @@ await t.test('with an access token, the business can send to customers', async t
 })
 
 await t.test('the access token may come from a variable, and is never shown', async t => {
+  fake.addNumber({ phoneNumberId: '777', token: SECRET })
   const business = await add(
     [
       '--name',
@@ -150,6 +151,53 @@ await t.test('the access token may come from a variable, and is never shown', as
     text: string
   }>`select c::text as text from whatsapp_connections c`.execute(db)
   t.notMatch(rows.map(({ text }) => text).join() + business.stdout + business.stderr, SECRET)
+})
+
+await t.test('connect and add ask Graph about the number', async t => {
+  const number = fake.addNumber({ displayNumber: '+972722000031' })
+  const { tenantId } = await add(['--name', 'A', '--number', '0722000030'])
+  const connect = (args: string[], token = number.token) =>
+    tenant(['connect', '--tenant', tenantId, '--json', ...args, '--access-token-stdin'], {
+      input: token,
+      env: { APP: 'own-secret' },
+    })
+  const before = await contents()
+  const no = await connect(['--phone-number-id', number.phoneNumberId], 'wrong-token')
+  t.match(no, {
+    status: 1,
+    stdout: '',
+    stderr: /WhatsApp does not accept this access token \(190\)/,
+  })
+  const unknown = await connect(['--phone-number-id', '999'])
+  t.match(unknown, { status: 1, stderr: /WhatsApp knows no number 999.*\(100\)/ })
+  for (const token of ['a\u200bb', 'tok\u05d0n', 'two words'])
+    t.match(await connect(['--phone-number-id', '999'], token), {
+      status: 2,
+      stderr: /printable ASCII/,
+    })
+  t.strictSame(await contents(), before, 'nothing changed')
+
+  const app = ['--app-secret-env', 'APP']
+  const yes = await connect(['--phone-number-id', number.phoneNumberId, ...app])
+  t.match(JSON.parse(yes.stdout), { confirmed: true, wabaId: number.wabaId, retired: [] })
+  t.match(await connectionsOf(tenantId), [
+    { display_phone_number: '+972722000031', waba_id: number.wabaId, app_secret: /^v1:/ },
+  ])
+  const moved = fake.addNumber({ ...number, phoneNumberId: '998' })
+  const again = await connect(['--phone-number-id', moved.phoneNumberId])
+  t.match(JSON.parse(again.stdout), { confirmed: true, retired: [number.phoneNumberId] })
+
+  await fake.refuseConnections()
+  const away = ['--phone-number-id', '997', '--whatsapp-number', '0722000032', '--waba-id', '55']
+  t.match(JSON.parse((await connect(away)).stdout), { confirmed: false, wabaId: '55' })
+  await fake.acceptConnections()
+
+  const added = await add(
+    ['--name', 'B', '--number', '0722000033', '--phone-number-id', '1', '--access-token-stdin'],
+    { input: 'wrong-token' },
+  )
+  t.match(added.stderr, /WhatsApp refuses the number or the token \(190\)/)
+  t.strictSame(await connectionsOf(added.tenantId), [], 'the business is added without it')
 })
 
 await t.test('numbers are accepted in every common form, including unlisted ones', async t => {
@@ -183,7 +231,7 @@ await t.test('numbers are accepted in every common form, including unlisted ones
 })
 
 await t.test('a number or a connection of another business is rejected', async t => {
-  const id = fake.addNumber().phoneNumberId
+  const id = fake.addNumber({ token: SECRET }).phoneNumberId
   const token = ['--phone-number-id', id, '--access-token-stdin']
   await add(['--name', 'A', '--number', '0722000020', ...token], { input: SECRET })
   const before = await contents()

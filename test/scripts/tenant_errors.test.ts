@@ -13,7 +13,7 @@ const NOT_FOUND = ['--tenant', '999999']
 const NUMBER = ['--number', '0722000099']
 const VALID = ['add', '--name', 'A', ...NUMBER]
 const ID = ['--phone-number-id', '1']
-const SECRET = 'a password that is secret'
+const SECRET = 'a-password-that-is-secret'
 const set = (...args: string[]) => ['set', ...OURS, ...args]
 const callLog = (...args: string[]) => ['call-log', ...OURS, ...args]
 
@@ -181,7 +181,7 @@ const REFUSED: [args: string[], said: RegExp, options?: Options][] = [
   ],
   [
     ['connect', ...OURS, '--phone-number-id', '4711', '--access-token-stdin'],
-    /^--whatsapp-number: expected the telephone number, because this id is new$/,
+    /^--access-token-env or --access-token-stdin: WhatsApp does not accept this access token \(190\)/,
     { input: SECRET },
   ],
   [
@@ -238,9 +238,10 @@ await t.test('export has the same errors', async t => {
 })
 
 const FLAGS: Record<string, string> = {
-  add: 'name number whatsapp-number phone-number-id access-token-env access-token-stdin owner-phone mode json',
+  add: 'name number whatsapp-number phone-number-id access-token-env access-token-stdin waba-id app-secret-env owner-phone mode json',
   'call-log': 'tenant code-env code-stdin bearer-env bearer-stdin off json',
-  connect: 'tenant phone-number-id whatsapp-number access-token-env access-token-stdin json',
+  connect:
+    'tenant phone-number-id whatsapp-number waba-id access-token-env access-token-stdin app-secret-env json',
   template: 'tenant kind name language variables resume default json',
   forget: 'tenant number dry-run yes json',
   'opt-outs': 'tenant file json',
