@@ -55,30 +55,39 @@ export type Event = {
 const whatsappEvent: Task = async payload => {
   const { eventId } = payloads.whatsapp_event.parse(payload)
   failpoint('whatsapp_event:started')
-  await findUnknownAccount(eventId)
-  const outcome = await db.transaction().execute(async trx => {
+  let outcome = await readEvent(eventId)
+  // Graph is asked while no transaction is open.
+  const isUnknown = outcome === 'account_unknown' || outcome === 'account_awaited'
+  if (isUnknown && (await findUnknownAccount(eventId))) outcome = await readEvent(eventId)
+  failpoint('whatsapp_event:committed')
+  log.debug({ eventId, outcome }, 'WhatsApp event')
+}
+
+/** What an event becomes whose message, or account, was not known in time. */
+const TOO_LATE: Record<string, string> = {
+  later: 'no_message',
+  account_awaited: 'account_unknown',
+}
+
+/** @returns the outcome; null if it was read before */
+const readEvent = (eventId: string): Promise<string | null> =>
+  db.transaction().execute(async trx => {
     const event = await lockEvent(trx, eventId)
     if (!event) return null
     const outcome = await handle(trx, event)
     failpoint('whatsapp_event:handled')
-    if (outcome === 'later' && event.is_young) {
+    if (TOO_LATE[outcome] !== undefined && event.is_young) {
       const at = secondsFromNow(LOOK_AGAIN_SECONDS)
       await addJob(trx, 'whatsapp_event', eventId, { eventId }, { at })
       return outcome
     }
     await trx
       .updateTable('whatsapp_events')
-      .set({ outcome: outcome === 'later' ? lateOutcome(event) : outcome })
+      .set({ outcome: TOO_LATE[outcome] ?? outcome })
       .where('id', '=', eventId)
       .execute()
     return outcome
   })
-  failpoint('whatsapp_event:committed')
-  log.debug({ eventId, outcome }, 'WhatsApp event')
-}
-
-const lateOutcome = ({ kind }: Event): string =>
-  kind === 'status' ? 'no_message' : 'account_unknown'
 
 /** Null = the event was handled before, or retention emptied it. Finds the tenant, whose number may be new. */
 const lockEvent = async (trx: Trx, eventId: string): Promise<Event | null> => {
@@ -99,7 +108,7 @@ const lockEvent = async (trx: Trx, eventId: string): Promise<Event | null> => {
 const handle = async (trx: Trx, event: Event): Promise<string> => {
   if (event.kind === 'template_status' || event.kind === 'template_category') {
     // Graph may tell later which account a number belongs to.
-    if (!event.is_known_account) return event.is_awaited ? 'later' : 'account_unknown'
+    if (!event.is_known_account) return event.is_awaited ? 'account_awaited' : 'account_unknown'
     return event.kind === 'template_status'
       ? parse(templateEvent, event, ({ item }) => templateChanged(trx, event, item))
       : parse(categoryEvent, event, ({ item }) => categoryChanged(trx, event, item))

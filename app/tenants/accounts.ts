@@ -62,13 +62,14 @@ const MAX_ASKED = 20
 /**
  * An update of an account that no connection is known to belong to: asks Graph about the connections without an account.
  * When one turns out to belong to it, a trigger reads such updates again (reread_events in sql/0002_whatsapp.sql).
+ *
+ * @returns whether one does
  */
-export const findUnknownAccount = async (eventId: string): Promise<void> => {
+export const findUnknownAccount = async (eventId: string): Promise<boolean> => {
   const { rows } = await sql<Unconfirmed>`
     with asked as (
       select c.id from whatsapp_connections c, whatsapp_events e
-      where e.id = ${eventId} and e.outcome is null and e.kind in ('template_status', 'template_category')
-        and e.waba_id is not null and c.waba_id is null
+      where e.id = ${eventId} and e.waba_id is not null and c.waba_id is null
         and not exists (select from whatsapp_connections a where a.waba_id = e.waba_id)
         and coalesce(c.checked_at < now() - ${ASK_AGAIN}, true) and c.state_reason is distinct from ${NUMBER_MOVED}
       order by c.checked_at nulls first, c.id limit ${MAX_ASKED} for update of c skip locked
@@ -76,7 +77,8 @@ export const findUnknownAccount = async (eventId: string): Promise<void> => {
     update whatsapp_connections c set checked_at = now() from asked where c.id = asked.id
     returning c.id, c.tenant_id as "tenantId", c.phone_number_id as "phoneNumberId", c.access_token as "accessToken",
               (select waba_id from whatsapp_events where id = ${eventId}) as "wabaId"`.execute(db)
-  await Promise.all(rows.map(confirm))
+  const accounts = await Promise.all(rows.map(confirm))
+  return rows.some(({ wabaId }, i) => accounts[i] === wabaId)
 }
 export type Unconfirmed = {
   id: string
@@ -91,8 +93,10 @@ const confirm = async ({ id, tenantId, phoneNumberId, accessToken, wabaId }: Unc
     const token = decrypt(accessToken, tokenOwner(tenantId))
     const answer = await askGraph({ phoneNumberId, accessToken: token, wabaId })
     await db.transaction().execute(trx => storeGraphAnswer(trx, id, answer))
+    return answer.kind === 'confirmed' ? answer.wabaId : null
   } catch (err) {
     // The update stays stored, and is read when the account becomes known.
     log.warn({ err, connectionId: id }, 'Graph could not be asked about a number')
+    return null
   }
 }

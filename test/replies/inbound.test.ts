@@ -12,6 +12,7 @@ import {
   outreachOf,
 } from '../support/ringback.ts'
 import {
+  reports,
   change,
   contacted,
   deliver,
@@ -133,6 +134,8 @@ await test('other events from Meta are kept, and nothing follows from them', asy
   const dana = await contacted(shop)
   const { phoneNumberId } = shop
   const whose = { phone_number_id: phoneNumberId }
+  // Its account is known, so that an update of a template has its effect.
+  await reports(dana.wamid, { status: 'sent' })
   await happens([
     { kind: 'errors', phoneNumberId },
     { kind: 'field', field: 'account_update', value: { event: 'VERIFIED' }, phoneNumberId },
@@ -147,6 +150,7 @@ await test('other events from Meta are kept, and nothing follows from them', asy
     'other kept',
     'other kept',
     'other kept',
+    'status status',
     'status unknown_status',
   ])
   const nobodys = (await eventsOf(null)).map(({ field, outcome }) => `${field} ${outcome}`)

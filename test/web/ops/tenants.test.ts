@@ -447,7 +447,7 @@ t.test('a number is added, and its calls are decided again', async t => {
 t.test('WhatsApp is connected, paused, resumed and given a new token', async t => {
   const shop = await business({ connected: false })
   const other = await business()
-  const number = fake.addNumber()
+  const number = fake.addNumber({ token: 'SECRET-one' })
   const fields = {
     whatsappNumber: '050-2345678',
     phoneNumberId: number.phoneNumberId,
@@ -461,6 +461,19 @@ t.test('WhatsApp is connected, paused, resumed and given a new token', async t =
   await isRefused(t, connect, { ...fields, accessToken: ' ' }, /The access token from Meta/)
   await isRefused(t, connect, { ...fields, phoneNumberId: 'x' }, /digits only/)
   await isRefused(t, connect, { ...fields, phoneNumberId: other.phoneNumberId }, /another business/)
+
+  await isRefused(
+    t,
+    connect,
+    { ...fields, accessToken: 'no-token' },
+    /does not accept this access token/,
+  )
+  await isRefused(
+    t,
+    connect,
+    { ...fields, accessToken: 'two\u200bwords' },
+    /The access token from Meta/,
+  )
 
   t.equal((await operator.submit(connect, fields)).status, 303)
   const mine = { ...shop, phoneNumberId: number.phoneNumberId }
@@ -481,6 +494,7 @@ t.test('WhatsApp is connected, paused, resumed and given a new token', async t =
   t.equal((await connectionOf(mine)).state, 'active')
   t.match(await lastEntry(shop), { action: 'connection.resume' })
 
+  fake.addNumber({ phoneNumberId: number.phoneNumberId, token: 'SECRET-two' })
   const token = { phoneNumberId: number.phoneNumberId, accessToken: 'SECRET-two' }
   t.equal((await operator.submit(at(shop, '/whatsapp/token'), token)).status, 303)
   t.equal(await opened(), 'SECRET-two')
@@ -698,6 +712,7 @@ t.test('a business does everything else itself', async t => {
   const shop = await business({ columns: { owner_phone: customer().e164 } })
   const owner = await asTenant(shop.tenantId)
   const settings = formOf((await owner.get(at(shop, '/settings'))).text)
+  fake.addNumber({ phoneNumberId: shop.phoneNumberId, token: 'new' })
   const actions: [string, Record<string, string | string[]>, string][] = [
     ['/overview/mode', { mode: 'paused' }, 'tenant.set'],
     ['/overview/resume', {}, 'tenant.set'],

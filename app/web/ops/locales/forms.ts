@@ -43,6 +43,8 @@ export const formTexts = translations(
       last_token:
         'This is the last valid URL. Without it, all call reports are rejected. Create a new URL first, or tick the box to confirm.',
       connection_taken: 'This WhatsApp number already belongs to another business.',
+      token_refused: 'WhatsApp does not accept this access token. Create a new one.',
+      number_refused: 'WhatsApp does not know this ID, or the access token may not use it.',
       number_missing: 'The number is new here, so please enter it too.',
       reminders_out_of_order: '“First reminder” must be earlier than “Last reminder”.',
       no_connection: 'No active WhatsApp number is connected.',
@@ -91,6 +93,8 @@ export const formTexts = translations(
       last_token:
         'זו הכתובת התקפה האחרונה. בלעדיה כל דיווחי השיחות נדחים. יש ליצור קודם כתובת חדשה, או לסמן את תיבת האישור.',
       connection_taken: 'מספר ה־WhatsApp הזה כבר שייך לעסק אחר.',
+      token_refused: 'WhatsApp לא מקבל את מפתח הגישה הזה. יש ליצור מפתח חדש.',
+      number_refused: 'WhatsApp לא מכיר את המזהה הזה, או שאין למפתח הגישה הרשאה להשתמש בו.',
       number_missing: 'המספר חדש כאן, ולכן יש להזין גם אותו.',
       reminders_out_of_order: '״תזכורת ראשונה״ צריכה להיות מוקדמת מ״תזכורת אחרונה״.',
       no_connection: 'לא מחובר מספר WhatsApp פעיל.',
