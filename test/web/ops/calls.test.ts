@@ -186,8 +186,14 @@ t.test('the search finds exactly the matching calls', async t => {
 })
 
 t.test("a day begins at midnight in the business's time zone", async t => {
-  const shop = await business({ columns: { timezone: 'Pacific/Kiritimati' } })
+  const shop = await business()
   await postAll(shop, push({ caller: customer().local }), push({ caller: customer().local }))
+  // Voicenter writes times in the tenant's zone, and these calls were posted with Israel's.
+  await db
+    .updateTable('tenants')
+    .set({ timezone: 'Pacific/Kiritimati' })
+    .where('id', '=', shop.tenantId)
+    .execute()
   // UTC+14: November 10 begins there at 10:00 UTC on November 9.
   const noon = '2026-11-09T10:00:00Z'
   await sql`
@@ -585,18 +591,18 @@ t.test(
     for (const record of records()) {
       const alone = legFor(record)
       const handedOn = legFor({ ...record, ivruniqueid: 'two', originalivruniqueid: 'one' })
-      for (const legs of [[alone], [answered, handedOn]].map(legs =>
+      const lost = legFor({ ...record, ivruniqueid: 'two', originalivruniqueid: 'one', did: '', target: '' })
+      for (const legs of [[alone], [handedOn], [lost], [answered, handedOn]].map(legs =>
         legs.filter(leg => leg !== null),
       ))
         for (const missedStatuses of [[], statuses])
           for (const isOurs of [() => true, () => false]) {
             if (legs.length === 0) continue
-            const { verdict, reason } = classify(legs, {
-              missedStatuses,
-              minRingSeconds: 5,
-              isOurs,
-            })
-            given.add(`${verdict} ${reason}`)
+            const rules = { missedStatuses, minRingSeconds: 5, isOurs }
+            for (const hasWaited of [false, true]) {
+              const { verdict, reason } = classify(legs, rules, hasWaited)
+              given.add(`${verdict} ${reason}`)
+            }
           }
     }
     for (const pair of given) {
