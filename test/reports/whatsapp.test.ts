@@ -46,7 +46,10 @@ const fill = (template: string, values: Record<string, string>): string =>
 const textRows = async (query: string): Promise<(string | null)[][]> => {
   const { rows } = await sql.raw<Record<string, unknown>>(query).execute(db)
   return rows.map(row =>
-    Object.values(row).map(value => (value === null || value === undefined ? null : String(value))),
+    Object.values(row).map(value => {
+      if (value === null || value === undefined) return null
+      return typeof value === 'string' ? value : JSON.stringify(value)
+    }),
   )
 }
 

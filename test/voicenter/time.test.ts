@@ -387,12 +387,10 @@ await test('in every zone, each form gives the instant, also around a clock chan
     .integer({ min: Date.UTC(2024, 0) / 1000, max: Date.UTC(2029, 0) / 1000 })
     .map(ms => new Date(ms * 1000))
   const change = fc.constantFrom(
-    ...[
-      '2026-03-27T00:00:00Z',
-      '2026-10-24T23:00:00Z',
-      '2026-03-29T01:00:00Z',
-      '2026-11-01T06:00:00Z',
-    ],
+    '2026-03-27T00:00:00Z',
+    '2026-10-24T23:00:00Z',
+    '2026-03-29T01:00:00Z',
+    '2026-11-01T06:00:00Z',
   )
   const nearChange = fc
     .tuple(change, fc.integer({ min: -7200, max: 7200 }))
