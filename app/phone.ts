@@ -148,6 +148,9 @@ export const readPhone = (written: string | null | undefined): Phone => {
   const seen = visible(written ?? '')
   if (seen === '') return { kind: 'withheld' }
   if (seen.length > MAX_LENGTH) return { kind: 'text' }
+  // Nearly every number is written like this. All that follows takes ten times as long.
+  const [, plus, only = ''] = /^(\+?)(\d{7,15})$/.exec(seen) ?? []
+  if (only && !SPELLED.has(only)) return dialled(only, plus === '+')
 
   const [, name = '', inBrackets] = /^([^<>]*)<([^<>]+)>[^<>]*$/.exec(plain(seen)) ?? []
   // A name that says "private" counts. "Unknown" says that the name is unknown, not the number.

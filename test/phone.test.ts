@@ -113,20 +113,24 @@ await isKind('a hidden caller is recognised in every spelling', 'withheld', [
   'ANON',
   'anonymous@anonymous.invalid',
   'sip:anonymous@anonymous.invalid',
+
   '"Anonymous" <sip:anonymous@anonymous.invalid>',
   '"Private" <sip:0502345678@pbx>',
+
   'Private',
   'private number',
   'Private Caller',
   'PRIVATE_NUMBER',
   'private-call',
   'Restricted',
+
   'unknown',
   'Unknown number',
   'Unknown Caller',
   'unavailable',
   'Number unavailable',
   'not available',
+
   'withheld',
   'Number withheld',
   'Caller ID withheld',
@@ -134,6 +138,7 @@ await isKind('a hidden caller is recognised in every spelling', 'withheld', [
   'hidden number',
   'blocked',
   'Blocked caller',
+
   'No Caller ID',
   'no number',
   'No ID',
@@ -142,6 +147,7 @@ await isKind('a hidden caller is recognised in every spelling', 'withheld', [
   'confidential',
   'undisclosed',
   'masked',
+
   'unidentified',
   'Not identified',
   'number not provided',
@@ -152,6 +158,7 @@ await isKind('a hidden caller is recognised in every spelling', 'withheld', [
   '<nil>',
   '-',
   '--',
+
   '-1',
   '0',
   '0000000000',
@@ -161,6 +168,7 @@ await isKind('a hidden caller is recognised in every spelling', 'withheld', [
   'zero',
   '""',
   '< >',
+
   'חסוי',
   'מספר חסוי',
   'שיחה חסויה',
@@ -170,6 +178,7 @@ await isKind('a hidden caller is recognised in every spelling', 'withheld', [
   'פרטי',
   'מספר פרטי',
   'מוסתר',
+
   'מספר מוסתר',
   'חסום',
   'מספר חסום',
@@ -178,6 +187,7 @@ await isKind('a hidden caller is recognised in every spelling', 'withheld', [
   'לא מזוהה',
   'שיחה לא מזוהה',
   'בלתי מזוהה',
+
   'ללא זיהוי',
   'ללא מספר',
   'אין מספר',
@@ -186,8 +196,11 @@ await isKind('a hidden caller is recognised in every spelling', 'withheld', [
   'לא זמין',
   'סודי',
   'אפס',
-  '‏חסוי‎',
+  '\u200fחסוי\u200e',
   'יוסח',
+
+  // The keys that spell ANONYMOUS, RESTRICTED, PRIVATE, UNKNOWN, UNAVAILABLE, WITHHELD, BLOCKED.
+
   '266696687',
   '+266696687',
   'sip:266696687@pbx',

@@ -23,11 +23,12 @@ select n, case when random() < 0.6 then 1 else 2 + floor(random() * 4)::int end 
 from generate_series(1, 50000) n;
 
 insert into raw_cdrs (token_tenant_id, tenant_id, call_id, root_call_id, payload, body, content_hash, received_at,
-                      called_at, clock, business_phone, customer_phone, reached_phone, verdict, reason)
+                      called_at, clock, business_phone, customer_phone, reached_phone, reached_until, verdict, reason)
 select tenant, tenant, 'made' || n, 'made' || n, payload, convert_to(payload::text, 'UTF8'),
        sha256(convert_to(payload::text, 'UTF8')), at + interval '1 minute', at, 'plain', '+97272277677' || tenant,
        '+97252' || lpad((2000000 + person)::text, 7, '0'),
        case when luck >= 0.4 and luck < 0.9 then '+97252' || lpad((2000000 + person)::text, 7, '0') end,
+       case when luck >= 0.4 and luck < 0.9 then at + interval '124 seconds' end,
        case when luck < 0.4 then 'missed' when luck < 0.9 then 'answered' when luck < 0.98 then 'not_inbound'
             else 'unmatched_number' end,
        case when luck < 0.4 then 'noanswer' when luck < 0.9 then 'agent' when luck < 0.98 then 'outgoing'

@@ -24,9 +24,10 @@ from (
 ) calls;
 
 insert into raw_cdrs (token_tenant_id, tenant_id, call_id, root_call_id, payload, body, content_hash, received_at,
-                      called_at, clock, business_phone, customer_phone, reached_phone, verdict, reason)
+                      called_at, clock, business_phone, customer_phone, reached_phone, reached_until, verdict, reason)
 select tenant, tenant, call_id, call_id, payload, convert_to(text, 'UTF8'), sha256(convert_to(text, 'UTF8')),
-       at + interval '2 minutes', at, 'plain', line, phone, case when luck between 3 and 7 then phone end, verdict, reason
+       at + interval '2 minutes', at, 'plain', line, phone, case when luck between 3 and 7 then phone end,
+       case when luck between 3 and 7 then at + interval '1 second' * (35 + n % 60 + n % 300) end, verdict, reason
 from made,
 lateral (select case when luck < 3 then 'missed' when luck < 8 then 'answered' else 'not_inbound' end as verdict,
                 case when luck < 3 then 'noanswer' when luck < 8 then 'agent' else 'outgoing' end as reason) v,
