@@ -69,6 +69,7 @@ export const startMaintenance = (): Maintenance => {
       checkCallLogs = true
       upSince = performance.now()
       sweepAt = Math.min(sweepAt, performance.now() + SWEEP_AFTER_OUTAGE)
+      alertsAt = Math.min(alertsAt, performance.now() + SWEEP_AFTER_OUTAGE)
     },
     stop: async () => {
       ending.abort()
