@@ -198,7 +198,8 @@ const fromWall = (timezone: string, wall: number, now: number): number => {
     .filter(offset => offsetAt(timezone, wall - offset) === offset)
     .map(offset => wall - offset)
   if (instants.length === 0) return wall - Math.min(...around)
-  const past = instants.filter(at => at <= now + SKEW)
+  // Without the allowance for clocks that run ahead: the earlier instant is as good an explanation.
+  const past = instants.filter(at => at <= now)
   return past.length ? Math.max(...past) : Math.min(...instants)
 }
 
