@@ -124,13 +124,13 @@ export const accessToken = z
   .string()
   .trim()
   .min(1, 'an access token')
-  .regex(/^[\x21-\x7e]*$/, 'an access token of printable ASCII characters: copy it again')
+  .regex(/^[\x20-\x7e]*$/, 'an access token of printable ASCII characters: copy it again')
 
 export const appSecret = z
   .string()
   .trim()
   .min(1, 'the app secret')
-  .regex(/^[\x21-\x7e]*$/, 'an app secret of printable ASCII characters: copy it again')
+  .regex(/^[\x20-\x7e]*$/, 'an app secret of printable ASCII characters: copy it again')
 
 export const wabaId = z.string().regex(/^\d{1,30}$/, "Meta's id of the account, digits only")
 

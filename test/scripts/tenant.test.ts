@@ -170,7 +170,7 @@ await t.test('connect and add ask Graph about the number', async t => {
   })
   const unknown = await connect(['--phone-number-id', '999'])
   t.match(unknown, { status: 1, stderr: /WhatsApp knows no number 999.*\(100\)/ })
-  for (const token of ['a\u200bb', 'tok\u05d0n', 'two words'])
+  for (const token of ['a\u200bb', 'tok\u05d0n', 'two\nlines'])
     t.match(await connect(['--phone-number-id', '999'], token), {
       status: 2,
       stderr: /printable ASCII/,
