@@ -22,7 +22,8 @@ if (!rowCount) {
   await db.destroy()
   await admin.query(`alter database ${making} rename to ${template}`).catch((error: unknown) => {
     // Another run was faster. A later run drops ours.
-    if (!(error instanceof pg.DatabaseError && error.code === '42P04')) throw error
+    if (!(error instanceof pg.DatabaseError && /^(42P04|23505)$/.test(error.code ?? '')))
+      throw error
   })
 }
 await admin.end()
