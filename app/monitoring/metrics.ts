@@ -143,7 +143,7 @@ const METRICS: Record<string, Metric> = {
     ['sending', 'accepted', 'sent', 'delivered', 'read', 'failed', 'unknown', 'scheduled'],
     'Messages sent in the last hour, by kind and state; scheduled = will be retried',
   ),
-  ringback_unknown_messages: only('Messages of which it is not known whether they were sent'),
+  ringback_unknown_messages: only("Messages with an unknown outcome: WhatsApp's answer was lost"),
   ringback_rejected_last_day: by(
     'source',
     ['voicenter', 'whatsapp', 'call_log'],

@@ -292,8 +292,8 @@ export const recordOwnerReply = async (
 }
 
 /**
- * A call on WhatsApp has ended. After a talk the person was reached, as by telephone, whoever called. A call that was not
- * answered changes nothing.
+ * Handles a call on WhatsApp that has ended. A talk counts as reaching the person, like a talk by telephone, in either
+ * direction. A call without an answer changes nothing.
  */
 export const recordTalk = async (
   trx: Trx,

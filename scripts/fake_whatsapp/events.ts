@@ -49,7 +49,7 @@ type OtherEvent = Common &
     /** The owner wrote to the person in the WhatsApp Business app. */
     | { kind: 'echo'; to: string; text: string; id?: string }
     | { kind: 'template_category'; template: string; category?: string }
-    /** A call on WhatsApp has ended; without seconds, nobody answered. */
+    /** A call on WhatsApp has ended; without seconds, it was not answered. */
     | { kind: 'call'; with: string; by?: 'person' | 'business'; seconds?: number; id?: string }
     /** An error of the system or the account, which belongs to no message. */
     | { kind: 'errors'; code?: number }

@@ -871,7 +871,7 @@ const CALLS: [name: string, fields: Record<string, unknown>, story: string[]][] 
   ['in small letters', { status: 'completed' }, REACHED],
   ['without times', { start_time: undefined, end_time: undefined, timestamp: undefined }, REACHED],
   ['still ringing', { event: 'connect', status: undefined, duration: undefined }, OPEN],
-  ['nobody answered', { status: 'FAILED', duration: undefined }, OPEN],
+  ['not answered', { status: 'FAILED', duration: undefined }, OPEN],
   ['rejected', { status: 'REJECTED', duration: 0 }, OPEN],
   ['completed without a talk', { duration: 0 }, OPEN],
   ['completed without a duration', { duration: undefined }, OPEN],

@@ -26,7 +26,7 @@ type Texts = (typeof whyTexts)['en']
 const lookUp = (texts: Record<string, string>, key: string | null): string | null =>
   key !== null && Object.hasOwn(texts, key) ? (texts[key] ?? null) : null
 
-/** Why nobody answered. null = the call was not missed. */
+/** The reason why the call was missed. null = it was not missed. */
 export const missedReason = (
   language: Language,
   { verdict, reason }: Pick<CallOutcome, 'verdict' | 'reason'>,
