@@ -62,6 +62,9 @@ create table whatsapp_events (
                                   'template_category', 'other')),
   -- The update and the contacts that came with it. Null after retention emptied the row.
   payload         jsonb,
+  -- Of a message, a preference or an echo: the ids by which the person may be known (number, user ids, and the wamid of our
+  -- message that they answer). Until it has been read, nothing is sent to this person. Null after the row was emptied.
+  person_ids      text[],
   -- When Meta sent the POST, by Meta's clock (entry[].time).
   sent_at         timestamptz,
   -- Recognises an update that Meta posts again: SHA-256 of number and message id, or of number, wamid and status, or
@@ -70,13 +73,20 @@ create table whatsapp_events (
   deliveries      integer not null default 1,
   received_at     timestamptz not null default now(),
   -- What the update led to, as one word. Null until its job has run.
-  outcome         text
+  outcome         text,
+  -- person_ids are personal data too.
+  constraint whatsapp_events_emptied check (payload is not null or person_ids is null)
 )
 -- The job updates each row once and leaves a dead version, which also stays in whatsapp_events_waiting. That index is
 -- read every minute, and by default dead rows are cleared only when they are 20 % of the table.
 with (autovacuum_vacuum_scale_factor = 0.05);
 -- The sweep looks for updates without a job.
 create index whatsapp_events_waiting on whatsapp_events (received_at) where outcome is null;
+-- "Has this person written something that was not read yet?", asked before each send. Without fastupdate, because each
+-- search would read the whole list of pending entries.
+create index whatsapp_events_unread on whatsapp_events using gin (person_ids) with (fastupdate = off) where outcome is null;
+-- For the alert about updates whose job failed for good.
+create index whatsapp_events_failed on whatsapp_events (tenant_id) where outcome = 'job_failed';
 -- Updates for numbers that belong to no tenant, listed on /ops.
 create index whatsapp_events_of_nobody on whatsapp_events (received_at) where tenant_id is null;
 -- Retention empties the oldest first. Emptied rows are not in the index, so the search is cheap on a large table too.

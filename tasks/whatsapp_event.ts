@@ -10,6 +10,7 @@ import type { Connection } from '../app/replies/contacts.ts'
 import {
   applyPreference,
   handleInbound,
+  JOB_FAILED,
   recordOwnerReply,
   recordTalk,
 } from '../app/replies/inbound.ts'
@@ -95,7 +96,8 @@ const lockEvent = async (trx: Trx, eventId: string): Promise<Event | null> => {
     update whatsapp_events e set tenant_id = coalesce(e.tenant_id, c.tenant_id)
     -- The self-join is only for the left join: Postgres allows none with the updated table itself.
     from whatsapp_events same left join whatsapp_connections c on c.phone_number_id = same.phone_number_id
-    where e.id = ${eventId} and same.id = e.id and e.outcome is null and e.payload is not null
+    where e.id = ${eventId} and same.id = e.id and (e.outcome is null or e.outcome = ${JOB_FAILED})
+      and e.payload is not null
     returning e.id, e.tenant_id, c.id as connection_id, e.waba_id, e.field, e.kind, e.payload, e.sent_at,
               exists (select from whatsapp_connections a where a.waba_id = e.waba_id) as is_known_account,
               exists (select from whatsapp_connections a where a.waba_id is null and a.confirmed_at is null

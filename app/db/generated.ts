@@ -241,6 +241,7 @@ export interface WhatsappEvents {
   kind: string;
   outcome: string | null;
   payload: Json | null;
+  person_ids: string[] | null;
   phone_number_id: string | null;
   received_at: Generated<Timestamp>;
   sent_at: Timestamp | null;

@@ -17,6 +17,7 @@ import {
   expireClaim,
   LOOK_AGAIN_SECONDS,
   type UnclaimedMessage,
+  unreadUpdates,
 } from './message.ts'
 import { buildMessage, senderFor } from './sender.ts'
 
@@ -83,7 +84,9 @@ const claimLocked = async (trx: Trx, message: UnclaimedMessage, rules: Rules) =>
   if (step.do === 'stop_lead') return stopLead(trx, message, step)
   if (!sender) throw new Error('a message without a sender was not held back')
 
-  const { id, attempt } = await markClaimed(trx, message, sender.connectionId)
+  const marked = await markClaimed(trx, message, sender.connectionId)
+  if (!marked) return lookAgain(trx, message, afterUnread(message))
+  const { id, attempt } = marked
   const built = buildMessage(sender, kind, { messageId: id, to, about: details.about })
   const isFreeText = message.kind === 'opt_out_confirmation'
   return { ...built, ...(isFreeText && { content: { text: message.text ?? '' } }), attempt }
@@ -107,6 +110,11 @@ const dueAt = ({ kind, id, missedCallId }: UnclaimedMessage): RawBuilder<Date> =
   kind === 'initial'
     ? sql<Date>`(select outreach_due_at from missed_calls where id = ${missedCallId})`
     : sql<Date>`(select due_at from messages where id = ${id})`
+
+/** Soon, or as much later as an unread update of this person has waited already: its job is being retried. */
+const afterUnread = (message: UnclaimedMessage): RawBuilder<Date> => sql<Date>`(
+  select now() + least(greatest(now() - min(received_at), interval '1 second'), interval '1 minute')
+  from (${unreadUpdates(message)}) as unread)`
 
 /** Another process claimed it. When the claim has expired, the message is given up. */
 const waitForSender = async (trx: Trx, message: UnclaimedMessage): Promise<null> => {
@@ -199,14 +207,15 @@ const endFirst = async <Name extends 'skip' | 'cancel'>(
 
 type Marked = { id: string; attempt: number }
 
+/** @returns undefined if something that this person wrote has not been read yet: it may say "stop" */
 const markClaimed = async (
   trx: Trx,
   message: UnclaimedMessage,
   connectionId: string,
-): Promise<Marked> => {
+): Promise<Marked | undefined> => {
   if (message.kind === 'initial' && message.missedCallId) {
     const marked = await writeFirst(trx, message, 'sending', connectionId)
-    await moveCall(trx, message.missedCallId, 'claim', 'claimed')
+    if (marked) await moveCall(trx, message.missedCallId, 'claim', 'claimed')
     return marked
   }
   return moveMessages(trx, 'claim', null)
@@ -216,23 +225,26 @@ const markClaimed = async (
       whatsapp_connection_id: connectionId,
     }))
     .where('id', '=', message.id)
+    .where(sql<boolean>`not exists (${unreadUpdates(message)})`)
     .returning(['id', 'attempts as attempt'])
-    .executeTakeFirstOrThrow()
+    .executeTakeFirst()
 }
 
 /** The first claim writes the row of a first message. A further try claims the same row again. */
 const writeFirst = async (
   trx: Trx,
-  { tenantId, leadId, missedCallId }: UnclaimedMessage,
+  message: UnclaimedMessage,
   state: 'sending' | 'shadow',
   connectionId: string | null,
-): Promise<Marked> => {
+): Promise<Marked | undefined> => {
+  const { tenantId, leadId, missedCallId } = message
   const conversation =
     state === 'shadow' ? { state: 'stopped', reason: 'shadow' } : { state: 'open', reason: null }
   const { rows } = await sql<Marked>`
     with conversation as (
       insert into lead_conversations as c (lead_id, missed_call_id, state, reason)
-      values (${leadId}, ${missedCallId}, ${conversation.state}, ${conversation.reason})
+      select ${leadId}::bigint, ${missedCallId}::bigint, ${conversation.state}, ${conversation.reason}
+      where ${state} = 'shadow' or not exists (${unreadUpdates(message)})
       on conflict (missed_call_id) do update set lead_id = c.lead_id
       returning id
     )
@@ -246,7 +258,5 @@ const writeFirst = async (
                     whatsapp_connection_id = excluded.whatsapp_connection_id
       where m.state = any(${MESSAGE_TRANSITIONS.claim.from})
     returning m.id, m.attempts as attempt`.execute(trx)
-  const [row] = rows
-  if (!row) throw new Error(`the first message of missed call ${missedCallId} cannot be claimed`)
-  return row
+  return rows[0]
 }

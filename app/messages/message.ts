@@ -4,6 +4,7 @@ import type { Trx } from '../db/kysely.ts'
 import { lockLead } from '../db/locks.ts'
 import { moveCall } from '../db/transitions.ts'
 import { scheduleUnresponsive } from '../outreach/cancel.ts'
+import { spellings } from '../phone.ts'
 import {
   type ConversationReason,
   type ConversationState,
@@ -98,6 +99,30 @@ export const lockFirstMessage = async (
     where k.id = ${missedCallId} and k.outreach_due_at is not null
     for update of k`.execute(trx)
   return rows[0] ?? null
+}
+
+/**
+ * The updates of the recipient that have not been read: one of them may say "stop". They are found by the ids by which
+ * findLead (replies/contacts.ts) would find the person. Asked in the statement that claims, as late as possible.
+ */
+export const unreadUpdates = ({
+  kind,
+  tenantId,
+  leadId,
+  to,
+}: UnclaimedMessage): RawBuilder<unknown> => {
+  // A notice about a lead goes to the owner.
+  const lead = kind === 'owner_notice' ? null : leadId
+  return sql`
+    select e.received_at from whatsapp_events e
+    where e.outcome is null and e.person_ids && (
+        ${to === null ? [] : spellings(to).map(phone => phone.slice(1))}::text[]
+        || array(select identity from lead_identities where lead_id = ${lead})
+        || array(select m.wamid from lead_conversations c join messages m on m.lead_conversation_id = c.id
+                 where c.lead_id = ${lead} and m.direction = 'out' and m.wamid is not null))
+      -- An update from before its number was connected has no tenant until it is read.
+      and (e.tenant_id = ${tenantId} or e.tenant_id is null and e.phone_number_id in (
+        select phone_number_id from whatsapp_connections where tenant_id = ${tenantId}))`
 }
 
 /** Sets the job of a message for a time. The job that runs now ends, and this one takes its key. */

@@ -4,6 +4,7 @@ import { addJob } from '../db/jobs.ts'
 import { db, type Trx } from '../db/kysely.ts'
 import { log } from '../log.ts'
 import { isUnusual, type Period, samePeriodsBefore, SILENT_FOR_MINUTES } from './webhook_silence.ts'
+import { JOB_FAILED } from '../replies/inbound.ts'
 import { NUMBER_MOVED } from '../tenants/accounts.ts'
 import { firstAllowed } from '../outreach/quiet_hours.ts'
 
@@ -14,6 +15,7 @@ export type AlertKind =
   | 'template_paused'
   | 'template_marketing'
   | 'call_log_failing'
+  | 'event_failed'
 
 const MINUTE = 60_000
 
@@ -64,6 +66,9 @@ union all
 union all
   select tenant_id, 'call_log_failing', 'tenants ' || tenant_id
   from call_log_access where failing_since < now() - ${FAILING_FOR}
+union all
+  select distinct tenant_id, 'event_failed', 'tenants ' || coalesce(tenant_id::text, 'unknown')
+  from whatsapp_events where outcome = ${JOB_FAILED}
 )`
 
 const raise = async (trx: Trx, silent: string[]): Promise<Raised[]> => {
@@ -102,7 +107,7 @@ const end = async (trx: Trx, silent: string[]): Promise<void> => {
           and coalesce(r.tenant_id, 0) = coalesce(a.tenant_id, 0))
       else exists (
         select from ${problems(silent)} as p
-        where p.tenant_id = a.tenant_id and p.kind = a.kind and p.subject = a.subject)
+        where p.tenant_id is not distinct from a.tenant_id and p.kind = a.kind and p.subject = a.subject)
       end`.execute(trx)
   // A notice that waits for the end of quiet hours is cancelled if all its alerts have ended.
   await sql`
@@ -276,6 +281,8 @@ const TEXTS: Record<string, (details: Details) => string> = {
     '– אחד ממספרי ה-WhatsApp של העסק הושהה, ולקוחות שלא נענו אינם מקבלים ממנו הודעות',
   template_marketing: () =>
     '– WhatsApp מחשיב נוסח של הודעה כפרסומת, ולכן התזכורות ללקוחות ממתינות לאישור בדף ״תבניות״',
+  event_failed: () =>
+    '– הודעה מלקוח לא נקראה בגלל תקלה אצלנו. עצרנו את ההודעות לאותו לקוח, וכדאי לבדוק ב-WhatsApp מה נכתב',
   template_paused: () => '– נוסח של הודעה הושהה על ידי WhatsApp, ולקוחות שלא נענו אינם מקבלים אותה',
 }
 

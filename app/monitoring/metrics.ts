@@ -169,6 +169,7 @@ const METRICS: Record<string, Metric> = {
       'template_paused',
       'template_marketing',
       'call_log_failing',
+      'event_failed',
     ],
     'Alerts that have not ended, by kind',
   ),

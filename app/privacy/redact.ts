@@ -209,7 +209,7 @@ export const lockEvents = async (trx: Trx, ids: string[]): Promise<void> => {
 
 export const redactEvents = async (trx: Trx, ids: string[]): Promise<number> => {
   const { numAffectedRows = 0n } = await sql`
-    update whatsapp_events set payload = null, outcome = coalesce(outcome, ${ERASED})
+    update whatsapp_events set payload = null, person_ids = null, outcome = coalesce(outcome, ${ERASED})
     where id = any(${ids}::bigint[])`.execute(trx)
   await sql`
     select graphile_worker.remove_job(j.key) from graphile_worker.jobs j

@@ -37,7 +37,7 @@ const BATCHES = {
     returning received_at as at`,
   // Only updates that have been handled.
   whatsapp_events: (age: Age) => sql<Taken>`
-    update whatsapp_events set payload = null
+    update whatsapp_events set payload = null, person_ids = null
     where id in (
       select id from whatsapp_events
       where payload is not null and outcome is not null and ${isExpired('received_at', age)}

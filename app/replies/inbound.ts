@@ -2,9 +2,11 @@ import { sql } from 'kysely'
 import type { z } from 'zod'
 import { addJob } from '../db/jobs.ts'
 import type { Trx } from '../db/kysely.ts'
+import { lockLeads } from '../db/locks.ts'
 import { moveConversations, moveLead } from '../db/transitions.ts'
 import { cancelForReached, cancelPending } from '../outreach/cancel.ts'
 import { notifyOwner } from '../outreach/notify_owner.ts'
+import { spellings } from '../phone.ts'
 import { OPT_OUT_CONFIRMATION } from '../whatsapp/templates.ts'
 import type { CallEvent, echoEvent, MessageEvent, preferenceEvent } from '../whatsapp/webhook.ts'
 import {
@@ -65,6 +67,32 @@ export const handleInbound = async (
   if (keyword === 'stop') return handleStop(trx, connection, leadId, writer)
   if (keyword === 'start') return handleStart(trx, connection, leadId, writer)
   return leadId ? handleReply(trx, connection, leadId, item.id, text) : 'unassigned'
+}
+
+/** The outcome of an update whose job failed for good. If the job is run again, the update is read after all. */
+export const JOB_FAILED = 'job_failed'
+
+/**
+ * Handles an update that cannot be read, by the ids of its person alone. It counts as a reply, because it may say "stop":
+ * what is pending for the person is cancelled.
+ */
+export const handleFailed = async (
+  trx: Trx,
+  { tenantId, kind, personIds }: { tenantId: string; kind: string; personIds: string[] },
+): Promise<void> => {
+  const phones = personIds.filter(id => /^\d+$/.test(id)).flatMap(id => spellings(`+${id}`))
+  const leads = await lockLeads(
+    trx,
+    sql`tenant_id = ${tenantId} and (
+      phone = any(${phones}::text[])
+      or id in (select lead_id from lead_identities where tenant_id = ${tenantId} and identity = any(${personIds}::text[]))
+      or id in (select coalesce(c.lead_id, m.lead_id) from messages m
+                left join lead_conversations c on c.id = m.lead_conversation_id
+                where m.tenant_id = ${tenantId} and m.wamid = any(${personIds}::text[]) and m.direction = 'out'
+                  and m.kind <> 'owner_notice'))`,
+  )
+  for (const id of leads)
+    await cancelPending(trx, id, kind === 'echo' ? 'owner_replied' : 'replied')
 }
 
 /** Whether the person did something. Some messages change an earlier one, or WhatsApp itself wrote them. */

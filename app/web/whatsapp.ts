@@ -11,7 +11,7 @@ import { STORE_TIMEOUT_MS, withTimeout } from '../errors.ts'
 import { failpoint } from '../failpoints.ts'
 import { canonical, readJson, storable } from '../json.ts'
 import { log } from '../log.ts'
-import { statusKey, type Update, updatesIn } from '../whatsapp/webhook.ts'
+import { personIdsIn, statusKey, type Update, updatesIn } from '../whatsapp/webhook.ts'
 import { measureAnswers } from './monitoring.ts'
 import { readRawBody } from './raw_body.ts'
 
@@ -228,6 +228,7 @@ const storeUpdates = async (updates: Update[]): Promise<void> => {
       return {
         ...update,
         json,
+        personIds: personIdsIn(update).map(storable),
         hash: contentKey(
           update.phoneNumberId,
           update.key ?? `${update.field} ${update.wabaId} ${update.sentAt} ${json}`,
@@ -239,8 +240,9 @@ const storeUpdates = async (updates: Update[]): Promise<void> => {
   const statement = sql`
     with stored as (
       insert into whatsapp_events as e
-        (tenant_id, phone_number_id, waba_id, field, kind, payload, sent_at, content_key, deliveries)
+        (tenant_id, phone_number_id, waba_id, field, kind, payload, person_ids, sent_at, content_key, deliveries)
       select c.tenant_id, u.phone_number_id, u.waba_id, u.field, u.kind, u.payload::jsonb,
+             (select array_agg(id) from jsonb_array_elements_text(u.person_ids::jsonb) as ids (id)),
              -- An update from the future would be newer than all that follow it.
              case when u.sent_at is not null then least(to_timestamp(u.sent_at), now() + interval '1 hour') end,
              u.content_key, u.deliveries
@@ -250,10 +252,11 @@ const storeUpdates = async (updates: Update[]): Promise<void> => {
         ${rows.map(row => storable(row.field))}::text[],
         ${rows.map(row => row.kind)}::text[],
         ${rows.map(row => row.json)}::text[],
+        ${rows.map(row => JSON.stringify(row.personIds))}::text[],
         ${rows.map(row => row.sentAt)}::float8[],
         ${rows.map(row => row.hash)}::bytea[],
         ${rows.map(row => row.deliveries)}::int[]
-      ) with ordinality as u (phone_number_id, waba_id, field, kind, payload, sent_at, content_key, deliveries, n)
+      ) with ordinality as u (phone_number_id, waba_id, field, kind, payload, person_ids, sent_at, content_key, deliveries, n)
       left join whatsapp_connections c on c.phone_number_id = u.phone_number_id
       order by u.n
       on conflict on constraint whatsapp_events_once do update set

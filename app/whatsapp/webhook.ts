@@ -260,9 +260,33 @@ const updatesOf = (change: JsonObject, entry: Pick<Update, 'wabaId' | 'sentAt'>)
 /** The fields of an update, and of a contact, that identify a person. */
 const IDENTIFIERS =
   `from from_user_id from_parent_user_id to to_user_id to_parent_user_id wa_id user_id parent_user_id
-  recipient_id recipient_user_id recipient_parent_user_id`.split(/\s+/)
+  recipient_id recipient_user_id recipient_parent_user_id previous_user_id previous_parent_user_id`.split(
+    /\s+/,
+  )
 const identifiersIn = (item: JsonObject): string[] =>
-  IDENTIFIERS.flatMap(name => text(item[name])?.replace(/^\+/, '') ?? [])
+  IDENTIFIERS.flatMap(name => text(item[name])?.trim().replace(/^\+/, '') || [])
+
+const PERSONAL = new Set<Update['kind']>(['message', 'preference', 'echo'])
+
+/**
+ * The ids by which the person of a message, a preference or an echo may be known. Until the update has been read, nothing
+ * is sent to a person with one of these ids (messages/claim.ts).
+ */
+export const personIdsIn = ({ kind, payload }: Pick<Update, 'kind' | 'payload'>): string[] => {
+  const { item } = payload
+  if (!PERSONAL.has(kind) || !isObject(item)) return []
+  const ids = [item, item['system'], ...elements(payload['contacts'])].flatMap(part =>
+    isObject(part) ? identifiersIn(part) : [],
+  )
+  // The message of ours that they answer, because a person who hides their number may have no other known id.
+  const { context, reaction } = item
+  const answered = [
+    isObject(context) && context['id'],
+    isObject(reaction) && reaction['message_id'],
+  ]
+  const wamids = answered.flatMap(found => (found ? (text(found) ?? []) : []))
+  return [...new Set([...ids, ...wamids])].filter(found => found.length <= MAX_LENGTH)
+}
 
 /**
  * Keeps only the contacts that an update mentions. A change may have contacts and updates of 1,000 people: storing

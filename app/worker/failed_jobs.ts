@@ -1,8 +1,11 @@
 import { type RawBuilder, sql } from 'kysely'
 import { type Actor, audit } from '../audit.ts'
-import { TASK_NAMES, type TaskName } from '../db/jobs.ts'
-import type { Trx } from '../db/kysely.ts'
+import { sqlJobKey, TASK_NAMES, type TaskName } from '../db/jobs.ts'
+import { db, type Trx } from '../db/kysely.ts'
+import { isTransient } from '../db/retry.ts'
 import { notFound, userError } from '../errors.ts'
+import { log } from '../log.ts'
+import { handleFailed, JOB_FAILED } from '../replies/inbound.ts'
 
 /** The jobs of one task. */
 export type Queued = {
@@ -125,6 +128,45 @@ export const discardJob = async (trx: Trx, actor: Actor, jobId: string): Promise
   })
 }
 
+/** At most this many at once. */
+const ENDED = 100
+
+/**
+ * Ends the updates from WhatsApp whose job failed for good: the person must not be held back for ever, and what they wrote
+ * counts as a reply. The job stays, so that a person can run it again.
+ *
+ * @returns how many
+ */
+export const endFailedEvents = async (): Promise<number> => {
+  const { rows } = await sql<{ id: string }>`
+    select e.id from whatsapp_events e,
+      -- "offset 0" makes Postgres look up each job by its key and not read the whole queue.
+      lateral (select from graphile_worker.jobs where key = ${sqlJobKey('whatsapp_event', sql`e.id`)} and ${IS_FAILED}
+               offset 0) as failed
+    where e.outcome is null order by e.id limit ${ENDED}`.execute(db)
+  for (const { id } of rows)
+    await endFailedEvent(id).catch((err: unknown) => {
+      if (isTransient(err)) throw err
+      log.error({ err, eventId: id }, 'an update whose job failed was not ended')
+    })
+  return rows.length
+}
+
+type FailedEvent = { tenantId: string | null; kind: string; personIds: string[] | null }
+
+const endFailedEvent = (id: string): Promise<void> =>
+  db.transaction().execute(async trx => {
+    const { rows } = await sql<FailedEvent>`
+      update whatsapp_events e set outcome = ${JOB_FAILED}, tenant_id = coalesce(e.tenant_id, (
+        select tenant_id from whatsapp_connections where phone_number_id = e.phone_number_id))
+      where id = ${id} and outcome is null
+      returning tenant_id as "tenantId", kind, person_ids as "personIds"`.execute(trx)
+    const [event] = rows
+    if (!event?.tenantId || !event.personIds) return
+    const { tenantId, kind, personIds } = event
+    await handleFailed(trx, { tenantId, kind, personIds })
+  })
+
 /** The tenant of the row, and its new state. */
 export type Abandoned = { tenantId: string | null; became: string }
 type Row = { tenant_id: string | null; became: string | null }
@@ -156,7 +198,7 @@ const ABANDON: Record<
   lead_silence: callOf,
   whatsapp_event: eventId => sql<Row>`
     update whatsapp_events set outcome = 'given_up'
-    where id = ${eventId}::bigint and outcome is null
+    where id = ${eventId}::bigint and (outcome is null or outcome = ${JOB_FAILED})
     returning tenant_id, outcome as became`,
   owner_notice: cancelNotice,
   opt_out_confirmation: cancelNotice,

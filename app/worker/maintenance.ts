@@ -3,6 +3,7 @@ import { isTransient } from '../db/retry.ts'
 import { log } from '../log.ts'
 import { checkAlerts } from '../monitoring/alerts.ts'
 import { scheduleChecks } from '../voicenter/call_log/check.ts'
+import { endFailedEvents } from './failed_jobs.ts'
 import {
   BATCH_SIZE,
   removeReplacedJobs,
@@ -41,6 +42,9 @@ export const startMaintenance = (): Maintenance => {
     const count = await requeueDueRows()
     if (count) log.warn({ count }, 'rows were due and had no job: jobs added')
     await removeReplacedJobs()
+    const failed = await endFailedEvents()
+    if (failed)
+      log.error({ count: failed }, 'updates from WhatsApp count as replies: their jobs failed')
     if (checkCallLogs) await scheduleChecks()
     checkCallLogs = false
     sweepAt = performance.now() + (count < BATCH_SIZE ? SWEEP_EVERY : 0)
