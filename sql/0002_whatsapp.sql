@@ -2,7 +2,7 @@
 
 -- A number of the WhatsApp Cloud API. A tenant without a row cannot send messages.
 create table whatsapp_connections (
-  id                   bigint generated always as identity primary key,
+  id                   bigint generated always as identity,
   tenant_id            bigint not null references tenants on delete cascade,
   display_phone_number text not null
                        constraint whatsapp_connections_display_e164 check (display_phone_number ~ '^\+[1-9][0-9]{6,14}$'),
@@ -20,14 +20,16 @@ create table whatsapp_connections (
   checked_at           timestamptz,
   -- The secret of the connection's own Meta app, encrypted like the token. Null = one of WHATSAPP_APP_SECRET.
   app_secret           text constraint whatsapp_connections_secret_sealed check (app_secret like 'v1:%'),
-  created_at           timestamptz not null default now()
+  created_at           timestamptz not null default now(),
+  primary key (id, tenant_id)
 );
 create index whatsapp_connections_of_tenant on whatsapp_connections (tenant_id);
 create index whatsapp_connections_of_account on whatsapp_connections (waba_id);
 
 -- The template for a kind of message, where a connection does not use the default or Meta paused the template.
 create table whatsapp_templates (
-  whatsapp_connection_id bigint not null references whatsapp_connections on delete cascade,
+  tenant_id              bigint not null,
+  whatsapp_connection_id bigint not null,
   kind         text not null constraint whatsapp_templates_kind_known
                check (kind in ('initial', 'reminder_1', 'reminder_2', 'owner_notice')),
   name         text not null constraint whatsapp_templates_name_form check (name ~ '^[a-z0-9_]+$' and length(name) <= 512),
@@ -43,7 +45,9 @@ create table whatsapp_templates (
   category     text,
   category_at  timestamptz,
   marketing_agreed boolean not null default false,
-  constraint whatsapp_templates_key primary key (whatsapp_connection_id, kind)
+  constraint whatsapp_templates_key primary key (whatsapp_connection_id, kind),
+  constraint whatsapp_templates_connection foreign key (whatsapp_connection_id, tenant_id)
+    references whatsapp_connections on delete cascade
 );
 
 -- One row for each update that Meta posts. A POST may hold a thousand updates of several tenants. Each update has a job

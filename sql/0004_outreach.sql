@@ -3,7 +3,7 @@
 
 -- A person who called and was missed.
 create table leads (
-  id                bigint generated always as identity primary key,
+  id                bigint generated always as identity,
   tenant_id         bigint not null references tenants on delete cascade,
   phone             text not null constraint leads_phone_e164 check (phone ~ '^\+[1-9][0-9]{6,14}$'),
   state             text not null default 'new' constraint leads_state_known
@@ -14,6 +14,7 @@ create table leads (
   -- When a person marked them as called back, from whatever phone. Null = not marked.
   called_back_at    timestamptz,
   created_at        timestamptz not null default now(),
+  primary key (id, tenant_id),
   -- Every transaction that claims or cancels a message for this person first locks this row.
   constraint leads_one_per_person unique (tenant_id, phone)
 )
@@ -24,19 +25,20 @@ with (fillfactor = 85);
 -- The identifiers of a lead on WhatsApp: the wa_id (which may differ from the phone number), the user id of a person
 -- who hides their number, a new number. Stored when WhatsApp accepts a message to them, and when they write.
 create table lead_identities (
-  tenant_id bigint not null references tenants on delete cascade,
+  tenant_id bigint not null,
   identity  text not null,
-  lead_id   bigint not null references leads on delete cascade,
-  constraint lead_identities_key primary key (tenant_id, identity)
+  lead_id   bigint not null,
+  constraint lead_identities_key primary key (tenant_id, identity),
+  constraint lead_identities_lead foreign key (lead_id, tenant_id) references leads on delete cascade
 );
 create index lead_identities_of_lead on lead_identities (lead_id);
 
 -- A missed call and the decision about writing to its caller: one row for each call, also where no message is sent.
 create table missed_calls (
-  id              bigint generated always as identity primary key,
+  id              bigint generated always as identity,
   tenant_id       bigint not null references tenants on delete cascade,
   -- Null = no person to write to: a withheld number, a number of the tenant, or text that is no number.
-  lead_id         bigint references leads on delete cascade,
+  lead_id         bigint,
   -- The root_call_id of the CDRs.
   call_id         text not null,
   -- E.164. Null = withheld, or not a phone number.
@@ -49,6 +51,8 @@ create table missed_calls (
   -- When the first message is due. Null = it was never scheduled.
   outreach_due_at timestamptz,
   created_at      timestamptz not null default now(),
+  primary key (id, tenant_id),
+  constraint missed_calls_lead foreign key (lead_id, tenant_id) references leads on delete cascade,
   constraint missed_calls_once unique (tenant_id, call_id),
   constraint missed_calls_outreach_known check ((outreach_state, outreach_reason) in (
     ('scheduled', 'waiting'), ('scheduled', 'connection_paused'),
@@ -80,17 +84,20 @@ create index missed_calls_by_outreach on missed_calls (outreach_state, outreach_
 
 -- What follows from one missed call: a first message, two reminders, and the replies.
 create table lead_conversations (
-  id             bigint generated always as identity primary key,
+  id             bigint generated always as identity,
+  tenant_id      bigint not null,
   -- Null = the person was erased. The row stays, so that what was sent is still counted and never sent again.
-  lead_id        bigint references leads on delete cascade,
-  missed_call_id bigint not null references missed_calls on delete cascade
-                 constraint lead_conversations_one_per_call unique,
+  lead_id        bigint,
+  missed_call_id bigint not null constraint lead_conversations_one_per_call unique,
   state          text not null default 'open' constraint lead_conversations_state_known
                  check (state in ('open', 'replied', 'reached_by_phone', 'opted_out', 'unresponsive', 'stopped')),
   -- Why it is no longer open: the same as the state, or the reason for 'stopped' (owner_replied, by_operator,
   -- undeliverable ...).
   reason         text,
-  created_at     timestamptz not null default now()
+  created_at     timestamptz not null default now(),
+  primary key (id, tenant_id),
+  constraint lead_conversations_lead foreign key (lead_id, tenant_id) references leads on delete cascade,
+  constraint lead_conversations_call foreign key (missed_call_id, tenant_id) references missed_calls on delete cascade
 );
 create index lead_conversations_of_lead on lead_conversations (lead_id);
 create index lead_conversations_open on lead_conversations (id) where state = 'open';
@@ -100,10 +107,10 @@ create table messages (
   id                     bigint generated always as identity primary key,
   tenant_id              bigint not null references tenants on delete cascade,
   -- Null = not part of a conversation: a notice to the owner, or a message from an unknown person.
-  lead_conversation_id   bigint references lead_conversations on delete cascade,
+  lead_conversation_id   bigint,
   -- The writer of an incoming message, if known. For a notice to the owner: the lead that it is about.
-  lead_id                bigint references leads on delete cascade,
-  whatsapp_connection_id bigint references whatsapp_connections on delete set null,
+  lead_id                bigint,
+  whatsapp_connection_id bigint,
   direction              text not null constraint messages_direction_known check (direction in ('out', 'in')),
   kind                   text not null constraint messages_kind_known
                          check (kind in ('initial', 'reminder_1', 'reminder_2', 'opt_out_confirmation',
@@ -131,6 +138,11 @@ create table messages (
   -- WhatsApp's price category: utility, marketing, service ...; null until a status reports it.
   price_category         text,
   created_at             timestamptz not null default now(),
+  constraint messages_conversation foreign key (lead_conversation_id, tenant_id)
+    references lead_conversations on delete cascade,
+  constraint messages_lead foreign key (lead_id, tenant_id) references leads on delete cascade,
+  constraint messages_connection foreign key (whatsapp_connection_id, tenant_id)
+    references whatsapp_connections on delete set null (whatsapp_connection_id),
   constraint messages_direction_fits check ((direction = 'in') = (kind = 'inbound')),
   constraint messages_received_is_inbound check ((state = 'received') = (direction = 'in')),
   constraint messages_claimed check (

@@ -80,6 +80,7 @@ export interface LeadConversations {
   missed_call_id: Int8;
   reason: ConversationReason | null;
   state: Generated<ConversationState>;
+  tenant_id: Int8;
 }
 
 export interface LeadIdentities {
@@ -259,6 +260,7 @@ export interface WhatsappTemplates {
   state: Generated<string>;
   state_at: Timestamp | null;
   state_reason: string | null;
+  tenant_id: Int8;
   variables: string[];
   whatsapp_connection_id: Int8;
 }

@@ -242,8 +242,8 @@ const writeFirst = async (
     state === 'shadow' ? { state: 'stopped', reason: 'shadow' } : { state: 'open', reason: null }
   const { rows } = await sql<Marked>`
     with conversation as (
-      insert into lead_conversations as c (lead_id, missed_call_id, state, reason)
-      select ${leadId}::bigint, ${missedCallId}::bigint, ${conversation.state}, ${conversation.reason}
+      insert into lead_conversations as c (tenant_id, lead_id, missed_call_id, state, reason)
+      select ${tenantId}::bigint, ${leadId}::bigint, ${missedCallId}::bigint, ${conversation.state}, ${conversation.reason}
       where ${state} = 'shadow' or not exists (${unreadUpdates(message)})
       on conflict (missed_call_id) do update set lead_id = c.lead_id
       returning id

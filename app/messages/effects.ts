@@ -167,11 +167,11 @@ export const pause = async (
       .execute()
   // It ends when Meta approves the template again, or by hand.
   if (policy.do === 'pause_template' && message.kind !== 'opt_out_confirmation') {
-    const { kind, connectionId } = message
+    const { tenantId, kind, connectionId } = message
     const { name, language, variables } = DEFAULT_TEMPLATES[kind]
     await sql`
-      insert into whatsapp_templates (whatsapp_connection_id, kind, name, language, variables, state, state_reason)
-      values (${connectionId}, ${kind}, ${name}, ${language}, ${variables}::text[], 'paused', ${reason})
+      insert into whatsapp_templates (tenant_id, whatsapp_connection_id, kind, name, language, variables, state, state_reason)
+      values (${tenantId}, ${connectionId}, ${kind}, ${name}, ${language}, ${variables}::text[], 'paused', ${reason})
       on conflict on constraint whatsapp_templates_key
         do update set state = 'paused', state_reason = excluded.state_reason`.execute(trx)
   }
@@ -228,13 +228,13 @@ const REPORTED = ['sent', 'delivered', 'read']
  */
 export const markAsMarketing = async (
   trx: Trx,
-  { kind, connectionId, isTest }: Message,
+  { tenantId, kind, connectionId, isTest }: Message,
 ): Promise<void> => {
   if (kind === 'opt_out_confirmation' || isTest) return
   const { name, language, variables } = DEFAULT_TEMPLATES[kind]
   await sql`
-    insert into whatsapp_templates as w (whatsapp_connection_id, kind, name, language, variables, category)
-    values (${connectionId}, ${kind}, ${name}, ${language}, ${variables}::text[], 'MARKETING')
+    insert into whatsapp_templates as w (tenant_id, whatsapp_connection_id, kind, name, language, variables, category)
+    values (${tenantId}, ${connectionId}, ${kind}, ${name}, ${language}, ${variables}::text[], 'MARKETING')
     on conflict on constraint whatsapp_templates_key do update set category = 'MARKETING', marketing_agreed = false
     where w.category is distinct from 'MARKETING'`.execute(trx)
 }

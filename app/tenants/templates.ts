@@ -79,8 +79,8 @@ export const changeTemplate = async (
     const isOther = given.name !== undefined || given.language !== undefined
     const active = resume || isOther
     await sql`
-      insert into whatsapp_templates as w (whatsapp_connection_id, kind, name, language, variables)
-      values (${id}, ${kind}, ${given.name ?? preset.name}, ${given.language ?? preset.language}, ${given.variables ?? preset.variables}::text[])
+      insert into whatsapp_templates as w (tenant_id, whatsapp_connection_id, kind, name, language, variables)
+      values (${tenantId}, ${id}, ${kind}, ${given.name ?? preset.name}, ${given.language ?? preset.language}, ${given.variables ?? preset.variables}::text[])
       on conflict on constraint whatsapp_templates_key do update set
         name = coalesce(${given.name ?? null}, w.name), language = coalesce(${given.language ?? null}, w.language),
         variables = coalesce(${given.variables ?? null}::text[], w.variables),
@@ -199,8 +199,8 @@ const storeDefault = async (
   for (const [kind, template] of Object.entries(DEFAULT_TEMPLATES))
     if (template.name === name && (language === undefined || template.language === language))
       await sql`
-        insert into whatsapp_templates (whatsapp_connection_id, kind, name, language, variables)
-        select id, ${kind}, ${name}, ${template.language}, ${template.variables}::text[]
+        insert into whatsapp_templates (tenant_id, whatsapp_connection_id, kind, name, language, variables)
+        select tenant_id, id, ${kind}, ${name}, ${template.language}, ${template.variables}::text[]
         from whatsapp_connections where waba_id = ${wabaId}
         on conflict on constraint whatsapp_templates_key do nothing`.execute(trx)
 }

@@ -134,9 +134,9 @@ with people as (
                             outreach_state, outreach_reason, outreach_due_at)
   select tenant_id, id, 'waiting' || id, phone, '+97230000000', 'NOANSWER', now() - interval '3 minutes',
          'sent', 'accepted', now() - interval '1 minute'
-  from people returning id, lead_id
+  from people returning id, tenant_id, lead_id
 )
-insert into lead_conversations (lead_id, missed_call_id) select lead_id, id from calls;
+insert into lead_conversations (tenant_id, lead_id, missed_call_id) select tenant_id, lead_id, id from calls;
 
 insert into messages (tenant_id, lead_conversation_id, direction, kind, state, due_at, claimed_at)
 select l.tenant_id, c.id, 'out', m.kind, m.state, now() + m.after, m.claimed_at

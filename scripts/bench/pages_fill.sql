@@ -55,8 +55,8 @@ lateral (select case
   when m.fate < 0.995 then 'cancelled/replied' when m.fate < 0.998 then 'failed/refused' else 'unknown/no_answer' end as became) as b
 where m.luck < 0.4;
 
-insert into lead_conversations (lead_id, missed_call_id, state, created_at)
-select lead_id, id, case when called_at > now() - interval '1 day' then 'open'
+insert into lead_conversations (tenant_id, lead_id, missed_call_id, state, created_at)
+select tenant_id, lead_id, id, case when called_at > now() - interval '1 day' then 'open'
        else (array['replied', 'unresponsive', 'reached_by_phone'])[1 + id % 3] end, created_at
 from missed_calls where outreach_state in ('sent', 'failed', 'unknown');
 

@@ -70,8 +70,8 @@ select tenant, lead_id, call_id, phone, line, 'NOANSWER', at, split_part(became,
        at + interval '2 minutes'
 from missed order by n;
 
-insert into lead_conversations (lead_id, missed_call_id, state, reason, created_at)
-select m.lead_id, k.id, s.state, nullif(s.state, 'open'), k.outreach_due_at
+insert into lead_conversations (tenant_id, lead_id, missed_call_id, state, reason, created_at)
+select k.tenant_id, m.lead_id, k.id, s.state, nullif(s.state, 'open'), k.outreach_due_at
 from missed m join missed_calls k on k.tenant_id = m.tenant and k.call_id = m.call_id,
 lateral (select case when is_open then 'open' when became = 'failed/refused' then 'stopped'
                 else (array['replied', 'unresponsive', 'reached_by_phone'])[1 + k.id % 3] end as state) s

@@ -702,7 +702,7 @@ t.test('a claim whose sender died becomes unknown', async t => {
   const { id, callId } = await miss(shop, who.local)
   const died = async (secondsAgo: number) => {
     await sql`
-      with c as (insert into lead_conversations (lead_id, missed_call_id) select lead_id, id from missed_calls where id = ${id}
+      with c as (insert into lead_conversations (tenant_id, lead_id, missed_call_id) select tenant_id, lead_id, id from missed_calls where id = ${id}
                  on conflict (missed_call_id) do update set state = 'open' returning id)
       insert into messages (tenant_id, lead_conversation_id, direction, kind, state, claimed_at, attempts)
       select ${shop.tenantId}, id, 'out', 'initial', 'sending', now() - make_interval(secs => ${secondsAgo}), 1 from c

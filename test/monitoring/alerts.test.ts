@@ -174,8 +174,8 @@ await t.test('a template that is paused', async t => {
 await t.test('while the template for notices is paused, the notice waits', async t => {
   const shop = await owned()
   await sql`
-    insert into whatsapp_templates (whatsapp_connection_id, kind, name, language, variables, state)
-    select id, 'owner_notice', 'ringback_owner_notice', 'he', '{caller_name,caller_phone,what_happened}', 'paused'
+    insert into whatsapp_templates (tenant_id, whatsapp_connection_id, kind, name, language, variables, state)
+    select tenant_id, id, 'owner_notice', 'ringback_owner_notice', 'he', '{caller_name,caller_phone,what_happened}', 'paused'
     from whatsapp_connections where tenant_id = ${shop.tenantId}`.execute(db)
   await dial(shop, '0772000003')
   await look()

@@ -226,8 +226,8 @@ await test('a business in shadow sends only the test message', async t => {
 await test("the test message uses the business's own template", async t => {
   const { shop, owner, got } = await owned()
   await sql`
-    insert into whatsapp_templates (whatsapp_connection_id, kind, name, language, variables)
-    select id, 'initial', 'hello', 'en', '{caller_phone,caller_name,business_name}' from whatsapp_connections
+    insert into whatsapp_templates (tenant_id, whatsapp_connection_id, kind, name, language, variables)
+    select tenant_id, id, 'initial', 'hello', 'en', '{caller_phone,caller_name,business_name}' from whatsapp_connections
     where tenant_id = ${shop.tenantId}`.execute(db)
   await send(shop)
   t.match(got(), [{ name: 'hello', parameters: [owner, 'לקוח/ה', 'מספרת נועה'] }])
@@ -341,8 +341,8 @@ await test('without an owner’s phone, an active number or an active template, 
   t.strictSame(await refusal(shop), ['no_connection', null])
   await connections.set({ state: 'active' }).execute()
   await sql`
-    insert into whatsapp_templates (whatsapp_connection_id, kind, name, language, variables, state, state_reason)
-    select id, 'initial', 'a', 'he', '{business_name}', 'paused', 'template PAUSED' from whatsapp_connections
+    insert into whatsapp_templates (tenant_id, whatsapp_connection_id, kind, name, language, variables, state, state_reason)
+    select tenant_id, id, 'initial', 'a', 'he', '{business_name}', 'paused', 'template PAUSED' from whatsapp_connections
     where tenant_id = ${shop.tenantId}`.execute(db)
   t.strictSame(await refusal(shop), ['template_paused', null])
   t.strictSame(await messagesOf(shop.tenantId), [])

@@ -77,7 +77,7 @@ const KINDS: Record<string, (shop: Business) => Promise<Row>> = {
   'a claimed first message': async shop => {
     const id = await missedBy(shop, customer().e164)
     await sql`
-      with c as (insert into lead_conversations (lead_id, missed_call_id) select lead_id, id from missed_calls where id = ${id} returning id)
+      with c as (insert into lead_conversations (tenant_id, lead_id, missed_call_id) select tenant_id, lead_id, id from missed_calls where id = ${id} returning id)
       insert into messages (tenant_id, lead_conversation_id, direction, kind, state, due_at, claimed_at, attempts)
       select ${shop.tenantId}, id, 'out', 'initial', 'sending', now() - interval '2 minutes', now() - interval '2 minutes', 1 from c`.execute(
       db,
@@ -240,7 +240,7 @@ const CLAIMS: Record<string, (shop: Business, secondsAgo: number) => Promise<Cla
   'a first message': async (shop, secondsAgo) => {
     const { id } = await miss(shop, customer().local)
     await sql`
-      with c as (insert into lead_conversations (lead_id, missed_call_id) select lead_id, id from missed_calls where id = ${id} returning id)
+      with c as (insert into lead_conversations (tenant_id, lead_id, missed_call_id) select tenant_id, lead_id, id from missed_calls where id = ${id} returning id)
       insert into messages (tenant_id, lead_conversation_id, direction, kind, state, claimed_at, attempts)
       select ${shop.tenantId}, id, 'out', 'initial', 'sending', now() - make_interval(secs => ${secondsAgo}), 1 from c`.execute(
       db,

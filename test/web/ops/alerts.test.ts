@@ -246,8 +246,8 @@ t.test('a paused number and a paused template can be resumed', async t => {
     db,
   )
   await sql`
-    insert into whatsapp_templates (whatsapp_connection_id, kind, name, language, variables, state, state_reason)
-    select id, 'initial', 'ringback_missed_call', 'he', '{business_name,call_time}', 'paused', 'template PAUSED'
+    insert into whatsapp_templates (tenant_id, whatsapp_connection_id, kind, name, language, variables, state, state_reason)
+    select tenant_id, id, 'initial', 'ringback_missed_call', 'he', '{business_name,call_time}', 'paused', 'template PAUSED'
     from whatsapp_connections where tenant_id = ${shop.tenantId}`.execute(db)
   const { id } = await miss(shop, customer().local)
   await dueSince(id)
