@@ -90,12 +90,16 @@ const readEvent = (eventId: string): Promise<string | null> =>
     return outcome
   })
 
-/** Null = the event was handled before, or retention emptied it. Finds the tenant, whose number may be new. */
+/**
+ * Null = the event was handled before, or retention emptied it. Finds the tenant, whose number may be new. If the number
+ * has moved to another tenant since, the event has no connection any more.
+ */
 const lockEvent = async (trx: Trx, eventId: string): Promise<Event | null> => {
   const { rows } = await sql<Event>`
     update whatsapp_events e set tenant_id = coalesce(e.tenant_id, c.tenant_id)
     -- The self-join is only for the left join: Postgres allows none with the updated table itself.
-    from whatsapp_events same left join whatsapp_connections c on c.phone_number_id = same.phone_number_id
+    from whatsapp_events same left join whatsapp_connections c
+      on c.phone_number_id = same.phone_number_id and c.tenant_id = coalesce(same.tenant_id, c.tenant_id)
     where e.id = ${eventId} and same.id = e.id and (e.outcome is null or e.outcome = ${JOB_FAILED})
       and e.payload is not null
     returning e.id, e.tenant_id, c.id as connection_id, e.waba_id, e.field, e.kind, e.payload, e.sent_at,

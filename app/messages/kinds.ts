@@ -174,7 +174,7 @@ const aboutCall = ({ leadName, to, calledAt }: UnclaimedMessage) => ({
 export const firstMessage = (missedCallId: string, tenantId: string): Claimable => ({
   task: 'lead_outreach',
   rules: FIRST,
-  lock: trx => lockFirstMessage(trx, missedCallId),
+  lock: trx => lockFirstMessage(trx, tenantId, missedCallId),
   ids: { tenantId, missedCallId },
 })
 

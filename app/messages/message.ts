@@ -87,16 +87,20 @@ export const lockMessage = async (
 /** Locks the lead, then the missed call. */
 export const lockFirstMessage = async (
   trx: Trx,
+  tenantId: string,
   missedCallId: string,
 ): Promise<UnclaimedMessage | null> => {
-  await lockLead(trx, sql`(select lead_id from missed_calls where id = ${missedCallId})`)
+  await lockLead(
+    trx,
+    sql`(select lead_id from missed_calls where id = ${missedCallId} and tenant_id = ${tenantId})`,
+  )
   const { rows } = await sql<UnclaimedMessage>`
     select ${columns(sql`k.outreach_due_at`)}
     from missed_calls k
     join leads l on l.id = k.lead_id
     left join lead_conversations c on c.missed_call_id = k.id
     left join messages m on m.lead_conversation_id = c.id and m.kind = 'initial'
-    where k.id = ${missedCallId} and k.outreach_due_at is not null
+    where k.id = ${missedCallId} and k.tenant_id = ${tenantId} and k.outreach_due_at is not null
     for update of k`.execute(trx)
   return rows[0] ?? null
 }

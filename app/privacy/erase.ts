@@ -181,7 +181,7 @@ export const erase = async (
     messages,
     ...(await eraseLead(trx, tenantId, person)),
     opt_outs: await hashOptOuts(trx, tenantId, person),
-    alerts: await redactAlerts(trx, person),
+    alerts: await redactAlerts(trx, where, person),
     jobs,
   }
   await audit(trx, actor, {

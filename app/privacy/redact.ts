@@ -224,10 +224,14 @@ export const redactRejected = async (trx: Trx, ids: string[]): Promise<number> =
 }
 
 /** The subject of an alert about an unknown number may be the person's number. */
-export const redactAlerts = async (trx: Trx, { phones }: Person): Promise<number> => {
+export const redactAlerts = async (
+  trx: Trx,
+  { tenantId, unassigned }: { tenantId: string; unassigned: boolean },
+  { phones }: Person,
+): Promise<number> => {
   const { numAffectedRows = 0n } = await sql`
-    update alerts set subject = ${ERASED} || ' ' || id where subject = any(${phones}::text[])`.execute(
-    trx,
-  )
+    update alerts set subject = ${ERASED} || ' ' || id
+    where subject = any(${phones}::text[])
+      and (tenant_id = ${tenantId} or ${unassigned} and tenant_id is null)`.execute(trx)
   return Number(numAffectedRows)
 }

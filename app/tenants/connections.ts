@@ -84,6 +84,13 @@ export const newConnection = z.object({
   appSecret: appSecret.optional(),
 })
 
+const takenError = (phoneNumberId: string) =>
+  userError(
+    'connection_taken',
+    `WhatsApp number ${phoneNumberId} belongs to another business already`,
+    'phoneNumberId',
+  )
+
 /** @throws UserError if another business has this id */
 export const knownConnection = async (trx: Trx, tenantId: string, phoneNumberId: string) => {
   const known = await trx
@@ -91,12 +98,7 @@ export const knownConnection = async (trx: Trx, tenantId: string, phoneNumberId:
     .select(['tenant_id', 'display_phone_number', 'state', 'state_reason'])
     .where('phone_number_id', '=', phoneNumberId)
     .executeTakeFirst()
-  if (known && known.tenant_id !== tenantId)
-    throw userError(
-      'connection_taken',
-      `WhatsApp number ${phoneNumberId} belongs to another business already`,
-      'phoneNumberId',
-    )
+  if (known && known.tenant_id !== tenantId) throw takenError(phoneNumberId)
   return known
 }
 
@@ -142,7 +144,7 @@ export const connect = async (
       'expected the telephone number, because this id is new',
       'whatsappNumber',
     )
-  const { id } = await trx
+  const stored = await trx
     .insertInto('whatsapp_connections')
     .values({
       tenant_id: tenantId,
@@ -153,17 +155,23 @@ export const connect = async (
       waba_id: wanted.wabaId ?? null,
     })
     .onConflict(conflict =>
-      conflict.constraint('whatsapp_connections_phone_number_id_key').doUpdateSet(eb => ({
-        display_phone_number: eb.ref('excluded.display_phone_number'),
-        access_token: eb.ref('excluded.access_token'),
-        app_secret: eb.fn.coalesce('excluded.app_secret', 'whatsapp_connections.app_secret'),
-        waba_id: eb.fn.coalesce('excluded.waba_id', 'whatsapp_connections.waba_id'),
-        state: 'active',
-        state_reason: null,
-      })),
+      conflict
+        .constraint('whatsapp_connections_phone_number_id_key')
+        .doUpdateSet(eb => ({
+          display_phone_number: eb.ref('excluded.display_phone_number'),
+          access_token: eb.ref('excluded.access_token'),
+          app_secret: eb.fn.coalesce('excluded.app_secret', 'whatsapp_connections.app_secret'),
+          waba_id: eb.fn.coalesce('excluded.waba_id', 'whatsapp_connections.waba_id'),
+          state: 'active',
+          state_reason: null,
+        }))
+        // Another business may have connected the id since it was looked up.
+        .where('whatsapp_connections.tenant_id', '=', tenantId),
     )
     .returning('id')
-    .executeTakeFirstOrThrow()
+    .executeTakeFirst()
+  if (!stored) throw takenError(phoneNumberId)
+  const { id } = stored
   const retired = answer ? await storeGraphAnswer(trx, id, answer) : []
   const before = known
     ? {

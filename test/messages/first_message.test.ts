@@ -78,6 +78,22 @@ t.test('the access token is encrypted in the database and sent in clear', async 
   t.equal(requestsOf(shop)[0]?.authorization, shop.phoneNumberId, 'the token of this number')
 })
 
+t.test('a job with the call of another tenant sends nothing', async t => {
+  const [mine, theirs] = [await business(), await business()]
+  const who = customer()
+  const { id, callId } = await miss(theirs, who.local)
+  await sql`update missed_calls set outreach_due_at = now() where id = ${id}`.execute(db)
+  await sql`
+    select graphile_worker.add_job('lead_outreach', ${JSON.stringify({
+      tenantId: mine.tenantId,
+      missedCallId: id,
+      callerPhone: who.e164,
+    })}::json)`.execute(db)
+  await work()
+  t.strictSame(await outreachOf(theirs.tenantId, callId), ['scheduled', 'waiting'])
+  t.strictSame([...requestsOf(mine), ...requestsOf(theirs)], [])
+})
+
 t.test('of two connections, the one with the dialled number is used', async t => {
   const shop = await business()
   const other = fake.addNumber()

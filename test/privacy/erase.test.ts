@@ -296,7 +296,13 @@ await t.test('no data of the person is left, and no data of others is changed', 
   await tell(shop.token, push({ caller: customer().local, did: who.local }))
   await db
     .insertInto('alerts')
-    .values({ tenant_id: shop.tenantId, kind: 'unmatched_number', subject: who.e164 })
+    .values(
+      [shop, other].map(({ tenantId }) => ({
+        tenant_id: tenantId,
+        kind: 'unmatched_number',
+        subject: who.e164,
+      })),
+    )
     .execute()
   await post(push({ caller: who.local, did: shop.did }), { token: shop.token })
 

@@ -55,12 +55,12 @@ export const writtenBy = async (tenantId: string): Promise<Record<string, unknow
       'missed_calls', (select jsonb_agg(xmin::text order by id) from missed_calls where tenant_id = ${tenantId}),
       'leads', (select jsonb_agg(xmin::text order by id) from leads where tenant_id = ${tenantId}),
       'lead_identities', (select jsonb_agg(xmin::text order by identity) from lead_identities where tenant_id = ${tenantId}),
-      'lead_conversations', (select jsonb_agg(c.xmin::text order by c.id) from lead_conversations c
-                             join missed_calls m on m.id = c.missed_call_id where m.tenant_id = ${tenantId}),
+      'lead_conversations', (select jsonb_agg(xmin::text order by id) from lead_conversations where tenant_id = ${tenantId}),
       'messages', (select jsonb_agg(xmin::text order by id) from messages where tenant_id = ${tenantId}),
       'whatsapp_events', (select jsonb_agg(xmin::text order by id) from whatsapp_events where tenant_id = ${tenantId}),
       'rejected_deliveries', (select jsonb_agg(xmin::text order by id) from rejected_deliveries where tenant_id = ${tenantId}),
-      'opt_outs', (select jsonb_agg(xmin::text order by id) from opt_outs where tenant_id = ${tenantId})
+      'opt_outs', (select jsonb_agg(xmin::text order by id) from opt_outs where tenant_id = ${tenantId}),
+      'alerts', (select jsonb_agg(xmin::text order by id) from alerts where tenant_id = ${tenantId})
     ) as xmins`.execute(db)
   return rows[0]?.xmins ?? {}
 }

@@ -10,6 +10,7 @@ import {
   jobs,
   messagesOf,
   outreachOf,
+  work,
 } from '../support/ringback.ts'
 import {
   reports,
@@ -639,6 +640,28 @@ await test('a person who never called can opt out, and gets no message when they
   t.equal(fake.inbox(dana.e164).length, 1)
   const { callId } = await miss(shop, dana.local)
   t.strictSame(await outreachOf(shop.tenantId, callId), ['skipped', 'opted_out'])
+})
+
+await test('an event of a number that has moved to another business since changes nothing there', async t => {
+  const [mine, theirs] = [await business(), await business({ connected: false })]
+  const dana = await contacted(mine)
+  const { phoneNumberId } = mine
+  const stop = { id: 'wamid.stop', from: dana.e164.slice(1), type: 'text', text: { body: 'stop' } }
+  await deliver(envelope(change(phoneNumberId, { messages: [stop] })))
+  await db.deleteFrom('whatsapp_connections').where('tenant_id', '=', mine.tenantId).execute()
+  await db
+    .insertInto('whatsapp_connections')
+    .values({
+      tenant_id: theirs.tenantId,
+      phone_number_id: phoneNumberId,
+      display_phone_number: theirs.line,
+      access_token: 'v1:of the other business',
+    })
+    .execute()
+  await work()
+  t.match((await eventsOf(mine.tenantId)).at(-1), { outcome: 'number_unknown' })
+  t.strictSame(await messagesOf(theirs.tenantId), [])
+  t.strictSame([await optOutsOf(mine), await optOutsOf(theirs)], [[], []])
 })
 
 await test('"start" takes it back, and only later calls cause messages', async t => {

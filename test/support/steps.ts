@@ -60,7 +60,14 @@ export const due = async (missedCallId: string, step: Step): Promise<void> => {
 
 /** Null = nothing to send, or not yet. */
 export const claim = async (missedCallId: string, step: Step): Promise<Claimed | null> => {
-  if (step === 'initial') return claimMessage(firstMessage(missedCallId, ''))
+  if (step === 'initial') {
+    const { tenant_id: tenantId } = await db
+      .selectFrom('missed_calls')
+      .select('tenant_id')
+      .where('id', '=', missedCallId)
+      .executeTakeFirstOrThrow()
+    return claimMessage(firstMessage(missedCallId, tenantId))
+  }
   const conversation = await db
     .selectFrom('lead_conversations')
     .select('id')

@@ -18,7 +18,7 @@ import {
   workAsIfDue,
 } from '../support/ringback.ts'
 import { reports } from '../support/whatsapp.ts'
-import { miss, requestsOf, runAtOnce } from '../tasks/support.ts'
+import { miss, requestsOf, runAtOnce, until } from '../tasks/support.ts'
 import { act, auditSince, OPERATOR, refusalOf } from './support.ts'
 
 const connectionOf = (tenantId: string) =>
@@ -84,6 +84,36 @@ await test("another business's WhatsApp number cannot be changed", async t => {
     'phoneNumberId',
   ])
   t.strictSame(await contents(), before)
+})
+
+await test('of two businesses that connect one number at the same time, the second is refused', async t => {
+  const [first, second] = [
+    await business({ connected: false }),
+    await business({ connected: false }),
+  ]
+  const { phoneNumberId, token } = fake.addNumber()
+  const wish = ({ tenantId }: Business) =>
+    newConnection.parse({
+      tenantId,
+      phoneNumberId,
+      accessToken: token,
+      whatsappNumber: '0502345678',
+    })
+  const refused = await db.transaction().execute(async trx => {
+    await connect(trx, OPERATOR, wish(first))
+    const refusal = refusalOf(other => connect(other, OPERATOR, wish(second)))
+    await until(async () => {
+      const { rows } = await sql`
+        select from pg_stat_activity
+        where datname = current_database() and wait_event = 'transactionid' and query like 'insert into%'`.execute(
+        db,
+      )
+      return rows.length > 0
+    })
+    return { refusal }
+  })
+  t.strictSame(await refused.refusal, ['connection_taken', 'phoneNumberId'])
+  t.equal((await connectionOf(first.tenantId)).phone_number_id, phoneNumberId)
 })
 
 await test('connecting a number and replacing its access token is audited without the token', async t => {

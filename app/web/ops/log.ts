@@ -36,8 +36,8 @@ const loadEntries = async (
     )
     select e.id, e.at, e.who, e.action, e.subject, e.before, e.after, coalesce(l.phone, m.caller_phone) as phone
     from entries e
-    left join leads l on e.kind = 'leads' and l.id = e.subject_id
-    left join missed_calls m on e.kind = 'missed_calls' and m.id = e.subject_id
+    left join leads l on e.kind = 'leads' and l.id = e.subject_id and l.tenant_id = e.tenant_id
+    left join missed_calls m on e.kind = 'missed_calls' and m.id = e.subject_id and m.tenant_id = e.tenant_id
     order by e.id desc`.execute(trx)
   return rows
 }
