@@ -8,6 +8,7 @@ const PURE = [
   'json.ts',
   'phone.ts',
   'states.ts',
+  'outreach/calendar.ts',
   'outreach/quiet_hours.ts',
   'outreach/rules.ts',
   'replay/compare.ts',
@@ -29,7 +30,7 @@ const PURE = [
   'whatsapp/templates.ts',
   'whatsapp/webhook.ts',
 ]
-const MODULES = ['luxon', 'zod', 'libphonenumber-js', 'libphonenumber-js/max']
+const MODULES = ['luxon', 'suncalc', 'zod', 'libphonenumber-js', 'libphonenumber-js/max']
 
 const urlOf = (file: string): string => new URL(file, APP).href
 const pure = new Set(PURE.map(urlOf))

@@ -148,6 +148,14 @@ export interface OptOuts {
   tenant_id: Int8;
 }
 
+export interface QuietDays {
+  ends_at: Timestamp;
+  location: string;
+  name: string;
+  quiet_window: string;
+  starts_at: Timestamp;
+}
+
 export interface RawCdrs {
   body: Buffer | null;
   business_phone: string | null;
@@ -194,6 +202,7 @@ export interface Tenants {
   created_at: Generated<Timestamp>;
   grace: Generated<Interval>;
   id: Generated<Int8>;
+  location: Generated<string>;
   min_ring_seconds: Generated<number>;
   missed_statuses: Generated<string[]>;
   mode: Generated<string>;
@@ -202,10 +211,12 @@ export interface Tenants {
   ops_password: string | null;
   outreach_delay: Generated<Interval>;
   owner_phone: string | null;
+  quiet_chosen_at: Timestamp | null;
   quiet_windows: Generated<string[]>;
   reminder_1_after: Generated<Interval>;
   reminder_2_after: Generated<Interval>;
   reminder_grace: Generated<Interval>;
+  reminder_quiet_windows: Generated<string[]>;
   repeat_window: Generated<Interval>;
   timezone: Generated<string>;
   unresponsive_after: Generated<Interval>;
@@ -281,6 +292,7 @@ export interface DB {
   messages: Messages;
   missed_calls: MissedCalls;
   opt_outs: OptOuts;
+  quiet_days: QuietDays;
   raw_cdrs: RawCdrs;
   rejected_deliveries: RejectedDeliveries;
   tenant_numbers: TenantNumbers;

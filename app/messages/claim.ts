@@ -5,7 +5,7 @@ import { moveCall, moveConversations, moveMessage, moveMessages } from '../db/tr
 import { failpoint } from '../failpoints.ts'
 import { cancelPending } from '../outreach/cancel.ts'
 import { readContext } from '../outreach/contact_context.ts'
-import { firstAllowed } from '../outreach/quiet_hours.ts'
+import { firstAllowed, quietTimesOf } from '../outreach/quiet_hours.ts'
 import { isTooLate } from '../outreach/rules.ts'
 import { MESSAGE_TRANSITIONS, type ReasonAfter, reasonOf } from '../states.ts'
 import type { Outgoing } from '../whatsapp/client.ts'
@@ -66,8 +66,8 @@ const claimLocked = async (trx: Trx, message: UnclaimedMessage, rules: Rules) =>
     calledAt: message.calledAt ?? message.dueAt,
     missedCallId: message.missedCallId,
   })
-  const allowed = (moment: Date) =>
-    rules.quiet ? firstAllowed(moment, context.quietWindows, context.timezone) : moment
+  const quiet = quietTimesOf(message.kind, context)
+  const allowed = (moment: Date) => firstAllowed(moment, quiet, to)
   const due = allowed(message.dueAt)
   if (due > context.now) return postpone(trx, message, due)
 

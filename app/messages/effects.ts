@@ -3,7 +3,7 @@ import { removeJob } from '../db/jobs.ts'
 import type { Trx } from '../db/kysely.ts'
 import { moveCall, moveConversations, moveLead, moveMessages } from '../db/transitions.ts'
 import { cancelPending } from '../outreach/cancel.ts'
-import { firstAllowed } from '../outreach/quiet_hours.ts'
+import { firstAllowed, type QuietSettings, quietTimesOf } from '../outreach/quiet_hours.ts'
 import { optOut } from '../replies/contacts.ts'
 import type { MessageKind, OutreachTransition, ReasonAfter } from '../states.ts'
 import {
@@ -45,12 +45,10 @@ export const onAccepted = async (
   if (message.conversationState === 'open') await scheduleReminders(trx, message, since)
 }
 
-export type ScheduledReminder = {
+export type ScheduledReminder = QuietSettings & {
   id: string
   kind: 'reminder_1' | 'reminder_2'
   due_at: Date
-  timezone: string
-  quiet_windows: string[]
 }
 
 /** Inserts the rows of both reminders with their due times, and adds their jobs. */
@@ -60,20 +58,21 @@ const scheduleReminders = async (
   since: 'now' | 'claim',
 ): Promise<void> => {
   const { rows } = await sql<ScheduledReminder>`
-    insert into messages (tenant_id, lead_conversation_id, direction, kind, state, due_at)
-    select t.id, ${message.conversationId}::bigint, 'out', r.kind, 'scheduled',
-           ${since === 'now' ? sql`now()` : sql`${message.claimedAt}::timestamptz`} + r.after
-    from tenants t,
-         lateral (values ('reminder_1', t.reminder_1_after), ('reminder_2', t.reminder_2_after)) as r (kind, after)
-    where t.id = ${message.tenantId}
-    on conflict (lead_conversation_id, kind) where kind in ('initial', 'reminder_1', 'reminder_2') do nothing
-    returning id, kind, due_at,
-      (select timezone from tenants where id = ${message.tenantId}) as timezone,
-      (select quiet_windows from tenants where id = ${message.tenantId}) as quiet_windows`.execute(
-    trx,
-  )
-  for (const { id, kind, due_at, timezone, quiet_windows } of rows) {
-    const at = firstAllowed(due_at, quiet_windows, timezone)
+    with inserted as (
+      insert into messages (tenant_id, lead_conversation_id, direction, kind, state, due_at)
+      select t.id, ${message.conversationId}::bigint, 'out', r.kind, 'scheduled',
+             ${since === 'now' ? sql`now()` : sql`${message.claimedAt}::timestamptz`} + r.after
+      from tenants t,
+           lateral (values ('reminder_1', t.reminder_1_after), ('reminder_2', t.reminder_2_after)) as r (kind, after)
+      where t.id = ${message.tenantId}
+      on conflict (lead_conversation_id, kind) where kind in ('initial', 'reminder_1', 'reminder_2') do nothing
+      returning id, kind, due_at, tenant_id
+    )
+    select i.id, i.kind, i.due_at, t.timezone, t.location, t.quiet_windows as "quietWindows",
+           t.reminder_quiet_windows as "reminderQuietWindows"
+    from inserted i join tenants t on t.id = i.tenant_id`.execute(trx)
+  for (const { id, kind, due_at, ...settings } of rows) {
+    const at = firstAllowed(due_at, quietTimesOf(kind, settings), message.to ?? undefined)
     if (at > due_at)
       await trx.updateTable('messages').set({ due_at: at }).where('id', '=', id).execute()
     await addMessageJob(trx, { ...message, kind }, at)

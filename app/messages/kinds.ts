@@ -41,8 +41,6 @@ type Facts = {
 
 /** What differs between the kinds of messages. */
 export type Rules = {
-  /** Whether a quiet window holds the message back. */
-  quiet: boolean
   grace: (context: KnownContext) => number
   template: (message: UnclaimedMessage) => TemplateKind
   details: (trx: Trx, message: UnclaimedMessage, context: KnownContext) => Promise<Details>
@@ -60,7 +58,6 @@ export type Claimable = {
 }
 
 const FIRST: Rules = {
-  quiet: true,
   grace: context => context.grace,
   template: () => 'initial',
   details: (_trx, message) =>
@@ -82,7 +79,6 @@ const FIRST: Rules = {
  * arrive, or whose outcome is unknown.
  */
 const REMINDER: Rules = {
-  quiet: true,
   grace: context => context.reminderGrace,
   template: ({ kind }) => (kind === 'reminder_1' ? 'reminder_1' : 'reminder_2'),
   details: async (trx, message) => {
@@ -128,7 +124,6 @@ const REMINDER: Rules = {
  * message is sent in every mode: it shows whether the tenant can go live.
  */
 const NOTICE: Rules = {
-  quiet: false,
   grace: context => context.grace,
   // A test is the message that customers get.
   template: ({ isTest }) => (isTest ? 'initial' : 'owner_notice'),

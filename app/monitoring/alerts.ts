@@ -6,7 +6,7 @@ import { log } from '../log.ts'
 import { isUnusual, type Period, samePeriodsBefore, SILENT_FOR_MINUTES } from './webhook_silence.ts'
 import { JOB_FAILED } from '../replies/inbound.ts'
 import { NUMBER_MOVED } from '../tenants/accounts.ts'
-import { firstAllowed } from '../outreach/quiet_hours.ts'
+import { firstAllowed, type QuietSettings, quietTimesOf } from '../outreach/quiet_hours.ts'
 
 export type AlertKind =
   | 'webhooks_silent'
@@ -194,15 +194,13 @@ const callsIn = async (
 }
 
 /** The alerts of one kind that an owner has not been notified of. */
-type Unnotified = {
+type Unnotified = QuietSettings & {
   tenantId: string
   kind: string
   alerts: string[]
   subjects: string[]
   lastWebhook: Date | null
   ownerPhone: string
-  timezone: string
-  quietWindows: string[]
   now: Date
 }
 
@@ -219,7 +217,7 @@ export const notifyOwners = async (trx: Trx): Promise<void> => {
     const text = alertText(alerts.kind, alerts)
     if (!first || !text) continue
     // Not during quiet hours, because no alert is urgent enough.
-    const at = firstAllowed(alerts.now, alerts.quietWindows, alerts.timezone)
+    const at = firstAllowed(alerts.now, quietTimesOf('initial', alerts), alerts.ownerPhone)
     const { id } = await trx
       .insertInto('messages')
       .values({
@@ -249,7 +247,8 @@ const unnotified = async (trx: Trx): Promise<Unnotified[]> => {
            array_agg(a.subject order by a.id) as subjects,
            (select received_at from raw_cdrs where tenant_id = t.id and source = 'push'
             order by received_at desc limit 1) as "lastWebhook",
-           t.owner_phone as "ownerPhone", t.timezone, t.quiet_windows as "quietWindows", now() as now
+           t.owner_phone as "ownerPhone", t.timezone, t.location, t.quiet_windows as "quietWindows",
+           t.reminder_quiet_windows as "reminderQuietWindows", now() as now
     from alerts a join tenants t on t.id = a.tenant_id
     where a.ended_at is null and a.notified_at is null
       and t.owner_phone is not null and t.mode = 'live'

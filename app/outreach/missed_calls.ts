@@ -4,10 +4,10 @@ import type { Trx } from '../db/kysely.ts'
 import { moveLead } from '../db/transitions.ts'
 import { personOf, readPhone, spellings } from '../phone.ts'
 import { LEAD_TRANSITIONS } from '../states.ts'
-import { readContexts } from './contact_context.ts'
+import { type KnownContext, readContexts } from './contact_context.ts'
 import { notifyRepeatCaller, REPEAT_CALLER_THRESHOLD } from './notify_owner.ts'
-import { firstAllowed } from './quiet_hours.ts'
-import { decide, type Decision, isTooOld, type OutreachSettings } from './rules.ts'
+import { firstAllowed, quietTimesOf } from './quiet_hours.ts'
+import { decide, type Decision, isTooOld } from './rules.ts'
 
 /**
  * Splits items into groups in which no person occurs twice. The groups must be handled one after the other, since the
@@ -94,9 +94,11 @@ const personKey = ({ tenantId, phone }: { tenantId: string; phone: string }): st
  * A first message is due after the tenant's delay, by the clock of the database. If that is in a quiet window, it is due
  * when the window ends, and this function returns that time. Otherwise it returns null.
  */
-export const quietEnd = (context: OutreachSettings & { now: Date }): Date | null => {
+export const quietEnd = (context: KnownContext): Date | null => {
+  const { caller } = context
   const due = new Date(context.now.getTime() + context.outreachDelay)
-  const allowed = firstAllowed(due, context.quietWindows, context.timezone)
+  const person = caller.kind === 'number' ? caller.e164 : undefined
+  const allowed = firstAllowed(due, quietTimesOf('initial', context), person)
   return allowed > due ? allowed : null
 }
 

@@ -6,7 +6,7 @@ import { lockLead } from '../db/locks.ts'
 import { moveMessages } from '../db/transitions.ts'
 import { notFound, userError } from '../errors.ts'
 import { cancelPending } from './cancel.ts'
-import { firstAllowed } from './quiet_hours.ts'
+import { isQuiet, quietTimesOf } from './quiet_hours.ts'
 
 // What a person does on the pages. Each action locks the lead first, like every transaction that claims or cancels, so
 // the states in the audit log are those before and after this action.
@@ -83,7 +83,7 @@ export const sendNow = async (
     .executeTakeFirst()
   if (!call) throw notFound(`missed call ${missedCallId} of tenant ${tenantId}`)
   if (call.outreach_state !== 'scheduled' || !call.caller_phone) throw notWaiting()
-  await refuseInQuietWindow(trx, tenantId)
+  await refuseInQuietWindow(trx, tenantId, 'initial')
   const after = await trx
     .updateTable('missed_calls')
     .set({ outreach_due_at: sql<Date>`now()` })
@@ -130,7 +130,7 @@ export const remindNow = async (
     .executeTakeFirstOrThrow()
   const { lead_conversation_id: leadConversationId } = message
   if (message.state !== 'scheduled' || !leadId || !leadConversationId) throw notWaiting()
-  await refuseInQuietWindow(trx, tenantId)
+  await refuseInQuietWindow(trx, tenantId, 'reminder_1')
   const after = await trx
     .updateTable('messages')
     .set({ due_at: sql<Date>`now()` })
@@ -163,13 +163,18 @@ const skipFirstReminder = async (trx: Trx, conversationId: string): Promise<void
 const notWaiting = () => userError('not_waiting', 'this message no longer waits to be sent')
 
 /** Quiet windows apply to "send now" as well. To send earlier, the tenant must change them. */
-const refuseInQuietWindow = async (trx: Trx, tenantId: string): Promise<void> => {
-  const { now, timezone, quiet_windows } = await trx
+const refuseInQuietWindow = async (
+  trx: Trx,
+  tenantId: string,
+  kind: 'initial' | 'reminder_1',
+): Promise<void> => {
+  const { now, ...settings } = await trx
     .selectFrom('tenants')
-    .select(['timezone', 'quiet_windows', sql<Date>`now()`.as('now')])
+    .select(['timezone', 'location', sql<Date>`now()`.as('now')])
+    .select(['quiet_windows as quietWindows', 'reminder_quiet_windows as reminderQuietWindows'])
     .where('id', '=', tenantId)
     .executeTakeFirstOrThrow()
-  if (firstAllowed(now, quiet_windows, timezone) > now)
+  if (isQuiet(now, quietTimesOf(kind, settings)))
     throw userError('quiet', 'no messages are sent in quiet hours: it is sent when they end')
 }
 

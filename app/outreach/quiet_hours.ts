@@ -1,4 +1,7 @@
 import { DateTime, IANAZone, type Zone } from 'luxon'
+import { personOf } from '../phone.ts'
+import type { OutgoingKind } from '../states.ts'
+import { CALENDAR_WORDS, type CalendarWord, holyEnd } from './calendar.ts'
 
 const QUARTER = 15 * 60_000
 /** About seven months of quarters. */
@@ -33,7 +36,8 @@ export const zoneOf = (timezone: string): IANAZone => {
 
 /** Times in which no message is sent, by the tenant's local time. Only a weekly window has a `day`. */
 type Edge = { day: number | null; minute: number }
-type QuietWindow = { from: Edge; to: Edge }
+type ClockWindow = { from: Edge; to: Edge }
+type QuietWindow = ClockWindow | CalendarWord
 
 /** luxon counts weekdays from Monday = 1 to Sunday = 7. */
 const DAYS = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun']
@@ -42,11 +46,13 @@ const MINUTE = 60_000
 const MINUTES_A_DAY = 24 * 60
 
 /**
- * Parses `21:00-08:00` (every day) or `fri 15:00-sat 20:30` (once a week).
+ * Parses `21:00-08:00` (every day), `fri 15:00-sat 20:30` (once a week), `shabbat` or `holidays`.
  *
  * @throws Error for anything else, and for an empty window
  */
 export const parseQuietWindow = (written: string): QuietWindow => {
+  const word = CALENDAR_WORDS.find(one => one === written)
+  if (word) return word
   const [, fromDay, fromTime = '', toDay, toTime = ''] =
     /^(?:(\w{3}) )?(\d\d:\d\d)-(?:(\w{3}) )?(\d\d:\d\d)$/.exec(written) ?? []
   const from = edge(fromDay, fromTime)
@@ -54,7 +60,7 @@ export const parseQuietWindow = (written: string): QuietWindow => {
   const fits = from && to && (from.day === null) === (to.day === null)
   if (!fits || (from.day === to.day && from.minute === to.minute))
     throw new Error(
-      `a quiet window: expected 21:00-08:00 or "fri 15:00-sat 20:30", found "${written}"`,
+      `a quiet window: expected 21:00-08:00, "fri 15:00-sat 20:30", shabbat or holidays, found "${written}"`,
     )
   return { from, to }
 }
@@ -74,17 +80,55 @@ const parseCached = (written: string): QuietWindow => {
   return window
 }
 
+/** When a tenant sends no messages: columns of `tenants`. */
+export type QuietSettings = {
+  timezone: string
+  /** Where the sun sets for `shabbat` and `holidays`. */
+  location: string
+  quietWindows: readonly string[]
+  /** For reminders, in addition to those above. */
+  reminderQuietWindows: readonly string[]
+}
+
+/** The windows that hold back one kind of message. */
+export type QuietTimes = { timezone: string; location: string; windows: readonly string[] }
+
+/** A notice, a test and the confirmation of an opt-out answer what a person did, so they are never held back. */
+export const quietTimesOf = (
+  kind: OutgoingKind,
+  { timezone, location, quietWindows, reminderQuietWindows }: QuietSettings,
+): QuietTimes => {
+  const isReminder = kind === 'reminder_1' || kind === 'reminder_2'
+  const windows = isReminder
+    ? [...quietWindows, ...reminderQuietWindows]
+    : kind === 'initial'
+      ? quietWindows
+      : []
+  return { timezone, location, windows }
+}
+
 /**
  * The first time from `due` on at which a message may be sent: `due` itself, or the end of the windows that it is in.
  * By local time, so that 08:00 stays 08:00 on the night when the clocks change. The end is not part of a window.
+ *
+ * @param person their number. After Shabbat or a holiday it decides how many minutes later the message is due
  */
-export const firstAllowed = (due: Date, windows: readonly string[], timezone: string): Date => {
-  const quiet = windows.map(parseCached)
+export const firstAllowed = (
+  due: Date,
+  { windows, timezone, location }: QuietTimes,
+  person = '',
+): Date => {
   const zone = zoneOf(timezone)
+  const quiet = windows.map(parseCached)
+  const endOf = (window: QuietWindow, moment: Date): Date | null => {
+    if (typeof window !== 'string') return clockEnd(window, moment, zone)
+    const end = holyEnd(moment, window, location)
+    return end && new Date(end.getTime() + spreadOf(person))
+  }
   let moment = due
   // Each turn leaves one window. Windows that cover the whole week never end; then the message is due in weeks.
   for (let turns = 0; turns <= windows.length * 8; turns++) {
-    const end = quiet.map(window => endOf(window, moment, zone)).find(end => end !== null)
+    const end = quiet.map(window => endOf(window, moment)).find(end => end !== null)
     if (!end) return moment
     moment = end
   }
@@ -92,9 +136,29 @@ export const firstAllowed = (due: Date, windows: readonly string[], timezone: st
 }
 
 /** Whether a time is in one of the windows. */
-export const isQuiet = (moment: Date, windows: readonly string[], timezone: string): boolean => {
+export const isQuiet = (moment: Date, { windows, timezone, location }: QuietTimes): boolean => {
   const wall = wallOf(moment, zoneOf(timezone))
-  return windows.some(window => place(parseCached(window), wall).holds)
+  return windows
+    .map(parseCached)
+    .some(window =>
+      typeof window === 'string'
+        ? holyEnd(moment, window, location) !== null
+        : place(window, wall).holds,
+    )
+}
+
+/** After Shabbat or a holiday, messages are due over this time: all at once would be more than WhatsApp accepts. */
+export const SPREAD_SECONDS = 5 * 60
+const SECOND = 1000
+
+/** The same for a person each time, so that deciding again gives the same time: an FNV-1a hash. */
+const spreadOf = (person: string): number => {
+  let hash = 0x811c9dc5
+  for (const character of personOf(person)) {
+    hash ^= character.codePointAt(0) ?? 0
+    hash = Math.imul(hash, 0x01000193)
+  }
+  return ((hash >>> 0) % (SPREAD_SECONDS + 1)) * SECOND
 }
 
 /** The local time, as a Date whose UTC fields hold it. luxon takes ten times as long. */
@@ -102,7 +166,7 @@ const wallOf = (moment: Date, zone: Zone): Date =>
   new Date(moment.getTime() + zone.offset(moment.getTime()) * MINUTE)
 
 /** The window's end, the local time, both in minutes of the day or week, and whether the window holds that time. */
-const place = ({ from, to }: QuietWindow, wall: Date) => {
+const place = ({ from, to }: ClockWindow, wall: Date) => {
   const minuteOf = (day: number | null, minute: number) => ((day ?? 1) - 1) * MINUTES_A_DAY + minute
   const day = from.day === null ? null : wall.getUTCDay() || SUNDAY
   const now = minuteOf(day, wall.getUTCHours() * 60 + wall.getUTCMinutes())
@@ -111,8 +175,8 @@ const place = ({ from, to }: QuietWindow, wall: Date) => {
   return { now, end, holds: start < end ? now >= start && now < end : now >= start || now < end }
 }
 
-/** When a window that holds this time ends. Null = it does not hold it. */
-const endOf = (window: QuietWindow, moment: Date, zone: Zone): Date | null => {
+/** When a clock window that holds this time ends. Null = it does not hold it. */
+const clockEnd = (window: ClockWindow, moment: Date, zone: Zone): Date | null => {
   const { now, end, holds } = place(window, wallOf(moment, zone))
   if (!holds) return null
   const period = window.from.day === null ? 1 : 7

@@ -1,6 +1,6 @@
 import { isIsraeliMobile, isValidForeign, type Phone } from '../phone.ts'
 import type { MessageState, OutgoingKind, ReasonOf } from '../states.ts'
-import { firstAllowed } from './quiet_hours.ts'
+import { isQuiet, type QuietSettings, quietTimesOf } from './quiet_hours.ts'
 
 // All times are of the clock of the database.
 export type Milliseconds = number
@@ -72,9 +72,7 @@ const canGetWhatsApp = (caller: Phone, contactForeign: boolean): boolean =>
   (isIsraeliMobile(caller.e164) || (contactForeign && isValidForeign(caller.e164)))
 
 /** Columns of `tenants`; intervals in milliseconds. */
-export type OutreachSettings = {
-  timezone: string
-  quietWindows: readonly string[]
+export type OutreachSettings = QuietSettings & {
   outreachDelay: Milliseconds
   repeatWindow: Milliseconds
   oldestCall: Milliseconds
@@ -128,13 +126,11 @@ export const hasLeft = (state: MessageState | null): boolean =>
   state === 'sent' || state === 'delivered' || state === 'read'
 
 /** What a pending message may wait for. */
-export type PendingMessage = {
+export type PendingMessage = QuietSettings & {
   kind: OutgoingKind
   dueAt: Date
   now: Date
   mode: string
-  quietWindows: readonly string[]
-  timezone: string
   /** The state of the tenant's best connection. Null = it has none. */
   connection: string | null
   /** No connection of the tenant may use its template for this kind of message. */
@@ -171,7 +167,6 @@ export const whyWaiting = (message: PendingMessage): WhyWaiting => {
   const isReminder = message.kind === 'reminder_1' || message.kind === 'reminder_2'
   if (isReminder && message.isMarketing) return 'template_marketing'
   if (message.dueAt > message.now) return 'not_yet'
-  if (firstAllowed(message.now, message.quietWindows, message.timezone) > message.now)
-    return 'quiet'
+  if (isQuiet(message.now, quietTimesOf(message.kind, message))) return 'quiet'
   return isReminder && !hasLeft(message.before) ? 'previous_not_sent' : 'any_moment'
 }

@@ -135,7 +135,8 @@ export const upcoming = async (
       order by due_at, source, id limit ${limit}
     )
     select w.id, w.due_at as "dueAt", now() as now, coalesce(m.kind, 'initial') as kind,
-           t.id as "tenantId", t.name as tenant, t.timezone, t.mode, t.quiet_windows as "quietWindows",
+           t.id as "tenantId", t.name as tenant, t.timezone, t.mode, t.location,
+           t.quiet_windows as "quietWindows", t.reminder_quiet_windows as "reminderQuietWindows",
            k.id as "missedCallId", (select min(r.id) from raw_cdrs r where r.tenant_id = k.tenant_id and r.root_call_id = k.call_id) as "recordId",
            coalesce(l.phone, m.to_phone) as phone, l.name,
            (extract(epoch from w.due_at) * 1000000)::bigint || '-' || w.source || '-' || w.id as cursor,

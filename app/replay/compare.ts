@@ -56,7 +56,8 @@ export const compare = (
   receivedAt: ReadonlyMap<string, Date>,
   { counts, night }: Scope,
 ): Comparison => {
-  const isNight = (at: Date): boolean => isQuiet(at, [night], before.rules.timezone)
+  const { timezone, location } = before.rules
+  const isNight = (at: Date): boolean => isQuiet(at, { windows: [night], timezone, location })
   const comparison: Comparison = {
     calls: 0,
     before: newTotals(),

@@ -2,7 +2,7 @@
  * One person in a simulation: past events and pending messages. Time only moves forward: before anything
  * new about a person is added, `advance` runs what was due until then.
  */
-import { firstAllowed } from '../outreach/quiet_hours.ts'
+import { firstAllowed, quietTimesOf } from '../outreach/quiet_hours.ts'
 import {
   type ContactContext,
   contactHistory,
@@ -11,6 +11,7 @@ import {
   type History,
   isTooLate,
   isTooOld,
+  type Milliseconds,
 } from '../outreach/rules.ts'
 import type { identify } from '../phone.ts'
 import type { Rules } from './simulate.ts'
@@ -158,12 +159,22 @@ const sendFirst = (rules: Rules, call: SimulatedCall, now: Date): void => {
   send(call, 'initial', now)
   call.state = 'sent'
   call.reason = 'accepted'
-  const due = (span: number) =>
-    firstAllowed(new Date(now.getTime() + span), rules.quietWindows, rules.timezone)
   call.pending = [
-    { kind: 'reminder_1', at: due(rules.reminder1After) },
-    { kind: 'reminder_2', at: due(rules.reminder2After) },
+    dueAfter(rules, call, 'reminder_1', now, rules.reminder1After),
+    dueAfter(rules, call, 'reminder_2', now, rules.reminder2After),
   ]
+}
+
+const dueAfter = (
+  rules: Rules,
+  { person: { caller } }: SimulatedCall,
+  kind: MessageKind,
+  now: Date,
+  span: Milliseconds,
+): PendingStep => {
+  const due = new Date(now.getTime() + span)
+  const phone = caller.kind === 'number' ? caller.e164 : undefined
+  return { kind, at: firstAllowed(due, quietTimesOf(kind, rules), phone) }
 }
 
 /** A reminder is due: like its claim (app/messages/), for a first message that was delivered. */
@@ -189,8 +200,7 @@ const applyDecision = (rules: Rules, call: SimulatedCall, decision: Decision, no
   call.state = decision.state
   call.reason = decision.reason
   if (decision.state !== 'scheduled') return
-  const due = new Date(now.getTime() + rules.outreachDelay)
-  call.pending = [{ kind: 'initial', at: firstAllowed(due, rules.quietWindows, rules.timezone) }]
+  call.pending = [dueAfter(rules, call, 'initial', now, rules.outreachDelay)]
   call.person.openCalls.push(call)
 }
 

@@ -44,6 +44,8 @@ export type RuleChanges = Partial<
     | 'repeatWindow'
     | 'oldestCall'
     | 'quietWindows'
+    | 'reminderQuietWindows'
+    | 'location'
     | 'missedStatuses'
     | 'minRingSeconds'
     | 'contactForeign'
@@ -67,9 +69,12 @@ export const readingOf = ({ timezone, lines }: Rules): TenantReading => ({
   isOwnLine: e164 => lines.has(e164),
 })
 
-/** How long a call can affect others, apart from quiet windows. */
+/** A message waits longest over Rosh Hashana and the Shabbat after it. */
+const LONGEST_HOLIDAY = 3 * 24 * 60 * 60 * SECOND
+
+/** How long a call can affect others, apart from clock windows of more than three days. */
 export const effectSpan = (rules: Rules): Milliseconds =>
-  rules.outreachDelay + rules.reminder2After + rules.repeatWindow
+  rules.outreachDelay + rules.reminder2After + rules.repeatWindow + LONGEST_HOLIDAY
 
 /** Plays stored calls under some rules, with a simulated time: what would have been decided and sent. */
 

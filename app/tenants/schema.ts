@@ -1,5 +1,6 @@
 /** What a person can enter about a business, checked with zod. */
 import { z } from 'zod'
+import { CITY_NAMES, readLocation } from '../outreach/calendar.ts'
 import { parseQuietWindow } from '../outreach/quiet_hours.ts'
 import { lineOf } from '../phone.ts'
 
@@ -70,12 +71,18 @@ const window = z
     } catch {
       return false // The message below says what is expected.
     }
-  }, 'a window such as 21:00-08:00 or "fri 15:00-sat 20:30"')
+  }, 'a window such as 21:00-08:00 or "fri 15:00-sat 20:30", shabbat or holidays')
+
+/** The part of the week that is Shabbat all year round, in every city of Israel. */
+const ALWAYS_SHABBAT = 'fri 20:00-sat 17:00'
 
 /** Whether the windows leave no minute of the week in which a message may be sent. */
-const coverTheWeek = (windows: readonly string[]): boolean => {
+export const coverTheWeek = (windows: readonly string[]): boolean => {
   const quiet = Array.from({ length: DAYS_A_WEEK * MINUTES_A_DAY }, () => false)
-  for (const { from, to } of windows.map(parseQuietWindow)) {
+  for (const written of windows) {
+    const window = parseQuietWindow(written === 'shabbat' ? ALWAYS_SHABBAT : written)
+    if (typeof window === 'string') continue
+    const { from, to } = window
     const days = from.day === null ? [1, 2, 3, 4, 5, 6, 7] : [from.day]
     for (const day of days) {
       const start = (day - 1) * MINUTES_A_DAY + from.minute
@@ -98,6 +105,16 @@ export const quietWindows = z
     windows => !coverTheWeek(windows),
     'windows that leave some time: with these no message is ever sent (to stop messages, pause the business)',
   )
+
+/** A city of the list or coordinates, as `tenants.location` holds it. */
+export const location = z.string().transform((written, context) => {
+  const place = readLocation(written)
+  if (place !== null) return place
+  context.addIssue(
+    `a city from this list: ${CITY_NAMES.join(', ')}; or lat,lon such as 31.77,35.21`,
+  )
+  return z.NEVER
+})
 
 /** An id of a row. Every number of 18 digits fits into a bigint. */
 const idOf = (what: string) => z.string().regex(/^[1-9]\d{0,17}$/, `the id of ${what}`)

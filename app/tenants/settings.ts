@@ -7,11 +7,14 @@ import { lockTenant } from '../db/locks.ts'
 import type { Trx } from '../db/kysely.ts'
 import { notFound, userError } from '../errors.ts'
 import { KNOWN_STATUSES, statusOf } from '../voicenter/classify.ts'
+import { fillQuietDays } from './quiet_days.ts'
 import {
   PHONE_NUMBER,
+  coverTheWeek,
   mode,
   quietWindows,
   interval,
+  location,
   phoneNumber,
   tenantId,
   tenantName,
@@ -40,8 +43,20 @@ export type TenantSettings = Record<Interval, number> & {
   missedStatuses: string[]
   minRingSeconds: number
   contactForeign: boolean
+  location: string
   quietWindows: string[]
+  reminderQuietWindows: string[]
+  /** When a person chose the quiet windows. `none` is a choice as well. */
+  quietChosenAt: Date | null
 }
+
+/** Whether a person has decided when customers get no messages. */
+export const hasChosenQuiet = ({
+  quietChosenAt,
+  quietWindows,
+}: Pick<TenantSettings, 'quietChosenAt' | 'quietWindows'>): boolean =>
+  // The windows may have been written by SQL.
+  quietChosenAt !== null || quietWindows.length > 0
 
 /** @throws UserError if there is no such business */
 export const readSettings = async (trx: Trx, tenantId: string): Promise<TenantSettings> => {
@@ -51,7 +66,8 @@ export const readSettings = async (trx: Trx, tenantId: string): Promise<TenantSe
   const { rows } = await sql<TenantSettings>`
     select name, mode, owner_phone as "ownerPhone", timezone, ${sql.join(spans)},
            missed_statuses as "missedStatuses", min_ring_seconds as "minRingSeconds",
-           contact_foreign as "contactForeign", quiet_windows as "quietWindows"
+           contact_foreign as "contactForeign", location, quiet_windows as "quietWindows",
+           reminder_quiet_windows as "reminderQuietWindows", quiet_chosen_at as "quietChosenAt"
     from tenants where id = ${tenantId}`.execute(trx)
   const [row] = rows
   if (!row) throw notFound(`tenant ${tenantId}`)
@@ -59,8 +75,9 @@ export const readSettings = async (trx: Trx, tenantId: string): Promise<TenantSe
 }
 
 /** The settings for a person to read: an interval is `2 minutes`. */
-export const formatSettings = (settings: TenantSettings) => ({
+export const formatSettings = ({ quietChosenAt, ...settings }: TenantSettings) => ({
   ...settings,
+  quietChosen: hasChosenQuiet({ ...settings, quietChosenAt }),
   outreachDelay: formatInterval(settings.outreachDelay),
   reminder1After: formatInterval(settings.reminder1After),
   reminder2After: formatInterval(settings.reminder2After),
@@ -128,7 +145,9 @@ export const settingsChange = z.object({
   missedStatuses: missedStatuses.optional(),
   minRingSeconds: minRingSeconds.optional(),
   contactForeign: z.boolean('yes or no').optional(),
+  location: location.optional(),
   quietWindows: quietWindows.optional(),
+  reminderQuietWindows: quietWindows.optional(),
 })
 
 /**
@@ -136,7 +155,8 @@ export const settingsChange = z.object({
  * window or foreign-number rule also applies to pending messages, because these are checked again when they are due.
  *
  * @returns what changed, for a person to read; both are empty if nothing did
- * @throws UserError if there is no such business, or if the second reminder would come before the first
+ * @throws UserError if there is no such business, if the second reminder would come before the first, or if no time is
+ * left for reminders
  */
 export const setTenant = async (
   trx: Trx,
@@ -154,6 +174,16 @@ export const setTenant = async (
       'reminders_out_of_order',
       `the first reminder (${formatInterval(first)}) would come after the second (${formatInterval(second)})`,
       wanted.reminder1After === undefined ? 'reminder2After' : 'reminder1After',
+    )
+  const windows = [
+    ...(wanted.quietWindows ?? before.quietWindows),
+    ...(wanted.reminderQuietWindows ?? before.reminderQuietWindows),
+  ]
+  if ((wanted.quietWindows ?? wanted.reminderQuietWindows) && coverTheWeek(windows))
+    throw userError(
+      'no_time_for_reminders',
+      'the quiet windows and those of the reminders leave no time: with these no reminder is ever sent',
+      wanted.reminderQuietWindows ? 'reminderQuietWindows' : 'quietWindows',
     )
   await trx
     .updateTable('tenants')
@@ -173,10 +203,14 @@ export const setTenant = async (
       missed_statuses: wanted.missedStatuses,
       min_ring_seconds: wanted.minRingSeconds,
       contact_foreign: wanted.contactForeign,
+      location: wanted.location,
       quiet_windows: wanted.quietWindows,
+      reminder_quiet_windows: wanted.reminderQuietWindows,
+      quiet_chosen_at: wanted.quietWindows && sql<Date>`now()`,
     })
     .where('id', '=', tenantId)
     .execute()
+  await fillQuietDays(trx)
   const changed = changedFields(
     formatSettings(before),
     formatSettings(await readSettings(trx, tenantId)),
@@ -190,6 +224,14 @@ export const setTenant = async (
   })
   return changed
 }
+
+/** What to know when a business goes live on the command line, for a person to read. It goes live all the same. */
+export const goLiveWarnings = async (trx: Trx, tenantId: string): Promise<string[]> =>
+  hasChosenQuiet(await readSettings(trx, tenantId))
+    ? []
+    : [
+        'no quiet windows were chosen, so first messages are sent on Shabbat and at night too: choose with --quiet or --no-quiet',
+      ]
 
 /**
  * Resumes a paused business in the mode that it had before. A business that was paused in shadow must not start to send.

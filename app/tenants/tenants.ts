@@ -26,6 +26,7 @@ import {
   tenantName,
   wabaId,
 } from './schema.ts'
+import { fillQuietDays } from './quiet_days.ts'
 import { formatSettings, readSettings } from './settings.ts'
 import { templatesOf } from './templates.ts'
 
@@ -75,6 +76,7 @@ export const addTenant = async (
     .values({ name, mode, owner_phone: ownerPhone })
     .returning('id')
     .executeTakeFirstOrThrow()
+  await fillQuietDays(trx)
   await audit(trx, actor, {
     tenantId,
     action: 'tenant.add',

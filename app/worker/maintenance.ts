@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { db } from '../db/kysely.ts'
 import { isTransient } from '../db/retry.ts'
 import { log } from '../log.ts'
 import { checkAlerts } from '../monitoring/alerts.ts'
+import { fillQuietDays } from '../tenants/quiet_days.ts'
 import { scheduleChecks } from '../voicenter/call_log/check.ts'
 import { endFailedEvents } from './failed_jobs.ts'
 import {
@@ -45,6 +47,7 @@ export const startMaintenance = (): Maintenance => {
     const failed = await endFailedEvents()
     if (failed)
       log.error({ count: failed }, 'updates from WhatsApp count as replies: their jobs failed')
+    await db.transaction().execute(fillQuietDays)
     if (checkCallLogs) await scheduleChecks()
     checkCallLogs = false
     sweepAt = performance.now() + (count < BATCH_SIZE ? SWEEP_EVERY : 0)

@@ -63,7 +63,8 @@ export const startDatabase = async (
   const delays = Object.entries(DELAYS).map(
     ([column, seconds]) => `${column} = make_interval(secs => ${seconds})`,
   )
-  await database.query(`update tenants set ${delays.join()}`)
+  // A run may take place at night or on Shabbat.
+  await database.query(`update tenants set ${delays.join()}, reminder_quiet_windows = '{}'`)
   return { cluster, database, tenants }
 }
 

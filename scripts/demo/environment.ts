@@ -38,6 +38,8 @@ export const startEnvironment = async (port: string | undefined) => {
   const tenant = { name, number: '0722776772', ownerPhone: '0502223344' }
   const { webhookUrl } = await addTenant({ ...tenant, phoneNumberId, accessToken }, env)
   const database = new pg.Pool({ connectionString: databaseUrl, max: 2 })
+  // The demo also plays at night and on Shabbat.
+  await database.query(`update tenants set reminder_quiet_windows = '{}'`)
   await database.query(
     `update tenants set outreach_delay = make_interval(secs => $1), reminder_1_after = make_interval(secs => $2),
        reminder_2_after = make_interval(secs => $3), unresponsive_after = make_interval(secs => $4)`,

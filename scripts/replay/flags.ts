@@ -24,8 +24,12 @@ Changed settings. A setting that is not given stays as it is:
   --delay SPAN            the time until the first message: "2 minutes", 90s
   --repeat-window SPAN    after a message, send none for another call during this time: 24h
   --oldest-call SPAN      send no message for a call that was older than this when it was received
-  --quiet WINDOW          send no messages during 21:00-08:00 or "fri 15:00-sat 20:30"; may be repeated
+  --quiet WINDOW          send no messages during 21:00-08:00, "fri 15:00-sat 20:30", shabbat or holidays; may be
+                          repeated
   --no-quiet              send messages at any time
+  --reminder-quiet WINDOW also send no reminders during this window; may be repeated
+  --no-reminder-quiet     reminders have no windows of their own
+  --location PLACE        the city, or lat,lon, where the sun sets for shabbat and holidays
   --missed-statuses LIST  the statuses that count as missed, separated by commas
   --min-ring SECONDS      a caller who hangs up sooner has misdialled
   --contact-foreign       also write to foreign numbers; or --no-contact-foreign
@@ -77,6 +81,9 @@ const flags = z.object({
   'oldest-call': shape.oldestCall,
   quiet: shape.quietWindows,
   'no-quiet': boolean,
+  'reminder-quiet': shape.reminderQuietWindows,
+  'no-reminder-quiet': boolean,
+  location: shape.location,
   'missed-statuses': z
     .string()
     .transform(list => list.split(','))
@@ -90,11 +97,13 @@ const flags = z.object({
 })
 export type Flags = z.infer<typeof flags>
 
+const REPEATED = ['quiet', 'reminder-quiet']
 const BOOLEANS = [
   'json',
   'apply',
   'verdicts',
   'no-quiet',
+  'no-reminder-quiet',
   'contact-foreign',
   'no-contact-foreign',
   'connected',
@@ -109,7 +118,7 @@ export const readFlags = (args: string[]): Flags => {
         .map(({ path, message }) => `--${String(path[0])}: expected ${message}`)
         .join('\n'),
     )
-  for (const name of ['quiet', 'contact-foreign'] as const)
+  for (const name of ['quiet', 'reminder-quiet', 'contact-foreign'] as const)
     if (data[name] && data[`no-${name}`])
       throw new UsageError(`--${name} or --no-${name}, not both`)
   if (!data.apply && !data.tenant) throw new UsageError('--tenant: expected the id of a business')
@@ -121,7 +130,7 @@ export const readFlags = (args: string[]): Flags => {
 const parse = (args: string[]): Record<string, unknown> => {
   const options = Object.keys(flags.shape).map(name => {
     const type = BOOLEANS.includes(name) ? 'boolean' : 'string'
-    return [name, { type, multiple: name === 'quiet' }] as const
+    return [name, { type, multiple: REPEATED.includes(name) }] as const
   })
   try {
     return parseArgs({ args, options: Object.fromEntries(options) }).values

@@ -25,6 +25,8 @@ const describe = (rules: Rules): Record<string, string> => ({
   'repeat window': span(rules.repeatWindow),
   'oldest call': span(rules.oldestCall),
   'quiet windows': list(rules.quietWindows),
+  'quiet windows of reminders': list(rules.reminderQuietWindows),
+  location: rules.location,
   'missed statuses': list(rules.missedStatuses),
   'shortest ring': span(rules.minRingSeconds * SECOND),
   'foreign numbers': rules.contactForeign ? 'contacted' : 'not contacted',

@@ -1,7 +1,13 @@
 /** npm run tenant -- set, pause, resume */
 import type { Console } from 'node:console'
+import { CITY_NAMES } from '../../app/outreach/calendar.ts'
 import { tenantOnly } from '../../app/tenants/schema.ts'
-import { resumeTenant, setTenant, settingsChange } from '../../app/tenants/settings.ts'
+import {
+  goLiveWarnings,
+  resumeTenant,
+  setTenant,
+  settingsChange,
+} from '../../app/tenants/settings.ts'
 import {
   BOOLEAN,
   check,
@@ -39,9 +45,17 @@ Changes the settings of a business. Settings that are not named do not change. W
   --missed-statuses LIST    Voicenter's statuses that count as missed, separated by commas
   --min-ring-seconds N      a caller who hangs up sooner gets no message; 0 = every call counts
   --contact-foreign yes|no  whether foreign numbers get messages
-  --quiet WINDOW            no message is sent in this window: 21:00-08:00, or "fri 15:00-sat 20:30"; repeat it for
-                            more windows. A message that is due in a window is sent at its end
-  --no-quiet                remove all windows
+  --quiet WINDOW            no message is sent in this window: 21:00-08:00, "fri 15:00-sat 20:30", shabbat or holidays;
+                            repeat it for more windows. A message that is due in a window is sent at its end
+  --no-quiet                no windows: first messages are sent at any time
+  --reminder-quiet WINDOW   no reminder is sent in this window either; repeat it for more windows
+                            (default: 21:00-08:00, shabbat and holidays)
+  --no-reminder-quiet       reminders have no windows of their own
+  --location PLACE          where the sun sets for shabbat and holidays: a city, or lat,lon such as 31.77,35.21
+                            (default: Tel Aviv). Israel's days apply, also abroad. The cities:
+                            ${CITY_NAMES.slice(0, 8).join(', ')},
+                            ${CITY_NAMES.slice(8, 15).join(', ')},
+                            ${CITY_NAMES.slice(15).join(', ')}
 
   --json                    the last line of stdout is one JSON object: tenantId, before, after (changed settings)
   --help                    show this text`
@@ -66,9 +80,14 @@ export const set: Command = async (args, terminal) => {
     'contact-foreign': STRING,
     quiet: STRINGS,
     'no-quiet': BOOLEAN,
+    'reminder-quiet': STRINGS,
+    'no-reminder-quiet': BOOLEAN,
+    location: STRING,
     json: BOOLEAN,
   })
   if (flags.quiet && flags['no-quiet']) fail('--quiet or --no-quiet, not both')
+  if (flags['reminder-quiet'] && flags['no-reminder-quiet'])
+    fail('--reminder-quiet or --no-reminder-quiet, not both')
   const changes = check(settingsChange, {
     ...fieldsOf(flags),
     tenantId: flags.tenant ?? '',
@@ -76,10 +95,15 @@ export const set: Command = async (args, terminal) => {
     missedStatuses: flags['missed-statuses']?.split(','),
     contactForeign: yesOrNo(flags['contact-foreign']),
     quietWindows: flags['no-quiet'] ? [] : flags.quiet,
+    reminderQuietWindows: flags['no-reminder-quiet'] ? [] : flags['reminder-quiet'],
   })
   if (Object.values(changes).filter(value => value !== undefined).length === 1)
     fail('expected a change, such as --mode live')
-  const changed = await inTransaction(terminal, trx => setTenant(trx, COMMAND_LINE, changes))
+  const { changed, warnings } = await inTransaction(terminal, async trx => ({
+    changed: await setTenant(trx, COMMAND_LINE, changes),
+    warnings: changes.mode === 'live' ? await goLiveWarnings(trx, changes.tenantId) : [],
+  }))
+  for (const warning of warnings) terminal.console.error(`warning: ${warning}`)
   printChanges(terminal.console, changes.tenantId, changed, flags.json)
 }
 

@@ -112,6 +112,7 @@ const FLAGS: Record<string, string> = {
   numbers: '--number',
   phone: '--number',
   quietWindows: '--quiet',
+  reminderQuietWindows: '--reminder-quiet',
   seconds: '--wait',
   accessToken: '--access-token-env or --access-token-stdin',
   appSecret: '--app-secret-env',

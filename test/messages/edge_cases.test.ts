@@ -132,8 +132,26 @@ await test('the database refuses quiet windows and time zones that do not exist'
     db.updateTable('tenants').set(columns).where('id', '=', shop.tenantId).execute()
   for (const window of ['08:00-08:00', '25:00-08:00', '21:00-08:00,fri 15:00-sat 20:30', ''])
     await t.rejects(set({ quiet_windows: [window] }), /tenants_quiet_windows_form/, window)
+  await t.rejects(
+    set({ reminder_quiet_windows: ['sabbath'] }),
+    /tenants_reminder_quiet_windows_form/,
+  )
+  for (const location of [
+    'Atlantis',
+    'tel aviv',
+    '31.77',
+    '91,35',
+    '31.77,181',
+    '31.77, 35.21',
+    '',
+  ])
+    await t.rejects(set({ location }), /tenants_location_known/, location)
   await t.rejects(set({ timezone: 'Asia/Jerusalm' }), /not recognized/)
-  await set({ quiet_windows: ['21:00-08:00', 'fri 15:00-sat 20:30'], timezone: 'Europe/Berlin' })
+  await set({
+    quiet_windows: ['21:00-08:00', 'fri 15:00-sat 20:30', 'shabbat', 'holidays'],
+    location: '-31.7683,35.2137',
+    timezone: 'Europe/Berlin',
+  })
 })
 
 await test('an outcome that is recorded twice does not change the next try', async t => {

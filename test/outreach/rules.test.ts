@@ -189,7 +189,9 @@ const due: PendingMessage = {
   now,
   mode: 'live',
   quietWindows: [],
+  reminderQuietWindows: [],
   timezone: 'Asia/Jerusalem',
+  location: 'Tel Aviv',
   connection: 'active',
   templatePaused: false,
   isMarketing: false,
@@ -204,6 +206,17 @@ const CASES: [string, Partial<PendingMessage>, WhyWaiting][] = [
   ['it is due this very moment', { dueAt: now }, 'any_moment'],
   ['now is in a quiet window', { quietWindows: ['13:00-16:00'] }, 'quiet'],
   ['the quiet hours are over', { quietWindows: ['21:00-14:00'] }, 'any_moment'],
+  ['reminders have further windows', { reminderQuietWindows: ['13:00-16:00'] }, 'any_moment'],
+  [
+    'now is in a quiet window of reminders',
+    { kind: 'reminder_1', before: 'read', reminderQuietWindows: ['13:00-16:00'] },
+    'quiet',
+  ],
+  [
+    'a notice answers what a person did',
+    { kind: 'owner_notice', quietWindows: ['13:00-16:00'] },
+    'any_moment',
+  ],
   ['due before the quiet hours end', { dueAt: later, quietWindows: ['13:00-16:00'] }, 'not_yet'],
   ['the number is paused', { connection: 'paused' }, 'connection_paused'],
   [
@@ -361,7 +374,11 @@ const check = (name: string, zone: string, cases: Case[]) =>
   test(name, async t => {
     for (const [what, windows, due, end = due] of cases)
       t.equal(
-        firstAllowed(new Date(due), windows, zone).toISOString(),
+        firstAllowed(new Date(due), {
+          windows,
+          timezone: zone,
+          location: 'Tel Aviv',
+        }).toISOString(),
         new Date(end).toISOString(),
         what,
       )
@@ -388,6 +405,8 @@ await test('text that is no window is refused, and the error shows it', async t 
     '9:00-17:00',
     '21:00 - 08:00',
     'fri 15:00-20:30',
+    'Shabbat',
+    'holiday',
     '15:00-sat 20:30',
     'Fri 15:00-Sat 20:30',
     'xyz 15:00-sat 20:30',
@@ -399,11 +418,12 @@ await test('text that is no window is refused, and the error shows it', async t 
     t.throws(
       () => parseQuietWindow(written),
       {
-        message: `a quiet window: expected 21:00-08:00 or "fri 15:00-sat 20:30", found "${written}"`,
+        message: `a quiet window: expected 21:00-08:00, "fri 15:00-sat 20:30", shabbat or holidays, found "${written}"`,
       },
       JSON.stringify(written),
     )
-  t.throws(() => firstAllowed(new Date(), ['21:00'], ISRAEL), /quiet window/)
+  const quiet = { windows: ['21:00'], timezone: ISRAEL, location: 'Tel Aviv' }
+  t.throws(() => firstAllowed(new Date(), quiet), /quiet window/)
 })
 
 await test('windows that cover the whole week delay a message for weeks', async t => {
@@ -412,7 +432,10 @@ await test('windows that cover the whole week delay a message for weeks', async 
     ['08:00-20:00', '20:00-08:00'],
     ['sun 00:00-thu 00:00', 'wed 00:00-sun 00:00'],
   ])
-    t.ok(firstAllowed(now, windows, ISRAEL) > now, windows.join())
+    t.ok(
+      firstAllowed(now, { windows, timezone: ISRAEL, location: 'Tel Aviv' }) > now,
+      windows.join(),
+    )
 })
 
 // Which whole messages are an opt-out, and which take it back.

@@ -25,7 +25,9 @@ const NOA = '0523456789'
 /** The default settings of a business, live and connected. */
 const RULES: Rules = {
   timezone: 'Asia/Jerusalem',
+  location: 'Tel Aviv',
   quietWindows: [],
+  reminderQuietWindows: [],
   outreachDelay: 2 * MINUTE,
   repeatWindow: 24 * HOUR,
   oldestCall: 2 * HOUR,
@@ -42,8 +44,9 @@ const RULES: Rules = {
   lines: new Set([`+972${LINE.slice(1)}`]),
 }
 
-/** `mon 10:30` in the week of July 6th 2026, Israel time (UTC+3 in summer). */
+/** `mon 10:30` in the week of July 6th 2026, Israel time (UTC+3 in summer); or an ISO date. */
 const at = (written: string): Date => {
+  if (/^\d/.test(written)) return new Date(written)
   const [day = '', time = ''] = written.split(' ')
   const number = 6 + ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'].indexOf(day)
   return new Date(`2026-07-${String(number).padStart(2, '0')}T${time}:00+03:00`)
@@ -208,6 +211,76 @@ await t.test('a quiet window delays messages to its end', async t => {
     ['sent accepted', 'thu 20:33', 'fri 22:00'],
     'only one reminder is sent',
   )
+})
+
+/** [what, location, candle-lighting, nightfall] of 2027. */
+const HOLY: [string, string, string, string][] = [
+  ['Yom Kippur in Jerusalem', 'Jerusalem', '2027-10-10T17:33+03:00', '2027-10-11T18:49+03:00'],
+  ['Yom Kippur in Eilat', 'Eilat', '2027-10-10T17:57+03:00', '2027-10-11T18:51+03:00'],
+  ['Pesach in Jerusalem', 'Jerusalem', '2027-04-21T18:32+03:00', '2027-04-22T19:51+03:00'],
+  ['Pesach in Eilat', 'Eilat', '2027-04-21T18:52+03:00', '2027-04-22T19:48+03:00'],
+  ['Yom Kippur in New York', '40.7128,-74.006', '2027-10-10T18:05-04:00', '2027-10-11T19:03-04:00'],
+]
+
+await t.test(
+  'no message is sent on Yom Kippur and Pesach, and the first one after them',
+  async t => {
+    for (const [what, location, candles, nightfall] of HOLY) {
+      const [start, end] = [at(candles).getTime(), at(nightfall).getTime()]
+      const rules = {
+        location,
+        timezone: location.includes(',') ? 'America/New_York' : 'Asia/Jerusalem',
+        quietWindows: ['shabbat', 'holidays'],
+        reminderQuietWindows: ['21:00-08:00', 'shabbat', 'holidays'],
+      }
+      // A first message is due three minutes after its call began.
+      const due: [string, number][] = [
+        ['before', start - MINUTE],
+        ['start', start],
+        ['noon', start + 18 * HOUR],
+        ['end', end - MINUTE],
+        ['after', end],
+      ]
+      const calls = due.map(([id, ms], n) =>
+        call(id, new Date(ms - 3 * MINUTE).toISOString(), { caller: `05023456${70 + n}` }),
+      )
+      const { outcomes } = await play(calls, { rules, until: new Date(end + 72 * HOUR) })
+      const sent = (id: string) =>
+        (outcomes.get(id)?.missed?.sent ?? []).map(one => one.at.getTime())
+      t.equal(sent('before')[0], start - MINUTE, `${what}: before candle-lighting`)
+      t.equal(sent('after')[0], end, `${what}: at nightfall`)
+      for (const id of ['start', 'noon', 'end']) {
+        const late = (sent(id)[0] ?? 0) - end
+        t.ok(late >= 0 && late <= 5 * MINUTE, `${what}: ${id}, ${late / 1000} s after it`)
+      }
+      const all = due.flatMap(([id]) => sent(id))
+      t.equal(all.length, 5 * 3 - 1, 'the two reminders of the first call are one')
+      t.strictSame(
+        all.filter(ms => ms >= start && ms < end),
+        [],
+        `${what}: none inside`,
+      )
+    }
+  },
+)
+
+await t.test('a reminder due at 22:30 goes out at 08:00', async t => {
+  for (const [timezone, location, offset] of [
+    ['Asia/Jerusalem', 'Tel Aviv', '+03:00'],
+    ['America/New_York', '40.7128,-74.006', '-04:00'],
+  ] as const) {
+    const rules = {
+      timezone,
+      location,
+      reminderQuietWindows: ['21:00-08:00', 'shabbat', 'holidays'],
+    }
+    const simulation = await play([call('1', `2026-07-06T20:27${offset}`)], { rules })
+    t.strictSame(
+      simulation.outcomes.get('1')?.missed?.sent.map(({ at }) => at),
+      [`07-06T20:30`, `07-07T08:00`, `07-07T20:30`].map(time => at(`2026-${time}${offset}`)),
+      timezone,
+    )
+  }
 })
 
 await t.test(

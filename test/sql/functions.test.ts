@@ -1,6 +1,10 @@
-/** The functions that an operator calls in SQL: cancel_outreach() and call_report(). */
+/** The functions that an operator calls in SQL: cancel_outreach(), call_report() and quiet_until(). */
+import fc from 'fast-check'
 import { sql } from 'kysely'
 import t from 'tap'
+import { holyEnd, nextHolyWindow } from '../../app/outreach/calendar.ts'
+import { firstAllowed } from '../../app/outreach/quiet_hours.ts'
+import { fillQuietDays } from '../../app/tenants/quiet_days.ts'
 import { answeredPush, callBackPush, push } from '../../scripts/demo/cdr.ts'
 import { business, customer, db, fake, outreachOf, post, work } from '../support/ringback.ts'
 import {
@@ -384,5 +388,119 @@ t.test('call_report', async t => {
     await notRunning(`lead_outreach:${id}`)
     t.match(await report(callId), [{ job: `lead_outreach:${id}`, job_state: 'dead' }])
     t.strictSame(requestsOf(tenant), [])
+  })
+})
+
+const HOUR = 3_600_000
+/** A person whose messages are due in the very second in which Shabbat ends. */
+const AT_ONCE = (() => {
+  const quiet = { windows: ['shabbat'], timezone: 'UTC', location: 'Tel Aviv' }
+  const saturday = new Date('2027-01-09T10:00Z')
+  const end = holyEnd(saturday, 'shabbat', 'Tel Aviv')?.getTime()
+  const phones = Array.from({ length: 3000 }, (_, n) => `+97252${2_000_000 + n}`)
+  return phones.find(phone => firstAllowed(saturday, quiet, phone).getTime() === end) ?? ''
+})()
+
+t.test('quiet_until', async t => {
+  type Answer = { message: string; quietUntil: Date | null; windows: string[] }
+  const ask = async (tenantId: string, moments: Date[]) => {
+    const { rows } = await sql<Answer & { at: Date }>`
+      select at, q.message, q.quiet_until as "quietUntil", q.windows
+      from unnest(${moments}::timestamptz[]) with ordinality as m (at, n), quiet_until(${tenantId}, at) q
+      order by n, q.message`.execute(db)
+    return rows
+  }
+
+  t.test('says the same as the program, at any moment and in any windows', async t => {
+    const settings = fc.record({
+      timezone: fc.constantFrom('Asia/Jerusalem', 'America/New_York', 'UTC'),
+      location: fc.constantFrom('Jerusalem', 'Eilat', 'Tel Aviv', '40.7128,-74.006', '60.17,24.94'),
+      quiet_windows: fc.subarray(['shabbat', '21:00-08:00', 'fri 14:00-sat 20:15', '12:00-12:30']),
+      reminder_quiet_windows: fc.subarray([
+        'holidays',
+        'shabbat',
+        'sun 22:00-mon 06:00',
+        '22:00-01:30',
+      ]),
+    })
+    const soon = Math.floor(Date.now() / 60_000) * 60_000
+    const moments = fc.array(
+      fc
+        .integer({ min: -300 * 24 * 60, max: 1000 * 24 * 60 })
+        .map(n => new Date(soon + n * 60_000)),
+      { minLength: 100, maxLength: 100 },
+    )
+    const { tenantId } = await business()
+    await fc.assert(
+      fc.asyncProperty(settings, moments, async (columns, moments) => {
+        await db.updateTable('tenants').set(columns).where('id', '=', tenantId).execute()
+        await db.transaction().execute(fillQuietDays)
+        for (const { at, message, quietUntil } of await ask(tenantId, moments)) {
+          const { quiet_windows, reminder_quiet_windows } = columns
+          const windows =
+            message === 'reminder' ? [...quiet_windows, ...reminder_quiet_windows] : quiet_windows
+          const until = firstAllowed(at, { ...columns, windows }, AT_ONCE)
+          if (until.getTime() !== (quietUntil ?? at).getTime())
+            throw new Error(`${message} ${at.toISOString()}: ${quietUntil?.toISOString()}`)
+        }
+      }),
+      { numRuns: 20 },
+    )
+    t.pass()
+  })
+
+  t.test('on the nights when the clocks change', async t => {
+    const { tenantId } = await business({
+      columns: { quiet_windows: ['21:00-08:00', '22:00-01:30', '00:00-02:30'] },
+    })
+    const quiet = {
+      windows: ['21:00-08:00', '22:00-01:30', '00:00-02:30'],
+      timezone: 'Asia/Jerusalem',
+      location: 'Tel Aviv',
+    }
+    for (const night of ['2027-03-25T15:00Z', '2027-10-30T15:00Z'])
+      for (const windows of [...quiet.windows.map(one => [one]), quiet.windows]) {
+        await db
+          .updateTable('tenants')
+          .set({ quiet_windows: windows })
+          .where('id', '=', tenantId)
+          .execute()
+        const moments = Array.from(
+          { length: 96 },
+          (_, n) => new Date(Date.parse(night) + n * 15 * 60_000),
+        )
+        for (const { at, message, quietUntil } of await ask(tenantId, moments))
+          if (message === 'first message')
+            t.strictSame(
+              quietUntil ?? at,
+              firstAllowed(at, { ...quiet, windows }),
+              at.toISOString(),
+            )
+      }
+  })
+
+  t.test('names the windows, and says when it cannot know', async t => {
+    const { tenantId } = await business({
+      columns: { quiet_windows: ['shabbat'], reminder_quiet_windows: ['18:00-08:00'] },
+    })
+    const until = nextHolyWindow(new Date(), ['shabbat'], 'Tel Aviv')?.until ?? new Date()
+    const saturday = new Date(until.getTime() - 5 * HOUR)
+    t.match(await ask(tenantId, [saturday]), [
+      { message: 'first message', windows: ['shabbat'] },
+      { message: 'reminder', windows: ['shabbat'] },
+    ])
+    const [first, reminder] = await ask(tenantId, [new Date(until.getTime() + 4 * HOUR)])
+    t.match(first, { quietUntil: null, windows: [] })
+    t.match(reminder, { windows: ['18:00-08:00'] })
+    t.strictSame(await ask('999999', [saturday]), [])
+    await t.rejects(ask(tenantId, [new Date('2050-01-01')]), /quiet_days does not cover Tel Aviv/)
+    await sql`update tenants set location = '51.5,0' where id = ${tenantId}`.execute(db)
+    await t.rejects(ask(tenantId, [saturday]), /quiet_days does not cover 51.5,0/)
+    await db.transaction().execute(fillQuietDays)
+    t.match(await ask(tenantId, [saturday]), [{ windows: ['shabbat'] }, { windows: ['shabbat'] }])
+    const { rows } = await sql`
+      select location from quiet_days where location in ('Tel Aviv', '51.5,0') and name = 'yom_kippur'
+      group by 1 having count(*) = 4`.execute(db)
+    t.equal(rows.length, 2, 'from a year back to three years ahead')
   })
 })

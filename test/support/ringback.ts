@@ -84,7 +84,10 @@ export type Business = {
 let lastDid = randomInt(1_000_000, 5_000_000)
 let lastMobile = randomInt(2_000_000, 5_000_000)
 
-/** Adds a business with a number of its own and a live connection. `columns` are written into `tenants`. */
+/**
+ * Adds a business with a number of its own and a live connection. `columns` are written into `tenants`. Its reminders have no
+ * quiet windows, because the tests also run at night.
+ */
 export const business = async (
   settings: {
     mode?: 'live' | 'shadow' | 'paused'
@@ -108,8 +111,11 @@ export const business = async (
   const { tenantId, webhookToken } = await db
     .transaction()
     .execute(trx => addTenant(trx, { as: 'command line' }, tenant))
-  if (Object.keys(columns).length)
-    await db.updateTable('tenants').set(columns).where('id', '=', tenantId).execute()
+  await db
+    .updateTable('tenants')
+    .set({ reminder_quiet_windows: [], ...columns })
+    .where('id', '=', tenantId)
+    .execute()
   return {
     tenantId,
     token: webhookToken,

@@ -23,6 +23,7 @@ import {
   newTenant,
   showTenant,
 } from '../../app/tenants/tenants.ts'
+import { CITY_NAMES } from '../../app/outreach/calendar.ts'
 import { parseInterval, interval, formatInterval } from '../../app/tenants/schema.ts'
 import { resumeTenant, setTenant, settingsChange } from '../../app/tenants/settings.ts'
 import { push } from '../../scripts/demo/cdr.ts'
@@ -514,7 +515,9 @@ await test('every setting can be changed, and only the changes are audited', asy
     missedStatuses: ['noanswer', 'ABANDONED', 'NOANSWER'],
     minRingSeconds: '7',
     contactForeign: true,
-    quietWindows: ['21:00-08:00', 'Fri 15:00 - Sat 20:30'],
+    quietWindows: ['21:00-08:00', 'Fri 15:00 - Sat 20:30', ' Shabbat '],
+    reminderQuietWindows: ['holidays', '20:00-09:00'],
+    location: 'באר שבע',
   })
   t.match(await row(tenantId), {
     name: 'מספרת דנה',
@@ -526,7 +529,9 @@ await test('every setting can be changed, and only the changes are audited', asy
     missed_statuses: ['NOANSWER', 'ABANDONE'],
     min_ring_seconds: 7,
     contact_foreign: true,
-    quiet_windows: ['21:00-08:00', 'fri 15:00-sat 20:30'],
+    quiet_windows: ['21:00-08:00', 'fri 15:00-sat 20:30', 'shabbat'],
+    reminder_quiet_windows: ['holidays', '20:00-09:00'],
+    location: 'Beer Sheva',
   })
   t.match(changed.before, {
     outreachDelay: '2 minutes',
@@ -539,14 +544,25 @@ await test('every setting can be changed, and only the changes are audited', asy
     mode: 'live',
   })
   t.notOk('unresponsiveAfter' in changed.after, 'it was 24 hours before')
-  t.equal(Object.keys(changed.after).length, 15)
+  t.equal(Object.keys(changed.after).length, 18, 'with quietChosen')
   t.strictSame(await written(), [
     ['operator', 'tenant.set', `tenants ${tenantId}`, changed.before, changed.after],
   ])
 })
 
+await test('that there are no quiet windows is a choice', async t => {
+  const { tenantId } = await business()
+  t.equal((await row(tenantId)).quiet_chosen_at, null)
+  t.strictSame(await set(tenantId, { quietWindows: [] }), {
+    before: { quietChosen: false },
+    after: { quietChosen: true },
+  })
+  t.ok((await row(tenantId)).quiet_chosen_at)
+})
+
 await test('setting the same values is not audited', async t => {
   const { tenantId } = await business()
+  await set(tenantId, { quietWindows: [] })
   const written = await auditSince(tenantId)
   t.strictSame(await set(tenantId, {}), { before: {}, after: {} })
   const same: Change = {
@@ -616,6 +632,12 @@ const WRONG: [change: Change, field: string, said: RegExp][] = [
   [{ quietWindows: ['21:00'] }, 'quietWindows', /such as 21:00-08:00/],
   [{ quietWindows: ['21:00-21:00'] }, 'quietWindows', /such as 21:00-08:00/],
   [{ quietWindows: ['fri 15:00-20:30'] }, 'quietWindows', /such as 21:00-08:00/],
+  [{ quietWindows: ['sabbath'] }, 'quietWindows', /shabbat or holidays/],
+  [{ reminderQuietWindows: ['21:00'] }, 'reminderQuietWindows', /such as 21:00-08:00/],
+  [{ location: 'Atlantis' }, 'location', /Tel Aviv, Jerusalem, Haifa/],
+  [{ location: '31.77' }, 'location', /31\.77,35\.21/],
+  [{ location: '91,35' }, 'location', /Tel Aviv/],
+  [{ location: '31,181' }, 'location', /Tel Aviv/],
   [
     { quietWindows: Array.from({ length: 21 }, (_, n) => `0${n % 10}:00-0${n % 10}:3${n % 10}`) },
     'quietWindows',
@@ -640,6 +662,7 @@ await test('quiet windows must leave some time of the week', async t => {
     ['sun 00:00-sat 00:00', 'fri 23:00-sun 00:00'],
     ['sat 12:00-wed 12:00', 'tue 00:00-sat 12:00'],
     DAYS.map((day, n) => `${day} 06:00-${DAYS[(n + 1) % 7]} 06:00`),
+    ['shabbat', 'sat 17:00-fri 20:00'],
   ]
   for (const windows of never)
     t.match(
@@ -654,18 +677,35 @@ await test('quiet windows must leave some time of the week', async t => {
     ['12:00-11:59'],
     ['sun 00:00-sat 23:59'],
     ['fri 15:01-fri 15:00'],
+    ['shabbat', 'holidays', 'sat 20:30-fri 15:00'],
     DAYS.slice(1).map((day, n) => `${day} 06:00-${DAYS[(n + 2) % 7]} 06:00`),
   ]
   for (const windows of some)
     t.strictSame(complaints({ quietWindows: windows }), undefined, windows.join())
 })
 
+await test('the two lists of windows must leave some time for reminders', async t => {
+  const { tenantId } = await business({ columns: { reminder_quiet_windows: ['21:00-08:00'] } })
+  const refusal = (change: Change) =>
+    refusalOf(trx => setTenant(trx, OPERATOR, settingsChange.parse({ tenantId, ...change })))
+  const day = { quietWindows: ['08:00-21:00'] }
+  t.strictSame(await refusal(day), ['no_time_for_reminders', 'quietWindows'])
+  await set(tenantId, { ...day, reminderQuietWindows: [] })
+  t.strictSame(await refusal({ reminderQuietWindows: ['20:00-09:00'] }), [
+    'no_time_for_reminders',
+    'reminderQuietWindows',
+  ])
+})
+
 await test('the database accepts every valid setting', async t => {
   const { tenantId } = await business()
   for (const zone of ['UTC', 'Asia/Jerusalem', 'America/Argentina/Buenos_Aires', 'Asia/Kolkata'])
     await set(tenantId, { timezone: zone })
-  for (const windows of [['00:00-23:59'], ['mon 09:00-mon 17:00'], []])
-    await set(tenantId, { quietWindows: windows })
+  for (const windows of [['00:00-23:59'], ['mon 09:00-mon 17:00'], ['holidays', 'shabbat'], []])
+    await set(tenantId, { quietWindows: windows, reminderQuietWindows: windows })
+  for (const location of [...CITY_NAMES, '-33.8688, 151.2093', '90,-180', '0,0', '-0.00001,0.1'])
+    await set(tenantId, { location })
+  t.equal((await row(tenantId)).location, '0,0.1')
   t.equal((await row(tenantId)).timezone, 'Asia/Kolkata')
 })
 

@@ -30,6 +30,23 @@ export const dateTime = (at: Date | null, language: Language, timezone = DEFAULT
     ? html`<time datetime="${at.toISOString()}">${dateFormat(language, timezone).format(at)}</time>`
     : html`–`
 
+/** `Fri 16:07`; with the date if that is not within a week. */
+export const weekdayTime = (at: Date, now: Date, language: Language, timezone: string): string => {
+  const isSoon = Math.abs(at.getTime() - now.getTime()) < 6 * UNITS[0][1] * 1000
+  const parts = new Intl.DateTimeFormat(language === 'he' ? 'he-IL' : 'en-GB', {
+    timeZone: timezone,
+    weekday: 'short',
+    day: 'numeric',
+    month: 'short',
+    hour: '2-digit',
+    minute: '2-digit',
+    hourCycle: 'h23',
+  }).formatToParts(at)
+  const part = (type: string) => parts.find(one => one.type === type)?.value ?? ''
+  const date = isSoon ? '' : ` ${part('day')} ${part('month')}`
+  return `${part('weekday')}${date} ${part('hour')}:${part('minute')}`
+}
+
 /** `050-234-5678`; foreign numbers in E.164. */
 const localNumber = (e164: string): string => {
   const [, area = '', a = '', b = ''] = /^\+972(5\d|7\d|[23489])(\d{3})(\d{4})$/.exec(e164) ?? []
@@ -134,14 +151,19 @@ const HEBREW_DAYS = {
 
 const days = Object.entries(HEBREW_DAYS)
 
-/** A stored quiet window such as `fri 15:00-sat 20:30`, in the visitor's language. */
+/** The windows that are words. */
+const HEBREW_WORDS: Record<string, string> = { shabbat: 'שבת', holidays: 'חגים' }
+
+/** A stored quiet window such as `fri 15:00-sat 20:30` or `shabbat`, in the visitor's language. */
 export const formatWindow = (language: Language, window: string): string =>
   language === 'en'
     ? window
-    : days.reduce((text, [day, [letter]]) => text.replaceAll(day, `${letter}׳`), window)
+    : (HEBREW_WORDS[window] ??
+      days.reduce((text, [day, [letter]]) => text.replaceAll(day, `${letter}׳`), window))
 
 /** A quiet window as it was entered in either language, in the form that `quietWindows` of app/tenants/schema.ts reads. */
 export const parseWindow = (entered: string): string =>
+  Object.entries(HEBREW_WORDS).find(([, word]) => word === entered.trim())?.[0] ??
   days.reduce(
     // Only a whole word before a time is a day: the letters of one day's name are the letters of other days.
     (window, [day, [letter, name]]) =>

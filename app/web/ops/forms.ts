@@ -108,17 +108,28 @@ const labelled = (field: Field, control: Html): Html =>
   >`
 
 export const input = (
-  field: Field & { kind?: 'text' | 'tel' | 'number'; direction?: 'ltr' | 'auto' },
+  field: Field & {
+    kind?: 'text' | 'tel' | 'number'
+    direction?: 'ltr' | 'auto'
+    /** What the browser offers. Other values can be entered as well. */
+    suggestions?: readonly string[]
+  },
 ): Html =>
   labelled(
     field,
     html`<input
-      name="${field.name}"
-      type="${field.kind ?? 'text'}"
-      dir="${field.direction ?? 'auto'}"
-      value="${fieldValue(field)}"
-      ${invalidMark(field)}
-    />`,
+        name="${field.name}"
+        type="${field.kind ?? 'text'}"
+        dir="${field.direction ?? 'auto'}"
+        value="${fieldValue(field)}"
+        ${field.suggestions && html`list="${field.name}-list"`}
+        ${invalidMark(field)}
+      />${
+        field.suggestions &&
+        html`<datalist id="${field.name}-list">
+          ${field.suggestions.map(one => html`<option value="${one}"></option>`)}
+        </datalist>`
+      }`,
   )
 
 /** A secret is never shown again, not even after wrong input. */
@@ -153,6 +164,12 @@ export const select = (field: Field & { options: Record<string, string> }): Html
       )}
     </select>`,
   )
+
+export const radio = (name: string, value: string, label: string, checked: boolean): Html =>
+  html`<label class="tick"
+    ><input type="radio" name="${name}" value="${value}" required ${checked && html`checked`} />
+    <span>${label}</span></label
+  >`
 
 export const checkbox = (
   name: string,

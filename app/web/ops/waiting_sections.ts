@@ -1,4 +1,5 @@
 /** The three tables of /ops/waiting. */
+import { firstAllowed, isQuiet, quietTimesOf } from '../../outreach/quiet_hours.ts'
 import { whyWaiting } from '../../outreach/rules.ts'
 import type { Callback, UpcomingMessage } from '../../outreach/waiting.ts'
 import type { Queued } from '../../worker/failed_jobs.ts'
@@ -68,6 +69,14 @@ export const callbackSection = (callbacks: Callback[], now: Date, context: Conte
   </section>`
 }
 
+/** Quiet windows that were set since move the message, as its claim will find. */
+const sendsAt = (message: UpcomingMessage): Date => {
+  const { kind, dueAt, now, phone } = message
+  const quiet = quietTimesOf(kind, message)
+  const at = firstAllowed(dueAt, quiet, phone ?? undefined)
+  return at <= now && isQuiet(now, quiet) ? firstAllowed(now, quiet, phone ?? undefined) : at
+}
+
 /** A message is sent within a second of its time, but sending itself may take a while. */
 const OVERDUE_AFTER_MS = 60_000
 
@@ -110,12 +119,15 @@ export const upcomingSection = (messages: UpcomingMessage[], context: Context): 
         : table(messages, [
             [
               texts.due,
-              ({ dueAt, now, timezone }) =>
-                html`${relativeDateTime(dueAt, now, context.language, timezone)}
+              message => {
+                const { now, timezone } = message
+                const at = sendsAt(message)
+                return html`${relativeDateTime(at, now, context.language, timezone)}
                 ${
-                  now.getTime() - dueAt.getTime() > OVERDUE_AFTER_MS &&
+                  now.getTime() - at.getTime() > OVERDUE_AFTER_MS &&
                   html`<br /><span class="badge warn">${texts.overdue}</span>`
-                }`,
+                }`
+              },
             ],
             [texts.to, one => person(one, telephone(one.phone))],
             context.tenantScope === null && [business, ({ tenant }) => html`<bdi>${tenant}</bdi>`],

@@ -205,7 +205,7 @@ t.test(
       const { text } = await operator.get(at(shop))
       return [...text.matchAll(/<b aria-hidden="true">(.)<\/b>/g)].map(([, mark]) => mark).join('')
     }
-    t.equal(await states(), '○✓○○○○○', 'only the numbers are done')
+    t.equal(await states(), '○✓○○○○○○', 'only the numbers are done')
 
     const record = push({ did: shop.did, caller: customer().local })
     t.strictSame(await post(record, { token: shop.token }), OK)
@@ -217,7 +217,7 @@ t.test(
       phoneNumberId: number.phoneNumberId,
       accessToken: number.token,
     })
-    t.equal(await states(), '✓!✓✓○○○')
+    t.equal(await states(), '✓!✓✓○○○○')
     t.match((await operator.get(at(shop))).text, 'one number that is not entered here')
 
     await db
@@ -226,7 +226,7 @@ t.test(
       .where('id', '=', shop.tenantId)
       .execute()
     await operator.submit(at(shop, '/overview/test'))
-    t.equal(await states(), '✓!✓✓✓…○')
+    t.equal(await states(), '✓!✓✓✓…○○')
     await work()
     await db
       .updateTable('messages')
@@ -236,14 +236,55 @@ t.test(
       .execute()
     await operator.submit(at(shop, '/numbers/add'), { phone: '0729990001' })
     await work()
-    t.equal(await states(), '✓✓✓✓✓✓○')
+    t.equal(await states(), '✓✓✓✓✓✓○○')
     await operator.submit(at(shop, '/overview/mode'), { mode: 'live' })
-    t.equal(await states(), '✓✓✓✓✓✓✓')
+    t.equal(await states(), '✓✓✓✓✓✓○✓', 'quiet times were not chosen')
+    t.notMatch((await operator.get(at(shop))).text, 'Everything is ready')
+    await operator.submit(at(shop, '/overview/mode'), { mode: 'live', quiet: 'none' })
+    t.equal(await states(), '✓✓✓✓✓✓✓✓')
     t.match((await operator.get(at(shop))).text, 'Everything is ready')
     await operator.submit(at(shop, '/overview/mode'), { mode: 'paused' })
-    t.equal(await states(), '✓✓✓✓✓✓–', 'paused, not "to do"')
+    t.equal(await states(), '✓✓✓✓✓✓✓–', 'paused, not "to do"')
   },
 )
+
+t.test('a business that goes live is asked for quiet times', async t => {
+  const [choice, question] = [/name="quiet"/, /When should customers get no messages/]
+  const cases: [string, string[], RegExp][] = [
+    [
+      'all',
+      ['shabbat', 'holidays', '21:00-08:00'],
+      /quiet times \(shabbat, holidays, 21:00-08:00\)/,
+    ],
+    ['holy', ['shabbat', 'holidays'], /quiet times \(shabbat, holidays\)/],
+    ['none', [], /What will happen/],
+  ]
+  for (const [quiet, windows, said] of cases) {
+    const shop = await business({
+      mode: 'shadow',
+      columns: { reminder_quiet_windows: ['shabbat'] },
+    })
+    const { text } = await operator.get(at(shop))
+    t.match(text, question)
+    t.match(text, /Next in Tel Aviv: .*: \w{3}.* \d\d:\d\d to \w{3}.* \d\d:\d\d/)
+    t.match(text, 'Reminders also wait for the end of these times: shabbat.')
+    await operator.submit(at(shop, '/overview/mode'), { mode: 'live', quiet })
+    t.match(await tenantOf(shop), { mode: 'live', quiet_windows: windows })
+    t.match((await lastEntry(shop))?.after, { quietChosen: true })
+    await operator.submit(at(shop, '/overview/mode'), { mode: 'shadow' })
+    const again = (await operator.get(at(shop))).text
+    t.match(again, said)
+    t.notMatch(again, choice, 'once is enough')
+  }
+  const shop = await business({ mode: 'shadow' })
+  const form = formOf((await operator.get(at(shop, '/settings'))).text)
+  await operator.submit(at(shop, '/settings/save'), { ...form, name: 'Noa' })
+  t.match((await operator.get(at(shop))).text, question, 'another change is no choice')
+  await operator.submit(at(shop, '/settings/save'), { ...form, commonWindows: ['holidays'] })
+  t.notMatch((await operator.get(at(shop))).text, question)
+  const hebrew = await (await asOperator('he')).get(at(await business({ mode: 'shadow' })))
+  t.match(hebrew.text, 'מתי לא לשלוח הודעות ללקוחות?')
+})
 
 t.test('the mode can be changed and resumed', async t => {
   const shop = await business({ mode: 'shadow' })
@@ -323,7 +364,10 @@ t.test('settings are saved, and only the changes are logged', async t => {
     outreachDelay: '90s',
     reminder1After: 'שעה ו-30 דקות',
     quietWindows: '13:00-16:00\r\nsun 9:00 - sun 09:30'.replace('9:00 -', '09:00 -'),
-    commonWindows: ['fri 15:00-sat 20:30'],
+    commonWindows: ['shabbat'],
+    commonReminderWindows: ['holidays', '21:00-08:00'],
+    reminderQuietWindows: '',
+    location: 'חיפה',
     missedStatuses: ['NOANSWER', 'BUSY'],
     minRingSeconds: '5',
     contactForeign: 'yes',
@@ -333,7 +377,9 @@ t.test('settings are saved, and only the changes are logged', async t => {
   t.match(await tenantOf(shop), {
     name: 'מספרת "נועה" & בניה',
     owner_phone: '+972502345678',
-    quiet_windows: ['13:00-16:00', 'sun 09:00-sun 09:30', 'fri 15:00-sat 20:30'],
+    quiet_windows: ['13:00-16:00', 'sun 09:00-sun 09:30', 'shabbat'],
+    reminder_quiet_windows: ['holidays', '21:00-08:00'],
+    location: 'Haifa',
     missed_statuses: ['NOANSWER', 'BUSY'],
     min_ring_seconds: 5,
     contact_foreign: true,
@@ -352,7 +398,9 @@ t.test('settings are saved, and only the changes are logged', async t => {
   t.match(again.text, 'מספרת &quot;נועה&quot; &amp; בניה')
   t.match(formOf(again.text), {
     outreachDelay: '1 minute 30 seconds',
-    commonWindows: ['fri 15:00-sat 20:30'],
+    commonWindows: ['shabbat'],
+    commonReminderWindows: ['holidays', '21:00-08:00'],
+    location: 'Haifa',
     contactForeign: ['yes'],
   })
   const hebrew = await (await asOperator('he')).get(at(shop, '/settings'))
@@ -371,7 +419,7 @@ t.test('settings are saved, and only the changes are logged', async t => {
     ...hebrewForm,
     quietWindows: 'שני 13:00-שלישי 14:00',
   })
-  t.match(await tenantOf(shop), { quiet_windows: ['fri 15:00-sat 20:30', 'mon 13:00-tue 14:00'] })
+  t.match(await tenantOf(shop), { quiet_windows: ['shabbat', 'mon 13:00-tue 14:00'] })
 })
 
 t.test('after a wrong setting, the form keeps what was entered', async t => {
@@ -388,6 +436,12 @@ t.test('after a wrong setting, the form keeps what was entered', async t => {
     [{ missedStatuses: ['MAYBE'] }, /Select at least one/],
     [{ minRingSeconds: '-1' }, /from 0 to 600/],
     [{ quietWindows: '13:00-14:00\r\n1-2' }, /Line 2: a time such as/],
+    [{ reminderQuietWindows: '1-2' }, /Line 1: a time such as/],
+    [{ location: 'Atlantis' }, /A city from the list/],
+    [
+      { quietWindows: '08:00-21:00', commonReminderWindows: ['21:00-08:00'] },
+      /leave no time for reminders/,
+    ],
     [{ quietWindows: 'mon 00:00-sun 23:59\nsun 23:00-mon 01:00' }, /must not cover the whole week/],
   ]
   for (const [wrong, problem] of cases) {

@@ -213,6 +213,8 @@ t.test('spans are shown and parsed in both languages', async t => {
 t.test('quiet times are shown and parsed in both languages', async t => {
   t.equal(formatWindow('en', 'fri 15:00-sat 20:30'), 'fri 15:00-sat 20:30')
   t.equal(formatWindow('he', 'fri 15:00-sat 20:30'), 'ו׳ 15:00-ש׳ 20:30')
+  t.equal(formatWindow('he', 'shabbat'), 'שבת')
+  t.equal(formatWindow('he', 'holidays'), 'חגים')
   const same: [string, string][] = [
     ...['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'].map((day): [string, string] => [
       formatWindow('he', `${day} 09:00-${day} 10:00`),
@@ -226,6 +228,8 @@ t.test('quiet times are shown and parsed in both languages', async t => {
     ['21:00-08:00', '21:00-08:00'],
     ['fri 15:00-sat 20:30', 'fri 15:00-sat 20:30'],
     ['אחרי שבת', 'אחרי שבת'],
+    ['שבת', 'shabbat'],
+    ['חגים', 'holidays'],
   ]
   for (const [written, read] of same) t.equal(parseWindow(written), read, written)
 })

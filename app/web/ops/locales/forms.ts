@@ -24,7 +24,10 @@ export const formTexts = translations(
       reminderGrace: 'A time such as 6 hours, at least 1 minute.',
       missedStatuses: 'Select at least one. Otherwise no call counts as missed.',
       minRingSeconds: 'A whole number of seconds, from 0 to 600.',
+      location: 'A city from the list, or latitude,longitude such as 31.77,35.21.',
       quietWindows:
+        'One per line, such as 21:00-08:00 or fri 15:00-sat 20:30. They must not cover the whole week.',
+      reminderQuietWindows:
         'One per line, such as 21:00-08:00 or fri 15:00-sat 20:30. They must not cover the whole week.',
       language: 'A code such as he or en_US.',
       template: 'The name at Meta: lowercase letters, digits and underscores.',
@@ -34,6 +37,7 @@ export const formTexts = translations(
     each: {
       numbers: 'a phone number such as 0722776772 or *2700.',
       quietWindows: 'a time such as 21:00-08:00 or fri 15:00-sat 20:30.',
+      reminderQuietWindows: 'a time such as 21:00-08:00 or fri 15:00-sat 20:30.',
     },
     /** By UserError.why. */
     why: {
@@ -46,6 +50,7 @@ export const formTexts = translations(
       token_refused: 'WhatsApp does not accept this access token. Create a new one.',
       number_refused: 'WhatsApp does not know this ID, or the access token may not use it.',
       number_missing: 'The number is new here, so please enter it too.',
+      no_time_for_reminders: 'Together, the two lists of quiet times leave no time for reminders.',
       reminders_out_of_order: '“First reminder” must be earlier than “Last reminder”.',
       no_connection: 'No active WhatsApp number is connected.',
       no_owner_phone: 'Enter the owner’s phone in the settings first.',
@@ -77,7 +82,10 @@ export const formTexts = translations(
       reminderGrace: 'משך זמן כגון 6 שעות, לפחות דקה.',
       missedStatuses: 'יש לבחור לפחות אחת. אחרת אף שיחה לא נחשבת כשיחה שלא נענתה.',
       minRingSeconds: 'מספר שלם של שניות, מ־0 עד 600.',
+      location: 'עיר מהרשימה, או קו רוחב,קו אורך כגון 31.77,35.21.',
       quietWindows: 'אחד בכל שורה, כגון 21:00-08:00 או ו׳ 15:00-ש׳ 20:30. אסור שיכסו את כל השבוע.',
+      reminderQuietWindows:
+        'אחד בכל שורה, כגון 21:00-08:00 או ו׳ 15:00-ש׳ 20:30. אסור שיכסו את כל השבוע.',
       language: 'קוד כגון he או en_US.',
       template: 'השם אצל Meta: אותיות לטיניות קטנות, ספרות וקווים תחתונים.',
       password: 'לפחות 12 תווים, ולכל היותר 200.',
@@ -85,6 +93,7 @@ export const formTexts = translations(
     each: {
       numbers: 'מספר טלפון כגון 0722776772 או \u200e*2700.',
       quietWindows: 'זמן כגון 21:00-08:00 או ו׳ 15:00-ש׳ 20:30.',
+      reminderQuietWindows: 'זמן כגון 21:00-08:00 או ו׳ 15:00-ש׳ 20:30.',
     },
     why: {
       number_taken: 'המספר הזה כבר שייך לעסק אחר.',
@@ -96,6 +105,7 @@ export const formTexts = translations(
       token_refused: 'WhatsApp לא מקבל את מפתח הגישה הזה. יש ליצור מפתח חדש.',
       number_refused: 'WhatsApp לא מכיר את המזהה הזה, או שאין למפתח הגישה הרשאה להשתמש בו.',
       number_missing: 'המספר חדש כאן, ולכן יש להזין גם אותו.',
+      no_time_for_reminders: 'שתי הרשימות של הזמנים השקטים לא משאירות זמן לתזכורות.',
       reminders_out_of_order: '״תזכורת ראשונה״ צריכה להיות מוקדמת מ״תזכורת אחרונה״.',
       no_connection: 'לא מחובר מספר WhatsApp פעיל.',
       no_owner_phone: 'יש להזין קודם את הטלפון של בעלי העסק בהגדרות.',

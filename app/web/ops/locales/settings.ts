@@ -1,3 +1,4 @@
+import type { HolyDay } from '../../../outreach/calendar.ts'
 import { translations } from '../language.ts'
 
 export const settingsTexts = translations(
@@ -41,11 +42,32 @@ export const settingsTexts = translations(
       },
     },
     quiet: 'Quiet times',
-    quietHelp: 'No messages are sent in these times. They are sent when the quiet time ends.',
-    nights: 'Nights, 21:00 to 08:00',
-    shabbat: 'Shabbat, Friday 15:00 to Saturday 20:30',
+    quietHelp:
+      'No messages are sent in these times. They are sent when the quiet time ends, after Shabbat and holidays within five minutes.',
+    quietAll: 'No messages',
+    quietReminders: 'No reminders either',
+    commonWindows: {
+      shabbat: 'Shabbat',
+      holidays: 'Holidays on which no work is done',
+      nights: 'Nights, 21:00 to 08:00',
+    },
     quietOther: 'Other quiet times',
     quietOtherHelp: 'One per line. Every day: 13:00-16:00. Once a week: fri 14:00-sun 08:00.',
+    location: 'Place',
+    locationHelp:
+      'Shabbat and holidays last from candle-lighting to nightfall there. A city from the list, or latitude,longitude such as 31.77,35.21. Israel’s holidays apply, also abroad.',
+    nextWindow: (days: string, from: string, until: string, place: string) =>
+      `Next in ${place}: ${days}: ${from} to ${until}`,
+    holyDays: {
+      shabbat: 'Shabbat',
+      rosh_hashana: 'Rosh Hashana',
+      yom_kippur: 'Yom Kippur',
+      sukkot: 'Sukkot',
+      shemini_atzeret: 'Shemini Atzeret',
+      pesach: 'Pesach',
+      last_of_pesach: 'the seventh day of Pesach',
+      shavuot: 'Shavuot',
+    } satisfies Record<HolyDay, string>,
     which: 'Which calls',
     missed: 'What counts as missed',
     missedHelp: 'A call that a person answered never counts as missed.',
@@ -86,12 +108,32 @@ export const settingsTexts = translations(
       reminderGrace: { label: 'איחור מותר של תזכורת', help: 'אם היא מתעכבת יותר, היא לא נשלחת.' },
     },
     quiet: 'זמנים שקטים',
-    quietHelp: 'בזמנים האלה לא נשלחות הודעות. הן נשלחות בסוף הזמן השקט.',
-    nights: 'לילות, 21:00 עד 08:00',
-    shabbat: 'שבת, יום שישי 15:00 עד שבת 20:30',
+    quietHelp:
+      'בזמנים האלה לא נשלחות הודעות. הן נשלחות בסוף הזמן השקט, ואחרי שבת וחג בתוך חמש דקות.',
+    quietAll: 'בלי הודעות',
+    quietReminders: 'גם בלי תזכורות',
+    commonWindows: {
+      shabbat: 'שבת',
+      holidays: 'חגים (ימי שבתון)',
+      nights: 'לילות, 21:00 עד 08:00',
+    },
     quietOther: 'זמנים שקטים נוספים',
     quietOtherHelp:
       'אחד בכל שורה. בכל יום: 13:00-16:00. פעם בשבוע: ו׳ 14:00-א׳ 08:00, או שישי 14:00-ראשון 08:00.',
+    location: 'מקום',
+    locationHelp:
+      'שבת וחגים נמשכים מהדלקת הנרות ועד צאת הכוכבים במקום הזה. עיר מהרשימה, או קו רוחב,קו אורך כגון 31.77,35.21. החגים הם לפי הנהוג בישראל, גם בחו״ל.',
+    nextWindow: (days, from, until, place) => `הזמן הבא (${place}): ${days}: ${from} עד ${until}`,
+    holyDays: {
+      shabbat: 'שבת',
+      rosh_hashana: 'ראש השנה',
+      yom_kippur: 'יום כיפור',
+      sukkot: 'סוכות',
+      shemini_atzeret: 'שמיני עצרת',
+      pesach: 'פסח',
+      last_of_pesach: 'שביעי של פסח',
+      shavuot: 'שבועות',
+    },
     which: 'אילו שיחות',
     missed: 'מה נחשב לשיחה שלא נענתה',
     missedHelp: 'שיחה שאדם ענה לה אף פעם לא נחשבת כזאת.',

@@ -1,31 +1,62 @@
 /** Trial, live or paused: what each mode means, and the buttons to change it. */
 import { resumeTenant, settingsChange, setTenant } from '../../../tenants/settings.ts'
 import { formatSpan, formatWindow } from '../format.ts'
-import { actionForm, buttonAlert, formAlert, formValue } from '../forms.ts'
+import { actionForm, buttonAlert, formAlert, formValue, radio } from '../forms.ts'
 import { html, type Html } from '../html.ts'
 import { type Language, translations } from '../language.ts'
 import { type Section, tenantPath, type View } from './section.ts'
+import { nextWindow } from './settings.ts'
 
 const MODES = ['shadow', 'live', 'paused'] as const
 
-const goLive = ({ context, tenant }: View, isReady: boolean): Html => {
+/** What the page asks when a business goes live and nobody has chosen yet. */
+const QUIET_CHOICES = {
+  all: ['shabbat', 'holidays', '21:00-08:00'],
+  holy: ['shabbat', 'holidays'],
+  none: [],
+}
+const QUIET_NAMES = ['all', 'holy', 'none'] as const
+
+const quietQuestion = (view: View): Html => {
+  const { language } = view.context
+  const texts = modeTexts[language]
+  const next = nextWindow(view, QUIET_CHOICES.all)
+  return html`<fieldset>
+    <legend>${texts.askQuiet}</legend>
+    ${QUIET_NAMES.map(name => radio('quiet', name, texts.quietChoices[name], false))}
+    ${next !== null && html`<p class="quiet">${next}</p>`}
+    <p class="quiet">${texts.quietLater}</p>
+  </fieldset>`
+}
+
+const goLive = (view: View, isReady: boolean): Html => {
+  const { context, tenant } = view
   const { language } = context
   const texts = modeTexts[language]
   const span = (stored: string) => formatSpan(language, stored)
-  const quiet = tenant.quietWindows.map(window => formatWindow(language, window)).join(', ')
+  const list = (windows: string[]) =>
+    windows.map(window => formatWindow(language, window)).join(', ')
   return html`<details id="go-live">
     <summary class="button main">${texts.toLive}</summary>
     <h3>${texts.whatHappens}</h3>
     <p>${texts.first(span(tenant.outreachDelay))}</p>
     <p>${texts.reminders(span(tenant.reminder1After), span(tenant.reminder2After))}</p>
-    ${tenant.quietWindows.length > 0 && html`<p>${texts.quiet(quiet)}</p>`}
+    ${tenant.quietWindows.length > 0 && html`<p>${texts.quiet(list(tenant.quietWindows))}</p>`}
+    ${
+      tenant.reminderQuietWindows.length > 0 &&
+      html`<p>${texts.reminderQuiet(list(tenant.reminderQuietWindows))}</p>`
+    }
     ${tenant.waiting > 0 && html`<p>${texts.waiting(tenant.waiting)}</p>`}
     ${!isReady && html`<p class="problem">⚠ ${texts.notReady}</p>`}
-    ${actionForm(context, {
-      path: tenantPath(tenant.tenantId, 'overview', 'mode'),
-      label: texts.toLiveYes,
-      fields: { mode: 'live' },
-    })}
+    ${actionForm(
+      context,
+      {
+        path: tenantPath(tenant.tenantId, 'overview', 'mode'),
+        label: texts.toLiveYes,
+        fields: { mode: 'live' },
+      },
+      tenant.quietChosen ? null : quietQuestion(view),
+    )}
   </details>`
 }
 
@@ -78,9 +109,12 @@ const modeFlash = (language: Language, after: { mode?: unknown }): string => {
 
 export const modeActions: Section['actions'] = {
   mode: async ({ trx, context, tenantId, form }) => {
-    const wanted = settingsChange
-      .required({ mode: true })
-      .parse({ tenantId, mode: formValue(form, 'mode') })
+    const choice = QUIET_NAMES.find(name => name === formValue(form, 'quiet'))
+    const wanted = settingsChange.required({ mode: true }).parse({
+      tenantId,
+      mode: formValue(form, 'mode'),
+      quietWindows: choice && QUIET_CHOICES[choice],
+    })
     const { after } = await setTenant(trx, context.signIn, wanted)
     return { flash: modeFlash(context.language, after) }
   },
@@ -113,6 +147,15 @@ const modeTexts = translations(
       `Callers who do not answer get a reminder after ${one} and a last one after ${two}.`,
     quiet: (windows: string) =>
       `No messages are sent in the quiet times (${windows}). They are sent when the quiet time ends.`,
+    reminderQuiet: (windows: string) =>
+      `Reminders also wait for the end of these times: ${windows}.`,
+    askQuiet: 'When should customers get no messages?',
+    quietChoices: {
+      all: 'On Shabbat and holidays, and at night (21:00 to 08:00)',
+      holy: 'On Shabbat and holidays',
+      none: 'Messages may be sent at any time',
+    },
+    quietLater: 'You can set other times and the place in the settings.',
     waiting: (count: number) =>
       count === 1
         ? 'The message that is waiting now will be sent.'
@@ -146,6 +189,14 @@ const modeTexts = translations(
     reminders: (one, two) =>
       `אם לא מתקבלת תשובה, נשלחת תזכורת אחרי ${one} ותזכורת אחרונה אחרי ${two}.`,
     quiet: windows => `בזמנים השקטים (${windows}) לא נשלחות הודעות. הן נשלחות בסוף הזמן השקט.`,
+    reminderQuiet: windows => `תזכורות ממתינות גם לסוף הזמנים האלה: ${windows}.`,
+    askQuiet: 'מתי לא לשלוח הודעות ללקוחות?',
+    quietChoices: {
+      all: 'בשבת ובחגים, ובלילה (21:00 עד 08:00)',
+      holy: 'בשבת ובחגים',
+      none: 'אפשר לשלוח בכל זמן',
+    },
+    quietLater: 'אפשר לקבוע זמנים אחרים ואת המקום בהגדרות.',
     waiting: count =>
       count === 1 ? 'תישלח ההודעה שממתינה עכשיו.' : `יישלחו ${count} ההודעות שממתינות עכשיו.`,
     notReady: 'חלק מהשלבים למעלה עוד לא בוצעו.',

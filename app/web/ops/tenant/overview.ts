@@ -12,7 +12,8 @@ import { modeActions, modeCard } from './mode.ts'
 import { loadUnknownNumbers } from './numbers.ts'
 import { type Section, type SectionName, tenantPath, type View } from './section.ts'
 
-type StepName = 'webhook' | 'numbers' | 'whatsapp' | 'templates' | 'owner' | 'test' | 'live'
+type StepName =
+  'webhook' | 'numbers' | 'whatsapp' | 'templates' | 'owner' | 'test' | 'quiet' | 'live'
 type StepState = 'done' | 'open' | 'wrong' | 'waiting' | 'paused'
 type Step = { name: StepName; state: StepState; section: SectionName }
 
@@ -52,6 +53,7 @@ const checklist = (tenant: TenantShown, test: LastTest | null, unknownNumbers: n
       section: 'overview',
       state: test ? (TEST_STATES[test.state] ?? 'wrong') : 'open',
     },
+    { name: 'quiet', section: 'settings', state: stateOf(tenant.quietChosen, 'open') },
     { name: 'live', section: 'overview', state: MODE_STATES[tenant.mode] ?? 'open' },
   ]
 }
@@ -142,10 +144,12 @@ export const overview: Section = {
     const unknownNumbers = (await loadUnknownNumbers(trx, tenant.tenantId)).length
     const steps = checklist(tenant, test, unknownNumbers)
     const texts = overviewTexts[context.language]
-    const isReady = steps.every(({ name, state }) => state === 'done' || name === 'live')
+    const open = steps.filter(({ state }) => state !== 'done').map(({ name }) => name)
+    // Going live asks for the quiet times.
+    const isReady = open.every(name => name === 'live' || name === 'quiet')
     return html`<section class="card">
         <h2>${texts.title}</h2>
-        ${isReady && tenant.mode === 'live' && html`<p>${texts.ready}</p>`}
+        ${open.length === 0 && html`<p>${texts.ready}</p>`}
         <ol class="checklist">
           ${steps.map(step => checklistItem(step, view, unknownNumbers))}
         </ol>
@@ -179,6 +183,7 @@ const overviewTexts = translations(
       templates: 'The message templates work',
       owner: 'The owner’s phone is entered',
       test: 'A test message arrived',
+      quiet: 'Quiet times were chosen',
       live: 'The business is live',
     },
     webhookOpen: 'Enter the webhook URL in Voicenter’s CPanel.',
@@ -229,6 +234,7 @@ const overviewTexts = translations(
       templates: 'תבניות ההודעות תקינות',
       owner: 'הטלפון של בעלי העסק הוזן',
       test: 'הודעת בדיקה הגיעה',
+      quiet: 'נבחרו זמנים שקטים',
       live: 'העסק פעיל',
     },
     webhookOpen: 'יש להזין את כתובת ה־Webhook ב־CPanel של Voicenter.',

@@ -1,4 +1,5 @@
 /** The settings of a business: one form. */
+import { CALENDAR_WORDS, CITIES, CITY_NAMES, nextHolyWindow } from '../../../outreach/calendar.ts'
 import {
   readSettings,
   settingsChange as schema,
@@ -7,7 +8,7 @@ import {
   INTERVALS,
 } from '../../../tenants/settings.ts'
 import { KNOWN_STATUSES } from '../../../voicenter/classify.ts'
-import { formatSpan, formatWindow, parseSpan, parseWindow } from '../format.ts'
+import { formatSpan, formatWindow, parseSpan, parseWindow, weekdayTime } from '../format.ts'
 import {
   checkbox,
   fieldProblem,
@@ -19,14 +20,23 @@ import {
   textArea,
 } from '../forms.ts'
 import { html, type Html } from '../html.ts'
+import type { Language } from '../language.ts'
 import { settingsTexts } from '../locales/settings.ts'
 import { whyTexts } from '../locales/why.ts'
 import type { Form } from '../page.ts'
 import { failedForm, type Section, sectionForm, type View } from './section.ts'
 
 /** The form shows these quiet windows as checkboxes. They are stored like any other window. */
-const COMMON_WINDOWS = { nights: '21:00-08:00', shabbat: 'fri 15:00-sat 20:30' } as const
+const COMMON_WINDOWS = { shabbat: 'shabbat', holidays: 'holidays', nights: '21:00-08:00' } as const
+const COMMON_NAMES = ['shabbat', 'holidays', 'nights'] as const
 const isCommon = (window: string): boolean => Object.values<string>(COMMON_WINDOWS).includes(window)
+
+/** The two lists of windows, with the name of their checkboxes. */
+const WINDOW_FIELDS = {
+  quietWindows: 'commonWindows',
+  reminderQuietWindows: 'commonReminderWindows',
+} as const
+type WindowField = keyof typeof WINDOW_FIELDS
 
 const INTERVAL_NAMES: Interval[] = [
   'outreachDelay',
@@ -86,24 +96,86 @@ const whenCard = (view: View): Html => {
   </fieldset>`
 }
 
-const quietCard = (view: View): Html => {
+const windowFields = (view: View, field: WindowField): Html => {
   const texts = settingsTexts[view.context.language]
   const failed = failedForm(view, 'save')
-  const chosen = failed ? formValues(failed.entered, 'commonWindows') : view.tenant.quietWindows
-  const others = view.tenant.quietWindows.filter(window => !isCommon(window))
+  const stored = view.tenant[field]
+  const common = WINDOW_FIELDS[field]
+  const chosen = failed ? formValues(failed.entered, common) : stored
+  const others = stored.filter(window => !isCommon(window))
+  return html`${COMMON_NAMES.map(name =>
+    checkbox(
+      common,
+      COMMON_WINDOWS[name],
+      texts.commonWindows[name],
+      chosen.includes(COMMON_WINDOWS[name]),
+    ),
+  )}
+  ${textArea({
+    name: field,
+    label: texts.quietOther,
+    help: texts.quietOtherHelp,
+    rows: 2,
+    value: others.map(window => formatWindow(view.context.language, window)).join('\n'),
+    failed,
+  })}`
+}
+
+/** `Shabbat: Fri 16:07 to Sat 17:13`: the next window of these words, or the one that is now. */
+export const nextWindow = (
+  { context: { language }, tenant: { location, timezone } }: View,
+  windows: readonly string[],
+): string | null => {
+  const now = new Date()
+  const words = CALENDAR_WORDS.filter(word => windows.includes(word))
+  const next = nextHolyWindow(now, words, location)
+  if (!next) return null
+  const texts = settingsTexts[language]
+  const days = next.days.map(day => texts.holyDays[day])
+  const [from, until] = [next.from, next.until].map(at => weekdayTime(at, now, language, timezone))
+  return texts.nextWindow(
+    new Intl.ListFormat(language).format(days),
+    from ?? '',
+    until ?? '',
+    formatLocation(language, location),
+  )
+}
+
+const cityNames = (language: Language): string[] =>
+  CITY_NAMES.map(name => (language === 'he' ? CITIES[name].hebrew : name))
+
+const formatLocation = (language: Language, location: string): string => {
+  const city = CITY_NAMES.find(name => name === location)
+  return city && language === 'he' ? CITIES[city].hebrew : location
+}
+
+const quietCard = (view: View): Html => {
+  const { language } = view.context
+  const texts = settingsTexts[language]
+  const { quietWindows, reminderQuietWindows, location } = view.tenant
+  const next = nextWindow(view, [...quietWindows, ...reminderQuietWindows])
   return html`<fieldset class="card">
     <legend>${texts.quiet}</legend>
     <p class="quiet">${texts.quietHelp}</p>
-    ${checkbox('commonWindows', COMMON_WINDOWS.nights, texts.nights, chosen.includes(COMMON_WINDOWS.nights))}
-    ${checkbox('commonWindows', COMMON_WINDOWS.shabbat, texts.shabbat, chosen.includes(COMMON_WINDOWS.shabbat))}
-    ${textArea({
-      name: 'quietWindows',
-      label: texts.quietOther,
-      help: texts.quietOtherHelp,
-      rows: 3,
-      value: others.map(window => formatWindow(view.context.language, window)).join('\n'),
-      failed,
+    <div class="columns">
+      <div role="group" aria-labelledby="quiet-all">
+        <h3 id="quiet-all">${texts.quietAll}</h3>
+        ${windowFields(view, 'quietWindows')}
+      </div>
+      <div role="group" aria-labelledby="quiet-reminders">
+        <h3 id="quiet-reminders">${texts.quietReminders}</h3>
+        ${windowFields(view, 'reminderQuietWindows')}
+      </div>
+    </div>
+    ${input({
+      name: 'location',
+      label: texts.location,
+      help: texts.locationHelp,
+      value: formatLocation(language, location),
+      suggestions: cityNames(language),
+      failed: failedForm(view, 'save'),
     })}
+    ${next !== null && html`<p>${next}</p>`}
   </fieldset>`
 }
 
@@ -157,6 +229,18 @@ const keepOrder = (before: string[], wanted: string[] | undefined): string[] | u
   return wanted?.toSorted((one, other) => position(one) - position(other))
 }
 
+/** To save the form for another reason is no choice of quiet windows. */
+const changedWindows = (before: string[], wanted: string[] | undefined): string[] | undefined => {
+  const sorted = keepOrder(before, wanted)
+  return sorted?.join() === before.join() ? undefined : sorted
+}
+
+/** The lines come first, so that the index of a problem is the number of the line. */
+const formWindows = (form: Form, field: WindowField): string[] | undefined =>
+  form[field] === undefined
+    ? undefined
+    : [...formLines(form, field).map(parseWindow), ...formValues(form, WINDOW_FIELDS[field])]
+
 export const settings: Section = {
   show: view => {
     const texts = settingsTexts[view.context.language]
@@ -177,11 +261,9 @@ export const settings: Section = {
         ownerPhone: formValue(form, 'ownerPhone')?.trim(),
         timezone: formValue(form, 'timezone'),
         ...formSpans(form),
-        // The lines come first, so that the index of a problem is the number of the line.
-        quietWindows: [
-          ...formLines(form, 'quietWindows').map(parseWindow),
-          ...formValues(form, 'commonWindows'),
-        ],
+        location: formValue(form, 'location'),
+        quietWindows: formWindows(form, 'quietWindows'),
+        reminderQuietWindows: formWindows(form, 'reminderQuietWindows'),
         missedStatuses: formValues(form, 'missedStatuses'),
         minRingSeconds: formValue(form, 'minRingSeconds'),
         contactForeign: formValue(form, 'contactForeign') === 'yes',
@@ -189,7 +271,8 @@ export const settings: Section = {
       const before = await readSettings(trx, tenantId)
       const { after } = await setTenant(trx, context.signIn, {
         ...wanted,
-        quietWindows: keepOrder(before.quietWindows, wanted.quietWindows),
+        quietWindows: changedWindows(before.quietWindows, wanted.quietWindows),
+        reminderQuietWindows: keepOrder(before.reminderQuietWindows, wanted.reminderQuietWindows),
         missedStatuses: keepOrder(before.missedStatuses, wanted.missedStatuses),
       })
       const texts = settingsTexts[context.language]
