@@ -1,8 +1,21 @@
 /** Who may sign in to /ops, sessions, CSRF tokens and limits. */
+import { sql } from 'kysely'
 import t from 'tap'
+import { z } from 'zod'
+import { ops } from '../../../app/web/ops/router.ts'
+import { push } from '../../../scripts/demo/cdr.ts'
 import { asOperator, asTenant, browser, OPERATOR_PASSWORD } from '../../support/ops.ts'
 import { hashPassword } from '../../../app/tenants/credentials.ts'
-import { business, contents, db, url } from '../../support/ringback.ts'
+import {
+  business,
+  type Business,
+  contents,
+  customer,
+  db,
+  post,
+  url,
+} from '../../support/ringback.ts'
+import { dueSince, miss } from '../../tasks/support.ts'
 
 const basic = (name: string, password: string) => ({
   headers: { authorization: `Basic ${Buffer.from(`${name}:${password}`).toString('base64')}` },
@@ -175,6 +188,94 @@ t.test('a business cannot choose another business', async t => {
     t.equal((await owner.get(`${path}?tenant=${other.tenantId}`)).status, 404)
     t.equal((await owner.get(`${path}?tenant=x`)).status, 404)
   }
+})
+
+const layers = z.array(
+  z.object({
+    handle: z.unknown(),
+    route: z
+      .object({
+        path: z.union([z.string(), z.array(z.string())]),
+        stack: z.array(z.object({ method: z.enum(['get', 'post']) })),
+      })
+      .optional(),
+  }),
+)
+
+/** The routes of a router and of the routers in it. */
+const routesOf = (router: unknown): { method: 'get' | 'post'; path: string }[] => {
+  if (typeof router !== 'function' || !('stack' in router)) return []
+  return layers.parse(router.stack).flatMap(({ handle, route }) => {
+    if (!route) return routesOf(handle)
+    const methods = [...new Set(route.stack.map(({ method }) => method))]
+    return [route.path].flat().flatMap(path => methods.map(method => ({ method, path })))
+  })
+}
+
+/** From now on every new row has an id that no earlier row of any table has. */
+const skipIds = async (): Promise<void> => {
+  const { rows } = await sql<{ table: string }>`
+    select attrelid::regclass::text as "table" from pg_attribute
+    where attidentity = 'a' and attname = 'id' and attrelid in (
+      select oid from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r')`.execute(
+    db,
+  )
+  for (const { table } of rows)
+    await sql`alter table ${sql.table(table)} alter id restart with 1000000`.execute(db)
+}
+
+/** One id of each kind of row that a page may name. */
+const idsOf = async (shop: Business): Promise<string[]> => {
+  const { id, callId } = await miss(shop, customer().local)
+  await dueSince(id)
+  await post({ ...push({ did: shop.did }), ivruniqueid: '' }, { token: shop.token })
+  const { rows } = await sql<{ id: string }>`
+    select id from raw_cdrs where call_id = ${callId}
+    union all select max(id) from rejected_deliveries where tenant_id = ${shop.tenantId}
+    union all select max(id) from messages where tenant_id = ${shop.tenantId}
+    union all select max(id) from leads where tenant_id = ${shop.tenantId}
+    union all select max(id) from graphile_worker.jobs`.execute(db)
+  return [...new Set([id, ...rows.map(row => row.id)])]
+}
+
+t.test('whatever a path names, a row of another business is not found', async t => {
+  const shop = await business()
+  const owner = await asTenant(shop.tenantId)
+  const [, form = ''] = /name="form" value="([^"]+)"/.exec((await owner.get('/ops/log')).text) ?? []
+  await skipIds()
+  const other = await business()
+  const ids = await idsOf(other)
+  t.strictSame(
+    ids.filter(id => !id),
+    [],
+    'there is a row of each kind',
+  )
+  const tenants = [shop.tenantId, other.tenantId]
+  const VALUES: Record<string, string[]> = { id: ids, result: ['arrived', 'lost'] }
+
+  const before = await contents()
+  const asked = new Set<string>()
+  for (const { method, path } of routesOf(ops)) {
+    const names = [...path.matchAll(/:(\w+)/g)].map(([, name = '']) => name)
+    if (names.length === 0) continue
+    let paths = [path]
+    for (const name of names) {
+      const isTenant = name === 'tenant' || name === 'tenantId'
+      // With its own tenant and no other row, a path is allowed.
+      const values = isTenant ? (names.includes('id') ? tenants : [other.tenantId]) : VALUES[name]
+      if (!values) return t.fail(`which rows of ${other.tenantId} does :${name} of ${path} name?`)
+      paths = paths.flatMap(one => values.map(value => one.replace(`:${name}`, value)))
+    }
+    for (const one of paths) {
+      const { status } = await (method === 'get'
+        ? owner.get(`/ops${one}`)
+        : owner.post(`/ops${one}`, { form }))
+      t.equal(status, 404, `${method} ${one}`)
+    }
+    asked.add(path)
+  }
+  t.ok(asked.size > 30, String(asked.size))
+  t.strictSame(await contents(), before)
 })
 
 t.test('the security headers', async t => {
