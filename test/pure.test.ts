@@ -17,6 +17,7 @@ const PURE = [
   'privacy/inputs.ts',
   'privacy/mentions.ts',
   'replies/keywords.ts',
+  'replies/sentences.ts',
   'tenants/schema.ts',
   'monitoring/webhook_silence.ts',
   'voicenter/call_log/entries.ts',

@@ -1,39 +1,88 @@
 /**
- * The last line: the texts of the button that Meta adds to marketing templates.
+ * Recognises opt-outs ("stop", "נא להסיר אותי מהרשימה") and their opposite ("start") in what people write.
  *
- * English: the default lists of SMS providers. They include the ambiguous "end", "quit" and "cancel", since silence does
- * less harm than an unwanted message. Hebrew: the footers of Israeli advertisements, and the usual answers to them.
+ * A message is an opt-out only if all of it says so. A wrong opt-out loses a customer, and any other message is a reply,
+ * which stops everything pending as well. So in case of doubt a message is a reply: a question always is one.
  */
-const STOP = new Set(
-  `stop, stopall, stop all, unsubscribe, opt out, optout, remove, remove me, revoke, end, quit, cancel,
-   הסר, הסירו, הסרה, להסרה, להסיר, הסר אותי, הסירו אותי, תסיר אותי, תסירי אותי, תסירו, תסירו אותי,
-   עצור, עצרו, הפסק, הפסיקו, תפסיקו, די, סטופ,
-   stop promotions, הפסקת מבצעים`.split(/,\s+/),
-)
-/** What the button "stop" of a template carries. Without a payload of ours, Meta puts the label there. */
-const STOP_PAYLOADS = new Set(['stop', 'ringback:stop', 'stop promotions'])
-/** Not "yes", which answers a question. */
-const START = new Set(['start', 'unstop', 'subscribe', 'התחל', 'הצטרף'])
+import {
+  ASIDE,
+  corrected,
+  FILLERS,
+  GREETING,
+  NAMES,
+  NO_THANKS,
+  OPT_IN,
+  OPT_OUT,
+  POLITE,
+  WEAK,
+} from './sentences.ts'
 
-/** Hebrew vowel points, invisible marks that phones add to Hebrew, and variation selectors of emoji. */
-const INVISIBLE = /[\ufe0e\ufe0f\u0591-\u05c7\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]/g
+/** Longer messages say more than "stop". */
+const MAX_LENGTH = 250
 
-const plain = (text: string): string =>
-  text
-    .normalize('NFKC')
-    .replace(INVISIBLE, '')
+/** Marks such as niqqud, invisible characters, and signs within words (don't, לנג'ס). */
+const IGNORED = /[\p{M}\p{Cf}'’‘`´׳״"“”„]/gu
+const QUESTION = /[?؟❓❔]/u
+/** S.T.O.P. */
+const SPELLED = /^\P{L}*(?:\p{L}[\p{P}\p{S}\s]+)+\p{L}\P{L}*$/u
+
+const without = (text: string, left: RegExp): string =>
+  text.replace(left, ' ').replace(/ +/g, ' ').trim()
+
+/** The clauses of a text: in lower case, corrected, without signs and without politeness. */
+const clausesIn = (text: string): string[] => {
+  const plain = text
     .toLowerCase()
-    .replace(/[\p{P}\p{S}\s]+/gu, ' ')
-    .trim()
-
-/**
- * Recognises a keyword if it is the whole message, apart from punctuation and emoji. "Please stop by tomorrow" and "not
- * interested" are ordinary answers.
- */
-export const parseKeyword = (text: string): 'stop' | 'start' | null => {
-  const word = plain(text)
-  return STOP.has(word) ? 'stop' : START.has(word) ? 'start' : null
+    .replace(IGNORED, '')
+    // "stoppp", "דייי"
+    .replace(/(\p{L})\1{2,}/gu, '$1')
+  return (SPELLED.test(plain) ? plain.replace(/\P{L}/gu, '') : plain)
+    .replace(NO_THANKS, 'no.')
+    .split(/[.,;:!\n|]+|\s[-–—]+\s/)
+    .map(clause =>
+      without(clause, /[\p{P}\p{S}\s]+/gu)
+        .split(' ')
+        .map(corrected)
+        .join(' '),
+    )
+    .map(clause => without(clause.replace(GREETING, 'HI'), POLITE))
+    .filter(clause => clause !== '')
 }
+
+const named = (clause: string): string =>
+  NAMES.reduce((text, [name, pattern]) => text.replace(pattern, name), clause)
+
+/** "Remove me, please, from your list" is one sentence. */
+const joined = (clauses: string[]): string[] =>
+  clauses.reduce<string[]>(
+    (all, clause) =>
+      /^(?:LIST|MORE)/.test(clause)
+        ? [...all.slice(0, -1), `${all.at(-1)} ${clause}`]
+        : [...all, clause],
+    [],
+  )
+
+/** Recognises a keyword, or a sentence of the same meaning, if it is the whole message. */
+export const parseKeyword = (text: string): 'stop' | 'start' | null => {
+  const normal = text.normalize('NFKC')
+  if (normal.length > MAX_LENGTH || QUESTION.test(normal)) return null
+  const clauses = clausesIn(normal)
+  const words = clauses.map(clause => without(clause, /HI/g)).filter(clause => clause !== '')
+  if (words.length === 0) return null
+  if (words.every(word => WEAK.test(word))) return 'stop'
+  if (words.length === 1 && OPT_IN.test(named(words[0] ?? ''))) return 'start'
+  const sentences = joined(
+    clauses.map(clause => named(without(clause, FILLERS))).filter(clause => clause !== ''),
+  )
+  const isOptOut = (sentence: string) => OPT_OUT.test(without(sentence, /HI/g))
+  return sentences.some(isOptOut) &&
+    sentences.every(sentence => isOptOut(sentence) || ASIDE.test(sentence))
+    ? 'stop'
+    : null
+}
+
+/** What the button "stop" of a template carries. Without a payload of ours, Meta puts the label there. */
+const STOP_PAYLOADS = new Set(['stop', 'ringback:stop', 'stop promotions', 'הפסקת מבצעים'])
 
 /** Whether the payload of a tapped button says stop. */
 export const isStopPayload = (payload: string | undefined): boolean =>

@@ -11,7 +11,13 @@ import {
   whyWaiting,
 } from '../../app/outreach/rules.ts'
 import { readPhone } from '../../app/phone.ts'
-import { parseKeyword } from '../../app/replies/keywords.ts'
+import { isStopPayload, parseKeyword } from '../../app/replies/keywords.ts'
+import {
+  OPT_OUTS_ENGLISH,
+  OPT_OUTS_HEBREW,
+  REPLIES_ENGLISH,
+  REPLIES_HEBREW,
+} from '../replies/sentences.ts'
 
 const withCaller = (written: string | null): Partial<ContactContext> => ({
   caller: readPhone(written),
@@ -549,4 +555,85 @@ await test('a keyword within a sentence is an ordinary reply', async t => {
 await test('an empty text is no keyword', async t => {
   for (const written of ['', ' ', '.', '🛑', '\u200f', '\ufe0f', '\u05b0'])
     t.equal(parseKeyword(written), null, JSON.stringify(written))
+})
+
+await test('sentences that say "send me nothing more" are opt-outs, also with decoration', async t => {
+  for (const sentences of [OPT_OUTS_ENGLISH, OPT_OUTS_HEBREW]) {
+    t.ok(new Set(sentences).size >= 150, `${sentences.length} sentences`)
+    for (const sentence of sentences) {
+      const [bare = ''] = dressed(sentence)
+      for (const written of [
+        bare,
+        bare.toUpperCase(),
+        `${bare}!!`,
+        `*${bare}*`,
+        `\u200f${bare}\u200f`,
+      ])
+        t.equal(parseKeyword(written), 'stop', JSON.stringify(written))
+      for (const polite of [
+        `please ${bare}`,
+        `${bare} 🙏 thanks`,
+        `שלום, ${bare}`,
+        `${bare}\nתודה רבה`,
+      ])
+        t.equal(parseKeyword(polite), 'stop', JSON.stringify(polite))
+      t.equal(parseKeyword(`${bare}?`), null, `${bare}?`)
+      t.equal(parseKeyword(`${bare} tomorrow at 5`), null, `${bare}: only the whole message counts`)
+    }
+  }
+})
+
+await test('a negation, a question, and such a word about something else are replies', async t => {
+  for (const sentences of [REPLIES_ENGLISH, REPLIES_HEBREW]) {
+    t.ok(new Set(sentences).size >= 150, `${sentences.length} sentences`)
+    for (const sentence of sentences)
+      for (const written of [
+        sentence,
+        sentence.toUpperCase(),
+        `${sentence} 🙏`,
+        `please ${sentence}`,
+      ])
+        t.equal(parseKeyword(written), null, JSON.stringify(written))
+  }
+})
+
+await test('an opt-in is as clear as an opt-out', async t => {
+  const OPT_INS = `START, please start, start again, opt in, opt me back in, subscribe me again, put me back on the list
+    start sending me messages again, resume messages, התחל בבקשה, התחילי, הצטרפי, תחזירו אותי לרשימה, תחזרו לשלוח לי הודעות`
+  for (const written of OPT_INS.trim().split(/\s*[,\n]\s*/))
+    t.equal(parseKeyword(written), 'start', written)
+  const REPLIES = `start?, start tomorrow, do not start, let's start, when do we start, start the treatment, join, resume
+    subscribe my wife, subscribe to what, put me on the list, להתחיל, מתחילים, התחל מחר, אל תתחילו, לא התחל, רוצה להצטרף
+    תוסיפו אותי לרשימה, מתי אפשר להתחיל, תשלחו לי הודעה`
+  for (const written of REPLIES.trim().split(/\s*[,\n]\s*/))
+    t.equal(parseKeyword(written), null, written)
+})
+
+await test('a tapped button says stop by its payload', async t => {
+  for (const payload of ['STOP', 'stop', 'ringback:stop', 'Stop promotions', ' הפסקת מבצעים '])
+    t.ok(isStopPayload(payload), payload)
+  for (const payload of [undefined, '', 'ringback:callback', 'STOPPER', 'cancel', 'button-1'])
+    t.equal(isStopPayload(payload), false, String(payload))
+})
+
+await test('no text takes long to read', async t => {
+  const UNITS = [
+    'stop ',
+    'stop messages ',
+    'stop texting me again ',
+    'the ',
+    'me ',
+    'די ',
+    'אני רוצה ',
+    'אל תשלחו לי יותר ',
+    'S.',
+  ]
+  for (const unit of UNITS)
+    for (const end of ['', 'x', ' zz']) {
+      const text = unit.repeat(250).slice(0, 250 - end.length) + end
+      const started = performance.now()
+      parseKeyword(text)
+      t.ok(performance.now() - started < 2000, JSON.stringify(unit + end))
+      t.equal(parseKeyword(`stop ${text}`), null, 'a long message is a reply')
+    }
 })

@@ -1,0 +1,291 @@
+/**
+ * The sentences that mean "send me nothing more", in English and Hebrew: a small grammar of verb, object and source ("remove"
+ * "my number" "from your list"). First, what can be written in many ways is replaced by a name in capitals (NUMBER, LIST), so
+ * that the sentences stay short. A text is compared in lower case, so it cannot contain such a name itself.
+ */
+
+/** Alternatives, written as a list with commas and line breaks. */
+const any = (lines: string): string =>
+  `(?:${lines
+    .trim()
+    .split(/\s*[,\n]\s*/)
+    .join('|')})`
+/** Alternatives, one in each line. */
+const anyLine = (lines: string): string =>
+  `(?:${lines
+    .trim()
+    .split(/\s*\n\s*/)
+    .join('|')})`
+const wholeWords = (pattern: string): RegExp => new RegExp(`(?<!\\S)(?:${pattern})(?!\\S)`, 'g')
+const wholeText = (pattern: string): RegExp => new RegExp(`^(?:${pattern})$`)
+
+// Each word is corrected first.
+
+/** A word that differs from one of these in one letter is that word. */
+const LONG_WORDS =
+  `unsubscribe messages message messaging sending texting contacting remove number please mailing
+  הודעות ההודעות מהרשימה בבקשה מעוניין מעוניינת לשלוח`.split(/\s+/)
+/** Except these, which are words of their own: a spa sells massages. */
+const OTHER_WORDS = new Set(
+  `massage massages massaging spending lending bending mending tending ending vending testing removed removes remover remote
+   numbers passage passages pleased mailings הדעות הודעה ההודעה תודעות מעוניינות לסלוח לשלוט לשלול לשלוף לצלוח מהרשומה`.split(
+    /\s+/,
+  ),
+)
+const TYPOS: Record<string, RegExp> = {
+  stop: /^(?:stpo|sotp|tsop|stopp|sttop|stopt|dtop|stopall|סטופ|דאםפ)$/,
+  dont: /^(?:donot|dnt|doont|dotn|never)$/,
+  from: /^(?:frm|fom|fron|form|ffrom)$/,
+  list: /^(?:lsit|lits|llist|lst|lists)$/,
+  your: /^(?:ur|yuor|youre|yours|yor)$/,
+  you: /^(?:u|ya)$/,
+  unsubscribe: /^(?:unsub|unsubscribed)$/,
+  'unsubscribe me': /^unsubscribeme$/,
+  'remove me': /^removeme$/,
+  'opt out': /^optout$/,
+  // The letters of הסר on an English keyboard.
+  הסר: /^(?:vxr|הסיר|הסרר)$/,
+  להסיר: /^(?:להסר|לההסיר|להסירר|להשיר|kvxhr)$/,
+  הסירו: /^(?:הסרו|הסירוו|היסירו|הסיירו|vxhru)$/,
+  תסירו: /^(?:תסרו|תסירוו|תסיור|תסיירו|תהסירו|תסירןו)$/,
+  תפסיקו: /^(?:תפסקו|תפיסקו|תפסיקוו|תפסיוק|תפסיקן|תפסיכו)$/,
+  הפסיקו: /^(?:הפסקו|הפיסקו|הפסיקוו)$/,
+  תשלחו: /^(?:תישלחו|תשלחוו|תשלכו|תשחלו|תשלוחו)$/,
+  מעוניין: /^(?:מעונין|מעוניינת|מעונינת|מעוניינים|מעונינים|מעוניינות|מעונינות)$/,
+  אותי: /^(?:אותיי|אוטי|אתי|אותו?יי)$/,
+  די: /^(?:דיי)$/,
+}
+
+/** Whether one insertion, deletion, substitution or swap of neighbours, after the first letter, makes the words equal. */
+const isOneEditAway = (a: string, b: string): boolean => {
+  let same = 0
+  while (same < a.length && a[same] === b[same]) same++
+  if (same === 0) return false
+  const [x, y] = [a.slice(same), b.slice(same)]
+  return (
+    [x, x.slice(1)].some(rest => rest === y.slice(1)) ||
+    x.slice(1) === y ||
+    (x[0] === y[1] && x[1] === y[0] && x.slice(2) === y.slice(2))
+  )
+}
+
+export const corrected = (word: string): string =>
+  Object.keys(TYPOS).find(name => TYPOS[name]?.test(word)) ??
+  (OTHER_WORDS.has(word) ? word : (LONG_WORDS.find(long => isOneEditAway(word, long)) ?? word))
+
+// What does not change the meaning is left out.
+
+export const GREETING = wholeWords(
+  any(`
+  (?:hi|hii|hello|helo|hey|heya)(?: there| all| guys| team)?, dear, שלום(?: רב| לכם)?, היי, הי, אהלן, הלו`),
+)
+export const POLITE = wholeWords(
+  any(`
+  please, pleas, pls, plz, plss, kindly, thanks a lot, thanks in advance, many thanks, thanks, thank you very much
+  thank you so much, thank you, thankyou, thx, thnx, tnx, ty, cheers, sorry, excuse me, (?:best |kind )?regards
+  (?:and )?have a (?:nice|good|great|lovely) (?:day|evening|week|weekend|one), sir or madam, sir, madam
+  good (?:morning|afternoon|evening|day|night), bye, goodbye
+  ו?תודה(?: רבה)?(?: מראש)?, תודא, בתודה, בבקשה, בבקש, נא, נה, אנא, סליחה, מצטערת?
+  חברים, צוות יקר, ביי, בברכה, ו?(?:בוקר|ערב|יום|שבוע|לילה) (?:טוב|נעים)(?: לכם)?, צהריים טובים, ו?שבת שלום, חג שמח`),
+)
+export const NO_THANKS = wholeWords('(?:no|לא),? (?:thanks|thank you|תודה)')
+export const FILLERS = wholeWords(
+  any(`
+  right now, now, immediately, asap, at once, already, just, really, also, but, ok, okay, bro, man, guys
+  כבר, מיד, מייד, מיידית, באופן מיידי, עכשיו, דחוף, בדחיפות, לאלתר, פשוט, ממש, גם, אבל, אחי, אוקיי, אוקי`),
+)
+
+// What can be written in many ways gets a name. A pattern may use the names before it.
+
+const THE = any(
+  `the, these, those, this, that, your, any, all, all of, such, other, further, so many, too many`,
+)
+const PHONE = any(`phone, cell, cellphone, mobile, whatsapp, telephone`)
+const NOUN =
+  any(`messages?, msgs?, msg, texts?, txts?, sms, smses, whatsapps?, spam, ads, adverts?, advertisements?, promotions?, promos?
+  reminders?, notifications?, offers, junk, crap, shit, garbage, communications?`)
+const KIND =
+  any(`whatsapp, wa, text, sms, marketing, promotional, promo, spam, automated, automatic, auto, advertising, ad, reminder
+  unwanted, annoying, stupid`)
+const AUDIENCE =
+  any(`mailing, mail, contacts?, distribution, messages?, messaging, sms, whatsapp, text, texting, marketing
+  subscribers?, subscription, customers?, clients?, promotions?, broadcast, notification, phone, call, calling`)
+const LISTED = `(?:${THE} )*(?:${AUDIENCE} )*(?:list|database|data base|system|records|contacts|distribution|mailings?)`
+const NOUN_HE =
+  any(`הודעות, הודאות, מסרונים, מסרים, סמסים, סמס, sms, וו?א?טסאפ(?:ים)?, וו?אצאפ(?:ים)?, פרסומות, פירסומות
+  פרסומים, ספאם, תזכורות, מבצעים, דיוור, דיוורים, דואר זבל, הטרדות`)
+const KIND_HE = any(
+  `ב?וו?א?טסאפ, ב?וו?אצאפ, ב?sms, ב?סמס, שיווקיות, פרסומיות, פרסומת, ספאם, אוטומטיות, טקסט`,
+)
+const AUDIENCE_HE =
+  any(`ה?תפוצה, ה?דיוור, ה?הודעות, ה?לקוחות, ה?קשר, אנשי ה?קשר, ה?פרסום, ה?פרסומות, ה?שיווק, ה?מבצעים, ה?תזכורות
+  ה?וו?א?טסאפ, ה?סמסים, ה?sms, ה?נמענים, ה?מנויים`)
+const YOURS_HE = any(
+  `שלכם, שלך, שלכן, האלה, האלו, הללו, כאלה, כאלו, הזאת, הזו, הזה, זאת, זו, זה, מכם, ממך`,
+)
+
+export const NAMES: [name: string, pattern: RegExp][] = [
+  ['dont', wholeWords('don t|do not|dont ever')],
+  ['stop', wholeWords('stop (?:it|this|that|all)|s t o p')],
+  ['NOMORE', wholeWords('no more|no further|לא עוד')],
+  // Whoever asks not to be sent "massages" means messages.
+  ['MESSAGES', wholeWords(`(?<=send(?:ing)? me (?:${THE} )*)massages?`)],
+  ['DETAILS', wholeWords('(?:my|our) (?:contact|contacts|phone) (?:details|info|information)')],
+  [
+    'NUMBER',
+    wholeWords(`(?:my|our|this) (?:${PHONE} )*(?:number|num|contact)(?: \\d[\\d ]{5,16})?`),
+  ],
+  ['DETAILS', wholeWords(`(?:my|our) (?:${PHONE}|contacts|details|info|information|data|name)`)],
+  ['LIST', wholeWords(`(?:from|off|off of|out of|of) ${LISTED}`)],
+  ['ONLIST', wholeWords(`(?:on|in|to) ${LISTED}`)],
+  [
+    'HERE',
+    wholeWords(
+      '(?:from|off) (?:here|this|you|you guys|your (?:company|business|side)|everything|all)',
+    ),
+  ],
+  ['MORE', wholeWords('(?:on|via|by|through) (?:whatsapp|sms|text)')],
+  ['MESSAGES', wholeWords(`(?:(?:${THE}|more|any ?more) )*(?:${KIND} )*${NOUN}`)],
+  ['LIST', wholeWords('(?:from|off|of) MESSAGES')],
+  ['MORE', wholeWords('any ?more|(?:ever )?again|ever|from now on|more')],
+  ['ME', wholeWords('(?:to |for )?(?:me|us|myself)|(?:to|on) NUMBER')],
+  [
+    'LIST',
+    wholeWords(
+      `(?:מה?|מן ה|מתוך ה?)(?:רשימה|רשימות|רשימת|רשמה|רישמה)(?: ${AUDIENCE_HE})*(?: ${YOURS_HE})*`,
+    ),
+  ],
+  [
+    'LIST',
+    wholeWords(
+      `(?:מה?(?:מאגר|מערכת|תפוצה|תפוצות|מנויים|${NOUN_HE})|מקבלת ${NOUN_HE}|מה?אנשי ה?קשר)(?: ${AUDIENCE_HE}| ${KIND_HE})*(?: ${YOURS_HE})*`,
+    ),
+  ],
+  [
+    'NUMBER',
+    wholeWords(
+      `ו?(?:את |ת ?)?ה?מספר(?: ה?(?:טלפון|נייד|פלאפון))? (?:שלי|שלנו|הזה|זה)(?: \\d[\\d ]{5,16})?`,
+    ),
+  ],
+  ['HERE', wholeWords('מכאן|מפה|מכם|ממכם')],
+  ['NUMBER', wholeWords(`ו?(?:את )?(?:מספרי|מספר(?: ה?טלפון)? \\d[\\d ]{5,16})`)],
+  ['ANUMBER', wholeWords('ו?(?:את )?המספר(?: ה?(?:טלפון|נייד|פלאפון))?')],
+  ['DETAILS', wholeWords('ו?(?:את )?(?:פרטיי|שמי|ה?(?:טלפון|נייד|פלאפון|פרטים|שם) שלי)')],
+  ['ME', wholeWords('אותי|אותנו|(?:את )?עצמי|(?:את )?עצמנו')],
+  ['TOME', wholeWords('לי|אלי|אליי|לנו|אלינו|למספר (?:הזה|שלי)')],
+  [
+    'MESSAGES',
+    wholeWords(
+      `(?:(?:את|עם|כל|שום|אף|עוד|יותר) )*[בל]?ה?${NOUN_HE}(?: ${KIND_HE})*(?: ${YOURS_HE})*`,
+    ),
+  ],
+  ['MESSAGE', wholeWords('(?:שום|אף|עוד|יותר) הודעה')],
+  ['MORE', wholeWords('יותר|עוד|שוב|לעולם|אף פעם|בכלל|בחיים')],
+]
+
+// The sentences, one in each line.
+
+const SENDING =
+  any(`send, sending, texting, txting, messaging, msging, spamming, whatsapping, contacting, bothering
+  harassing, pestering, annoying, disturbing`)
+const SEND = any(`send, write, contact, bother, disturb, harass, MESSAGES`)
+const THING = any(`this, these, those, them, it, that, anything, things, stuff`)
+const TAIL = '(?: ME| MORE| LIST| HERE)*'
+const ENGLISH = anyLine(`
+  (?:remove|delete|erase) (?:ME|NUMBER)(?: and NUMBER)?(?: LIST| HERE)*|(?:remove|delete|erase) LIST(?: ME)?
+  (?:remove|delete|erase|drop|exclude|take|get|cross|strike|leave|keep|pull) (?:ME|NUMBER|DETAILS) LIST
+  take (?:ME|NUMBER) off
+  unsubscribe(?: all)?(?: to)?(?: ME| NUMBER| LIST| HERE| MESSAGES)*
+  (?:im |i am |i )?(?:opt|opting) (?:ME )?(?:out(?: LIST| MESSAGES)?|LIST)|(?:i )?(?:revoke|withdraw) my consent
+  (?:have )?(?:ME|NUMBER) (?:removed|deleted|taken)(?: off)?(?: LIST)?|be (?:removed|taken|deleted|unsubscribed)(?: off)?(?: LIST)?
+  removal LIST|removal request|request removal
+  lose NUMBER|leave ME alone|NOMORE contact|dont contact
+  (?:stop|quit|cease|cease and desist|discontinue) (?:to )?${SENDING}(?: ME| NUMBER)?(?: MESSAGES| ${THING})?${TAIL}
+  (?:stop|quit|cease) (?:calling|phoning|ringing|writing|writting|write|call)(?: and (?:texting|messaging))? (?:to )?(?:ME|NUMBER)${TAIL}
+  (?:stop|quit|cease) (?:receiving|getting) MESSAGES${TAIL}
+  (?:stop|end|cease|quit|cancel|discontinue|NOMORE|enough) (?:with |of )?MESSAGES${TAIL}
+  (?:NOMORE|enough) LIST
+  dont ${SEND}(?: to)? (?:ME|NUMBER)(?: (?:or|and) (?:call|MESSAGES|contact)(?: ME)?)?(?: MESSAGES| ${THING})?${TAIL}
+  dont send (?:MESSAGES|${THING})${TAIL}|dont ${SEND} MORE
+  dont (?:call|phone|ring) ME MORE
+  (?:i |we )?(?:dont|no longer)(?: MORE)? (?:want|wanna|wish|care|consent|agree)(?: to)?(?: get| receive| getting| receiving| see)?(?: MORE)? MESSAGES${TAIL}
+  (?:i |we )?(?:dont|no longer) (?:want|wish)(?: for)? you (?:to )?(?:${SEND}|${SENDING})(?: to)?(?: ME| NUMBER)(?: MESSAGES| ${THING})?${TAIL}
+  (?:i |we )?(?:dont|no longer) (?:want|wish) to be (?:contacted|messaged|texted|ONLIST)${TAIL}|(?:i |we )?(?:dont|no longer) (?:want|wish) to hear HERE${TAIL}
+  (?:im |i am |we are )?(?:not|no longer) interested in (?:receiving |getting )?MESSAGES${TAIL}`)
+const ASK = anyLine(`
+  (?:can|could|would|will) you|(?:can|could|may) (?:i|we)
+  (?:i |we )?(?:want|would like|wanna|wish|need|ask|request|demand|am asking|asked|told)(?: you)?(?: to| that you| for)?
+  (?:id|wed) (?:like|appreciate it if)(?: you)?(?: to)?|(?:im|we are) asking you to|let ME|you (?:must|should|need to|have to)`)
+
+const verbs = (lines: string): string => `[וש]?${any(lines)}`
+const REMOVE_HE = verbs('הסר, הסירי, הסירו, תסיר, תסירי, תסירו, להסיר')
+const DELETE_HE = verbs('מחק, מחקי, מחקו, תמחק, תמחקי, תמחקו, תימחק, תימחקו, תמחוק, למחוק')
+const TAKE_HE =
+  verbs(`הורד, הורידי, הורידו, תוריד, תורידי, תורידו, להוריד, הוצא, הוציאי, הוציאו, תוציא, תוציאי, תוציאו, להוציא
+  נתק, נתקי, נתקו, תנתק, תנתקי, תנתקו, לנתק`)
+const STOP_HE =
+  verbs(`הפסק, הפסיקי, הפסיקו, תפסיק, תפסיקי, תפסיקו, להפסיק, עצור, עצרי, עצרו, תעצור, תעצרי, תעצרו, לעצור, חדל, חדלי
+  חדלו, תחדל, תחדלי, תחדלו, לחדול`)
+const ENOUGH_HE = any('די, מספיק, חלאס, חאלס, די די')
+const TO_SEND_HE = `מ?ל${any('שלוח, שלח, סמס, כתוב, הטריד, הציק, חפור, ספאם, נגס, פנות, הפציץ, התקשר ולשלוח')}`
+const SEND_HE = any('תשלח, תשלחי, תשלחו')
+const WRITE_HE =
+  any(`תכתוב, תכתבי, תכתבו, תסמס, תסמסי, תסמסו, תפנה, תפני, תפנו, תטריד, תטרידי, תטרידו, תציק, תציקי, תציקו, תחפור
+  תחפרי, תחפרו`)
+const CALL_HE = any('תתקשר, תתקשרי, תתקשרו, תצלצל, תצלצלי, תצלצלו')
+const NOT_WANT_HE = `(?:אני |אנחנו |אנו )?(?:לא|איני|אינני) (?:MORE )?${any('רוצה, רוצים, מעוניין, מסכים, מסכימה, מאשר, מאשרת, מוכן, מוכנה')}(?: MORE)?`
+const TAIL_HE = '(?: TOME| MORE| HERE| כל הזמן)*'
+const HEBREW = anyLine(`
+  (?:${REMOVE_HE}|${DELETE_HE})(?: TOME)?(?: ME| A?NUMBER)+(?: LIST| HERE)*
+  (?:${REMOVE_HE}|${DELETE_HE}|${TAKE_HE})(?: TOME)? LIST(?: ME| NUMBER)?
+  (?:${REMOVE_HE}|${DELETE_HE}|${TAKE_HE})(?: TOME)?(?: ME| A?NUMBER| DETAILS)+ LIST|${TAKE_HE}(?: TOME)? NUMBER
+  ל?(?:הסרה|מחיקה) LIST|ל?(?:הסרת|מחיקת) A?NUMBER(?: LIST)?|בקשת הסרה(?: LIST)?|ש?NUMBER (?:יוסר|ימחק|יימחק)(?: LIST)?
+  (?:לצאת|להתנתק|לרדת|להימחק|להיות מוסר) LIST
+  (?:stop|${STOP_HE}) ${TO_SEND_HE}(?: ME)?(?: TOME| MORE| MESSAGES| דברים| שטויות| זבל| כל הזמן)*
+  ${ENOUGH_HE} ${TO_SEND_HE}(?: TOME| כל הזמן)* MESSAGES${TAIL_HE}|די ${TO_SEND_HE} (?:TOME|ME)
+  (?:${STOP_HE}|${ENOUGH_HE}) (?:להתקשר|לצלצל|לטלפן) TOME${TAIL_HE}
+  (?:${STOP_HE}|${ENOUGH_HE}) לקבל (?:HERE )?MESSAGES${TAIL_HE}
+  (?:${STOP_HE}|${ENOUGH_HE}|NOMORE|בלי|לבטל|בטלו|תבטלו|ביטול|הפסקת|עצירת)(?: קבלת| שליחת)?(?: TOME)? MESSAGES${TAIL_HE}
+  (?:${STOP_HE}|${ENOUGH_HE}) עם זה
+  ו?(?:אל|על) ${SEND_HE}(?: TOME| MORE| MESSAGES?| דברים| כלום| שום דבר)*
+  ו?(?:אל|על) ${WRITE_HE} (?:TOME|ME)(?: MORE| MESSAGES)*|(?:אל (?:תטריד|תטרידי|תטרידו|תציק|תציקי|תציקו)|לא ל(?:הטריד|הציק))(?: MORE)*
+  ו?(?:אל|על) ${CALL_HE} (?:TOME MORE|MORE TOME)
+  לא לשלוח(?: TOME)?(?: MESSAGES?| MORE)+(?: TOME)?|לא ל(?:כתוב|פנות|סמס|הטריד|הציק) (?:TOME|ME)(?: MESSAGES| MORE)*
+  שלא ${SEND_HE}(?: TOME)?(?: MORE| MESSAGES)+(?: TOME)?|שלא ${WRITE_HE} (?:TOME|ME)(?: MORE| MESSAGES)*
+  (?:${NOT_WANT_HE}|מעדיפה? לא|לא) (?:לקבל|בקבלת)(?: HERE)?(?: MORE)? MESSAGES${TAIL_HE}
+  ${NOT_WANT_HE}(?: HERE)? MESSAGES${TAIL_HE}
+  ${NOT_WANT_HE} ש(?:${SEND_HE}|ישלחו)(?: TOME)?(?: MORE| MESSAGES)+(?: TOME)?|${NOT_WANT_HE} (?:לכם )?לשלוח TOME(?: MORE| MESSAGES)+
+  ${NOT_WANT_HE} ש(?:${WRITE_HE}|יכתבו|יפנו|יטרידו) (?:TOME|ME)(?: MORE| MESSAGES)*
+  ${NOT_WANT_HE} להיות (?:MORE )?ב(?:רשימה|רשימת|רשימות)(?: ${AUDIENCE_HE})*(?: ${YOURS_HE})*
+  אין לי (?:עניין|ענין|רצון|חשק)(?: לקבל)? MESSAGES${TAIL_HE}
+  ת?(?:עזוב|עזבי|עזבו) ME (?:במנוחה|בשקט|לנפשי)`)
+const ASK_HE = `(?:אני |אנחנו |אנו |אתם )?${any(`רוצה, רוצים, מבקש, מבקשת, מבקשים, אבקש, אבקשכם, נבקש, אשמח, נשמח, מעוניין, ברצוני
+  צריך, צריכה, דורש, דורשת, אפשר, ניתן, תוכל, תוכלי, תוכלו, יכול, יכולה, יכולים, אודה, נודה, יש, אמרתי, ביקשתי, בקשתי`)}(?: לכם| HERE| אם| ש)*`
+
+/** These say it without an object. */
+const ALONE =
+  any(`stop, remove, הסר, הסירי, הסירו, תסיר, תסירי, תסירו, להסיר, הסרה, להסרה, הפסק, הפסיקי, הפסיקו, תפסיק
+  תפסיקי, תפסיקו, להפסיק, עצור, עצרי, עצרו, תעצור, תעצרי, תעצרו, חדל, חדלו`)
+/** So do these, but they often mean something else ("cancel" an appointment), so they count only if nothing else is said. */
+export const WEAK = wholeText(any('end, quit, cancel, revoke, די(?: כבר)?(?: די)*'))
+const SENTENCE = `(?:${ENGLISH}|${HEBREW})`
+const SAID = `(?:${ASK}|${ASK_HE}) ${SENTENCE}|(?:(?:i said|i told you to|(?:אני )?(?:אמרתי|ביקשתי|מבקשת?|מבקשים|אבקש)) )?(?:${SENTENCE}|${ALONE})`
+const NOT_INTERESTED = '(?:im |i am )?not interested|(?:אני )?לא (?:מעוניין|רלוונטי)'
+export const OPT_OUT = wholeText(
+  // Not "לא מעוניין להסיר": that is one sentence.
+  `(?:(?:no|enough|די|wrong number|טעות במספר|(?:${NOT_INTERESTED})(?! [לבש])) )?(?:${SAID})(?: (?:and )?(?:${SAID})){0,3}(?: ${ALONE})*(?: (?:${NOT_INTERESTED}))?`,
+)
+/** These may come with an opt-out. */
+export const ASIDE = wholeText(
+  anyLine(`
+  no|nope|enough|${NOT_INTERESTED}|not relevant|(?:you have the )?wrong number|you have the wrong NUMBER
+  לא|(?:אני )?לא (?:מעוניין|רלוונטית?|צריכה?|רוצה) MORE|לא (?:רלוונטית|צריכה?|רוצה)|טעות(?: במספר)?|מספר (?:שגוי|לא נכון)|מספיק|די|\\d[\\d ]{6,16}
+  HI(?: (?!(?:dont|not|no|לא|אל|על|stop)(?: |$))\\S+){0,2}`),
+)
+export const OPT_IN = wholeText(
+  anyLine(`
+  start(?: MORE)?|unstop|(?:re ?)?subscribe(?: ME)?(?: MORE)?|opt (?:ME )?(?:back )?in|optin|(?:add|put) ME back(?: ONLIST)?
+  (?:start|resume)(?: sending)?(?: ME)? MESSAGES${TAIL}
+  התחל|התחילי|התחילו|הצטרף|הצטרפי|סטארט|(?:להחזיר|תחזירו|החזירו) ME לרשימה(?: ${YOURS_HE})?
+  (?:תחזרו|חזרו|תמשיכו|המשיכו) לשלוח(?: TOME)?(?: MORE)? MESSAGES(?: TOME)?`),
+)

@@ -1,0 +1,788 @@
+/** What people write, one message in each line. */
+
+const lines = (text: string): string[] => text.trim().split(/\n\s*/)
+
+/** Opt-outs, also with the typing mistakes that people make. */
+export const OPT_OUTS_ENGLISH = lines(`
+  remove my number from your list pls
+  stop
+  stop please
+  Please stop
+  stop now
+  stop it
+  just stop
+  stop stop stop
+  STOPALL
+  stopp
+  stopppp
+  Unsubscribe me
+  unsubscribe please
+  unsubscribe from this list
+  unsubcribe
+  unsuscribe me
+  I want to unsubscribe
+  opt out
+  I want to opt out
+  I'd like to opt out of these messages
+  remove
+  remove me please
+  please remove me
+  remove me from your list
+  remove me from the list
+  Remove me from this list please
+  remove my number
+  please remove my phone number
+  Hi, please remove me from your mailing list. Thank you
+  take me off
+  take me off the list please
+  please take my number off your list
+  take me of your list
+  Take us off your contact list
+  delete my number
+  delete me from your list
+  remove us from the list
+  remove this number
+  kindly remove my contact from your database
+  stop texting me
+  please stop texting me
+  stop messaging me
+  stop writing me
+  stop writing to me
+  stop calling me
+  stop sending me messages
+  stop sending me these messages
+  stop sending me texts
+  stop sending messages
+  stop sending
+  stop sending me massages
+  stop sendin me messages
+  stop spamming me
+  stop bothering me
+  stop the messages
+  stop messages
+  stop these messages now
+  stop all messages
+  stop sms
+  stop texting me already!
+  stop messaging this number
+  don't text me
+  do not text me
+  do not text this number
+  don't message me again
+  dont msg me
+  don't write to me again
+  don't contact me
+  do not contact me again
+  don't send me messages
+  don't send me any more messages
+  don't send me anything
+  do not send messages to this number
+  never text me again
+  don't call me again
+  no more messages
+  no more texts
+  no more reminders
+  no more messages from you
+  I don't want messages
+  i dont want any messages
+  i don't want to get messages from you
+  I do not want to receive any more messages
+  I no longer wish to receive messages
+  I no longer want to receive these messages
+  not interested in receiving messages
+  I don't want you to text me
+  i dont want you texting me anymore
+  I want to be removed from your list
+  I would like to be removed
+  can you remove me from your list
+  could you please stop texting me
+  please have my number removed
+  leave me alone please
+  lose my number
+  Not interested, please remove me
+  No thanks, remove me from the list
+  wrong number, stop texting me
+  stop and remove me
+  remove me and stop texting me
+  i said stop
+  I asked you to stop messaging me
+  cancel
+  quit
+  end
+  Hello Dana, please remove me from your list
+  stop sending me this crap
+  vxr
+  quit texting me
+  stop txting me
+  stop msging me
+  unsub
+  opt me out of this list
+  I'm opting out
+  remove from list
+  delete my details from your database
+  exclude me from your mailings
+  I revoke my consent
+  cease and desist sending me messages
+  i dont want to be on your list
+  I need you to remove me from the list
+  you must stop texting me
+  Please remove me from this list, thank you!
+  pls remove my num from ur list
+  REMOVE ME NOW
+  Remove my number immediately
+  Please take me off your marketing list
+  take my number off this list
+  plz take me off
+  remove me from whatsapp list
+  remove us please
+  unsubscribe me from all messages
+  Unsubscribe from messages please
+  please unsubscibe
+  I would like to unsubscribe please
+  I'd like to unsubscribe from this list
+  please opt me out
+  stop msgs
+  stop msg
+  stop the texts please
+  stop text messages
+  stop sending me whatsapp messages
+  stop sending whatsapp
+  stop sending me reminders
+  stop sending me ads
+  please stop sending me these texts
+  stop sending those
+  please stop messaging
+  stop textng me
+  stop mesaging me
+  stpo texting me
+  please stop contacting this number
+  stop writing to me please
+  don't text me ever again
+  Don't text me please
+  pls don't send me messages anymore
+  dont send me any messages
+  do not send me any more texts
+  do not contact me
+  Do not write me anymore
+  no more texts please
+  no more msgs
+  no more whatsapp messages
+  no more messages thanks
+  i don't want these messages
+  I don't want to receive your messages
+  i dont wanna get messages
+  I do not wish to be contacted
+  we don't want messages
+  not interested, remove me from the list
+  no thank you please remove me
+  Hey, stop texting me
+  Hi can you remove my number from your list please
+  could you take me off the list
+  would you please stop sending me messages
+  delete me please
+  delete my number please
+  pls delete my contact
+  I want you to stop messaging me
+  you need to remove me from this list
+  enough messages
+  enough with the texts
+  stop harassing me
+  stop it please
+  stop, thank you
+  thanks but stop
+  remove my phone number from your records
+  please exclude me from your list
+  quit sending me messages
+  cancel all messages
+  stop the notifications
+`)
+
+/** The same in Hebrew. "vxr" is הסר, typed on an English keyboard. */
+export const OPT_OUTS_HEBREW = lines(`
+  תפסיקו לשלוח לי הודעות
+  הפסקת מבצעים
+  די עם ההודעות
+  לא מעוניין לקבל הודעות
+  נא להסיר את המספר שלי
+  תמחקו אותי מהרשימה
+  הסר
+  הסר בבקשה
+  להסיר
+  נא להסיר
+  להסיר אותי
+  נא להסיר אותי מהרשימה
+  נא להסיר את המספר שלי מהרשימה
+  נא להסיר את מספרי מרשימת התפוצה
+  הסירו אותי
+  הסירו אותי מהרשימה
+  הסירי אותי
+  הסר אותי
+  הסר אותי מרשימת התפוצה
+  הסר אותנו
+  תסיר אותי מהרשימה
+  תסירי אותי
+  תסירו אותי
+  תסירו אותי מהרשימה
+  תסירו אותי כבר!!!
+  תסירו את המספר שלי
+  תסירו את המספר הזה
+  תסירו אותנו מהרשימה
+  תסירו אותי מרשימת התפוצה שלכם בבקשה
+  הסיר אותי
+  הסרה
+  הסרה מהרשימה
+  הסרה מרשימת תפוצה
+  בקשה להסרה מהרשימה
+  תמחקו אותי
+  תמחקו אותי מהרשימה שלכם
+  תמחק אותי מהרשימה בבקשה
+  תמחקו את המספר שלי מהמערכת
+  נא למחוק אותי מהרשימה
+  מחקו אותי
+  תורידו אותי מהרשימה
+  להוריד אותי מהרשימה
+  תוציאו אותי מהרשימה
+  להוציא אותי מרשימת התפוצה
+  הפסיקו
+  הפסיקו לשלוח לי הודעות
+  תפסיקי
+  תפסיק לשלוח לי
+  תפסיקי לשלוח לי הודעות
+  תפסיקו לשלוח לי הודעות בבקשה
+  תפסיקו לשלוח
+  תפסיקו לשלוח לי כל הזמן הודעות
+  תפסיקו עם ההודעות
+  תפסיקו כבר עם ההודעות
+  תפסיקו עם זה
+  תפסיקו להציק לי
+  תפסיקו לכתוב לי
+  תפסיקו לסמס לי
+  תפסיקו לספאם
+  נא להפסיק
+  להפסיק לשלוח לי הודעות
+  די
+  די כבר
+  די עם ההודעות האלה
+  די כבר עם ההודעות
+  די להודעות
+  מספיק עם ההודעות
+  מספיק הודעות
+  סטופ הודעות
+  עצרו
+  תעצרו את ההודעות
+  אל תשלחי לי הודעות
+  אל תשלחו לי
+  אל תשלחו לי יותר הודעות
+  אל תשלחו לי הודעות יותר
+  אל תשלחו הודעות
+  אל תשלחו יותר
+  על תשלחו לי הודעות
+  אל תישלחו לי הודעות
+  אל תכתבו לי יותר
+  אל תטרידו אותי יותר
+  אל תסמסו לי
+  לא לשלוח לי הודעות
+  נא לא לשלוח לי הודעות
+  בבקשה לא לשלוח לי יותר הודעות
+  מבקש לא לשלוח לי הודעות
+  לא מעוניינת לקבל הודעות
+  אני לא מעוניין לקבל הודעות
+  לא מעוניין בהודעות
+  לא מעוניינים לקבל הודעות
+  לא רוצה לקבל הודעות
+  לא רוצה הודעות
+  לא רוצה שתשלחו לי הודעות
+  אינני מעוניין לקבל הודעות
+  אני מבקש להסיר אותי מהרשימה
+  אני רוצה להסיר את המספר שלי
+  אבקש להסיר את המספר שלי מהרשימה
+  אשמח להסרה מהרשימה
+  אפשר להסיר אותי מהרשימה
+  תוכלו להסיר אותי מהרשימה
+  יש להסיר אותי מהרשימה
+  רוצה לצאת מהרשימה
+  רוצה להתנתק מרשימת התפוצה
+  בלי הודעות בבקשה
+  ביטול הודעות
+  שלום, נא להסיר אותי מהרשימה. תודה רבה
+  בוקר טוב, אפשר להסיר אותי מהרשימה תודה
+  לא מעוניין, תסירו אותי מהרשימה
+  לא מעוניינת. להסיר בבקשה
+  תסירו אותי ואל תשלחו לי יותר הודעות
+  תעזבו אותי בשקט
+  הסירו אותי מהרשימה תודה 🙏
+  remove me מהרשימה
+  מבקשת להסיר
+  תסירו אותי מהאנשי קשר שלכם
+  הסירו את מספר הטלפון שלי מהרשימה
+  תמחקו לי את המספר
+  אני לא רוצה שתשלחו לי יותר הודעות
+  אל תשלחו לי הודעות לוואטסאפ
+  אל תשלחו לי ווטסאפים
+  תפסיקו לשלוח לי שטויות
+  היי נועה, תסירו אותי מהרשימה
+  הסירו את הטלפון שלי מרשימת התפוצה
+  אנא הסירו אותי
+  נא הסירו אותי מהרשימה
+  נא הסר אותי מהרשימה שלך
+  בבקשה להסיר אותי מהרשימה
+  תסירו אותי מהרשימות שלכם
+  תסירו אותי מהדיוור
+  תסיר אותי אחי
+  תסירו בבקשה את המספר שלי
+  תסירו את המספר שלי מהרשימה שלכם
+  תסירו אותי מיידית
+  תסירו אוטי
+  תסירו אותי מהרישמה
+  הסירו אותי מרשימת התפוצה
+  הסירו את מספרי
+  הסירו נא אותי
+  להסיר אותי מיד
+  להסיר אותי מהרשימה שלכם
+  להסיר את המספר שלי בבקשה
+  נא להסיר מהרשימה
+  הסרה בבקשה
+  מבקש הסרה מהרשימה
+  מבקשת להסיר אותי
+  אבקש שתסירו אותי
+  אני מבקשת להסיר את המספר שלי מהרשימה
+  רוצה שתסירו אותי מהרשימה
+  אפשר להוריד אותי מהרשימה בבקשה
+  תמחקו אותי בבקשה
+  תמחק אותי
+  תמחקו את מספר הטלפון שלי
+  תמחקו אותי מאנשי הקשר
+  תורידו אותי מרשימת התפוצה
+  הוציאו אותי מהרשימה
+  תפסיקו כבר
+  תפסיקו לשלוח לי הודעותת
+  תפסיקו לשלוח לנו הודעות
+  תפסיקו לשלוח לי הודעות ווטסאפ
+  תפסיקו לשלוח לי פרסומות
+  תפסיקו לשלוח לי הודעות כל הזמן
+  תפסיקו לשלוח לי תזכורות
+  תפסיקו להציק
+  תפסיקו עם הספאם
+  תפסיק עם ההודעות
+  הפסיקו לשלוח הודעות
+  הפסיקו את ההודעות
+  נא הפסיקו לשלוח לי הודעות
+  נא להפסיק לשלוח הודעות למספר הזה
+  די עם זה
+  די די די
+  מספיק כבר עם ההודעות
+  אל תשלח לי יותר
+  אל תשלחו לנו הודעות
+  אל תשלחו אליי יותר הודעות
+  בבקשה אל תשלחו לי יותר הודעות
+  נא לא לשלוח לי עוד הודעות
+  נא לא להטריד
+  לא לשלוח לי הודעות יותר
+  לא רוצה לקבל מכם הודעות
+  לא רוצה הודעות יותר
+  אני לא רוצה הודעות
+  אני לא רוצה לקבל הודעות
+  אני לא מעוניינת לקבל הודעות מכם
+  לא מעוניין בהודעות שלכם
+  לא מאשר לשלוח לי הודעות
+  איני מעוניין בהודעות
+  אל תטרידו
+  תעזבו אותי במנוחה
+  לא מעוניין, נא להסיר
+  היי תסירו אותי מהרשימה תודה
+  סטופ בבקשה
+  תודה, אבל להסיר אותי
+  להפסיק הודעות
+  vxr
+`)
+
+/** Replies: a negation, a question, or such a word about something else. */
+export const REPLIES_ENGLISH = lines(`
+  stop?
+  stop by tomorrow?
+  please stop by tomorrow
+  can I stop by
+  can you stop by
+  don't stop
+  do not stop
+  don't stop texting me
+  don't stop sending me messages
+  do not remove me from the list
+  do not unsubscribe
+  don't opt me out
+  I don't want to unsubscribe
+  not stop
+  why did you remove me
+  did you remove me from the list?
+  how do I unsubscribe?
+  how can I remove gel polish
+  remove the polish
+  can you remove my nails
+  I need to remove a wart
+  stop the car
+  stop the water
+  it doesn't stop bleeding
+  next to the bus stop
+  one stop shop
+  non stop
+  cancel my appointment please
+  can you cancel
+  cancel the order
+  I need to cancel
+  end of the day
+  quit smoking
+  at the end of the week
+  remove me from the waiting list
+  take me off the 5pm
+  delete the appointment
+  delete the last message
+  send me messages
+  text me tomorrow
+  call me
+  call me back
+  don't call me, text me
+  don't text me, call me
+  don't text me today
+  don't send me the invoice yet
+  don't write, call
+  stop messaging me after midnight
+  stop calling me Danny
+  stop sending the technician
+  not interested
+  no
+  no thanks
+  no messages
+  no more
+  no more appointments
+  yes
+  let's not stop now
+  the machine will not stop
+  stop at 5
+  opt for the red one
+  how much is it
+  I want to remove my number from the reservation
+  unsubscribed from what
+  please remove the item from my order
+  take my order off
+  can you take me off hold
+  leave me alone with the kids on Tuesday
+  remove my appointment
+  No more massages for me this week
+  stop massages
+  I don't need messages
+  we don't want you to come
+  keep sending me messages
+  don't forget to text me
+  stop me if you heard this
+  remove everything
+  drop me a line
+  get me on the list
+  take me
+  I asked you to stop by
+  i told you to stop by
+  cancel subscription?
+  remove me?
+  quit?
+  how to stop
+  will you stop texting if I come
+  reply stop to unsubscribe
+  To stop, reply STOP?
+  stop, wait for me
+  Please remove me from the list of people coming at 5
+  yes remove it
+  stop!? really?
+  drop me
+  remove my name from tomorrow
+  remove my phone
+  don't email me
+  stop calling, text me
+  hi running late, cancel please
+  hello don't, stop by later
+  no, cancel
+  I want to stop
+  want to stop by and remove my nails
+  Hi, can you call me back please
+  I will stop there on my way
+  is there a bus stop nearby
+  do you stop working at 5
+  stop worrying
+  it stopped
+  we stopped by yesterday
+  please don't remove me from the list
+  don't take me off your list please
+  I didn't say stop
+  no need to stop
+  you can't stop me
+  never remove me
+  why do you keep texting me
+  who told you to stop texting me
+  how do I get off this list
+  what does unsubscribe mean
+  do I need to unsubscribe
+  remove the stitches
+  can you remove my braces
+  I want to remove my tattoo
+  remove them
+  remove this
+  remove the extra charge please
+  take me off the booking
+  take my name off the booking
+  take my number please
+  my number is 0501234567
+  new number
+  wrong number
+  sorry, wrong number
+  delete it
+  delete my booking
+  delete the second order
+  option 2
+  I opt for Tuesday
+  end of month
+  the weekend
+  quit it or call me
+  cancel that
+  cancel order 55
+  canceled
+  cancel on Sunday
+  don't cancel
+  do not cancel
+  send me a message
+  please message me
+  please text me the address
+  write me
+  don't text I'm driving
+  do not call before 9
+  do not call me at work
+  no more questions
+  no problem
+  I don't have messages
+  I have no messages
+  I don't want to wait
+  I don't want to stop
+  i don't need anything
+  not today thanks
+  enough for today
+  that's enough
+  leave it
+  leave a message
+  leave me on the list
+  put me on the list please
+  add me to your list
+  unsubscribe my wife
+  stop texting him
+  stop texting her number
+  stop the bleeding
+  stop my subscription
+  stop delivery
+  stop the delivery please
+  start the car
+  when do we start
+  let's start
+  I want to start
+  not start
+  start on Sunday please
+  subscribe to what
+  join
+  my resume
+  yes please
+  yes start
+  take me from here please
+  can i get from here
+`)
+
+/** The same in Hebrew. */
+export const REPLIES_HEBREW = lines(`
+  תפסיקו את המים?
+  מתי אפשר להסיר לק?
+  אל תסירו אותי
+  לא להסיר
+  לא להסיר אותי
+  אל תסירו אותי מהרשימה
+  אל תסיר
+  אל תמחקו אותי
+  אל תפסיקו
+  אל תפסיקו לשלוח לי הודעות
+  בבקשה אל תפסיקו
+  לא רוצה שתסירו אותי
+  לא מעוניין להסיר
+  לא ביקשתי להסיר אותי
+  אל תעצרו
+  מתי אפשר להסיר לק
+  אני רוצה להסיר לק
+  להסיר ג'ל
+  הסרת שיער בלייזר
+  הסרת לק ג'ל
+  אפשר הסרה
+  הסרת משקפיים
+  להסיר את הקעקוע
+  מסירים גם תפרים?
+  תפסיקו את המים
+  תפסיקו לעשן
+  אני מנסה להפסיק לעשן
+  תספיקו לשלוח לי היום
+  תספיקו
+  תשלחו לי הודעה
+  תשלחו לי הודעות
+  אל תשלחו לי את ההזמנה
+  אל תשלחו לי הודעות בשבת
+  אל תשלחו לי הודעה, תתקשרו
+  אל תתקשרו אליי
+  אל תתקשרו אליי היום
+  אל תכתבו לי, תתקשרו
+  די קרוב
+  זה די דחוף
+  מספיק
+  מספיק לי תור אחד
+  עצור כאן
+  אפשר לעצור לידכם
+  תחנת עצור
+  הפסקת צהריים
+  הפסקת חשמל
+  יש הפסקת מים
+  לא מעוניינת
+  לא רלוונטי
+  לא
+  תודה
+  היי
+  תסירו אותי מהתור
+  תורידו אותי מרשימת ההמתנה
+  תורידו אותי
+  תוציאו אותי מהקבוצה
+  הסר אותי מהתור של מחר
+  תמחקו את ההודעה
+  לבטל
+  ביטול תור
+  אני רוצה לבטל
+  בטלו לי את התור של מחר
+  להסיר את זה
+  תסירו לי
+  רוצה להסיר
+  אפשר להפסיק
+  איך אני מפסיק לקבל הודעות
+  איך מפסיקים את ההודעות?
+  למה הסרתם אותי מהרשימה
+  כבר הסרתם אותי
+  הוא הסיר אותי
+  מי הסיר אותי
+  אתם תסירו אותי
+  להסיר אותי?
+  אפשר להסיר אותי מהרשימה?
+  די?
+  עזבו
+  עזוב
+  לקבל הודעות
+  מעוניין לקבל הודעות
+  לא קיבלתי הודעות
+  אין לי הודעות
+  אני לא רוצה תור
+  לא רוצה לקבל טיפול
+  לא רוצה שתשלחו טכנאי
+  תחזרו אליי
+  מתי מתחילים
+  תפסיקו לשלוח את השליח לבניין הלא נכון
+  תמחקו אותי מהתור
+  הורידו לי את המחיר
+  סטופ אני מגיע
+  מספיק לשלוח לי הודעה
+  די הודעה אחת
+  תבטלו את ההודעה
+  אל תשלחו לי הודעה
+  לא לשלוח לי
+  לא, לבטל
+  רוצה הסרה של הגל
+  הסירו לי את הקרס
+  הסירי לי את הגל בבקשה
+  תסירו את השלט
+  תסירו אותו
+  תסירו אותם
+  להסיר משקפיים
+  להסיר שומה
+  להסיר שיער
+  להסיר אבנית
+  להסיר ג׳ל ולשים לק
+  מתי להסיר
+  אפשר להסיר
+  רוצה לקבוע להסיר לק
+  צריכה להסיר
+  אל תסירו
+  אל תסירו לי
+  אל תסירו את המספר שלי
+  אל תוציאו אותי מהרשימה
+  אל תפסיקי
+  לא להפסיק לשלוח לי הודעות
+  לא צריך להסיר אותי
+  אין צורך להסיר אותי
+  לא רוצה להפסיק לקבל הודעות
+  לא אמרתי להסיר אותי
+  מי אמר להסיר אותי
+  למה תסירו אותי
+  איך אפשר להסיר אותי מהרשימה
+  איך מסירים
+  מה קורה אם כותבים הסר
+  להסרה השיבו הסר
+  כתבתי הסר ולא הסרתם
+  הסרתם אותי בטעות תחזירו
+  די מהר
+  די נחמד
+  עוד די הרבה
+  מספיק חמש דקות
+  זה מספיק
+  לא מספיק
+  יש מספיק זמן
+  לעצור
+  עצרו ליד הבית
+  תעצרו לי מונית
+  תפסיקו את הרעש
+  תפסיקו את העבודה
+  תפסיקו את המשלוח
+  תפסיקו לשלוח לי חשבוניות כפולות
+  מתי תפסיקו
+  הפסקתי
+  להפסיק את המנוי לחדר כושר
+  להפסיק לקחת את הכדורים
+  לשלוח לי
+  תשלחו לי
+  שלחו לי הודעה
+  שלח לי הודעות
+  אל תשלחו לי טכנאי
+  אל תשלחו עדיין
+  אל תשלחו לפני שמונה
+  אל תשלחו לי הודעות עד מחר
+  אל תכתבו לי עכשיו אני בנהיגה
+  אל תדאגו
+  אל תתקשרו אליי תכתבו
+  אל תפנו ימינה
+  אל תמחקו
+  תמחקו את זה
+  תמחק את ההודעה האחרונה
+  מחק
+  תורידו את המחיר
+  תורידו אותי ברחוב הרצל
+  להוריד אותי
+  להוריד מהחשבון
+  תוציאו חשבונית
+  ביטול הזמנה
+  תבטלו
+  לבטל את המנוי
+  לא מעוניינת בתור
+  לא רוצה לבטל
+  לא קיבלתי את ההודעה
+  לא שלחתי הודעות
+  לא לשלוח היום
+  לא לשלוח טכנאי
+  לא לכתוב
+  לא להתקשר אליי
+  בלי לק
+  אין הודעות
+  רשימה
+  מהרשימה
+  תוסיפו אותי לרשימה
+  תחזירו אותי
+  להתחיל
+  מתחילים
+  התחלנו
+  רוצה להצטרף
+  תעזבו הודעה
+  תוציאו אותי מכאן
+  קחו אותי מפה
+`)
