@@ -3,7 +3,7 @@
 -- Every CDR that was accepted.
 --
 -- A CDR is inserted once and updated once, when it is classified. The update changes indexed columns, so both write an
--- entry into every index that holds the row: 16 entries for an answered call. (With 20, all indexes together were 25 %
+-- entry into every index that holds the row: 17 entries for an answered call. (With 20, all indexes together were 25 %
 -- larger.) So each index below must be worth this cost, and holds only the rows that its query looks for.
 create table raw_cdrs (
   id              bigint generated always as identity primary key,
@@ -16,13 +16,17 @@ create table raw_cdrs (
   -- The id of the call's first CDR. When stored: OriginalIvrUniqueID, else call_id. The task voicenter_cdr follows a
   -- chain of transfers to its end, and separates callers that share a call_id: the second has call_id || '#2'.
   -- All CDRs with the same (tenant_id, root_call_id) are legs of one call and are classified together.
-  root_call_id    text not null constraint raw_cdrs_root_call_id_length check (length(root_call_id) between 1 and 140),
+  root_call_id    text not null constraint raw_cdrs_root_call_id_length check (length(root_call_id) between 1 and 150),
   -- push = by webhook. If all CDRs of a call are call_log, its webhook was lost.
   source          text not null default 'push' constraint raw_cdrs_source_known check (source in ('push', 'call_log')),
   -- The CDR as parsed, made safe for Postgres (no NUL, no lone surrogates, long numbers as text), and its bytes as
-  -- received. Retention sets both to null. It keeps the row, by which the same CDR is recognised if it comes again.
+  -- received. Retention sets both and the facts to null. It keeps the row, by which the same CDR is recognised if it
+  -- comes again.
   payload         jsonb,
   body            bytea,
+  -- Of a CDR with a long payload (a transcript): the fields that classification needs, each cut to a hundred characters.
+  -- So classifying a call never reads a long payload. Null = the payload is short, and is read itself.
+  facts           jsonb constraint raw_cdrs_facts_short check (pg_column_size(facts) <= 8192),
   content_hash    bytea not null constraint raw_cdrs_content_hash_sha256 check (octet_length(content_hash) = 32),
   received_at     timestamptz not null default now(),
   deliveries      integer not null default 1 constraint raw_cdrs_deliveries_positive check (deliveries > 0),
@@ -43,6 +47,8 @@ create table raw_cdrs (
                   check (verdict in ('missed', 'answered', 'not_inbound', 'unmatched_number', 'unknown')),
   reason          text,
   constraint raw_cdrs_verdict_has_reason check ((verdict is null) = (reason is null)),
+  -- A payload of 2,048 bytes of text is never larger than this.
+  constraint raw_cdrs_long_payload_has_facts check (facts is not null or pg_column_size(payload) <= 32768),
 
   -- A CDR that comes again is not stored again: it only increments deliveries. The call id alone is not the key, since
   -- the two legs of a Click2Call share one. Nulls are not distinct, or CDRs of an unbound token would be stored twice.
@@ -55,7 +61,12 @@ create table raw_cdrs (
 -- which are read every minute.
 with (autovacuum_vacuum_scale_factor = 0.05);
 
-create index raw_cdrs_by_root on raw_cdrs (root_call_id);
+-- The legs of a call, and of very many legs those that are not classified yet. Queries for these say coalesce(verdict, '')
+-- = '', here and below. For "verdict is null", Postgres may read all of raw_cdrs_unclassified, which was empty when the
+-- plan was made.
+create index raw_cdrs_by_root on raw_cdrs (root_call_id, (coalesce(verdict, '')));
+-- "Is one of the CDRs with this CallID not classified yet?"
+create index raw_cdrs_waiting on raw_cdrs (call_id) where coalesce(verdict, '') = '';
 -- "Has a person spoken with the caller since?"
 create index raw_cdrs_reached on raw_cdrs (tenant_id, reached_phone, reached_until) where reached_phone is not null;
 -- When a number is added, these CDRs are classified again: calls to it, and CDRs without a tenant that contain it.
@@ -63,8 +74,8 @@ create index raw_cdrs_unmatched on raw_cdrs (business_phone) where verdict = 'un
 -- Finds each number that belongs to no tenant once, however often it was dialled: a query steps from number to number.
 create index raw_cdrs_unmatched_numbers on raw_cdrs ((coalesce(tenant_id, 0)), business_phone)
   where verdict = 'unmatched_number';
--- The sweep looks for CDRs without a job.
-create index raw_cdrs_unclassified on raw_cdrs (received_at) where verdict is null;
+-- The sweep looks for CDRs without a job. A batch takes waiting calls along, in turn from each tenant.
+create index raw_cdrs_unclassified on raw_cdrs (tenant_id, received_at) where verdict is null;
 create index raw_cdrs_from_call_log on raw_cdrs (tenant_id, call_id) where source = 'call_log';
 -- "What has come from this tenant since?": the last webhook, a replay, call_report().
 create index raw_cdrs_of_tenant_by_receipt on raw_cdrs (tenant_id, received_at) include (source);
@@ -80,6 +91,17 @@ create index raw_cdrs_undecided on raw_cdrs (verdict, (coalesce(called_at, recei
 create index raw_cdrs_by_number on raw_cdrs (reverse(customer_phone) text_pattern_ops) where customer_phone is not null;
 -- Retention empties the oldest first, but no CDR that is not classified.
 create index raw_cdrs_full on raw_cdrs (received_at) where payload is not null and verdict is not null;
+
+-- Calls with so many CDRs that not all are read again when another one arrives. A phone system sends a handful for a call.
+create table large_calls (
+  tenant_id    bigint not null references tenants on delete cascade,
+  root_call_id text not null,
+  -- The ids of the CDRs that decide the verdict, at most a few dozen (decidingLegs in app/voicenter/classify.ts).
+  deciding     bigint[] not null,
+  -- A hash of the settings by which they were selected. If these change, all CDRs of the call are read once more.
+  rules_hash   text not null,
+  constraint large_calls_once primary key (tenant_id, root_call_id)
+);
 
 -- Deliveries of a known sender that were refused. They are kept so that no call is lost and a person can check them.
 create table rejected_deliveries (

@@ -5,43 +5,32 @@ import { db, useGenericPlan, type Trx } from '../app/db/kysely.ts'
 import { retryOnConflict } from '../app/db/retry.ts'
 import { failpoint } from '../app/failpoints.ts'
 import { log } from '../app/log.ts'
-import { classifyCalls } from '../app/voicenter/calls.ts'
-import type { FoundCall } from '../app/voicenter/join_calls.ts'
-import { claimQueued, findCalls } from '../app/voicenter/pending_calls.ts'
+import { classifyCalls, type RecordedCall } from '../app/voicenter/calls.ts'
+import {
+  claimOfCall,
+  claimQueued,
+  findCalls,
+  type FoundCall,
+  requeueUnclassified,
+} from '../app/voicenter/pending_calls.ts'
 
 /** Classifies the call that a new record belongs to. Safe to run twice: the second time changes nothing. */
 const voicenterCdr: Task = async payload => {
   const { callId } = payloads.voicenter_cdr.parse(payload)
   failpoint('voicenter_cdr:started')
-  await classifyTogether(callId)
+  const isFinished = await classifyTogether(callId)
+  if (!isFinished) await inTurn(() => classifyLarge(callId))
   failpoint('voicenter_cdr:committed')
 }
 export default voicenterCdr
 
-/**
- * Does the work of one job. Two tenants may have a call with the same CallID: if one of the calls fails, the other is
- * still classified.
- */
-const classifyOne = async (callId: string): Promise<void> => {
-  const calls = await findCalls(db, [callId])
-  const results = await Promise.allSettled(
-    calls.map(call => classifyInTransaction(async () => [call])),
-  )
-  const failed = results.filter(result => result.status === 'rejected')
-  if (failed.length > 0)
-    throw new AggregateError(
-      failed.map(({ reason }) => reason),
-      `${failed.length} of ${results.length} calls were not classified`,
-    )
-}
-
-/** Finds and classifies calls in one transaction, and logs the missed ones. */
-const classifyInTransaction = async (find: (trx: Trx) => Promise<FoundCall[]>): Promise<void> => {
+/** Runs a transaction that classifies calls, and logs the missed ones. */
+const inTransaction = async (classify: (trx: Trx) => Promise<RecordedCall[]>): Promise<void> => {
   // Other transactions store records of these calls at the same time and may lock the rows in another order.
   const recorded = await retryOnConflict(() =>
     db.transaction().execute(async trx => {
       await useGenericPlan(trx)
-      return classifyCalls(trx, await find(trx))
+      return classify(trx)
     }),
   )
   for (const { id, tenantId, decision } of recorded)
@@ -49,15 +38,47 @@ const classifyInTransaction = async (find: (trx: Trx) => Promise<FoundCall[]>): 
 }
 
 /**
- * Jobs that run at the same time share one transaction. This is only for speed: the task could call `classifyOne`
- * instead. If a batch fails, the batcher runs each of its jobs alone.
+ * Classifies each of these calls in a transaction of its own. Two tenants may have a call with the same CallID: if one of
+ * the calls fails, the other is still classified.
+ */
+const classifyEach = async (
+  calls: readonly FoundCall[],
+  classify: (trx: Trx, call: FoundCall) => Promise<RecordedCall[]>,
+): Promise<void> => {
+  const failed: unknown[] = []
+  for (const call of calls)
+    await inTransaction(trx => classify(trx, call)).catch((error: unknown) => failed.push(error))
+  if (failed.length > 0)
+    throw new AggregateError(
+      failed,
+      `${failed.length} of ${calls.length} calls were not classified`,
+    )
+}
+
+/** The CallIDs that are left for `classifyLarge`. */
+const unfinishedOf = ({ calls, unfinished }: Awaited<ReturnType<typeof findCalls>>): Set<string> =>
+  new Set([...unfinished, ...calls.flatMap(({ isLarge, callIds }) => (isLarge ? callIds : []))])
+
+const classifyAlone = async (callId: string): Promise<boolean> => {
+  const found = await findCalls(db, [callId])
+  await classifyEach(
+    found.calls.filter(({ isLarge }) => !isLarge),
+    (trx, call) => classifyCalls(trx, [call]),
+  )
+  return !unfinishedOf(found).has(callId)
+}
+
+/**
+ * Jobs that run at the same time share one transaction. This is only for speed: the task could call `classifyAlone`
+ * instead. If a batch fails, the batcher runs each of its jobs alone. Returns whether all records of the CallID are
+ * classified.
  */
 const classifyTogether = batcher(
-  async (callIds: string[]): Promise<true[]> => {
+  async (callIds: string[]): Promise<boolean[]> => {
     const [callId, ...others] = callIds
-    if (callId !== undefined && others.length === 0) await classifyOne(callId)
-    else await classifyBatch(callIds)
-    return callIds.map(() => true)
+    return callId !== undefined && others.length === 0
+      ? [await classifyAlone(callId)]
+      : classifyBatch(callIds)
   },
   { most: 64, waiting: 10_000, patienceMs: 60_000, longMs: 200 },
 )
@@ -67,16 +88,62 @@ const classifyTogether = batcher(
  * For ten seconds after a failed batch, it takes none. Otherwise a waiting call that cannot be classified would make each
  * batch fail until its own job has been tried.
  */
-const classifyBatch = async (callIds: string[]): Promise<void> => {
+const classifyBatch = async (callIds: string[]): Promise<boolean[]> => {
   const claimsMore = performance.now() > claimMoreFrom
+  let unfinished = new Set<string>()
   try {
-    await classifyInTransaction(async trx =>
-      findCalls(trx, claimsMore ? [...callIds, ...(await claimQueued(trx))] : callIds),
-    )
+    await inTransaction(async trx => {
+      const claimed = claimsMore ? await claimQueued(trx) : []
+      if (callIds.length + claimed.length === 0) return []
+      const found = await findCalls(trx, [...callIds, ...claimed])
+      unfinished = unfinishedOf(found)
+      const recorded = await classifyCalls(
+        trx,
+        found.calls.filter(({ isLarge }) => !isLarge),
+      )
+      await requeueUnclassified(
+        trx,
+        claimed.filter(callId => unfinished.has(callId)),
+      )
+      return recorded
+    })
   } catch (error) {
     if (claimsMore) claimMoreFrom = performance.now() + PAUSE_MS
     throw error
   }
+  return callIds.map(callId => !unfinished.has(callId))
 }
 let claimMoreFrom = 0
 const PAUSE_MS = 10_000
+
+/**
+ * Classifies calls with many records, some hundred records in each transaction. It takes the jobs of these records along.
+ * Between two transactions the waiting calls of others have their turn.
+ */
+const classifyLarge = async (callId: string): Promise<void> => {
+  for (let isFirst = true; ; isFirst = false) {
+    const { calls } = await findCalls(db, [callId])
+    const left = calls.filter(({ isWaiting }) => isFirst || isWaiting)
+    if (left.length === 0) return
+    await classifyEach(left, async (trx, call) => {
+      const claimed = call.isWaiting ? await claimOfCall(trx, call) : []
+      const recorded = await classifyCalls(trx, [call])
+      await requeueUnclassified(trx, claimed)
+      return recorded
+    })
+    // If it fails, their jobs are still in the queue.
+    await classifyBatch([]).catch((err: unknown) => {
+      log.warn({ err }, 'calls that were taken along were not classified')
+    })
+  }
+}
+
+/** One at a time, so that the jobs of large calls do not take the connections that other jobs need. */
+const inTurn = async (work: () => Promise<void>): Promise<void> => {
+  const before = last
+  const { promise, resolve } = Promise.withResolvers<void>()
+  last = promise
+  await before
+  await work().finally(resolve)
+}
+let last = Promise.resolve()

@@ -7,6 +7,14 @@ import type { ConversationReason, ConversationState, LeadState, MessageDirection
 import type { ColumnType } from "kysely";
 import type { IPostgresInterval } from "postgres-interval";
 
+export type ArrayType<T> = ArrayTypeImpl<T> extends (infer U)[]
+  ? U[]
+  : ArrayTypeImpl<T>;
+
+export type ArrayTypeImpl<T> = T extends ColumnType<infer S, infer I, infer U>
+  ? ColumnType<S[], I[], U[]>
+  : T[];
+
 export type Generated<T> = T extends ColumnType<infer S, infer I, infer U>
   ? ColumnType<S, I | undefined, U>
   : ColumnType<T, T | undefined, T>;
@@ -71,6 +79,13 @@ export interface CallLogChecks {
   taken_in: number;
   tenant_id: Int8;
   until_at: Timestamp;
+}
+
+export interface LargeCalls {
+  deciding: ArrayType<Int8>;
+  root_call_id: string;
+  rules_hash: string;
+  tenant_id: Int8;
 }
 
 export interface LeadConversations {
@@ -165,6 +180,7 @@ export interface RawCdrs {
   content_hash: Buffer;
   customer_phone: string | null;
   deliveries: Generated<number>;
+  facts: Json | null;
   id: Generated<Int8>;
   payload: Json | null;
   reached_phone: string | null;
@@ -286,6 +302,7 @@ export interface DB {
   audit_log: AuditLog;
   call_log_access: CallLogAccess;
   call_log_checks: CallLogChecks;
+  large_calls: LargeCalls;
   lead_conversations: LeadConversations;
   lead_identities: LeadIdentities;
   leads: Leads;

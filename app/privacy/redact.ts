@@ -176,7 +176,7 @@ export const callsOf = async (
 export const redactCdrs = async (trx: Trx, calls: Call[], { phones }: Person): Promise<number> => {
   const { numAffectedRows = 0n } = await sql`
     update raw_cdrs r set
-      payload = null, body = null, reached_phone = null, reached_until = null, customer_phone = null, verdict = coalesce(r.verdict, 'unknown'), reason = ${ERASED},
+      payload = null, body = null, facts = null, reached_phone = null, reached_until = null, customer_phone = null, verdict = coalesce(r.verdict, 'unknown'), reason = ${ERASED},
       -- The number dialled in an unmatched call may be the person's.
       business_phone = case when r.business_phone <> all(${phones}::text[]) then r.business_phone end
     from unnest(${calls.map(call => call.tenantId)}::bigint[], ${calls.map(call => call.rootCallId)}::text[])

@@ -25,7 +25,7 @@ type Taken = { at: Date }
 const BATCHES = {
   // Only classified records, and not while the call is pending or its conversation is open.
   raw_cdrs: (age: Age) => sql<Taken>`
-    update raw_cdrs set payload = null, body = null
+    update raw_cdrs set payload = null, body = null, facts = null
     where id in (
       select id from raw_cdrs r
       where payload is not null and verdict is not null and ${isExpired('received_at', age)}

@@ -99,11 +99,15 @@ const callerOf = (legs: readonly Cdr[]): string | null => {
 /**
  * Completes the records of one call from each other: where a record does not name the customer, someone talked with the
  * caller of the call.
+ *
+ * @param call sorted by start: records of the call that name its caller, if these are not all
+ * @returns the records, sorted by start
  */
-export const completeLegs = <L extends Leg>(legs: readonly L[]): L[] => {
+export const completeLegs = <L extends Leg>(legs: readonly L[], call?: readonly L[]): L[] => {
   const sorted = byStart(legs)
-  if (sorted.length < 2) return sorted
-  const caller = readPhone(callerOf(sorted))
+  const all = call ?? sorted
+  if (all.length < 2) return sorted
+  const caller = readPhone(callerOf(all))
   if (caller.kind !== 'number') return sorted
   return sorted.map(leg => {
     const kind = callKind(leg)
@@ -208,6 +212,9 @@ export const usesNumberOf =
   leg =>
     leg.businessPhone !== null && lines.has(leg.businessPhone)
 
+/** To be raised when records are read or classified differently. Then the large calls are read again as a whole. */
+export const READING = 1
+
 /** How long a transferred record waits for the record that it names as its root. */
 export const ROOT_WAIT_SECONDS = 120
 
@@ -253,6 +260,64 @@ export const classify = <L extends Cdr>(
   return { verdict, reason }
 }
 
+/** How many different callers, and how many lines, of a large call are considered. */
+const MAX_NAMES = 8
+
+/**
+ * The records that decide the verdict on a large call, at most a few dozen. They stand for all the others: `classify`
+ * returns the same for them as for all, also together with records that arrive later. So the next record of such a call
+ * costs the same, however many there are.
+ *
+ * They are the first of each kind that `classify` asks for, by start. It is not exact for a call with more than MAX_NAMES
+ * callers or lines, and for transfers that name each other in a circle, of which it finds out two minutes later.
+ *
+ * @param legs sorted by start
+ */
+export const decidingLegs = <L extends Leg>(
+  legs: readonly L[],
+  rules: ClassifyRules<L> & TenantReading,
+): L[] => {
+  const isFromCustomer = (leg: L) => !isNotInbound(callKind(leg))
+  const isInbound = (leg: L) => callKind(leg) === 'inbound'
+  const isCallBack = (leg: L) => callKind(leg) === 'click_to_queue'
+  const endsAs = (leg: L, verdict: string) => endingOf(leg, rules).verdict === verdict
+  const firsts = [
+    () => true,
+    isRoot,
+    isFromCustomer,
+    (leg: L) => leg.callId === rootOf(leg),
+    (leg: L) => isFromCustomer(leg) && rules.isOurs(leg),
+    (leg: L) => answeredBy(leg) !== null,
+    (leg: L) => firstCaller(leg, rules.isOwnLine) !== null,
+    (leg: L) => isRoot(leg) && isNotInbound(callKind(leg)),
+    (leg: L) => isRoot(leg) && isCallBack(leg),
+    (leg: L) => isRoot(leg) && isCallBack(leg) && answeredBy(leg) !== null,
+    isCallBack,
+    (leg: L) => isCallBack(leg) && answeredBy(leg) !== null,
+    ...Object.keys(PRECEDENCE).flatMap(verdict => [
+      (leg: L) => isInbound(leg) && endsAs(leg, verdict),
+      (leg: L) => isHandedOn(leg) && endsAs(leg, verdict),
+      (leg: L) => transferKind(leg) === 'forward' && endsAs(leg, verdict),
+    ]),
+  ]
+  const deciding = new Set(firsts.flatMap(isWanted => legs.find(isWanted) ?? []))
+  const firstOfEach = (nameOf: (leg: L) => string | null | undefined) => {
+    const names = new Set<string>()
+    for (const leg of legs) {
+      const name = nameOf(leg)
+      if (!name || names.has(name) || names.size === MAX_NAMES) continue
+      names.add(name)
+      deciding.add(leg)
+    }
+  }
+  firstOfEach(leg => (isInbound(leg) ? leg.caller : null))
+  firstOfEach(leg => (transferKind(leg) && callKind(leg) !== 'internal' ? leg.caller : null))
+  firstOfEach(leg => leg.businessPhone)
+  // The rules for a single record differ.
+  for (const leg of legs.slice(0, 2)) deciding.add(leg)
+  return legs.filter(leg => deciding.has(leg))
+}
+
 /** The first record of its call, and not a transferred part of it. */
 const isRoot = (leg: Cdr): boolean => !transferKind(leg) && leg.callId === rootOf(leg)
 
@@ -278,8 +343,12 @@ const hasRoot = (legs: readonly Cdr[]): boolean => {
 const openingLegs = <L extends Cdr>(legs: readonly L[]): L[] => {
   const inbound = legs.filter(leg => callKind(leg) === 'inbound')
   if (inbound.length || legs.some(isRoot)) return inbound
-  return legs.filter(leg => transferKind(leg) && callKind(leg) !== 'internal' && leg.did)
+  return legs.filter(isHandedOn)
 }
+
+/** A transferred or forwarded record that names a number that was dialled. */
+const isHandedOn = (leg: Cdr): boolean =>
+  transferKind(leg) !== null && callKind(leg) !== 'internal' && !!leg.did
 
 /** The verdict on a call if none of its records can make it missed. */
 const withoutOpening = (

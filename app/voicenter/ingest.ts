@@ -14,16 +14,20 @@ import {
   type RejectedElement,
   type Sender,
 } from '../rejected_deliveries.ts'
-import { type BodyElement, readCdr, rootOf } from './parse.ts'
+import { type BodyElement, factsOf, MAX_PAYLOAD_BYTES, readCdr, rootOf } from './parse.ts'
 
 /** `token`: the hash in hex of the token in the request, if it must still be valid when the records are stored. */
 export type DeliverySource = Sender & { token?: string }
 
-/** A valid record as it will be stored. `payload` is its canonical form, `body` its bytes as received. */
+/**
+ * A valid record as it will be stored. `payload` is its canonical form, `body` its bytes as received. `facts`: what is
+ * needed to classify its call, if the payload is too long for that; else null.
+ */
 export type ValidCdr = {
   callId: string
   rootCallId: string
   payload: Buffer
+  facts: string | null
   body: Buffer
   hash: Buffer
 }
@@ -80,6 +84,7 @@ export const partition = (
       callId: result.cdr.callId,
       rootCallId: rootOf(result.cdr),
       payload,
+      facts: payload.length > MAX_PAYLOAD_BYTES ? factsOf(result.cdr) : null,
       body: element.bytes,
       hash: sha256(payload),
     })
@@ -93,7 +98,8 @@ export class NoLongerValid extends Error {}
 /** The elements of a delivery that had not been rejected before. */
 type NewlyRejected = { records: number; bytes: number }
 
-const CDR_JOB = jobSpec({
+/** The job of a record, in a statement that has its `call_id`. */
+export const CDR_JOB = jobSpec({
   task: 'voicenter_cdr',
   entity: sql`call_id`,
   payload: sql`json_build_object('callId', call_id)`,
@@ -146,10 +152,10 @@ export const storeAll = async (
       where t.revoked_at is null and t.tenant_id is not distinct from shown.tenant_id
     ), stored as (
       insert into raw_cdrs as r
-        (token_tenant_id, tenant_id, source, call_id, root_call_id, payload, body, content_hash, deliveries)
+        (token_tenant_id, tenant_id, source, call_id, root_call_id, payload, body, facts, content_hash, deliveries)
       select tenant_id, tenant_id, source, call_id, root_call_id,
              convert_from(substring(${payloads.bytes}::bytea from payload_start for payload_length), 'UTF8')::jsonb,
-             substring(${bodies.bytes}::bytea from body_start for body_length), hash, deliveries
+             substring(${bodies.bytes}::bytea from body_start for body_length), facts::jsonb, hash, deliveries
       from unnest(
         ${valid.map(row => row.tenantId)}::bigint[],
         ${valid.map(row => row.source ?? 'push')}::text[],
@@ -159,10 +165,11 @@ export const storeAll = async (
         ${payloads.lengths}::int[],
         ${bodies.starts}::int[],
         ${bodies.lengths}::int[],
+        ${valid.map(row => row.facts)}::text[],
         ${valid.map(row => row.hash)}::bytea[],
         ${valid.map(row => row.deliveries)}::int[]
       ) as valid (tenant_id, source, call_id, root_call_id,
-               payload_start, payload_length, body_start, body_length, hash, deliveries)
+               payload_start, payload_length, body_start, body_length, facts, hash, deliveries)
       where (select is_valid from shown)
       on conflict on constraint raw_cdrs_same_record
         do update set deliveries = r.deliveries + excluded.deliveries

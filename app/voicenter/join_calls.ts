@@ -8,14 +8,29 @@ import type { Trx } from '../db/kysely.ts'
 import { type Call, lockCalls, lockLead, peopleOf } from '../db/locks.ts'
 import { personOf } from '../phone.ts'
 import { legOf, type TenantReading } from './classify.ts'
-import { readStored } from './parse.ts'
+import { readStored, type StoredCdr } from './parse.ts'
 import { linkedRecord, type LinkedRecord, rootsOf } from './roots.ts'
 
 /** A call as its records name it now. `isLinked`: they may belong to another call, or not to one. */
-export type FoundCall = Call & { isLinked: boolean }
+export type JoinableCall = Call & { isLinked: boolean }
+
+/**
+ * A call with more records than this is large: a phone system sends a handful. Of a large call not all records are read
+ * again when another one arrives.
+ */
+export const MAX_LEGS = 20
+
+/** How many new records of a large call are classified in one transaction. Each may be about another person: one lock. */
+export const MAX_NEW = 500
+
+/** If more records are connected by their ids, they are not joined. Each belongs to the call that it names. */
+const MAX_FAMILY = 100
+
+/** Records without a verdict. sql/0003_calls.sql says why not "verdict is null". */
+export const IS_WAITING = sql<boolean>`coalesce(verdict, '') = ''`
 
 /** A missed call whose root id changes. Null: there is another missed call with that root id already. */
-type Rename = {
+export type Rename = {
   missedCallId: string
   tenantId: string
   caller: string | null
@@ -36,7 +51,7 @@ export type Joined = {
  */
 export const lockAndJoin = async (
   trx: Trx,
-  found: readonly FoundCall[],
+  found: readonly JoinableCall[],
   readRules: () => Promise<(tenantId: string | null) => TenantReading>,
 ): Promise<Joined> => {
   const linked = found.filter(({ isLinked }) => isLinked)
@@ -47,21 +62,28 @@ export const lockAndJoin = async (
   }
   const readingOf = await readRules()
   const before = await readFamilies(trx, linked, readingOf)
-  const locked = keysOf(before)
-  await lockCalls(trx, [...found, ...before.flatMap(callsOf)])
-  const families = await readFamilies(trx, linked, readingOf)
-  if (keysOf(families).difference(locked).size > 0)
+  const locked = keysOf(before.records)
+  await lockCalls(trx, [...found, ...before.records.flatMap(callsOf)])
+  const { records, crowded } = await readFamilies(trx, linked, readingOf)
+  if (keysOf(records).difference(locked).size > 0)
     throw Object.assign(new Error('a call was joined with another at this moment'), {
       code: '40001',
     })
-  const moved = families.filter(({ rootCallId, root }) => rootCallId !== root)
-  const renames = await missedCallsOf(trx, moved, families)
-  await sql`
-    update raw_cdrs r set root_call_id = moved.root
-    from unnest(${moved.map(({ id }) => id)}::bigint[], ${moved.map(({ root }) => root)}::text[]) as moved (id, root)
-    where r.id = moved.id`.execute(trx)
-  const joined = families.map(({ tenantId, root }) => ({ tenantId, rootCallId: root }))
-  return { calls: distinct([...others, ...joined]), renames }
+  const moved = records.filter(({ rootCallId, root }) => rootCallId !== root)
+  const renames = await missedCallsOf(trx, moved, records)
+  if (moved.length > 0) {
+    await sql`
+      update raw_cdrs r set root_call_id = moved.root
+      from unnest(${moved.map(({ id }) => id)}::bigint[], ${moved.map(({ root }) => root)}::text[]) as moved (id, root)
+      where r.id = moved.id`.execute(trx)
+    await sql`
+      delete from large_calls l using unnest(
+        ${moved.flatMap(callsOf).map(({ tenantId }) => tenantId)}::bigint[],
+        ${moved.flatMap(callsOf).map(({ rootCallId }) => rootCallId)}::text[]) as changed (tenant_id, root_call_id)
+      where l.tenant_id = changed.tenant_id and l.root_call_id = changed.root_call_id`.execute(trx)
+  }
+  const joined = records.map(({ tenantId, root }) => ({ tenantId, rootCallId: root }))
+  return { calls: distinct([...others, ...crowded, ...joined]), renames }
 }
 
 type FamilyRecord = LinkedRecord & { tenantId: string | null; root: string }
@@ -77,39 +99,63 @@ const distinct = (calls: readonly Call[]): Call[] => [
   ...new Map(calls.map(call => [keyOf(call), call])).values(),
 ]
 
-/** All records that are connected with these calls by their ids, each with the root id that it should have. */
+/**
+ * All records that are connected with these calls by their ids, each with the root id that it should have. `crowded`: the
+ * calls with which too many are connected.
+ */
 const readFamilies = async (
   trx: Trx,
   calls: readonly Call[],
   readingOf: (tenantId: string | null) => TenantReading,
-): Promise<FamilyRecord[]> => {
-  const { rows } = await sql<{
+): Promise<{ records: FamilyRecord[]; crowded: Call[] }> => {
+  type Row = StoredCdr & {
+    n: number
     id: string
     tenantId: string | null
     callId: string
     rootCallId: string
-    payload: unknown
     receivedAt: Date
-  }>`
-    with recursive family (tenant_id, id) as (
-      select * from unnest(
-        ${calls.map(({ tenantId }) => tenantId)}::bigint[], ${calls.map(({ rootCallId }) => rootCallId)}::text[])
-      union
-      select f.tenant_id, connected.id
-      from family f
-      join raw_cdrs r on (r.root_call_id = f.id or r.call_id = f.id) and r.tenant_id is not distinct from f.tenant_id
-      cross join lateral (values (r.call_id), (r.root_call_id)) as connected (id)
-    )
-    select r.id, r.tenant_id as "tenantId", r.call_id as "callId", r.root_call_id as "rootCallId", r.payload,
-           r.received_at as "receivedAt"
-    from raw_cdrs r
-    where (coalesce(r.tenant_id, 0), r.root_call_id) in (select coalesce(tenant_id, 0), id from family)
-      and r.root_call_id in (select id from family)
+  }
+  const isInFamily = sql`r.tenant_id is not distinct from c.tenant_id limit ${MAX_FAMILY + 1}`
+  const { rows } = await sql<Row>`
+    select c.n::int, r.*
+    from unnest(
+      ${calls.map(({ tenantId }) => tenantId)}::bigint[], ${calls.map(({ rootCallId }) => rootCallId)}::text[]
+    ) with ordinality as c (tenant_id, root_call_id, n)
+    cross join lateral (
+      with recursive family (id) as (
+        select c.root_call_id
+        union
+        select connected.id
+        from family f
+        cross join lateral (
+          (select r.call_id, r.root_call_id from raw_cdrs r where r.root_call_id = f.id and ${isInFamily})
+          union all
+          (select r.call_id, r.root_call_id from raw_cdrs r where r.call_id = f.id and ${isInFamily})
+        ) r
+        cross join lateral (values (r.call_id), (r.root_call_id)) as connected (id)
+      )
+      -- Each record has two ids.
+      select r.* from (select id from family limit ${2 * MAX_FAMILY + 2}) f
+      cross join lateral (
+        select r.id, r.tenant_id as "tenantId", r.call_id as "callId", r.root_call_id as "rootCallId", r.facts,
+               case when r.facts is null then r.payload end as payload, r.received_at as "receivedAt"
+        from raw_cdrs r where r.root_call_id = f.id and ${isInFamily}
+      ) r
+      limit ${MAX_FAMILY + 1}
+    ) r
     order by r.id`.execute(trx)
-  const records = rows.map((row): Omit<FamilyRecord, 'root'> => {
+  const families = Map.groupBy(rows, ({ n }) => n)
+  const crowded = calls.filter((_, i) => (families.get(i + 1)?.length ?? 0) > MAX_FAMILY)
+  const known = new Map(
+    rows.flatMap(row =>
+      (families.get(row.n)?.length ?? 0) > MAX_FAMILY ? [] : [[row.id, row] as const],
+    ),
+  )
+  const records = [...known.values()].map((row): Omit<FamilyRecord, 'root'> => {
     const { id, tenantId, callId, rootCallId, receivedAt } = row
     const named = rootCallId === callId ? null : rootCallId
-    if (row.payload === null)
+    if (row.payload === null && row.facts === null)
       return {
         id,
         tenantId,
@@ -121,13 +167,19 @@ const readFamilies = async (
         calledAt: receivedAt,
       }
     const { timezone, isOwnLine } = readingOf(tenantId)
-    const leg = legOf(readStored(row.payload), receivedAt, timezone)
+    const leg = legOf(readStored(row), receivedAt, timezone)
     return { ...linkedRecord(leg, { id, rootCallId }, isOwnLine), tenantId }
   })
-  return [...Map.groupBy(records, ({ tenantId }) => tenantId).values()].flatMap(ofTenant => {
-    const roots = rootsOf(ofTenant)
-    return ofTenant.map(record => ({ ...record, root: roots.get(record.id) ?? record.rootCallId }))
-  })
+  const joined = [...Map.groupBy(records, ({ tenantId }) => tenantId).values()].flatMap(
+    ofTenant => {
+      const roots = rootsOf(ofTenant)
+      return ofTenant.map(record => ({
+        ...record,
+        root: roots.get(record.id) ?? record.rootCallId,
+      }))
+    },
+  )
+  return { records: joined, crowded }
 }
 
 /** The missed calls that move with the records of their callers. */

@@ -2,6 +2,7 @@
  * Reads what Voicenter sends: the body of a request, the records in it, and the fields of each record. Voicenter posts
  * JSON or a form, one record or an array, and has several names for each field.
  */
+import { z } from 'zod'
 import {
   isObject,
   type Json,
@@ -182,60 +183,63 @@ const ZERO_IS_BLANK = new Set<Field>([
 /** In these also -1 means "none". */
 const MINUS_ONE_IS_BLANK = new Set<Field>(['rootCallId', 'agent', 'callerExtension'])
 
-/** null = present but blank, undefined = absent. For an agent the difference matters. */
-type Text = string | null | undefined
+/** null = present but blank, absent = not in the record. For an agent the difference matters. */
+const text = z.string().nullish()
+const count = z.number().nullable()
 
-/** One call detail record. */
-export type Cdr = {
-  callId: string
-  rootCallId?: Text
-  status: string
-  caller?: Text
-  did?: Text
-  numberShown?: Text
-  target?: Text
-  time?: Text
-  type?: Text
-  direction?: Text
-  isAnswer: boolean | null
-  talkSeconds: number | null
-  duration: number | null
-  waitingSeconds: number | null
-  ringSeconds: number | null
-  agent?: Text
-  callerExtension?: Text
-  representative?: Text
-}
+/** One call detail record: the fields that are needed to classify its call. Each text has at most MAX_TEXT characters. */
+const cdrSchema = z.object({
+  callId: z.string(),
+  rootCallId: text,
+  status: z.string(),
+  caller: text,
+  did: text,
+  numberShown: text,
+  target: text,
+  time: text,
+  type: text,
+  direction: text,
+  isAnswer: z.boolean().nullable(),
+  talkSeconds: count,
+  duration: count,
+  waitingSeconds: count,
+  ringSeconds: count,
+  agent: text,
+  callerExtension: text,
+  representative: text,
+})
+export type Cdr = z.infer<typeof cdrSchema>
+type Text = Cdr['caller']
 
 /** Reads a record, or returns what is missing or wrong. That text contains no value, since values are personal data. */
 export const readCdr = (record: JsonObject): { cdr: Cdr } | { wrong: string } => {
   const values = valuesByName(record)
-  const text = (field: Field): Text => asText(pick(values, field))
+  const textOf = (field: Field): Text => asText(pick(values, field))
   const callIdAsWritten = pick(values, 'callId')
   const callId = asId(callIdAsWritten)
   const rootCallId = pick(values, 'rootCallId')
-  const isAnswer = text('isAnswer')
+  const isAnswer = textOf('isAnswer')
   const cdr: Cdr = {
     callId: callId ?? '',
     // If the value cannot be an id, the record counts as a call of its own.
     rootCallId: rootCallId === undefined ? undefined : validId(asId(rootCallId)),
     // A status such as "null" is unknown, but not missing.
-    status: text('status') || asText(values.get('status')?.[0]) || '',
+    status: textOf('status') || asText(values.get('status')?.[0]) || '',
     caller: asText(pickCaller(values)),
-    did: text('did'),
-    numberShown: text('numberShown'),
-    target: text('target'),
+    did: textOf('did'),
+    numberShown: textOf('numberShown'),
+    target: textOf('target'),
     time: asText(pickTime(values)),
-    type: text('type'),
-    direction: text('direction'),
+    type: textOf('type'),
+    direction: textOf('direction'),
     isAnswer: isAnswer ? /^(1|true)$/i.test(isAnswer) : null,
-    talkSeconds: asCount(text('talkSeconds')),
-    duration: asCount(text('duration')),
-    waitingSeconds: asCount(text('waitingSeconds')),
-    ringSeconds: asCount(text('ringSeconds')),
-    agent: text('agent'),
-    callerExtension: text('callerExtension'),
-    representative: text('representative'),
+    talkSeconds: asCount(textOf('talkSeconds')),
+    duration: asCount(textOf('duration')),
+    waitingSeconds: asCount(textOf('waitingSeconds')),
+    ringSeconds: asCount(textOf('ringSeconds')),
+    agent: textOf('agent'),
+    callerExtension: textOf('callerExtension'),
+    representative: textOf('representative'),
   }
   const wrong =
     (callIdAsWritten ?? null) === null
@@ -252,8 +256,23 @@ export const readCdr = (record: JsonObject): { cdr: Cdr } | { wrong: string } =>
   return wrong.length > 0 ? { wrong: wrong.join('; ') } : { cdr }
 }
 
-/** Reads a record that was accepted before. It throws if `readCdr` rejects the record now, because that is a bug. */
-export const readStored = (payload: unknown): Cdr => {
+/** A longer payload is not read again to classify a call: `factsOf` stores what is needed of it. */
+export const MAX_PAYLOAD_BYTES = 2048
+
+/** The fields of a record as JSON. At most 6 kB, whatever the record holds. */
+export const factsOf = (cdr: Cdr): string => JSON.stringify(cdr)
+
+/** How a record is stored, unless it was emptied: with its facts, or with a payload that is short. */
+export type StoredCdr = { facts: unknown; payload: unknown }
+
+/**
+ * Reads a record that was accepted before. From facts, it reads what this program read when the record arrived; from a
+ * payload, what it reads now.
+ *
+ * @throws Error if the record cannot be read any more, because that is a bug
+ */
+export const readStored = ({ facts, payload }: StoredCdr): Cdr => {
+  if (facts !== null) return cdrSchema.parse(facts)
   const result = isObject(payload) ? readCdr(payload) : { wrong: 'not an object' }
   if ('wrong' in result) throw new Error(`a stored record cannot be read any more: ${result.wrong}`)
   return result.cdr
@@ -335,14 +354,17 @@ const isBlank = (value: Json, field: Field): boolean => {
   )
 }
 
-const MAX_TEXT = 4096
+/** No number, time, type or status is longer. */
+const MAX_TEXT = 100
+/** Has letters, so that the rest of a text is never read as a number or a time that it is not. */
+const CUT = '…cut'
 
 const asText = (value: Json | undefined): Text => {
   if (value === undefined) return undefined
   const written = value instanceof LosslessNumber ? value.source : value
-  return written === null || typeof written === 'object'
-    ? null
-    : storable(String(written)).trim().slice(0, MAX_TEXT)
+  if (written === null || typeof written === 'object') return null
+  const text = storable(String(written)).trim()
+  return text.length <= MAX_TEXT ? text : text.slice(0, MAX_TEXT - CUT.length).toWellFormed() + CUT
 }
 
 /** Seconds, also as 45.0 or 00:00:45. */

@@ -1,53 +1,106 @@
 /** Finds the calls that are to be classified. */
-import { type Kysely, sql } from 'kysely'
+import { type Kysely, type RawBuilder, sql } from 'kysely'
 import { type Actor, audit } from '../audit.ts'
 import type { DB } from '../db/generated.ts'
 import { addJob } from '../db/jobs.ts'
 import type { Trx } from '../db/kysely.ts'
+import type { Call } from '../db/locks.ts'
+import { CDR_JOB } from './ingest.ts'
 import { businessLine } from './classify.ts'
-import type { FoundCall } from './join_calls.ts'
-import { readStored } from './parse.ts'
+import { IS_WAITING, type JoinableCall, MAX_LEGS, MAX_NEW } from './join_calls.ts'
+import { readStored, type StoredCdr } from './parse.ts'
+
+/** A call, and those of the given CallIDs that its records have. */
+export type FoundCall = JoinableCall & {
+  callIds: string[]
+  /** It has more records than MAX_LEGS. */
+  isLarge: boolean
+  /** One of its records is not classified yet. */
+  isWaiting: boolean
+}
+
+/** How many records of one CallID are looked at. All are nearly always one call. */
+const MAX_SAME_ID = 20
 
 /**
- * The calls that have a record with one of these CallIDs. Usually there is one call for each CallID, but two tenants
- * may have the same CallID. Records without a tenant (they came with an unbound token) are assigned to one first, if
- * possible.
+ * The calls that have a record with one of these CallIDs and are not classified, or may get another verdict now. Usually
+ * there is one call for each CallID, but two tenants may have the same CallID. Records without a tenant (they came with
+ * an unbound token) are assigned to one first, if possible.
+ *
+ * @returns `unfinished`: the CallIDs with more records than these
  */
 export const findCalls = async (
   database: Kysely<DB>,
   callIds: readonly string[],
-): Promise<FoundCall[]> => {
+): Promise<{ calls: FoundCall[]; unfinished: Set<string> }> => {
   const read = async () => {
-    const { rows } = await sql<FoundCall & { callId: string; hasUnassigned: boolean }>`
+    const { rows } = await sql<Omit<FoundCall, 'callIds'> & { callId: string; records: number }>`
       /* calls_of_records */
-      select distinct r.call_id as "callId", r.tenant_id as "tenantId", r.root_call_id as "rootCallId",
-        part."hasUnassigned", part."isLinked"
-      from raw_cdrs r, lateral (
-        select bool_or(o.tenant_id is null) as "hasUnassigned", bool_or(o.call_id <> o.root_call_id) as "isLinked"
-        from raw_cdrs o where o.root_call_id in (r.root_call_id, r.call_id)) as part
-      where r.call_id = any(${callIds}::text[])`.execute(database)
+      select r.*, part.*
+      from unnest(${callIds}::text[]) as asked (call_id)
+      cross join lateral (
+        with waiting as materialized (
+          select tenant_id, root_call_id from raw_cdrs
+          where call_id = asked.call_id and ${IS_WAITING} limit ${MAX_SAME_ID}
+        ), again as materialized (
+          select tenant_id, root_call_id from raw_cdrs
+          where not exists (select from waiting)
+            and call_id = asked.call_id and (verdict in ('unknown', 'unmatched_number') or tenant_id is null)
+          limit ${MAX_SAME_ID}
+        )
+        select asked.call_id as "callId", tenant_id as "tenantId", root_call_id as "rootCallId", "isWaiting",
+               count(*)::int as records
+        from (select *, true as "isWaiting" from waiting union all select *, false from again) one
+        group by tenant_id, root_call_id, "isWaiting"
+      ) r
+      cross join lateral (
+        select count(*) > ${MAX_LEGS} as "isLarge", bool_or(call_id <> root_call_id) or count(*) > ${MAX_LEGS} as "isLinked"
+        from (select call_id, root_call_id from raw_cdrs o
+              where o.root_call_id in (r."rootCallId", r."callId") limit ${MAX_LEGS + 1}) o
+      ) part`.execute(database)
     return rows
   }
   let rows = await read()
-  const unassigned = rows.flatMap(row => (row.hasUnassigned ? [row.rootCallId, row.callId] : []))
+  const unassigned = rows.filter(({ tenantId }) => tenantId === null)
   if (unassigned.length > 0) {
-    await assignTenant(database, [...new Set(unassigned)].toSorted())
+    await assignTenants(database, callIds, [
+      ...new Set(unassigned.flatMap(({ rootCallId, callId }) => [rootCallId, callId])),
+    ])
     rows = await read()
   }
-  const calls = new Map<string, FoundCall>()
-  for (const { tenantId, rootCallId, isLinked } of rows) {
-    const key = `${tenantId} ${rootCallId}`
-    calls.set(key, {
-      tenantId,
-      rootCallId,
-      isLinked: isLinked || (calls.get(key)?.isLinked ?? false),
-    })
-  }
-  return [...calls.values()]
+  const found = Map.groupBy(rows, ({ tenantId, rootCallId }) => `${tenantId} ${rootCallId}`)
+  const calls = [...found.values()].flatMap((parts): FoundCall[] => {
+    const [first] = parts
+    return first
+      ? [
+          {
+            tenantId: first.tenantId,
+            rootCallId: first.rootCallId,
+            isLinked: parts.some(({ isLinked }) => isLinked),
+            isLarge: parts.some(({ isLarge }) => isLarge),
+            isWaiting: parts.some(({ isWaiting }) => isWaiting),
+            callIds: parts.map(({ callId }) => callId),
+          },
+        ]
+      : []
+  })
+  const unfinished = callIds.filter(
+    id =>
+      rows.reduce((sum, { callId, records }) => sum + (callId === id ? records : 0), 0) ===
+      MAX_SAME_ID,
+  )
+  return { calls, unfinished: new Set(unfinished) }
 }
 
+/** How many records are assigned to tenants at once. */
+const MAX_ASSIGNED = 500
+
 /** Assigns records to the tenant whose number was dialled, or else to the tenant of the rest of the call. */
-const assignTenant = async (database: Kysely<DB>, ids: string[]): Promise<void> => {
+const assignTenants = async (
+  database: Kysely<DB>,
+  callIds: readonly string[],
+  ids: readonly string[],
+): Promise<void> => {
   // A transfer may name another transfer, which has no tenant either.
   const { rows: connected } = await sql<{ id: string }>`
     with recursive connected (id) as (
@@ -55,33 +108,42 @@ const assignTenant = async (database: Kysely<DB>, ids: string[]): Promise<void> 
       union
       select r.call_id from connected c join raw_cdrs r on r.root_call_id = c.id and r.tenant_id is null
     )
-    select id from connected order by id`.execute(database)
-  const roots = connected.map(({ id }) => id)
-  const records = await database
-    .selectFrom('raw_cdrs')
-    .select(['id', 'payload'])
-    .where('root_call_id', 'in', roots)
-    .where('tenant_id', 'is', null)
-    .orderBy('id')
-    .execute()
-  for (const { id, payload } of records) {
-    const line = payload && businessLine(readStored(payload))
-    await sql`
-      update raw_cdrs set tenant_id = coalesce(
-        (select tenant_id from tenant_numbers where phone = ${line}),
+    select id from connected limit ${MAX_ASSIGNED}`.execute(database)
+  const roots = connected.map(({ id }) => id).toSorted()
+  const { rows: waiting } = await sql<StoredCdr & { id: string }>`
+    select id, facts, case when facts is null then payload end as payload from raw_cdrs
+    where root_call_id = any(${roots}::text[]) and tenant_id is null and ${IS_WAITING}
+    order by id limit ${MAX_ASSIGNED}`.execute(database)
+  const lines = waiting.map(record => businessLine(readStored(record)))
+  await sql`
+    update raw_cdrs r set tenant_id = owner.id
+    from (
+      select id, line from unnest(${waiting.map(({ id }) => id)}::bigint[], ${lines}::text[]) as waiting (id, line)
+      union all
+      -- Classified before, with a number that belonged to no tenant.
+      select id, business_phone from raw_cdrs
+      where call_id = any(${callIds}::text[]) and tenant_id is null and verdict is not null
+    ) as record, lateral (
+      select coalesce(
+        (select tenant_id from tenant_numbers where phone = record.line),
         -- A number that several businesses write from decides nothing.
-        (select min(tenant_id) from whatsapp_connections where display_phone_number = ${line} having count(distinct tenant_id) = 1))
-      where id = ${id} and tenant_id is null`.execute(database)
-  }
-  // This comes after the loop because a transfer may arrive before the root that names the number. It considers only
+        (select min(tenant_id) from whatsapp_connections where display_phone_number = record.line having count(distinct tenant_id) = 1)) as id
+    ) as owner
+    where r.id = record.id and r.tenant_id is null and owner.id is not null`.execute(database)
+  // This comes afterwards because a transfer may arrive before the root that names the number. It considers only
   // records of unbound tokens: a record with a tenant's token must not pull in the records of another tenant.
   for (let changed = 1n; changed > 0n;) {
     const { numAffectedRows } = await sql`
       update raw_cdrs r set tenant_id = rest.tenant_id
       from unnest(${roots}::text[]) as root (id), lateral (
-        select min(o.tenant_id) as tenant_id from raw_cdrs o
-        where (o.root_call_id = root.id or o.call_id = root.id) and o.token_tenant_id is null
-        having count(distinct o.tenant_id) = 1) as rest
+        select min(tenant_id) as tenant_id from (
+          (select tenant_id from raw_cdrs o
+           where o.root_call_id = root.id and o.token_tenant_id is null and o.tenant_id is not null limit ${MAX_ASSIGNED})
+          union all
+          (select tenant_id from raw_cdrs o
+           where o.call_id = root.id and o.token_tenant_id is null and o.tenant_id is not null limit ${MAX_ASSIGNED})
+        ) o
+        having count(distinct tenant_id) = 1) as rest
       where r.root_call_id = root.id and r.tenant_id is null`.execute(database)
     changed = numAffectedRows ?? 0n
   }
@@ -94,6 +156,20 @@ const assignTenant = async (database: Kysely<DB>, ids: string[]): Promise<void> 
  * share.
  */
 const MAX_CLAIMED = 100
+/** How many records are read to classify them. A linked call counts as LINKED: all records that are connected with it are read. */
+const MAX_CLAIMED_RECORDS = 400
+const LINKED = 50
+
+/** Completes the jobs of these CallIDs if no worker is running them and they were never tried. Returns the CallIDs. */
+const completeJobs = (callIds: RawBuilder<unknown>) => sql<{ callId: string }>`
+  select substring(taken.key from length('voicenter_cdr:') + 1) as "callId"
+  from (
+    select array_agg(j.id order by j.id) as ids
+    from ${callIds} as w,
+      -- "offset 0" makes Postgres look up each job by its key and not read the whole queue.
+      lateral (select * from graphile_worker.jobs where key = 'voicenter_cdr:' || w.call_id offset 0) as j
+    where j.locked_at is null and j.attempts = 0 and j.run_at <= now()
+  ) as found, graphile_worker.complete_jobs(found.ids) as taken`
 
 /**
  * Takes the jobs of other calls out of the queue, so that the batch that is about to run also classifies those calls.
@@ -105,7 +181,10 @@ const MAX_CLAIMED = 100
  *
  * It takes only jobs that no worker is running and that were never tried, so that a job that fails runs alone
  * afterwards. The newest come first, because workers fetch the oldest, and calls that cannot be classified stay at
- * that end. The jobs are taken before the records are read: if another record of such a call is stored meanwhile, its
+ * that end. The tenants take turns, so that the many calls of one do not keep out the few of another. Large calls are
+ * left out: their transactions are their own.
+ *
+ * The jobs are taken before the records are read: if another record of such a call is stored meanwhile, its
  * job is added again when this transaction ends. No record is locked here, because classification locks its calls
  * first.
  *
@@ -114,18 +193,57 @@ const MAX_CLAIMED = 100
 export const claimQueued = async (trx: Trx): Promise<string[]> => {
   const { rows } = await sql<{ callId: string }>`
     /* waiting */
-    with waiting as (
-      select call_id from raw_cdrs where verdict is null order by received_at desc limit ${MAX_CLAIMED}
+    with recursive tenant (id) as (
+      (select tenant_id from raw_cdrs where verdict is null order by tenant_id limit 1)
+      union all
+      select (select tenant_id from raw_cdrs where verdict is null and tenant_id > t.id order by tenant_id limit 1)
+      from tenant t where t.id is not null
+    ), newest as (
+      select w.*, row_number() over (partition by tenant_id order by received_at desc) as turn
+      from (select id from tenant union select null limit ${MAX_CLAIMED}) as t
+      cross join lateral (
+        select tenant_id, call_id, root_call_id, received_at from raw_cdrs
+        where verdict is null and tenant_id is not distinct from t.id
+        order by received_at desc limit ${MAX_CLAIMED}
+      ) as w
+    ), candidate as (
+      select call_id, root_call_id, min(turn) as turn, max(received_at) as received_at from newest
+      group by call_id, root_call_id order by turn, received_at desc limit ${MAX_CLAIMED}
+    ), weighed as (
+      select call_id, sum(case when is_linked then ${LINKED} else records end) over (order by turn, received_at desc, call_id) as sum
+      from candidate c, lateral (
+        select count(*) as records, bool_or(call_id <> root_call_id) as is_linked
+        from (select call_id, root_call_id from raw_cdrs o
+              where o.root_call_id in (c.root_call_id, c.call_id) limit ${MAX_LEGS + 1}) o
+      ) part
+      where records <= ${MAX_LEGS}
     )
-    select substring(taken.key from length('voicenter_cdr:') + 1) as "callId"
-    from (
-      select array_agg(j.id order by j.id) as ids
-      from (select distinct call_id from waiting) as w,
-        -- "offset 0" makes Postgres look up each job by its key and not read the whole queue.
-        lateral (select * from graphile_worker.jobs where key = 'voicenter_cdr:' || w.call_id offset 0) as j
-      where j.locked_at is null and j.attempts = 0 and j.run_at <= now()
-    ) as found, graphile_worker.complete_jobs(found.ids) as taken`.execute(trx)
+    ${completeJobs(sql`(select distinct call_id from weighed where sum <= ${MAX_CLAIMED_RECORDS})`)}`.execute(
+    trx,
+  )
   return rows.map(({ callId }) => callId)
+}
+
+/** The same for the next records of a large call. */
+export const claimOfCall = async (trx: Trx, { tenantId, rootCallId }: Call): Promise<string[]> => {
+  const { rows } = await completeJobs(sql`(
+    select distinct call_id from (
+      select call_id from raw_cdrs
+      where root_call_id = ${rootCallId} and tenant_id is not distinct from ${tenantId}::bigint and ${IS_WAITING}
+      limit ${MAX_NEW}) as next)`).execute(trx)
+  return rows.map(({ callId }) => callId)
+}
+
+/** Adds the jobs again that were completed although a record with this CallID is still not classified. */
+export const requeueUnclassified = async (trx: Trx, callIds: readonly string[]): Promise<void> => {
+  if (callIds.length === 0) return
+  await sql`
+    select assert_all_queued(wanted, (select count(*) from graphile_worker.add_jobs(specs)))
+    from (
+      select count(*) as wanted, array_agg(${CDR_JOB} order by call_id) as specs
+      from unnest(${callIds}::text[]) as taken (call_id)
+      where exists (select from raw_cdrs r where r.call_id = taken.call_id and ${IS_WAITING})
+    ) as jobs where wanted > 0`.execute(trx)
 }
 
 /**

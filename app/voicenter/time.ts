@@ -90,13 +90,12 @@ const MONTHS = 'jan feb mar apr may jun jul aug sep oct nov dec'.split(' ')
 export const readTime = (written: string): Reading[] => {
   // Voicenter's own form, which needs none of the work below.
   if (/^\d{9,13}$/.test(written)) return [{ ms: milliseconds(Number(written)), kind: 'epoch' }]
+  if (written.length > MAX_LENGTH) return []
   const text = written
-    .slice(0, MAX_LENGTH + 1)
     .normalize('NFKC')
     .replace(/\p{Cf}/gu, '')
     .replace(/,?\s[\s,]*/g, ' ')
     .trim()
-  if (text.length > MAX_LENGTH) return []
   const wall = compact(COMPACT.exec(text)?.[1] ?? '')
   if (wall !== null) return [{ ms: wall, kind: 'wall' }]
   const number = DOT_NET.exec(text)?.[1] ?? (NUMBER.test(text) ? text.replace(',', '.') : null)

@@ -798,3 +798,148 @@ await t.test('legs that are classified together with their root are one call', a
   t.match(await callsOf(shop), [{ call_id: root.ivruniqueid, outcome: 'scheduled waiting' }])
   t.match(await leadsOf(shop.tenantId), [{ missed_call_count: 1 }])
 })
+
+/** Calls with more records than a phone system ever sends. */
+
+/** Legs of one call that name its root and decide nothing. */
+const legsOf = (root: Push, count: number, fields: object = {}): Push[] =>
+  Array.from({ length: count }, (_, i) =>
+    push({
+      caller: root['caller'],
+      type: 'XferCDR',
+      did: '',
+      queueid: i,
+      OriginalIvrUniqueID: root.ivruniqueid,
+      ...fields,
+    }),
+  )
+const verdictCounts = async (tenantId: string, callId: string) =>
+  Object.entries(
+    Object.groupBy(
+      await verdictsOf(tenantId, callId),
+      ([verdict, reason]) => `${verdict} ${reason}`,
+    ),
+  ).map(([verdict, records = []]) => `${verdict} ${records.length}`)
+
+await t.test('a call with a thousand records is classified as a whole', async t => {
+  const shop = await business()
+  const { tenantId, token } = shop
+  const root = push({ caller: customer().local, did: shop.did, type: 'Queue', status: 'TIMEOUT' })
+  const callId = root.ivruniqueid
+  await tell(token, ...legsOf(root, 30))
+  t.strictSame(await verdictCounts(tenantId, callId), ['unknown waiting_for_root 30'])
+  await post([...legsOf(root, 900), root], { token })
+  await work(AT_ONCE)
+  t.strictSame(await dueJobs(), [])
+  t.strictSame(await verdictCounts(tenantId, callId), ['missed timeout 931'])
+  t.strictSame(await outreachOf(tenantId, callId), ['scheduled', 'waiting'])
+
+  const written = async () => {
+    const { rows } = await sql<{ transactions: number }>`
+      select count(distinct xmin::text)::int as transactions from raw_cdrs where root_call_id = ${callId}`.execute(
+      db,
+    )
+    return rows[0]?.transactions
+  }
+  const before = await written()
+  await tell(token, ...legsOf(root, 1))
+  t.strictSame(await verdictCounts(tenantId, callId), ['missed timeout 932'])
+  t.equal(await written(), (before ?? 0) + 1, 'only the new record is written')
+
+  await tell(token, ...legsOf(root, 1, { status: 'ANSWER', targetextension: 'SIP1' }))
+  t.strictSame(await verdictCounts(tenantId, callId), ['answered agent 933'])
+  t.strictSame(await outreachOf(tenantId, callId), ['cancelled', 'reached_by_phone'])
+  await tell(token, ...legsOf(root, 30))
+  t.strictSame(await verdictCounts(tenantId, callId), ['answered agent 963'])
+})
+
+await t.test('a large call is read again as a whole when the settings change', async t => {
+  const shop = await business()
+  const { tenantId, token } = shop
+  const [number, caller] = [newNumber(), customer().local]
+  const root = push({ caller, did: number, type: 'Queue', status: 'VOEND' })
+  const callId = root.ivruniqueid
+  await post([root, ...legsOf(root, 40)], { token })
+  await work()
+  t.strictSame(await verdictCounts(tenantId, callId), ['unmatched_number number_dialled 41'])
+  await addNumber(shop, number)
+  await work()
+  t.strictSame(await verdictCounts(tenantId, callId), ['unknown voend 41'])
+  await sql`update tenants set missed_statuses = missed_statuses || '{VOEND}' where id = ${tenantId}`.execute(
+    db,
+  )
+  await tell(token, ...legsOf(root, 1))
+  t.strictSame(await verdictCounts(tenantId, callId), ['missed voend 42'])
+  t.strictSame(await outreachOf(tenantId, callId), ['scheduled', 'waiting'])
+
+  await sql`update raw_cdrs set payload = null, body = null where root_call_id = ${callId} and id % 3 = 0`.execute(
+    db,
+  )
+  await sql`update tenants set missed_statuses = '{NOANSWER}' where id = ${tenantId}`.execute(db)
+  for (let n = 0; n < 2; n++) await tell(token, ...legsOf(root, 1))
+  t.strictSame(await verdictCounts(tenantId, callId), ['missed voend 44'], 'redacted: it stays')
+})
+
+await t.test('records with one CallID are one call, however many they are', async t => {
+  const { tenantId, token, did } = await business()
+  const record = push({ caller: customer().local, did })
+  const callId = record.ivruniqueid
+  await post(
+    Array.from({ length: 300 }, (_, queueid) => ({ ...record, queueid })),
+    { token },
+  )
+  await work()
+  t.strictSame(await verdictCounts(tenantId, callId), ['missed noanswer 300'])
+  t.strictSame(await outreachOf(tenantId, callId), ['scheduled', 'waiting'])
+  t.match(await leadsOf(tenantId), [{ missed_call_count: 1 }])
+  await tell(token, { ...record, status: 'ANSWER', targetextension: 'SIP1', duration: 20 })
+  t.strictSame(await verdictCounts(tenantId, callId), ['answered agent 301'])
+})
+
+await t.test('callers who share an id are separate calls, however many they are', async t => {
+  for (const shared of ['ivruniqueid', 'OriginalIvrUniqueID']) {
+    const shop = await business()
+    const people = Array.from({ length: 150 }, () => customer())
+    const id = `shared by all ${shared}`
+    const records = people.map(({ local }) => push({ caller: local, did: shop.did, [shared]: id }))
+    for (const some of [records.slice(0, 2), records.slice(2, 120), records.slice(120)]) {
+      await post(some, { token: shop.token })
+      await work(AT_ONCE)
+    }
+    const calls = await callsOf(shop)
+    t.equal(calls.length, people.length, shared)
+    for (const { outcome } of calls) t.equal(outcome, 'scheduled waiting')
+    t.equal((await leadsOf(shop.tenantId)).length, people.length)
+    t.strictSame(await dueJobs(), [])
+  }
+})
+
+await t.test(
+  'a chain of transfers is joined, and a very long one is classified in parts',
+  async t => {
+    for (const length of [30, 250]) {
+      const { tenantId, token, did } = await business()
+      const root = push({ caller: customer().local, did, type: 'Queue', status: 'TIMEOUT' })
+      const chain = [root]
+      for (const leg of legsOf(root, length))
+        chain.push({ ...leg, OriginalIvrUniqueID: chain.at(-1)?.ivruniqueid })
+      await post(chain, { token })
+      await work(AT_ONCE)
+      const { length: joined } = await verdictsOf(tenantId, root.ivruniqueid)
+      t.equal(joined, length === 30 ? 31 : 2)
+      t.strictSame(await outreachOf(tenantId, root.ivruniqueid), ['scheduled', 'waiting'])
+      t.strictSame(await dueJobs(), [])
+    }
+  },
+)
+
+await t.test('a call of records with long payloads is classified by their facts', async t => {
+  const { tenantId, token, did } = await business()
+  const root = push({ caller: customer().local, did, aiData: 'x'.repeat(10_000) })
+  await tell(token, root, ...legsOf(root, 2, { aiData: { summary: 'y'.repeat(10_000) } }))
+  t.strictSame(await verdictCounts(tenantId, root.ivruniqueid), ['missed noanswer 3'])
+  // The payload is not read: another one changes nothing.
+  await sql`update raw_cdrs set payload = '{}' where root_call_id = ${root.ivruniqueid}`.execute(db)
+  await tell(token, ...legsOf(root, 1, { status: 'ANSWER', targetextension: 'SIP1' }))
+  t.strictSame(await verdictCounts(tenantId, root.ivruniqueid), ['answered agent 4'])
+})

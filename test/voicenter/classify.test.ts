@@ -1,5 +1,7 @@
 /** The kind of a call, who answered it, and the verdict on it. */
 import { readFileSync } from 'node:fs'
+import fc from 'fast-check'
+import assert from 'node:assert/strict'
 import t, { type Test } from 'tap'
 import type { JsonObject } from '../../app/json.ts'
 import { readPhone } from '../../app/phone.ts'
@@ -12,9 +14,15 @@ import {
 } from '../../app/voicenter/call_kind.ts'
 import {
   answeredBy,
+  byStart,
   classify,
+  completeLegs,
+  decidingLegs,
+  type Leg,
+  legOf,
   reachedIn,
   statusOf,
+  usesNumberOf,
   type Verdict,
 } from '../../app/voicenter/classify.ts'
 import { type Cdr, readBody, readCdr } from '../../app/voicenter/parse.ts'
@@ -776,4 +784,70 @@ await t.test('the verdict on each sample record', async t => {
     readPhone(sample('missed-noanswer.json').caller),
     'the caller was called back',
   )
+})
+
+const inOrderOf =
+  (legs: readonly Leg[]) =>
+  (a: Leg, b: Leg): number =>
+    legs.indexOf(a) - legs.indexOf(b)
+
+await t.test('of a large call, the deciding records give the verdict of all', async t => {
+  const lines = new Set(['+972722776772', '+972722776773'])
+  const rules = {
+    missedStatuses: ['NOANSWER', 'CANCEL'],
+    minRingSeconds: 5,
+    isOurs: usesNumberOf(lines),
+    isOwnLine: (e164: string) => lines.has(e164),
+    timezone: 'Asia/Jerusalem',
+  }
+  const receivedAt = new Date('2026-11-30T12:00:00Z')
+  const record = fc.record({
+    ivruniqueid: fc.constantFrom('root', 'a', 'b'),
+    OriginalIvrUniqueID: fc.constantFrom('root', 'root', ''),
+    type: fc.oneof(
+      fc.constantFrom('Queue', 'XferCDR', 'Auto forward'),
+      fc.constantFrom('Incoming Call', 'VoiceMail', 'CC', 'odd', 'Click 2 Queue Incoming'),
+      fc.constantFrom('Extension Outgoing', 'Click2Call leg1'),
+    ),
+    direction: fc.constantFrom('', '', 'outgoing', 'incoming', 'internal'),
+    status: fc.constantFrom('NOANSWER', 'ANSWER', 'CANCEL', 'BUSY', 'ABANDONE', 'odd'),
+    caller: fc.constantFrom('0502345678', 'anonymous', '', '0722776773'),
+    did: fc.constantFrom('0722776772', '0722776773', '035551234', ''),
+    target: fc.constantFrom('', '0541112233', '0722776772'),
+    targetextension: fc.constantFrom('', '', 'SIP1'),
+    dialtime: fc.constantFrom(0, 3, 20),
+    duration: fc.constantFrom(0, 40),
+    time: fc.integer({ min: 1_796_040_000, max: 1_796_040_030 }),
+  })
+  const read = (records: readonly JsonObject[]) =>
+    records.flatMap((record): Leg[] => {
+      const result = readCdr(record)
+      return 'cdr' in result ? [legOf(result.cdr, receivedAt)] : []
+    })
+  let compared = 0
+  fc.assert(
+    fc.property(
+      fc.array(record, { minLength: 3, maxLength: 40 }),
+      fc.integer({ min: 1, max: 9 }),
+      fc.boolean(),
+      (records, size, hasWaited) => {
+        const legs = read(records)
+        let deciding: Leg[] = []
+        for (let from = 0; from < legs.length; from += size)
+          deciding = decidingLegs(
+            byStart([...deciding, ...legs.slice(from, from + size)].toSorted(inOrderOf(legs))),
+            rules,
+          )
+        if (legs.length < 3) return
+        compared++
+        assert.deepStrictEqual(
+          classify(completeLegs(deciding), rules, hasWaited),
+          classify(completeLegs(legs), rules, hasWaited),
+        )
+        assert.ok(deciding.length <= 50, `${deciding.length} decide`)
+      },
+    ),
+    { numRuns: 500, includeErrorInReport: true },
+  )
+  t.ok(compared > 300, `${compared} calls`)
 })

@@ -9,7 +9,18 @@ import {
   LosslessNumber,
   readJson,
 } from '../../app/json.ts'
-import { type Cdr, type ParsedBody, readBody, readCdr, rootOf } from '../../app/voicenter/parse.ts'
+import { readPhone } from '../../app/phone.ts'
+import { partition } from '../../app/voicenter/ingest.ts'
+import {
+  type Cdr,
+  factsOf,
+  type ParsedBody,
+  readBody,
+  readCdr,
+  readStored,
+  rootOf,
+} from '../../app/voicenter/parse.ts'
+import { readTime } from '../../app/voicenter/time.ts'
 
 const read = (body: string | Buffer): ParsedBody => readBody(Buffer.from(body))
 
@@ -637,7 +648,7 @@ await t.test('a value is text or a number; anything else is blank', async t => {
       time: null,
     })
   t.equal(good({ caller: ' a\0\ud800 ' }).caller, 'a\ufffd', 'made storable')
-  t.equal(good({ type: 'x'.repeat(5_000) }).type?.length, 4_096, 'and shortened')
+  t.equal(good({ type: 'x'.repeat(5_000) }).type, `${'x'.repeat(96)}…cut`, 'and shortened')
 
   const seconds: [Json, number | null][] = [
     [93, 93],
@@ -730,4 +741,54 @@ await t.test('the sample records are read', async t => {
     t.match(found, cdr, file)
     if ('agent' in cdr) t.equal(found.agent, cdr.agent, `${file}: agent`)
   }
+})
+
+await t.test('the facts of a record read as the record itself', t => {
+  const fields = { ...call, type: 'Queue', dialtime: 20, targetextension: '', direction: null }
+  const hostile = Object.fromEntries(
+    'caller did target time type direction status targetextension callerextension representative_name'
+      .split(' ')
+      .map(name => [name, '\u05d0\0\ud800"'.repeat(50_000)]),
+  )
+  for (const record of [call, fields, { ...fields, ...hostile }]) {
+    const result = readCdr(record)
+    if ('wrong' in result) throw new Error(result.wrong)
+    const facts = factsOf(result.cdr)
+    t.ok(Buffer.byteLength(facts) < 6000, `${facts.length} characters`)
+    const stored = { facts: JSON.parse(facts), payload: null }
+    t.strictSame(readStored(stored), JSON.parse(JSON.stringify(result.cdr)))
+    t.equal('agent' in readStored(stored), 'targetextension' in record, 'absent is not blank')
+  }
+  t.end()
+})
+
+await t.test('only a record with a long payload has facts', t => {
+  const factsIn = (record: JsonObject) => {
+    const body = Buffer.from(JSON.stringify(record))
+    return partition([{ record, bytes: body }]).valid.map(({ facts }) => facts)
+  }
+  t.strictSame(factsIn(call), [null])
+  t.match(factsIn({ ...call, aiData: 'x'.repeat(3000) }), [/"status":"NOANSWER"/])
+  t.end()
+})
+
+await t.test('a text that is too long is cut, and is no other number or time then', t => {
+  const good = (fields: JsonObject): Cdr => {
+    const result = readCdr({ ...call, ...fields })
+    if ('wrong' in result) throw new Error(result.wrong)
+    return result.cdr
+  }
+  const INVISIBLE = '\u200e'
+  for (const written of [
+    `+9725${'0'.repeat(200)}`,
+    `${INVISIBLE.repeat(90)}+972502345678${INVISIBLE.repeat(20)}`,
+    `"${INVISIBLE.repeat(80)}" <sip:+972502345678@example.com>`,
+    `${INVISIBLE.repeat(80)}2026-11-30 14:00:00.123456 +0200`,
+  ]) {
+    const { caller, time } = good({ caller: written, time: written })
+    t.ok((caller?.length ?? 0) <= 100)
+    t.not(readPhone(caller).kind, 'number', written)
+    t.strictSame(readTime(time ?? ''), [], written)
+  }
+  t.end()
 })
