@@ -185,14 +185,20 @@ const STATE_AFTER = new Map<string, 'active' | 'paused'>(
 
 type Source = {
   waba_id: string | null
+  /** Null = the update is for every tenant with a number in this account. */
+  tenant_id: string | null
   /** When Meta sent the update. */
   sent_at: Date | null
 }
 
+/** Of the connections `c`. */
+const isConcerned = ({ waba_id, tenant_id }: Source) =>
+  sql<boolean>`c.waba_id = ${waba_id} and (${tenant_id}::bigint is null or c.tenant_id = ${tenant_id}::bigint)`
+
 /** A connection that uses a default template has no row until something about it is stored. */
 const storeDefault = async (
   trx: Trx,
-  wabaId: string | null,
+  source: Source,
   name: string,
   language: string | undefined,
 ): Promise<void> => {
@@ -201,7 +207,7 @@ const storeDefault = async (
       await sql`
         insert into whatsapp_templates (tenant_id, whatsapp_connection_id, kind, name, language, variables)
         select tenant_id, id, ${kind}, ${name}, ${template.language}, ${template.variables}::text[]
-        from whatsapp_connections where waba_id = ${wabaId}
+        from whatsapp_connections c where ${isConcerned(source)}
         on conflict on constraint whatsapp_templates_key do nothing`.execute(trx)
 }
 
@@ -211,7 +217,7 @@ const storeDefault = async (
  */
 export const templateChanged = async (
   trx: Trx,
-  { waba_id: wabaId, sent_at: sentAt }: Source,
+  source: Source,
   {
     event,
     message_template_name: name,
@@ -219,14 +225,15 @@ export const templateChanged = async (
   }: z.infer<typeof templateEvent>['item'],
 ): Promise<string> => {
   const state = STATE_AFTER.get(event.toUpperCase())
-  if (!state || !wabaId) return 'kept'
-  await storeDefault(trx, wabaId, name, language)
+  const { sent_at: sentAt } = source
+  if (!state || !source.waba_id) return 'kept'
+  await storeDefault(trx, source, name, language)
   const { numAffectedRows = 0n } = await sql`
     update whatsapp_templates w set
       state = ${state}, state_at = coalesce(${sentAt}, w.state_at),
       state_reason = ${state === 'paused' ? `template ${event.toUpperCase()}` : null}
     from whatsapp_connections c
-    where c.id = w.whatsapp_connection_id and c.waba_id = ${wabaId} and w.name = ${name} and w.language = ${language}
+    where c.id = w.whatsapp_connection_id and ${isConcerned(source)} and w.name = ${name} and w.language = ${language}
       and not coalesce(${sentAt}::timestamptz < w.state_at, false)`.execute(trx)
   return numAffectedRows === 0n ? 'no_change' : `template_${state}`
 }
@@ -234,19 +241,20 @@ export const templateChanged = async (
 /** Stores that Meta put a template into another category. While it is MARKETING, reminders wait until a person agrees. */
 export const categoryChanged = async (
   trx: Trx,
-  { waba_id: wabaId, sent_at: sentAt }: Source,
+  source: Source,
   {
     message_template_name: name,
     message_template_language: language,
     new_category,
   }: z.infer<typeof categoryEvent>['item'],
 ): Promise<string> => {
-  await storeDefault(trx, wabaId, name, language)
+  const { sent_at: sentAt } = source
+  await storeDefault(trx, source, name, language)
   const { numAffectedRows = 0n } = await sql`
     update whatsapp_templates w set
       category = ${new_category.toUpperCase()}, category_at = coalesce(${sentAt}, w.category_at), marketing_agreed = false
     from whatsapp_connections c
-    where c.id = w.whatsapp_connection_id and c.waba_id = ${wabaId} and w.name = ${name}
+    where c.id = w.whatsapp_connection_id and ${isConcerned(source)} and w.name = ${name}
       and w.language = coalesce(${language ?? null}, w.language)
       and w.category is distinct from ${new_category.toUpperCase()}
       and not coalesce(${sentAt}::timestamptz < w.category_at, false)`.execute(trx)

@@ -153,10 +153,15 @@ const updatesOfOwnApp = async (
         : phoneNumberId === one.phoneNumberId,
     )
   if (signers.length === 0 || !updates.every(isCovered)) return null
-  // The account decides whose templates an update is about. The owner of an app cannot name another one.
-  return updates.map(update =>
-    signers.some(({ wabaId }) => wabaId === update.wabaId) ? update : { ...update, wabaId: null },
-  )
+  // The account decides whose templates an update is about. The owner of an app cannot name another one, and several tenants
+  // may have numbers in one account: the update is stored for each tenant that has this secret.
+  return updates.flatMap(update => {
+    const named = signers.filter(({ wabaId }) => wabaId === update.wabaId)
+    if (update.phoneNumberId !== null)
+      return named.length > 0 ? update : { ...update, wabaId: null }
+    const tenants = [...new Set(named.map(({ tenantId }) => tenantId))]
+    return tenants.map(tenantId => ({ ...update, tenantId }))
+  })
 }
 export type OwnApp = {
   tenantId: string
@@ -231,7 +236,8 @@ const storeUpdates = async (updates: Update[]): Promise<void> => {
         personIds: personIdsIn(update).map(storable),
         hash: contentKey(
           update.phoneNumberId,
-          update.key ?? `${update.field} ${update.wabaId} ${update.sentAt} ${json}`,
+          update.key ??
+            `${update.field} ${update.wabaId} ${update.tenantId ?? ''} ${update.sentAt} ${json}`,
         ),
       }
     }),
@@ -241,12 +247,13 @@ const storeUpdates = async (updates: Update[]): Promise<void> => {
     with stored as (
       insert into whatsapp_events as e
         (tenant_id, phone_number_id, waba_id, field, kind, payload, person_ids, sent_at, content_key, deliveries)
-      select c.tenant_id, u.phone_number_id, u.waba_id, u.field, u.kind, u.payload::jsonb,
+      select coalesce(c.tenant_id, u.tenant_id), u.phone_number_id, u.waba_id, u.field, u.kind, u.payload::jsonb,
              (select array_agg(id) from jsonb_array_elements_text(u.person_ids::jsonb) as ids (id)),
              -- An update from the future would be newer than all that follow it.
              case when u.sent_at is not null then least(to_timestamp(u.sent_at), now() + interval '1 hour') end,
              u.content_key, u.deliveries
       from unnest(
+        ${rows.map(row => row.tenantId ?? null)}::bigint[],
         ${rows.map(row => row.phoneNumberId && storable(row.phoneNumberId))}::text[],
         ${rows.map(row => row.wabaId && storable(row.wabaId))}::text[],
         ${rows.map(row => storable(row.field))}::text[],
@@ -256,7 +263,7 @@ const storeUpdates = async (updates: Update[]): Promise<void> => {
         ${rows.map(row => row.sentAt)}::float8[],
         ${rows.map(row => row.hash)}::bytea[],
         ${rows.map(row => row.deliveries)}::int[]
-      ) with ordinality as u (phone_number_id, waba_id, field, kind, payload, person_ids, sent_at, content_key, deliveries, n)
+      ) with ordinality as u (tenant_id, phone_number_id, waba_id, field, kind, payload, person_ids, sent_at, content_key, deliveries, n)
       left join whatsapp_connections c on c.phone_number_id = u.phone_number_id
       order by u.n
       on conflict on constraint whatsapp_events_once do update set

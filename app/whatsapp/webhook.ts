@@ -185,6 +185,8 @@ export type Update = {
   sentAt: number | null
   /** Identifies the update if Meta sends it again. Null: its whole content and the time of the POST identify it. */
   key: string | null
+  /** The only tenant that an update about an account concerns: a Meta app of its own signed it. Absent = all. */
+  tenantId?: string
 }
 
 /** By Meta's field and the name of the list: the kind of its elements. */

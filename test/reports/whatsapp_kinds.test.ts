@@ -724,6 +724,18 @@ t.test('several app secrets, and a secret of one connection', async t => {
   t.equal(await posts(wabaId, [theirs()], own), 401, "another's number in its own account")
   t.equal(await posts(wabaId, [], own), 401, 'nothing')
   t.strictSame(await templateStates(other), [])
+
+  // Both have numbers in one account. Only the operator's app speaks for both.
+  await sql`update whatsapp_connections set waba_id = ${wabaId} where tenant_id = ${other.tenantId}`.execute(
+    db,
+  )
+  const changes = [template('APPROVED'), category('MARKETING')]
+  const time = now() + 10
+  t.equal(await posts(wabaId, changes, { ...own, time }), 200)
+  t.strictSame(await templateStates(shop), ['initial active null'])
+  t.strictSame(await templateStates(other), [], 'its own app changes only its own templates')
+  t.equal(await posts(wabaId, changes, { time }), 200)
+  t.strictSame(await templateStates(other), ['initial active null'], 'the same update by our app')
 })
 
 // W9 and W10
