@@ -1,7 +1,6 @@
 /** Checks the token of a Voicenter delivery before its body is read. */
 import type { Request, RequestHandler, Response } from 'express'
 import { sql } from 'kysely'
-import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible'
 import { batcher } from '../batcher.ts'
 import { config } from '../config.ts'
 import { sha256 } from '../crypto.ts'
@@ -9,10 +8,11 @@ import { webDb } from '../db/kysely.ts'
 import { TOKEN_TIMEOUT_MS, withTimeout } from '../errors.ts'
 import { log } from '../log.ts'
 import type { DeliverySource } from '../voicenter/ingest.ts'
+import { addressCounter } from './addresses.ts'
 
 /** With more wrong tokens a minute, an address is answered 429. */
 const FAILURES_A_MINUTE = 100
-const failures = new RateLimiterMemory({ points: FAILURES_A_MINUTE, duration: 60 })
+const failures = addressCounter({ windowMs: 60_000 })
 
 /** Tokens that were valid within the last minute, by their hash. */
 const recent = new Map<string, { sender: DeliverySource; until: number }>()
@@ -38,7 +38,7 @@ export const authenticate: Handler = async (req, res, next) => {
   if (sender) {
     res.locals.sender = sender
     next()
-  } else await answerUnauthorized(req, res)
+  } else answerUnauthorized(req, res)
 }
 
 /** After an error, the token is looked up again at its next request. */
@@ -46,23 +46,13 @@ export const evictToken = ({ token = '' }: Partial<DeliverySource> = {}): void =
   recent.delete(token)
 }
 
-export const answerUnauthorized = async (req: CdrRequest, res: Response): Promise<void> => {
-  const status = (await hasTooManyFailures(req.ip ?? '')) ? 429 : 401
+export const answerUnauthorized = (req: CdrRequest, res: Response): void => {
+  const status = failures.add(req.ip) > FAILURES_A_MINUTE ? 429 : 401
   if (status === 401) res.set('WWW-Authenticate', 'Basic realm="ringback"')
   else res.set('Retry-After', '60')
   res
     .status(status)
     .json({ Err: 1, Errdesc: status === 401 ? 'wrong or missing token' : 'too many wrong tokens' })
-}
-
-const hasTooManyFailures = async (address: string): Promise<boolean> => {
-  try {
-    await failures.consume(address)
-    return false
-  } catch (error) {
-    if (error instanceof RateLimiterRes) return true
-    throw error
-  }
 }
 
 const senderOf = async (req: CdrRequest): Promise<DeliverySource | null> => {

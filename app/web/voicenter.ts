@@ -4,7 +4,7 @@ import { failpoint } from '../failpoints.ts'
 import { type DeliverySource, ingest, NoLongerValid } from '../voicenter/ingest.ts'
 import { answerUnauthorized, authenticate, evictToken } from './auth.ts'
 import { measureAnswers } from './monitoring.ts'
-import { readRawBody } from './raw_body.ts'
+import { bodyMemory, readRawBody } from './raw_body.ts'
 
 /**
  * POST /webhooks/voicenter/cdr: Voicenter sends a call record, minutes after the call. The record is stored with its job
@@ -20,9 +20,20 @@ const PATH = '/webhooks/voicenter/cdr'
 
 /**
  * A record with an AI transcript is large, and a 413 loses it. Storing 5 MB takes 100 MB of memory, so there is room for
- * one such record at a time, or for thousands of ordinary ones.
+ * one such record at a time, or for thousands of ordinary ones. One business cannot take all of it. Addresses do not count
+ * here: the records of all businesses come from the few addresses of Voicenter.
  */
-const BODY = { limitMb: 5, roomMb: 8 }
+const LIMIT_MB = 5
+const memory = bodyMemory({ roomMb: 8, senderMb: 6 })
+
+const readCdrBody = readRawBody<{ sender: DeliverySource }>({
+  limitMb: LIMIT_MB,
+  shareOf: (_req, { locals: { sender } }) => ({
+    memory,
+    // An unbound token is a sender of its own.
+    sender: sender.tenantId ?? sender.token ?? 'no token',
+  }),
+})
 
 const OK = { Err: 0, Errdesc: 'OK' }
 
@@ -83,10 +94,9 @@ const store = async (...delivery: Parameters<typeof ingest>): Promise<string[]> 
 
 type OnError = ErrorRequestHandler<object, unknown, unknown, object, { sender?: DeliverySource }>
 
-const onError: OnError = async (error: unknown, req, res, next) => {
+const onError: OnError = (error: unknown, req, res, next) => {
   evictToken(res.locals.sender)
-  if (error instanceof Error && error.cause instanceof NoLongerValid)
-    await answerUnauthorized(req, res)
+  if (error instanceof Error && error.cause instanceof NoLongerValid) answerUnauthorized(req, res)
   else next(error)
 }
 
@@ -109,7 +119,7 @@ const summary = (wrong: string[], count: number): string =>
 voicenter.get(PATH, (_req, res) => {
   res.json(OK)
 })
-voicenter.post(PATH, measureAnswers('voicenter'), authenticate, readRawBody(BODY), receive, onError)
+voicenter.post(PATH, measureAnswers('voicenter'), authenticate, readCdrBody, receive, onError)
 voicenter.all(PATH, (_req, res) => {
   res
     .status(405)

@@ -12,8 +12,9 @@ import { failpoint } from '../failpoints.ts'
 import { canonical, readJson, storable } from '../json.ts'
 import { log } from '../log.ts'
 import { personIdsIn, statusKey, type Update, updatesIn } from '../whatsapp/webhook.ts'
+import { addressCounter, addressKey } from './addresses.ts'
 import { measureAnswers } from './monitoring.ts'
-import { readRawBody } from './raw_body.ts'
+import { bodyMemory, readRawBody } from './raw_body.ts'
 
 /**
  * /webhooks/whatsapp: Meta reports messages from people and the states of our messages. If the body is signed, each update
@@ -25,10 +26,23 @@ const PATH = '/webhooks/whatsapp'
 
 /**
  * Meta sends up to 3 MB (Meta, "Webhooks: payload size"). The signature can only be checked when the body has arrived. So
- * this memory is separate from that of the call records. If someone fills it, only Meta has to wait, and Meta tries again
- * for days.
+ * this memory is separate from that of the call records, and bodies from an address that has not sent a signed one within
+ * the last hour have a memory of their own. If someone fills it, Meta tries again for days.
  */
-const BODY = { limitMb: 4, roomMb: 8 }
+const LIMIT_MB = 4
+const provenMemory = bodyMemory({ roomMb: 8, senderMb: 6 })
+const unprovenMemory = bodyMemory({ roomMb: 5, senderMb: 5 })
+
+/** Addresses that sent a signed body. */
+const proven = addressCounter({ windowMs: 60 * 60 * 1000 })
+
+const readUpdateBody = readRawBody({
+  limitMb: LIMIT_MB,
+  shareOf: ({ ip }) => ({
+    memory: proven.count(ip) > 0 ? provenMemory : unprovenMemory,
+    sender: addressKey(ip),
+  }),
+})
 
 /** Meta's verification, when the URL is entered in its dashboard. Without a verify token nothing is verified. */
 whatsapp.get(PATH, (req, res) => {
@@ -63,6 +77,7 @@ const receive: RequestHandler = async (req, res) => {
     res.status(401).json({ error: 'wrong signature' })
     return
   }
+  proven.add(req.ip)
   failpoint('whatsapp:received')
   const json = readText(body)
   if ('wrong' in json)
@@ -79,7 +94,7 @@ const receive: RequestHandler = async (req, res) => {
   res.json({ status: 'stored' })
 }
 
-whatsapp.post(PATH, measureAnswers('whatsapp'), requireSignature, readRawBody(BODY), receive)
+whatsapp.post(PATH, measureAnswers('whatsapp'), requireSignature, readUpdateBody, receive)
 
 whatsapp.all(PATH, (_req, res) => {
   res.status(405).set('Allow', 'GET, HEAD, POST').json({ error: 'GET to verify, POST to deliver' })
@@ -123,6 +138,8 @@ const hasOwnSecrets = (): Promise<boolean> =>
  * The updates of a body that is signed with the secret of a connection's own Meta app. The owner of that app knows the
  * secret, so each update must be about this connection's number, or about its account and no number.
  *
+ * The body is parsed after a secret fits, because parsing four megabytes of a stranger would block other requests.
+ *
  * @returns null if no such secret fits, or if it does not cover every update
  */
 const updatesOfOwnApp = async (
@@ -130,29 +147,27 @@ const updatesOfOwnApp = async (
   header: string | undefined,
 ): Promise<Update[] | null> => {
   if (!(await hasOwnSecrets())) return null
-  const json = readText(body)
-  if ('wrong' in json) return null
-  const updates = updatesIn(json.value)
-  const named = (ids: (string | null)[]) =>
-    [...new Set(ids)].flatMap(id => (id === null ? [] : storable(id))).slice(0, MAX_CANDIDATES)
+  const named = idsIn(body)
   const { rows } = await withTimeout(
     STORE_TIMEOUT_MS,
     sql<OwnApp>`
       select tenant_id as "tenantId", phone_number_id as "phoneNumberId", waba_id as "wabaId", app_secret as "appSecret"
       from whatsapp_connections
-      where app_secret is not null
-        and (phone_number_id = any(${named(updates.map(({ phoneNumberId }) => phoneNumberId))}::text[])
-             or waba_id = any(${named(updates.map(({ wabaId }) => wabaId))}::text[]))
+      where app_secret is not null and (phone_number_id = any(${named}::text[]) or waba_id = any(${named}::text[]))
       order by id limit ${MAX_CANDIDATES}`.execute(webDb),
   )
   const signers = rows.filter(one => isSignedBy(one, body, header))
+  if (signers.length === 0) return null
+  const json = readText(body)
+  if ('wrong' in json) return null
+  const updates = updatesIn(json.value)
   const isCovered = ({ phoneNumberId, wabaId }: Update) =>
     signers.some(one =>
       phoneNumberId === null
         ? wabaId !== null && wabaId === one.wabaId
         : phoneNumberId === one.phoneNumberId,
     )
-  if (signers.length === 0 || !updates.every(isCovered)) return null
+  if (!updates.every(isCovered)) return null
   // The account decides whose templates an update is about. The owner of an app cannot name another one, and several tenants
   // may have numbers in one account: the update is stored for each tenant that has this secret.
   return updates.flatMap(update => {
@@ -163,6 +178,21 @@ const updatesOfOwnApp = async (
     return tenants.map(tenantId => ({ ...update, tenantId }))
   })
 }
+
+const MAX_IDS = 200
+
+/** The ids of numbers and accounts that a body may be about. Meta writes them with plain digits. */
+const idsIn = (body: Buffer): string[] => {
+  const ids = new Set<string>()
+  for (const [, id = ''] of body
+    .toString('latin1')
+    .matchAll(/"(?:phone_number_id|id)"\s*:\s*"(\d{1,40})"/g)) {
+    ids.add(id)
+    if (ids.size === MAX_IDS) break
+  }
+  return [...ids]
+}
+
 export type OwnApp = {
   tenantId: string
   phoneNumberId: string
@@ -226,7 +256,10 @@ const EVENT_JOB = jobSpec({
  * Stores the updates of one POST with their jobs: one statement, one commit. A repeat is counted and adds no job. An
  * update belongs to the tenant with its WhatsApp number. An update for an unknown number is stored without a tenant.
  */
-const storeUpdates = async (updates: Update[]): Promise<void> => {
+export const storeUpdates = async (
+  updates: Update[],
+  database: typeof webDb = webDb,
+): Promise<void> => {
   const rows = dedupe(
     updates.map(update => {
       const json = canonical(update.payload)
@@ -279,5 +312,5 @@ const storeUpdates = async (updates: Update[]): Promise<void> => {
     )
     select assert_all_queued(wanted, (select count(*) from graphile_worker.add_jobs(specs)))
     from jobs where wanted > 0`
-  await retryOnConflict(() => statement.execute(webDb))
+  await retryOnConflict(() => statement.execute(database))
 }

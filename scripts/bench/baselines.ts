@@ -16,7 +16,7 @@ import { closeDatabase } from '../../app/db/kysely.ts'
 import { GENERIC_PLANS, newPool } from '../../app/db/pool.ts'
 import { type Delivery, partition, storeAll, type ValidCdr } from '../../app/voicenter/ingest.ts'
 import { readBody } from '../../app/voicenter/parse.ts'
-import { readRawBody } from '../../app/web/raw_body.ts'
+import { bodyMemory, readRawBody } from '../../app/web/raw_body.ts'
 import { callBodies } from './load.ts'
 
 const tenantId = process.env['TENANT_ID'] ?? null
@@ -24,6 +24,7 @@ const tokenHash = sha256(process.env['TOKEN'] ?? '')
 
 /** Validates as Ringback does, except that there is only one token, which needs no lookup. */
 const startWebhook = (store: (cdr: ValidCdr) => Promise<void>): void => {
+  const memory = bodyMemory({ roomMb: 8, senderMb: 6 })
   const app = express()
   app.disable('x-powered-by')
   app.set('etag', false)
@@ -34,7 +35,7 @@ const startWebhook = (store: (cdr: ValidCdr) => Promise<void>): void => {
       if (sha256(token).equals(tokenHash)) next()
       else res.status(401).json({ Err: 1, Errdesc: 'wrong or missing token' })
     },
-    readRawBody({ limitMb: 5, roomMb: 8 }),
+    readRawBody({ limitMb: 5, shareOf: () => ({ memory, sender: 'benchmark' }) }),
     async (req, res) => {
       const { valid, rejected } = parse(Buffer.isBuffer(req.body) ? req.body : Buffer.alloc(0))
       if (valid.length === 0 || rejected.length) {

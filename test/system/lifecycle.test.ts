@@ -72,6 +72,11 @@ await t.test('in production', async t => {
     t.equal(answers.filter(({ status }) => status === 401).length, 100)
     t.equal(answers.filter(({ status }) => status === 429).length, 20)
     t.match(await post('wrong', '203.0.113.3'), { status: 401 }, 'another address is not limited')
+    const network = await Promise.all(
+      Array.from({ length: 120 }, (_, n) => post('wrong', `2001:db8:0:1:${n.toString(16)}::1`)),
+    )
+    t.equal(network.filter(({ status }) => status === 429).length, 20, 'an IPv6 /64 is one address')
+    t.match(await post('wrong', '2001:db8:0:2::1'), { status: 401 })
   })
 
   await t.test('two copies store the same CDR once', async t => {

@@ -1,11 +1,11 @@
 /** Who may sign in to /ops, and the sessions of those who did. */
 import { timingSafeEqual } from 'node:crypto'
-import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible'
 import { config } from '../../config.ts'
 import { sha256, signInMac } from '../../crypto.ts'
 import { opsDb } from '../../db/kysely.ts'
 import { lineOf } from '../../phone.ts'
 import { isPassword } from '../../tenants/credentials.ts'
+import { addressCounter } from '../addresses.ts'
 import { abort } from './errors.ts'
 
 /** The operator, or one business. */
@@ -22,7 +22,8 @@ export type Account = {
  * Wrong passwords per minute and address. The limit is not per account: otherwise anybody could lock out the
  * operator, and Prometheus with the same password.
  */
-const failures = new RateLimiterMemory({ points: 10, duration: 60 })
+const MAX_FAILURES = 10
+const failures = addressCounter({ windowMs: 60_000 })
 /** One check of a password takes 16 MB and a quarter of a second. */
 const MAX_CHECKS = 4
 let checking = 0
@@ -76,7 +77,7 @@ export const authenticate = async (
   entered: string,
   password: string,
 ): Promise<Account | null> => {
-  if (((await failures.get(address))?.remainingPoints ?? 1) <= 0) abort(429)
+  if (failures.count(address) >= MAX_FAILURES) abort(429)
   const name = await accountName(entered.slice(0, 100))
   const account = await findAccount(name)
   const isRight =
@@ -84,9 +85,7 @@ export const authenticate = async (
       ? account !== null && constantTimeEqual(password, account.credential)
       : await isTenantPassword(password.slice(0, 1000), account)
   if (isRight) return account
-  await failures.consume(address).catch((error: unknown) => {
-    if (!(error instanceof RateLimiterRes)) throw error
-  })
+  failures.add(address)
   return null
 }
 
