@@ -152,7 +152,7 @@ export const startWeb = async (
   return { ...program, url: `http://127.0.0.1:${port.exec(program.output())?.[1]}` }
 }
 
-/** The program itself with the flags of the Procfile. It is ready when /readyz answers 200. */
+/** The program itself with the flags of the Procfile. It is ready when /readyz answers 200, whatever the backlog. */
 export const startRingback = async (
   role: 'web' | 'all',
   env: Env,
@@ -160,7 +160,7 @@ export const startRingback = async (
 ): Promise<WebProgram> => {
   const args = [...NODE_FLAGS, RINGBACK]
   const program = await startWeb(args, { ...env, ROLE: role }, { port: RINGBACK_PORT, log })
-  await program.waitUntilReady(() => answers(`${program.url}/readyz`))
+  await program.waitUntilReady(() => answers(`${program.url}/readyz?for=webhooks`))
   return program
 }
 

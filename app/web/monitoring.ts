@@ -1,54 +1,6 @@
-/** What monitoring asks: /healthz, /readyz and /metrics, and how long the webhooks take to answer. */
+/** /metrics, and what the answers to the webhooks show: how long they take, and whether webhooks can be stored. */
 import { type RequestHandler, Router } from 'express'
-import { sql } from 'kysely'
-import { TASK_NAMES } from '../db/jobs.ts'
-import { webDb } from '../db/kysely.ts'
-import { log } from '../log.ts'
 import { answerSeconds, type Endpoint, readState, registry } from '../monitoring/metrics.ts'
-
-/** Whether the worker of this process runs. Null where the role has no worker. */
-export type WorkerState = () => boolean | null
-
-/**
- * GET /healthz: the process is alive. GET /readyz: it can work, because the database answers and the worker (if the role
- * has one) runs. Ages are in seconds. Null: there is no such row.
- */
-export const health = (workerState: WorkerState): Router => {
-  const router = Router()
-  router.get('/healthz', (_req, res) => {
-    res.json({ status: 'ok' })
-  })
-  router.get('/readyz', async (_req, res) => {
-    const worker = workerState()
-    const ages = await readAges()
-    const isReady = ages !== null && worker !== false
-    res
-      .status(isReady ? 200 : 503)
-      .json({ status: isReady ? 'ready' : 'not ready', database: ages !== null, worker, ...ages })
-  })
-  return router
-}
-
-/** A job that is not due yet is no backlog. Null: the database does not answer. */
-const readAges = async () => {
-  try {
-    const { rows } = await sql<{
-      oldestDueJobSeconds: number | null
-      lastWebhookSeconds: number | null
-    }>`
-      select
-        (select extract(epoch from now() - min(run_at))::int from graphile_worker.jobs
-         where run_at <= now() and locked_at is null and attempts < max_attempts
-           -- No worker takes a job of a task that it does not know. /ops lists it.
-           and task_identifier = any(${TASK_NAMES}::text[])) as "oldestDueJobSeconds",
-        (select extract(epoch from now() - received_at)::int from raw_cdrs order by id desc limit 1) as "lastWebhookSeconds"
-      `.execute(webDb)
-    return rows[0] ?? null
-  } catch (err) {
-    log.warn({ err }, 'not ready: the database does not answer')
-    return null
-  }
-}
 
 /** GET /metrics, for Prometheus. server.ts restricts the access. */
 export const metrics = Router()
@@ -69,6 +21,26 @@ export const measureAnswers =
     res.once('close', () => {
       const status = res.writableFinished ? String(res.statusCode) : 'cut'
       answerSeconds.observe({ door, status }, (performance.now() - start) / 1000)
+      storing.answered(status)
     })
     next()
   }
+
+const TRUST_MS = 60_000
+let provenAt = -Infinity
+let failedAt = -Infinity
+
+/** Whether webhooks can be stored, as far as this process knows without trying. */
+export const storing = {
+  /** One was stored within the last minute, and since the last failure `proved` was called. */
+  isProven: (): boolean => provenAt > failedAt && performance.now() - provenAt < TRUST_MS,
+  /** @param at when the attempt that succeeded started */
+  proved: (at: number): void => {
+    provenAt = Math.max(provenAt, at)
+  },
+  /** A webhook was answered. One that is stored after another failed proves nothing: a full disk may have room for some. */
+  answered: (status: string): void => {
+    if (status === '503' || status === 'cut') failedAt = performance.now()
+    else if (status === '200' && provenAt > failedAt) provenAt = performance.now()
+  },
+}

@@ -1,11 +1,12 @@
 /** The web server: its routes, its limits and its shutdown. */
-import express, { type ErrorRequestHandler } from 'express'
+import express, { type ErrorRequestHandler, type Router } from 'express'
 import { once } from 'node:events'
-import { createServer, type Server, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { config } from '../config.ts'
 import { log } from '../log.ts'
-import { health, metrics, type WorkerState } from './monitoring.ts'
+import { health, type WorkerState } from './health.ts'
+import { metrics } from './monitoring.ts'
 import { operatorOnly } from './ops/access.ts'
 import { ops } from './ops/router.ts'
 import { voicenter } from './voicenter.ts'
@@ -49,13 +50,28 @@ export const gracefulShutdown = (server: Server): (() => Promise<void>) => {
   }
 }
 
+/** Of a body that is not wanted, each connection may send one chunk (64 kB) per pause. */
+const DISCARD_PAUSE_MS = 50
+
+/**
+ * Slows down the rest of a body that was answered before it had arrived, such as one with a wrong token. Node alone would
+ * read and discard it as fast as it comes, and a few such clients would take all of the time.
+ */
+const discardSlowly = (req: IncomingMessage): void => {
+  if (req.complete) return
+  req.on('data', () => {
+    req.pause()
+    setTimeout(() => req.resume(), DISCARD_PAUSE_MS).unref()
+  })
+}
+
 const closeAfter = (res: ServerResponse): void => {
   if (!res.headersSent) res.setHeader('Connection', 'close')
 }
 
 const SECOND = 1000
 
-const newApp = (workerState: WorkerState, isListening: () => boolean) => {
+const newApp = (healthRouter: Router, isListening: () => boolean) => {
   const app = express()
   app.disable('x-powered-by')
   app.set('etag', false)
@@ -68,7 +84,7 @@ const newApp = (workerState: WorkerState, isListening: () => boolean) => {
   })
   app.use(voicenter)
   app.use(whatsapp)
-  app.use(health(workerState))
+  app.use(healthRouter)
   app.use('/ops', ops)
   app.use('/metrics', operatorOnly, metrics)
   app.use((_req, res) => {
@@ -94,13 +110,18 @@ const onError: ErrorRequestHandler = (error: unknown, _req, res, next) => {
   const found = error instanceof Error && 'status' in error ? Number(error.status) : 500
   // Any other error may pass, such as a database that does not answer: the sender tries again.
   const status = found in PUBLIC_REASON ? found : 503
-  if (status >= 500) log.error({ err: error }, 'request failed')
+  const isRejection = error instanceof Error && 'isRejection' in error
+  if (status >= 500 && !isRejection) log.error({ err: error }, 'request failed')
   else log.warn({ status }, 'request refused')
   if (status === 503) res.set('Retry-After', '5')
   res.status(status).json({ Err: status === 503 ? 2 : 1, Errdesc: PUBLIC_REASON[status] })
 }
 
-export const startWeb = async (workerState: WorkerState): Promise<Server> => {
+/** @param checkEveryMs how often /readyz asks the database at most */
+export const startWeb = async (
+  workerState: WorkerState,
+  checkEveryMs?: number,
+): Promise<Server> => {
   const server = createServer({
     // Slow senders are cut off. Node checks these limits at every connectionsCheckingInterval.
     headersTimeout: 10 * SECOND,
@@ -110,9 +131,10 @@ export const startWeb = async (workerState: WorkerState): Promise<Server> => {
     // connection that is being closed.
     keepAliveTimeout: 95 * SECOND,
   })
+  server.on('request', (req, res) => void res.once('finish', () => discardSlowly(req)))
   server.on(
     'request',
-    newApp(workerState, () => server.listening),
+    newApp(health(workerState, checkEveryMs), () => server.listening),
   )
   server.listen(config().PORT)
   await new Promise((resolve, reject) => {

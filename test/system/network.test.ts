@@ -6,7 +6,7 @@ import t from 'tap'
 import { newPool } from '../../app/db/pool.ts'
 import { push } from '../../scripts/demo/cdr.ts'
 import { startProxy } from '../../scripts/chaos/proxy.ts'
-import { IN_ORDER, startProcess } from '../support/process.ts'
+import { IN_ORDER, startProcess, waitUntil } from '../support/process.ts'
 import { business, customer, db, verdictsOf, work } from '../support/ringback.ts'
 
 const DATABASE_URL = new URL(process.env['DATABASE_URL'] ?? '')
@@ -90,7 +90,7 @@ await t.test('refused connections: 503 until the database is back', async t => {
   await proxy.accept()
   t.strictSame(await post(token, cdr), OK)
   t.strictSame(await deliveriesOf(cdr.ivruniqueid), [1])
-  t.match(await get('/readyz'), { status: 200 })
+  await waitUntil('ready', async () => (await get('/readyz')).status === 200)
 })
 
 await t.test('idle connections that are closed are replaced', async t => {

@@ -17,16 +17,17 @@ const answer = z.strictObject({
   status: z.string(),
   database: z.boolean(),
   worker: z.boolean().nullable(),
+  webhooks: z.boolean(),
   oldestDueJobSeconds: z.int().nullable(),
   lastWebhookSeconds: z.int().nullable(),
 })
-const ready = async (base = url) => {
-  const response = await fetch(`${base}/readyz`)
+const ready = async (base = checking, query = '') => {
+  const response = await fetch(`${base}/readyz${query}`)
   return { http: response.status, ...answer.parse(await response.json()) }
 }
-/** The same program with a worker that runs, that does not run, or without one. */
-const withWorker = async (t: Test, isRunning: boolean | null) => {
-  const web = await startWeb(() => isRunning)
+/** The same program with a worker that runs, that does not run, or without one. /readyz asks the database each time. */
+const withWorker = async (t: Pick<Test, 'teardown'>, isRunning: boolean | null) => {
+  const web = await startWeb(() => isRunning, 0)
   t.teardown(() => {
     web.close()
     web.closeAllConnections()
@@ -34,6 +35,8 @@ const withWorker = async (t: Test, isRunning: boolean | null) => {
   const address = web.address()
   return `http://127.0.0.1:${address && typeof address === 'object' ? address.port : ''}`
 }
+
+const checking = await withWorker(t, null)
 
 await t.test('healthz answers that the process is alive', async t => {
   const response = await fetch(`${url}/healthz`)
@@ -48,6 +51,7 @@ await t.test('readyz reports the ages of the oldest due job and the last webhook
     status: 'ready',
     database: true,
     worker: null,
+    webhooks: true,
     oldestDueJobSeconds: null,
     lastWebhookSeconds: null,
   })
@@ -59,7 +63,7 @@ await t.test('readyz reports the ages of the oldest due job and the last webhook
     db,
   )
   const busy = await ready()
-  t.match(busy, { http: 200, status: 'ready' }, 'a backlog does not make it unready')
+  t.match(busy, { http: 200, status: 'ready' }, 'a short backlog does not make it unready')
   t.ok([3600, 3601].includes(busy.lastWebhookSeconds ?? 0))
   t.ok([90, 91].includes(busy.oldestDueJobSeconds ?? 0))
 
@@ -81,6 +85,84 @@ await t.test('readyz reports the ages of the oldest due job and the last webhook
   })
 })
 
+await t.test('readyz answers 503 while a due job is older than five minutes', async t => {
+  const dueSince = (seconds: number, change = '') =>
+    sql`
+    update graphile_worker._private_jobs set run_at = now() - make_interval(secs => ${seconds}) ${sql.raw(change)}`.execute(
+      db,
+    )
+  const { token } = await business()
+  await post(push(), { token })
+  await dueSince(299)
+  t.match(await ready(), { http: 200, oldestDueJobSeconds: 299 })
+  await dueSince(302)
+  t.match(await ready(), { http: 503, status: 'not ready', database: true, webhooks: true })
+  t.match(await ready(checking, '?for=webhooks'), { http: 200, status: 'ready' }, 'a load balancer')
+  t.match(await ready(checking, '?for=x'), { http: 503 })
+
+  for (const change of ['priority = 7', 'priority = -7'])
+    t.match(await dueSince(302, `, ${change}`).then(() => ready()), { http: 503 }, change)
+  await sql`select graphile_worker.add_job('lead_silence', run_at := now() - interval '1 hour', priority := 3)`.execute(
+    db,
+  )
+  t.match(await ready(), { http: 503, oldestDueJobSeconds: 3600 }, 'the oldest of all priorities')
+  await dueSince(302, `, attempts = max_attempts`)
+  t.match(await ready(), { http: 200, oldestDueJobSeconds: null }, 'not one that failed for good')
+  await dueSince(302, `, attempts = 0, locked_at = now(), locked_by = 'x'`)
+  t.match(await ready(), { http: 200, oldestDueJobSeconds: null }, 'nor one that runs')
+  await sql`delete from graphile_worker._private_jobs`.execute(db)
+})
+
+/** Until the end of this test, the disk is full. */
+const fullDisk = async (t: Test) => {
+  await sql`
+    create function full_disk() returns trigger language plpgsql as $$
+    begin raise exception 'could not extend file' using errcode = '53100'; end $$`.execute(db)
+  for (const table of ['raw_cdrs', 'whatsapp_events'])
+    await sql`create trigger full_disk before insert on ${sql.table(table)} for each row execute function full_disk()`.execute(
+      db,
+    )
+  const free = async () => {
+    await sql`drop function if exists full_disk() cascade`.execute(db)
+  }
+  t.teardown(free)
+  return free
+}
+
+await t.test('readyz answers 503 while webhooks cannot be stored', async t => {
+  const { token } = await business()
+  t.match(await ready(), { http: 200, webhooks: true })
+  const free = await fullDisk(t)
+  const before = await contents()
+  t.match(await ready(), { http: 200 }, 'it is not known yet')
+  t.match(await post(push(), { token }), { status: 503 })
+  t.match(await ready(), { http: 503, status: 'not ready', database: true, webhooks: false })
+  t.match(await ready(checking, '?for=webhooks'), { http: 503, webhooks: false })
+  await free()
+  t.match(await ready(), { http: 200, webhooks: true }, 'again without traffic')
+  t.strictSame(await contents(), before, 'what it tries is rolled back')
+})
+
+await t.test('readyz asks the database once a second, however many clients ask', async t => {
+  const { token } = await business()
+  await fullDisk(t)
+  t.match(await post(push(), { token }), { status: 503 })
+  // Each check takes an id, also if it is rolled back.
+  const lastId = async () =>
+    (await sql<{ id: number }>`select last_value::int as id from raw_cdrs_id_seq`.execute(db))
+      .rows[0]?.id ?? 0
+  const before = await lastId()
+  const started = performance.now()
+  for (let round = 0; round < 5; round++)
+    for (const response of await Promise.all(
+      Array.from({ length: 50 }, () => fetch(`${url}/readyz`)),
+    ))
+      t.equal(response.status, 503)
+  const seconds = (performance.now() - started) / 1000
+  const checks = (await lastId()) - before
+  t.ok(checks >= 1 && checks <= 1 + seconds, `${checks} checks in ${seconds} s`)
+})
+
 await t.test('readyz answers 503 while the worker does not run', async t => {
   t.match(await ready(await withWorker(t, true)), { http: 200, status: 'ready', worker: true })
   t.match(await ready(await withWorker(t, false)), {
@@ -93,7 +175,7 @@ await t.test('readyz answers 503 while the worker does not run', async t => {
 
 await t.test('readyz answers 503 before the database is migrated', async t => {
   await sql`alter table raw_cdrs rename to later`.execute(db)
-  const response = await fetch(`${url}/readyz`)
+  const response = await fetch(`${checking}/readyz`)
   await sql`alter table later rename to raw_cdrs`.execute(db)
   t.equal(response.status, 503)
   t.strictSame(await response.json(), { status: 'not ready', database: false, worker: null })
