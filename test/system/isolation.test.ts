@@ -1,0 +1,223 @@
+/**
+ * Two businesses: an attacker with a valid token, and a quiet one. During each attack (isolation_attacks.ts) the calls of
+ * the quiet one are stored at once, its messages leave when they are due, an opt-out is read, and the pages answer.
+ */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { Agent, request } from 'node:http'
+import { createInterface } from 'node:readline'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import t, { type Test } from 'tap'
+import { sql } from 'kysely'
+import { push } from '../../scripts/demo/cdr.ts'
+import { IN_ORDER, startProcess, waitUntil } from '../support/process.ts'
+import { business, customer, db, fake } from '../support/ringback.ts'
+import { change, envelope, hmac } from '../support/whatsapp.ts'
+import { ATTACKS, type Target } from './isolation_attacks.ts'
+
+t.setTimeout(900_000)
+
+const SECONDS = 6
+const CALLS_EVERY_MS = 50
+const EVENTS_EVERY_MS = 200
+const PAGES_EVERY_MS = 500
+const MESSAGES = 3
+
+const PASSWORD = 'a long password of the operator'
+const program = startProcess({ OPS_PASSWORD: PASSWORD })
+const url = await program.url()
+await program.running()
+const columns = { outreach_delay: '1 second' }
+const quiet = await business({ columns })
+const attacker = await business({ columns })
+
+/** Voicenter's address, Meta's, and the operator's. */
+const [VOICENTER, META, OPERATOR] = ['198.51.100.1', '198.51.100.2', '198.51.100.3']
+
+const agent = new Agent({ keepAlive: true })
+type Answer = { status: number; ms: number }
+const ask = (
+  path: string,
+  address: string,
+  { body, headers = {} }: { body?: string; headers?: Record<string, string> } = {},
+) =>
+  new Promise<Answer>(resolve => {
+    const started = performance.now()
+    const done = (status: number) => resolve({ status, ms: performance.now() - started })
+    const req = request(new URL(path, url), {
+      agent,
+      method: body === undefined ? 'GET' : 'POST',
+      headers: { 'x-forwarded-for': address, 'x-forwarded-proto': 'https', ...headers },
+    })
+    req.on('response', res => void res.resume().on('end', () => done(res.statusCode ?? 0)))
+    req.on('error', () => done(0))
+    req.end(body)
+  })
+
+const call = (caller: string) =>
+  ask(`/webhooks/voicenter/cdr?token=${quiet.token}`, VOICENTER, {
+    body: JSON.stringify(push({ caller, did: quiet.did })),
+  })
+let messages = 0
+const event = (value: Record<string, unknown>) => {
+  const body = JSON.stringify(envelope(change(quiet.phoneNumberId, value)))
+  const headers = { 'x-hub-signature-256': `sha256=${hmac(body)}` }
+  return ask('/webhooks/whatsapp', META, { body, headers })
+}
+const writes = (from: string, body: string) =>
+  event({
+    messages: [
+      { id: `wamid.quiet${messages++}`, from: from.slice(1), type: 'text', text: { body } },
+    ],
+  })
+const page = () =>
+  ask('/ops', OPERATOR, {
+    headers: { authorization: `Basic ${Buffer.from(`operator:${PASSWORD}`).toString('base64')}` },
+  })
+
+/** Asks at a steady rate, however long the answers take. */
+const steadily = async (everyMs: number, make: () => Promise<Answer>, signal: AbortSignal) => {
+  const asked: Promise<Answer>[] = []
+  while (!signal.aborted) {
+    asked.push(make())
+    await sleep(everyMs)
+  }
+  return Promise.all(asked)
+}
+
+/** Misses calls of people, and waits for their messages. @returns how late the latest one was, in seconds */
+const lateness = async (): Promise<number> => {
+  const people = Array.from({ length: MESSAGES }, () => customer())
+  for (const { local } of people) await call(local)
+  await waitUntil('the messages are sent', () =>
+    people.every(({ e164 }) => fake.inbox(e164).length > 0),
+  )
+  const { rows } = await sql<{ phone: string; due: Date }>`
+    select caller_phone as phone, outreach_due_at as due from missed_calls
+    where tenant_id = ${quiet.tenantId} and caller_phone = any(${people.map(({ e164 }) => e164)})`.execute(
+    db,
+  )
+  const late = rows.map(
+    ({ phone, due }) => Date.parse(fake.inbox(phone)[0]?.acceptedAt ?? '') - due.getTime(),
+  )
+  return Math.max(...late) / 1000
+}
+
+/** @returns after how many seconds the opt-out of this person was read */
+const optOut = async (phone: string): Promise<number> => {
+  let tries = 0
+  // As Meta does: until it is accepted.
+  for (; (await writes(phone, 'הסר')).status !== 200; tries++) await sleep(500)
+  const isRead = async () => {
+    const row = db.selectFrom('opt_outs').select('phone').where('tenant_id', '=', quiet.tenantId)
+    return (await row.where('phone', '=', phone).execute()).length > 0
+  }
+  return 0.5 * tries + (await waitUntil('the opt-out is read', isRead))
+}
+
+const figures = (answers: Answer[]) => {
+  const times = answers.map(({ ms }) => ms).toSorted((a, b) => a - b)
+  const at = (share: number) => times[Math.floor(share * (times.length - 1))] ?? 0
+  const statuses: Record<number, number> = {}
+  for (const { status } of answers) statuses[status] = (statuses[status] ?? 0) + 1
+  return { p50: at(0.5), p99: at(0.99), statuses: JSON.stringify(statuses) }
+}
+
+/** What the quiet business sees within a few seconds. */
+const observe = async (customerWhoLeaves: string) => {
+  const signal = AbortSignal.timeout(SECONDS * 1000)
+  const [calls, events, pages, late, optedOut] = await Promise.all([
+    steadily(CALLS_EVERY_MS, () => call('anonymous'), signal),
+    steadily(EVENTS_EVERY_MS, () => writes(customer().e164, 'שלום'), signal),
+    steadily(PAGES_EVERY_MS, page, signal),
+    lateness(),
+    sleep(SECONDS * 200).then(() => optOut(customerWhoLeaves)),
+  ])
+  return { calls: figures(calls), events: figures(events), pages: figures(pages), late, optedOut }
+}
+type Observed = Awaited<ReturnType<typeof observe>>
+
+const describe = (
+  name: string,
+  { calls, events, pages, late, optedOut }: Observed,
+  attack = '',
+) => {
+  const one = (what: string, { p50, p99, statuses }: Observed['calls']) =>
+    `${what} p50 ${p50.toFixed(0)} p99 ${p99.toFixed(0)} ms ${statuses}`
+  return [
+    name,
+    one('calls', calls),
+    one('events', events),
+    one('pages', pages),
+    `message ${late.toFixed(1)} s late`,
+    `opt-out read in ${optedOut.toFixed(1)} s`,
+    attack && `the attacker got ${attack}`,
+  ]
+    .filter(Boolean)
+    .join(' | ')
+}
+
+/** Runs the attack in its own process while `work` runs. @returns the answers that the attacker got */
+const during = async <T>(t: Test, name: string, work: () => Promise<T>) => {
+  const target: Target = { url, ...attacker }
+  const child = spawn(
+    process.execPath,
+    [fileURLToPath(new URL('isolation_attacks.ts', import.meta.url)), name, JSON.stringify(target)],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  )
+  t.teardown(() => child.kill('SIGKILL'))
+  const ended = once(child, 'exit')
+  const lines: string[] = []
+  createInterface(child.stdout).on('line', line => lines.push(line))
+  await waitUntil('the attack has begun', () => lines.includes('attacking'))
+  await sleep(2500)
+  const result = await work()
+  child.kill('SIGTERM')
+  await Promise.race([ended, sleep(3000)])
+  return { result, answers: lines[1] ?? 'no answer' }
+}
+
+/** One person for each attack, who opts out during it, and one for the time without an attack. */
+const people = [null, ...Object.keys(ATTACKS)].map(() => customer())
+const leaving = people.values()
+const nextToLeave = () => leaving.next().value?.e164 ?? ''
+/** On a busy machine everything takes longer. */
+let slack = 1
+
+await t.test('without an attack', async t => {
+  for (const { local } of people) t.match(await call(local), { status: 200 })
+  await waitUntil('everybody got a message', () =>
+    people.every(({ e164 }) => fake.inbox(e164).length > 0),
+  )
+  const calm = await observe(nextToLeave())
+  t.comment(describe('no attack', calm))
+  slack = Math.max(1, calm.calls.p99 / 50)
+})
+
+for (const name of Object.keys(ATTACKS).filter(name => name.includes(process.env['ATTACK'] ?? '')))
+  await t.test(name, async t => {
+    const { result: seen, answers } = await during(t, name, () => observe(nextToLeave()))
+    t.comment(describe(name, seen, answers))
+    t.match(seen.calls.statuses, /^\{"200":\d+\}$/, 'every call is stored')
+    t.match(seen.events.statuses, /^\{"200":\d+\}$/, 'every update of WhatsApp is stored')
+    t.match(seen.pages.statuses, /^\{"200":\d+\}$/, 'the pages answer')
+    t.ok(seen.calls.p99 < 500 * slack, `calls: p99 ${seen.calls.p99.toFixed(0)} ms`)
+    t.ok(seen.events.p99 < 500 * slack, `updates: p99 ${seen.events.p99.toFixed(0)} ms`)
+    t.ok(seen.pages.p99 < 2000 * slack, `pages: p99 ${seen.pages.p99.toFixed(0)} ms`)
+    t.ok(seen.late < 5 * slack, `messages: ${seen.late.toFixed(1)} s after due`)
+    t.ok(seen.optedOut < 2 * slack, `opt-out: read in ${seen.optedOut.toFixed(1)} s`)
+    t.ok(program.isAlive())
+    if (process.env['SHOW'])
+      for (const line of program.lines
+        .splice(0)
+        .filter(l => l.includes('ready') || l.includes('evel":50'))
+        .slice(0, 20))
+        t.comment(line.slice(0, 600))
+  })
+
+await t.test('the program stops in order', async t => {
+  agent.destroy()
+  program.signal('SIGTERM')
+  t.match(await program.ended(), IN_ORDER)
+})
