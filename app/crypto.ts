@@ -80,7 +80,7 @@ export const phoneHash = (e164: string): Buffer =>
     .update(e164)
     .digest()
 
-/** Proves that this program wrote a text: a session cookie or a form token. */
+/** Proves that this program wrote a text, such as a form token, or identifies a password without revealing it. */
 export const signInMac = (text: string): Buffer =>
   createHmac('sha256', keyFor('sign-in')).update(text).digest()
 

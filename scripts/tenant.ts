@@ -1,6 +1,6 @@
 /** npm run tenant: manages businesses from the command line. */
 import { callLog, connect, connection } from './tenant/connections.ts'
-import { password, token } from './tenant/credentials.ts'
+import { password, signOut, token } from './tenant/credentials.ts'
 import { number } from './tenant/numbers.ts'
 import { forget, optOuts } from './tenant/people.ts'
 import { pause, resume, set } from './tenant/settings.ts'
@@ -22,6 +22,7 @@ const COMMANDS: Record<string, [summary: string, command: Command]> = {
   pause: ['stop sending messages', pause],
   resume: ['continue in the mode before the pause', resume],
   password: ['set the password for /ops', password],
+  'sign-out': ['end all sessions and links of a business', signOut],
   forget: ['erase one person', forget],
   'opt-outs': ['import a list of people who must not get messages', optOuts],
   'call-log': ["compare the calls with Voicenter's Call Log, to find lost webhooks", callLog],

@@ -1,4 +1,4 @@
--- Running the service: the workers, alerts, and the log of what people did.
+-- Running the service: the workers, alerts, who is signed in, and the log of what people did.
 
 -- One row for each running worker. id is the name that graphile-worker writes into locked_by. A worker is alive as long
 -- as its session holds the advisory lock hashtextextended(id, 0). A worker that finds the lock of another one free
@@ -29,6 +29,30 @@ create table alerts (
 -- Two processes that find the same problem raise one alert.
 create unique index alerts_open on alerts (kind, tenant_id, subject) nulls not distinct where ended_at is null;
 create index alerts_of_tenant on alerts (tenant_id, id);
+
+-- Who may use /ops: a browser that signed in (session), or a link that was sent to the owner and with which a browser
+-- signs in. Only the SHA-256 of the token is stored: a token is 256 random bits. A row is read for each page, and is not
+-- written by it. Retention deletes expired rows.
+create table sessions (
+  id         bigint generated always as identity primary key,
+  kind       text not null constraint sessions_kind_known check (kind in ('session', 'link')),
+  hash       bytea not null constraint sessions_hash_key unique
+             constraint sessions_hash_sha256 check (octet_length(hash) = 32),
+  -- Null = the operator.
+  tenant_id  bigint references tenants on delete cascade,
+  -- full = everything that the account may do; leads = read and answer leads, for the rest the password is asked.
+  scope      text not null constraint sessions_scope_known check (scope in ('full', 'leads')),
+  -- A keyed hash of the password that the account had. With another password the row is no longer valid.
+  credential bytea not null constraint sessions_credential_hmac check (octet_length(credential) = 32),
+  created_at timestamptz not null default now(),
+  expires_at timestamptz not null,
+  -- When the visitor signed out, or all sessions and links of the tenant were ended.
+  revoked_at timestamptz,
+  constraint sessions_in_order check (expires_at > created_at),
+  constraint sessions_of_operator check (tenant_id is not null or kind = 'session' and scope = 'full')
+);
+create index sessions_of_tenant on sessions (tenant_id, id);
+create index sessions_expiring on sessions (expires_at);
 
 -- Every change that a person made on /ops or with npm run tenant, written in the transaction of the change. Rows are
 -- never changed or deleted. They contain a tenant's own numbers, but no customer's number and no token.

@@ -272,6 +272,7 @@ const GOOD = {
   PUBLIC_URL: 'https://ringback.example',
   WHATSAPP_APP_SECRET: 'hunter2',
   WHATSAPP_VERIFY_TOKEN: 'hunter2',
+  OPS_PASSWORD: 'a long password of the operator',
 }
 const warnings = (env: Record<string, string | undefined>): string =>
   configWarnings(readConfig({ ...GOOD, ...env })).join('\n')
@@ -296,10 +297,15 @@ await t.test('warnings at the start', t => {
     '',
     'a worker has no endpoint',
   )
-  t.equal(
-    warnings({ ...noReplies, PUBLIC_URL: undefined, NODE_ENV: 'development' }),
-    '',
-    'not outside production',
+  t.match(warnings({ OPS_PASSWORD: undefined }), /^OPS_PASSWORD is not set: .*off.*403/)
+  const none = { ...noReplies, PUBLIC_URL: undefined, OPS_PASSWORD: undefined }
+  const names = (text: string) => text.split('\n').map(line => line.split(' ')[0])
+  t.strictSame(
+    names(warnings({ ...none, NODE_ENV: 'development' })),
+    names(warnings(none)),
+    'the same outside production',
   )
+  t.equal(names(warnings(none)).length, 3)
+  t.match(warnings({ ...none, NODE_ENV: 'development' }), /answer on this machine only/)
   t.end()
 })

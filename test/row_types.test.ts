@@ -20,6 +20,7 @@ import {
   upcoming,
   type UpcomingMessage,
 } from '../app/outreach/waiting.ts'
+import { type GoLiveRow, loadGoLiveWarnings } from '../app/tenants/go_live.ts'
 import type { Event } from '../tasks/whatsapp_event.ts'
 import { contacted, owned, reported, writes } from './outreach/support.ts'
 import { db, reminderDue } from './support/ringback.ts'
@@ -181,6 +182,13 @@ const EVENT: Columns<Event> = {
   is_late: 'bool',
   received_at: 'timestamptz',
 }
+const GO_LIVE: Columns<GoLiveRow> = {
+  lastTest: 'text',
+  hasWebhookFromMeta: 'bool',
+  quietChosenAt: 'timestamptz',
+  quietWindows: '_text',
+  hasOwnSecrets: 'bool',
+}
 const EXPECTED: Record<string, Record<string, string>> = {
   MESSAGE,
   CONTEXT,
@@ -196,6 +204,7 @@ const EXPECTED: Record<string, Record<string, string>> = {
   CALLBACK,
   UPCOMING,
   EVENT,
+  GO_LIVE,
 }
 
 const nameOfType = new Map(Object.entries(pg.types.builtins).map(([name, oid]) => [oid, name]))
@@ -238,6 +247,7 @@ await t.test('the rows have the columns that their types say', async t => {
   await db.transaction().execute(async trx => {
     await callbacks(trx, { tenantId: null, before: null, limit: 1 })
     await upcoming(trx, { tenantId: null, after: null, limit: 1 })
+    await loadGoLiveWarnings(trx, shop.tenantId)
     await cancelOutreach(trx, { as: 'command line' }, { tenantId: shop.tenantId, missedCallId: id })
   })
   const report = { id: 'wamid.of no message', status: 'sent', recipient_id: who.e164.slice(1) }

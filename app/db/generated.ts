@@ -207,6 +207,18 @@ export interface RejectedDeliveries {
   tenant_id: Int8 | null;
 }
 
+export interface Sessions {
+  created_at: Generated<Timestamp>;
+  credential: Buffer;
+  expires_at: Timestamp;
+  hash: Buffer;
+  id: Generated<Int8>;
+  kind: string;
+  revoked_at: Timestamp | null;
+  scope: string;
+  tenant_id: Int8 | null;
+}
+
 export interface TenantNumbers {
   created_at: Generated<Timestamp>;
   phone: string;
@@ -312,6 +324,7 @@ export interface DB {
   quiet_days: QuietDays;
   raw_cdrs: RawCdrs;
   rejected_deliveries: RejectedDeliveries;
+  sessions: Sessions;
   tenant_numbers: TenantNumbers;
   tenants: Tenants;
   webhook_tokens: WebhookTokens;

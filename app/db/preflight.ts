@@ -294,9 +294,8 @@ const canDecrypt = (value: string, owner: string): boolean => {
   }
 }
 
-/** Settings that work, but probably not as intended. They are logged at each start. */
+/** Settings that work, but probably not as intended. They are logged at each start, also outside production. */
 export const configWarnings = (config: Config): string[] => {
-  if (!config.production) return []
   const lines: string[] = []
   if (config.ROLE !== 'worker') {
     const { protocol, hostname } = new URL(config.PUBLIC_URL)
@@ -304,7 +303,13 @@ export const configWarnings = (config: Config): string[] => {
       lines.push('PUBLIC_URL is this machine: the printed webhook URLs do not work')
     else if (protocol === 'http:')
       lines.push('PUBLIC_URL is not https: Meta requires https, and tokens are sent unencrypted')
-    if (config.OPS_PASSWORD && config.OPS_PASSWORD.length < 16)
+    if (!config.OPS_PASSWORD)
+      lines.push(
+        config.production
+          ? 'OPS_PASSWORD is not set: /ops and /metrics are off and answer 403 (openssl rand -hex 24)'
+          : 'OPS_PASSWORD is not set: /ops and /metrics answer on this machine only, and in production not at all',
+      )
+    else if (config.OPS_PASSWORD.length < 16)
       lines.push(
         'OPS_PASSWORD is short: it alone protects the pages of all businesses (openssl rand -hex 24)',
       )

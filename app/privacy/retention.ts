@@ -67,6 +67,14 @@ const BATCHES = {
       select id from call_log_checks where ${isExpired('checked_at', age)}
       order by checked_at limit ${BATCH} for update skip locked)
     returning checked_at as at`,
+  // Expired sessions and links serve for nothing, however old they are.
+  sessions: ({ from }: Age) => sql<Taken>`
+    delete from sessions
+    where id in (
+      select id from sessions
+      where expires_at < now() ${from === null ? sql`` : sql`and expires_at >= ${from}`}
+      order by expires_at limit ${BATCH} for update skip locked)
+    returning expires_at as at`,
 }
 
 const TABLES = [
@@ -75,12 +83,13 @@ const TABLES = [
   'rejected_deliveries',
   'messages',
   'call_log_checks',
+  'sessions',
 ] as const
 export type Redacted = Record<(typeof TABLES)[number], number>
 
 /**
  * Empties everything older than RETENTION_DAYS, by the database's clock: raw records, updates, rejected bodies and the
- * texts of messages. Each batch is its own transaction. Safe to run twice, and by two processes at once.
+ * texts of messages. Deletes expired sessions. Each batch is its own transaction. Safe to run twice, and by two processes at once.
  *
  * @param signal ends it between two batches
  * @returns how many rows of each table were emptied, and whether `more` are left
@@ -95,6 +104,7 @@ export const redactExpired = async (
     rejected_deliveries: 0,
     messages: 0,
     call_log_checks: 0,
+    sessions: 0,
   }
   let batches = 0
   for (const table of TABLES) {

@@ -8,6 +8,7 @@ import type { Trx } from '../db/kysely.ts'
 import { notFound, userError } from '../errors.ts'
 import { KNOWN_STATUSES, statusOf } from '../voicenter/classify.ts'
 import { fillQuietDays } from './quiet_days.ts'
+import { revokeLinks } from './sessions.ts'
 import {
   PHONE_NUMBER,
   coverTheWeek,
@@ -153,6 +154,7 @@ export const settingsChange = z.object({
 /**
  * Changes the settings of a business. A changed interval applies to messages that are scheduled later. A changed mode, quiet
  * window or foreign-number rule also applies to pending messages, because these are checked again when they are due.
+ * Another owner's phone revokes the links that the previous one got.
  *
  * @returns what changed, for a person to read; both are empty if nothing did
  * @throws UserError if there is no such business, if the second reminder would come before the first, or if no time is
@@ -216,6 +218,8 @@ export const setTenant = async (
     formatSettings(await readSettings(trx, tenantId)),
   )
   if (!changed) return nothing
+  // The links were sent to the phone of the previous owner.
+  if ('ownerPhone' in changed.after) await revokeLinks(trx, tenantId)
   await audit(trx, actor, {
     tenantId,
     action: 'tenant.set',
@@ -224,14 +228,6 @@ export const setTenant = async (
   })
   return changed
 }
-
-/** What to know when a business goes live on the command line, for a person to read. It goes live all the same. */
-export const goLiveWarnings = async (trx: Trx, tenantId: string): Promise<string[]> =>
-  hasChosenQuiet(await readSettings(trx, tenantId))
-    ? []
-    : [
-        'no quiet windows were chosen, so first messages are sent on Shabbat and at night too: choose with --quiet or --no-quiet',
-      ]
 
 /**
  * Resumes a paused business in the mode that it had before. A business that was paused in shadow must not start to send.

@@ -55,7 +55,18 @@ type Limits = {
  * Counts events of each address in windows of fixed length. It takes a bounded amount of memory, and no timer runs.
  * To make it forget a count, a client needs as many addresses as it remembers, and each of them could do as much anyway.
  */
-export const addressCounter = ({
+export const addressCounter = (limits: Limits) => {
+  const counter = keyCounter(limits)
+  return {
+    /** How many events of this address are in its window. */
+    count: (address: string | undefined): number => counter.count(addressKey(address)),
+    /** Adds one event. @returns the new count */
+    add: (address: string | undefined): number => counter.add(addressKey(address)),
+  }
+}
+
+/** The same for keys of any kind. */
+export const keyCounter = ({
   windowMs,
   addresses = 10_000,
   now = () => performance.now(),
@@ -67,11 +78,8 @@ export const addressCounter = ({
     return window && now() < window.until ? window : null
   }
   return {
-    /** How many events of this address are in its window. */
-    count: (address: string | undefined): number => find(addressKey(address))?.count ?? 0,
-    /** Adds one event. @returns the new count */
-    add: (address: string | undefined): number => {
-      const key = addressKey(address)
+    count: (key: string): number => find(key)?.count ?? 0,
+    add: (key: string): number => {
       const window = find(key)
       if (window) return ++window.count
       windows.delete(key)

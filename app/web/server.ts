@@ -96,7 +96,7 @@ const newApp = (healthRouter: Router, isListening: () => boolean) => {
 
 const PUBLIC_REASON: Record<number, string> = {
   400: 'the body did not arrive whole',
-  403: 'only over https with OPS_PASSWORD, or from this very machine',
+  403: 'needs OPS_PASSWORD and https; outside production this very machine needs neither',
   408: 'the body took too long',
   413: 'the body is too large (of a call record: larger than 5 MB)',
   415: 'compressed bodies are not read here',

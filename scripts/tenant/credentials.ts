@@ -9,6 +9,7 @@ import {
   webhookUrl,
 } from '../../app/tenants/credentials.ts'
 import { tenantOnly } from '../../app/tenants/schema.ts'
+import { signOutEverywhere } from '../../app/tenants/sessions.ts'
 import { showTenant } from '../../app/tenants/tenants.ts'
 import {
   BOOLEAN,
@@ -113,4 +114,24 @@ export const password: Command = async (args, terminal) => {
   if (flags.json)
     console.log(JSON.stringify({ tenantId, changed, ...(generated && { password: generated }) }))
   else if (generated) console.log(`Password for /ops (shown this once):\n${generated}`)
+}
+
+const SIGN_OUT_HELP = `Usage: npm run tenant -- sign-out --tenant ID
+
+Signs a business out of /ops on all devices and revokes all links that were sent to its owner. A new password does the
+same.
+
+  --tenant ID    the business
+  --json         the last line of stdout is one JSON object: tenantId, sessions, links (how many were ended)
+  --help         show this text`
+
+export const signOut: Command = async (args, terminal) => {
+  const { console } = terminal
+  const flags = readFlags(args, SIGN_OUT_HELP, { tenant: STRING, json: BOOLEAN })
+  const { tenantId } = check(tenantOnly, { tenantId: flags.tenant ?? '' })
+  const { sessions, links } = await inTransaction(terminal, trx =>
+    signOutEverywhere(trx, COMMAND_LINE, tenantId),
+  )
+  console.error(`tenant ${tenantId}: ${sessions} sessions ended, ${links} links revoked`)
+  if (flags.json) console.log(JSON.stringify({ tenantId, sessions, links }))
 }

@@ -1,13 +1,9 @@
 /** npm run tenant -- set, pause, resume */
 import type { Console } from 'node:console'
 import { CITY_NAMES } from '../../app/outreach/calendar.ts'
+import { describeWarning, loadGoLiveWarnings } from '../../app/tenants/go_live.ts'
 import { tenantOnly } from '../../app/tenants/schema.ts'
-import {
-  goLiveWarnings,
-  resumeTenant,
-  setTenant,
-  settingsChange,
-} from '../../app/tenants/settings.ts'
+import { resumeTenant, setTenant, settingsChange } from '../../app/tenants/settings.ts'
 import {
   BOOLEAN,
   check,
@@ -29,7 +25,8 @@ Changes the settings of a business. Settings that are not named do not change. W
   --tenant ID               the business
   --name NAME               the name that customers read in messages
   --mode MODE               live, shadow (decides everything, sends nothing) or paused. The mode at the time when a
-                            pending message is due decides: paused and shadow skip it for good, live sends it
+                            pending message is due decides: paused and shadow skip it for good, live sends it. Warnings
+                            on stderr say what speaks against live, such as no test message that arrived
   --owner-phone NUMBER      the phone that gets notices about leads; none = no notices
   --timezone ZONE           for quiet windows and times in messages, such as Asia/Jerusalem
 
@@ -101,9 +98,9 @@ export const set: Command = async (args, terminal) => {
     fail('expected a change, such as --mode live')
   const { changed, warnings } = await inTransaction(terminal, async trx => ({
     changed: await setTenant(trx, COMMAND_LINE, changes),
-    warnings: changes.mode === 'live' ? await goLiveWarnings(trx, changes.tenantId) : [],
+    warnings: changes.mode === 'live' ? await loadGoLiveWarnings(trx, changes.tenantId) : [],
   }))
-  for (const warning of warnings) terminal.console.error(`warning: ${warning}`)
+  for (const warning of warnings) terminal.console.error(`warning: ${describeWarning(warning)}`)
   printChanges(terminal.console, changes.tenantId, changed, flags.json)
 }
 

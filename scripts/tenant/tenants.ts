@@ -1,7 +1,7 @@
 /** npm run tenant -- list, show, add */
 import { webhookUrl } from '../../app/tenants/credentials.ts'
+import { describeWarning, loadGoLiveWarnings } from '../../app/tenants/go_live.ts'
 import { tenantOnly } from '../../app/tenants/schema.ts'
-import { goLiveWarnings } from '../../app/tenants/settings.ts'
 import { addTenant, listTenants, newTenant, showTenant } from '../../app/tenants/tenants.ts'
 import { askGraph } from '../../app/whatsapp/account.ts'
 import { describeConnection } from './connections.ts'
@@ -134,13 +134,13 @@ export const add: Command = async (args, terminal) => {
     terminal,
     async trx => {
       const added = await addTenant(trx, COMMAND_LINE, tenant, answer)
-      const warnings = tenant.mode === 'live' ? await goLiveWarnings(trx, added.tenantId) : []
-      return { ...added, warnings }
+      const isLive = tenant.mode === 'live'
+      return { ...added, warnings: isLive ? await loadGoLiveWarnings(trx, added.tenantId) : [] }
     },
   )
   const url = webhookUrl(webhookToken)
   console.error(`added ${tenant.name} as tenant ${tenantId}, mode ${tenant.mode}`)
-  for (const warning of warnings) console.error(`warning: ${warning}`)
+  for (const warning of warnings) console.error(`warning: ${describeWarning(warning)}`)
   if (answer?.kind === 'refused')
     console.error(`WhatsApp refuses the number or the token (${answer.code})`)
   if (connected) describeConnection(console, connected)

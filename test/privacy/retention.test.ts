@@ -26,6 +26,7 @@ const NOTHING = {
   rejected_deliveries: 0,
   messages: 0,
   call_log_checks: 0,
+  sessions: 0,
 }
 
 /** Moves all stored data this far into the past. */
@@ -84,6 +85,7 @@ await t.test('expired data is emptied and counted, and rows and keys stay', asyn
       rejected_deliveries: 1,
       messages: 1,
       call_log_checks: 1,
+      sessions: 0,
     },
     more: false,
   })
@@ -104,6 +106,25 @@ await t.test('expired data is emptied and counted, and rows and keys stay', asyn
     'a second run finds nothing',
   )
   t.strictSame((await conversationOf(young.id)).state, 'replied')
+})
+
+await t.test('expired sessions and links are deleted', async t => {
+  const { tenantId } = await business()
+  await sql`
+    insert into sessions (kind, hash, tenant_id, scope, credential, created_at, expires_at)
+    select kind, sha256((kind || ' ' || days)::bytea), ${tenantId}, 'full', sha256(''),
+           now() - interval '9 days', now() + make_interval(days => days)
+    from unnest(array['session', 'link']) kind, unnest(array[-8, -1, 1]) days`.execute(db)
+  const { emptied } = await redactExpired()
+  t.equal(emptied.sessions, 4)
+  const left = await sql<{ kind: string; valid: boolean }>`
+    select kind, expires_at > now() as valid from sessions where tenant_id = ${tenantId} order by kind`.execute(
+    db,
+  )
+  t.strictSame(left.rows, [
+    { kind: 'link', valid: true },
+    { kind: 'session', valid: true },
+  ])
 })
 
 await t.test('a repeat of an emptied delivery is recognised and has no effect', async t => {

@@ -347,6 +347,63 @@ await t.test('set changes the named settings and prints the old values', async t
   t.equal((await written()).length, 2, 'setting the same value again is not audited')
 })
 
+await t.test('going live warns on stderr and proceeds', async t => {
+  const shop = await business({ mode: 'shadow', columns: { owner_phone: customer().e164 } })
+  const { tenantId } = shop
+  const live = (how = {}) => answered(['set', '--tenant', tenantId, '--mode', 'live'], how)
+  const warnings = (stderr: string) =>
+    ['test message', 'APP_SECRET', 'webhook from Meta', 'quiet windows'].filter(part =>
+      stderr.split('\n').some(line => line.startsWith('warning: ') && line.includes(part)),
+    )
+  const first = await live()
+  t.match(first.json, { after: { mode: 'live' } })
+  t.strictSame(warnings(first.stderr), ['test message', 'webhook from Meta', 'quiet windows'])
+  const insert = (state: 'failed' | 'accepted' | 'delivered') =>
+    db
+      .insertInto('messages')
+      .values({
+        tenant_id: tenantId,
+        direction: 'out',
+        kind: 'owner_notice',
+        state,
+        occasion: `test:${state}`,
+        claimed_at: new Date(),
+        ...(state === 'failed' && { reason: 'refused' }),
+      })
+      .execute()
+  await insert('failed')
+  t.strictSame(warnings((await live()).stderr), [
+    'test message',
+    'webhook from Meta',
+    'quiet windows',
+  ])
+  await insert('accepted')
+  t.strictSame(warnings((await live()).stderr), [
+    'test message',
+    'webhook from Meta',
+    'quiet windows',
+  ])
+  await insert('delivered')
+  t.strictSame(warnings((await live()).stderr), ['quiet windows'])
+  await answered(['set', '--tenant', tenantId, '--quiet', '21:00-08:00'])
+  t.strictSame(warnings((await live()).stderr), [])
+  t.strictSame(
+    warnings((await answered(['set', '--tenant', tenantId, '--mode', 'shadow'])).stderr),
+    [],
+  )
+  const added = await add(['--name', 'A', '--number', '0722000077', '--mode', 'live'])
+  t.strictSame(warnings(added.stderr), ['test message', 'webhook from Meta', 'quiet windows'])
+})
+
+await t.test('sign-out names a business that exists', async t => {
+  const { tenantId } = await business()
+  const { json, stderr } = await answered(['sign-out', '--tenant', tenantId])
+  t.strictSame(json, { tenantId, sessions: 0, links: 0 })
+  t.match(stderr, '0 sessions ended, 0 links revoked')
+  t.match(await tenant(['sign-out', '--tenant', '999999']), { status: 1, stderr: /no tenant/ })
+  t.match(await tenant(['sign-out']), { status: 2 })
+})
+
 await t.test('pause stops a business, and resume restores the previous mode', async t => {
   const { tenantId } = await business({ mode: 'shadow' })
   const written = await auditSince(tenantId)

@@ -262,6 +262,7 @@ const FLAGS: Record<string, string> = {
   pause: 'tenant json',
   resume: 'tenant json',
   password: 'tenant generate password-env password-stdin clear json',
+  'sign-out': 'tenant json',
   'test-message': 'tenant wait json',
 }
 

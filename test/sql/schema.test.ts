@@ -39,6 +39,8 @@ const TENANT_MAY_BE_NULL = [
   'audit_log',
   'raw_cdrs',
   'rejected_deliveries',
+  // Those of the operator.
+  'sessions',
   'webhook_tokens',
   'whatsapp_events',
 ]

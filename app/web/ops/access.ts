@@ -2,47 +2,55 @@
 import { type Request, type RequestHandler, type Response, urlencoded } from 'express'
 import type { Actor } from '../../audit.ts'
 import { config } from '../../config.ts'
-import {
-  type Account,
-  authenticate,
-  findAccount,
-  formToken,
-  isValidFormToken,
-  isValidSession,
-  sessionName,
-} from './account.ts'
+import { opsDb } from '../../db/kysely.ts'
+import { type Account, findSession } from '../../tenants/sessions.ts'
+import { authenticate, formToken, isValidFormToken } from './account.ts'
 import { abort } from './errors.ts'
-import { type Language, languageOf, readCookie } from './language.ts'
+import { type Language, languageOf } from './language.ts'
 import { layoutTexts } from './layout.ts'
-import { sessionCookie, signInForm } from './sign_in.ts'
+import {
+  type KeptForm,
+  safePath,
+  SECRET_FIELDS,
+  sessionCookie,
+  signInForm,
+} from './sign_in_form.ts'
+
+/** Fields of a form. A repeated field, such as ticked boxes, has all its values. */
+export type Form = Record<string, string | string[]>
 
 const LOOPBACK = /^(127\.\d+\.\d+\.\d+|::1|::ffff:127\.\d+\.\d+\.\d+)$/
 const LOCAL_HOST = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?$/i
-const PROXY_HEADERS = [
-  'x-forwarded-for',
-  'x-forwarded-proto',
-  'x-forwarded-host',
-  'x-real-ip',
-  'forwarded',
-  'via',
-]
+/** Headers that proxies and load balancers add. */
+const FORWARDED =
+  /^(forwarded|via|cdn-loop|x-forwarded\b.*|x-original-.*|x-envoy-.*|x-real-ip|x-request-(id|start)|x-amzn-trace-id|cf-.*|fly-.*|fastly-.*|.*(client|connecting|remote)-?(ip|addr).*)$/
 
 /**
- * Whether the request comes from this machine itself. A proxy on this machine also connects over loopback, but it
- * sends one of these headers, or HTTP/1.0 (nginx by default). The Host header rules out DNS rebinding.
+ * Whether the request seems to come from this machine itself. The Host header rules out DNS rebinding. A proxy on this
+ * machine also connects over loopback. It is recognised only by what it adds: a header, or HTTP/1.0. A proxy that adds
+ * nothing looks like this machine, so in production nothing is open to everybody on it.
  */
 const isLocalRequest = (req: Request): boolean =>
   LOOPBACK.test(req.socket.remoteAddress ?? '') &&
   req.httpVersion !== '1.0' &&
   LOCAL_HOST.test(req.get('host') ?? '') &&
-  PROXY_HEADERS.every(name => req.get(name) === undefined)
+  !Object.keys(req.headers).some(name => FORWARDED.test(name))
 
-/** Without OPS_PASSWORD only this machine has access. In production, passwords need https. */
+/** Outside production without OPS_PASSWORD, a user of this machine is the operator: they can read the database anyway. */
+const isOpenTo = (req: Request): boolean =>
+  !config().OPS_PASSWORD && !config().production && isLocalRequest(req)
+
+/** Without OPS_PASSWORD everything is off, except for this machine outside production. In production, passwords need https. */
 export const checkConnection: RequestHandler = (req, _res, next) => {
-  if (isLocalRequest(req)) return next()
-  if (!config().OPS_PASSWORD)
-    return abort(403, 'Set OPS_PASSWORD: without it, /ops answers on loopback only.')
-  if (config().production && !req.secure) return abort(403, 'Only over https.')
+  const { OPS_PASSWORD, production } = config()
+  if (!OPS_PASSWORD && !isOpenTo(req))
+    return abort(
+      403,
+      production
+        ? 'Set OPS_PASSWORD: without it, /ops and /metrics are off in production.'
+        : 'Set OPS_PASSWORD: without it, /ops and /metrics answer on loopback only.',
+    )
+  if (production && !req.secure && !isLocalRequest(req)) return abort(403, 'Only over https.')
   next()
 }
 
@@ -62,22 +70,29 @@ export const securityHeaders: RequestHandler = (req, res, next) => {
 type Visitor = {
   signIn: { as: 'operator' } | { as: 'tenant'; tenantId: string }
   business: string | null
+  /** The visitor came from a link, and only reads and answers leads. */
+  leadsOnly: boolean
   /** The CSRF tokens depend on it: the session, or the account name if there is no session. */
   formKey: string
 }
 
-const newVisitor = ({ name, business }: Omit<Account, 'credential'>, formKey: string): Visitor => ({
-  signIn: business === null ? { as: 'operator' } : { as: 'tenant', tenantId: name },
+const newVisitor = (
+  { tenantId, business }: Omit<Account, 'credential'>,
+  formKey: string,
+  leadsOnly = false,
+): Visitor => ({
+  signIn: tenantId === null ? { as: 'operator' } : { as: 'tenant', tenantId },
   business,
+  leadsOnly,
   formKey,
 })
 
+const OPERATOR = { tenantId: null, business: null }
+
 const fromSession = async (req: Request): Promise<Visitor | null> => {
-  const session = readCookie(req, sessionCookie(req).name)
-  const account = session && (await findAccount(sessionName(session)))
-  return account && isValidSession(session, account.credential, new Date())
-    ? newVisitor(account, session)
-    : null
+  const { value: token } = sessionCookie(req)
+  const session = token && (await findSession(opsDb, token))
+  return session ? newVisitor(session.account, token, session.leadsOnly) : null
 }
 
 /** Prometheus and curl send the operator's password with each request. */
@@ -85,18 +100,15 @@ const fromBasicAuth = async (req: Request): Promise<Visitor | null> => {
   const [, encoded = ''] = /^basic +(.+)$/i.exec(req.get('authorization') ?? '') ?? []
   const [name, password = ''] = Buffer.from(encoded, 'base64').toString('utf8').split(/:(.*)/s)
   if (name !== 'operator' || !config().OPS_PASSWORD) return null
-  const account = await authenticate(req.ip ?? '', name, password)
-  return account && newVisitor(account, name)
+  const account = await authenticate({ address: req.ip ?? '', device: null }, name, password)
+  if (account === 'slow') return abort(429)
+  return account === 'wrong' ? null : newVisitor(account, name)
 }
 
-/** Without OPS_PASSWORD, a user of this machine is the operator: they can read the database anyway. */
-const fromLoopback = (req: Request): Visitor | null =>
-  !config().OPS_PASSWORD && isLocalRequest(req)
-    ? newVisitor({ name: 'operator', business: null }, 'operator')
-    : null
-
 const visitorOf = async (req: Request): Promise<Visitor | null> =>
-  (await fromSession(req)) ?? (await fromBasicAuth(req)) ?? fromLoopback(req)
+  (await fromSession(req)) ??
+  (await fromBasicAuth(req)) ??
+  (isOpenTo(req) ? newVisitor(OPERATOR, 'operator') : null)
 
 /** For /metrics, which programs read. */
 export const operatorOnly: RequestHandler[] = [
@@ -137,10 +149,17 @@ export type Context = {
   params: Record<string, string>
 }
 
-const contexts = new WeakMap<Request, { context: Context; visitor: Visitor }>()
+export type Visit = { context: Context; visitor: Visitor }
+
+const visits = new WeakMap<Request, Visit>()
+/** Forms whose visitor had to sign in first. They carry no valid form token, so nothing may be done for them. */
+const resumedVisits = new WeakMap<Request, Visit>()
 
 /** @throws status 401 if the request did not pass `requireSignIn` */
-export const signedIn = (req: Request) => contexts.get(req) ?? abort(401)
+export const signedIn = (req: Request): Visit => visits.get(req) ?? abort(401)
+
+/** The visit, if the form is only to be shown again after the visitor signed in. */
+export const resumedVisit = (req: Request): Visit | null => resumedVisits.get(req) ?? null
 
 /** The string fields of an object. A repeated field has its last value. */
 export const lastValues = (fields: object): Record<string, string> =>
@@ -151,36 +170,107 @@ export const lastValues = (fields: object): Record<string, string> =>
     }),
   )
 
+const newVisit = (req: Request, visitor: Visitor, url: string): Visit => ({
+  visitor,
+  context: {
+    signIn: visitor.signIn,
+    language: languageOf(req),
+    tenantScope: visitor.signIn.as === 'tenant' ? visitor.signIn.tenantId : null,
+    formToken: formToken(visitor.formKey, new Date()),
+    url,
+    params: lastValues(req.query),
+  },
+})
+
+/** What a visitor who came from a link may open. */
+const LEADS_PAGES = /^\/(|(leads|waiting|calls)(\/.*)?|language|sign-out)$/
+
 /** Shows the sign-in form unless the visitor is signed in. */
 export const requireSignIn: RequestHandler = async (req, res, next) => {
+  if (resumedVisits.has(req)) return next()
   const visitor = await visitorOf(req)
-  if (!visitor) {
-    res.status(401)
-    // A program needs this header. A browser must not get it, because it would show its own dialog over our form.
-    if (!req.get('accept')?.includes('text/html'))
-      res.set('WWW-Authenticate', 'Basic realm="ringback"')
-    res.send(signInForm(req, req.method === 'GET' ? req.originalUrl : '/ops'))
-    return
-  }
+  const isAllowed = visitor && (!visitor.leadsOnly || LEADS_PAGES.test(req.path))
+  if (!isAllowed) return askToSignIn(req, res, visitor !== null)
   const { signIn } = visitor
   if (signIn.as === 'tenant') limitConcurrency(signIn.tenantId, res)
-  const context = {
-    signIn,
-    language: languageOf(req),
-    tenantScope: signIn.as === 'tenant' ? signIn.tenantId : null,
-    formToken: formToken(visitor.formKey, new Date()),
-    url: req.originalUrl,
-    params: lastValues(req.query),
-  }
-  contexts.set(req, { context, visitor })
+  visits.set(req, newVisit(req, visitor, req.originalUrl))
   next()
+}
+
+const isOwnForm = (req: Request): boolean => {
+  const site = req.get('sec-fetch-site')
+  if (site !== undefined) return site === 'same-origin'
+  const origin = req.get('origin')
+  return origin !== undefined && URL.parse(origin)?.host === req.get('host')
+}
+
+/** Before a visitor signs in, larger forms are not read. */
+const parser = urlencoded({ extended: false, limit: '32kb' })
+const parseKept = (req: Request, res: Response): Promise<void> =>
+  new Promise((resolve, reject) => {
+    parser(req, res, (error: unknown) => {
+      if (error instanceof Error) reject(error)
+      else resolve()
+    })
+  })
+
+/** What the visitor sent. Not from other sites: the visitor would see and could send what another site filled in. */
+const keptForm = async (req: Request, res: Response): Promise<KeptForm | null> => {
+  if (req.method !== 'POST' || !isOwnForm(req)) return null
+  try {
+    await parseKept(req, res)
+  } catch {
+    // Too large or not a form. Only the values are lost.
+    return null
+  }
+  const secrets: string[] = [...SECRET_FIELDS, 'form']
+  const fields = Object.entries(Object(req.body)).flatMap(([name, value]) =>
+    [value]
+      .flat()
+      .flatMap((one): [string, string][] =>
+        typeof one === 'string' && !secrets.includes(name) ? [[name, one]] : [],
+      ),
+  )
+  return { path: req.originalUrl, fields }
+}
+
+/** The page that the form was on. */
+const pageOf = (req: Request, { fields }: KeptForm): string | undefined => {
+  const referer = URL.parse(req.get('referer') ?? '')
+  const [, back] = fields.find(([name]) => name === 'back') ?? []
+  return back ?? (referer ? `${referer.pathname}${referer.search}` : undefined)
+}
+
+const askToSignIn = async (req: Request, res: Response, leadsOnly: boolean): Promise<void> => {
+  // A program needs this header. A browser must not get it, because it would show its own dialog over our form.
+  if (!req.get('accept')?.includes('text/html'))
+    res.set('WWW-Authenticate', 'Basic realm="ringback"')
+  const kept = await keptForm(req, res)
+  const hadSession = sessionCookie(req).value !== null
+  const back = safePath(req.method === 'GET' ? req.originalUrl : kept && pageOf(req, kept))
+  const notice = leadsOnly ? 'leadsOnly' : kept ? 'kept' : hadSession ? 'ended' : null
+  res.status(401).send(signInForm(req, { back, kept, notice }))
+}
+
+/**
+ * Lets the visitor who just signed in see a form again that they sent without a session: the request goes on as if it
+ * had been sent to its path, and `action` shows the form. A handler that does not know this calls `signedIn`, and fails.
+ */
+export const resumeForm = (
+  req: Request,
+  session: { account: Account; token: string },
+  { path, fields, back }: { path: string; fields: Form; back: string },
+): void => {
+  resumedVisits.set(req, newVisit(req, newVisitor(session.account, session.token), back))
+  req.url = path.replace(/^\/ops/, '')
+  req.body = fields
 }
 
 /** Accepts POST only from our own forms: another site can send a form here, but does not know the token. */
 export const requireFormToken: RequestHandler[] = [
   urlencoded({ extended: false, limit: '100kb' }),
   (req, _res, next) => {
-    if (req.method === 'GET' || req.method === 'HEAD') return next()
+    if (req.method === 'GET' || req.method === 'HEAD' || resumedVisits.has(req)) return next()
     const { context, visitor } = signedIn(req)
     const site = req.get('sec-fetch-site') ?? 'same-origin'
     const { form = '' } = lastValues(Object(req.body))

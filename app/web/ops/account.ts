@@ -1,119 +1,86 @@
-/** Who may sign in to /ops, and the sessions of those who did. */
+/** Who may sign in to /ops, and the tokens in forms. */
 import { timingSafeEqual } from 'node:crypto'
-import { config } from '../../config.ts'
 import { sha256, signInMac } from '../../crypto.ts'
 import { opsDb } from '../../db/kysely.ts'
 import { lineOf } from '../../phone.ts'
 import { isPassword } from '../../tenants/credentials.ts'
-import { addressCounter } from '../addresses.ts'
-import { abort } from './errors.ts'
+import { type Account, operatorAccount } from '../../tenants/sessions.ts'
+import { addressKey } from '../addresses.ts'
+import { FULL, inTurn, newQueue } from './password_queue.ts'
 
-/** The operator, or one business. */
-export type Account = {
-  /** `operator`, or the id of the tenant. */
-  name: string
-  /** The stored password or its hash. A new password ends all sessions, because their MAC contains it. */
-  credential: string
-  /** The name of the business; null = the operator. */
-  business: string | null
-}
-
-/**
- * Wrong passwords per minute and address. The limit is not per account: otherwise anybody could lock out the
- * operator, and Prometheus with the same password.
- */
-const MAX_FAILURES = 10
-const failures = addressCounter({ windowMs: 60_000 })
-/** One check of a password takes 16 MB and a quarter of a second. */
-const MAX_CHECKS = 4
-let checking = 0
-
-/** null = there is no account with this name, or it has no password. */
-export const findAccount = async (name: string): Promise<Account | null> => {
-  if (name === 'operator') {
-    const { OPS_PASSWORD } = config()
-    return OPS_PASSWORD ? { name, credential: OPS_PASSWORD, business: null } : null
-  }
-  if (!/^[1-9]\d{0,17}$/.test(name)) return null
+/** A business signs in with any number that its customers dial, or with its id. Null = no such account. */
+const findAccount = async (entered: string): Promise<Account | null> => {
+  if (isOperator(entered)) return operatorAccount()
+  const phone = lineOf(entered)
+  const id = entered.trim()
+  if (!phone && !/^[1-9]\d{0,17}$/.test(id)) return null
   const tenant = await opsDb
-    .selectFrom('tenants')
-    .select(['name', 'ops_password'])
-    .where('id', '=', name)
+    .selectFrom('tenants as t')
+    .select(['t.id', 't.name', 't.ops_password'])
+    .$if(phone !== null, query =>
+      query
+        .innerJoin('tenant_numbers as n', 'n.tenant_id', 't.id')
+        .where('n.phone', '=', phone ?? ''),
+    )
+    .$if(phone === null, query => query.where('t.id', '=', id))
     .executeTakeFirst()
-  return tenant?.ops_password
-    ? { name, credential: tenant.ops_password, business: tenant.name }
+  return tenant
+    ? { tenantId: tenant.id, business: tenant.name, credential: tenant.ops_password }
     : null
 }
 
-/** A business signs in with any number that its customers dial, or with its id. */
-const accountName = async (entered: string): Promise<string> => {
-  const phone = lineOf(entered)
-  if (!phone) return entered.trim().toLowerCase()
-  const line = await opsDb
-    .selectFrom('tenant_numbers')
-    .select('tenant_id')
-    .where('phone', '=', phone)
-    .executeTakeFirst()
-  return line?.tenant_id ?? phone
-}
+const isOperator = (entered: string): boolean => entered.trim().toLowerCase() === 'operator'
 
-const isTenantPassword = async (password: string, account: Account | null) => {
-  if (checking >= MAX_CHECKS) abort(429)
-  checking += 1
-  try {
-    return await isPassword(password, account?.credential ?? null)
-  } finally {
-    checking -= 1
-  }
+/**
+ * A browser keeps this after it signed in. Its passwords are then limited apart from those of its address, so that
+ * others in the same network cannot delay them. It is no proof of identity: the password is still needed. It ends with
+ * the password.
+ */
+export const deviceToken = ({ tenantId, credential }: Account): string =>
+  signInMac(JSON.stringify(['device', tenantId, credential])).toString('base64url')
+
+// One check of a tenant's password takes 16 MB and a quarter of a second of a core. The threads that compute it also
+// look up names for outgoing requests, and there are four.
+const WAITING_CHECKS = 64
+const checksOfAnyone = newQueue(2, WAITING_CHECKS)
+const checksOfKnownDevices = newQueue(1, WAITING_CHECKS)
+
+export type Client = {
+  address: string
+  /** What the browser kept from `deviceToken`, if it signed in before. */
+  device: string | null
 }
 
 /**
  * The account with this name and password. A wrong name and a wrong password give the same answer, in the same time.
  *
- * @throws status 429 after too many wrong passwords, before any query
+ * @returns 'slow' after too many wrong passwords, or while too many wait. The right password may be tried again
  */
 export const authenticate = async (
-  address: string,
-  entered: string,
+  { address, device }: Client,
+  name: string,
   password: string,
-): Promise<Account | null> => {
-  if (failures.count(address) >= MAX_FAILURES) abort(429)
-  const name = await accountName(entered.slice(0, 100))
-  const account = await findAccount(name)
-  const isRight =
-    name === 'operator'
-      ? account !== null && constantTimeEqual(password, account.credential)
-      : await isTenantPassword(password.slice(0, 1000), account)
-  if (isRight) return account
-  failures.add(address)
-  return null
+): Promise<Account | 'wrong' | 'slow'> => {
+  const entered = name.slice(0, 100)
+  const account = device === null ? null : await findAccount(entered)
+  const isKnown = account && device && constantTimeEqual(device, deviceToken(account))
+  const checks = isKnown ? checksOfKnownDevices : checksOfAnyone
+  const client = isKnown ? `account ${account.tenantId}` : `address ${addressKey(address)}`
+  const found = await inTurn(client, async () => {
+    const wanted = await findAccount(entered)
+    const isRight = isOperator(entered)
+      ? wanted?.credential && constantTimeEqual(password, wanted.credential)
+      : await checks.run(() => isPassword(password.slice(0, 1000), wanted?.credential ?? null))
+    return isRight === FULL ? FULL : isRight ? wanted : null
+  })
+  if (found === FULL) return 'slow'
+  return found ?? 'wrong'
 }
 
 /** Compares in a time that does not depend on where the two differ. */
 const constantTimeEqual = (a: string, b: string): boolean => timingSafeEqual(sha256(a), sha256(b))
 
-/** Half a day: long enough for a working day. */
-export const SESSION_MS = 12 * 60 * 60 * 1000
 const DAY_MS = 24 * 60 * 60 * 1000
-
-// Sessions need no table. The cookie is `name.time.MAC`, and only this program can compute the MAC.
-
-const sessionMac = (name: string, since: number, credential: string): string =>
-  signInMac(JSON.stringify(['session', name, since, credential])).toString('base64url')
-
-export const newSession = ({ name, credential }: Account, now: Date): string =>
-  `${name}.${now.getTime()}.${sessionMac(name, now.getTime(), credential)}`
-
-/** The account name in a session that is not verified yet. */
-export const sessionName = (session: string): string => session.split('.')[0] ?? ''
-
-/** Whether this program issued the session, for this credential, less than SESSION_MS ago. */
-export const isValidSession = (session: string, credential: string, now: Date): boolean => {
-  const [name = '', since = '', mac = ''] = session.split('.')
-  const age = now.getTime() - Number(since)
-  const expected = sessionMac(name, Number(since), credential)
-  return age >= 0 && age < SESSION_MS && constantTimeEqual(mac, expected)
-}
 
 const formMac = (key: string, day: number): string =>
   signInMac(JSON.stringify(['form', key, day])).toString('base64url')

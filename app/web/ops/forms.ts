@@ -9,7 +9,7 @@ import type { Language } from './language.ts'
 import type { Page } from './layout.ts'
 import { formTexts } from './locales/forms.ts'
 import type { ActionResult, Form } from './page.ts'
-import { safePath } from './sign_in.ts'
+import { safePath, type SecretField } from './sign_in_form.ts'
 
 /** The last value of a field. */
 export const formValue = (form: Form, name: string): string | undefined =>
@@ -31,7 +31,7 @@ export const returnPath = (form: Form): string => safePath(form['back'])
 /** What is wrong with a form, by field; '' = with the form as a whole. */
 export type Problems = Record<string, string>
 
-/** A form that was sent and is shown again with its problems. */
+/** A form that was sent and is shown again, with its problems if it has any. */
 export type FailedForm = {
   /** A page may have several forms. */
   action: string
@@ -133,7 +133,7 @@ export const input = (
   )
 
 /** A secret is never shown again, not even after wrong input. */
-export const secretInput = (field: Omit<Field, 'value'>): Html =>
+export const secretInput = (field: Omit<Field, 'value'> & { name: SecretField }): Html =>
   labelled(
     field,
     html`<input
@@ -182,6 +182,8 @@ export const checkbox = (
     <span>${label}</span></label
   >`
 
+const hasProblems = ({ problems }: FailedForm): boolean => Object.keys(problems).length > 0
+
 /** Above a form with fields that failed. */
 export const formAlert = (
   language: Language,
@@ -189,12 +191,14 @@ export const formAlert = (
   action: string,
 ): Html | false =>
   failed?.action === action &&
+  hasProblems(failed) &&
   html`<p role="alert">${failed.problems[''] ?? formTexts[language].summary}</p>`
 
 /** The same for a form that is only a button: it has no field to show a problem beside. */
 export const buttonAlert = (failed: FailedForm | null, ...actions: string[]): Html | false =>
   failed !== null &&
   actions.includes(failed.action) &&
+  hasProblems(failed) &&
   html`<p role="alert">${Object.values(failed.problems).join(' ')}</p>`
 
 type Button = {

@@ -100,6 +100,12 @@ export const layout = (page: Page, options: LayoutOptions): string => {
           </form>
         </div>
       </header>
+      ${
+        page.live === true &&
+        html`<p id="signed-out" role="alert" hidden>
+          ${texts.signedOut} <a href="${url}">${texts.signInAgain}</a>
+        </p>`
+      }
       <main id="content">
         ${page.flash && html`<p class="flash" role="status">${page.flash}</p>`} ${page.body}
       </main>`,
@@ -128,6 +134,12 @@ export const layoutTexts = translations(
     pages: 'Pages',
     otherLanguage: 'עברית',
     signOut: 'Sign out',
+    signedOut: 'You are no longer signed in. This page shows what was known until then.',
+    signInAgain: 'Sign in',
+    signedInAgain: {
+      form: 'You are signed in again. Nothing was changed yet. Please check the form and send it again.',
+      button: 'You are signed in again. Nothing was changed yet. Please do it again.',
+    },
     operator: 'operator',
     commandLine: 'command line',
     business: 'Business',
@@ -158,6 +170,12 @@ export const layoutTexts = translations(
     pages: 'דפים',
     otherLanguage: 'English',
     signOut: 'יציאה',
+    signedOut: 'החיבור הסתיים. הדף מציג את מה שהיה ידוע עד אז.',
+    signInAgain: 'כניסה',
+    signedInAgain: {
+      form: 'החיבור חודש. דבר עוד לא השתנה. נא לבדוק את הטופס ולשלוח אותו שוב.',
+      button: 'החיבור חודש. דבר עוד לא השתנה. נא לבצע את הפעולה שוב.',
+    },
     operator: 'מפעיל',
     commandLine: 'שורת הפקודה',
     business: 'עסק',

@@ -1,17 +1,23 @@
 /** A page is shown in a read-only transaction; an action runs in a transaction and then shows a page. */
-import type { Request, RequestHandler } from 'express'
+import type { Request, RequestHandler, Response } from 'express'
 import { sql } from 'kysely'
 import { z } from 'zod'
 import { opsDb, type Trx } from '../../db/kysely.ts'
 import { retryOnConflict } from '../../db/retry.ts'
-import { type Context, lastValues, signedIn } from './access.ts'
+import {
+  type Context,
+  type Form,
+  lastValues,
+  resumedVisit,
+  signedIn,
+  type Visit,
+} from './access.ts'
 import { abort } from './errors.ts'
 import { html } from './html.ts'
 import { readCookie } from './language.ts'
 import { layout, layoutTexts, type Page } from './layout.ts'
 
-/** Fields of a form. A repeated field, such as ticked boxes, has all its values. */
-export type Form = Record<string, string | string[]>
+export type { Form } from './access.ts'
 
 /** Holds the text that the next page shows, after an action. */
 const FLASH_COOKIE = 'ringback_said'
@@ -24,9 +30,8 @@ const decodeFlash = (cookie: string): string | null => {
   }
 }
 
-const render = (req: Request, page: Page, canReload: boolean): string => {
-  const { context, visitor } = signedIn(req)
-  return layout(page, {
+const render = ({ context, visitor }: Visit, page: Page, canReload: boolean): string =>
+  layout(page, {
     canReload,
     language: context.language,
     signedInAs: visitor.business ?? layoutTexts[context.language].operator,
@@ -34,33 +39,47 @@ const render = (req: Request, page: Page, canReload: boolean): string => {
     formToken: context.formToken,
     url: context.url,
   })
-}
 
-const contextOf = (req: Request): Context => {
-  const { context } = signedIn(req)
-  return { ...context, params: { ...context.params, ...lastValues(req.params) } }
-}
+const contextOf = (req: Request, { context }: Visit): Context => ({
+  ...context,
+  params: { ...context.params, ...lastValues(req.params) },
+})
 
 export const page =
   (show: (trx: Trx, context: Context) => Promise<Page>): RequestHandler =>
   async (req, res) => {
-    const shown = await opsDb
-      .transaction()
-      .setAccessMode('read only')
-      .execute(trx => show(trx, contextOf(req)))
+    const visit = signedIn(req)
+    const shown = await inReadOnly(trx => show(trx, contextOf(req, visit)))
     const flash = readCookie(req, FLASH_COOKIE)
     if (flash) res.clearCookie(FLASH_COOKIE, { path: '/ops' })
-    res.send(render(req, { ...shown, flash: flash === null ? null : decodeFlash(flash) }, true))
+    res.send(render(visit, { ...shown, flash: flash === null ? null : decodeFlash(flash) }, true))
   }
+
+const inReadOnly = <Result>(work: (trx: Trx) => Promise<Result>): Promise<Result> =>
+  opsDb.transaction().setAccessMode('read only').execute(work)
+
+/** Shows a text on the next page. */
+const goTo = (res: Response, path: string, flash: string): void => {
+  res.cookie(FLASH_COOKIE, flash, {
+    httpOnly: true,
+    sameSite: 'lax',
+    path: '/ops',
+    maxAge: 30_000,
+  })
+  res.redirect(303, path)
+}
 
 /** A message and the page to go to; or a page, to show a secret once. */
 export type ActionResult = { flash: string; to: string } | Page
 
-/**
- * The action and its row in the audit log are in one transaction. It is retried after a conflict with another.
- *
- * @param prepare what must be known before: it runs once, and no transaction is open meanwhile
- */
+type ActionOptions<Prepared> = {
+  /** What must be known before: it runs once, and no transaction is open meanwhile. */
+  prepare?: (context: Context, form: Form) => Promise<Prepared>
+  /** The page with the form as it was filled in, for a visitor who had to sign in after sending it. */
+  showAgain?: (trx: Trx, context: Context, form: Form) => Promise<Page>
+}
+
+/** The action and its row in the audit log are in one transaction. It is retried after a conflict with another. */
 export const action =
   <Prepared>(
     act: (
@@ -69,31 +88,33 @@ export const action =
       form: Form,
       prepared: Prepared | undefined,
     ) => Promise<ActionResult>,
-    prepare?: (context: Context, form: Form) => Promise<Prepared>,
+    { prepare, showAgain }: ActionOptions<Prepared> = {},
   ): RequestHandler =>
   async (req, res) => {
     const form = z
       .record(z.string(), z.union([z.string(), z.array(z.string())]))
       .parse(req.body ?? {})
-    const prepared = await prepare?.(contextOf(req), form)
+    const resumed = resumedVisit(req)
+    if (resumed) {
+      const context = contextOf(req, resumed)
+      const { signedInAgain: texts } = layoutTexts[context.language]
+      if (!showAgain) return goTo(res, context.url, texts.button)
+      const shown = await inReadOnly(trx => showAgain(trx, context, form))
+      res.send(render(resumed, { ...shown, flash: texts.form }, false))
+      return
+    }
+    const visit = signedIn(req)
+    const context = contextOf(req, visit)
+    const prepared = await prepare?.(context, form)
     const result = await retryOnConflict(() =>
       opsDb.transaction().execute(async trx => {
         // All pages share one connection, so an action must not wait long for a lock.
         await sql`set local lock_timeout = '1s'`.execute(trx)
-        return act(trx, contextOf(req), form, prepared)
+        return act(trx, context, form, prepared)
       }),
     )
-    if (!('to' in result)) {
-      res.status(result.status ?? 200).send(render(req, result, false))
-      return
-    }
-    res.cookie(FLASH_COOKIE, result.flash, {
-      httpOnly: true,
-      sameSite: 'lax',
-      path: '/ops',
-      maxAge: 30_000,
-    })
-    res.redirect(303, result.to)
+    if ('to' in result) goTo(res, result.to, result.flash)
+    else res.status(result.status ?? 200).send(render(visit, result, false))
   }
 
 export const isId = (written: string): boolean => /^[1-9]\d{0,17}$/.test(written)

@@ -10,7 +10,13 @@
  */
 import { type ErrorRequestHandler, Router } from 'express'
 import { log } from '../../log.ts'
-import { checkConnection, requireFormToken, requireSignIn, securityHeaders } from './access.ts'
+import {
+  checkConnection,
+  requireFormToken,
+  requireSignIn,
+  resumedVisit,
+  securityHeaders,
+} from './access.ts'
 import { alertPages } from './alerts.ts'
 import { callPages } from './call.ts'
 import { callsPages } from './calls.ts'
@@ -27,14 +33,17 @@ import { todayPages } from './today.ts'
 import { waitingPages } from './waiting.ts'
 
 export const ops = Router()
-ops.use(securityHeaders, checkConnection, staticFiles, signInPages)
+ops.use(securityHeaders, checkConnection, staticFiles, sessionPages, signInPages)
 ops.use(requireSignIn, requireFormToken)
-ops.use(sessionPages, todayPages, callsPages, callPages, waitingPages, alertPages)
+ops.use(todayPages, callsPages, callPages, waitingPages, alertPages)
 ops.use(exportFile, tenantsPages, tenantPages, logPages)
 ops.use(() => abort(404))
 
 const onError: ErrorRequestHandler = (error: unknown, req, res, next) => {
   if (res.headersSent) return next(error)
+  // The form cannot be shown again, for example because the visitor signed in as another business.
+  const resumed = resumedVisit(req)
+  if (resumed) return res.redirect(303, resumed.context.url)
   const language = languageOf(req)
   const texts = layoutTexts[language]
   const { status, detail } = errorPageOf(error)

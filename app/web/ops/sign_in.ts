@@ -1,114 +1,122 @@
 /** Signing in and out, and the choice of the language. */
-import { type Request, Router, urlencoded } from 'express'
+import { type Request, type Response, Router, urlencoded } from 'express'
 import { z } from 'zod'
-import { authenticate, newSession, SESSION_MS } from './account.ts'
+import { opsDb } from '../../db/kysely.ts'
+import { type Account, endSession, startSession } from '../../tenants/sessions.ts'
+import { requireFormToken, requireSignIn, resumeForm, type Form } from './access.ts'
+import { authenticate, deviceToken } from './account.ts'
 import { abort } from './errors.ts'
-import { html } from './html.ts'
-import { LANGUAGE_COOKIE, LANGUAGES, languageOf, translations } from './language.ts'
-import { plainLayout } from './layout.ts'
+import { LANGUAGE_COOKIE, LANGUAGES, type Language } from './language.ts'
+import { deviceCookie, KEPT, safePath, sessionCookie, signInForm } from './sign_in_form.ts'
 
-/** The prefix `__Host-` prevents that a subdomain or a page over http sets the cookie. */
-export const sessionCookie = (req: Request) => ({
-  name: req.secure ? '__Host-ringback' : 'ringback',
-  options: { httpOnly: true, sameSite: 'lax', secure: req.secure, path: '/' } as const,
-})
+const HOUR_MS = 60 * 60 * 1000
+const YEAR_MS = 365 * 24 * HOUR_MS
 
-/** A path that a form sent. Only pages of /ops are allowed, so that no link can lead to another site. */
-export const safePath = (path: unknown): string =>
-  typeof path === 'string' && /^\/ops(?:\/[\w\-/]*)?(?:\?[\w\-.+=&%]*)?$/.test(path) ? path : '/ops'
-
-/**
- * @param back the page to show after signing in
- * @param wrongName the name that was entered with a wrong password
- */
-export const signInForm = (req: Request, back: string, wrongName: string | null = null) => {
-  const language = languageOf(req)
-  const texts = signInTexts[language]
-  return plainLayout(
-    language,
-    texts.title,
-    html`<form class="card narrow" method="post" action="/ops/sign-in">
-      <h1>Ringback</h1>
-      ${wrongName !== null && html`<p role="alert">${texts.wrong}</p>`}
-      <input type="hidden" name="back" value="${back}" />
-      <label
-        >${texts.name}
-        <input
-          name="name"
-          value="${wrongName}"
-          required
-          autocomplete="username"
-          autocapitalize="none"
-          dir="ltr"
-        />
-        <small>${texts.nameHelp}</small></label
-      >
-      <label
-        >${texts.password}
-        <input name="password" type="password" required autocomplete="current-password" dir="ltr"
-      /></label>
-      <button class="main">${texts.submit}</button>
-    </form>`,
-  )
+const rememberLanguage = (res: Response, language: Language): void => {
+  res.cookie(LANGUAGE_COOKIE, language, { sameSite: 'lax', path: '/ops', maxAge: YEAR_MS })
 }
 
-const signInFields = z.object({
-  name: z.string().catch(''),
-  password: z.string().catch(''),
-  back: z.string().optional().catch(undefined),
+const languageFields = z.object({ language: z.enum(LANGUAGES), back: z.string().optional() })
+
+/** Before `signInPages`, since these do more than to show a form. */
+export const sessionPages = Router()
+
+sessionPages.post('/language', requireSignIn, requireFormToken, (req: Request, res: Response) => {
+  const { data } = languageFields.safeParse(req.body)
+  if (!data) return abort(400)
+  rememberLanguage(res, data.language)
+  res.redirect(303, safePath(data.back))
 })
+
+sessionPages.post(
+  '/sign-out',
+  requireSignIn,
+  requireFormToken,
+  async (req: Request, res: Response) => {
+    const { name, value, options } = sessionCookie(req)
+    if (value) await endSession(opsDb, value)
+    res.clearCookie(name, options)
+    res.redirect(303, '/ops')
+  },
+)
+
+const values = z.union([z.string(), z.array(z.string())])
+const signInFields = z
+  .object({
+    name: z.string().catch(''),
+    password: z.string().catch(''),
+    remember: z.string().optional().catch(undefined),
+    /** The button that shows the form in the other language. */
+    language: z.enum(LANGUAGES).optional().catch(undefined),
+    back: z.string().optional().catch(undefined),
+    path: z
+      .string()
+      .regex(/^\/ops\/[\w\-/]+$/)
+      .optional()
+      .catch(undefined),
+  })
+  .catchall(values)
+
+const keptFields = (fields: Record<string, unknown>): Form =>
+  Object.fromEntries(
+    Object.entries(fields).flatMap(([name, value]) => {
+      const { data } = values.safeParse(value)
+      return name.startsWith(KEPT) && data !== undefined ? [[name.slice(KEPT.length), data]] : []
+    }),
+  )
+
+const signIn = async (req: Request, res: Response, account: Account, remembered: boolean) => {
+  const { token, hours } = await startSession(opsDb, account, { remembered })
+  const session = sessionCookie(req)
+  res.cookie(session.name, token, { ...session.options, maxAge: hours * HOUR_MS })
+  const device = deviceCookie(req)
+  res.cookie(device.name, deviceToken(account), { ...device.options, maxAge: YEAR_MS })
+  return token
+}
 
 /** Before `requireSignIn`. */
 export const signInPages = Router()
 
-signInPages.post('/sign-in', urlencoded({ extended: false, limit: '20kb' }), async (req, res) => {
-  // Otherwise another site could sign a visitor in to its own account and later read what they enter there.
-  if (req.get('sec-fetch-site') === 'cross-site') abort(403)
-  const { name, password, back } = signInFields.parse(req.body ?? {})
-  const account = await authenticate(req.ip ?? '', name, password)
-  if (!account) {
-    res.status(401).send(signInForm(req, safePath(back), name.slice(0, 100)))
-    return
-  }
-  const { name: cookie, options } = sessionCookie(req)
-  res.cookie(cookie, newSession(account, new Date()), { ...options, maxAge: SESSION_MS })
-  res.redirect(303, safePath(back))
-})
-
-const YEAR_MS = 365 * 24 * 60 * 60 * 1000
-const languageFields = z.object({ language: z.enum(LANGUAGES), back: z.string().optional() })
-
-/** After `requireSignIn`. */
-export const sessionPages = Router()
-
-sessionPages.post('/language', (req, res) => {
-  const { data } = languageFields.safeParse(req.body)
-  if (!data) return abort(400)
-  res.cookie(LANGUAGE_COOKIE, data.language, { sameSite: 'lax', path: '/ops', maxAge: YEAR_MS })
-  res.redirect(303, safePath(data.back))
-})
-
-sessionPages.post('/sign-out', (req, res) => {
-  const { name, options } = sessionCookie(req)
-  res.clearCookie(name, options)
+// After the form was shown here, such as with a wrong password, a reload must find a page.
+signInPages.get('/sign-in', requireSignIn, (_req, res) => {
   res.redirect(303, '/ops')
 })
 
-const signInTexts = translations(
-  {
-    title: 'Sign in',
-    name: 'Name',
-    nameHelp: 'operator, or the number your customers dial',
-    password: 'Password',
-    submit: 'Sign in',
-    wrong: 'The name or the password is wrong.',
-  },
-  {
-    title: 'כניסה',
-    name: 'שם',
-    nameHelp: 'operator, או המספר שהלקוחות מחייגים',
-    password: 'סיסמה',
-    submit: 'כניסה',
-    wrong: 'השם או הסיסמה שגויים.',
+signInPages.post(
+  '/sign-in',
+  urlencoded({ extended: false, limit: '40kb' }),
+  async (req, res, next) => {
+    // Otherwise another site could sign a visitor in to its own account and later read what they enter there.
+    if (req.get('sec-fetch-site') === 'cross-site') abort(403)
+    const fields = signInFields.parse(req.body ?? {})
+    const { password, language, path, remember } = fields
+    const kept = keptFields(fields)
+    const form = {
+      back: safePath(fields.back),
+      kept: path === undefined ? null : { path, fields: fieldsOf(kept) },
+      name: fields.name.slice(0, 100),
+      remember: remember === 'yes',
+    }
+    if (language) {
+      rememberLanguage(res, language)
+      if (form.kept) res.status(401).send(signInForm(req, { ...form, language, notice: 'kept' }))
+      else res.redirect(303, form.back)
+      return
+    }
+    const { value: device } = deviceCookie(req)
+    const account = await authenticate({ address: req.ip ?? '', device }, fields.name, password)
+    if (account === 'wrong' || account === 'slow') {
+      res.status(account === 'slow' ? 429 : 401).send(signInForm(req, { ...form, notice: account }))
+      return
+    }
+    const token = await signIn(req, res, account, form.remember)
+    if (path === undefined) return res.redirect(303, form.back)
+    resumeForm(req, { account, token }, { path, fields: kept, back: form.back })
+    next()
   },
 )
+
+const fieldsOf = (form: Form): [string, string][] =>
+  Object.entries(form).flatMap(([name, value]) =>
+    [value].flat().map((one): [string, string] => [name, one]),
+  )

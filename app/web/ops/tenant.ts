@@ -73,27 +73,36 @@ for (const name of SECTION_NAMES) {
       allowed(context)
       return ask?.(form)
     }
+    const showAgain = (trx: Trx, context: Context, form: Form) =>
+      tenantPage(trx, context, allowed(context), name, {
+        action: actionName,
+        problems: {},
+        entered: form,
+      })
     tenantPages.post(
       `${path}/${actionName}`,
-      action((trx, context, form, answer) => {
-        const tenantId = allowed(context)
-        return handleForm(
-          trx,
-          context.language,
-          async () => {
-            const result = await act({ trx, context, tenantId, form, answer })
-            return 'flash' in result
-              ? { flash: result.flash, to: tenantPath(tenantId, name) }
-              : tenantLayout(context, await showTenant(trx, tenantId), name, result.once)
-          },
-          problems =>
-            tenantPage(trx, context, tenantId, name, {
-              action: actionName,
-              problems,
-              entered: form,
-            }),
-        )
-      }, prepare),
+      action(
+        (trx, context, form, answer) => {
+          const tenantId = allowed(context)
+          return handleForm(
+            trx,
+            context.language,
+            async () => {
+              const result = await act({ trx, context, tenantId, form, answer })
+              return 'flash' in result
+                ? { flash: result.flash, to: tenantPath(tenantId, name) }
+                : tenantLayout(context, await showTenant(trx, tenantId), name, result.once)
+            },
+            problems =>
+              tenantPage(trx, context, tenantId, name, {
+                action: actionName,
+                problems,
+                entered: form,
+              }),
+          )
+        },
+        { prepare, showAgain },
+      ),
     )
     // A failed form is shown at this address, so a reload must find a page here.
     tenantPages.get(`${path}/${actionName}`, show)

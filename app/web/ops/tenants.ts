@@ -1,6 +1,7 @@
 /** The list of businesses, and the form to add one. */
 import { Router } from 'express'
 import type { Trx } from '../../db/kysely.ts'
+import { checkConfirmed, newTenantWarnings } from '../../tenants/go_live.ts'
 import {
   addTenant,
   listTenants,
@@ -15,6 +16,7 @@ import {
   formAlert,
   formLines,
   formValue,
+  formValues,
   handleForm,
   input,
   select,
@@ -25,6 +27,7 @@ import { translations } from './language.ts'
 import type { Page } from './layout.ts'
 import { action, operatorOnly, page } from './page.ts'
 import { tenantPage } from './tenant.ts'
+import { confirmWarnings } from './tenant/mode.ts'
 import { modeBadge, tenantLayout, tenantPath } from './tenant/section.ts'
 import { newUrl } from './tenant/webhook.ts'
 
@@ -115,6 +118,10 @@ const addPage = (context: Context, failed: FailedForm | null): Page => {
           failed,
         })}
         ${select({ name: 'mode', label: texts.mode, value: 'shadow', options: texts.modes, failed })}
+        ${
+          failed?.entered['mode'] === 'live' &&
+          confirmWarnings(context.language, newTenantWarnings())
+        }
         <button class="main">${texts.submit}</button>
       </form>`,
   }
@@ -160,23 +167,34 @@ tenantsPages.get(
 
 tenantsPages.post(
   '/tenants/add',
-  action((trx, context, form) => {
-    operatorOnly(context)
-    return handleForm(
-      trx,
-      context.language,
-      async () => {
-        const tenant = newTenant.parse({
-          name: formValue(form, 'name') ?? '',
-          numbers: formLines(form, 'numbers'),
-          ownerPhone: formValue(form, 'ownerPhone')?.trim() || undefined,
-          mode: formValue(form, 'mode'),
-        })
-        return addedPage(trx, context, await addTenant(trx, context.signIn, tenant))
+  action(
+    (trx, context, form) => {
+      operatorOnly(context)
+      return handleForm(
+        trx,
+        context.language,
+        async () => {
+          const tenant = newTenant.parse({
+            name: formValue(form, 'name') ?? '',
+            numbers: formLines(form, 'numbers'),
+            ownerPhone: formValue(form, 'ownerPhone')?.trim() || undefined,
+            mode: formValue(form, 'mode'),
+          })
+          const added = await addTenant(trx, context.signIn, tenant)
+          if (tenant.mode === 'live')
+            await checkConfirmed(trx, added.tenantId, formValues(form, 'confirmed'))
+          return addedPage(trx, context, added)
+        },
+        async problems => addPage(context, { action: 'add', problems, entered: form }),
+      )
+    },
+    {
+      showAgain: async (_trx, context, form) => {
+        operatorOnly(context)
+        return addPage(context, { action: 'add', problems: {}, entered: form })
       },
-      async problems => addPage(context, { action: 'add', problems, entered: form }),
-    )
-  }),
+    },
+  ),
 )
 
 const tenantsTexts = translations(

@@ -1,6 +1,7 @@
 /** /ops/tenants: the list, adding a business, and the pages of one business. */
 import { parse } from 'csv-parse/sync'
 import t from 'tap'
+import { reloadConfig } from '../../../app/config.ts'
 import { decrypt, tokenOwner } from '../../../app/crypto.ts'
 import { push } from '../../../scripts/demo/cdr.ts'
 import { asOperator, asTenant, browser, auditLogOf } from '../../support/ops.ts'
@@ -237,9 +238,6 @@ t.test(
     await operator.submit(at(shop, '/numbers/add'), { phone: '0729990001' })
     await work()
     t.equal(await states(), '✓✓✓✓✓✓○○')
-    await operator.submit(at(shop, '/overview/mode'), { mode: 'live' })
-    t.equal(await states(), '✓✓✓✓✓✓○✓', 'quiet times were not chosen')
-    t.notMatch((await operator.get(at(shop))).text, 'Everything is ready')
     await operator.submit(at(shop, '/overview/mode'), { mode: 'live', quiet: 'none' })
     t.equal(await states(), '✓✓✓✓✓✓✓✓')
     t.match((await operator.get(at(shop))).text, 'Everything is ready')
@@ -247,6 +245,10 @@ t.test(
     t.equal(await states(), '✓✓✓✓✓✓✓–', 'paused, not "to do"')
   },
 )
+
+/** The warnings that the page shows beside the button to go live, and that the button confirms. */
+const warningsOf = (text: string): string[] =>
+  [...text.matchAll(/name="confirmed" value="(\w+)"/g)].map(([, warning = '']) => warning)
 
 t.test('a business that goes live is asked for quiet times', async t => {
   const [choice, question] = [/name="quiet"/, /When should customers get no messages/]
@@ -268,7 +270,8 @@ t.test('a business that goes live is asked for quiet times', async t => {
     t.match(text, question)
     t.match(text, /Next in Tel Aviv: .*: \w{3}.* \d\d:\d\d to \w{3}.* \d\d:\d\d/)
     t.match(text, 'Reminders also wait for the end of these times: shabbat.')
-    await operator.submit(at(shop, '/overview/mode'), { mode: 'live', quiet })
+    const confirmed = warningsOf(text)
+    await operator.submit(at(shop, '/overview/mode'), { mode: 'live', quiet, confirmed })
     t.match(await tenantOf(shop), { mode: 'live', quiet_windows: windows })
     t.match((await lastEntry(shop))?.after, { quietChosen: true })
     await operator.submit(at(shop, '/overview/mode'), { mode: 'shadow' })
@@ -286,6 +289,54 @@ t.test('a business that goes live is asked for quiet times', async t => {
   t.match(hebrew.text, 'מתי לא לשלוח הודעות ללקוחות?')
 })
 
+t.test('going live with warnings must be confirmed', async t => {
+  const shop = await business({ mode: 'shadow' })
+  const live = (confirmed: readonly string[], quiet = 'all') =>
+    operator.submit(at(shop, '/overview/mode'), { mode: 'live', confirmed: [...confirmed], quiet })
+  const shown = warningsOf((await operator.get(at(shop))).text)
+  t.strictSame(shown, ['test_not_arrived', 'no_webhook_from_meta'])
+  for (const [confirmed, quiet] of [
+    [[], 'all'],
+    [['test_not_arrived'], 'all'],
+    [['no_webhook_from_meta', 'everything'], 'all'],
+    // The answer to the question is missing.
+    [shown, ''],
+  ] as const) {
+    const { status, text } = await live(confirmed, quiet)
+    t.equal(status, 400)
+    t.match(text, 'Please read the warnings and confirm')
+    t.match(text, /<details id="go-live" open/)
+    t.strictSame(warningsOf(text), shown)
+    t.match(await tenantOf(shop), { mode: 'shadow', quiet_windows: [], quiet_chosen_at: null })
+  }
+  const without = { WHATSAPP_APP_SECRET: '', WHATSAPP_VERIFY_TOKEN: '' }
+  const before = Object.keys(without).map(name => [name, process.env[name]])
+  Object.assign(process.env, without)
+  reloadConfig()
+  t.equal((await live(shown)).status, 400, 'a warning that the visitor did not see')
+  t.match(warningsOf((await operator.get(at(shop))).text), ['test_not_arrived', 'no_app_secret'])
+  Object.assign(process.env, Object.fromEntries(before))
+  reloadConfig()
+  t.equal((await live(shown)).status, 303)
+  t.equal((await tenantOf(shop)).mode, 'live')
+})
+
+t.test('a new business goes live only after a confirmation', async t => {
+  const fields = {
+    name: 'At once',
+    numbers: `072${customer().local.slice(-7)}`,
+    mode: 'live',
+  }
+  const asked = await operator.submit('/ops/tenants/add', fields)
+  t.equal(asked.status, 400)
+  t.match(asked.text, 'value="At once"')
+  t.strictSame(await tenantsCalled('At once'), [])
+  const confirmed = warningsOf(asked.text)
+  t.strictSame(confirmed, ['test_not_arrived', 'no_webhook_from_meta', 'no_quiet_windows'])
+  t.equal((await operator.submit('/ops/tenants/add', { ...fields, confirmed })).status, 200)
+  t.match(await tenantsCalled('At once'), [{ mode: 'live' }])
+})
+
 t.test('the mode can be changed and resumed', async t => {
   const shop = await business({ mode: 'shadow' })
   const { text } = await operator.get(at(shop))
@@ -295,7 +346,7 @@ t.test('the mode can be changed and resumed', async t => {
   )
   const change = async (
     path: string,
-    fields: Record<string, string>,
+    fields: Record<string, string | string[]>,
     mode: string,
     flash: RegExp,
   ) => {
@@ -307,7 +358,7 @@ t.test('the mode can be changed and resumed', async t => {
   }
   await change(
     '/overview/mode',
-    { mode: 'live' },
+    { mode: 'live', confirmed: warningsOf(text), quiet: 'none' },
     'live',
     /Messages are sent to customers from now on/,
   )
@@ -700,6 +751,7 @@ const ACTIONS: Record<string, (shop: Business) => Record<string, string | string
   '/webhook/revoke': () => ({ tokenId: '1' }),
   '/password/set': () => ({ password: 'a good new password' }),
   '/password/end': () => ({}),
+  '/password/sign-out': () => ({}),
 }
 const PAGES = ['', '/settings', '/numbers', '/whatsapp', '/templates', '/webhook', '/password']
 
@@ -863,6 +915,7 @@ t.test('an export is refused for another business and for wrong input', async t 
   const shop = await business()
   const other = await business()
   const owner = await asTenant(shop.tenantId)
+  const operator = await asOperator()
   const before = await contents()
   const path = `/ops/tenants/${shop.tenantId}/export/csv`
   const theirs = `/ops/tenants/${other.tenantId}/export/csv`
@@ -871,9 +924,7 @@ t.test('an export is refused for another business and for wrong input', async t 
   t.equal((await owner.submit(path, { what: 'calls', since: 'yesterday' })).status, 400)
   t.equal((await owner.post(path, { what: 'calls' })).status, 403)
   t.equal((await browser().post(path, { what: 'calls' })).status, 401)
-  const gone = await (
-    await asOperator()
-  ).submit('/ops/tenants/999999/export/csv', { what: 'calls' })
+  const gone = await operator.submit('/ops/tenants/999999/export/csv', { what: 'calls' })
   t.equal(gone.status, 404)
   t.equal(gone.headers.get('content-disposition'), null)
   t.strictSame(await contents(), before)

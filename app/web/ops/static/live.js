@@ -15,6 +15,7 @@ let waitMs = EVERY_MS
 const refresh = async () => {
   if (document.hidden || isBusy()) return
   const answer = await fetch(location.href, { headers: { Accept: 'text/html' } })
+  document.getElementById('signed-out').hidden = answer.status !== 401
   // Signed out or not available: the old content stays.
   if (!answer.ok) throw new Error(`answered ${answer.status}`)
   const page = new DOMParser().parseFromString(await answer.text(), 'text/html')

@@ -1,7 +1,8 @@
 /** Trial, live or paused: what each mode means, and the buttons to change it. */
+import { checkConfirmed, type GoLiveWarning } from '../../../tenants/go_live.ts'
 import { resumeTenant, settingsChange, setTenant } from '../../../tenants/settings.ts'
 import { formatSpan, formatWindow } from '../format.ts'
-import { actionForm, buttonAlert, formAlert, formValue, radio } from '../forms.ts'
+import { actionForm, buttonAlert, formAlert, formValue, formValues, radio } from '../forms.ts'
 import { html, type Html } from '../html.ts'
 import { type Language, translations } from '../language.ts'
 import { type Section, tenantPath, type View } from './section.ts'
@@ -29,14 +30,25 @@ const quietQuestion = (view: View): Html => {
   </fieldset>`
 }
 
-const goLive = (view: View, isReady: boolean): Html => {
-  const { context, tenant } = view
+/** The warnings, and the hidden fields that confirm that the visitor saw them. */
+export const confirmWarnings = (language: Language, warnings: GoLiveWarning[]): Html[] =>
+  warnings.map(
+    warning =>
+      html`<p class="problem">⚠ ${modeTexts[language].warnings[warning]}</p>
+        <input type="hidden" name="confirmed" value="${warning}" />`,
+  )
+
+const goLive = (view: View, isReady: boolean, warnings: GoLiveWarning[]): Html => {
+  const { context, tenant, failed } = view
   const { language } = context
   const texts = modeTexts[language]
   const span = (stored: string) => formatSpan(language, stored)
   const list = (windows: string[]) =>
     windows.map(window => formatWindow(language, window)).join(', ')
-  return html`<details id="go-live">
+  const isAsked = failed?.action === 'mode' && failed.entered['mode'] === 'live'
+  // The question takes the place of this warning.
+  const others = warnings.filter(warning => warning !== 'no_quiet_windows')
+  return html`<details ${isAsked ? html`id="go-live" open` : html`id="go-live"`}>
     <summary class="button main">${texts.toLive}</summary>
     <h3>${texts.whatHappens}</h3>
     <p>${texts.first(span(tenant.outreachDelay))}</p>
@@ -52,10 +64,11 @@ const goLive = (view: View, isReady: boolean): Html => {
       context,
       {
         path: tenantPath(tenant.tenantId, 'overview', 'mode'),
-        label: texts.toLiveYes,
+        label: others.length ? texts.toLiveAnyway : texts.toLiveYes,
         fields: { mode: 'live' },
       },
-      tenant.quietChosen ? null : quietQuestion(view),
+      html`${others.length > 0 && html`<div>${confirmWarnings(language, others)}</div>`}
+      ${!tenant.quietChosen && quietQuestion(view)}`,
     )}
   </details>`
 }
@@ -69,8 +82,11 @@ const button = ({ context, tenant }: View, mode: 'shadow' | 'paused'): Html => {
   })
 }
 
-/** @param isReady all other steps of the checklist are done */
-export const modeCard = (view: View, isReady: boolean): Html => {
+/**
+ * @param isReady all other steps of the checklist are done
+ * @param warnings what speaks against going live, and must be confirmed
+ */
+export const modeCard = (view: View, isReady: boolean, warnings: GoLiveWarning[]): Html => {
   const { context, tenant, failed } = view
   const texts = modeTexts[context.language]
   return html`<section class="card" id="live">
@@ -85,7 +101,7 @@ export const modeCard = (view: View, isReady: boolean): Html => {
             </dt>
             <dd>
               <p>${texts.means[mode]}</p>
-              ${mode !== tenant.mode && (mode === 'live' ? goLive(view, isReady) : button(view, mode))}
+              ${mode !== tenant.mode && (mode === 'live' ? goLive(view, isReady, warnings) : button(view, mode))}
               ${
                 mode === 'paused' &&
                 tenant.mode === 'paused' &&
@@ -116,6 +132,7 @@ export const modeActions: Section['actions'] = {
       quietWindows: choice && QUIET_CHOICES[choice],
     })
     const { after } = await setTenant(trx, context.signIn, wanted)
+    if (wanted.mode === 'live') await checkConfirmed(trx, tenantId, formValues(form, 'confirmed'))
     return { flash: modeFlash(context.language, after) }
   },
   resume: async ({ trx, context, tenantId }) => {
@@ -161,7 +178,17 @@ const modeTexts = translations(
         ? 'The message that is waiting now will be sent.'
         : `The ${count} messages that are waiting now will be sent.`,
     notReady: 'Some steps above are not done yet.',
+    warnings: {
+      test_not_arrived: 'No test message has arrived yet, or the last one did not arrive.',
+      no_app_secret:
+        'The operator has not set WHATSAPP_APP_SECRET. Replies and requests for no messages do not arrive, and no reminder is sent.',
+      no_webhook_from_meta:
+        'WhatsApp has not reported anything yet. Replies and requests for no messages may not arrive.',
+      no_quiet_windows:
+        'No quiet times are chosen. Messages are sent at any hour of the day and night.',
+    } satisfies Record<GoLiveWarning, string>,
     toLiveYes: 'Yes, send messages to customers',
+    toLiveAnyway: 'Send messages to customers anyway',
     changed: {
       live: 'The business is live. Messages are sent to customers from now on.',
       shadow: 'The business is in trial mode. No messages are sent.',
@@ -200,7 +227,16 @@ const modeTexts = translations(
     waiting: count =>
       count === 1 ? 'תישלח ההודעה שממתינה עכשיו.' : `יישלחו ${count} ההודעות שממתינות עכשיו.`,
     notReady: 'חלק מהשלבים למעלה עוד לא בוצעו.',
+    warnings: {
+      test_not_arrived: 'עוד לא הגיעה הודעת בדיקה, או שהאחרונה לא הגיעה.',
+      no_app_secret:
+        'המפעיל לא הגדיר WHATSAPP_APP_SECRET. תשובות ובקשות הסרה לא מגיעות, ולא נשלחות תזכורות.',
+      no_webhook_from_meta:
+        'עוד לא התקבל שום דיווח מ־WhatsApp. ייתכן שתשובות ובקשות הסרה לא יגיעו.',
+      no_quiet_windows: 'לא נבחרו זמנים שקטים. הודעות נשלחות בכל שעה, ביום ובלילה.',
+    },
     toLiveYes: 'כן, הפעלת שליחה ללקוחות',
+    toLiveAnyway: 'הפעלת שליחה ללקוחות בכל זאת',
     changed: {
       live: 'העסק פעיל. מעכשיו נשלחות הודעות ללקוחות.',
       shadow: 'העסק במצב ניסיון. לא נשלחות הודעות.',

@@ -1,6 +1,7 @@
 /** The checklist of a business, its mode, and a test message. */
 import type { Trx } from '../../../db/kysely.ts'
 import type { MessageState, OutgoingState } from '../../../states.ts'
+import { loadGoLiveWarnings } from '../../../tenants/go_live.ts'
 import type { TenantShown } from '../../../tenants/tenants.ts'
 import { sendTestMessage } from '../../../tenants/test_message.ts'
 import { dateTime, relativeTime } from '../format.ts'
@@ -147,6 +148,7 @@ export const overview: Section = {
     const open = steps.filter(({ state }) => state !== 'done').map(({ name }) => name)
     // Going live asks for the quiet times.
     const isReady = open.every(name => name === 'live' || name === 'quiet')
+    const warnings = await loadGoLiveWarnings(trx, tenant.tenantId)
     return html`<section class="card">
         <h2>${texts.title}</h2>
         ${open.length === 0 && html`<p>${texts.ready}</p>`}
@@ -154,7 +156,7 @@ export const overview: Section = {
           ${steps.map(step => checklistItem(step, view, unknownNumbers))}
         </ol>
       </section>
-      ${modeCard(view, isReady)} ${testCard(view, test)}`
+      ${modeCard(view, isReady, warnings)} ${testCard(view, test)}`
   },
   actions: {
     ...modeActions,

@@ -1,5 +1,6 @@
 /** The password with which a business signs in. */
 import { generatePassword, passwordChange, setPassword } from '../../../tenants/credentials.ts'
+import { signOutEverywhere } from '../../../tenants/sessions.ts'
 import { showTenant, type TenantShown } from '../../../tenants/tenants.ts'
 import type { Context } from '../access.ts'
 import { telephone } from '../format.ts'
@@ -48,6 +49,13 @@ export const password: Section = {
           label: texts.endYes,
         })
       }
+      ${confirmForm(context, {
+        id: 'sign-out',
+        open: texts.signOut,
+        warning: texts.signOutMeans,
+        path: tenantPath(tenant.tenantId, 'password', 'sign-out'),
+        label: texts.signOutYes,
+      })}
     </section>`
   },
   actions: {
@@ -74,6 +82,10 @@ export const password: Section = {
       await setPassword(trx, context.signIn, { tenantId, password: null })
       return { flash: passwordTexts[context.language].ended }
     },
+    'sign-out': async ({ trx, context, tenantId }) => {
+      await signOutEverywhere(trx, context.signIn, tenantId)
+      return { flash: passwordTexts[context.language].signedOut }
+    },
   },
 }
 
@@ -96,6 +108,11 @@ const passwordTexts = translations(
     end: 'Remove the password…',
     endMeans: 'The business cannot sign in until a new password is set.',
     endYes: 'Remove the password',
+    signOut: 'Sign out on all devices…',
+    signOutMeans:
+      'Anyone who is signed in as the business must sign in again, and links that were sent to the owner no longer work. The password stays.',
+    signOutYes: 'Sign out on all devices',
+    signedOut: 'The business is signed out on all devices.',
     ended: 'The password was removed. The business cannot sign in.',
     back: 'Continue',
   },
@@ -117,6 +134,11 @@ const passwordTexts = translations(
     end: 'הסרת הסיסמה…',
     endMeans: 'העסק לא יוכל להיכנס עד שתיקבע סיסמה חדשה.',
     endYes: 'הסרת הסיסמה',
+    signOut: 'יציאה בכל המכשירים…',
+    signOutMeans:
+      'מי שמחובר בשם העסק יצטרך להיכנס שוב, וקישורים שנשלחו לבעלי העסק לא יפעלו עוד. הסיסמה לא משתנה.',
+    signOutYes: 'יציאה בכל המכשירים',
+    signedOut: 'העסק מנותק בכל המכשירים.',
     ended: 'הסיסמה הוסרה. העסק לא יכול להיכנס.',
     back: 'המשך',
   },

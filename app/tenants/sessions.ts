@@ -1,0 +1,154 @@
+/** Who is signed in to /ops. A browser keeps a random token; the table `sessions` holds its hash. */
+import { randomBytes } from 'node:crypto'
+import { type Kysely, sql } from 'kysely'
+import { type Actor, audit } from '../audit.ts'
+import { config } from '../config.ts'
+import { sha256, signInMac } from '../crypto.ts'
+import type { DB } from '../db/generated.ts'
+import type { Trx } from '../db/kysely.ts'
+import { lockTenant } from '../db/locks.ts'
+
+/** Who signs in: the operator (null) or a tenant. */
+export type Account = {
+  tenantId: string | null
+  /** The name of the business; null = the operator. */
+  business: string | null
+  /** OPS_PASSWORD, or the stored hash of the tenant's password. Null = the tenant has none. */
+  credential: string | null
+}
+
+const SESSION_HOURS = 12
+const REMEMBERED_HOURS = 30 * 24
+/** A new session beyond this number deletes the oldest one of the account, so that sign-ins cannot fill the table. */
+const MAX_SESSIONS = 100
+
+/** Identifies the password of an account without revealing it. */
+const credentialMac = ({ tenantId, credential }: Account): Buffer =>
+  signInMac(JSON.stringify(['credential', tenantId, credential]))
+
+type Login = {
+  /** The visitor asked to stay signed in on this device, or came from a link. */
+  remembered: boolean
+  /** Only to read and answer leads: the visitor came from a link. */
+  leadsOnly?: boolean
+}
+
+/** @returns the token for the browser, and how long it is valid */
+export const startSession = async (
+  database: Kysely<DB>,
+  account: Account,
+  { remembered, leadsOnly = false }: Login,
+): Promise<{ token: string; hours: number }> => {
+  const { tenantId } = account
+  const token = randomBytes(32).toString('base64url')
+  const hours = remembered ? REMEMBERED_HOURS : SESSION_HOURS
+  const oldest = database
+    .selectFrom('sessions')
+    .select('id')
+    .where('tenant_id', tenantId === null ? 'is' : '=', tenantId)
+    .where('kind', '=', 'session')
+    .orderBy('id', 'desc')
+    .offset(MAX_SESSIONS - 1)
+  await database.deleteFrom('sessions').where('id', 'in', oldest).execute()
+  await database
+    .insertInto('sessions')
+    .values({
+      kind: 'session',
+      hash: sha256(token),
+      tenant_id: tenantId,
+      scope: leadsOnly ? 'leads' : 'full',
+      credential: credentialMac(account),
+      expires_at: sql<Date>`now() + make_interval(hours => ${hours})`,
+    })
+    .execute()
+  return { token, hours }
+}
+
+const TOKEN = /^[\w-]{43}$/
+
+/**
+ * The account of a session, with one read by its hash.
+ *
+ * @returns null if the session ended: it expired, was revoked, or the account has another password now
+ */
+export const findSession = async (
+  database: Kysely<DB>,
+  token: string,
+): Promise<{ account: Account; leadsOnly: boolean } | null> => {
+  if (!TOKEN.test(token)) return null
+  const row = await database
+    .selectFrom('sessions as s')
+    .leftJoin('tenants as t', 't.id', 's.tenant_id')
+    .select(['s.tenant_id', 's.scope', 's.credential', 't.name', 't.ops_password'])
+    .where('s.hash', '=', sha256(token))
+    .where('s.kind', '=', 'session')
+    .where('s.revoked_at', 'is', null)
+    .where('s.expires_at', '>', sql<Date>`now()`)
+    .executeTakeFirst()
+  if (!row) return null
+  const account =
+    row.tenant_id === null
+      ? operatorAccount()
+      : { tenantId: row.tenant_id, business: row.name, credential: row.ops_password }
+  if (!account || !credentialMac(account).equals(row.credential)) return null
+  return { account, leadsOnly: row.scope !== 'full' }
+}
+
+/** Null: without OPS_PASSWORD nobody can sign in as the operator. */
+export const operatorAccount = (): Account | null => {
+  const { OPS_PASSWORD } = config()
+  return OPS_PASSWORD ? { tenantId: null, business: null, credential: OPS_PASSWORD } : null
+}
+
+/** Signs this browser out. */
+export const endSession = async (database: Kysely<DB>, token: string): Promise<void> => {
+  await database
+    .updateTable('sessions')
+    .set({ revoked_at: sql<Date>`now()` })
+    .where('hash', '=', sha256(token))
+    .where('revoked_at', 'is', null)
+    .execute()
+}
+
+/** Revokes the links of a tenant and the sessions that began with one. */
+export const revokeLinks = async (trx: Trx, tenantId: string): Promise<void> => {
+  await trx
+    .updateTable('sessions')
+    .set({ revoked_at: sql<Date>`now()` })
+    .where('tenant_id', '=', tenantId)
+    .where('revoked_at', 'is', null)
+    .where(eb => eb.or([eb('kind', '=', 'link'), eb('scope', '=', 'leads')]))
+    .execute()
+}
+
+/**
+ * Ends all sessions of a tenant and revokes all its links.
+ *
+ * @returns how many of each were still valid
+ * @throws UserError if there is no such business
+ */
+export const signOutEverywhere = async (
+  trx: Trx,
+  actor: Actor,
+  tenantId: string,
+): Promise<{ sessions: number; links: number }> => {
+  await lockTenant(trx, tenantId)
+  const ended = await trx
+    .updateTable('sessions')
+    .set({ revoked_at: sql<Date>`now()` })
+    .where('tenant_id', '=', tenantId)
+    .where('revoked_at', 'is', null)
+    .where('expires_at', '>', sql<Date>`now()`)
+    .returning('kind')
+    .execute()
+  const links = ended.filter(({ kind }) => kind === 'link').length
+  const counts = { sessions: ended.length - links, links }
+  await audit(trx, actor, {
+    tenantId,
+    action: 'session.end',
+    subject: `tenants ${tenantId}`,
+    before: null,
+    after: counts,
+  })
+  return counts
+}
