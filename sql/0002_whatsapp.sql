@@ -111,11 +111,14 @@ begin
     where payload is not null
       and (outcome = 'number_unknown' and phone_number_id = new.phone_number_id
            or outcome = 'account_unknown' and waba_id = new.waba_id)
-    returning id
+    returning id, kind
   ), jobs as (
     select count(*) as wanted, array_agg(row('whatsapp_event', json_build_object('eventId', id::text), null, null,
-      12::smallint, 'whatsapp_event:' || id, null, null)::graphile_worker.job_spec order by id) as specs
-    from waiting
+      12::smallint, 'whatsapp_event:' || id, case lane when 'people' then -30 else -10 end::smallint,
+      array[lane, lane || ':' || new.tenant_id])::graphile_worker.job_spec order by id) as specs
+    -- As EVENT_LANE in app/db/jobs.ts.
+    from waiting, lateral (
+      select case when kind in ('message', 'preference', 'echo', 'call') then 'people' else 'rest' end as lane) as lanes
   )
   select assert_all_queued(wanted, (select count(*) from graphile_worker.add_jobs(specs))) into queued
   from jobs where wanted > 0;

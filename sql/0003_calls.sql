@@ -205,7 +205,10 @@ begin
       select count(j.id) from graphile_worker.add_job('voicenter_cdr',
         payload := json_build_object('callId', unmatched.call_id),
         max_attempts := 12,
-        job_key := 'voicenter_cdr:' || unmatched.call_id) j));
+        job_key := 'voicenter_cdr:' || unmatched.call_id,
+        -- As addJob in app/db/jobs.ts.
+        priority := -20,
+        flags := array['calls']) j));
   end loop;
   return null;
 end

@@ -9,7 +9,8 @@ const retention: Task = async (payload, { abortSignal }) => {
   payloads.retention.parse(payload)
   const { emptied, more } = await redactExpired(abortSignal)
   log.info(emptied, 'retention: emptied rows older than RETENTION_DAYS')
-  if (more) await db.transaction().execute(trx => addJob(trx, 'retention', 'old', {}))
+  if (more)
+    await db.transaction().execute(trx => addJob(trx, 'retention', 'old', {}, { tenantId: null }))
 }
 
 export default retention

@@ -79,7 +79,8 @@ const readEvent = (eventId: string): Promise<string | null> =>
     failpoint('whatsapp_event:handled')
     if (TOO_LATE[outcome] !== undefined && event.is_young) {
       const at = secondsFromNow(LOOK_AGAIN_SECONDS)
-      await addJob(trx, 'whatsapp_event', eventId, { eventId }, { at })
+      const { tenant_id: tenantId } = event
+      await addJob(trx, 'whatsapp_event', eventId, { eventId }, { tenantId, at })
       return outcome
     }
     await trx

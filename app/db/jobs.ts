@@ -47,6 +47,37 @@ export const MAX_ATTEMPTS = {
   retention: 12,
 } satisfies Record<TaskName, number>
 
+/**
+ * The kinds of work that share the workers (worker/sharing.ts), by the priority of their jobs: due jobs with a smaller
+ * number run first. What people wrote is read before calls are classified, and both before anything is sent, because both
+ * may cancel a message.
+ */
+const PRIORITIES = {
+  /** What people wrote or did in WhatsApp. */
+  people: -30,
+  calls: -20,
+  /** Everything else, for example reports on sent messages. */
+  rest: -10,
+  sends: 0,
+}
+export type Lane = keyof typeof PRIORITIES
+export const LANES: readonly string[] = Object.keys(PRIORITIES)
+
+const LANE_OF = {
+  voicenter_cdr: 'calls',
+  lead_outreach: 'sends',
+  lead_reminder: 'sends',
+  lead_silence: 'rest',
+  whatsapp_event: 'rest',
+  owner_notice: 'sends',
+  opt_out_confirmation: 'sends',
+  call_log: 'rest',
+  retention: 'rest',
+} satisfies Record<TaskName, Lane>
+
+/** The lane of a row of whatsapp_events. The function reread_events() in sql/0002_whatsapp.sql has the same rule. */
+export const EVENT_LANE = sql<Lane>`case when kind in ('message', 'preference', 'echo', 'call') then 'people' else 'rest' end`
+
 /** The key of a job. A new job replaces a waiting job with the same key. `entity`: the id of what the job is about. */
 export const jobKey = (task: TaskName, entity: string): string => `${task}:${entity}`
 
@@ -58,22 +89,36 @@ export const sqlJobKey = (task: TaskName, entity: RawBuilder<unknown>): RawBuild
  * The row of one job for graphile_worker.add_jobs(), which adds many jobs with one statement. The statement compares the
  * counts with assert_all_queued() (sql/0003_calls.sql), for the reason given at addJob.
  *
- * @param job expressions in SQL; `task` may be a column that holds the task; without `at` the job is due at once
+ * @param job expressions in SQL; `task` may be a column that holds the task; without `at` the job is due at once;
+ * `tenant` is null for work of no tenant; without `lane` it is that of the task
  */
 export const jobSpec = (job: {
   task: TaskName | RawBuilder<unknown>
   entity: RawBuilder<unknown>
   payload: RawBuilder<unknown>
+  tenant: RawBuilder<unknown> | null
+  lane?: RawBuilder<unknown>
   at?: RawBuilder<unknown>
 }): RawBuilder<unknown> => {
-  const { task, entity, payload, at = sql`null` } = job
+  const { task, entity, payload, tenant, at = sql`null` } = job
   const isFixed = typeof task === 'string'
   const name = isFixed ? sql.lit(task) : task
   const key = isFixed ? sqlJobKey(task, entity) : sql`${task} || ':' || ${entity}`
   const attempts = isFixed
     ? sql`${MAX_ATTEMPTS[task]}::smallint`
     : sql`(${JSON.stringify(MAX_ATTEMPTS)}::jsonb ->> ${task})::smallint`
-  return sql`row(${name}, ${payload}, null, ${at}, ${attempts}, ${key}, null, null)::graphile_worker.job_spec`
+  const byTask = isFixed
+    ? sql.lit(LANE_OF[task])
+    : sql`(${JSON.stringify(LANE_OF)}::jsonb ->> ${task})`
+  const lane = job.lane ? sql`coalesce(${job.lane}, ${byTask})` : byTask
+  const priority =
+    isFixed && !job.lane
+      ? sql`${PRIORITIES[LANE_OF[task]]}::smallint`
+      : sql`(${JSON.stringify(PRIORITIES)}::jsonb ->> ${lane})::smallint`
+  const flags = tenant
+    ? sql`array_remove(array[${lane}, ${lane} || ':' || ${tenant}], null)`
+    : sql`array[${lane}]`
+  return sql`row(${name}, ${payload}, null, ${at}, ${attempts}, ${key}, ${priority}, ${flags})::graphile_worker.job_spec`
 }
 
 /** "Serialization failure" in Postgres. Callers that see this code try the transaction again. */
@@ -82,6 +127,7 @@ const TRY_AGAIN = '40001'
 /**
  * Adds a job in the open transaction, so that it exists if and only if the transaction commits.
  *
+ * @param tenantId whose work it is; null = of no tenant, or of several
  * @param at when it is due, by the clock of the database: an expression, or a time that was read from a row.
  * Null or absent = at once
  * @param keepsEarlier a job with the same key that waits keeps its time
@@ -94,11 +140,14 @@ export const addJob = async <K extends TaskName>(
   entity: string,
   payload: Payloads[K],
   {
+    tenantId,
     at = null,
     keepsEarlier = false,
-  }: { at?: Date | RawBuilder<Date> | null; keepsEarlier?: boolean } = {},
+  }: { tenantId: string | null; at?: Date | RawBuilder<Date> | null; keepsEarlier?: boolean },
 ): Promise<void> => {
   const key = jobKey(task, entity)
+  const lane = LANE_OF[task]
+  const flags = tenantId === null ? [lane] : [lane, `${lane}:${tenantId}`]
   const { rows } = await sql<{ id: string | null }>`
     select id from graphile_worker.add_job(
       ${task}::text,
@@ -106,6 +155,8 @@ export const addJob = async <K extends TaskName>(
       run_at := (${at})::timestamptz,
       max_attempts := ${MAX_ATTEMPTS[task]}::int,
       job_key := ${key}::text,
+      priority := ${PRIORITIES[lane]}::int,
+      flags := ${flags}::text[],
       job_key_mode := ${keepsEarlier ? 'preserve_run_at' : 'replace'}::text)`.execute(trx)
   if (!rows[0]?.id) throw Object.assign(new Error(`job ${key} was not added`), { code: TRY_AGAIN })
 }

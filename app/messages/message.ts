@@ -138,17 +138,18 @@ export const addMessageJob = async (
   >,
   at: Date | RawBuilder<Date>,
 ): Promise<void> => {
-  const { kind, leadId, conversationId, missedCallId, to } = message
+  const { kind, tenantId, leadId, conversationId, missedCallId, to } = message
+  const when = { tenantId, at }
   if (kind === 'initial') {
     if (!missedCallId || !to) return
-    const payload = { tenantId: message.tenantId, missedCallId, callerPhone: to }
-    await addJob(trx, 'lead_outreach', missedCallId, payload, { at })
+    const payload = { tenantId, missedCallId, callerPhone: to }
+    await addJob(trx, 'lead_outreach', missedCallId, payload, when)
   } else if (kind === 'reminder_1' || kind === 'reminder_2') {
     if (!conversationId || !leadId) return
     const reminderNumber = kind === 'reminder_1' ? 1 : 2
     const payload = { leadId, leadConversationId: conversationId, reminderNumber } as const
-    await addJob(trx, 'lead_reminder', `${conversationId}:${reminderNumber}`, payload, { at })
-  } else if (message.id) await addJob(trx, kind, message.id, { messageId: message.id }, { at })
+    await addJob(trx, 'lead_reminder', `${conversationId}:${reminderNumber}`, payload, when)
+  } else if (message.id) await addJob(trx, kind, message.id, { messageId: message.id }, when)
 }
 
 /**
@@ -174,7 +175,12 @@ export const expireClaim = async (
 /** After the last reminder, starts to wait for an answer. */
 export const afterLastReminder = async (
   trx: Trx,
-  { kind, conversationId }: Pick<UnclaimedMessage, 'kind' | 'conversationId'>,
+  {
+    kind,
+    tenantId,
+    conversationId,
+  }: Pick<UnclaimedMessage, 'kind' | 'tenantId' | 'conversationId'>,
 ): Promise<void> => {
-  if (kind === 'reminder_2' && conversationId) await scheduleUnresponsive(trx, conversationId)
+  if (kind === 'reminder_2' && conversationId)
+    await scheduleUnresponsive(trx, tenantId, conversationId)
 }

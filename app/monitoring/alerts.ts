@@ -232,7 +232,7 @@ export const notifyOwners = async (trx: Trx): Promise<void> => {
       })
       .returning('id')
       .executeTakeFirstOrThrow()
-    await addJob(trx, 'owner_notice', id, { messageId: id }, { at })
+    await addJob(trx, 'owner_notice', id, { messageId: id }, { tenantId: alerts.tenantId, at })
     await trx
       .updateTable('alerts')
       .set({ notified_at: sql<Date>`now()` })

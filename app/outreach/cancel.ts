@@ -249,12 +249,22 @@ export const withdrawMissedCall = async (
 }
 
 /** Adds the job that ends a conversation, after the tenant's `unresponsive_after`. */
-export const scheduleUnresponsive = async (trx: Trx, conversationId: string): Promise<void> => {
+export const scheduleUnresponsive = async (
+  trx: Trx,
+  tenantId: string,
+  conversationId: string,
+): Promise<void> => {
   const at = sql<Date>`(
     select now() + t.unresponsive_after
     from lead_conversations c join leads l on l.id = c.lead_id join tenants t on t.id = l.tenant_id
     where c.id = ${conversationId})`
-  await addJob(trx, 'lead_silence', conversationId, { leadConversationId: conversationId }, { at })
+  await addJob(
+    trx,
+    'lead_silence',
+    conversationId,
+    { leadConversationId: conversationId },
+    { tenantId, at },
+  )
 }
 
 /** Ends a conversation in which the person has not answered, and notifies the owner. */

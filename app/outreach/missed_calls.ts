@@ -109,6 +109,7 @@ export const scheduleOutreach = async (trx: Trx, missedCallIds: string[]): Promi
     task: 'lead_outreach',
     entity: sql`id`,
     payload: sql`json_build_object('tenantId', tenant_id::text, 'missedCallId', id::text, 'callerPhone', caller_phone)`,
+    tenant: sql`tenant_id`,
     at: sql`outreach_due_at`,
   })
   await sql`

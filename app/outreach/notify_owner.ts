@@ -15,15 +15,17 @@ export const notifyOwner = async (
   occasion: string,
   text: string,
 ): Promise<void> => {
-  const { rows } = await sql<{ id: string }>`
+  const { rows } = await sql<{ id: string; tenantId: string }>`
     insert into messages (tenant_id, lead_id, direction, kind, state, due_at, to_phone, text, occasion)
     select t.id, l.id, 'out', 'owner_notice', 'scheduled', now(), t.owner_phone, ${text}, ${occasion}
     from leads l join tenants t on t.id = l.tenant_id
     where l.id = ${leadId} and t.owner_phone is not null
     on conflict (tenant_id, occasion) where occasion is not null do nothing
-    returning id`.execute(trx)
+    returning id, tenant_id as "tenantId"`.execute(trx)
   const [notice] = rows
-  if (notice) await addJob(trx, 'owner_notice', notice.id, { messageId: notice.id })
+  if (!notice) return
+  const { id, tenantId } = notice
+  await addJob(trx, 'owner_notice', id, { messageId: id }, { tenantId })
 }
 
 /** After how many calls within the repeat window the owner is notified. */

@@ -91,7 +91,7 @@ export const sendNow = async (
     .returning('outreach_due_at')
     .executeTakeFirstOrThrow()
   const payload = { tenantId, missedCallId, callerPhone: call.caller_phone }
-  await addJob(trx, 'lead_outreach', missedCallId, payload)
+  await addJob(trx, 'lead_outreach', missedCallId, payload, { tenantId })
   await audit(trx, actor, {
     tenantId,
     action: 'outreach.send_now',
@@ -140,7 +140,9 @@ export const remindNow = async (
   const reminderNumber = message.kind === 'reminder_1' ? 1 : 2
   if (reminderNumber === 2) await skipFirstReminder(trx, leadConversationId)
   const payload = { leadId, leadConversationId, reminderNumber } as const
-  await addJob(trx, 'lead_reminder', `${leadConversationId}:${reminderNumber}`, payload)
+  await addJob(trx, 'lead_reminder', `${leadConversationId}:${reminderNumber}`, payload, {
+    tenantId,
+  })
   await audit(trx, actor, {
     tenantId,
     action: 'outreach.send_now',

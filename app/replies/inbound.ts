@@ -226,7 +226,7 @@ const confirmOptOut = async (
     })
     .returning('id')
     .executeTakeFirstOrThrow()
-  await addJob(trx, 'opt_out_confirmation', id, { messageId: id })
+  await addJob(trx, 'opt_out_confirmation', id, { messageId: id }, { tenantId })
 }
 
 /** "Start" takes back any opt-out. It is also a reply. */

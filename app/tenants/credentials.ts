@@ -197,7 +197,7 @@ export const grantAccess = async (
     on conflict on constraint call_log_access_key do update set
       kind = excluded.kind, credential = excluded.credential, next_check_at = now(),
       last_error = null, failing_since = null`.execute(trx)
-  await addJob(trx, 'call_log', tenantId, { tenantId })
+  await addJob(trx, 'call_log', tenantId, { tenantId }, { tenantId })
   await audit(trx, actor, {
     tenantId,
     action: 'call_log.set',

@@ -62,7 +62,7 @@ export const sendTestMessage = async (
     })
     .returning('id')
     .executeTakeFirstOrThrow()
-  await addJob(trx, 'owner_notice', id, { messageId: id })
+  await addJob(trx, 'owner_notice', id, { messageId: id }, { tenantId })
   await audit(trx, actor, {
     tenantId,
     action: 'test_message.send',

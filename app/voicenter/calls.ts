@@ -273,7 +273,7 @@ const waitForRoots = async (trx: Trx, classified: readonly ClassifiedCall[]): Pr
     const callId = legs[0]?.callId
     if (verdict.reason !== 'waiting_for_root' || callId === undefined) continue
     // A job for a new record with this CallID is due now, and stays so.
-    const when = { at: rootDeadline(receivedAt), keepsEarlier: true }
+    const when = { tenantId: null, at: rootDeadline(receivedAt), keepsEarlier: true }
     await addJob(trx, 'voicenter_cdr', callId, { callId }, when)
   }
 }

@@ -103,6 +103,8 @@ export const CDR_JOB = jobSpec({
   task: 'voicenter_cdr',
   entity: sql`call_id`,
   payload: sql`json_build_object('callId', call_id)`,
+  // Tenants may have calls with the same CallID.
+  tenant: null,
 })
 
 /**

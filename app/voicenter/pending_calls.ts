@@ -298,7 +298,8 @@ export const reclassify = async (
     group by call_id order by call_id`.execute(trx)
   const [first] = rows
   if (!first) return 0
-  for (const { call_id } of rows) await addJob(trx, 'voicenter_cdr', call_id, { callId: call_id })
+  for (const { call_id: callId } of rows)
+    await addJob(trx, 'voicenter_cdr', callId, { callId }, { tenantId: null })
   const verdicts: Record<string, number> = {}
   for (const { verdict } of rows)
     verdicts[verdict ?? 'not classified'] = (verdicts[verdict ?? 'not classified'] ?? 0) + 1

@@ -4,7 +4,7 @@ import { createHmac, timingSafeEqual } from 'node:crypto'
 import { dedupe } from '../batcher.ts'
 import { config } from '../config.ts'
 import { appSecretOwner, decrypt, sha256 } from '../crypto.ts'
-import { jobSpec } from '../db/jobs.ts'
+import { EVENT_LANE, jobSpec } from '../db/jobs.ts'
 import { webDb } from '../db/kysely.ts'
 import { retryOnConflict } from '../db/retry.ts'
 import { STORE_TIMEOUT_MS, withTimeout } from '../errors.ts'
@@ -250,6 +250,8 @@ const EVENT_JOB = jobSpec({
   task: 'whatsapp_event',
   entity: sql`id`,
   payload: sql`json_build_object('eventId', id::text)`,
+  tenant: sql`tenant_id`,
+  lane: EVENT_LANE,
 })
 
 /**
@@ -305,7 +307,7 @@ export const storeUpdates = async (
         -- APPROVED, PAUSED, and APPROVED again.
         outcome = case when e.payload is not null and e.kind in ('template_status', 'template_category')
                   then null else e.outcome end
-      returning e.id, e.xmax = 0 or e.outcome is null and e.kind in ('template_status', 'template_category') as is_new
+      returning e.id, e.tenant_id, e.kind, e.xmax = 0 or e.outcome is null and e.kind in ('template_status', 'template_category') as is_new
     ), jobs as (
       select count(*) as wanted, array_agg(${EVENT_JOB} order by id) as specs
       from stored where is_new

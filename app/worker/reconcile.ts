@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import { jobSpec } from '../db/jobs.ts'
+import { EVENT_LANE, jobSpec } from '../db/jobs.ts'
 import { db } from '../db/kysely.ts'
 import { CLAIM_SECONDS } from '../messages/message.ts'
 import { ROOT_WAIT_SECONDS } from '../voicenter/classify.ts'
@@ -8,7 +8,13 @@ import { ROOT_WAIT_SECONDS } from '../voicenter/classify.ts'
 const OVERDUE = sql`interval '1 minute'`
 /** No task runs this long. A job that is locked longer was lost, for example with the answer to a query. */
 const STUCK = sql`interval '5 minutes'`
-const DUE_JOB = jobSpec({ task: sql`task`, entity: sql`entity`, payload: sql`payload::json` })
+const DUE_JOB = jobSpec({
+  task: sql`task`,
+  entity: sql`entity`,
+  payload: sql`payload::json`,
+  tenant: sql`tenant`,
+  lane: sql`lane`,
+})
 
 /** At most this many jobs are added at once. */
 export const BATCH_SIZE = 1000
@@ -21,39 +27,39 @@ export const BATCH_SIZE = 1000
  */
 export const requeueDueRows = async (): Promise<number> => {
   const { rows } = await sql<{ added: number }>`
-    with due (task, entity, payload) as (
-      select distinct 'voicenter_cdr', call_id, jsonb_build_object('callId', call_id)
+    with due (task, tenant, lane, entity, payload) as (
+      select distinct 'voicenter_cdr', null::bigint, null, call_id, jsonb_build_object('callId', call_id)
       from raw_cdrs where verdict is null and received_at < now() - ${OVERDUE}
     union
-      select 'voicenter_cdr', call_id, jsonb_build_object('callId', call_id)
+      select 'voicenter_cdr', null, null, call_id, jsonb_build_object('callId', call_id)
       from raw_cdrs
       where verdict = 'unknown' and reason = 'waiting_for_root'
         and coalesce(called_at, received_at) > now() - interval '1 day'
         and received_at < now() - make_interval(secs => ${ROOT_WAIT_SECONDS}) - ${OVERDUE}
     union all
-      select 'lead_outreach', id::text,
+      select 'lead_outreach', tenant_id, null, id::text,
              jsonb_build_object('tenantId', tenant_id::text, 'missedCallId', id::text, 'callerPhone', caller_phone)
       from missed_calls
       where outreach_state in ('scheduled', 'sending') and caller_phone is not null
         and outreach_due_at < now() - ${OVERDUE}
     union all
-      select 'lead_reminder', c.id || ':' || right(m.kind, 1), jsonb_build_object(
+      select 'lead_reminder', m.tenant_id, null, c.id || ':' || right(m.kind, 1), jsonb_build_object(
                'leadId', c.lead_id::text, 'leadConversationId', c.id::text, 'reminderNumber', right(m.kind, 1)::int)
       from messages m join lead_conversations c on c.id = m.lead_conversation_id
       where m.kind in ('reminder_1', 'reminder_2') and m.state in ('scheduled', 'sending')
         and m.due_at < now() - ${OVERDUE}
     union all
-      select kind, id::text, jsonb_build_object('messageId', id::text)
+      select kind, tenant_id, null, id::text, jsonb_build_object('messageId', id::text)
       from messages
       where kind in ('owner_notice', 'opt_out_confirmation') and state in ('scheduled', 'sending')
         and due_at < now() - ${OVERDUE}
     union all
-      select 'whatsapp_event', id::text, jsonb_build_object('eventId', id::text)
+      select 'whatsapp_event', tenant_id, ${EVENT_LANE}, id::text, jsonb_build_object('eventId', id::text)
       from whatsapp_events
       where outcome is null and payload is not null and received_at < now() - ${OVERDUE}
     union all
       -- The last reminder has ended, so no message is pending.
-      select 'lead_silence', c.id::text, jsonb_build_object('leadConversationId', c.id::text)
+      select 'lead_silence', l.tenant_id, null, c.id::text, jsonb_build_object('leadConversationId', c.id::text)
       from lead_conversations c
       join leads l on l.id = c.lead_id
       join tenants t on t.id = l.tenant_id
@@ -61,7 +67,7 @@ export const requeueDueRows = async (): Promise<number> => {
       where c.state = 'open' and m.state not in ('scheduled', 'sending')
         and greatest(m.claimed_at, m.due_at) < now() - t.unresponsive_after - ${OVERDUE}
     union all
-      select 'call_log', tenant_id::text, jsonb_build_object('tenantId', tenant_id::text)
+      select 'call_log', tenant_id, null, tenant_id::text, jsonb_build_object('tenantId', tenant_id::text)
       from call_log_access where next_check_at < now() - ${OVERDUE}
     ), missing as (
       select * from due
@@ -87,21 +93,21 @@ export const requeueDueRows = async (): Promise<number> => {
 export const requeueExpiredClaims = async (): Promise<number> => {
   const { rows } = await sql<{ added: number }>`
     with expired as (
-      select m.id, m.kind, c.id as conversation_id, c.lead_id, k.id as missed_call_id, k.tenant_id, k.caller_phone
+      select m.id, m.kind, m.tenant_id, c.id as conversation_id, c.lead_id, k.id as missed_call_id, k.caller_phone
       from messages m
       left join lead_conversations c on c.id = m.lead_conversation_id
       left join missed_calls k on k.id = c.missed_call_id
       where m.state = 'sending' and m.claimed_at < now() - make_interval(secs => ${CLAIM_SECONDS})
-    ), jobs (task, entity, payload) as (
-      select 'lead_outreach', missed_call_id::text, json_build_object(
+    ), jobs (task, tenant, lane, entity, payload) as (
+      select 'lead_outreach', tenant_id, null, missed_call_id::text, json_build_object(
                'tenantId', tenant_id::text, 'missedCallId', missed_call_id::text, 'callerPhone', caller_phone)
       from expired where kind = 'initial' and caller_phone is not null
     union all
-      select 'lead_reminder', conversation_id || ':' || right(kind, 1), json_build_object(
+      select 'lead_reminder', tenant_id, null, conversation_id || ':' || right(kind, 1), json_build_object(
                'leadId', lead_id::text, 'leadConversationId', conversation_id::text, 'reminderNumber', right(kind, 1)::int)
       from expired where kind in ('reminder_1', 'reminder_2')
     union all
-      select kind, id::text, json_build_object('messageId', id::text)
+      select kind, tenant_id, null, id::text, json_build_object('messageId', id::text)
       from expired where kind in ('owner_notice', 'opt_out_confirmation')
     ), wanted as (
       select * from jobs

@@ -19,6 +19,7 @@ import { type Heartbeat, type OrphanedJobs, startHeartbeat, watchOrphanedJobs } 
 import { type Maintenance, startMaintenance } from './maintenance.ts'
 import { retryingPool } from './retrying_pool.ts'
 import { type Scheduler, startScheduler } from './scheduler.ts'
+import { roomsFor, shareWorkers, workersFor } from './sharing.ts'
 import callLog from '../../tasks/call_log.ts'
 import leadOutreach from '../../tasks/lead_outreach.ts'
 import leadReminder from '../../tasks/lead_reminder.ts'
@@ -130,6 +131,7 @@ const runOn = async (connections: pg.Pool, started: Helpers[]): Promise<RunningW
   )
   const events: WorkerEvents = new EventEmitter()
   countJobs(events)
+  const rooms = roomsFor(config().WORKER_CONCURRENCY)
   events.once('pool:create', ({ workerPool }) => {
     const { id } = workerPool
     const maintenance = startMaintenance()
@@ -147,11 +149,12 @@ const runOn = async (connections: pg.Pool, started: Helpers[]): Promise<RunningW
     events,
     logger,
     parsedCronItems: cronItems,
+    forbiddenFlags: shareWorkers(events, rooms),
     // Its signal handlers would end the process when the jobs are done, although requests may be pending.
     noHandleSignals: true,
     preset: {
       worker: {
-        concurrentJobs: config().WORKER_CONCURRENCY,
+        concurrentJobs: workersFor(rooms),
         pollInterval: POLL_INTERVAL,
         // A task that watches its abort signal (call_log) ends at once. A send continues.
         gracefulShutdownAbortTimeout: 1 * SECOND,

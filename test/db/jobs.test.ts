@@ -57,7 +57,7 @@ await t.test('addJob throws, so that the transaction is rolled back', async t =>
   const other = await takenBySomebody('whatsapp_event:2')
   const adding = db.transaction().execute(async trx => {
     await sql`insert into tenants (name) values ('never')`.execute(trx)
-    await addJob(trx, 'whatsapp_event', '2', { eventId: '2' })
+    await addJob(trx, 'whatsapp_event', '2', { eventId: '2' }, { tenantId: null })
   })
   await Promise.all([
     t.rejects(adding, { message: 'job whatsapp_event:2 was not added' }),

@@ -186,7 +186,8 @@ await t.test('a job is cancelled while all workers are busy', async t => {
     reloadConfig()
     const worker = await startWorker()
     const first = await beingSent(3000)
-    const second = await dueMessage()
+    // Of the same tenant, because another one has a worker of its own.
+    const second = await dueMessage(first.shop)
     await second.begin()
     await sleep(1500)
     t.equal(await lockerOf(second.key), null, 'it is not locked in advance')

@@ -157,6 +157,18 @@ const revision = async (key: string) => {
     select id, revision, run_at, attempts from graphile_worker.jobs where key = ${key}`.execute(db)
   return rows
 }
+/** Its priority and its flags, which say how it shares the workers (worker/sharing.ts). */
+const placeOf = async (key: string) => {
+  const { rows } = await sql<{ priority: number; flags: Record<string, boolean> }>`
+    select priority, flags from graphile_worker.jobs where key = ${key}`.execute(db)
+  return rows.map(({ priority, flags }) => [priority, ...Object.keys(flags)])
+}
+const PLACES: [RegExp, number, string][] = [
+  [/^voicenter_cdr/, -20, 'calls'],
+  // A status.
+  [/^(whatsapp_event|lead_silence|call_log)/, -10, 'rest'],
+  [/./, 0, 'sends'],
+]
 
 for (const [name, make] of Object.entries(KINDS))
   await t.test(`${name} gets one job`, async t => {
@@ -167,6 +179,9 @@ for (const [name, make] of Object.entries(KINDS))
     t.equal(await requeueDueRows(), 1)
     const added = await revision(row.key)
     t.equal(added.length, 1)
+    const [, priority = 0, lane = ''] = PLACES.find(([key]) => key.test(row.key)) ?? []
+    const ofTenant = lane === 'calls' ? [] : [`${lane}:${shop.tenantId}`]
+    t.strictSame(await placeOf(row.key), [[priority, lane, ...ofTenant]])
     t.equal(await requeueDueRows(), 0)
     t.strictSame(await revision(row.key), added)
 

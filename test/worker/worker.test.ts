@@ -8,6 +8,7 @@ import { newPool } from '../../app/db/pool.ts'
 import { startHeartbeat, watchOrphanedJobs } from '../../app/worker/liveness.ts'
 import { startWorker } from '../../app/worker/run.ts'
 import { startScheduler } from '../../app/worker/scheduler.ts'
+import { flagsToSkip, moveToFront, roomsFor, shareWorkers } from '../../app/worker/sharing.ts'
 import { lockedJobs, waitUntil, workerPools } from '../support/process.ts'
 import { business, customer, db } from '../support/ringback.ts'
 import { dueMessage } from '../support/sending.ts'
@@ -214,6 +215,156 @@ await t.test('scheduler', async t => {
       await sleep(20)
       t.strictSame(woken, [])
     }
+  })
+})
+
+await t.test('sharing', async t => {
+  /** [what, the running jobs by flag, other workers that fetch, the flags to skip], with room for 8 sends and 2 calls */
+  const CASES: [string, Record<string, number>, number, string[]][] = [
+    ['nothing runs', {}, 0, []],
+    ['a tenant alone gets half', { sends: 3, 'sends:1': 3 }, 0, []],
+    ['and no more', { sends: 4, 'sends:1': 4 }, 0, ['sends:1']],
+    ['a fetch may find one more job of it', { sends: 3, 'sends:1': 3 }, 1, ['sends:1']],
+    ['of two tenants each gets a third', { sends: 3, 'sends:1': 2, 'sends:2': 1 }, 0, ['sends:1']],
+    ['two that had more wait', { sends: 7, 'sends:1': 4, 'sends:2': 3 }, 0, ['sends:1', 'sends:2']],
+    [
+      'each of many gets one',
+      { sends: 7, ...Object.fromEntries([1, 2, 3, 4, 5, 6, 7].map(n => [`sends:${n}`, 1])) },
+      0,
+      [1, 2, 3, 4, 5, 6, 7].map(n => `sends:${n}`),
+    ],
+    ['the room is full', { sends: 8, 'sends:1': 4, 'sends:2': 4 }, 0, ['sends']],
+    ['calls have no shares', { calls: 1 }, 0, []],
+    ['calls take no workers of others', { calls: 2 }, 0, ['calls']],
+    [
+      'the shares of another lane are its own',
+      { sends: 4, 'sends:1': 4, calls: 1 },
+      0,
+      ['sends:1'],
+    ],
+    ['a job of an unknown kind counts nowhere', { other: 9, 'other:1': 9 }, 0, []],
+  ]
+  for (const [what, running, asking, expected] of CASES)
+    t.strictSame(
+      flagsToSkip(
+        new Map(Object.entries(running)),
+        { people: 8, calls: 2, rest: 8, sends: 8 },
+        asking,
+      ),
+      expected,
+      what,
+    )
+
+  const SENDS = { sends: true, 'sends:1': true } as const
+  /** Workers that ask for a job. Each tells what it may not take, and then what it found. */
+  const workers = (t: Test) => {
+    const events: WorkerEvents = new EventEmitter()
+    const moved: string[][] = []
+    const rooms = roomsFor(1)
+    const ask = shareWorkers(events, rooms, async skipped => void moved.push(skipped))
+    t.teardown(() => tell('pool:gracefulShutdown', 0))
+    const tell = (event: string, worker: unknown, job: unknown = null) =>
+      events.emit(event as 'worker:getJob:empty', { worker, job } as never)
+    const start = (name: string) => {
+      const worker = { name }
+      let skipped: string[] | null = null
+      const asked = ask().then(flags => {
+        skipped = flags
+        tell('worker:getJob:start', worker)
+      })
+      return {
+        asked,
+        skipped: () => skipped,
+        finds: (flags: Record<string, boolean>) => tell('job:start', worker, { flags }),
+        findsNone: () => tell('worker:getJob:empty', worker),
+        fails: () => tell('worker:getJob:error', worker),
+        ends: (flags: Record<string, boolean>) => tell('job:complete', worker, { flags }),
+      }
+    }
+    return { start, moved, tell }
+  }
+
+  await t.test('two workers fetch at once, the third waits for one of them', async t => {
+    const { start } = workers(t)
+    const [one, two, three] = [start('one'), start('two'), start('three')]
+    await Promise.all([one.asked, two.asked])
+    t.equal(three.skipped(), null)
+    one.fails()
+    await three.asked
+    t.ok(three.skipped())
+  })
+
+  await t.test('a tenant at its share is skipped until one of its jobs ends', async t => {
+    const { start } = workers(t)
+    const one = start('one')
+    await one.asked
+    one.finds(SENDS)
+    const two = start('two')
+    await two.asked
+    t.strictSame(two.skipped(), ['sends:1'])
+    two.findsNone()
+    const three = start('three')
+    one.ends(SENDS)
+    await three.asked
+    t.strictSame(three.skipped(), [])
+  })
+
+  await t.test('after a fetch that skipped jobs in vain, the next one waits', async t => {
+    const { start } = workers(t)
+    const one = start('one')
+    await one.asked
+    one.finds(SENDS)
+    const two = start('two')
+    await two.asked
+    await sleep(10)
+    const before = performance.now()
+    two.findsNone()
+    await start('three').asked
+    t.ok(performance.now() - before > 80, 'nine times as long as the fetch took')
+  })
+
+  await t.test('after a slow fetch that skipped jobs, the next jobs move to the front', async t => {
+    const { start, moved } = workers(t)
+    const one = start('one')
+    await one.asked
+    one.finds(SENDS)
+    for (const [takes, expected] of [
+      [0, []],
+      [30, [['sends:1']]],
+    ] as const) {
+      const other = start('other')
+      await other.asked
+      await sleep(takes)
+      other.finds({ calls: true })
+      other.ends({ calls: true })
+      t.strictSame(moved, expected)
+    }
+  })
+
+  await t.test('a worker that waits goes on when the pool stops', async t => {
+    const { start, tell } = workers(t)
+    start('one')
+    start('two')
+    const three = start('three')
+    tell('pool:gracefulShutdown', 0)
+    await three.asked
+  })
+
+  await t.test('jobs are moved before those that are skipped', async t => {
+    await sql`delete from graphile_worker._private_jobs`.execute(db)
+    const add = (flag: string, key: string, at = 'now()') =>
+      sql`select graphile_worker.add_job('lead_silence', job_key := ${key}, flags := array[${flag}], run_at := ${sql.raw(at)})`.execute(
+        db,
+      )
+    await add('sends:1', 'busy')
+    await add('sends:2', 'quiet')
+    await add('sends:2', 'later', `now() + interval '1 hour'`)
+    await moveToFront(['sends:1'])
+    const { rows } = await sql<{ key: string }>`
+      select key from graphile_worker.jobs where priority < -20 order by key`.execute(db)
+    t.strictSame(rows, [{ key: 'quiet' }])
+    await moveToFront(['sends:1', 'sends:2'])
+    await sql`delete from graphile_worker._private_jobs`.execute(db)
   })
 })
 

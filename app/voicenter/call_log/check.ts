@@ -232,7 +232,7 @@ const scheduleNext = async (
   if (!access) return false
   // The time is read in SQL: a JavaScript Date loses the microseconds, and the job would run too early.
   const at = sql<Date>`(select next_check_at from call_log_access where tenant_id = ${tenantId})`
-  await addJob(trx, 'call_log', tenantId, { tenantId }, { at })
+  await addJob(trx, 'call_log', tenantId, { tenantId }, { tenantId, at })
   return true
 }
 
@@ -248,6 +248,7 @@ export const scheduleChecks = async (): Promise<number> => {
     task: 'call_log',
     entity: sql`tenant_id`,
     payload: sql`json_build_object('tenantId', tenant_id::text)`,
+    tenant: sql`tenant_id`,
     at: sql`next_check_at`,
   })
   // The checks are spread over a minute, because each may read the calls of a day.
