@@ -91,7 +91,7 @@ const schedule = async (
        from people returning id, caller_phone, outreach_due_at
      ), jobs as (
        select array_agg(row('lead_outreach', json_build_object('tenantId', $1::text, 'missedCallId', id::text, 'callerPhone', caller_phone),
-                            null, outreach_due_at, 10, 'lead_outreach:' || id, null, null)::graphile_worker.job_spec) as specs
+                            null, outreach_due_at, 10, 'lead_outreach:' || id, 0, array['sends', 'sends:' || $1])::graphile_worker.job_spec) as specs
        from calls
      ), added as (
        select count(a.id) from jobs, graphile_worker.add_jobs(jobs.specs) a
@@ -150,7 +150,7 @@ where l.tenant_id = currval('tenants_id_seq');
 select count(added.id) from (
   select array_agg(row('lead_reminder', json_build_object('leadId', c.lead_id::text, 'leadConversationId', c.id::text,
                          'reminderNumber', right(m.kind, 1)::int), null, m.due_at, 12,
-                       'lead_reminder:' || c.id || ':' || right(m.kind, 1), null, null)::graphile_worker.job_spec) as specs
+                       'lead_reminder:' || c.id || ':' || right(m.kind, 1), 0, array['sends', 'sends:' || m.tenant_id])::graphile_worker.job_spec) as specs
   from messages m join lead_conversations c on c.id = m.lead_conversation_id
   where m.tenant_id = currval('tenants_id_seq') and m.state = 'scheduled') s, graphile_worker.add_jobs(s.specs) as added;
 `

@@ -107,16 +107,16 @@ update leads l set state = s.state from (
 -- One job for each waiting message, as the program adds them.
 create temporary table jobs on commit drop as
 select row_number() over (order by run_at) as n, j.* from (
-  select 'lead_outreach' as task, id::text as entity, outreach_due_at as run_at, 10 as tries,
+  select tenant_id, 'lead_outreach' as task, id::text as entity, outreach_due_at as run_at, 10 as tries,
          json_build_object('tenantId', tenant_id::text, 'missedCallId', id::text, 'callerPhone', caller_phone) as payload
   from missed_calls where outreach_state = 'scheduled'
 union all
-  select 'lead_reminder', c.id || ':' || right(m.kind, 1), m.due_at, 12, json_build_object(
+  select m.tenant_id, 'lead_reminder', c.id || ':' || right(m.kind, 1), m.due_at, 12, json_build_object(
     'leadId', c.lead_id::text, 'leadConversationId', c.id::text, 'reminderNumber', right(m.kind, 1)::int)
   from messages m join lead_conversations c on c.id = m.lead_conversation_id where m.kind like 'reminder_%' and m.state = 'scheduled'
 ) j;
 select count(added.id) as jobs from (
-  select array_agg(row(task, payload, null, run_at, tries::smallint, task || ':' || entity, null, null)::graphile_worker.job_spec
+  select array_agg(row(task, payload, null, run_at, tries::smallint, task || ':' || entity, 0, array['sends', 'sends:' || tenant_id])::graphile_worker.job_spec
                    order by task, entity) as specs
   from jobs group by n / 1000
 ) batches, graphile_worker.add_jobs(batches.specs) as added;
