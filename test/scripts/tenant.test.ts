@@ -404,6 +404,56 @@ await t.test('sign-out names a business that exists', async t => {
   t.match(await tenant(['sign-out']), { status: 2 })
 })
 
+await t.test('quiet windows by the calendar are set, and going live asks for a choice', async t => {
+  const { tenantId } = await business({ mode: 'shadow' })
+  const set = (...args: string[]) => answered(['set', '--tenant', tenantId, ...args])
+  const warning = /^warning: no quiet windows were chosen, .* choose with --quiet or --no-quiet$/m
+  const live = await set('--mode', 'live')
+  t.match(live.json, { after: { mode: 'live' } })
+  t.match(live.stderr, warning)
+  t.notMatch((await set('--mode', 'shadow')).stderr, warning)
+  const none = await set('--mode', 'live', '--no-quiet')
+  t.match(none.json, { after: { mode: 'live', quietChosen: true } })
+  t.notMatch(none.stderr, warning)
+
+  const days = ['shabbat', 'holidays', '21:00-08:00']
+  const windows = await set(
+    ...days.flatMap(day => ['--quiet', day]),
+    ...['--reminder-quiet', '20:00-09:00', '--reminder-quiet', 'shabbat'],
+    ...['--location', 'ירושלים'],
+  )
+  t.match(windows.json, {
+    before: { location: 'Tel Aviv', quietWindows: [], reminderQuietWindows: [] },
+    after: {
+      location: 'Jerusalem',
+      quietWindows: days,
+      reminderQuietWindows: ['20:00-09:00', 'shabbat'],
+    },
+  })
+  const off = await set('--no-reminder-quiet', '--location', '31.7054,35.2024')
+  t.match(off.json, { after: { location: '31.7054,35.2024', reminderQuietWindows: [] } })
+  const shown = await tenant(['show', '--tenant', tenantId])
+  t.match(shown.stdout, /^location +31\.7054,35\.2024$/m)
+  t.match(shown.stdout, /^quietChosen +yes$/m)
+  const { rows } = await sql<{ location: string }>`
+    select distinct location from quiet_days order by 1`.execute(db)
+  t.strictSame(
+    rows.map(({ location }) => location),
+    ['31.7054,35.2024', 'Jerusalem', 'Tel Aviv'],
+    'SQL knows the days of each location',
+  )
+
+  const added = await answered(['add', '--name', 'A', '--number', '0722999001', '--mode', 'live'])
+  t.match(added.stderr, warning)
+  const { json } = await answered(['show', '--tenant', String(Object(added.json).tenantId)])
+  t.match(json, {
+    quietWindows: [],
+    reminderQuietWindows: ['21:00-08:00', 'shabbat', 'holidays'],
+    location: 'Tel Aviv',
+    quietChosen: false,
+  })
+})
+
 await t.test('pause stops a business, and resume restores the previous mode', async t => {
   const { tenantId } = await business({ mode: 'shadow' })
   const written = await auditSince(tenantId)
