@@ -152,18 +152,21 @@ const HEBREW_DAYS = {
 const days = Object.entries(HEBREW_DAYS)
 
 /** The windows that are words. */
-const HEBREW_WORDS: Record<string, string> = { shabbat: 'שבת', holidays: 'חגים' }
+const WINDOW_WORDS: Record<Language, Record<string, string>> = {
+  en: { shabbat: 'Shabbat', holidays: 'holidays' },
+  he: { shabbat: 'שבת', holidays: 'חגים' },
+}
 
 /** A stored quiet window such as `fri 15:00-sat 20:30` or `shabbat`, in the visitor's language. */
 export const formatWindow = (language: Language, window: string): string =>
-  language === 'en'
+  WINDOW_WORDS[language][window] ??
+  (language === 'en'
     ? window
-    : (HEBREW_WORDS[window] ??
-      days.reduce((text, [day, [letter]]) => text.replaceAll(day, `${letter}׳`), window))
+    : days.reduce((text, [day, [letter]]) => text.replaceAll(day, `${letter}׳`), window))
 
 /** A quiet window as it was entered in either language, in the form that `quietWindows` of app/tenants/schema.ts reads. */
 export const parseWindow = (entered: string): string =>
-  Object.entries(HEBREW_WORDS).find(([, word]) => word === entered.trim())?.[0] ??
+  Object.entries(WINDOW_WORDS.he).find(([, word]) => word === entered.trim())?.[0] ??
   days.reduce(
     // Only a whole word before a time is a day: the letters of one day's name are the letters of other days.
     (window, [day, [letter, name]]) =>

@@ -256,9 +256,9 @@ t.test('a business that goes live is asked for quiet times', async t => {
     [
       'all',
       ['shabbat', 'holidays', '21:00-08:00'],
-      /quiet times \(shabbat, holidays, 21:00-08:00\)/,
+      /quiet times \(Shabbat, holidays, 21:00-08:00\)/,
     ],
-    ['holy', ['shabbat', 'holidays'], /quiet times \(shabbat, holidays\)/],
+    ['holy', ['shabbat', 'holidays'], /quiet times \(Shabbat, holidays\)/],
     ['none', [], /What will happen/],
   ]
   for (const [quiet, windows, said] of cases) {
@@ -269,7 +269,7 @@ t.test('a business that goes live is asked for quiet times', async t => {
     const { text } = await operator.get(at(shop))
     t.match(text, question)
     t.match(text, /Next in Tel Aviv: .*: \w{3}.* \d\d:\d\d to \w{3}.* \d\d:\d\d/)
-    t.match(text, 'Reminders also wait for the end of these times: shabbat.')
+    t.match(text, 'Reminders also wait for the end of these times: Shabbat.')
     const confirmed = warningsOf(text)
     await operator.submit(at(shop, '/overview/mode'), { mode: 'live', quiet, confirmed })
     t.match(await tenantOf(shop), { mode: 'live', quiet_windows: windows })
