@@ -1,6 +1,6 @@
 import { isIsraeliMobile, isValidForeign, type Phone } from '../phone.ts'
 import type { MessageState, OutgoingKind, ReasonOf } from '../states.ts'
-import { isQuiet, type QuietSettings, quietTimesOf } from './quiet_hours.ts'
+import { firstAllowed, type QuietSettings, quietTimesOf } from './quiet_hours.ts'
 
 // All times are of the clock of the database.
 export type Milliseconds = number
@@ -128,6 +128,7 @@ export const hasLeft = (state: MessageState | null): boolean =>
 /** What a pending message may wait for. */
 export type PendingMessage = QuietSettings & {
   kind: OutgoingKind
+  phone: string | null
   dueAt: Date
   now: Date
   mode: string
@@ -166,7 +167,12 @@ export const whyWaiting = (message: PendingMessage): WhyWaiting => {
   if (message.templatePaused && message.kind !== 'opt_out_confirmation') return 'template_paused'
   const isReminder = message.kind === 'reminder_1' || message.kind === 'reminder_2'
   if (isReminder && message.isMarketing) return 'template_marketing'
+  const quietUntil = firstAllowed(
+    message.now,
+    quietTimesOf(message.kind, message),
+    message.phone ?? undefined,
+  )
+  if (quietUntil > message.now && message.dueAt <= quietUntil) return 'quiet'
   if (message.dueAt > message.now) return 'not_yet'
-  if (isQuiet(message.now, quietTimesOf(message.kind, message))) return 'quiet'
   return isReminder && !hasLeft(message.before) ? 'previous_not_sent' : 'any_moment'
 }

@@ -102,7 +102,6 @@ export type UpcomingMessage = PendingMessage & {
   missedCallId: string | null
   /** The first CDR of the call; the page of the call has its id. */
   recordId: string | null
-  phone: string | null
   name: string | null
   cursor: string
 }

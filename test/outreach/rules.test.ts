@@ -191,6 +191,7 @@ await t.test('the hour in which clocks are set back counts like any other', asyn
 const now = new Date('2026-11-15T12:00:00Z')
 const due: PendingMessage = {
   kind: 'initial',
+  phone: null,
   dueAt: new Date('2026-11-15T11:59:00Z'),
   now,
   mode: 'live',
@@ -223,7 +224,9 @@ const CASES: [string, Partial<PendingMessage>, WhyWaiting][] = [
     { kind: 'owner_notice', quietWindows: ['13:00-16:00'] },
     'any_moment',
   ],
-  ['due before the quiet hours end', { dueAt: later, quietWindows: ['13:00-16:00'] }, 'not_yet'],
+  ['due before the quiet hours end', { dueAt: later, quietWindows: ['13:00-16:00'] }, 'quiet'],
+  ['due when they end', { dueAt: later, quietWindows: ['13:00-14:02'] }, 'quiet'],
+  ['due after the quiet hours', { dueAt: later, quietWindows: ['13:00-14:01'] }, 'not_yet'],
   ['the number is paused', { connection: 'paused' }, 'connection_paused'],
   [
     'the connection is paused, and it is not due',
