@@ -1,6 +1,7 @@
 /** Reminders: when they are due, what they wait for, what stops them, and quiet windows. */
 import { sql } from 'kysely'
 import { test, type Test } from 'tap'
+import { remindNow } from '../../app/outreach/operator_actions.ts'
 import { answeredPush } from '../../scripts/demo/cdr.ts'
 import {
   addStrayReminders,
@@ -498,6 +499,32 @@ await test('reminders due in a window are due at its end', async t => {
   t.strictSame((await jobs(`lead_reminder:${conversation}:1`))[0]?.run_at, night.end)
   const day = Number(second?.due_at) - Number(initial?.accepted_at)
   t.equal(day, 24 * 60 * MINUTE, 'the other one is not moved')
+})
+
+await test('a window of reminders moves reminders, and no first message', async t => {
+  const { columns, end } = quiet(-30, 180)
+  const { shop, who, conversation } = await contacted({
+    columns: { timezone: 'UTC', reminder_quiet_windows: columns.quiet_windows },
+  })
+  t.strictSame(templatesTo(who.e164), ['ringback_missed_call'])
+  const [, first] = await messagesOf(shop.tenantId)
+  t.match(first, { kind: 'reminder_1', due_at: end })
+  t.strictSame((await jobs(`lead_reminder:${conversation}:1`))[0]?.run_at, end)
+  await reported(conversation, 'initial', 'delivered')
+  const ids = { tenantId: shop.tenantId, messageId: first?.id ?? '' }
+  const now = () => db.transaction().execute(trx => remindNow(trx, { as: 'operator' }, ids))
+  await t.rejects(now(), /no messages are sent in quiet hours/)
+  await reminderDue(conversation, 1)
+  t.strictSame(templatesTo(who.e164), ['ringback_missed_call'], 'the claim checks it again')
+
+  await db
+    .updateTable('tenants')
+    .set({ reminder_quiet_windows: [] })
+    .where('id', '=', shop.tenantId)
+    .execute()
+  await now()
+  await jobDue(`lead_reminder:${conversation}:1`)
+  t.strictSame(templatesTo(who.e164), ['ringback_missed_call', 'ringback_reminder_1'])
 })
 
 await test('a window that was set later moves a reminder when it is claimed', async t => {
