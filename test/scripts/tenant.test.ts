@@ -419,8 +419,12 @@ await t.test('quiet windows by the calendar are set, and going live asks for a c
   const days = ['shabbat', 'holidays', '21:00-08:00']
   const windows = await set(
     ...days.flatMap(day => ['--quiet', day]),
-    ...['--reminder-quiet', '20:00-09:00', '--reminder-quiet', 'shabbat'],
-    ...['--location', 'ירושלים'],
+    '--reminder-quiet',
+    '20:00-09:00',
+    '--reminder-quiet',
+    'shabbat',
+    '--location',
+    'ירושלים',
   )
   t.match(windows.json, {
     before: { location: 'Tel Aviv', quietWindows: [], reminderQuietWindows: [] },
