@@ -42,7 +42,7 @@ const visit = async (options: BrowserContextOptions = {}) => {
   errors.length = 0
   await page.locator('[name=name]').fill('operator')
   await page.locator('[name=password]').fill(OPERATOR_PASSWORD)
-  await page.locator('main button').click()
+  await page.locator('main button.main').click()
   await page.waitForURL(`${url}/ops`)
   return { page, errors, context }
 }
