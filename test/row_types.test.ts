@@ -54,6 +54,8 @@ const MESSAGE: Columns<Message> & Columns<UnclaimedMessage> = {
   to: 'text',
   dueAt: 'timestamptz',
   isDue: 'bool',
+  holdReason: 'text',
+  isHoldOver: 'bool',
   leadId: 'int8',
   leadName: 'text',
   conversationId: 'int8',
@@ -87,6 +89,8 @@ const CONTEXT: Columns<ContextRow> = {
   firstDueAt: 'timestamptz',
   reminderDueAt: 'timestamptz',
   sentAt: 'timestamptz',
+  liveEvents: 'jsonb',
+  lastLook: 'bool',
 }
 const SENDER: Columns<Sender> = {
   connectionId: 'int8',
@@ -134,7 +138,7 @@ const CALLBACK: Columns<Callback> = {
   tenantId: 'int8',
   tenant: 'text',
   timezone: 'text',
-  recordId: 'int8',
+  missedCallId: 'int8',
   calledAt: 'timestamptz',
   wroteAt: 'timestamptz',
   text: 'text',
@@ -157,7 +161,6 @@ const UPCOMING: Columns<UpcomingMessage> = {
   quietWindows: '_text',
   reminderQuietWindows: '_text',
   missedCallId: 'int8',
-  recordId: 'int8',
   phone: 'text',
   name: 'text',
   cursor: 'text',
@@ -165,6 +168,7 @@ const UPCOMING: Columns<UpcomingMessage> = {
   templatePaused: 'bool',
   isMarketing: 'bool',
   before: 'text',
+  isInCall: 'bool',
   jobDead: 'bool',
 }
 const EVENT: Columns<Event> = {

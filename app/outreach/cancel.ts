@@ -152,11 +152,14 @@ export const cancelForAllReached = async (trx: Trx, reached: readonly Reached[])
  * Someone talked with a person. Cancels this person's pending outreach for calls that began before the talk had ended. A
  * message that is being sent now is not stopped, but nothing follows it. Calls that were skipped because of a cancelled
  * message are decided again.
+ *
+ * @returns the leads for whom something was pending
  */
 export const cancelForReached = async (
   trx: Trx,
   { tenantId, phone, until }: Reached,
-): Promise<void> => {
+): Promise<string[]> => {
+  const cancelled: string[] = []
   const leads = await lockLeads(
     trx,
     sql`tenant_id = ${tenantId} and phone = any(${spellings(phone)}::text[])`,
@@ -180,9 +183,13 @@ export const cancelForReached = async (
         ]),
       )
       .execute()
-    if (calls.length > 0) await cancelCalls(trx, leadId, calls)
+    if (calls.length > 0) {
+      await cancelCalls(trx, leadId, calls)
+      cancelled.push(leadId)
+    }
     await resolveSkipped(trx, leadId, until)
   }
+  return cancelled
 }
 
 const cancelCalls = async (
