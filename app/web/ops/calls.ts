@@ -82,8 +82,8 @@ const callsTable = (calls: CallRow[], context: Context) => {
   return table(calls, [
     [
       texts.when,
-      ({ id, at, timezone }) =>
-        html`<a href="/ops/calls/${id}"
+      ({ page, at, timezone }) =>
+        html`<a href="/ops/calls/${page}"
           >${dateTime(at, language, timezone ?? DEFAULT_TIMEZONE)}</a
         >`,
     ],
