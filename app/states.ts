@@ -15,7 +15,7 @@ export const allows = <State>({ from }: Transition<State>, state: State): boolea
 
 /** Each state with the reasons that it may have. */
 export const OUTREACH_REASONS = {
-  scheduled: ['waiting', 'connection_paused', 'in_call'],
+  scheduled: ['waiting', 'connection_paused'],
   sending: ['claimed'],
   sent: ['accepted'],
   skipped: [
@@ -48,30 +48,10 @@ export const reasonOf = <State extends OutreachState>(
   return found
 }
 
-/**
- * What holds a scheduled message (`hold_reason`) until its job looks again (`hold_until`), and the reason that its missed
- * call has meanwhile. The claim checks everything again, so a hold only says when to look.
- */
-export const HOLDS = {
-  /** The person is on the line with the business. */
-  in_call: 'in_call',
-  /** Their call has just ended without an answer. An event that says otherwise may be on its way. */
-  after_call: 'waiting',
-  /** A quiet window that began after the message was due. */
-  quiet: 'waiting',
-  /** The WhatsApp number or the template is paused. */
-  connection_paused: 'connection_paused',
-  /** WhatsApp has not reported the message before it as sent. */
-  previous_not_sent: 'waiting',
-  /** WhatsApp refused it for the moment. */
-  retry: 'waiting',
-} as const satisfies Record<string, ReasonOf<'scheduled'>>
-export type HoldReason = keyof typeof HOLDS
-
 export const OUTREACH_TRANSITIONS = {
   /** A process is about to send the message. No other process may. */
   claim: { from: ['scheduled'], to: 'sending' },
-  /** It waits for one of HOLDS, or no longer does: only the reason changes. */
+  /** The connection or the template is paused: only the reason changes. */
   hold: { from: ['scheduled'], to: 'scheduled' },
   skip: { from: ['scheduled'], to: 'skipped' },
   cancel: { from: ['scheduled'], to: 'cancelled' },

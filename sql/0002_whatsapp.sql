@@ -26,8 +26,10 @@ create table whatsapp_connections (
 create index whatsapp_connections_of_tenant on whatsapp_connections (tenant_id);
 create index whatsapp_connections_of_account on whatsapp_connections (waba_id);
 
--- The template for a kind of message, where a connection does not use the default or Meta paused the template.
+-- The templates of a connection, with what Meta's Graph API and webhooks tell about them. Where there is no row for a kind of
+-- message, the connection uses the default template (app/whatsapp/templates.ts).
 create table whatsapp_templates (
+  id                     bigint generated always as identity primary key,
   tenant_id              bigint not null,
   whatsapp_connection_id bigint not null,
   kind         text not null constraint whatsapp_templates_kind_known
@@ -36,16 +38,34 @@ create table whatsapp_templates (
   language     text not null,
   -- The values of {{1}}, {{2}} ...: business_name, caller_name, call_time, caller_phone, what_happened.
   variables    text[] not null,
+  -- The text with {{1}}, as Meta has it. Null = not known: then messages show the name of the template only.
+  body         text,
+  -- The buttons in order. A tap on callback or stop comes back as ringback:callback or ringback:stop. other = a button that
+  -- Ringback does not know; it gets no payload.
+  buttons      text[] not null default '{}'
+               constraint whatsapp_templates_buttons_known check (buttons <@ array['callback', 'stop', 'other']),
+  button_labels text[] not null default '{}',
   state        text not null default 'active' constraint whatsapp_templates_state_known check (state in ('active', 'paused')),
   state_reason text,
-  -- When Meta sent the newest update of the state, by Meta's clock. An older update that comes later changes nothing.
+  -- When Meta sent the newest update of the state, by Meta's clock, or was asked. An older update that comes later changes
+  -- nothing.
   state_at     timestamptz,
   -- Meta's category: UTILITY, MARKETING ... Null = not told. While a template for customers is MARKETING and no person has
-  -- agreed, the connection sends no reminders.
+  -- agreed, the connection sends no reminders. category_at is null if a price told it.
   category     text,
   category_at  timestamptz,
   marketing_agreed boolean not null default false,
-  constraint whatsapp_templates_key primary key (whatsapp_connection_id, kind),
+  -- Meta's id of the template, its word for the state (APPROVED, PENDING, REJECTED ...) and why it was rejected. Null = not
+  -- told. MISSING = the account has no such template.
+  meta_id      text,
+  meta_status  text,
+  meta_reason  text,
+  -- When Graph was last asked about the template.
+  synced_at    timestamptz,
+  -- What Meta has otherwise than it was set here. Messages follow Meta, and an alert lasts until a person has seen it.
+  differs      text[] not null default '{}'
+               constraint whatsapp_templates_differs_known check (differs <@ array['body', 'buttons', 'variables']),
+  constraint whatsapp_templates_key unique (whatsapp_connection_id, kind),
   constraint whatsapp_templates_connection foreign key (whatsapp_connection_id, tenant_id)
     references whatsapp_connections on delete cascade
 );

@@ -4,9 +4,7 @@ import { sql } from 'kysely'
 import { type Test, test } from 'tap'
 import type { Trx } from '../app/db/kysely.ts'
 import { push } from '../scripts/demo/cdr.ts'
-import { popupCall, sendPopup } from '../scripts/fake_voicenter/popup.ts'
-import { addToken } from '../app/tenants/credentials.ts'
-import { business, customer, db, fake, post, url, work, workAsIfDue } from './support/ringback.ts'
+import { business, customer, db, fake, post, work, workAsIfDue } from './support/ringback.ts'
 import { call, checkNow, voicenter, withCallLog } from './support/voicenter.ts'
 
 const queriesOf = (page: string): string[] => {
@@ -42,16 +40,7 @@ await fake.inbound([
   { kind: 'text', from: caller.e164, text: 'אשמח שתחזרו אליי' },
   { kind: 'text', from: customer().e164, phoneNumberId, text: 'מי זה?' },
 ])
-const onTheLine = customer()
-await post(push({ caller: onTheLine.local, did }), { token })
-await work()
-const { webhookToken } = await db
-  .transaction()
-  .execute(trx => addToken(trx, { as: 'command line' }, tenantId, 'popup'))
-await sendPopup(
-  `${url}/webhooks/voicenter/popup?token=${webhookToken}`,
-  popupCall(onTheLine.local).ringing,
-)
+await post(push({ caller: customer().local, did }), { token })
 await work()
 voicenter.log(await withCallLog(shop), call({ caller: customer().local, did }).record)
 await checkNow(shop)

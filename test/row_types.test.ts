@@ -49,13 +49,13 @@ const MESSAGE: Columns<Message> & Columns<UnclaimedMessage> = {
   claimedAt: 'timestamptz',
   connectionId: 'int8',
   text: 'text',
+  templateName: 'text',
+  templateLanguage: 'text',
   isTest: 'bool',
   tenantId: 'int8',
   to: 'text',
   dueAt: 'timestamptz',
   isDue: 'bool',
-  holdReason: 'text',
-  isHoldOver: 'bool',
   leadId: 'int8',
   leadName: 'text',
   conversationId: 'int8',
@@ -89,8 +89,6 @@ const CONTEXT: Columns<ContextRow> = {
   firstDueAt: 'timestamptz',
   reminderDueAt: 'timestamptz',
   sentAt: 'timestamptz',
-  liveEvents: 'jsonb',
-  lastLook: 'bool',
 }
 const SENDER: Columns<Sender> = {
   connectionId: 'int8',
@@ -102,6 +100,8 @@ const SENDER: Columns<Sender> = {
   templateName: 'text',
   templateLanguage: 'text',
   templateVariables: '_text',
+  templateBody: 'text',
+  templateButtons: '_text',
   templatePaused: 'bool',
   isMarketing: 'bool',
 }
@@ -138,7 +138,7 @@ const CALLBACK: Columns<Callback> = {
   tenantId: 'int8',
   tenant: 'text',
   timezone: 'text',
-  missedCallId: 'int8',
+  recordId: 'int8',
   calledAt: 'timestamptz',
   wroteAt: 'timestamptz',
   text: 'text',
@@ -161,6 +161,7 @@ const UPCOMING: Columns<UpcomingMessage> = {
   quietWindows: '_text',
   reminderQuietWindows: '_text',
   missedCallId: 'int8',
+  recordId: 'int8',
   phone: 'text',
   name: 'text',
   cursor: 'text',
@@ -168,7 +169,6 @@ const UPCOMING: Columns<UpcomingMessage> = {
   templatePaused: 'bool',
   isMarketing: 'bool',
   before: 'text',
-  isInCall: 'bool',
   jobDead: 'bool',
 }
 const EVENT: Columns<Event> = {

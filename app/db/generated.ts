@@ -3,7 +3,7 @@
  * Please do not edit it manually.
  */
 
-import type { ConversationReason, ConversationState, HoldReason, LeadState, MessageDirection, MessageKind, MessageState, OutreachReason, OutreachState } from "../states.ts";
+import type { ConversationReason, ConversationState, LeadState, MessageDirection, MessageKind, MessageState, OutreachReason, OutreachState } from "../states.ts";
 import type { ColumnType } from "kysely";
 import type { IPostgresInterval } from "postgres-interval";
 
@@ -36,12 +36,6 @@ export type JsonPrimitive = boolean | number | string | null;
 export type JsonValue = JsonArray | JsonObject | JsonPrimitive;
 
 export type Timestamp = ColumnType<Date, Date | string, Date | string>;
-
-export interface ActiveCallsRequests {
-  answered_at: Timestamp | null;
-  asked_at: Timestamp;
-  tenant_id: Int8;
-}
 
 export interface Alerts {
   ended_at: Timestamp | null;
@@ -113,27 +107,11 @@ export interface LeadIdentities {
 export interface Leads {
   called_back_at: Timestamp | null;
   created_at: Generated<Timestamp>;
-  heard_at: Timestamp | null;
   id: Generated<Int8>;
   missed_call_count: Generated<number>;
   name: string | null;
   phone: string;
   state: Generated<LeadState>;
-  tenant_id: Int8;
-}
-
-export interface LiveCalls {
-  answered_at: number;
-  call_id: string;
-  cancelled_at: Timestamp | null;
-  extension: string;
-  id: Generated<Int8>;
-  is_answered: boolean;
-  lead_id: Int8 | null;
-  phase: string;
-  phone: string;
-  received_at: Generated<Timestamp>;
-  source: string;
   tenant_id: Int8;
 }
 
@@ -145,8 +123,6 @@ export interface Messages {
   direction: MessageDirection;
   due_at: Timestamp | null;
   error_code: number | null;
-  hold_reason: HoldReason | null;
-  hold_until: Timestamp | null;
   id: Generated<Int8>;
   kind: MessageKind;
   lead_conversation_id: Int8 | null;
@@ -155,6 +131,8 @@ export interface Messages {
   price_category: string | null;
   reason: string | null;
   state: MessageState;
+  template_language: string | null;
+  template_name: string | null;
   tenant_id: Int8;
   text: string | null;
   to_phone: string | null;
@@ -169,14 +147,11 @@ export interface MissedCalls {
   called_at: Timestamp;
   caller_phone: string | null;
   created_at: Generated<Timestamp>;
-  hold_reason: HoldReason | null;
-  hold_until: Timestamp | null;
   id: Generated<Int8>;
   lead_id: Int8 | null;
   outreach_due_at: Timestamp | null;
   outreach_reason: OutreachReason;
   outreach_state: OutreachState;
-  source: Generated<string>;
   status: string;
   tenant_id: Int8;
 }
@@ -188,14 +163,6 @@ export interface OptOuts {
   phone_hash: Buffer | null;
   source: string;
   tenant_id: Int8;
-}
-
-export interface PopupLookups {
-  is_refused: boolean;
-  looked_up_at: Generated<Timestamp>;
-  phone: string;
-  tenant_id: Int8;
-  webhook_token_id: Int8;
 }
 
 export interface QuietDays {
@@ -265,7 +232,6 @@ export interface Tenants {
   created_at: Generated<Timestamp>;
   grace: Generated<Interval>;
   id: Generated<Int8>;
-  last_look: Generated<boolean>;
   location: Generated<string>;
   min_ring_seconds: Generated<number>;
   missed_statuses: Generated<string[]>;
@@ -290,7 +256,6 @@ export interface WebhookTokens {
   created_at: Generated<Timestamp>;
   hash: Buffer;
   id: Generated<Int8>;
-  kind: Generated<string>;
   revoked_at: Timestamp | null;
   tenant_id: Int8 | null;
 }
@@ -327,15 +292,24 @@ export interface WhatsappEvents {
 }
 
 export interface WhatsappTemplates {
+  body: string | null;
+  button_labels: Generated<string[]>;
+  buttons: Generated<string[]>;
   category: string | null;
   category_at: Timestamp | null;
+  differs: Generated<string[]>;
+  id: Generated<Int8>;
   kind: string;
   language: string;
   marketing_agreed: Generated<boolean>;
+  meta_id: string | null;
+  meta_reason: string | null;
+  meta_status: string | null;
   name: string;
   state: Generated<string>;
   state_at: Timestamp | null;
   state_reason: string | null;
+  synced_at: Timestamp | null;
   tenant_id: Int8;
   variables: string[];
   whatsapp_connection_id: Int8;
@@ -347,7 +321,6 @@ export interface WorkerPools {
 }
 
 export interface DB {
-  active_calls_requests: ActiveCallsRequests;
   alerts: Alerts;
   audit_log: AuditLog;
   call_log_access: CallLogAccess;
@@ -356,11 +329,9 @@ export interface DB {
   lead_conversations: LeadConversations;
   lead_identities: LeadIdentities;
   leads: Leads;
-  live_calls: LiveCalls;
   messages: Messages;
   missed_calls: MissedCalls;
   opt_outs: OptOuts;
-  popup_lookups: PopupLookups;
   quiet_days: QuietDays;
   raw_cdrs: RawCdrs;
   rejected_deliveries: RejectedDeliveries;

@@ -22,7 +22,6 @@ export const payloads = {
   whatsapp_event: z.object({ eventId: id }),
   owner_notice: z.object({ messageId: id }),
   opt_out_confirmation: z.object({ messageId: id }),
-  live_call: z.object({ tenantId: id, leadId: id }),
   call_log: z.object({ tenantId: id }),
   retention: z.object({}),
 }
@@ -44,7 +43,6 @@ export const MAX_ATTEMPTS = {
   whatsapp_event: 12,
   owner_notice: 9,
   opt_out_confirmation: 9,
-  live_call: 12,
   call_log: 12,
   retention: 12,
 } satisfies Record<TaskName, number>
@@ -55,7 +53,7 @@ export const MAX_ATTEMPTS = {
  * may cancel a message.
  */
 const PRIORITIES = {
-  /** What people wrote or did in WhatsApp, and that they are on the line. */
+  /** What people wrote or did in WhatsApp. */
   people: -30,
   calls: -20,
   /** Everything else, for example reports on sent messages. */
@@ -73,7 +71,6 @@ const LANE_OF = {
   whatsapp_event: 'rest',
   owner_notice: 'sends',
   opt_out_confirmation: 'sends',
-  live_call: 'people',
   call_log: 'rest',
   retention: 'rest',
 } satisfies Record<TaskName, Lane>

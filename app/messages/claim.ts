@@ -5,27 +5,21 @@ import { moveCall, moveConversations, moveMessage, moveMessages } from '../db/tr
 import { failpoint } from '../failpoints.ts'
 import { cancelPending } from '../outreach/cancel.ts'
 import { readContext } from '../outreach/contact_context.ts'
-import { dueAfterCall, heldBy } from '../outreach/line.ts'
-import { awaitConfirmation } from '../outreach/live_calls.ts'
 import { firstAllowed, quietTimesOf } from '../outreach/quiet_hours.ts'
 import { isTooLate } from '../outreach/rules.ts'
-import { type HoldReason, MESSAGE_TRANSITIONS, type ReasonAfter, reasonOf } from '../states.ts'
-import { lookWhoIsOnTheLine } from '../voicenter/active_calls.ts'
+import { MESSAGE_TRANSITIONS, type ReasonAfter, reasonOf } from '../states.ts'
 import type { Outgoing } from '../whatsapp/client.ts'
 import type { Claimable, MessageTask, Rules, Step } from './kinds.ts'
 import {
   addMessageJob,
   afterLastReminder,
   CLAIM_SECONDS,
-  dueAt,
   expireClaim,
-  holdMessage,
   LOOK_AGAIN_SECONDS,
-  releaseMessage,
   type UnclaimedMessage,
   unreadUpdates,
 } from './message.ts'
-import { buildMessage, senderFor } from './sender.ts'
+import { buildMessage, type Filled, fillTemplate, senderFor } from './sender.ts'
 
 /** A message that this process has claimed. No other process sends it. */
 export type Claimed = Outgoing & {
@@ -42,41 +36,21 @@ export type Claimed = Outgoing & {
  *
  * @returns null if there is nothing to send, or not yet; then the job is set for later
  */
-export const claim = async (claimable: Claimable): Promise<Claimed | null> => {
-  failpoint(`${claimable.task}:started`)
-  const claimed = await tryClaim(claimable, false)
-  if (!claimed || !('lookFirst' in claimed)) return claimed
-  // No transaction is open while Voicenter is asked.
-  await lookWhoIsOnTheLine(claimed.lookFirst)
-  const checked = await tryClaim(claimable, true)
-  return checked && !('lookFirst' in checked) ? checked : null
-}
-
-/** The tenant wants to know whether the person is on the line, before the message is claimed. */
-type LookFirst = { lookFirst: string }
-
-const tryClaim = async (
-  { task, rules, lock, ids }: Claimable,
-  hasLooked: boolean,
-): Promise<Claimed | LookFirst | null> => {
+export const claim = async ({ task, rules, lock, ids }: Claimable): Promise<Claimed | null> => {
+  failpoint(`${task}:started`)
   const claimedAt = performance.now()
   const claimed = await db.transaction().execute(async trx => {
     const message = await lock(trx)
-    const made = message && (await claimLocked(trx, message, rules, hasLooked))
-    if (made && !('lookFirst' in made)) failpoint(`${task}:claiming`)
+    const made = message && (await claimLocked(trx, message, rules))
+    if (made) failpoint(`${task}:claiming`)
     return made
   })
-  if (claimed === null || 'lookFirst' in claimed) return claimed
+  if (!claimed) return null
   failpoint(`${task}:claimed`)
   return { ...claimed, task, claimedAt, ids }
 }
 
-const claimLocked = async (
-  trx: Trx,
-  message: UnclaimedMessage,
-  rules: Rules,
-  hasLooked: boolean,
-): Promise<(Outgoing & { attempt: number }) | LookFirst | null> => {
+const claimLocked = async (trx: Trx, message: UnclaimedMessage, rules: Rules) => {
   const { to } = message
   // A first message has no row before its first claim, so the missed call holds its state.
   const state = message.kind === 'initial' ? message.callState : message.state
@@ -84,52 +58,39 @@ const claimLocked = async (
   if (state !== 'scheduled' || !to) return null
   if (isReminder(message) && message.conversationState !== 'open')
     return end(trx, message, 'cancel', message.conversationReason ?? '')
-  if (!message.isDue && !message.isHoldOver) return lookAgain(trx, message, dueAt(message))
+  if (!message.isDue) return lookAgain(trx, message, dueAt(message))
 
   const context = await readContext(trx, {
     tenantId: message.tenantId,
     caller: to,
     calledAt: message.calledAt ?? message.dueAt,
     missedCallId: message.missedCallId,
-    isReminder: isReminder(message),
   })
-  const isAboutCall = message.kind === 'initial' || isReminder(message)
-  const held = isAboutCall ? heldBy(context.line, message.dueAt, context.now) : null
   const quiet = quietTimesOf(message.kind, context)
   const allowed = (moment: Date) => firstAllowed(moment, quiet, to)
   const due = allowed(message.dueAt)
-  if (due > context.now && !context.reached)
-    return held ? hold(trx, message, held.until, held.why) : postpone(trx, message, due)
+  if (due > context.now) return postpone(trx, message, due)
 
   const details = await rules.details(trx, message, context)
   const kind = rules.template(message)
   const sender = await senderFor(trx, message.tenantId, kind, details)
-  const isReachedOnLine = isAboutCall && context.isReachedOnLine
-  const since = isAboutCall ? dueAfterCall(context.line, due) : due
-  const late = !isReachedOnLine && isTooLate(context.now, since, rules.grace(context))
+  const late = isTooLate(context.now, due, rules.grace(context))
   // The first time from now on that is outside all quiet windows.
   const now = allowed(context.now)
   const quietUntil = now > context.now ? now : null
-  const step = rules.next({ message, context, details, late, sender, held, quietUntil })
-  const isLookOfUse =
-    step.do === 'send' ||
-    (step.do === 'wait' && step.why === 'in_call' && context.line.mustAskAgain)
-  if (isAboutCall && context.lastLook && !hasLooked && isLookOfUse)
-    return { lookFirst: message.tenantId }
-  if (step.do === 'wait') return hold(trx, message, step.until, step.why)
-  const isCancel = step.do === 'stop_lead' || (step.do === 'end' && step.as === 'cancel')
-  if (isCancel && isReachedOnLine && message.leadId)
-    await awaitConfirmation(trx, message.tenantId, message.leadId, context.caller)
+  const step = rules.next({ message, context, details, late, sender, quietUntil })
+  if (step.do === 'wait') return hold(trx, message, step.until)
   if (step.do === 'end') return end(trx, message, step.as, step.reason)
   if (step.do === 'stop_lead') return stopLead(trx, message, step)
   if (!sender) throw new Error('a message without a sender was not held back')
 
-  const marked = await markClaimed(trx, message, sender.connectionId)
+  const filled =
+    message.kind === 'opt_out_confirmation' ? null : fillTemplate(sender, kind, details.about)
+  const marked = await markClaimed(trx, message, sender.connectionId, filled)
   if (!marked) return lookAgain(trx, message, afterUnread(message))
   const { id, attempt } = marked
-  const built = buildMessage(sender, kind, { messageId: id, to, about: details.about })
-  const isFreeText = message.kind === 'opt_out_confirmation'
-  return { ...built, ...(isFreeText && { content: { text: message.text ?? '' } }), attempt }
+  const content = filled ?? { text: message.text ?? '' }
+  return { ...buildMessage(sender, { messageId: id, to, content }), attempt }
 }
 
 const isReminder = ({ kind }: UnclaimedMessage): boolean =>
@@ -144,6 +105,12 @@ const lookAgain = async (
   await addMessageJob(trx, message, at)
   return null
 }
+
+/** Read by Postgres, since a Date holds only milliseconds. */
+const dueAt = ({ kind, id, missedCallId }: UnclaimedMessage): RawBuilder<Date> =>
+  kind === 'initial'
+    ? sql<Date>`(select outreach_due_at from missed_calls where id = ${missedCallId})`
+    : sql<Date>`(select due_at from messages where id = ${id})`
 
 /** Soon, or as much later as an unread update of this person has waited already: its job is being retried. */
 const afterUnread = (message: UnclaimedMessage): RawBuilder<Date> => sql<Date>`(
@@ -164,22 +131,16 @@ const waitForSender = async (trx: Trx, message: UnclaimedMessage): Promise<null>
   return null
 }
 
-/**
- * It is not due yet: what held it is over, or a quiet window was set since. Then it is due when the window ends, and is
- * late counting from then.
- */
+/** A quiet window was set since: the message is due when it ends, and is late counting from then. */
 const postpone = async (trx: Trx, message: UnclaimedMessage, due: Date): Promise<null> => {
-  if (due > message.dueAt)
-    if (message.kind === 'initial')
-      await trx
-        .updateTable('missed_calls')
-        .set({ outreach_due_at: due })
-        .where('id', '=', message.missedCallId)
-        .execute()
-    else
-      await trx.updateTable('messages').set({ due_at: due }).where('id', '=', message.id).execute()
-  await releaseMessage(trx, message)
-  return null
+  if (message.kind === 'initial')
+    await trx
+      .updateTable('missed_calls')
+      .set({ outreach_due_at: due })
+      .where('id', '=', message.missedCallId)
+      .execute()
+  else await trx.updateTable('messages').set({ due_at: due }).where('id', '=', message.id).execute()
+  return lookAgain(trx, message, due)
 }
 
 /** The message waits until a time, or a minute for a paused connection, a paused template or the message before it. */
@@ -187,11 +148,11 @@ const hold = async (
   trx: Trx,
   message: UnclaimedMessage,
   until: Date | 'a minute',
-  why: HoldReason,
 ): Promise<null> => {
-  const at = until === 'a minute' ? secondsFromNow(LOOK_AGAIN_SECONDS) : until
-  await holdMessage(trx, message, at, why)
-  return null
+  if (until !== 'a minute') return lookAgain(trx, message, until)
+  if (message.kind === 'initial' && message.missedCallId)
+    await moveCall(trx, message.missedCallId, 'hold', 'connection_paused')
+  return lookAgain(trx, message, secondsFromNow(LOOK_AGAIN_SECONDS))
 }
 
 /** Cancels all that is pending for this person, or all that follows from this call. */
@@ -252,9 +213,10 @@ const markClaimed = async (
   trx: Trx,
   message: UnclaimedMessage,
   connectionId: string,
+  filled: Filled | null,
 ): Promise<Marked | undefined> => {
   if (message.kind === 'initial' && message.missedCallId) {
-    const marked = await writeFirst(trx, message, 'sending', connectionId)
+    const marked = await writeFirst(trx, message, 'sending', connectionId, filled)
     if (marked) await moveCall(trx, message.missedCallId, 'claim', 'claimed')
     return marked
   }
@@ -263,6 +225,10 @@ const markClaimed = async (
       claimed_at: sql<Date>`now()`,
       attempts: eb('attempts', '+', 1),
       whatsapp_connection_id: connectionId,
+      template_name: filled?.template ?? null,
+      template_language: filled?.language ?? null,
+      // The text of a notice is a value of its template.
+      ...(isReminder(message) && { text: filled?.filledText ?? null }),
     }))
     .where('id', '=', message.id)
     .where(sql<boolean>`not exists (${unreadUpdates(message)})`)
@@ -276,6 +242,7 @@ const writeFirst = async (
   message: UnclaimedMessage,
   state: 'sending' | 'shadow',
   connectionId: string | null,
+  filled: Filled | null = null,
 ): Promise<Marked | undefined> => {
   const { tenantId, leadId, missedCallId } = message
   const conversation =
@@ -289,13 +256,16 @@ const writeFirst = async (
       returning id
     )
     insert into messages as m
-      (tenant_id, lead_conversation_id, whatsapp_connection_id, direction, kind, state, due_at, claimed_at, attempts)
+      (tenant_id, lead_conversation_id, whatsapp_connection_id, direction, kind, state, due_at, claimed_at, attempts,
+       text, template_name, template_language)
     select ${tenantId}, id, ${connectionId}::bigint, 'out', 'initial', ${state},
-           (select outreach_due_at from missed_calls where id = ${missedCallId}), now(), 1
+           (select outreach_due_at from missed_calls where id = ${missedCallId}), now(), 1,
+           ${filled?.filledText ?? null}, ${filled?.template ?? null}, ${filled?.language ?? null}
     from conversation
     on conflict (lead_conversation_id, kind) where kind in ('initial', 'reminder_1', 'reminder_2')
       do update set state = excluded.state, claimed_at = now(), attempts = m.attempts + 1, reason = null,
-                    whatsapp_connection_id = excluded.whatsapp_connection_id
+                    whatsapp_connection_id = excluded.whatsapp_connection_id, text = excluded.text,
+                    template_name = excluded.template_name, template_language = excluded.template_language
       where m.state = any(${MESSAGE_TRANSITIONS.claim.from})
     returning m.id, m.attempts as attempt`.execute(trx)
   return rows[0]

@@ -12,7 +12,7 @@ import {
   isAboutSetup,
   isAboutTemplate,
 } from '../whatsapp/errors.ts'
-import { DEFAULT_TEMPLATES } from '../whatsapp/templates.ts'
+import { DEFAULT_TEMPLATES, type TemplateKind } from '../whatsapp/templates.ts'
 import { addMessageJob, afterLastReminder, type Message } from './message.ts'
 
 // What follows from the outcome of a message, whether WhatsApp's answer, a later report or a person told it.
@@ -166,15 +166,31 @@ export const pause = async (
       .execute()
   // It ends when Meta approves the template again, or by hand.
   if (policy.do === 'pause_template' && message.kind !== 'opt_out_confirmation') {
-    const { tenantId, kind, connectionId } = message
-    const { name, language, variables } = DEFAULT_TEMPLATES[kind]
+    await storeTemplate(trx, message, message.kind)
     await sql`
-      insert into whatsapp_templates (tenant_id, whatsapp_connection_id, kind, name, language, variables, state, state_reason)
-      values (${tenantId}, ${connectionId}, ${kind}, ${name}, ${language}, ${variables}::text[], 'paused', ${reason})
-      on conflict on constraint whatsapp_templates_key
-        do update set state = 'paused', state_reason = excluded.state_reason`.execute(trx)
+      update whatsapp_templates w set state = 'paused', state_reason = ${reason}
+      where ${isTemplateOf(message)}`.execute(trx)
   }
 }
+
+/** A connection that uses a default template has no row until something about it is stored. */
+const storeTemplate = async (
+  trx: Trx,
+  { tenantId, connectionId, templateName, templateLanguage }: Message,
+  kind: TemplateKind,
+): Promise<void> => {
+  const { name, language, variables, text } = DEFAULT_TEMPLATES[kind]
+  if ((templateName ?? name) !== name || (templateLanguage ?? language) !== language) return
+  await sql`
+    insert into whatsapp_templates (tenant_id, whatsapp_connection_id, kind, name, language, variables, body)
+    values (${tenantId}, ${connectionId}, ${kind}, ${name}, ${language}, ${variables}::text[], ${text})
+    on conflict on constraint whatsapp_templates_key do nothing`.execute(trx)
+}
+
+/** The template `w` that a message was sent with. */
+const isTemplateOf = ({ connectionId, kind, templateName, templateLanguage }: Message) =>
+  sql<boolean>`w.whatsapp_connection_id = ${connectionId} and case when ${templateName}::text is null then w.kind = ${kind}
+    else w.name = ${templateName} and w.language = ${templateLanguage} end`
 
 /** So many people in a row with the same error are no coincidence. */
 const PEOPLE_IN_A_ROW = 3
@@ -225,15 +241,10 @@ const REPORTED = ['sent', 'delivered', 'read']
  * Meta counts a template as marketing: by a notice, or by the price of a message. Reminders are held until a person agrees.
  * Once they have, later prices change nothing.
  */
-export const markAsMarketing = async (
-  trx: Trx,
-  { tenantId, kind, connectionId, isTest }: Message,
-): Promise<void> => {
-  if (kind === 'opt_out_confirmation' || isTest) return
-  const { name, language, variables } = DEFAULT_TEMPLATES[kind]
+export const markAsMarketing = async (trx: Trx, message: Message): Promise<void> => {
+  if (message.kind === 'opt_out_confirmation' || message.isTest) return
+  await storeTemplate(trx, message, message.kind)
   await sql`
-    insert into whatsapp_templates as w (tenant_id, whatsapp_connection_id, kind, name, language, variables, category)
-    values (${tenantId}, ${connectionId}, ${kind}, ${name}, ${language}, ${variables}::text[], 'MARKETING')
-    on conflict on constraint whatsapp_templates_key do update set category = 'MARKETING', marketing_agreed = false
-    where w.category is distinct from 'MARKETING'`.execute(trx)
+    update whatsapp_templates w set category = 'MARKETING', category_at = null, marketing_agreed = false
+    where ${isTemplateOf(message)} and w.category is distinct from 'MARKETING'`.execute(trx)
 }

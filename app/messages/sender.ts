@@ -2,11 +2,14 @@ import { sql } from 'kysely'
 import { z } from 'zod'
 import { decrypt, tokenOwner } from '../crypto.ts'
 import type { Trx } from '../db/kysely.ts'
-import type { Outgoing } from '../whatsapp/client.ts'
+import type { Outgoing, TemplateContent } from '../whatsapp/client.ts'
 import {
+  BUTTONS,
   callTime,
   DEFAULT_TEMPLATES,
   fill,
+  filledText,
+  placeholdersIn,
   type TemplateKind,
   UNKNOWN_NAME,
   VARIABLES,
@@ -25,6 +28,9 @@ export type Sender = {
   templateName: string | null
   templateLanguage: string
   templateVariables: string[]
+  /** Null = not known. */
+  templateBody: string | null
+  templateButtons: string[]
   /** Meta paused or rejected the template. */
   templatePaused: boolean
   /** Meta counts a template for customers as marketing, and no person has agreed. Holds reminders. */
@@ -45,6 +51,7 @@ export const senderFor = async (
     select c.id as "connectionId", c.phone_number_id as "phoneNumberId", c.access_token as "accessToken",
            t.id as "tenantId", t.name as "businessName", t.timezone, w.name as "templateName",
            coalesce(w.language, '') as "templateLanguage", coalesce(w.variables, '{}') as "templateVariables",
+           w.body as "templateBody", coalesce(w.buttons, '{}') as "templateButtons",
            coalesce(w.state = 'paused', false) as "templatePaused",
            exists (select from whatsapp_templates n where n.whatsapp_connection_id = c.id and n.kind <> 'owner_notice'
                    and n.category = 'MARKETING' and not n.marketing_agreed) as "isMarketing"
@@ -65,12 +72,10 @@ export type About = {
   whatHappened?: string
 }
 
-/** A message that is ready to be sent, with the template filled in. */
-export const buildMessage = (
-  sender: Sender,
-  kind: TemplateKind,
-  { messageId, to, about }: { messageId: string; to: string; about: About },
-): Outgoing => {
+/** The template that is sent, filled in, and the text that the person gets. Null = its body is not known. */
+export type Filled = TemplateContent & { filledText: string | null }
+
+export const fillTemplate = (sender: Sender, kind: TemplateKind, about: About): Filled => {
   const template =
     sender.templateName === null
       ? DEFAULT_TEMPLATES[kind]
@@ -79,17 +84,31 @@ export const buildMessage = (
           language: sender.templateLanguage,
           variables: z.array(z.enum(VARIABLES)).parse(sender.templateVariables),
         }
+  const body = sender.templateName === null ? DEFAULT_TEMPLATES[kind].text : sender.templateBody
+  const content = fill(template, {
+    business_name: sender.businessName,
+    caller_name: about.callerName ?? UNKNOWN_NAME,
+    call_time: about.calledAt ? callTime(about.calledAt, sender.timezone) : '',
+    caller_phone: about.callerPhone,
+    what_happened: about.whatHappened ?? '',
+  })
+  // Meta refuses more values than the template has variables.
+  const variables =
+    body === null ? content.variables : content.variables.slice(0, placeholdersIn(body))
   return {
-    messageId,
-    phoneNumberId: sender.phoneNumberId,
-    accessToken: decrypt(sender.accessToken, tokenOwner(sender.tenantId)),
-    to,
-    content: fill(template, {
-      business_name: sender.businessName,
-      caller_name: about.callerName ?? UNKNOWN_NAME,
-      call_time: about.calledAt ? callTime(about.calledAt, sender.timezone) : '',
-      caller_phone: about.callerPhone,
-      what_happened: about.whatHappened ?? '',
-    }),
+    ...content,
+    variables,
+    buttons: z.array(z.enum(BUTTONS)).parse(sender.templateButtons),
+    filledText: body === null ? null : filledText(body, variables),
   }
 }
+
+/** A message that is ready to be sent. */
+export const buildMessage = (
+  sender: Sender,
+  message: Pick<Outgoing, 'messageId' | 'to' | 'content'>,
+): Outgoing => ({
+  ...message,
+  phoneNumberId: sender.phoneNumberId,
+  accessToken: decrypt(sender.accessToken, tokenOwner(sender.tenantId)),
+})

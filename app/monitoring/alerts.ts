@@ -14,10 +14,9 @@ export type AlertKind =
   | 'connection_paused'
   | 'template_paused'
   | 'template_marketing'
+  | 'template_differs'
   | 'call_log_failing'
   | 'event_failed'
-  | 'popup_unconfirmed'
-  | 'popup_lookups'
 
 const MINUTE = 60_000
 
@@ -27,8 +26,6 @@ type Raised = { id: string; tenantId: string | null; kind: AlertKind }
 const LOCK = 'signals trouble'
 /** A failed check of a call log is retried. After this time an alert is raised. */
 const FAILING_FOR = sql`interval '3 hours'`
-/** Voicenter sends the CDR of a talk minutes after its end. */
-const CONFIRMED_WITHIN = sql`interval '30 minutes'`
 /** At most this many unknown numbers of a tenant are reported, because a sender can invent numbers. */
 const NUMBERS = 100
 
@@ -62,7 +59,12 @@ union all
   where state = 'paused' and state_reason is distinct from ${NUMBER_MOVED}
 union all
   select c.tenant_id, 'template_paused', 'whatsapp_templates ' || c.id || ' ' || w.kind
-  from whatsapp_templates w join whatsapp_connections c on c.id = w.whatsapp_connection_id where w.state = 'paused'
+  from whatsapp_templates w join whatsapp_connections c on c.id = w.whatsapp_connection_id
+  -- Meta approves most templates within minutes.
+  where w.state = 'paused' and w.state_reason is distinct from 'template PENDING'
+union all
+  select c.tenant_id, 'template_differs', 'whatsapp_templates ' || c.id || ' ' || w.kind
+  from whatsapp_templates w join whatsapp_connections c on c.id = w.whatsapp_connection_id where w.differs <> '{}'
 union all
   select c.tenant_id, 'template_marketing', 'whatsapp_templates ' || c.id || ' ' || w.kind
   from whatsapp_templates w join whatsapp_connections c on c.id = w.whatsapp_connection_id
@@ -73,20 +75,6 @@ union all
 union all
   select distinct tenant_id, 'event_failed', 'tenants ' || coalesce(tenant_id::text, 'unknown')
   from whatsapp_events where outcome = ${JOB_FAILED}
-union all
-  select distinct v.tenant_id, 'popup_unconfirmed', 'leads ' || l.id
-  from live_calls v join leads l on l.id = v.lead_id
-  where v.cancelled_at < now() - ${CONFIRMED_WITHIN}
-    and not exists (
-      select from raw_cdrs r where r.tenant_id = v.tenant_id and r.reached_phone in (v.phone, l.phone)
-        -- The clocks of Voicenter and of the database may differ.
-        and r.reached_until > v.received_at - interval '10 minutes')
-    and not exists (
-      select from raw_cdrs r
-      where r.root_call_id = v.call_id and r.tenant_id = v.tenant_id and r.reached_phone is not null)
-union all
-  select distinct tenant_id, 'popup_lookups', 'webhook_tokens ' || webhook_token_id
-  from popup_lookups where is_refused and looked_up_at > now() - interval '1 hour'
 )`
 
 const raise = async (trx: Trx, silent: string[]): Promise<Raised[]> => {
@@ -298,6 +286,8 @@ const TEXTS: Record<string, (details: Details) => string> = {
     '– אחד ממספרי ה-WhatsApp של העסק הושהה, ולקוחות שלא נענו אינם מקבלים ממנו הודעות',
   template_marketing: () =>
     '– WhatsApp מחשיב נוסח של הודעה כפרסומת, ולכן התזכורות ללקוחות ממתינות לאישור בדף ״תבניות״',
+  template_differs: () =>
+    '– הנוסח או הכפתורים של הודעה שונים אצל WhatsApp ממה שהוגדר אצלנו. ההודעות נשלחות לפי WhatsApp, וכדאי לבדוק בדף ״תבניות״',
   event_failed: () =>
     '– הודעה מלקוח לא נקראה בגלל תקלה אצלנו. עצרנו את ההודעות לאותו לקוח, וכדאי לבדוק ב-WhatsApp מה נכתב',
   template_paused: () => '– נוסח של הודעה הושהה על ידי WhatsApp, ולקוחות שלא נענו אינם מקבלים אותה',

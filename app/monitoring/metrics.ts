@@ -168,10 +168,9 @@ const METRICS: Record<string, Metric> = {
       'connection_paused',
       'template_paused',
       'template_marketing',
+      'template_differs',
       'call_log_failing',
       'event_failed',
-      'popup_unconfirmed',
-      'popup_lookups',
     ],
     'Alerts that have not ended, by kind',
   ),
@@ -201,7 +200,7 @@ export const setGauges = (readings: Reading[] | null): void => {
 const registers = [registry]
 
 /** The endpoint of a webhook. */
-export type Endpoint = 'voicenter' | 'popup' | 'whatsapp'
+export type Endpoint = 'voicenter' | 'whatsapp'
 
 export const answerSeconds = new Histogram({
   name: 'ringback_webhook_answer_seconds',

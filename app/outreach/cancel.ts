@@ -152,14 +152,11 @@ export const cancelForAllReached = async (trx: Trx, reached: readonly Reached[])
  * Someone talked with a person. Cancels this person's pending outreach for calls that began before the talk had ended. A
  * message that is being sent now is not stopped, but nothing follows it. Calls that were skipped because of a cancelled
  * message are decided again.
- *
- * @returns the leads for whom something was pending
  */
 export const cancelForReached = async (
   trx: Trx,
   { tenantId, phone, until }: Reached,
-): Promise<string[]> => {
-  const cancelled: string[] = []
+): Promise<void> => {
   const leads = await lockLeads(
     trx,
     sql`tenant_id = ${tenantId} and phone = any(${spellings(phone)}::text[])`,
@@ -183,13 +180,9 @@ export const cancelForReached = async (
         ]),
       )
       .execute()
-    if (calls.length > 0) {
-      await cancelCalls(trx, leadId, calls)
-      cancelled.push(leadId)
-    }
+    if (calls.length > 0) await cancelCalls(trx, leadId, calls)
     await resolveSkipped(trx, leadId, until)
   }
-  return cancelled
 }
 
 const cancelCalls = async (

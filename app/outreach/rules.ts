@@ -140,8 +140,6 @@ export type PendingMessage = QuietSettings & {
   isMarketing: boolean
   /** For a reminder: the state of the message before it. */
   before: MessageState | null
-  /** The person is on the line, or was a moment ago. */
-  isInCall: boolean
   /** Its job has used all its attempts. */
   jobDead: boolean
 }
@@ -154,7 +152,6 @@ export type WhyWaiting =
   | 'connection_paused'
   | 'template_paused'
   | 'template_marketing'
-  | 'in_call'
   | 'quiet'
   | 'previous_not_sent'
   | 'not_yet'
@@ -170,7 +167,6 @@ export const whyWaiting = (message: PendingMessage): WhyWaiting => {
   if (message.templatePaused && message.kind !== 'opt_out_confirmation') return 'template_paused'
   const isReminder = message.kind === 'reminder_1' || message.kind === 'reminder_2'
   if (isReminder && message.isMarketing) return 'template_marketing'
-  if (message.isInCall) return 'in_call'
   const quietUntil = firstAllowed(
     message.now,
     quietTimesOf(message.kind, message),

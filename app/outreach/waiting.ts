@@ -23,7 +23,8 @@ export type Callback = {
   tenantId: string
   tenant: string
   timezone: string
-  missedCallId: string
+  /** The first CDR of the call; the page of the call has its id. */
+  recordId: string
   calledAt: Date
   wroteAt: Date | null
   text: string | null
@@ -54,7 +55,7 @@ export const callbacks = async (
   const [, micros, id] = CALLBACK_CURSOR.exec(before ?? '') ?? []
   const { rows } = await sql<Callback>`
     select l.id as "leadId", l.phone, l.name, l.missed_call_count as calls, t.id as "tenantId", t.name as tenant, t.timezone,
-           k.id as "missedCallId", k.called_at as "calledAt", wrote.at as "wroteAt", wrote.text,
+           (select min(r.id) from raw_cdrs r where r.tenant_id = k.tenant_id and r.root_call_id = k.call_id) as "recordId", k.called_at as "calledAt", wrote.at as "wroteAt", wrote.text,
            k.outreach_state as "outreachState", k.outreach_reason as "outreachReason",
            c.state as "conversationState", c.reason as "conversationReason",
            (extract(epoch from k.called_at) * 1000000)::bigint || '-' || k.id as cursor
@@ -99,6 +100,8 @@ export type UpcomingMessage = PendingMessage & {
   tenant: string
   timezone: string
   missedCallId: string | null
+  /** The first CDR of the call; the page of the call has its id. */
+  recordId: string | null
   name: string | null
   cursor: string
 }
@@ -133,7 +136,7 @@ export const upcoming = async (
     select w.id, w.due_at as "dueAt", now() as now, coalesce(m.kind, 'initial') as kind,
            t.id as "tenantId", t.name as tenant, t.timezone, t.mode, t.location,
            t.quiet_windows as "quietWindows", t.reminder_quiet_windows as "reminderQuietWindows",
-           k.id as "missedCallId",
+           k.id as "missedCallId", (select min(r.id) from raw_cdrs r where r.tenant_id = k.tenant_id and r.root_call_id = k.call_id) as "recordId",
            coalesce(l.phone, m.to_phone) as phone, l.name,
            (extract(epoch from w.due_at) * 1000000)::bigint || '-' || w.source || '-' || w.id as cursor,
            -- An active one, if there is one ('active' comes before 'paused').
@@ -145,8 +148,6 @@ export const upcoming = async (
                select from whatsapp_templates p where p.whatsapp_connection_id = n.id and p.kind <> 'owner_notice'
                and p.category = 'MARKETING' and not p.marketing_agreed))
              from whatsapp_connections n where n.tenant_id = t.id and n.state = 'active'), false) as "isMarketing",
-           coalesce(case w.source when 0 then k.hold_reason else m.hold_reason end in ('in_call', 'after_call')
-             and case w.source when 0 then k.hold_until else m.hold_until end > now(), false) as "isInCall",
            b.state as "before", coalesce(j.attempts >= j.max_attempts and j.locked_at is null, false) as "jobDead"
     from waiting w
     join tenants t on t.id = w.tenant_id

@@ -10,7 +10,6 @@ import { mentions, type Names, readable, sieve } from './mentions.ts'
 import {
   callsOf,
   cancelAll,
-  deleteLiveCalls,
   eraseLead,
   hashOptOuts,
   lockEvents,
@@ -117,7 +116,6 @@ export type Erased = Record<
   | 'lead_conversations'
   | 'messages'
   | 'lead_identities'
-  | 'live_calls'
   | 'leads'
   | 'opt_outs'
   | 'alerts'
@@ -181,7 +179,6 @@ export const erase = async (
     whatsapp_events: await redactEvents(trx, events),
     rejected_deliveries: await redactRejected(trx, rejected),
     messages,
-    live_calls: await deleteLiveCalls(trx, tenantId, person),
     ...(await eraseLead(trx, tenantId, person)),
     opt_outs: await hashOptOuts(trx, tenantId, person),
     alerts: await redactAlerts(trx, where, person),

@@ -47,7 +47,6 @@ export const cancelAll = async (trx: Trx, tenantId: string, person: Person): Pro
     conversations as (select id from lead_conversations where lead_id = any(${leadIds}::bigint[]))
     select j.key from graphile_worker.jobs j join (
       select ${sqlJobKey('lead_outreach', sql`id`)} from calls
-      union all select ${sqlJobKey('live_call', sql`id`)} from unnest(${leadIds}::bigint[]) as lead (id)
       union all select ${sqlJobKey('lead_silence', sql`id`)} from conversations
       union all select ${sqlJobKey('lead_reminder', sql`id || ':' || n`)} from conversations, generate_series(1, 2) n
       union all select m.kind || ':' || m.id from messages m
@@ -98,8 +97,6 @@ export const eraseLead = async (trx: Trx, tenantId: string, { leadIds, phones }:
   const { numAffectedRows: calls = 0n } = await sql`
     update missed_calls set
       lead_id = null, caller_phone = null,
-      -- WhatsApp's id of a call contains the number.
-      call_id = case source when 'whatsapp' then ${ERASED} || ' ' || id else call_id end,
       outreach_state = case outreach_state when 'sending' then ${OUTREACH_TRANSITIONS.lose.to} else outreach_state end,
       outreach_reason = case outreach_state when 'sending' then 'no_answer' else outreach_reason end
     where tenant_id = ${tenantId}
@@ -120,23 +117,6 @@ export const eraseLead = async (trx: Trx, tenantId: string, { leadIds, phones }:
     lead_identities: Number(identities),
     leads: Number(leads),
   }
-}
-
-/** Deletes the events about the person's calls, and that an agent asked about them. */
-export const deleteLiveCalls = async (
-  trx: Trx,
-  tenantId: string,
-  { phones }: Person,
-): Promise<number> => {
-  const { numAffectedRows = 0n } = await sql`
-    delete from live_calls where tenant_id = ${tenantId} and phone = any(${phones}::text[])`.execute(
-    trx,
-  )
-  await sql`
-    delete from popup_lookups where tenant_id = ${tenantId} and phone = any(${phones}::text[])`.execute(
-    trx,
-  )
-  return Number(numAffectedRows)
 }
 
 /** Replaces the number of an opt-out by its keyed hash. Two opt-outs of the same person become one. */

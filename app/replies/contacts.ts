@@ -87,27 +87,6 @@ export const writerPhone = ({ waId }: Pick<Writer, 'waId'>): string | null => {
   return phone.kind === 'number' ? phone.e164 : null
 }
 
-/** The person wrote or called on WhatsApp: for 24 hours from then, free text may be sent to them. */
-export const heardFrom = async (trx: Trx, leadId: string, at?: Date): Promise<void> => {
-  await sql`
-    update leads set heard_at = greatest(heard_at, coalesce(${at ?? null}::timestamptz, now()))
-    where id = ${leadId}`.execute(trx)
-}
-
-/** The number of the lead that is known by one of these identifiers. Nothing is locked. */
-export const phoneOfIdentity = async (
-  trx: Trx,
-  tenantId: string,
-  writer: Pick<Writer, 'waId' | 'userIds'>,
-): Promise<string | null> => {
-  const identities = identitiesOf(writer).filter(identity => identity !== null)
-  const { rows } = await sql<{ phone: string }>`
-    select l.phone from lead_identities i join leads l on l.id = i.lead_id
-    where i.tenant_id = ${tenantId} and i.identity = any(${identities}::text[])
-    order by array_position(${identities}::text[], i.identity) limit 1`.execute(trx)
-  return rows[0]?.phone ?? null
-}
-
 /** Stores identifiers by which WhatsApp knows a lead. */
 export const rememberIdentities = async (
   trx: Trx,

@@ -78,16 +78,29 @@ export const changeTemplate = async (
     // Meta paused the previous template. Another one has its own approval.
     const isOther = given.name !== undefined || given.language !== undefined
     const active = resume || isOther
+    const isPreset =
+      (given.name ?? preset.name) === preset.name &&
+      (given.language ?? preset.language) === preset.language
     await sql`
-      insert into whatsapp_templates as w (tenant_id, whatsapp_connection_id, kind, name, language, variables)
-      values (${tenantId}, ${id}, ${kind}, ${given.name ?? preset.name}, ${given.language ?? preset.language}, ${given.variables ?? preset.variables}::text[])
+      insert into whatsapp_templates as w (tenant_id, whatsapp_connection_id, kind, name, language, variables, body)
+      values (${tenantId}, ${id}, ${kind}, ${given.name ?? preset.name}, ${given.language ?? preset.language},
+              ${given.variables ?? preset.variables}::text[], ${isPreset ? preset.text : null})
       on conflict on constraint whatsapp_templates_key do update set
         name = coalesce(${given.name ?? null}, w.name), language = coalesce(${given.language ?? null}, w.language),
         variables = coalesce(${given.variables ?? null}::text[], w.variables),
         marketing_agreed = ${resume} or w.marketing_agreed and not ${isOther},
+        body = case when not ${isOther} then w.body else excluded.body end,
+        buttons = case when not ${isOther} then w.buttons else '{}' end,
+        button_labels = case when not ${isOther} then w.button_labels else '{}' end,
         category = case when not ${isOther} then w.category end,
         category_at = case when not ${isOther} then w.category_at end,
         state_at = case when not ${isOther} then w.state_at end,
+        meta_id = case when not ${isOther} then w.meta_id end,
+        meta_status = case when not ${isOther} then w.meta_status end,
+        meta_reason = case when not ${isOther} then w.meta_reason end,
+        synced_at = case when not ${isOther} then w.synced_at end,
+        -- A person who resumes the template has seen what Meta has otherwise.
+        differs = case when not ${active} then w.differs else '{}' end,
         state = case when ${active} then 'active' else w.state end,
         state_reason = case when ${active} then null else w.state_reason end`.execute(trx)
   }
@@ -120,7 +133,9 @@ export const resumeTemplates = async (
 ): Promise<{ resumed: TemplateKind[] }> => {
   await lockTenant(trx, tenantId)
   const waiting = (await templatesOf(trx, tenantId)).filter(
-    one => (one.state === 'paused' || one.isHeld) && (kind === undefined || one.kind === kind),
+    one =>
+      (one.state === 'paused' || one.isHeld || one.differs.length > 0) &&
+      (kind === undefined || one.kind === kind),
   )
   const resumed = TEMPLATE_KINDS.filter(one => waiting.some(template => template.kind === one))
   for (const one of resumed)
@@ -144,6 +159,7 @@ export const templatesOf = async (trx: Trx, tenantId: string) => {
       'w.state_reason',
       'w.category',
       'w.marketing_agreed',
+      'w.differs',
     ])
     .where('c.tenant_id', '=', tenantId)
     .orderBy('c.id')
@@ -164,17 +180,22 @@ export const templatesOf = async (trx: Trx, tenantId: string) => {
         reason: set?.state_reason ?? '',
         category: set?.category ?? '',
         isHeld: set?.category === 'MARKETING' && set.marketing_agreed === false,
+        differs: set?.differs ?? [],
       }
     }),
   )
 }
 
+/** Meta's words, in updates and in the list of templates. Others change nothing: FLAGGED is only a warning. */
 const STATE_AFTER = new Map<string, 'active' | 'paused'>(
   Object.entries({
     APPROVED: 'active',
     REINSTATED: 'active',
-    PAUSED: 'paused',
     UNARCHIVED: 'active',
+    PENDING: 'paused',
+    IN_APPEAL: 'paused',
+    LIMIT_EXCEEDED: 'paused',
+    PAUSED: 'paused',
     DISABLED: 'paused',
     REJECTED: 'paused',
     ARCHIVED: 'paused',
@@ -182,6 +203,13 @@ const STATE_AFTER = new Map<string, 'active' | 'paused'>(
     DELETED: 'paused',
   }),
 )
+
+/** Whether a template with this status can be sent. Undefined = the word does not tell. */
+export const stateAfter = (status: string): 'active' | 'paused' | undefined =>
+  STATE_AFTER.get(status.toUpperCase())
+
+/** Events that are not the name of the state that they lead to. */
+const META_STATUS: Record<string, string> = { REINSTATED: 'APPROVED', UNARCHIVED: 'APPROVED' }
 
 type Source = {
   waba_id: string | null
@@ -205,8 +233,8 @@ const storeDefault = async (
   for (const [kind, template] of Object.entries(DEFAULT_TEMPLATES))
     if (template.name === name && (language === undefined || template.language === language))
       await sql`
-        insert into whatsapp_templates (tenant_id, whatsapp_connection_id, kind, name, language, variables)
-        select tenant_id, id, ${kind}, ${name}, ${template.language}, ${template.variables}::text[]
+        insert into whatsapp_templates (tenant_id, whatsapp_connection_id, kind, name, language, variables, body)
+        select tenant_id, id, ${kind}, ${name}, ${template.language}, ${template.variables}::text[], ${template.text}
         from whatsapp_connections c where ${isConcerned(source)}
         on conflict on constraint whatsapp_templates_key do nothing`.execute(trx)
 }
@@ -222,15 +250,18 @@ export const templateChanged = async (
     event,
     message_template_name: name,
     message_template_language: language,
+    reason,
   }: z.infer<typeof templateEvent>['item'],
 ): Promise<string> => {
-  const state = STATE_AFTER.get(event.toUpperCase())
+  const state = stateAfter(event)
   const { sent_at: sentAt } = source
   if (!state || !source.waba_id) return 'kept'
   await storeDefault(trx, source, name, language)
   const { numAffectedRows = 0n } = await sql`
     update whatsapp_templates w set
       state = ${state}, state_at = coalesce(${sentAt}, w.state_at),
+      meta_status = ${META_STATUS[event.toUpperCase()] ?? event.toUpperCase()},
+      meta_reason = nullif(${reason ?? null}, 'NONE'),
       state_reason = ${state === 'paused' ? `template ${event.toUpperCase()}` : null}
     from whatsapp_connections c
     where c.id = w.whatsapp_connection_id and ${isConcerned(source)} and w.name = ${name} and w.language = ${language}

@@ -21,8 +21,7 @@ export const measureAnswers =
     res.once('close', () => {
       const status = res.writableFinished ? String(res.statusCode) : 'cut'
       answerSeconds.observe({ door, status }, (performance.now() - start) / 1000)
-      // The answer to a pop-up event is 200 even if it could not be stored.
-      if (door !== 'popup') storing.answered(status)
+      storing.answered(status)
     })
     next()
   }

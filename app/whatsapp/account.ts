@@ -1,6 +1,6 @@
 /** What Meta's Graph API tells about a number: whether the token may use it, and which account it belongs to. */
 import { z } from 'zod'
-import { config } from '../config.ts'
+import { refusalIn, requestGraph } from './graph.ts'
 
 export type GraphAnswer =
   /** `displayNumber` as Graph writes it. Null = Graph did not tell. */
@@ -14,11 +14,7 @@ export type GraphAnswer =
 export const ASK_TIMEOUT_MS = 5000
 /** A token of an agency may see very many accounts. */
 const MAX_ACCOUNTS = 100
-const MAX_ANSWER_BYTES = 1024 * 1024
 
-const error = z.object({
-  error: z.object({ code: z.number(), error_subcode: z.number().optional() }),
-})
 const number = z.object({ id: z.string().optional(), display_phone_number: z.string().optional() })
 const numbers = z.object({ data: z.array(z.object({ id: z.string() })) })
 const tokenInfo = z.object({
@@ -43,9 +39,9 @@ export const askGraph = async ({
   wabaId,
 }: Question): Promise<GraphAnswer> => {
   const signal = AbortSignal.timeout(ASK_TIMEOUT_MS)
-  const ask = (path: string) => get(path, accessToken, signal)
+  const ask = (path: string) => requestGraph(path, { token: accessToken, signal })
   const about = await ask(`${encodeURIComponent(phoneNumberId)}?fields=id,display_phone_number`)
-  const refusal = error.safeParse(about).data?.error
+  const refusal = refusalIn(about)
   if (refusal) {
     const isNo = refusal.code === 190 || (refusal.code === 100 && refusal.error_subcode === 33)
     return isNo ? { kind: 'refused', code: refusal.code } : { kind: 'unconfirmed' }
@@ -74,28 +70,4 @@ const accountsOf = (answer: unknown): string[] => {
     .filter(({ scope }) => scope.startsWith('whatsapp_business_'))
     .flatMap(({ target_ids = [] }) => target_ids)
   return [...new Set(ids)].slice(0, MAX_ACCOUNTS)
-}
-
-/** Null = no answer of Graph's. */
-const get = async (path: string, token: string, signal: AbortSignal): Promise<unknown> => {
-  const { WHATSAPP_GRAPH_URL: base, WHATSAPP_GRAPH_VERSION: version } = config()
-  try {
-    const response = await fetch(`${base}/${version}/${path}`, {
-      headers: { authorization: `Bearer ${token}` },
-      redirect: 'manual',
-      signal,
-    })
-    const chunks: Uint8Array[] = []
-    let length = 0
-    for await (const chunk of response.body ?? []) {
-      length += chunk.length
-      if (length > MAX_ANSWER_BYTES) return null
-      chunks.push(chunk)
-    }
-    const answer: unknown = JSON.parse(Buffer.concat(chunks).toString('utf8'))
-    return answer
-  } catch {
-    // The caller treats every failure alike: Graph could not be asked.
-    return null
-  }
 }

@@ -3,6 +3,7 @@ import https from 'node:https'
 import { z } from 'zod'
 import { config } from '../config.ts'
 import { NOT_ACCEPTED, type ErrorPolicy, errorPolicy } from './errors.ts'
+import type { Button } from './templates.ts'
 
 /** A message that is ready to be sent. */
 export type Outgoing = {
@@ -15,7 +16,13 @@ export type Outgoing = {
   content: TemplateContent | FreeText
 }
 /** The variables of the body in order. The template must be approved in exactly this language. */
-export type TemplateContent = { template: string; language: string; variables: readonly string[] }
+export type TemplateContent = {
+  template: string
+  language: string
+  variables: readonly string[]
+  /** The buttons of the template, in order. */
+  buttons?: readonly Button[]
+}
 /** Allowed only within 24 hours after the person's last message. */
 export type FreeText = { text: string }
 
@@ -162,10 +169,24 @@ const requestBody = ({ to, messageId, content }: Outgoing) => ({
           language: { code: content.language },
           components: [
             { type: 'body', parameters: content.variables.map(text => ({ type: 'text', text })) },
+            ...buttonComponents(content.buttons ?? []),
           ],
         },
       }),
 })
+
+/** Each button that Ringback knows, with the payload that a tap on it returns. */
+const buttonComponents = (buttons: readonly Button[]) =>
+  buttons.flatMap((button, index) =>
+    button === 'other'
+      ? []
+      : {
+          type: 'button',
+          sub_type: 'quick_reply',
+          index: String(index),
+          parameters: [{ type: 'payload', payload: `ringback:${button}` }],
+        },
+  )
 
 /** What an answer means for the message. */
 export const outcomeOf = (status: number, text: string): Outcome => {

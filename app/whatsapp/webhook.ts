@@ -132,7 +132,6 @@ const epoch = z.coerce.number().min(1).max(9_999_999_999).optional().catch(undef
 export const callEvent = z.object({
   contacts,
   item: z.looseObject({
-    id: identifier,
     from: identifier,
     from_user_id: identifier,
     from_parent_user_id: identifier,
@@ -156,6 +155,7 @@ export const templateEvent = z.object({
     event: z.string(),
     message_template_name: z.string(),
     message_template_language: z.string(),
+    reason: z.string().optional().catch(undefined),
   }),
 })
 

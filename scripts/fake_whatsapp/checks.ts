@@ -70,6 +70,9 @@ const errorFor = (error: z.ZodError): GraphError => {
 
 const missing = (name: string) => new GraphError(131008, `Required parameter '${name}' is missing`)
 
+/** What Meta answers for a template that is not approved; otherwise 132001. */
+const NOT_SENT: Record<string, number> = { PAUSED: 132015, DISABLED: 132016 }
+
 /** The limit for the body with its parameters (Meta, template components page). */
 const LONGEST_BODY = 1024
 
@@ -80,6 +83,8 @@ const templateContent = (request: SendRequest, number: WhatsAppNumber, state: St
   // An account without any template accepts every name, so that most tests need no setup.
   if (!known && state.hasTemplates(number.wabaId))
     throw new GraphError(132001, `template name (${name}) in ${language.code}`)
+  if (known && known.status !== 'APPROVED')
+    throw new GraphError(NOT_SENT[known.status] ?? 132001, `the template is ${known.status}`)
 
   const parameters = components.find(({ type }) => type.toLowerCase() === 'body')?.parameters ?? []
   const texts = parameters.map(({ text = '' }) => text)
@@ -105,6 +110,9 @@ const buttonsOf = (components: Component[], known: Template | undefined) => {
   const sent = components.filter(({ type }) => type.toLowerCase() === 'button')
   const payloadOf = (button: Component | undefined) => button?.parameters[0]?.payload
   // The labels of an unknown template are unknown too, so the payloads stand in for them.
+  const quick = (known?.buttons ?? []).map(({ type = 'quick_reply' }) => type === 'quick_reply')
+  if (known && sent.some(({ index }) => !quick[Number(index ?? 0)]))
+    throw new GraphError(132012, 'the template has no such button')
   if (!known)
     return sent
       .filter(({ sub_type }) => sub_type === 'quick_reply')

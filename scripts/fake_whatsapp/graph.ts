@@ -11,7 +11,7 @@ import { checkMessage } from './checks.ts'
 import { GraphError, noSuchObject } from './errors.ts'
 import { statusUpdate } from './events.ts'
 import type { Outcome, Scripts, StatusPlan, StatusStep } from './scripts.ts'
-import { type InboxMessage, newWamid, recipientOf, type State } from './state.ts'
+import { type InboxMessage, newWamid, recipientOf, type State, type Template } from './state.ts'
 import type { WhatsAppNumber } from './state.ts'
 import type { Delivery, Webhooks } from './webhooks.ts'
 
@@ -177,6 +177,23 @@ export const graphRoutes = (
     }),
   )
   router.get(
+    '/:version/:phoneNumberId/message_templates',
+    question((ofToken, { params: { phoneNumberId: account }, query }) => {
+      if (!ofToken.some(({ wabaId }) => wabaId === account)) throw noSuchObject(account)
+      const { limit, after } = templatePage.parse(query)
+      const all = state.templatesOf(account)
+      const page = all.slice(after, after + limit)
+      const next = after + page.length
+      return {
+        data: page.map(templateFields),
+        paging: {
+          cursors: { before: String(after), after: String(next) },
+          ...(next < all.length && { next: 'https://graph.facebook.com/the-same-with-after' }),
+        },
+      }
+    }),
+  )
+  router.get(
     '/:version/:phoneNumberId',
     question((ofToken, { params: { phoneNumberId } }) => {
       const number = ofToken.find(one => one.phoneNumberId === phoneNumberId)
@@ -193,6 +210,35 @@ const numberFields = ({ phoneNumberId, displayNumber, name }: WhatsAppNumber) =>
   id: phoneNumberId,
   display_phone_number: displayNumber,
   verified_name: name,
+})
+
+const templatePage = z.looseObject({
+  limit: z.coerce.number().default(25),
+  after: z.coerce.number().default(0),
+})
+
+const templateFields = ({ buttons, body, ...one }: Template) => ({
+  id: one.id,
+  name: one.name,
+  language: one.language,
+  status: one.status,
+  category: one.category,
+  rejected_reason: one.rejectedReason ?? 'NONE',
+  parameter_format: one.parameterFormat,
+  components: [
+    ...(body === undefined ? [] : [{ type: 'BODY', text: body }]),
+    ...(buttons.length === 0
+      ? []
+      : [
+          {
+            type: 'BUTTONS',
+            buttons: buttons.map(({ type = 'quick_reply', text }) => ({
+              type: type.toUpperCase(),
+              text,
+            })),
+          },
+        ]),
+  ],
 })
 
 const STEP_MS = 40

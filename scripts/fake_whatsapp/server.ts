@@ -59,6 +59,8 @@ export const startFakeWhatsApp = async () => {
     numbers: () => [...state.numbers.values()],
     /** Adds a template. An account with a template accepts no other names; an account without one accepts all. */
     addTemplate: state.addTemplate,
+    removeTemplate: state.removeTemplate,
+    templates: state.templatesOf,
     setPerson: ({ phone, ...changes }: Pick<Person, 'phone'> & Partial<Person>): Person =>
       Object.assign(state.person(phone), changes),
     /** Lets the business send free text to this person for 24 hours, as if the person had written. */

@@ -17,6 +17,7 @@ export type NumberInput = Partial<WhatsAppNumber>
 
 /** A template of the WhatsApp Business account `wabaId`. */
 export type Template = {
+  id: string
   wabaId: string
   name: string
   language: string
@@ -25,6 +26,13 @@ export type Template = {
   /** The text, with {{1}} in place of the first parameter. */
   body?: string
   buttons: readonly { type?: 'quick_reply' | 'url' | 'phone_number'; text: string }[]
+  /** APPROVED, PENDING, REJECTED, PAUSED, DISABLED ... */
+  status: string
+  category: string
+  rejectedReason?: string | undefined
+  /** `message_send_ttl_seconds` */
+  ttlSeconds?: number | undefined
+  parameterFormat: 'POSITIONAL' | 'NAMED'
 }
 export type TemplateInput = Pick<Template, 'wabaId' | 'name'> & Partial<Template>
 
@@ -122,8 +130,20 @@ export const createState = () => {
 
     addTemplate: (input: TemplateInput): void => {
       const { wabaId, name, language = 'he' } = input
-      templates.set(`${wabaId} ${name} ${language}`, { buttons: [], ...input, language })
+      const key = `${wabaId} ${name} ${language}`
+      templates.set(key, {
+        id: templates.get(key)?.id ?? `30${String(templates.size + 1).padStart(13, '0')}`,
+        buttons: [],
+        status: 'APPROVED',
+        category: 'UTILITY',
+        parameterFormat: 'POSITIONAL',
+        ...input,
+        language,
+      })
     },
+    removeTemplate: (wabaId: string, name: string, language = 'he'): void =>
+      void templates.delete(`${wabaId} ${name} ${language}`),
+    templatesOf: (wabaId: string) => [...templates.values()].filter(one => one.wabaId === wabaId),
     template: (wabaId: string, name: string, language: string) =>
       templates.get(`${wabaId} ${name} ${language}`),
     hasTemplates: (wabaId: string) => templates.values().some(one => one.wabaId === wabaId),

@@ -1,6 +1,13 @@
 /** npm run tenant -- template, test-message */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
+import {
+  accountsOf,
+  askAccounts,
+  storeTemplates,
+  type Synced,
+  type SyncProblem,
+} from '../../app/tenants/template_sync.ts'
 import { tenantOnly } from '../../app/tenants/schema.ts'
 import {
   changeTemplate,
@@ -21,16 +28,22 @@ import {
   readAction,
   readFlags,
   STRING,
+  type Terminal,
 } from './terminal.ts'
 
 const TEMPLATE_HELP = `Usage: npm run tenant -- template --tenant ID [--kind KIND [options]]
        npm run tenant -- template resume --tenant ID [--kind KIND]
+       npm run tenant -- template sync --tenant ID
 
 Shows which WhatsApp templates a business uses, or sets the template of one kind of message for all its numbers. You
 create the templates in Meta's WhatsApp Manager, where they are approved (docs/templates.md).
 
-resume uses a paused template again, and agrees that a template is sent which Meta counts as marketing. Held messages are
-sent within a minute, unless they are too late. Without --kind it is done for every kind of message.
+resume uses a paused template again, and agrees that a template is sent which Meta counts as marketing, or that Meta has
+otherwise than it was set here. Held messages are sent within a minute, unless they are too late. Without --kind it is done
+for every kind of message.
+
+sync asks Meta about the templates, ten seconds at most, and stores their texts, buttons, categories and states. Messages
+follow what Meta has. The worker does the same every day. The exit code is 1 if Meta did not answer for every number.
 
   --tenant ID        the business
   --kind KIND        initial, reminder_1, reminder_2 or owner_notice
@@ -40,12 +53,13 @@ sent within a minute, unless they are too late. Without --kind it is done for ev
                      business_name, caller_name, call_time, caller_phone, what_happened
   --resume           use the template again after Meta paused it
   --default          use Ringback's default template again
-  --json             the last line of stdout is one JSON object: templates; resume: tenantId, resumed (kinds), templates
+  --json             the last line of stdout is one JSON object: templates; resume: tenantId, resumed (kinds), templates;
+                     sync: tenantId, templates (what Meta told), problems (the numbers that it told nothing about)
   --help             show this text`
 
 export const template: Command = async (args, terminal) => {
   const { console } = terminal
-  const [action, rest] = readAction(args, ['set', 'resume'])
+  const [action, rest] = readAction(args, ['set', 'resume', 'sync'])
   const flags = readFlags(rest, TEMPLATE_HELP, {
     tenant: STRING,
     kind: STRING,
@@ -68,6 +82,17 @@ export const template: Command = async (args, terminal) => {
     if (json) console.log(JSON.stringify({ tenantId, resumed, templates }))
     return
   }
+  if (action === 'sync') {
+    const { tenant: id = '', json, ...others } = flags
+    if (Object.keys(others).length > 0) fail('template sync: only --tenant and --json')
+    const { tenantId } = check(tenantOnly, { tenantId: id })
+    const accounts = await inTransaction(terminal, trx => accountsOf(trx, tenantId))
+    const asked = await askAccounts(accounts)
+    const synced = await inTransaction(terminal, trx =>
+      storeTemplates(trx, COMMAND_LINE, tenantId, asked),
+    )
+    return showSynced(terminal, tenantId, synced, json)
+  }
   const wanted = check(templateChange, {
     ...fieldsOf(flags),
     tenantId: flags.tenant ?? '',
@@ -80,6 +105,28 @@ export const template: Command = async (args, terminal) => {
   })
   if (flags.json) console.log(JSON.stringify({ templates }))
   else console.table(templates)
+}
+
+const PROBLEMS: Record<SyncProblem['why'], string> = {
+  token_refused:
+    'Meta does not accept the access token: create a new one, and npm run tenant -- connect',
+  account_refused:
+    'the access token may not read the templates: it needs whatsapp_business_management',
+  account_unknown: "Meta does not tell the number's account: npm run tenant -- connect --waba-id",
+  unanswered: 'Meta did not answer: try again',
+}
+
+const showSynced = (
+  { console }: Terminal,
+  tenantId: string,
+  { templates, problems }: Synced,
+  json = false,
+): number => {
+  for (const { phoneNumberId, why, code } of problems)
+    console.error(`${phoneNumberId}: ${PROBLEMS[why]}${code === null ? '' : ` (${code})`}`)
+  if (json) console.log(JSON.stringify({ tenantId, templates, problems }))
+  else console.table(templates.map(one => ({ ...one, differs: one.differs.join() })))
+  return problems.length > 0 ? 1 : 0
 }
 
 const TEST_MESSAGE_HELP = `Usage: npm run tenant -- test-message --tenant ID [--wait SECONDS]

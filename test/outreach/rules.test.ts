@@ -203,7 +203,6 @@ const due: PendingMessage = {
   templatePaused: false,
   isMarketing: false,
   before: null,
-  isInCall: false,
   jobDead: false,
 }
 const later = new Date('2026-11-15T12:02:00Z')
@@ -251,8 +250,6 @@ const CASES: [string, Partial<PendingMessage>, WhyWaiting][] = [
     { kind: 'reminder_2', before: 'read' },
     'any_moment',
   ],
-  ['the person is on the line', { isInCall: true }, 'in_call'],
-  ['they are, and it is not due', { isInCall: true, dueAt: later }, 'in_call'],
   ['the business is paused', { mode: 'paused', connection: 'paused' }, 'tenant_paused'],
   ['the business tries it out', { mode: 'shadow', connection: null }, 'shadow'],
   ['its job failed to the end', { jobDead: true, mode: 'paused' }, 'job_dead'],

@@ -115,7 +115,7 @@ await t.test('calls, leads and messages are exported as they are in the tables',
   )
   t.match(
     messages.records.filter(({ kind }) => kind === 'initial'),
-    [{ state: 'accepted', call_id: callId, text: '' }],
+    [{ state: 'accepted', call_id: callId, text: /^שלום, כאן מספרת נועה\. / }],
   )
   t.match(
     await auditLogOf(shop),

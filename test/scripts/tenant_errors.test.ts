@@ -234,7 +234,7 @@ await t.test('a command that is not possible ends with 1 and one line', async t 
 await t.test('export has the same errors', async t => {
   const calls = [...OURS, '--what', 'calls']
   for (const [args, status, message] of [
-    [[...OURS, '--what', 'people'], 2, /^--what: expected calls, leads, messages or live_calls/],
+    [[...OURS, '--what', 'people'], 2, /^--what: expected calls, leads or messages/],
     [[...calls, '--since', 'monday'], 2, /^--since: expected a day such as/],
     [[...NOT_FOUND, '--what', 'leads'], 1, /^there is no tenant 999999/],
     [[...calls, '--output', '/no/such/file'], 1, /ENOENT/],

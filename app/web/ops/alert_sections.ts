@@ -79,9 +79,12 @@ export const pausedSenders: LoadSection = async (trx, context, tenantId) => {
       where c.state = 'paused' and c.state_reason is distinct from ${NUMBER_MOVED} ${ofTenant}
     union all
       select c.tenant_id, c.display_phone_number, c.phone_number_id,
-             case w.state when 'paused' then w.state_reason else 'template MARKETING' end, w.kind, w.name
+             case when w.state = 'paused' then w.state_reason
+               when w.category = 'MARKETING' and not w.marketing_agreed then 'template MARKETING'
+               else 'template DIFFERS' end, w.kind, w.name
       from whatsapp_templates w join whatsapp_connections c on c.id = w.whatsapp_connection_id
-      where (w.state = 'paused' or w.category = 'MARKETING' and not w.marketing_agreed) ${ofTenant}
+      where (w.state = 'paused' and w.state_reason is distinct from 'template PENDING'
+             or w.category = 'MARKETING' and not w.marketing_agreed or w.differs <> '{}') ${ofTenant}
     ) p join tenants t on t.id = p."tenantId"
     order by t.name, p."phoneNumberId", p.kind nulls first limit ${MAX_SHOWN + 1}`.execute(trx)
   return alertSection('paused', texts, rows, [

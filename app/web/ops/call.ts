@@ -49,7 +49,7 @@ const heading = (facts: CallFacts, context: Context) => {
     customerName: missed?.leadName ?? null,
     payload: first?.payload ?? null,
   })
-  const line = html`${telephone(first?.businessPhone ?? missed?.businessPhone ?? null)}${
+  const line = html`${telephone(first?.businessPhone ?? null)}${
     !tenantScope && facts.tenantName && html` (<bdi>${facts.tenantName}</bdi>)`
   }`
   const place = placeToFix(facts, context)

@@ -42,9 +42,6 @@ type MissedCallFacts = {
   calledAt: Date
   recordedAt: Date
   dueAt: Date | null
-  /** How they called. */
-  source: 'voicenter' | 'whatsapp'
-  businessPhone: string
   conversationId: string | null
 }
 
@@ -102,10 +99,7 @@ type Row = CallOutcome &
 
 const loadStatus = async (trx: Trx, { tenantId, rootCallId }: CallKey): Promise<Row | null> => {
   const { rows } = await sql<Row>`
-    select now() as now, t.name as "tenantName", t.timezone, m.id as "missedId", m.source, m.business_phone as "businessPhone",
-           -- A call on WhatsApp has no records.
-           coalesce(r.verdict, case m.source when 'whatsapp' then 'missed' end) as verdict,
-           coalesce(r.reason, case m.source when 'whatsapp' then 'noanswer' end) as reason,
+    select now() as now, t.name as "tenantName", t.timezone, r.verdict, r.reason, m.id as "missedId",
            m.lead_id as "leadId", l.name as "leadName", m.caller_phone as phone, m.called_at as "calledAt",
            m.created_at as "recordedAt", m.outreach_due_at as "dueAt", m.outreach_state as "outreachState",
            m.outreach_reason as "outreachReason", c.id as "conversationId", c.state as "conversationState",

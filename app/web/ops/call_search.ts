@@ -133,8 +133,8 @@ const conditionOf = (state: CallState | null): Condition =>
   state ? CONDITIONS[state] : { of: 'records', where: sql`true` }
 
 export type CallRow = CallOutcome & {
-  /** The path of its page. */
-  page: string
+  /** The first call record. */
+  id: string
   at: Date
   tenantName: string | null
   timezone: string | null
@@ -186,7 +186,7 @@ const IS_FIRST = sql`not exists (
 const byRecords = (filter: CallFilter, where: RawBuilder<boolean>) => {
   const r = sql.ref('r')
   const wanted = sql`${where} and ${within(filter, r, STARTED_AT)} and ${IS_FIRST}`
-  const one = sql`r.id as record_id, null::bigint as missed_id, r.id, ${STARTED_AT} as at`
+  const one = sql`r.id as record_id, r.id, ${STARTED_AT} as at`
   const order = sql`order by ${STARTED_AT} desc, r.id desc limit ${PAGE_SIZE + 1}`
   const { number, tenantId } = filter
   if (number === null) return sql`select ${one} from raw_cdrs r where ${wanted} ${order}`
@@ -205,14 +205,14 @@ const byRecords = (filter: CallFilter, where: RawBuilder<boolean>) => {
 const byMissedCalls = (filter: CallFilter, where: RawBuilder<boolean>) => {
   const { number } = filter
   return sql`
-    select f.record_id, m.id as missed_id, m.id, m.called_at as at
+    select f.record_id, m.id, m.called_at as at
     from missed_calls m
-    left join lateral (
+    cross join lateral (
       select r.id as record_id from raw_cdrs r
       where r.root_call_id = m.call_id and r.tenant_id = m.tenant_id
       order by ${STARTED_AT}, r.id limit 1
-    ) f on true
-    where ${where} and (f.record_id is not null or m.source = 'whatsapp') and ${within(filter, sql.ref('m'), sql.ref('m.called_at'))}
+    ) f
+    where ${where} and ${within(filter, sql.ref('m'), sql.ref('m.called_at'))}
       and ${number === null ? sql`true` : hasNumber(sql.ref('m.caller_phone'), number)}
     order by m.called_at desc, m.id desc limit ${PAGE_SIZE + 1}`
 }
@@ -227,20 +227,10 @@ export const findCalls = async (
   filter: CallFilter,
 ): Promise<{ calls: CallRow[]; next: string | null }> => {
   const { of, where } = conditionOf(filter.state)
-  const isMissed = filter.state === null || filter.state === 'missed'
-  const found =
-    of === 'missed'
-      ? byMissedCalls(filter, where)
-      : sql`select * from (
-          (${byRecords(filter, where)})
-          -- A call on WhatsApp has no records.
-          union all (${byMissedCalls(filter, sql`${isMissed} and m.source = 'whatsapp'`)})) f
-        order by at desc, id desc limit ${PAGE_SIZE + 1}`
+  const found = of === 'records' ? byRecords(filter, where) : byMissedCalls(filter, where)
   const { rows } = await sql<CallRow & { mark: string }>`
     with found as materialized (${found})
-    select coalesce(r.id::text, 'missed/' || m.id) as page, f.at, t.name as "tenantName", t.timezone,
-           coalesce(r.verdict, case m.source when 'whatsapp' then 'missed' end) as verdict,
-           coalesce(r.reason, case m.source when 'whatsapp' then 'noanswer' end) as reason,
+    select r.id, f.at, t.name as "tenantName", t.timezone, r.verdict, r.reason,
            coalesce(m.business_phone, r.business_phone) as "businessPhone",
            coalesce(m.caller_phone, r.customer_phone) as "customerPhone", l.name as "customerName",
            case when m.caller_phone is null and r.customer_phone is null then r.payload end as payload,
@@ -248,13 +238,9 @@ export const findCalls = async (
            c.state as "conversationState", c.reason as "conversationReason",
            (extract(epoch from f.at) * 1000000)::bigint || '.' || f.id as mark
     from found f
-    left join raw_cdrs r on r.id = f.record_id
-    left join lateral (
-      select * from missed_calls where id = f.missed_id
-      union all
-      select * from missed_calls where f.missed_id is null and tenant_id = r.tenant_id and call_id = r.root_call_id
-      limit 1) m on true
-    left join tenants t on t.id = coalesce(r.tenant_id, m.tenant_id)
+    join raw_cdrs r on r.id = f.record_id
+    left join tenants t on t.id = r.tenant_id
+    left join missed_calls m on m.tenant_id = r.tenant_id and m.call_id = r.root_call_id
     left join leads l on l.id = m.lead_id
     left join lead_conversations c on c.missed_call_id = m.id
     order by f.at desc, f.id desc`.execute(trx)

@@ -82,8 +82,8 @@ const callsTable = (calls: CallRow[], context: Context) => {
   return table(calls, [
     [
       texts.when,
-      ({ page, at, timezone }) =>
-        html`<a href="/ops/calls/${page}"
+      ({ id, at, timezone }) =>
+        html`<a href="/ops/calls/${id}"
           >${dateTime(at, language, timezone ?? DEFAULT_TIMEZONE)}</a
         >`,
     ],

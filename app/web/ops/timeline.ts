@@ -61,10 +61,8 @@ const callEntries = (facts: CallFacts, language: Language): TimelineEntry[] => {
   const began = records
     .map(({ calledAt, receivedAt }) => calledAt ?? receivedAt)
     .toSorted((a, b) => a.getTime() - b.getTime())[0]
-  const onWhatsApp = missed?.source === 'whatsapp' ? missed.calledAt : null
   const decidedAt = missed?.recordedAt ?? records.at(-1)?.receivedAt
   return [
-    ...(onWhatsApp ? [{ sortBy: onWhatsApp, at: onWhatsApp, text: texts.calledOnWhatsApp }] : []),
     ...(began ? [{ sortBy: began, at: began, text: texts.began }] : []),
     ...records.map(record => recordEntry(record, language)),
     ...(outcome.verdict !== null && decidedAt

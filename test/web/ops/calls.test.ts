@@ -315,7 +315,7 @@ t.test('the timeline shows everything that happened, in order', async t => {
   t.match(text, `number=${encodeURIComponent(dana.e164)}`, 'a link to all calls of the caller')
   t.notMatch(text, 'Cancel messages to this caller', 'there is nothing to cancel')
 
-  await sql`update whatsapp_events set payload = null where tenant_id = ${shop.tenantId}`.execute(
+  await sql`update whatsapp_events set payload = null, person_ids = null where tenant_id = ${shop.tenantId}`.execute(
     db,
   )
   const emptied = await owner.get(`/ops/calls/${await recordOf(dana.callId)}`)

@@ -41,7 +41,6 @@ export const callTexts = translations(
       faxcdr: 'fax',
     } as Record<string, string>,
     began: 'The call began.',
-    calledOnWhatsApp: 'A call on WhatsApp was not answered.',
     reported: (report: Part) => html`The phone system reported: ${report}.`,
     found: (report: Part) =>
       html`Found in the call log of the phone system, without a report: ${report}.`,
@@ -192,7 +191,6 @@ export const callTexts = translations(
       faxcdr: 'פקס',
     },
     began: 'תחילת השיחה.',
-    calledOnWhatsApp: 'שיחה ב־WhatsApp לא נענתה.',
     reported: report => html`המרכזייה דיווחה: ${report}.`,
     found: report => html`נמצאה ביומן השיחות של המרכזייה, בלי דיווח: ${report}.`,
     answeredBy: who => html`ענה: ${who}`,

@@ -48,6 +48,18 @@ const advice = translations(
       whatNow:
         'Change the template in Meta Business so that it is utility again, or resume to agree that it is sent as it is.',
     },
+    pending: {
+      why: 'Meta has not approved the template yet.',
+      whatNow: 'Nothing to do: messages are sent once it is approved, usually within minutes.',
+    },
+    absent: {
+      why: 'The account at Meta has no template with this name and language.',
+      whatNow: 'Submit it on the page “Templates”, or enter the name of another one.',
+    },
+    differs: {
+      why: 'Meta has the text or the buttons of this template otherwise than they were set here. Messages are sent as Meta has them.',
+      whatNow: 'Look at the text on the page “Templates”, then resume to agree.',
+    },
     moved: {
       why: 'The number has another phone number ID now.',
       whatNow: 'Nothing to do: messages are sent through the new ID.',
@@ -101,6 +113,18 @@ const advice = translations(
       whatNow:
         'אפשר לשנות את התבנית ב־Meta Business כך שלא תיחשב כפרסומת, או לחדש ובכך לאשר לשלוח אותה כמו שהיא.',
     },
+    pending: {
+      why: 'Meta עוד לא אישרה את התבנית.',
+      whatNow: 'אין צורך לעשות דבר: ההודעות יישלחו כשתאושר, בדרך כלל בתוך דקות.',
+    },
+    absent: {
+      why: 'בחשבון אצל Meta אין תבנית בשם ובשפה האלה.',
+      whatNow: 'יש להגיש אותה בדף ״תבניות״, או להזין שם של תבנית אחרת.',
+    },
+    differs: {
+      why: 'הנוסח או הכפתורים של התבנית אצל Meta שונים ממה שהוגדר כאן. ההודעות נשלחות כפי שהן אצל Meta.',
+      whatNow: 'כדאי לבדוק את הנוסח בדף ״תבניות״, ואז לחדש כדי לאשר.',
+    },
     moved: {
       why: 'למספר יש עכשיו מזהה אחר (Phone number ID).',
       whatNow: 'אין צורך לעשות דבר: ההודעות נשלחות דרך המזהה החדש.',
@@ -126,6 +150,15 @@ const CODES: Partial<Record<Kind, number[]>> = {
   variables: [100, 131008, 131009, 132000, 132012, 132018],
   template: [132007, 132015, 132016, 131063],
 }
+/** What Meta's state of a template means. */
+const STATUSES: Record<string, Kind> = {
+  MARKETING: 'marketing',
+  DIFFERS: 'differs',
+  PENDING: 'pending',
+  IN_APPEAL: 'pending',
+  MISSING: 'absent',
+  VARIABLES: 'variables',
+}
 const isKind = (name: string): name is Kind => Object.hasOwn(CODES, name)
 
 const kindOf = (code: number): Kind => {
@@ -140,8 +173,8 @@ export const pauseReason = (language: Language, reason: string | null): Advice =
   const words = advice[language]
   if (reason === 'by_operator') return words.by_operator
   if (reason === NUMBER_MOVED) return words.moved
-  if (reason === 'template MARKETING') return words.marketing
-  if (reason?.startsWith('template ')) return words.template
+  const status = /^template (\w+)$/.exec(reason ?? '')?.[1]
+  if (status !== undefined) return words[STATUSES[status] ?? 'template']
   // A subcode says more than its code: 100/33.
   const [, code, subcode] = /^WhatsApp error (\d+)(?:\/(\d+))?$/.exec(reason ?? '') ?? []
   if (code === undefined) return words.otherwise

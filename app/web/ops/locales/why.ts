@@ -71,8 +71,6 @@ export const whyTexts = translations(
       'scheduled.waiting': 'A message will be sent.',
       'scheduled.connection_paused':
         'A message is waiting: the WhatsApp number or the template is paused.',
-      'scheduled.in_call':
-        'A message is waiting: the caller is on the line with the business right now.',
       'sending.claimed': 'A message is being sent now.',
       'sent.accepted': 'A message was sent.',
       'skipped.withheld_number': 'No message: the number is withheld.',
@@ -175,7 +173,6 @@ export const whyTexts = translations(
     outreach: {
       'scheduled.waiting': 'תישלח הודעה.',
       'scheduled.connection_paused': 'הודעה ממתינה: מספר ה־WhatsApp או התבנית מושהים.',
-      'scheduled.in_call': 'הודעה ממתינה: כרגע מדברים עם המתקשר/ת בטלפון.',
       'sending.claimed': 'הודעה נשלחת כעת.',
       'sent.accepted': 'נשלחה הודעה.',
       'skipped.withheld_number': 'לא נשלחה הודעה: המספר חסוי.',

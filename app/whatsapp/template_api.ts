@@ -1,0 +1,101 @@
+/** The templates of a WhatsApp Business account, as Meta's Graph API knows them. */
+import { z } from 'zod'
+import { refusalIn, requestGraph } from './graph.ts'
+import type { GraphTemplate } from './templates.ts'
+
+export type TemplateList =
+  /** `isComplete` is false if there may be more. Then a template that is not in the list may still exist. */
+  | { kind: 'listed'; templates: GraphTemplate[]; isComplete: boolean }
+  /** Graph said no: the token (190), or the account. */
+  | { kind: 'refused'; code: number }
+  | { kind: 'unanswered' }
+
+/** For all pages together. */
+export const LIST_TIMEOUT_MS = 10_000
+const FIELDS = 'id,name,language,status,category,rejected_reason,parameter_format,components'
+const PAGE_SIZE = 100
+/** An account has 250 templates; a verified business may have 6,000. */
+const MAX_PAGES = 60
+
+const text = z.string().optional().catch(undefined)
+const button = z.looseObject({ type: z.string().catch(''), text: z.string().catch('') })
+const component = z.looseObject({
+  type: z.string().catch(''),
+  text,
+  buttons: z.array(button).catch([]),
+})
+/** A field in an unknown form is ignored. Without its name and language, a template cannot be recognised. */
+const listed = z.looseObject({
+  id: z.coerce.string(),
+  name: z.string(),
+  language: z.string(),
+  status: z.string().transform(status => status.toUpperCase()),
+  category: text,
+  rejected_reason: text,
+  parameter_format: text,
+  components: z.array(component).catch([]),
+})
+const page = z.looseObject({
+  data: z.array(z.unknown()),
+  paging: z
+    .looseObject({ next: text, cursors: z.looseObject({ after: text }).optional() })
+    .optional()
+    .catch(undefined),
+})
+
+const templateIn = (found: z.infer<typeof listed>): GraphTemplate => {
+  const part = (type: string) =>
+    found.components.find(component => component.type.toUpperCase() === type)
+  const { rejected_reason: reason } = found
+  return {
+    id: found.id,
+    name: found.name,
+    language: found.language,
+    status: found.status,
+    category: found.category?.toUpperCase() ?? null,
+    rejectedReason: reason && reason !== 'NONE' ? reason : null,
+    body: part('BODY')?.text ?? null,
+    buttons: (part('BUTTONS')?.buttons ?? []).map(({ type, text: label }) => ({
+      isQuickReply: type.toUpperCase() === 'QUICK_REPLY',
+      label,
+    })),
+    isNamed: found.parameter_format?.toUpperCase() === 'NAMED',
+  }
+}
+
+/** Lists the templates of an account. It never throws, and takes ten seconds at most. */
+export const listTemplates = async ({
+  wabaId,
+  accessToken: token,
+}: {
+  wabaId: string
+  accessToken: string
+}): Promise<TemplateList> => {
+  const signal = AbortSignal.timeout(LIST_TIMEOUT_MS)
+  const templates: GraphTemplate[] = []
+  let isComplete = true
+  let after: string | undefined
+  for (let pages = 0; pages < MAX_PAGES; pages++) {
+    const query = new URLSearchParams({ fields: FIELDS, limit: String(PAGE_SIZE) })
+    if (after) query.set('after', after)
+    const answer = await requestGraph(
+      `${encodeURIComponent(wabaId)}/message_templates?${query.toString()}`,
+      {
+        token,
+        signal,
+      },
+    )
+    const refusal = refusalIn(answer)
+    if (refusal) return { kind: 'refused', code: refusal.code }
+    const { data: found } = page.safeParse(answer)
+    if (!found) return { kind: 'unanswered' }
+    for (const one of found.data) {
+      const { data: template } = listed.safeParse(one)
+      if (template) templates.push(templateIn(template))
+      else isComplete = false
+    }
+    after = found.paging?.cursors?.after
+    if (!found.paging?.next || !after) return { kind: 'listed', templates, isComplete }
+  }
+  return { kind: 'listed', templates, isComplete: false }
+}

@@ -1,0 +1,391 @@
+/** The templates of a business at Meta: what Graph and webhooks tell, in both orders, and what customers then get. */
+import { sql } from 'kysely'
+import { test } from 'tap'
+import { checkAlerts } from '../../app/monitoring/alerts.ts'
+import {
+  type Button,
+  DEFAULT_TEMPLATES,
+  filledText,
+  followGraph,
+  type GraphTemplate,
+  placeholdersIn,
+} from '../../app/whatsapp/templates.ts'
+import { contacted } from '../outreach/support.ts'
+import { answered, tenant } from '../scripts/tenant.ts'
+import { business, type Business, customer, db, fake, workAsIfDue } from '../support/ringback.ts'
+import { deliver } from '../support/whatsapp.ts'
+import { work } from '../support/ringback.ts'
+import { miss } from '../tasks/support.ts'
+
+const { text: BODY } = DEFAULT_TEMPLATES.initial
+const KINDS = ['initial', 'reminder_1', 'reminder_2', 'owner_notice'] as const
+
+await test('a body is filled in', t => {
+  t.equal(filledText('Hi, {{1}} at {{ 2 }}.', ['Noa', '14:05']), 'Hi, Noa at 14:05.')
+  t.equal(filledText('{{2}} {{1}} {{1}}', ['a', 'b']), 'b a a')
+  t.equal(filledText('{{1}}', ['{{2}}', 'x']), '{{2}}', 'a value is no body')
+  t.equal(filledText('{{1}}', ['$&$1']), '$&$1')
+  t.equal(filledText('{{1}} {{3}}', ['a']), 'a {{3}}')
+  t.equal(placeholdersIn('{{1}} and {{3}}'), 3)
+  t.equal(placeholdersIn('none'), 0)
+  t.end()
+})
+
+const listed = (fields: Partial<GraphTemplate>): GraphTemplate => ({
+  id: '1',
+  name: 'a',
+  language: 'he',
+  status: 'APPROVED',
+  category: 'UTILITY',
+  rejectedReason: null,
+  body: 'Hi {{1}}.',
+  buttons: [],
+  isNamed: false,
+  ...fields,
+})
+const quick = (...labels: string[]) => labels.map(label => ({ isQuickReply: true, label }))
+const link = { isQuickReply: false, label: 'Our page' }
+
+const FOLLOWED: [
+  name: string,
+  known: { body?: string | null; buttons?: Button[] },
+  graph: Partial<GraphTemplate>,
+  buttons: Button[],
+  differs: string[],
+][] = [
+  ['the same', {}, {}, [], []],
+  ['other spaces', {}, { body: ' Hi  {{1}}.\n' }, [], []],
+  ['another text', {}, { body: 'Hello {{1}}.' }, [], ['body']],
+  ['a text that was not known', { body: null }, { body: 'Hello {{1}}.' }, [], []],
+  ['a template without a body', {}, { body: null }, [], []],
+  ['more variables', { body: null }, { body: '{{1}} {{2}}' }, [], ['variables']],
+  ['fewer variables', { body: null }, { body: 'Hi' }, [], ['variables']],
+  ['named variables', { body: null }, { body: '{{name}}', isNamed: true }, [], ['variables']],
+  ['its first buttons', {}, { buttons: quick('חזרו אליי', 'להסרה') }, ['callback', 'stop'], []],
+  [
+    'known and unknown buttons',
+    {},
+    { buttons: [link, ...quick('?', ' STOP ')] },
+    ['other', 'other', 'stop'],
+    [],
+  ],
+  [
+    'buttons that a person named',
+    { buttons: ['callback'] },
+    { buttons: quick('Yes') },
+    ['callback'],
+    [],
+  ],
+  ['no buttons any more', { buttons: ['callback'] }, {}, [], ['buttons']],
+  [
+    'one more button',
+    { buttons: ['stop'] },
+    { buttons: quick('stop', 'Yes') },
+    ['stop', 'other'],
+    ['buttons'],
+  ],
+  [
+    'a link in place of a button',
+    { buttons: ['stop'] },
+    { buttons: [link] },
+    ['other'],
+    ['buttons'],
+  ],
+]
+for (const [name, known, graph, buttons, differs] of FOLLOWED)
+  await test(`Graph has ${name}`, t => {
+    const stored = {
+      body: 'Hi {{1}}.',
+      buttons: [],
+      variables: ['business_name'] as const,
+      ...known,
+    }
+    const followed = followGraph(stored, listed(graph))
+    t.strictSame([followed.buttons, followed.differs], [buttons, differs])
+    t.end()
+  })
+
+const accountOf = ({ phoneNumberId }: Business): string => {
+  const number = fake.numbers().find(one => one.phoneNumberId === phoneNumberId)
+  if (!number) throw new Error('no such number')
+  return number.wabaId
+}
+type Given = Partial<Parameters<typeof fake.addTemplate>[0]>
+
+/** A business whose account has the default templates; `given` changes that of the first message. */
+const shopWith = async (given: Given | null = {}, columns: Record<string, string> = {}) => {
+  const shop = await business({ columns })
+  const wabaId = accountOf(shop)
+  for (const kind of KINDS) {
+    const { name, text: body } = DEFAULT_TEMPLATES[kind]
+    if (kind !== 'initial') fake.addTemplate({ wabaId, name, body })
+    else if (given) fake.addTemplate({ wabaId, name, body, ...given })
+  }
+  return shop
+}
+const sync = async (shop: Business) => {
+  const { json } = await answered(['template', 'sync', '--tenant', shop.tenantId, '--json'])
+  return json
+}
+const initialOf = (shop: Business) =>
+  db
+    .selectFrom('whatsapp_templates')
+    .selectAll()
+    .where('tenant_id', '=', shop.tenantId)
+    .where('kind', '=', 'initial')
+    .executeTakeFirst()
+const alertsOf = async ({ tenantId }: Business) => {
+  await checkAlerts(600_000)
+  const rows = await db
+    .selectFrom('alerts')
+    .select('kind')
+    .where('tenant_id', '=', tenantId)
+    .where('ended_at', 'is', null)
+    .execute()
+  return rows.map(({ kind }) => kind)
+}
+/** One POST of Meta's about the template of the first message. `after`: seconds from now. */
+const told = async (
+  shop: Business,
+  event: string,
+  after: number,
+  { category = false, reason = 'NONE' } = {},
+) => {
+  const value = {
+    message_template_name: 'ringback_missed_call',
+    message_template_language: 'he',
+    ...(category ? { new_category: event } : { event, reason }),
+  }
+  const field = category ? 'template_category_update' : 'message_template_status_update'
+  const time = Math.floor(Date.now() / 1000) + after
+  const entry = [{ id: accountOf(shop), time, changes: [{ field, value }] }]
+  const { status } = await deliver({ object: 'whatsapp_business_account', entry })
+  if (status !== 200) throw new Error(`not accepted: ${status}`)
+  await work()
+}
+
+await test('sync stores what Meta has, and the message row has the text that the customer got', async t => {
+  const body = 'שלום, כאן {{1}} מרחוב הרצל. התקשרת בשעה {{2}}, אפשר להשיב כאן.'
+  const buttons = [{ text: 'חזרו אליי' }, { text: 'להסרה' }]
+  const shop = await shopWith({ body, buttons })
+  t.match(await sync(shop), {
+    tenantId: shop.tenantId,
+    problems: [],
+    templates: KINDS.map(kind => ({
+      kind,
+      status: 'APPROVED',
+      state: 'active',
+      category: 'UTILITY',
+      differs: kind === 'initial' ? ['body'] : [],
+    })),
+  })
+  t.match(await initialOf(shop), {
+    body,
+    buttons: ['callback', 'stop'],
+    button_labels: ['חזרו אליי', 'להסרה'],
+    meta_status: 'APPROVED',
+  })
+  const who = customer()
+  await miss(shop, who.local)
+  await workAsIfDue()
+  const [got] = fake.inbox(who.e164)
+  t.match(got?.template?.buttons, [{ payload: 'ringback:callback' }, { payload: 'ringback:stop' }])
+  const sent = await db
+    .selectFrom('messages')
+    .select(['text', 'template_name', 'template_language'])
+    .where('tenant_id', '=', shop.tenantId)
+    .where('kind', '=', 'initial')
+    .executeTakeFirst()
+  t.match(got?.text, /^שלום, כאן מספרת נועה מרחוב הרצל/)
+  t.strictSame(sent, {
+    text: got?.text,
+    template_name: 'ringback_missed_call',
+    template_language: 'he',
+  })
+})
+
+await test('without a sync the text is that of the default template', async t => {
+  const { shop, who } = await contacted()
+  const { text } = await db
+    .selectFrom('messages')
+    .select('text')
+    .where('tenant_id', '=', shop.tenantId)
+    .where('kind', '=', 'initial')
+    .executeTakeFirstOrThrow()
+  const [got] = fake.inbox(who.e164)
+  t.equal(text, filledText(BODY, got?.template?.parameters ?? []))
+})
+
+await test('sends follow Graph: fewer variables and no buttons, and an alert until a person has seen it', async t => {
+  const shop = await shopWith({ body: 'שלום, כאן {{1}}. אפשר להשיב כאן.', parameters: 1 })
+  await sql`
+    insert into whatsapp_templates (tenant_id, whatsapp_connection_id, kind, name, language, variables, buttons)
+    select tenant_id, id, 'initial', 'ringback_missed_call', 'he', '{business_name,call_time}', '{callback}'
+    from whatsapp_connections where tenant_id = ${shop.tenantId}`.execute(db)
+  await sync(shop)
+  t.match(await initialOf(shop), {
+    state: 'active',
+    buttons: [],
+    differs: ['buttons', 'variables'],
+  })
+  t.strictSame(await alertsOf(shop), ['template_differs'])
+  const who = customer()
+  await miss(shop, who.local)
+  await workAsIfDue()
+  t.equal(fake.inbox(who.e164)[0]?.text, 'שלום, כאן מספרת נועה. אפשר להשיב כאן.')
+
+  await sync(shop)
+  t.strictSame(await alertsOf(shop), ['template_differs'], 'the buttons are the same now')
+  const { json } = await answered(['template', 'resume', '--tenant', shop.tenantId, '--json'])
+  t.match(json, { resumed: ['initial'] })
+  t.strictSame(await alertsOf(shop), [])
+})
+
+await test('a template that the variables cannot fill is held, until Meta has another text', async t => {
+  const shop = await shopWith({ body: 'שלום {{1}}, {{2}}, {{3}}.' })
+  await sync(shop)
+  t.match(await initialOf(shop), { state: 'paused', state_reason: 'template VARIABLES' })
+  fake.addTemplate({ wabaId: accountOf(shop), name: 'ringback_missed_call', body: BODY })
+  await sync(shop)
+  t.match(await initialOf(shop), { state: 'active', state_reason: null })
+})
+
+const STATES: [given: Given | null, state: string, reason: string | null, alerts: string[]][] = [
+  [{ status: 'APPROVED' }, 'active', null, []],
+  [{ status: 'PENDING' }, 'paused', 'template PENDING', []],
+  [{ status: 'REJECTED' }, 'paused', 'template REJECTED', ['template_paused']],
+  [{ status: 'PAUSED' }, 'paused', 'template PAUSED', ['template_paused']],
+  [{ status: 'NEW_WORD' }, 'active', null, []],
+  [{ category: 'MARKETING' }, 'active', null, ['template_marketing']],
+  [null, 'paused', 'template MISSING', ['template_paused']],
+]
+for (const [given, state, reason, alerts] of STATES)
+  await test(`Graph says: ${JSON.stringify(given)}`, async t => {
+    const shop = await shopWith(given)
+    await sync(shop)
+    t.match(await initialOf(shop), { state, state_reason: reason })
+    t.strictSame(await alertsOf(shop), alerts)
+  })
+
+await test('messages wait for the approval, whether a webhook or Graph tells it', async t => {
+  for (const how of ['webhook', 'Graph']) {
+    const shop = await shopWith({ status: 'PENDING' })
+    await sync(shop)
+    const who = customer()
+    await miss(shop, who.local)
+    await workAsIfDue()
+    t.equal(fake.inbox(who.e164).length, 0)
+    fake.addTemplate({ wabaId: accountOf(shop), name: 'ringback_missed_call', body: BODY })
+    if (how === 'webhook') await told(shop, 'APPROVED', 1)
+    else await sync(shop)
+    await workAsIfDue()
+    t.equal(fake.inbox(who.e164).length, 1, how)
+  }
+})
+
+type Told = [event: string, after: number]
+const ORDERS: [name: string, status: string, before: Told[], after: Told[], state: string][] = [
+  ['an older update comes after Graph', 'APPROVED', [], [['PAUSED', -60]], 'active'],
+  ['a newer update comes after Graph', 'APPROVED', [], [['PAUSED', 1]], 'paused'],
+  ['an update of the last seconds comes after Graph', 'PENDING', [], [['APPROVED', -2]], 'active'],
+  ['an older update came before Graph', 'APPROVED', [['REJECTED', -60]], [], 'active'],
+  ['an update came while Graph answered', 'PENDING', [['APPROVED', 0]], [], 'active'],
+]
+for (const [name, status, before, after, state] of ORDERS)
+  await test(`${name}: the newest counts`, async t => {
+    const shop = await shopWith({ status })
+    await db
+      .updateTable('whatsapp_connections')
+      .set({ waba_id: accountOf(shop) })
+      .where('tenant_id', '=', shop.tenantId)
+      .execute()
+    for (const [event, seconds] of before) await told(shop, event, seconds)
+    await sync(shop)
+    for (const [event, seconds] of after) await told(shop, event, seconds)
+    t.equal((await initialOf(shop))?.state, state)
+  })
+
+await test('a rejection is stored with its reason', async t => {
+  const shop = await shopWith({ status: 'REJECTED', rejectedReason: 'PROMOTIONAL' })
+  await sync(shop)
+  t.match(await initialOf(shop), { meta_status: 'REJECTED', meta_reason: 'PROMOTIONAL' })
+  await told(shop, 'REJECTED', 1, { reason: 'INVALID_FORMAT' })
+  t.match(await initialOf(shop), { meta_status: 'REJECTED', meta_reason: 'INVALID_FORMAT' })
+  await told(shop, 'REINSTATED', 2)
+  t.match(await initialOf(shop), { meta_status: 'APPROVED', meta_reason: null, state: 'active' })
+})
+
+const CATEGORIES: [name: string, category: string, before: Told[], after: Told[], is: string][] = [
+  ['Graph after an older update', 'UTILITY', [['MARKETING', -60]], [], 'UTILITY'],
+  ['Graph before an older update', 'UTILITY', [], [['MARKETING', -60]], 'UTILITY'],
+  ['Graph before a newer update', 'UTILITY', [], [['MARKETING', 1]], 'MARKETING'],
+  ['Graph alone', 'MARKETING', [], [], 'MARKETING'],
+]
+for (const [name, category, before, after, is] of CATEGORIES)
+  await test(`the category: ${name}`, async t => {
+    const shop = await shopWith({ category })
+    await db
+      .updateTable('whatsapp_connections')
+      .set({ waba_id: accountOf(shop) })
+      .where('tenant_id', '=', shop.tenantId)
+      .execute()
+    for (const [event, at] of before) await told(shop, event, at, { category: true })
+    await sync(shop)
+    for (const [event, at] of after) await told(shop, event, at, { category: true })
+    t.equal((await initialOf(shop))?.category, is)
+  })
+
+await test('a marketing price outweighs the category that Graph lists, and an agreement lasts', async t => {
+  const shop = await shopWith({ category: 'UTILITY' })
+  await sync(shop)
+  const who = customer()
+  await miss(shop, who.local)
+  await workAsIfDue()
+  const wamid = fake.inbox(who.e164)[0]?.wamid ?? ''
+  await fake.sendStatus(wamid, { status: 'sent', fields: { pricing: { category: 'marketing' } } })
+  await work()
+  await sync(shop)
+  t.match(await initialOf(shop), { category: 'MARKETING', marketing_agreed: false })
+  await answered(['template', 'resume', '--tenant', shop.tenantId, '--json'])
+  await sync(shop)
+  t.match(await initialOf(shop), { category: 'MARKETING', marketing_agreed: true })
+})
+
+await test('a pause after an error of a send ends with an approval only if approval was the problem', async t => {
+  for (const [code, state] of [
+    [132001, 'active'],
+    [132000, 'paused'],
+  ] as const) {
+    const shop = await shopWith()
+    const who = customer()
+    fake.script({ to: who.e164, outcome: { kind: 'error', code } })
+    await miss(shop, who.local)
+    await workAsIfDue()
+    t.match(await initialOf(shop), { state: 'paused', state_reason: `WhatsApp error ${code}` })
+    await sync(shop)
+    t.equal((await initialOf(shop))?.state, state, String(code))
+  }
+})
+
+await test('Graph lists many templates on several pages', async t => {
+  const shop = await shopWith(null)
+  const wabaId = accountOf(shop)
+  for (let n = 0; n < 205; n++) fake.addTemplate({ wabaId, name: `other_${n}` })
+  fake.addTemplate({ wabaId, name: 'ringback_missed_call', body: BODY })
+  await sync(shop)
+  t.match(await initialOf(shop), { meta_status: 'APPROVED' })
+})
+
+await test('Graph says nothing: the command says why, and nothing changes', async t => {
+  const shop = await shopWith()
+  const args = ['template', 'sync', '--tenant', shop.tenantId, '--json']
+  const { token } = fake.addNumber({ phoneNumberId: shop.phoneNumberId, token: 'another one' })
+  const refused = await tenant(args)
+  t.match([refused.status, refused.stderr], [1, /does not accept the access token.* \(190\)/])
+  t.equal(await initialOf(shop), undefined)
+  t.notMatch(refused.stdout + refused.stderr, token)
+  const none = await business({ connected: false })
+  const unconnected = await tenant(['template', 'sync', '--tenant', none.tenantId])
+  t.match([unconnected.status, unconnected.stderr], [1, /has no WhatsApp number/])
+  t.equal((await tenant([...args, '--kind', 'initial'])).status, 2)
+})
