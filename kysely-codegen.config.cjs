@@ -7,6 +7,8 @@ const generated = name => new GenericExpressionNode('Generated', [new Identifier
 const columns = {
   'missed_calls.outreach_state': state('OutreachState'),
   'missed_calls.outreach_reason': state('OutreachReason'),
+  'missed_calls.hold_reason': state('HoldReason'),
+  'messages.hold_reason': state('HoldReason'),
   'messages.direction': state('MessageDirection'),
   'messages.kind': state('MessageKind'),
   'messages.state': state('MessageState'),

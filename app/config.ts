@@ -103,6 +103,7 @@ export const settings = z.object({
     .optional(),
   WHATSAPP_VERIFY_TOKEN: z.string().min(1).optional(),
   VOICENTER_API_URL: httpUrl.default('https://api.voicenter.com'),
+  VOICENTER_ACTIVE_CALLS_URL: httpUrl.default('https://monapisec.voicenter.co.il'),
   PUBLIC_URL: httpUrl.optional(),
   OPS_PASSWORD: z.string().min(1).optional(),
   // A small managed Postgres has 20 connections, and during a deploy two processes run for up to 30 s.

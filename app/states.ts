@@ -15,13 +15,12 @@ export const allows = <State>({ from }: Transition<State>, state: State): boolea
 
 /** Each state with the reasons that it may have. */
 export const OUTREACH_REASONS = {
-  scheduled: ['waiting', 'connection_paused'],
+  scheduled: ['waiting', 'connection_paused', 'in_call'],
   sending: ['claimed'],
   sent: ['accepted'],
   skipped: [
     'withheld_number',
     'own_number',
-    'excluded',
     'not_mobile',
     'opted_out',
     'tenant_paused',
@@ -49,10 +48,30 @@ export const reasonOf = <State extends OutreachState>(
   return found
 }
 
+/**
+ * What holds a scheduled message (`hold_reason`) until its job looks again (`hold_until`), and the reason that its missed
+ * call has meanwhile. The claim checks everything again, so a hold only says when to look.
+ */
+export const HOLDS = {
+  /** The person is on the line with the business. */
+  in_call: 'in_call',
+  /** Their call has just ended without an answer. An event that says otherwise may be on its way. */
+  after_call: 'waiting',
+  /** A quiet window that began after the message was due. */
+  quiet: 'waiting',
+  /** The WhatsApp number or the template is paused. */
+  connection_paused: 'connection_paused',
+  /** WhatsApp has not reported the message before it as sent. */
+  previous_not_sent: 'waiting',
+  /** WhatsApp refused it for the moment. */
+  retry: 'waiting',
+} as const satisfies Record<string, ReasonOf<'scheduled'>>
+export type HoldReason = keyof typeof HOLDS
+
 export const OUTREACH_TRANSITIONS = {
   /** A process is about to send the message. No other process may. */
   claim: { from: ['scheduled'], to: 'sending' },
-  /** The connection or the template is paused: only the reason changes. */
+  /** It waits for one of HOLDS, or no longer does: only the reason changes. */
   hold: { from: ['scheduled'], to: 'scheduled' },
   skip: { from: ['scheduled'], to: 'skipped' },
   cancel: { from: ['scheduled'], to: 'cancelled' },
@@ -173,7 +192,7 @@ export const CONVERSATION_TRANSITIONS = {
   replied: { from: OPEN_OR_UNDELIVERABLE, to: 'replied' },
   opted_out: { from: OPEN_OR_UNDELIVERABLE, to: 'opted_out' },
   owner_replied: { from: OPEN_OR_UNDELIVERABLE, to: 'stopped' },
-  /** A person cancelled it, or excluded the number. In SQL: cancel_outreach(). */
+  /** In SQL: cancel_outreach(). */
   by_operator: { from: OPEN_OR_UNDELIVERABLE, to: 'stopped' },
   not_sent: { from: ['open'], to: 'stopped' },
   undeliverable: { from: ['open'], to: 'stopped' },
@@ -208,7 +227,7 @@ export const LEAD_TRANSITIONS = {
   already_replied: { from: LEAD_STATES, to: 'replied' },
   /** The lead wrote "start". */
   opted_in: { from: ['opted_out'], to: 'replied' },
-  /** The lead tapped "resume" in WhatsApp, which is no message to us, or the business removed its own opt-out. */
+  /** The lead tapped "resume" in WhatsApp, which is no message to us. */
   resumed: { from: ['opted_out'], to: 'contacted' },
   silence: { from: ['new', 'contacted'], to: 'unresponsive' },
 } as const satisfies Transitions<LeadState>

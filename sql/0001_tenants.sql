@@ -76,6 +76,8 @@ create table tenants (
   quiet_chosen_at    timestamptz,
   -- Where the sun sets for 'shabbat' and 'holidays'.
   location           text not null default 'Tel Aviv' constraint tenants_location_known check (is_location(location)),
+  -- Ask Voicenter's Active Calls before each message whether the person is on the line.
+  last_look          boolean not null default false,
   created_at         timestamptz not null default now(),
 
   constraint tenants_delays_not_negative check (
@@ -99,17 +101,21 @@ create table tenant_numbers (
 );
 create index tenant_numbers_of_tenant on tenant_numbers (tenant_id);
 
--- The tokens with which Voicenter accounts send CDRs. Only the SHA-256 is stored: a token is 256 random bits, so it
+-- The tokens with which Voicenter accounts send CDRs and the events of the Pop-Up Screen. Only the SHA-256 is stored: a token is 256 random bits, so it
 -- cannot be guessed from its hash. The token itself is printed once, when it is made.
 create table webhook_tokens (
   id         bigint generated always as identity primary key,
   -- Null = unbound: the dialled number decides the tenant. Meant for an account that belongs to the operator.
   tenant_id  bigint references tenants on delete cascade,
+  -- The one endpoint that the token opens. Agents' browsers know a popup token, so it must not open another one.
+  kind       text not null default 'cdr' constraint webhook_tokens_kind_known check (kind in ('cdr', 'popup')),
   hash       bytea not null constraint webhook_tokens_hash_key unique
              constraint webhook_tokens_hash_sha256 check (octet_length(hash) = 32),
   created_at timestamptz not null default now(),
   -- A tenant may have several valid tokens, so that one can be replaced without losing a call.
-  revoked_at timestamptz
+  revoked_at timestamptz,
+  constraint webhook_tokens_unbound_is_cdr check (tenant_id is not null or kind = 'cdr'),
+  constraint webhook_tokens_of_tenant unique (id, tenant_id)
 );
 
 -- Shabbat and the work-free holidays of Israel at the locations of the tenants: from candle-lighting to nightfall.

@@ -13,6 +13,8 @@ create table leads (
   missed_call_count integer not null default 0,
   -- When a person marked them as called back, from whatever phone. Null = not marked.
   called_back_at    timestamptz,
+  -- When they last wrote or called on WhatsApp. For 24 hours after that, free text may be sent to them. Null = never.
+  heard_at          timestamptz,
   created_at        timestamptz not null default now(),
   primary key (id, tenant_id),
   -- Every transaction that claims or cancels a message for this person first locks this row.
@@ -39,7 +41,10 @@ create table missed_calls (
   tenant_id       bigint not null references tenants on delete cascade,
   -- Null = no person to write to: a withheld number, a number of the tenant, or text that is no number.
   lead_id         bigint,
-  -- The root_call_id of the CDRs.
+  -- How they called. A call on WhatsApp has no CDR.
+  source          text not null default 'voicenter'
+                  constraint missed_calls_source_known check (source in ('voicenter', 'whatsapp')),
+  -- The root_call_id of the CDRs, or WhatsApp's id of the call.
   call_id         text not null,
   -- E.164. Null = withheld, or not a phone number.
   caller_phone    text constraint missed_calls_caller_e164 check (caller_phone ~ '^\+[1-9][0-9]{6,14}$'),
@@ -50,22 +55,28 @@ create table missed_calls (
   outreach_reason text not null,
   -- When the first message is due. Null = it was never scheduled.
   outreach_due_at timestamptz,
+  -- When the job of a scheduled message looks again, and what it waits for (HOLDS in app/states.ts). Null = for nothing.
+  hold_until      timestamptz,
+  hold_reason     text,
   created_at      timestamptz not null default now(),
   primary key (id, tenant_id),
   constraint missed_calls_lead foreign key (lead_id, tenant_id) references leads on delete cascade,
   constraint missed_calls_once unique (tenant_id, call_id),
   constraint missed_calls_outreach_known check ((outreach_state, outreach_reason) in (
-    ('scheduled', 'waiting'), ('scheduled', 'connection_paused'),
+    ('scheduled', 'waiting'), ('scheduled', 'connection_paused'), ('scheduled', 'in_call'),
     ('sending', 'claimed'),
     ('sent', 'accepted'),
-    ('skipped', 'withheld_number'), ('skipped', 'own_number'), ('skipped', 'excluded'), ('skipped', 'not_mobile'),
+    ('skipped', 'withheld_number'), ('skipped', 'own_number'), ('skipped', 'not_mobile'),
     ('skipped', 'opted_out'), ('skipped', 'tenant_paused'), ('skipped', 'no_connection'),
     ('skipped', 'already_contacted'), ('skipped', 'too_late'), ('skipped', 'shadow'),
     ('cancelled', 'reached_by_phone'), ('cancelled', 'replied'), ('cancelled', 'opted_out'),
     ('cancelled', 'owner_replied'), ('cancelled', 'by_operator'),
     ('failed', 'refused'),
     ('unknown', 'no_answer'))),
-  constraint missed_calls_scheduled_has_due check (outreach_state <> 'scheduled' or outreach_due_at is not null)
+  constraint missed_calls_scheduled_has_due check (outreach_state <> 'scheduled' or outreach_due_at is not null),
+  constraint missed_calls_hold_known check (hold_reason in ('in_call', 'after_call', 'quiet', 'connection_paused',
+    'previous_not_sent', 'retry')),
+  constraint missed_calls_held check ((hold_until is null) = (hold_reason is null))
 )
 -- As for raw_cdrs: each row changes several times, and its dead versions fill the indexes of open rows.
 with (autovacuum_vacuum_scale_factor = 0.05);
@@ -120,6 +131,9 @@ create table messages (
                                           'unknown', 'cancelled', 'skipped', 'shadow', 'received')),
   reason                 text,
   due_at                 timestamptz,
+  -- As in missed_calls, which holds them for a first message.
+  hold_until             timestamptz,
+  hold_reason            text,
   -- When a job claimed this message in order to send it. A message that another job claimed is never sent again.
   claimed_at             timestamptz,
   accepted_at            timestamptz,
@@ -149,6 +163,9 @@ create table messages (
     references whatsapp_connections on delete set null (whatsapp_connection_id),
   constraint messages_direction_fits check ((direction = 'in') = (kind = 'inbound')),
   constraint messages_received_is_inbound check ((state = 'received') = (direction = 'in')),
+  constraint messages_hold_known check (hold_reason in ('in_call', 'after_call', 'quiet', 'connection_paused',
+    'previous_not_sent', 'retry')),
+  constraint messages_held check ((hold_until is null) = (hold_reason is null)),
   constraint messages_claimed check (
     claimed_at is not null
     or state not in ('sending', 'accepted', 'sent', 'delivered', 'read', 'unknown') or direction = 'in')
@@ -191,33 +208,61 @@ create table opt_outs (
   -- Null after the person was erased. The keyed hash (HMAC-SHA256 under ENCRYPTION_KEY) still matches their number.
   phone      text constraint opt_outs_phone_e164 check (phone ~ '^\+[1-9][0-9]{6,14}$'),
   phone_hash bytea,
-  -- How the person said so: typed, user_preferences, whatsapp_131050 ... Or operator or import: it was set by hand, and only
-  -- then may it be removed by hand.
   source     text not null,
-  -- The person said so, and it was set by hand as well. It stays when a switch in WhatsApp takes back what the person said.
-  also_by_hand boolean not null default false,
   created_at timestamptz not null default now(),
   constraint opt_outs_somebody check (phone is not null or phone_hash is not null),
   constraint opt_outs_phone_key unique (tenant_id, phone),
   constraint opt_outs_phone_hash_key unique (tenant_id, phone_hash)
 );
 
--- People to whom this tenant never writes, and who cause no notice: staff, suppliers. They may write and opt out like
--- anybody else. With npm run tenant -- exclusion add, what is pending for a number is cancelled at once. After an insert in
--- SQL, the claim of the message finds the row.
-create table excluded_numbers (
-  id         bigint generated always as identity primary key,
-  tenant_id  bigint not null references tenants on delete cascade,
-  -- As in tenant_numbers. Null after the person was erased; then the keyed hash matches their number, as in opt_outs.
-  phone      text constraint excluded_numbers_phone_form check (phone ~ '^(\+[1-9][0-9]{6,14}|\*[0-9]{3,6})$'),
-  phone_hash bytea,
-  -- Who it is, for the business. Null = no note.
-  note       text constraint excluded_numbers_note_length check (length(note) <= 200),
-  created_at timestamptz not null default now(),
-  constraint excluded_numbers_somebody check (phone is not null or phone_hash is not null),
-  constraint excluded_numbers_erased check (phone is not null or note is null),
-  constraint excluded_numbers_phone_key unique (tenant_id, phone),
-  constraint excluded_numbers_phone_hash_key unique (tenant_id, phone_hash)
+-- Who is on the line: events of Voicenter's Pop-Up Screen, and calls in the answers of its Active Calls. Rows are only
+-- added, and an event that comes again adds none, so the order of arrival does not matter (app/outreach/line.ts). They
+-- are deleted after a day.
+create table live_calls (
+  id           bigint generated always as identity,
+  tenant_id    bigint not null references tenants on delete cascade,
+  -- The customer, in E.164. Of two spellings of a number always the same one (personOf in app/phone.ts).
+  phone        text not null constraint live_calls_phone_e164 check (phone ~ '^\+[1-9][0-9]{6,14}$'),
+  -- The id of the call, as in its CDR. Each extension that rings has its own events.
+  call_id      text not null constraint live_calls_call_id_length check (length(call_id) between 1 and 128),
+  extension    text not null constraint live_calls_extension_length check (length(extension) <= 128),
+  phase        text not null constraint live_calls_phase_known check (phase in ('ringing', 'talking', 'hangup')),
+  -- When the extension answered, in Unix seconds by Voicenter's clock. 0 = it did not, or the event does not say.
+  answered_at  double precision not null,
+  is_answered  boolean not null,
+  source       text not null constraint live_calls_source_known check (source in ('popup', 'active_calls')),
+  received_at  timestamptz not null default now(),
+  -- When messages to this lead were cancelled because of this talk. A CDR should confirm it.
+  cancelled_at timestamptz,
+  lead_id      bigint,
+  constraint live_calls_lead foreign key (lead_id, tenant_id) references leads on delete cascade,
+  constraint live_calls_once primary key (tenant_id, phone, call_id, extension, phase, answered_at, is_answered)
+);
+create index live_calls_by_receipt on live_calls (received_at);
+create index live_calls_cancelled on live_calls (cancelled_at) where cancelled_at is not null;
+-- The legs that the last answer of Active Calls showed.
+create index live_calls_active on live_calls (tenant_id, received_at) where source = 'active_calls';
+
+-- The known people that each popup token asked about, so that a stolen token cannot read the whole list.
+create table popup_lookups (
+  tenant_id        bigint not null,
+  webhook_token_id bigint not null,
+  phone            text not null,
+  -- The first time within an hour.
+  looked_up_at     timestamptz not null default now(),
+  -- Too many people had been shown within the hour.
+  is_refused       boolean not null,
+  constraint popup_lookups_key primary key (webhook_token_id, phone),
+  constraint popup_lookups_token foreign key (webhook_token_id, tenant_id)
+    references webhook_tokens (id, tenant_id) on delete cascade
+);
+create index popup_lookups_by_time on popup_lookups (looked_up_at);
+
+-- When each tenant's Active Calls were asked for and answered, so that all processes together ask once in five seconds.
+create table active_calls_requests (
+  tenant_id   bigint constraint active_calls_requests_key primary key references tenants on delete cascade,
+  asked_at    timestamptz not null,
+  answered_at timestamptz
 );
 
 -- select cancel_outreach(<missed call id>): cancels the messages that follow from a missed call. It answers
@@ -238,7 +283,7 @@ begin
     return null;
   end if;
 
-  update messages m set state = 'cancelled', reason = 'by_operator'
+  update messages m set state = 'cancelled', reason = 'by_operator', hold_until = null, hold_reason = null
   from lead_conversations c
   where c.missed_call_id = call.id and m.lead_conversation_id = c.id and m.state = 'scheduled';
 
@@ -258,7 +303,8 @@ begin
   if call.outreach_state <> 'scheduled' then
     return 'reminders stopped';
   end if;
-  update missed_calls set outreach_state = 'cancelled', outreach_reason = 'by_operator' where id = call.id;
+  update missed_calls set outreach_state = 'cancelled', outreach_reason = 'by_operator', hold_until = null, hold_reason = null
+  where id = call.id;
   perform graphile_worker.remove_job('lead_outreach:' || call.id);
   return 'cancelled';
 end

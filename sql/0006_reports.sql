@@ -27,6 +27,11 @@ language sql stable as $$
       select * from raw_cdrs where tenant_id is null and received_at > now() - since
     ) r
     group by r.tenant_id, r.root_call_id
+    union all
+    -- A missed call on WhatsApp has no CDR.
+    select m.tenant_id, m.call_id, m.called_at, m.business_phone, 0, 0, 'missed', 'noanswer', '{}'
+    from tenants t join missed_calls m on m.tenant_id = t.id and m.called_at > now() - since
+    where m.source = 'whatsapp' and m.created_at > now() - since
   )
   select c.tenant_id, c.root_call_id, coalesce(m.called_at, c.called_at), m.caller_phone, c.business_phone,
          c.records, c.deliveries, c.verdict, c.reason,

@@ -9,10 +9,10 @@ import { applyStatus } from '../app/messages/statuses.ts'
 import type { Connection } from '../app/replies/contacts.ts'
 import {
   applyPreference,
+  handleCall,
   handleInbound,
   JOB_FAILED,
   recordOwnerReply,
-  recordTalk,
 } from '../app/replies/inbound.ts'
 import { findUnknownAccount, NUMBER_MOVED } from '../app/tenants/accounts.ts'
 import { categoryChanged, templateChanged } from '../app/tenants/templates.ts'
@@ -153,7 +153,7 @@ const handleFor = async (trx: Trx, connection: Connection, event: Event): Promis
     case 'echo':
       return parse(echoEvent, event, ({ item }) => recordOwnerReply(trx, connection, item))
     case 'call':
-      return parse(callEvent, event, call => recordTalk(trx, connection, event.id, call))
+      return parse(callEvent, event, call => handleCall(trx, connection, event, call))
     default:
       return 'kept'
   }

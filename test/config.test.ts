@@ -66,6 +66,7 @@ await t.test('every setting is read', async t => {
   const urls = {
     WHATSAPP_GRAPH_URL: 'http://127.0.0.1:4000/',
     VOICENTER_API_URL: 'https://voicenter.example//',
+    VOICENTER_ACTIVE_CALLS_URL: 'https://active.example/',
     PUBLIC_URL: 'https://ringback.example/',
   }
   t.strictSame(
@@ -82,6 +83,7 @@ await t.test('every setting is read', async t => {
       // Without the slash at the end.
       WHATSAPP_GRAPH_URL: 'http://127.0.0.1:4000',
       VOICENTER_API_URL: 'https://voicenter.example',
+      VOICENTER_ACTIVE_CALLS_URL: 'https://active.example',
       PUBLIC_URL: 'https://ringback.example',
     },
   )

@@ -4,7 +4,9 @@ import { sql } from 'kysely'
 import { type Test, test } from 'tap'
 import type { Trx } from '../app/db/kysely.ts'
 import { push } from '../scripts/demo/cdr.ts'
-import { business, customer, db, fake, post, work, workAsIfDue } from './support/ringback.ts'
+import { popupCall, sendPopup } from '../scripts/fake_voicenter/popup.ts'
+import { addToken } from '../app/tenants/credentials.ts'
+import { business, customer, db, fake, post, url, work, workAsIfDue } from './support/ringback.ts'
 import { call, checkNow, voicenter, withCallLog } from './support/voicenter.ts'
 
 const queriesOf = (page: string): string[] => {
@@ -40,7 +42,16 @@ await fake.inbound([
   { kind: 'text', from: caller.e164, text: 'אשמח שתחזרו אליי' },
   { kind: 'text', from: customer().e164, phoneNumberId, text: 'מי זה?' },
 ])
-await post(push({ caller: customer().local, did }), { token })
+const onTheLine = customer()
+await post(push({ caller: onTheLine.local, did }), { token })
+await work()
+const { webhookToken } = await db
+  .transaction()
+  .execute(trx => addToken(trx, { as: 'command line' }, tenantId, 'popup'))
+await sendPopup(
+  `${url}/webhooks/voicenter/popup?token=${webhookToken}`,
+  popupCall(onTheLine.local).ringing,
+)
 await work()
 voicenter.log(await withCallLog(shop), call({ caller: customer().local, did }).record)
 await checkNow(shop)
@@ -57,7 +68,6 @@ const MAY_BE_EMPTY = [
   /state = 'failed'/,
   /state = 'paused'/,
   /from opt_outs/,
-  /excluded/,
   /from alerts/,
   /^insert/,
   /^update/,

@@ -5,6 +5,7 @@ import t from 'tap'
 import { moveCall, moveCalls, moveMessage } from '../app/db/transitions.ts'
 import {
   CONVERSATION_KINDS,
+  HOLDS,
   INCOMING_STATES,
   MACHINES,
   MESSAGE_TRANSITIONS,
@@ -31,6 +32,8 @@ await t.test('the check constraints allow the states of the code and no others',
     messages_state_known: [...OUTGOING_STATES, ...INCOMING_STATES],
     messages_kind_known: [...CONVERSATION_KINDS, ...NOTICE_KINDS, 'inbound'],
     messages_direction_known: ['out', 'in'],
+    missed_calls_hold_known: Object.keys(HOLDS),
+    messages_hold_known: Object.keys(HOLDS),
   }
   for (const [constraint, expected] of Object.entries(states))
     t.strictSame((await textsIn(constraint)).toSorted(), expected.toSorted(), constraint)

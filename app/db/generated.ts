@@ -3,7 +3,7 @@
  * Please do not edit it manually.
  */
 
-import type { ConversationReason, ConversationState, LeadState, MessageDirection, MessageKind, MessageState, OutreachReason, OutreachState } from "../states.ts";
+import type { ConversationReason, ConversationState, HoldReason, LeadState, MessageDirection, MessageKind, MessageState, OutreachReason, OutreachState } from "../states.ts";
 import type { ColumnType } from "kysely";
 import type { IPostgresInterval } from "postgres-interval";
 
@@ -36,6 +36,12 @@ export type JsonPrimitive = boolean | number | string | null;
 export type JsonValue = JsonArray | JsonObject | JsonPrimitive;
 
 export type Timestamp = ColumnType<Date, Date | string, Date | string>;
+
+export interface ActiveCallsRequests {
+  answered_at: Timestamp | null;
+  asked_at: Timestamp;
+  tenant_id: Int8;
+}
 
 export interface Alerts {
   ended_at: Timestamp | null;
@@ -81,15 +87,6 @@ export interface CallLogChecks {
   until_at: Timestamp;
 }
 
-export interface ExcludedNumbers {
-  created_at: Generated<Timestamp>;
-  id: Generated<Int8>;
-  note: string | null;
-  phone: string | null;
-  phone_hash: Buffer | null;
-  tenant_id: Int8;
-}
-
 export interface LargeCalls {
   deciding: ArrayType<Int8>;
   root_call_id: string;
@@ -116,11 +113,27 @@ export interface LeadIdentities {
 export interface Leads {
   called_back_at: Timestamp | null;
   created_at: Generated<Timestamp>;
+  heard_at: Timestamp | null;
   id: Generated<Int8>;
   missed_call_count: Generated<number>;
   name: string | null;
   phone: string;
   state: Generated<LeadState>;
+  tenant_id: Int8;
+}
+
+export interface LiveCalls {
+  answered_at: number;
+  call_id: string;
+  cancelled_at: Timestamp | null;
+  extension: string;
+  id: Generated<Int8>;
+  is_answered: boolean;
+  lead_id: Int8 | null;
+  phase: string;
+  phone: string;
+  received_at: Generated<Timestamp>;
+  source: string;
   tenant_id: Int8;
 }
 
@@ -132,6 +145,8 @@ export interface Messages {
   direction: MessageDirection;
   due_at: Timestamp | null;
   error_code: number | null;
+  hold_reason: HoldReason | null;
+  hold_until: Timestamp | null;
   id: Generated<Int8>;
   kind: MessageKind;
   lead_conversation_id: Int8 | null;
@@ -156,23 +171,33 @@ export interface MissedCalls {
   called_at: Timestamp;
   caller_phone: string | null;
   created_at: Generated<Timestamp>;
+  hold_reason: HoldReason | null;
+  hold_until: Timestamp | null;
   id: Generated<Int8>;
   lead_id: Int8 | null;
   outreach_due_at: Timestamp | null;
   outreach_reason: OutreachReason;
   outreach_state: OutreachState;
+  source: Generated<string>;
   status: string;
   tenant_id: Int8;
 }
 
 export interface OptOuts {
-  also_by_hand: Generated<boolean>;
   created_at: Generated<Timestamp>;
   id: Generated<Int8>;
   phone: string | null;
   phone_hash: Buffer | null;
   source: string;
   tenant_id: Int8;
+}
+
+export interface PopupLookups {
+  is_refused: boolean;
+  looked_up_at: Generated<Timestamp>;
+  phone: string;
+  tenant_id: Int8;
+  webhook_token_id: Int8;
 }
 
 export interface QuietDays {
@@ -242,6 +267,7 @@ export interface Tenants {
   created_at: Generated<Timestamp>;
   grace: Generated<Interval>;
   id: Generated<Int8>;
+  last_look: Generated<boolean>;
   location: Generated<string>;
   min_ring_seconds: Generated<number>;
   missed_statuses: Generated<string[]>;
@@ -266,6 +292,7 @@ export interface WebhookTokens {
   created_at: Generated<Timestamp>;
   hash: Buffer;
   id: Generated<Int8>;
+  kind: Generated<string>;
   revoked_at: Timestamp | null;
   tenant_id: Int8 | null;
 }
@@ -331,18 +358,20 @@ export interface WorkerPools {
 }
 
 export interface DB {
+  active_calls_requests: ActiveCallsRequests;
   alerts: Alerts;
   audit_log: AuditLog;
   call_log_access: CallLogAccess;
   call_log_checks: CallLogChecks;
-  excluded_numbers: ExcludedNumbers;
   large_calls: LargeCalls;
   lead_conversations: LeadConversations;
   lead_identities: LeadIdentities;
   leads: Leads;
+  live_calls: LiveCalls;
   messages: Messages;
   missed_calls: MissedCalls;
   opt_outs: OptOuts;
+  popup_lookups: PopupLookups;
   quiet_days: QuietDays;
   raw_cdrs: RawCdrs;
   rejected_deliveries: RejectedDeliveries;

@@ -22,6 +22,7 @@ export const payloads = {
   whatsapp_event: z.object({ eventId: id }),
   owner_notice: z.object({ messageId: id }),
   opt_out_confirmation: z.object({ messageId: id }),
+  live_call: z.object({ tenantId: id, leadId: id }),
   call_log: z.object({ tenantId: id }),
   retention: z.object({}),
 }
@@ -43,6 +44,7 @@ export const MAX_ATTEMPTS = {
   whatsapp_event: 12,
   owner_notice: 9,
   opt_out_confirmation: 9,
+  live_call: 12,
   call_log: 12,
   retention: 12,
 } satisfies Record<TaskName, number>
@@ -53,7 +55,7 @@ export const MAX_ATTEMPTS = {
  * may cancel a message.
  */
 const PRIORITIES = {
-  /** What people wrote or did in WhatsApp. */
+  /** What people wrote or did in WhatsApp, and that they are on the line. */
   people: -30,
   calls: -20,
   /** Everything else, for example reports on sent messages. */
@@ -71,6 +73,7 @@ const LANE_OF = {
   whatsapp_event: 'rest',
   owner_notice: 'sends',
   opt_out_confirmation: 'sends',
+  live_call: 'people',
   call_log: 'rest',
   retention: 'rest',
 } satisfies Record<TaskName, Lane>

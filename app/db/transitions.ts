@@ -5,6 +5,7 @@ import {
   CONVERSATION_TRANSITIONS,
   type ConversationReason,
   type ConversationTransition,
+  type HoldReason,
   knownState,
   LEAD_TRANSITIONS,
   type LeadTransition,
@@ -18,9 +19,15 @@ import {
 
 // Each function applies a transition of app/states.ts to those of the given rows whose state allows it.
 
+/** A hold ends with the state that it held. */
+export const NOT_HELD = { hold_until: null, hold_reason: null }
+
 export const moveMessages = (trx: Trx, name: MessageTransition, reason: string | null) => {
   const { from, to } = MESSAGE_TRANSITIONS[name]
-  return trx.updateTable('messages').set({ state: to, reason }).where('state', 'in', from)
+  return trx
+    .updateTable('messages')
+    .set({ state: to, reason, ...NOT_HELD })
+    .where('state', 'in', from)
 }
 
 /**
@@ -39,21 +46,28 @@ export const moveMessage = async (
     throw new Error(`message ${message.id} is ${message.state}: "${name}" is not allowed`)
   await trx
     .updateTable('messages')
-    .set({ state: transition.to, reason, error_code: code })
+    .set({ state: transition.to, reason, error_code: code, ...NOT_HELD })
     .where('id', '=', message.id)
     .execute()
 }
 
+/** @param also other columns to set */
 export const moveCalls = <Name extends OutreachTransition>(
   trx: Trx,
   name: Name,
   reason: ReasonAfter<Name>,
+  also: AlsoSet = {},
 ) => {
   const { from, to } = OUTREACH_TRANSITIONS[name]
   return trx
     .updateTable('missed_calls')
-    .set({ outreach_state: to, outreach_reason: reason })
+    .set({ outreach_state: to, outreach_reason: reason, ...NOT_HELD, ...also })
     .where('outreach_state', 'in', from)
+}
+type AlsoSet = {
+  outreach_due_at?: Date | RawBuilder<Date>
+  hold_until?: Date | RawBuilder<Date> | null
+  hold_reason?: HoldReason | null
 }
 
 /**
@@ -65,10 +79,9 @@ export const moveCall = async <Name extends OutreachTransition>(
   missedCallId: string,
   name: Name,
   reason: ReasonAfter<Name>,
-  also: { outreach_due_at?: Date | RawBuilder<Date> } = {},
+  also: AlsoSet = {},
 ): Promise<void> => {
-  const { numUpdatedRows } = await moveCalls(trx, name, reason)
-    .set(also)
+  const { numUpdatedRows } = await moveCalls(trx, name, reason, also)
     .where('id', '=', missedCallId)
     .executeTakeFirst()
   if (numUpdatedRows === 0n)

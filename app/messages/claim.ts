@@ -5,17 +5,23 @@ import { moveCall, moveConversations, moveMessage, moveMessages } from '../db/tr
 import { failpoint } from '../failpoints.ts'
 import { cancelPending } from '../outreach/cancel.ts'
 import { readContext } from '../outreach/contact_context.ts'
+import { dueAfterCall, heldBy } from '../outreach/line.ts'
+import { awaitConfirmation } from '../outreach/live_calls.ts'
 import { firstAllowed, quietTimesOf } from '../outreach/quiet_hours.ts'
 import { isTooLate } from '../outreach/rules.ts'
-import { MESSAGE_TRANSITIONS, type ReasonAfter, reasonOf } from '../states.ts'
+import { type HoldReason, MESSAGE_TRANSITIONS, type ReasonAfter, reasonOf } from '../states.ts'
+import { lookWhoIsOnTheLine } from '../voicenter/active_calls.ts'
 import type { Outgoing } from '../whatsapp/client.ts'
 import type { Claimable, MessageTask, Rules, Step } from './kinds.ts'
 import {
   addMessageJob,
   afterLastReminder,
   CLAIM_SECONDS,
+  dueAt,
   expireClaim,
+  holdMessage,
   LOOK_AGAIN_SECONDS,
+  releaseMessage,
   type UnclaimedMessage,
   unreadUpdates,
 } from './message.ts'
@@ -36,21 +42,41 @@ export type Claimed = Outgoing & {
  *
  * @returns null if there is nothing to send, or not yet; then the job is set for later
  */
-export const claim = async ({ task, rules, lock, ids }: Claimable): Promise<Claimed | null> => {
-  failpoint(`${task}:started`)
+export const claim = async (claimable: Claimable): Promise<Claimed | null> => {
+  failpoint(`${claimable.task}:started`)
+  const claimed = await tryClaim(claimable, false)
+  if (!claimed || !('lookFirst' in claimed)) return claimed
+  // No transaction is open while Voicenter is asked.
+  await lookWhoIsOnTheLine(claimed.lookFirst)
+  const checked = await tryClaim(claimable, true)
+  return checked && !('lookFirst' in checked) ? checked : null
+}
+
+/** The tenant wants to know whether the person is on the line, before the message is claimed. */
+type LookFirst = { lookFirst: string }
+
+const tryClaim = async (
+  { task, rules, lock, ids }: Claimable,
+  hasLooked: boolean,
+): Promise<Claimed | LookFirst | null> => {
   const claimedAt = performance.now()
   const claimed = await db.transaction().execute(async trx => {
     const message = await lock(trx)
-    const made = message && (await claimLocked(trx, message, rules))
-    if (made) failpoint(`${task}:claiming`)
+    const made = message && (await claimLocked(trx, message, rules, hasLooked))
+    if (made && !('lookFirst' in made)) failpoint(`${task}:claiming`)
     return made
   })
-  if (!claimed) return null
+  if (claimed === null || 'lookFirst' in claimed) return claimed
   failpoint(`${task}:claimed`)
   return { ...claimed, task, claimedAt, ids }
 }
 
-const claimLocked = async (trx: Trx, message: UnclaimedMessage, rules: Rules) => {
+const claimLocked = async (
+  trx: Trx,
+  message: UnclaimedMessage,
+  rules: Rules,
+  hasLooked: boolean,
+): Promise<(Outgoing & { attempt: number }) | LookFirst | null> => {
   const { to } = message
   // A first message has no row before its first claim, so the missed call holds its state.
   const state = message.kind === 'initial' ? message.callState : message.state
@@ -58,28 +84,42 @@ const claimLocked = async (trx: Trx, message: UnclaimedMessage, rules: Rules) =>
   if (state !== 'scheduled' || !to) return null
   if (isReminder(message) && message.conversationState !== 'open')
     return end(trx, message, 'cancel', message.conversationReason ?? '')
-  if (!message.isDue) return lookAgain(trx, message, dueAt(message))
+  if (!message.isDue && !message.isHoldOver) return lookAgain(trx, message, dueAt(message))
 
   const context = await readContext(trx, {
     tenantId: message.tenantId,
     caller: to,
     calledAt: message.calledAt ?? message.dueAt,
     missedCallId: message.missedCallId,
+    isReminder: isReminder(message),
   })
+  const isAboutCall = message.kind === 'initial' || isReminder(message)
+  const held = isAboutCall ? heldBy(context.line, message.dueAt, context.now) : null
   const quiet = quietTimesOf(message.kind, context)
   const allowed = (moment: Date) => firstAllowed(moment, quiet, to)
   const due = allowed(message.dueAt)
-  if (due > context.now) return postpone(trx, message, due)
+  if (due > context.now && !context.reached)
+    return held ? hold(trx, message, held.until, held.why) : postpone(trx, message, due)
 
   const details = await rules.details(trx, message, context)
   const kind = rules.template(message)
   const sender = await senderFor(trx, message.tenantId, kind, details)
-  const late = isTooLate(context.now, due, rules.grace(context))
+  const isReachedOnLine = isAboutCall && context.isReachedOnLine
+  const since = isAboutCall ? dueAfterCall(context.line, due) : due
+  const late = !isReachedOnLine && isTooLate(context.now, since, rules.grace(context))
   // The first time from now on that is outside all quiet windows.
   const now = allowed(context.now)
   const quietUntil = now > context.now ? now : null
-  const step = rules.next({ message, context, details, late, sender, quietUntil })
-  if (step.do === 'wait') return hold(trx, message, step.until)
+  const step = rules.next({ message, context, details, late, sender, held, quietUntil })
+  const isLookOfUse =
+    step.do === 'send' ||
+    (step.do === 'wait' && step.why === 'in_call' && context.line.mustAskAgain)
+  if (isAboutCall && context.lastLook && !hasLooked && isLookOfUse)
+    return { lookFirst: message.tenantId }
+  if (step.do === 'wait') return hold(trx, message, step.until, step.why)
+  const isCancel = step.do === 'stop_lead' || (step.do === 'end' && step.as === 'cancel')
+  if (isCancel && isReachedOnLine && message.leadId)
+    await awaitConfirmation(trx, message.tenantId, message.leadId, context.caller)
   if (step.do === 'end') return end(trx, message, step.as, step.reason)
   if (step.do === 'stop_lead') return stopLead(trx, message, step)
   if (!sender) throw new Error('a message without a sender was not held back')
@@ -106,12 +146,6 @@ const lookAgain = async (
   return null
 }
 
-/** Read by Postgres, since a Date holds only milliseconds. */
-const dueAt = ({ kind, id, missedCallId }: UnclaimedMessage): RawBuilder<Date> =>
-  kind === 'initial'
-    ? sql<Date>`(select outreach_due_at from missed_calls where id = ${missedCallId})`
-    : sql<Date>`(select due_at from messages where id = ${id})`
-
 /** Soon, or as much later as an unread update of this person has waited already: its job is being retried. */
 const afterUnread = (message: UnclaimedMessage): RawBuilder<Date> => sql<Date>`(
   select now() + least(greatest(now() - min(received_at), interval '1 second'), interval '1 minute')
@@ -131,16 +165,22 @@ const waitForSender = async (trx: Trx, message: UnclaimedMessage): Promise<null>
   return null
 }
 
-/** A quiet window was set since: the message is due when it ends, and is late counting from then. */
+/**
+ * It is not due yet: what held it is over, or a quiet window was set since. Then it is due when the window ends, and is
+ * late counting from then.
+ */
 const postpone = async (trx: Trx, message: UnclaimedMessage, due: Date): Promise<null> => {
-  if (message.kind === 'initial')
-    await trx
-      .updateTable('missed_calls')
-      .set({ outreach_due_at: due })
-      .where('id', '=', message.missedCallId)
-      .execute()
-  else await trx.updateTable('messages').set({ due_at: due }).where('id', '=', message.id).execute()
-  return lookAgain(trx, message, due)
+  if (due > message.dueAt)
+    if (message.kind === 'initial')
+      await trx
+        .updateTable('missed_calls')
+        .set({ outreach_due_at: due })
+        .where('id', '=', message.missedCallId)
+        .execute()
+    else
+      await trx.updateTable('messages').set({ due_at: due }).where('id', '=', message.id).execute()
+  await releaseMessage(trx, message)
+  return null
 }
 
 /** The message waits until a time, or a minute for a paused connection, a paused template or the message before it. */
@@ -148,11 +188,11 @@ const hold = async (
   trx: Trx,
   message: UnclaimedMessage,
   until: Date | 'a minute',
+  why: HoldReason,
 ): Promise<null> => {
-  if (until !== 'a minute') return lookAgain(trx, message, until)
-  if (message.kind === 'initial' && message.missedCallId)
-    await moveCall(trx, message.missedCallId, 'hold', 'connection_paused')
-  return lookAgain(trx, message, secondsFromNow(LOOK_AGAIN_SECONDS))
+  const at = until === 'a minute' ? secondsFromNow(LOOK_AGAIN_SECONDS) : until
+  await holdMessage(trx, message, at, why)
+  return null
 }
 
 /** Cancels all that is pending for this person, or all that follows from this call. */

@@ -3,7 +3,7 @@ import type { Trx } from '../db/kysely.ts'
 import type { StopReason } from '../outreach/cancel.ts'
 import type { KnownContext } from '../outreach/contact_context.ts'
 import { decide, hasLeft } from '../outreach/rules.ts'
-import type { NoticeKind, OutgoingState } from '../states.ts'
+import type { HoldReason, NoticeKind, OutgoingState } from '../states.ts'
 import type { TemplateKind } from '../whatsapp/templates.ts'
 import { lockFirstMessage, lockMessage, type UnclaimedMessage } from './message.ts'
 import type { About, Sender } from './sender.ts'
@@ -13,7 +13,7 @@ import type { About, Sender } from './sender.ts'
 /** What happens to a message that is due. */
 export type Step =
   | { do: 'send' }
-  | { do: 'wait'; until: Date | 'a minute' }
+  | { do: 'wait'; until: Date | 'a minute'; why: HoldReason }
   | { do: 'end'; as: 'skip' | 'cancel' | 'shadow'; reason: string }
   /** Nothing more is sent to this person, or only nothing more because of this call. */
   | { do: 'stop_lead'; reason: StopReason; onlyThisCall: boolean }
@@ -35,6 +35,8 @@ type Facts = {
   /** The message was due too long ago. */
   late: boolean
   sender: Sender | null
+  /** The person is on the line, or was a moment ago. */
+  held: { until: Date; why: HoldReason } | null
   /** Now is in a quiet window, which ends then. */
   quietUntil: Date | null
 }
@@ -62,13 +64,15 @@ const FIRST: Rules = {
   template: () => 'initial',
   details: (_trx, message) =>
     Promise.resolve({ ...aboutCall(message), connectionId: null, dialled: message.dialled }),
-  next: ({ context, late, sender, quietUntil }) => {
+  next: ({ context, late, sender, held, quietUntil }) => {
     const decision = decide({ ...context, late })
     if (decision.state === 'skipped') return { do: 'end', as: 'skip', reason: decision.reason }
     if (decision.state === 'cancelled') return { do: 'end', as: 'cancel', reason: decision.reason }
+    if (held) return { do: 'wait', ...held }
     // It was due before the quiet window. At the end of the window it is probably too late.
-    if (quietUntil) return { do: 'wait', until: quietUntil }
-    if (!sender || sender.templatePaused) return { do: 'wait', until: 'a minute' }
+    if (quietUntil) return { do: 'wait', until: quietUntil, why: 'quiet' }
+    if (!sender || sender.templatePaused)
+      return { do: 'wait', until: 'a minute', why: 'connection_paused' }
     if (context.mode === 'shadow') return { do: 'end', as: 'shadow', reason: 'shadow' }
     return { do: 'send' }
   },
@@ -97,7 +101,7 @@ const REMINDER: Rules = {
     const [found = { previous: null, connectionId: null, nextIsDue: false }] = rows
     return { ...found, ...aboutCall(message), dialled: message.dialled }
   },
-  next: ({ context, late, details, sender, quietUntil }) => {
+  next: ({ context, late, details, sender, held, quietUntil }) => {
     const skip = (reason: string): Step => ({ do: 'end', as: 'skip', reason })
     const arrived = hasLeft(details.previous ?? null)
     if (late && !arrived) return skip('previous_not_sent')
@@ -105,19 +109,22 @@ const REMINDER: Rules = {
     const decision = decide({ ...context, contacted: false, late })
     if (decision.reason === 'opted_out')
       return { do: 'stop_lead', reason: 'opted_out', onlyThisCall: false }
-    // The number was excluded in SQL. The command and the page cancel what is pending themselves.
-    if (decision.reason === 'excluded')
-      return { do: 'stop_lead', reason: 'by_operator', onlyThisCall: false }
     if (decision.state === 'cancelled')
       return { do: 'stop_lead', reason: decision.reason, onlyThisCall: true }
     if (decision.state === 'skipped') return skip(decision.reason)
     if (details.previous === 'failed') return skip('previous_failed')
     // After a quiet window or an outage, both reminders are due at once. The last one is enough.
     if (details.nextIsDue) return skip('next_is_due')
-    if (quietUntil) return { do: 'wait', until: quietUntil }
+    if (held) return { do: 'wait', ...held }
+    if (quietUntil) return { do: 'wait', until: quietUntil, why: 'quiet' }
     if (context.mode === 'shadow') return { do: 'end', as: 'shadow', reason: 'shadow' }
     const isHeld = !sender || sender.templatePaused || sender.isMarketing
-    if (!arrived || isHeld) return { do: 'wait', until: 'a minute' }
+    if (!arrived || isHeld)
+      return {
+        do: 'wait',
+        until: 'a minute',
+        why: arrived ? 'connection_paused' : 'previous_not_sent',
+      }
     return { do: 'send' }
   },
 }
@@ -150,8 +157,6 @@ const NOTICE: Rules = {
     const isNotice = message.kind === 'owner_notice'
     if (late) return skip('too_late')
     if (isNotice && context.optedOut) return skip('opted_out')
-    // An excluded person opted out. The owner's own phone may be excluded, and still gets notices.
-    if (!isNotice && context.excluded) return skip('excluded')
     if (!message.isTest && context.mode === 'paused') return skip('tenant_paused')
     if (!message.isTest && context.mode === 'shadow')
       return { do: 'end', as: 'shadow', reason: 'shadow' }

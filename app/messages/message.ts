@@ -2,12 +2,14 @@ import { type RawBuilder, sql } from 'kysely'
 import { addJob } from '../db/jobs.ts'
 import type { Trx } from '../db/kysely.ts'
 import { lockLead } from '../db/locks.ts'
-import { moveCall } from '../db/transitions.ts'
+import { moveCall, NOT_HELD } from '../db/transitions.ts'
 import { scheduleUnresponsive } from '../outreach/cancel.ts'
 import { spellings } from '../phone.ts'
 import {
   type ConversationReason,
   type ConversationState,
+  type HoldReason,
+  HOLDS,
   MESSAGE_TRANSITIONS,
   type OutgoingKind,
   type OutgoingState,
@@ -33,6 +35,9 @@ type Facts = {
   /** For a first message, the missed call says when it is due. */
   dueAt: Date
   isDue: boolean
+  /** What it waits for (HOLDS in states.ts), and whether its job should look again now. */
+  holdReason: HoldReason | null
+  isHoldOver: boolean
   connectionId: string | null
   /** E.164. Null = the person was erased. */
   to: string | null
@@ -57,12 +62,13 @@ export type Message = Facts & { id: string; state: OutgoingState }
 /** The same before a claim. A first message has no row until its first claim. */
 export type UnclaimedMessage = Facts & { id: string | null; state: OutgoingState | null }
 
-const columns = (dueAt: RawBuilder<unknown>) => sql`
+const columns = (dueAt: RawBuilder<unknown>, held: RawBuilder<unknown>) => sql`
   m.id, m.state, m.reason, coalesce(m.kind, 'initial') as kind, coalesce(m.attempts, 0) as attempts,
   m.claimed_at as "claimedAt", m.whatsapp_connection_id as "connectionId", m.text,
   m.template_name as "templateName", m.template_language as "templateLanguage",
   coalesce(m.occasion like 'test:%', false) as "isTest", coalesce(m.tenant_id, k.tenant_id) as "tenantId",
   coalesce(m.to_phone, k.caller_phone) as "to", ${dueAt} as "dueAt", ${dueAt} <= now() as "isDue",
+  ${held}.hold_reason as "holdReason", coalesce(${held}.hold_until <= now(), false) as "isHoldOver",
   l.id as "leadId", l.name as "leadName", c.id as "conversationId", c.state as "conversationState",
   c.reason as "conversationReason", k.id as "missedCallId", k.outreach_state as "callState",
   k.business_phone as dialled, k.called_at as "calledAt"`
@@ -78,7 +84,7 @@ export const lockMessage = async (
          left join lead_conversations c on c.id = m.lead_conversation_id where m.id = ${id})`,
   )
   const { rows } = await sql<Message>`
-    select ${columns(sql`m.due_at`)}
+    select ${columns(sql`m.due_at`, sql`m`)}
     from messages m
     left join lead_conversations c on c.id = m.lead_conversation_id
     left join missed_calls k on k.id = c.missed_call_id
@@ -99,7 +105,7 @@ export const lockFirstMessage = async (
     sql`(select lead_id from missed_calls where id = ${missedCallId} and tenant_id = ${tenantId})`,
   )
   const { rows } = await sql<UnclaimedMessage>`
-    select ${columns(sql`k.outreach_due_at`)}
+    select ${columns(sql`k.outreach_due_at`, sql`k`)}
     from missed_calls k
     join leads l on l.id = k.lead_id
     left join lead_conversations c on c.missed_call_id = k.id
@@ -132,6 +138,36 @@ export const unreadUpdates = ({
       and (e.tenant_id = ${tenantId} or e.tenant_id is null and e.phone_number_id in (
         select phone_number_id from whatsapp_connections where tenant_id = ${tenantId}))`
 }
+
+type Held = Parameters<typeof addMessageJob>[1]
+
+/** Holds a scheduled message: its job looks again at this time. The lead must be locked. */
+export const holdMessage = async (
+  trx: Trx,
+  message: Held,
+  until: Date | RawBuilder<Date>,
+  why: HoldReason,
+): Promise<void> => {
+  const hold = { hold_until: until, hold_reason: why }
+  if (message.kind !== 'initial')
+    await trx.updateTable('messages').set(hold).where('id', '=', message.id).execute()
+  else if (message.missedCallId) await moveCall(trx, message.missedCallId, 'hold', HOLDS[why], hold)
+  await addMessageJob(trx, message, until)
+}
+
+/** Ends the hold of a scheduled message: its job runs when the message is due. */
+export const releaseMessage = async (trx: Trx, message: Held): Promise<void> => {
+  if (message.kind !== 'initial')
+    await trx.updateTable('messages').set(NOT_HELD).where('id', '=', message.id).execute()
+  else if (message.missedCallId) await moveCall(trx, message.missedCallId, 'hold', 'waiting')
+  await addMessageJob(trx, message, dueAt(message))
+}
+
+/** When its job must look at it, read by Postgres, since a Date holds only milliseconds. */
+export const dueAt = ({ kind, id, missedCallId }: Held): RawBuilder<Date> =>
+  kind === 'initial'
+    ? sql<Date>`(select coalesce(hold_until, outreach_due_at) from missed_calls where id = ${missedCallId})`
+    : sql<Date>`(select coalesce(hold_until, due_at) from messages where id = ${id})`
 
 /** Sets the job of a message for a time. The job that runs now ends, and this one takes its key. */
 export const addMessageJob = async (

@@ -19,8 +19,8 @@ import {
   policyAfterRow,
 } from './effects.ts'
 import {
-  addMessageJob,
   afterLastReminder,
+  holdMessage,
   lockMessage,
   LOOK_AGAIN_SECONDS,
   type Message,
@@ -142,7 +142,7 @@ const retry = async (
     return
   }
   await moveMessage(trx, message, 'retry', why, code)
+  await moveItsCall(trx, message, 'retry', 'waiting')
   const isPaused = why.startsWith('pause_')
-  await moveItsCall(trx, message, 'retry', isPaused ? 'connection_paused' : 'waiting')
-  await addMessageJob(trx, message, secondsFromNow(seconds))
+  await holdMessage(trx, message, secondsFromNow(seconds), isPaused ? 'connection_paused' : 'retry')
 }

@@ -17,6 +17,8 @@ export type AlertKind =
   | 'template_differs'
   | 'call_log_failing'
   | 'event_failed'
+  | 'popup_unconfirmed'
+  | 'popup_lookups'
 
 const MINUTE = 60_000
 
@@ -26,6 +28,8 @@ type Raised = { id: string; tenantId: string | null; kind: AlertKind }
 const LOCK = 'signals trouble'
 /** A failed check of a call log is retried. After this time an alert is raised. */
 const FAILING_FOR = sql`interval '3 hours'`
+/** Voicenter sends the CDR of a talk minutes after its end. */
+const CONFIRMED_WITHIN = sql`interval '30 minutes'`
 /** At most this many unknown numbers of a tenant are reported, because a sender can invent numbers. */
 const NUMBERS = 100
 
@@ -75,6 +79,20 @@ union all
 union all
   select distinct tenant_id, 'event_failed', 'tenants ' || coalesce(tenant_id::text, 'unknown')
   from whatsapp_events where outcome = ${JOB_FAILED}
+union all
+  select distinct v.tenant_id, 'popup_unconfirmed', 'leads ' || l.id
+  from live_calls v join leads l on l.id = v.lead_id
+  where v.cancelled_at < now() - ${CONFIRMED_WITHIN}
+    and not exists (
+      select from raw_cdrs r where r.tenant_id = v.tenant_id and r.reached_phone in (v.phone, l.phone)
+        -- The clocks of Voicenter and of the database may differ.
+        and r.reached_until > v.received_at - interval '10 minutes')
+    and not exists (
+      select from raw_cdrs r
+      where r.root_call_id = v.call_id and r.tenant_id = v.tenant_id and r.reached_phone is not null)
+union all
+  select distinct tenant_id, 'popup_lookups', 'webhook_tokens ' || webhook_token_id
+  from popup_lookups where is_refused and looked_up_at > now() - interval '1 hour'
 )`
 
 const raise = async (trx: Trx, silent: string[]): Promise<Raised[]> => {

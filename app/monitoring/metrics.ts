@@ -171,6 +171,8 @@ const METRICS: Record<string, Metric> = {
       'template_differs',
       'call_log_failing',
       'event_failed',
+      'popup_unconfirmed',
+      'popup_lookups',
     ],
     'Alerts that have not ended, by kind',
   ),
@@ -200,7 +202,7 @@ export const setGauges = (readings: Reading[] | null): void => {
 const registers = [registry]
 
 /** The endpoint of a webhook. */
-export type Endpoint = 'voicenter' | 'whatsapp'
+export type Endpoint = 'voicenter' | 'popup' | 'whatsapp'
 
 export const answerSeconds = new Histogram({
   name: 'ringback_webhook_answer_seconds',

@@ -20,8 +20,8 @@ import { decide, isTooOld } from './rules.ts'
 const IS_RECENT = sql<boolean>`m.created_at > now() - greatest(interval '1 day',
   (select repeat_window from tenants where id = m.tenant_id))`
 
-/** Why nothing more is sent to a person. It is also the transition of the conversation. */
-export type StopReason = ReasonOf<'cancelled'>
+/** Why nothing more is sent to a person. It is also the transition of the conversation and of the lead. */
+export type StopReason = Exclude<ReasonOf<'cancelled'>, 'by_operator'>
 
 /**
  * Cancels the pending outreach to one person: scheduled first messages, reminders, and open conversations.
@@ -58,8 +58,8 @@ export const cancelPending = async (
     for (const id of ids)
       for (const n of [1, 2]) await removeJob(trx, 'lead_reminder', `${id}:${n}`)
   }
-  // The lead's state says what the person did. What the business did does not change it.
-  if (reason !== 'owner_replied' && reason !== 'by_operator') await moveLead(trx, leadId, reason)
+  // The lead's state says what the person did. That the owner wrote to them does not change it.
+  if (reason !== 'owner_replied') await moveLead(trx, leadId, reason)
   return ids
 }
 
@@ -152,11 +152,14 @@ export const cancelForAllReached = async (trx: Trx, reached: readonly Reached[])
  * Someone talked with a person. Cancels this person's pending outreach for calls that began before the talk had ended. A
  * message that is being sent now is not stopped, but nothing follows it. Calls that were skipped because of a cancelled
  * message are decided again.
+ *
+ * @returns the leads for whom something was pending
  */
 export const cancelForReached = async (
   trx: Trx,
   { tenantId, phone, until }: Reached,
-): Promise<void> => {
+): Promise<string[]> => {
+  const cancelled: string[] = []
   const leads = await lockLeads(
     trx,
     sql`tenant_id = ${tenantId} and phone = any(${spellings(phone)}::text[])`,
@@ -180,9 +183,13 @@ export const cancelForReached = async (
         ]),
       )
       .execute()
-    if (calls.length > 0) await cancelCalls(trx, leadId, calls)
+    if (calls.length > 0) {
+      await cancelCalls(trx, leadId, calls)
+      cancelled.push(leadId)
+    }
     await resolveSkipped(trx, leadId, until)
   }
+  return cancelled
 }
 
 const cancelCalls = async (

@@ -8,6 +8,7 @@ import {
   type OutreachSettings,
 } from './rules.ts'
 import { identify } from '../phone.ts'
+import { type Line, lineOf, type LiveEvent } from './line.ts'
 
 type Call = {
   tenantId: string
@@ -16,6 +17,8 @@ type Call = {
   calledAt: Date
   /** Its row, if there is one. The pending message of this call does not count as contact. */
   missedCallId: string | null
+  /** A talk without a Hangup holds a reminder longer than a first message. */
+  isReminder?: boolean
 }
 
 export type ContextRow = { n: number; now: Date } & Omit<
@@ -23,10 +26,26 @@ export type ContextRow = { n: number; now: Date } & Omit<
   'late' | 'caller' | 'contacted' | 'reached' | 'replied'
 > &
   History &
-  OutreachSettings
+  OutreachSettings & {
+    liveEvents: (Omit<LiveEvent, 'receivedAt'> & { receivedAt: number })[]
+    lastLook: boolean
+  }
 
 /** What `decide` needs except `late`, with the time of the database and the settings from which `late` follows. */
-export type KnownContext = Omit<ContactContext, 'late'> & OutreachSettings & { now: Date }
+export type KnownContext = Omit<ContactContext, 'late'> &
+  OutreachSettings & {
+    now: Date
+    /** Whether the person is on the line, and the events that say so. */
+    line: Line
+    liveEvents: LiveEvent[]
+    /** Only live events say so, and no CDR yet. */
+    isReachedOnLine: boolean
+    /** Active Calls should be asked before a message is sent. */
+    lastLook: boolean
+  }
+
+/** Far more than the calls of one person in a day have. */
+const MAX_LIVE_EVENTS = 200
 
 export const readContext = async (trx: Trx, call: Call): Promise<KnownContext> => {
   const [context] = await readContexts(trx, [call])
@@ -43,7 +62,7 @@ export const readContexts = async (trx: Trx, calls: readonly Call[]): Promise<Kn
     phones,
     lines,
     wa_ids: phones.map(phone => phone.slice(1)),
-    hashes: [...new Set(lines)].map(phone => phoneHash(phone).toString('hex')),
+    hashes: phones.map(phone => phoneHash(phone).toString('hex')),
     missed_call_id: missedCallId,
     called_at: calledAt,
   }))
@@ -66,9 +85,6 @@ export const readContexts = async (trx: Trx, calls: readonly Call[]): Promise<Kn
       exists (select from tenant_numbers n where n.tenant_id = t.id and n.phone = any(call.lines))
         or exists (select from whatsapp_connections c
                    where c.tenant_id = t.id and c.display_phone_number = any(call.lines)) as "ownNumber",
-      exists (select from excluded_numbers x where x.tenant_id = t.id and x.phone = any(call.lines))
-        or exists (select from excluded_numbers x where x.tenant_id = t.id
-                   and x.phone_hash = any(array(select decode(h, 'hex') from unnest(call.hashes) h))) as excluded,
       exists (select from opt_outs o where o.tenant_id = t.id and o.phone = any(call.phones))
         or exists (select from opt_outs o where o.tenant_id = t.id
                    and o.phone_hash = any(array(select decode(h, 'hex') from unnest(call.hashes) h))) as "optedOut",
@@ -87,6 +103,13 @@ export const readContexts = async (trx: Trx, calls: readonly Call[]): Promise<Kn
                              and e.payload -> 'talk' -> 'ids' ? i.identity)))) as "reachedUntil",
       (select max(s.created_at) from messages s where s.tenant_id = t.id and s.direction = 'in'
        and s.wa_id = any(call.wa_ids)) as "wroteAt",
+      (select coalesce(jsonb_agg(jsonb_build_object(
+         'callId', v.call_id, 'extension', v.extension, 'phase', v.phase, 'answeredAt', v.answered_at,
+         'isAnswered', v.is_answered, 'source', v.source, 'receivedAt', extract(epoch from v.received_at) * 1000)), '[]')
+       from (select * from live_calls e
+             where e.tenant_id = t.id and e.phone = any(call.phones) and e.received_at > now() - interval '1 day'
+             order by e.received_at desc limit ${MAX_LIVE_EVENTS}) v) as "liveEvents",
+      t.last_look and exists (select from call_log_access a where a.tenant_id = t.id) as "lastLook",
       calls.sending or messages.sending as sending,
       calls."firstDueAt", messages."reminderDueAt", messages."sentAt"
     from jsonb_to_recordset(${JSON.stringify(asked)}::jsonb) as call (
@@ -110,9 +133,20 @@ export const readContexts = async (trx: Trx, calls: readonly Call[]): Promise<Kn
           and c.missed_call_id is distinct from call.missed_call_id
           and s.direction = 'out') as messages`.execute(trx)
   const found = new Map(rows.map(row => [row.n, row]))
-  return identified.map(({ tenantId, caller, calledAt }, n) => {
+  return identified.map(({ tenantId, caller, calledAt, isReminder }, n) => {
     const row = found.get(n)
     if (!row) throw new Error(`tenant ${tenantId} does not exist`)
-    return { caller, ...row, ...contactHistory(row, calledAt, row.now, row) }
+    const liveEvents = row.liveEvents.map(event => ({
+      ...event,
+      receivedAt: new Date(event.receivedAt),
+    }))
+    const line = lineOf(liveEvents, row.now, isReminder ? row.reminderGrace : row.grace)
+    const known = contactHistory(row, calledAt, row.now, row)
+    const isReachedOnLine =
+      !known.reached && line.reachedUntil !== null && line.reachedUntil >= calledAt
+    const history = isReachedOnLine
+      ? contactHistory({ ...row, reachedUntil: line.reachedUntil }, calledAt, row.now, row)
+      : known
+    return { caller, ...row, line, liveEvents, isReachedOnLine, ...history }
   })
 }

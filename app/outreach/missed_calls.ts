@@ -3,8 +3,10 @@ import { jobSpec } from '../db/jobs.ts'
 import type { Trx } from '../db/kysely.ts'
 import { moveLead } from '../db/transitions.ts'
 import { personOf, readPhone, spellings } from '../phone.ts'
-import { LEAD_TRANSITIONS } from '../states.ts'
+import { HOLDS, LEAD_TRANSITIONS } from '../states.ts'
 import { type KnownContext, readContexts } from './contact_context.ts'
+import { heldBy } from './line.ts'
+import { awaitConfirmation } from './live_calls.ts'
 import { notifyRepeatCaller, REPEAT_CALLER_THRESHOLD } from './notify_owner.ts'
 import { firstAllowed, quietTimesOf } from './quiet_hours.ts'
 import { decide, type Decision, isTooOld } from './rules.ts'
@@ -30,10 +32,11 @@ export const groupByPerson = <Item>(
   return groups
 }
 
-/** A missed call, as its CDRs describe it. */
+/** A missed call, as its CDRs or an event of WhatsApp describe it. */
 export type MissedCall = {
   tenantId: string
-  /** Of the root call. */
+  source?: 'voicenter' | 'whatsapp'
+  /** Of the root call, or WhatsApp's id. */
   callId: string
   /** As Voicenter wrote it. */
   caller: string | null
@@ -96,11 +99,14 @@ const personKey = ({ tenantId, phone }: { tenantId: string; phone: string }): st
  */
 export const quietEnd = (context: KnownContext): Date | null => {
   const { caller } = context
-  const due = new Date(context.now.getTime() + context.outreachDelay)
+  const due = afterDelay(context)
   const person = caller.kind === 'number' ? caller.e164 : undefined
   const allowed = firstAllowed(due, quietTimesOf('initial', context), person)
   return allowed > due ? allowed : null
 }
+
+const afterDelay = ({ now, outreachDelay }: KnownContext): Date =>
+  new Date(now.getTime() + outreachDelay)
 
 /** Adds the jobs of missed calls that were just scheduled, and sets the state of their leads to `new`. */
 export const scheduleOutreach = async (trx: Trx, missedCallIds: string[]): Promise<void> => {
@@ -110,7 +116,7 @@ export const scheduleOutreach = async (trx: Trx, missedCallIds: string[]): Promi
     entity: sql`id`,
     payload: sql`json_build_object('tenantId', tenant_id::text, 'missedCallId', id::text, 'callerPhone', caller_phone)`,
     tenant: sql`tenant_id`,
-    at: sql`outreach_due_at`,
+    at: sql`coalesce(hold_until, outreach_due_at)`,
   })
   await sql`
     /* schedule */
@@ -151,7 +157,12 @@ export const recordMissedCalls = async (
     const context = contexts[i]
     if (!context) throw new Error('a call without its context')
     const late = isTooOld(context.now, call.calledAt, context.oldestCall)
-    return { call, context, lead: leads[i] ?? null, decision: decide({ ...context, late }) }
+    const decision = decide({ ...context, late })
+    const hold =
+      decision.state === 'scheduled'
+        ? heldBy(context.line, quietEnd(context) ?? afterDelay(context), context.now)
+        : null
+    return { call, context, lead: leads[i] ?? null, decision, hold }
   })
   const { rows } = await sql<RecordedRow>`
     /* record */
@@ -165,22 +176,29 @@ export const recordMissedCalls = async (
         ${calls.map(({ status }) => status)}::text[],
         ${calls.map(({ calledAt }) => calledAt)}::timestamptz[],
         ${decided.map(({ decision }) => decision.state)}::text[],
-        ${decided.map(({ decision }) => decision.reason)}::text[],
-        ${decided.map(({ context }) => quietEnd(context))}::timestamptz[]
+        ${decided.map(({ decision, hold }) => (hold?.why === 'in_call' ? HOLDS[hold.why] : decision.reason))}::text[],
+        ${decided.map(({ context }) => quietEnd(context))}::timestamptz[],
+        ${decided.map(({ hold }) => hold?.until ?? null)}::timestamptz[],
+        ${decided.map(({ hold }) => hold?.why ?? null)}::text[],
+        ${calls.map(({ source = 'voicenter' }) => source)}::text[]
       ) with ordinality as call (tenant_id, lead_id, call_id, caller_phone, business_phone, status, called_at,
-                                 outreach_state, outreach_reason, quiet_until, n)
+                                 outreach_state, outreach_reason, quiet_until, hold_until, hold_reason, source, n)
     ), recorded as (
-      insert into missed_calls as m (tenant_id, lead_id, call_id, caller_phone, business_phone, status, called_at,
-                                outreach_state, outreach_reason, outreach_due_at)
-      select tenant_id, lead_id, call_id, caller_phone, business_phone, status, called_at, outreach_state, outreach_reason,
-             case when outreach_state = 'scheduled' then coalesce(quiet_until, now() + t.outreach_delay) end
+      insert into missed_calls as m (tenant_id, lead_id, source, call_id, caller_phone, business_phone, status, called_at,
+                                outreach_state, outreach_reason, outreach_due_at, hold_until, hold_reason)
+      select tenant_id, lead_id, source, call_id, caller_phone, business_phone, status, called_at, outreach_state,
+             outreach_reason,
+             case when outreach_state = 'scheduled' then coalesce(quiet_until, now() + t.outreach_delay) end,
+             hold_until, hold_reason
       from call join tenants t on t.id = tenant_id
       order by n
       -- The caller was withheld in the first CDR, and another CDR names them.
       on conflict on constraint missed_calls_once do update
-        set (lead_id, caller_phone, business_phone, status, called_at, outreach_state, outreach_reason, outreach_due_at) =
+        set (lead_id, caller_phone, business_phone, status, called_at, outreach_state, outreach_reason, outreach_due_at,
+             hold_until, hold_reason) =
             (excluded.lead_id, excluded.caller_phone, excluded.business_phone, excluded.status, excluded.called_at,
-             excluded.outreach_state, excluded.outreach_reason, excluded.outreach_due_at)
+             excluded.outreach_state, excluded.outreach_reason, excluded.outreach_due_at,
+             excluded.hold_until, excluded.hold_reason)
         where m.outreach_state = 'skipped' and m.outreach_reason = 'withheld_number'
       returning m.id, m.tenant_id, m.call_id
     )
@@ -201,6 +219,9 @@ export const recordMissedCalls = async (
         lead.id,
         decision.reason === 'replied' ? 'already_replied' : 'already_reached',
       )
+  for (const { call, context, lead, decision } of recorded)
+    if (lead && decision.state === 'cancelled' && context.isReachedOnLine)
+      await awaitConfirmation(trx, call.tenantId, lead.id, context.caller)
   for (const { id, lead } of recorded)
     if (lead && lead.calls >= REPEAT_CALLER_THRESHOLD) await notifyRepeatCaller(trx, lead.id, id)
   return recorded.map(({ id, call: { tenantId }, decision }) => ({ id, tenantId, decision }))

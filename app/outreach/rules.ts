@@ -18,8 +18,6 @@ export type ContactContext = {
   caller: Phone
   /** The caller's number is one that customers dial, or one that the tenant sends from. */
   ownNumber: boolean
-  /** The business excluded the caller's number: staff, suppliers. */
-  excluded: boolean
   contactForeign: boolean
   optedOut: boolean
   mode: string
@@ -56,7 +54,6 @@ export const decide = (context: ContactContext): Decision => {
 const whySkip = (context: ContactContext): SkipReason | null => {
   if (context.caller.kind === 'withheld') return 'withheld_number'
   if (context.ownNumber) return 'own_number'
-  if (context.excluded) return 'excluded'
   if (!canGetWhatsApp(context.caller, context.contactForeign)) return 'not_mobile'
   if (context.optedOut) return 'opted_out'
   if (context.mode === 'paused') return 'tenant_paused'
@@ -143,6 +140,8 @@ export type PendingMessage = QuietSettings & {
   isMarketing: boolean
   /** For a reminder: the state of the message before it. */
   before: MessageState | null
+  /** The person is on the line, or was a moment ago. */
+  isInCall: boolean
   /** Its job has used all its attempts. */
   jobDead: boolean
 }
@@ -155,6 +154,7 @@ export type WhyWaiting =
   | 'connection_paused'
   | 'template_paused'
   | 'template_marketing'
+  | 'in_call'
   | 'quiet'
   | 'previous_not_sent'
   | 'not_yet'
@@ -170,6 +170,7 @@ export const whyWaiting = (message: PendingMessage): WhyWaiting => {
   if (message.templatePaused && message.kind !== 'opt_out_confirmation') return 'template_paused'
   const isReminder = message.kind === 'reminder_1' || message.kind === 'reminder_2'
   if (isReminder && message.isMarketing) return 'template_marketing'
+  if (message.isInCall) return 'in_call'
   const quietUntil = firstAllowed(
     message.now,
     quietTimesOf(message.kind, message),

@@ -23,8 +23,7 @@ export type Callback = {
   tenantId: string
   tenant: string
   timezone: string
-  /** The first CDR of the call; the page of the call has its id. */
-  recordId: string
+  missedCallId: string
   calledAt: Date
   wroteAt: Date | null
   text: string | null
@@ -38,17 +37,13 @@ export type Callback = {
 /** Older calls are not listed. */
 const LOOK_BACK = sql`interval '7 days'`
 
-/** Of "l". Palestinian mobiles have two spellings, +970 and +972 (phone.ts). */
-const OTHER_SPELLING = sql`case when l.phone ~ '^[+]97[02]5[69]'
-  then overlay(l.phone placing translate(substr(l.phone, 4, 1), '02', '20') from 4 for 1) end`
-
 /** Microseconds and the id of the missed call. */
 export const CALLBACK_CURSOR = /^(\d{1,17})-(\d{1,18})$/
 
 /**
  * Lists the people who wait for a call back, the last callers first. They wait whether or not a message was sent, until a
  * call with them is answered, the owner writes to them, or a person marks them as called back. People who opted out are
- * not listed, unless they called after that. Excluded people are never listed.
+ * not listed, unless they called after that.
  *
  * @param before the cursor of the last row of the page before
  */
@@ -59,7 +54,7 @@ export const callbacks = async (
   const [, micros, id] = CALLBACK_CURSOR.exec(before ?? '') ?? []
   const { rows } = await sql<Callback>`
     select l.id as "leadId", l.phone, l.name, l.missed_call_count as calls, t.id as "tenantId", t.name as tenant, t.timezone,
-           (select min(r.id) from raw_cdrs r where r.tenant_id = k.tenant_id and r.root_call_id = k.call_id) as "recordId", k.called_at as "calledAt", wrote.at as "wroteAt", wrote.text,
+           k.id as "missedCallId", k.called_at as "calledAt", wrote.at as "wroteAt", wrote.text,
            k.outreach_state as "outreachState", k.outreach_reason as "outreachReason",
            c.state as "conversationState", c.reason as "conversationReason",
            (extract(epoch from k.called_at) * 1000000)::bigint || '-' || k.id as cursor
@@ -80,11 +75,6 @@ export const callbacks = async (
       }
       and not exists (select from missed_calls n where n.lead_id = k.lead_id and (n.called_at, n.id) > (k.called_at, k.id))
       and (l.state <> 'opted_out' or (k.outreach_state = 'skipped' and k.outreach_reason = 'opted_out'))
-      and not exists (
-        select from excluded_numbers x
-        -- A hash cannot be compared here, but the decision about the call has done so.
-        where x.tenant_id = l.tenant_id and (x.phone in (l.phone, ${OTHER_SPELLING})
-          or (x.phone is null and k.outreach_reason = 'excluded')))
       and 'owner_replied' not in (k.outreach_reason, coalesce(c.reason, ''))
       -- The only trace of a call that was not missed after all.
       and ('reached_by_phone' not in (k.outreach_reason, coalesce(c.reason, '')) or wrote.at > k.called_at)
@@ -92,7 +82,9 @@ export const callbacks = async (
       and not exists (
         select from raw_cdrs r
         where r.tenant_id = k.tenant_id and r.reached_until >= heard.at
-          and r.reached_phone in (l.phone, ${OTHER_SPELLING}))
+          -- Palestinian mobiles have two spellings, +970 and +972 (phone.ts).
+          and r.reached_phone in (l.phone, case when l.phone ~ '^[+]97[02]5[69]'
+            then overlay(l.phone placing translate(substr(l.phone, 4, 1), '02', '20') from 4 for 1) end))
     order by k.called_at desc, k.id desc
     limit ${limit}`.execute(trx)
   return rows
@@ -107,8 +99,6 @@ export type UpcomingMessage = PendingMessage & {
   tenant: string
   timezone: string
   missedCallId: string | null
-  /** The first CDR of the call; the page of the call has its id. */
-  recordId: string | null
   name: string | null
   cursor: string
 }
@@ -143,7 +133,7 @@ export const upcoming = async (
     select w.id, w.due_at as "dueAt", now() as now, coalesce(m.kind, 'initial') as kind,
            t.id as "tenantId", t.name as tenant, t.timezone, t.mode, t.location,
            t.quiet_windows as "quietWindows", t.reminder_quiet_windows as "reminderQuietWindows",
-           k.id as "missedCallId", (select min(r.id) from raw_cdrs r where r.tenant_id = k.tenant_id and r.root_call_id = k.call_id) as "recordId",
+           k.id as "missedCallId",
            coalesce(l.phone, m.to_phone) as phone, l.name,
            (extract(epoch from w.due_at) * 1000000)::bigint || '-' || w.source || '-' || w.id as cursor,
            -- An active one, if there is one ('active' comes before 'paused').
@@ -155,6 +145,8 @@ export const upcoming = async (
                select from whatsapp_templates p where p.whatsapp_connection_id = n.id and p.kind <> 'owner_notice'
                and p.category = 'MARKETING' and not p.marketing_agreed))
              from whatsapp_connections n where n.tenant_id = t.id and n.state = 'active'), false) as "isMarketing",
+           coalesce(case w.source when 0 then k.hold_reason else m.hold_reason end in ('in_call', 'after_call')
+             and case w.source when 0 then k.hold_until else m.hold_until end > now(), false) as "isInCall",
            b.state as "before", coalesce(j.attempts >= j.max_attempts and j.locked_at is null, false) as "jobDead"
     from waiting w
     join tenants t on t.id = w.tenant_id

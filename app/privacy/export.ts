@@ -1,4 +1,4 @@
-/** Exports calls, leads, messages and excluded numbers as CSV for spreadsheets. */
+/** Exports calls, leads and messages as CSV for spreadsheets. */
 import { stringify } from 'csv-stringify'
 import { type Kysely, type RawBuilder, sql } from 'kysely'
 import { Readable, type Writable } from 'node:stream'
@@ -48,7 +48,7 @@ const isDangerous = (text: string): boolean =>
 export const unescapeFormula = (cell: string): string =>
   cell.startsWith("'") && isDangerous(cell.slice(1)) ? cell.slice(1) : cell
 
-export const EXPORTS = ['calls', 'leads', 'messages', 'exclusions'] as const
+export const EXPORTS = ['calls', 'leads', 'messages', 'live_calls'] as const
 type ExportKind = (typeof EXPORTS)[number]
 
 export const COLUMNS: Record<ExportKind, readonly string[]> = {
@@ -85,7 +85,7 @@ export const COLUMNS: Record<ExportKind, readonly string[]> = {
     'price_category',
     'call_id',
   ],
-  exclusions: ['phone', 'note', 'created_at'],
+  live_calls: ['received_at', 'call_id', 'phone', 'extension', 'phase', 'is_answered', 'source'],
 }
 
 export type Page = {
@@ -107,28 +107,39 @@ const within = (moment: RawBuilder<unknown>, { from, before }: Page) =>
 
 /** Reads a page: every column as text, and `position`, after which the next page begins. */
 export const PAGES: Record<ExportKind, (page: Page) => RawBuilder<Row>> = {
-  // A call has the position of its first record.
+  // A call has the position of its first record. A missed call on WhatsApp has none.
   calls: page => {
     const at = sql`coalesce(r.called_at, r.received_at)`
+    const [micros, id] = page.after?.split(' ') ?? []
+    const isLater = (moment: RawBuilder<unknown>, row: RawBuilder<unknown>) =>
+      page.after === null
+        ? sql`true`
+        : sql`(${moment}, ${row}) > (timestamptz 'epoch' + ${micros}::bigint * interval '1 microsecond', ${id}::bigint)`
     return sql<Row>`
-      select r.id::text as position, ${local(sql`coalesce(m.called_at, r.called_at)`, page.timezone)} as called_at,
-             r.root_call_id as call_id, r.verdict, r.reason, coalesce(m.caller_phone, legs.customer_phone) as customer_phone,
-             coalesce(m.business_phone, r.business_phone) as business_phone,
-             m.status, m.outreach_state, m.outreach_reason, ${local(sql`m.outreach_due_at`, page.timezone)} as outreach_due_at,
-             legs.records::text as records, legs.deliveries::text as deliveries,
-             ${local(sql`r.received_at`, page.timezone)} as received_at
-      from raw_cdrs r
-      left join missed_calls m on m.tenant_id = r.tenant_id and m.call_id = r.root_call_id,
-      lateral (
-        select count(*) as records, sum(l.deliveries) as deliveries, min(l.customer_phone) as customer_phone, min(l.id) as first
-        from raw_cdrs l where l.root_call_id = r.root_call_id and l.tenant_id = r.tenant_id) as legs
-      where r.tenant_id = ${page.tenantId} and legs.first = r.id and ${within(at, page)}
-        and ${
-          page.after === null
-            ? sql`true`
-            : sql`(${at}, r.id) > (select coalesce(called_at, received_at), id from raw_cdrs where id = ${page.after})`
-        }
-      order by ${at}, r.id limit ${page.limit}`
+      select (extract(epoch from at) * 1000000)::bigint || ' ' || id as position, ${local(sql`began`, page.timezone)} as called_at,
+             call_id, verdict, reason, customer_phone, business_phone, status, outreach_state, outreach_reason,
+             ${local(sql`due_at`, page.timezone)} as outreach_due_at, records::text as records,
+             deliveries::text as deliveries, ${local(sql`received_at`, page.timezone)} as received_at
+      from (
+        (select ${at} as at, r.id, coalesce(m.called_at, r.called_at) as began, r.root_call_id as call_id, r.verdict, r.reason,
+                coalesce(m.caller_phone, legs.customer_phone) as customer_phone,
+                coalesce(m.business_phone, r.business_phone) as business_phone, m.status, m.outreach_state,
+                m.outreach_reason, m.outreach_due_at as due_at, legs.records, legs.deliveries, r.received_at
+         from raw_cdrs r
+         left join missed_calls m on m.tenant_id = r.tenant_id and m.call_id = r.root_call_id,
+         lateral (
+           select count(*) as records, sum(l.deliveries) as deliveries, min(l.customer_phone) as customer_phone, min(l.id) as first
+           from raw_cdrs l where l.root_call_id = r.root_call_id and l.tenant_id = r.tenant_id) as legs
+         where r.tenant_id = ${page.tenantId} and legs.first = r.id and ${within(at, page)} and ${isLater(at, sql`r.id`)}
+         order by ${at}, r.id limit ${page.limit})
+        union all
+        (select m.called_at, m.id, m.called_at, m.call_id, 'missed', 'noanswer', m.caller_phone, m.business_phone, m.status,
+                m.outreach_state, m.outreach_reason, m.outreach_due_at, 0, 0, m.created_at
+         from missed_calls m
+         where m.tenant_id = ${page.tenantId} and m.source = 'whatsapp' and ${within(sql`m.called_at`, page)}
+           and ${isLater(sql`m.called_at`, sql`m.id`)}
+         order by m.called_at, m.id limit ${page.limit})) calls
+      order by at, id limit ${page.limit}`
   },
   leads: page => sql<Row>`
     select l.id::text as position, l.id::text as id, l.phone, l.name, l.state, l.missed_call_count::text as missed_call_count,
@@ -149,25 +160,24 @@ export const PAGES: Record<ExportKind, (page: Page) => RawBuilder<Row>> = {
     left join leads l on l.id = coalesce(c.lead_id, s.lead_id)
     where s.tenant_id = ${page.tenantId} and s.id > ${page.after ?? 0} and ${within(sql`s.created_at`, page)}
     order by s.id limit ${page.limit}`,
-  // Of a person who was erased, only a hash is left.
-  exclusions: page => sql<Row>`
-    select x.id::text as position, x.phone, x.note, ${local(sql`x.created_at`, page.timezone)} as created_at
-    from excluded_numbers x
-    where x.tenant_id = ${page.tenantId} and x.id > ${page.after ?? 0} and x.phone is not null
-      and ${within(sql`x.created_at`, page)}
-    order by x.id limit ${page.limit}`,
+  live_calls: page => sql<Row>`
+    select v.id::text as position, ${local(sql`v.received_at`, page.timezone)} as received_at, v.call_id, v.phone,
+           v.extension, v.phase, v.is_answered::text as is_answered, v.source
+    from live_calls v
+    where v.tenant_id = ${page.tenantId} and v.id > ${page.after ?? 0} and ${within(sql`v.received_at`, page)}
+    order by v.id limit ${page.limit}`,
 }
 
 export const exportRequest = period.extend({
   tenantId,
-  what: z.enum(EXPORTS, 'calls, leads, messages or exclusions'),
+  what: z.enum(EXPORTS, 'calls, leads, messages or live_calls'),
 })
 
 /** How many rows one page has. */
 const PAGE_SIZE = 1000
 
 /**
- * Writes calls, leads, messages or excluded numbers of a business as CSV, oldest first. Each page is a short read-only transaction, so a
+ * Writes calls, leads, messages or live calls of a business as CSV, oldest first. Each page is a short read-only transaction, so a
  * slow reader holds no connection, and the memory does not grow with the number of rows.
  *
  * @param database the pages use the pool for /ops, the command the pool for tasks

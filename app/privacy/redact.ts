@@ -47,6 +47,7 @@ export const cancelAll = async (trx: Trx, tenantId: string, person: Person): Pro
     conversations as (select id from lead_conversations where lead_id = any(${leadIds}::bigint[]))
     select j.key from graphile_worker.jobs j join (
       select ${sqlJobKey('lead_outreach', sql`id`)} from calls
+      union all select ${sqlJobKey('live_call', sql`id`)} from unnest(${leadIds}::bigint[]) as lead (id)
       union all select ${sqlJobKey('lead_silence', sql`id`)} from conversations
       union all select ${sqlJobKey('lead_reminder', sql`id || ':' || n`)} from conversations, generate_series(1, 2) n
       union all select m.kind || ':' || m.id from messages m
@@ -97,6 +98,8 @@ export const eraseLead = async (trx: Trx, tenantId: string, { leadIds, phones }:
   const { numAffectedRows: calls = 0n } = await sql`
     update missed_calls set
       lead_id = null, caller_phone = null,
+      -- WhatsApp's id of a call contains the number.
+      call_id = case source when 'whatsapp' then ${ERASED} || ' ' || id else call_id end,
       outreach_state = case outreach_state when 'sending' then ${OUTREACH_TRANSITIONS.lose.to} else outreach_state end,
       outreach_reason = case outreach_state when 'sending' then 'no_answer' else outreach_reason end
     where tenant_id = ${tenantId}
@@ -119,32 +122,52 @@ export const eraseLead = async (trx: Trx, tenantId: string, { leadIds, phones }:
   }
 }
 
-/**
- * Replaces the number of an opt-out or exclusion by its keyed hash, and removes the note. Two rows of the same person
- * become one.
- */
-export const hashNumbers = async (
+/** Deletes the events about the person's calls, and that an agent asked about them. */
+export const deleteLiveCalls = async (
   trx: Trx,
-  table: 'opt_outs' | 'excluded_numbers',
   tenantId: string,
   { phones }: Person,
 ): Promise<number> => {
-  const { rows } = await sql<{ id: string; phone: string }>`
-    select id, phone from ${sql.table(table)}
-    where tenant_id = ${tenantId} and phone = any(${phones}::text[]) order by id for update`.execute(
+  const { numAffectedRows = 0n } = await sql`
+    delete from live_calls where tenant_id = ${tenantId} and phone = any(${phones}::text[])`.execute(
     trx,
   )
-  for (const { id, phone } of rows) {
+  await sql`
+    delete from popup_lookups where tenant_id = ${tenantId} and phone = any(${phones}::text[])`.execute(
+    trx,
+  )
+  return Number(numAffectedRows)
+}
+
+/** Replaces the number of an opt-out by its keyed hash. Two opt-outs of the same person become one. */
+export const hashOptOuts = async (
+  trx: Trx,
+  tenantId: string,
+  { phones }: Person,
+): Promise<number> => {
+  const optOuts = await trx
+    .selectFrom('opt_outs')
+    .select(['id', 'phone'])
+    .where('tenant_id', '=', tenantId)
+    .where('phone', 'in', phones)
+    .forUpdate()
+    .execute()
+  for (const { id, phone } of optOuts) {
+    if (phone === null) continue
     const hash = phoneHash(phone)
-    await sql`
-      delete from ${sql.table(table)}
-      where tenant_id = ${tenantId} and phone_hash = ${hash} and id <> ${id}`.execute(trx)
-    await sql`
-      update ${sql.table(table)}
-      set phone = null, phone_hash = ${hash} ${table === 'excluded_numbers' ? sql`, note = null` : sql``}
-      where id = ${id}`.execute(trx)
+    await trx
+      .deleteFrom('opt_outs')
+      .where('tenant_id', '=', tenantId)
+      .where('phone_hash', '=', hash)
+      .where('id', '<>', id)
+      .execute()
+    await trx
+      .updateTable('opt_outs')
+      .set({ phone: null, phone_hash: hash })
+      .where('id', '=', id)
+      .execute()
   }
-  return rows.length
+  return optOuts.length
 }
 
 /** The calls of these records, and the person's calls with records that are already empty. */

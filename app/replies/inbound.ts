@@ -2,9 +2,10 @@ import { sql } from 'kysely'
 import type { z } from 'zod'
 import { addJob } from '../db/jobs.ts'
 import type { Trx } from '../db/kysely.ts'
-import { lockLeads } from '../db/locks.ts'
+import { lockLeads, lockPeople, peopleOf } from '../db/locks.ts'
 import { moveConversations, moveLead } from '../db/transitions.ts'
 import { cancelForReached, cancelPending } from '../outreach/cancel.ts'
+import { recordMissedCalls } from '../outreach/missed_calls.ts'
 import { notifyOwner } from '../outreach/notify_owner.ts'
 import { spellings } from '../phone.ts'
 import { OPT_OUT_CONFIRMATION } from '../whatsapp/templates.ts'
@@ -12,6 +13,7 @@ import type { CallEvent, echoEvent, MessageEvent, preferenceEvent } from '../wha
 import {
   type Connection,
   findLead,
+  heardFrom,
   identitiesOf,
   idsOf,
   knownPhones,
@@ -19,9 +21,8 @@ import {
   optedOutBy,
   optIn,
   optOut,
+  phoneOfIdentity,
   rememberIdentities,
-  resume,
-  SWITCH,
   type Writer,
   writerOf,
   writerPhone,
@@ -55,6 +56,7 @@ export const handleInbound = async (
   await storeMessage(trx, connection, leadId, { wamid: item.id, waId: writer.waId, text })
   if (leadId) {
     await rememberIdentities(trx, tenantId, leadId, identitiesOf(writer))
+    await heardFrom(trx, leadId, connection.receivedAt)
     if (contact?.profile?.name)
       await trx
         .updateTable('leads')
@@ -274,6 +276,9 @@ const addIdentity = async (
   return 'identity'
 }
 
+/** "Resume" in WhatsApp takes back only an opt-out from this source. An opt-out in words stays. */
+const SOURCE = 'user_preferences'
+
 /**
  * Handles "stop" or "resume" in WhatsApp's own settings. They name marketing messages, but the person means ours. There
  * is no confirmation, since the tap opens no 24-hour window.
@@ -288,7 +293,7 @@ export const applyPreference = async (
   const phones = await knownPhones(trx, leadId, writer)
   if (phones.length === 0) return 'unassigned'
   if (item.value === 'stop') {
-    for (const phone of phones) await optOut(trx, tenantId, phone, SWITCH)
+    for (const phone of phones) await optOut(trx, tenantId, phone, SOURCE)
     const others = await leadsWithSameNumber(trx, tenantId, leadId, writer)
     for (const id of [...(leadId ? [leadId] : []), ...others])
       await cancelPending(trx, id, 'opted_out')
@@ -296,9 +301,7 @@ export const applyPreference = async (
   }
   if (item.value !== 'resume') return 'kept'
   let isBack = false
-  for (const phone of phones) isBack = (await resume(trx, tenantId, phone)) || isBack
-  // The business may have opted out one of their numbers.
-  for (const phone of phones) isBack &&= (await optedOutBy(trx, tenantId, phone)) === null
+  for (const phone of phones) isBack = (await optIn(trx, tenantId, phone, SOURCE)) || isBack
   if (isBack) await moveLead(trx, leadId, 'resumed')
   return isBack ? 'opt_in' : 'kept'
 }
@@ -322,23 +325,35 @@ export const recordOwnerReply = async (
 
 /**
  * Handles a call on WhatsApp that has ended. A talk counts as reaching the person, like a talk by telephone, in either
- * direction. A call without an answer changes nothing.
+ * direction. A call of a person without an answer is a missed call.
  */
-export const recordTalk = async (
+export const handleCall = async (
+  trx: Trx,
+  connection: Connection,
+  event: { id: string; received_at: Date },
+  call: CallEvent,
+): Promise<string> => {
+  const { item, contacts } = call
+  if (item.event !== 'terminate') return 'kept'
+  const isOurs = item.direction === 'BUSINESS_INITIATED'
+  const writer = isOurs
+    ? writerOf(null, item.to, item.to_user_id, item.to_parent_user_id, ...idsOf(contacts))
+    : writerOf(null, item.from, item.from_user_id, item.from_parent_user_id, ...idsOf(contacts))
+  const isTalk = item.status.toUpperCase() === 'COMPLETED' && item.duration > 0
+  if (isTalk) return recordTalk(trx, connection, event.id, writer, call)
+  return isOurs ? 'kept' : recordMissed(trx, connection, event.received_at, writer, call)
+}
+
+const recordTalk = async (
   trx: Trx,
   { tenantId }: Connection,
   eventId: string,
-  { item, contacts }: CallEvent,
+  writer: Writer,
+  { item }: CallEvent,
 ): Promise<string> => {
-  const isTalk =
-    item.event === 'terminate' && item.status.toUpperCase() === 'COMPLETED' && item.duration > 0
-  if (!isTalk) return 'kept'
-  const writer =
-    item.direction === 'BUSINESS_INITIATED'
-      ? writerOf(null, item.to, item.to_user_id, item.to_parent_user_id, ...idsOf(contacts))
-      : writerOf(null, item.from, item.from_user_id, item.from_parent_user_id, ...idsOf(contacts))
   const leadId = await findLead(trx, tenantId, writer)
   if (leadId) await rememberIdentities(trx, tenantId, leadId, identitiesOf(writer))
+  if (leadId && item.direction !== 'BUSINESS_INITIATED') await heardFrom(trx, leadId)
   // A talk is a span: a call that was missed before its end was answered by it.
   const end =
     item.end_time ?? (item.start_time && item.start_time + item.duration) ?? item.timestamp
@@ -354,4 +369,44 @@ export const recordTalk = async (
   for (const phone of await knownPhones(trx, leadId, writer))
     await cancelForReached(trx, { tenantId, phone, until: talk.until })
   return 'reached'
+}
+
+/**
+ * Records a call on WhatsApp without an answer, like a missed call by telephone. In a running conversation it changes
+ * nothing: the reminders stay.
+ */
+const recordMissed = async (
+  trx: Trx,
+  { tenantId, connectionId }: Connection,
+  receivedAt: Date,
+  writer: Writer,
+  { item }: CallEvent,
+): Promise<string> => {
+  const caller = (await phoneOfIdentity(trx, tenantId, writer)) ?? writerPhone(writer)
+  if (!item.id || !caller) return 'unassigned'
+  await lockPeople(trx, peopleOf(tenantId, [caller]))
+  const { display_phone_number: businessPhone } = await trx
+    .selectFrom('whatsapp_connections')
+    .select('display_phone_number')
+    .where('id', '=', connectionId)
+    .executeTakeFirstOrThrow()
+  const began = item.start_time ?? item.timestamp
+  const calledAt = began === undefined ? receivedAt : new Date(began * 1000)
+  const missed = {
+    tenantId,
+    source: 'whatsapp',
+    callId: item.id,
+    caller,
+    businessPhone,
+    status: 'NOANSWER',
+    // Meta's clock may be ahead.
+    calledAt: calledAt < receivedAt ? calledAt : receivedAt,
+  } as const
+  const [recorded] = await recordMissedCalls(trx, [missed])
+  const leadId = await findLead(trx, tenantId, writer)
+  if (leadId) {
+    await rememberIdentities(trx, tenantId, leadId, identitiesOf(writer))
+    await heardFrom(trx, leadId)
+  }
+  return recorded ? 'missed_call' : 'kept'
 }

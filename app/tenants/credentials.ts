@@ -81,10 +81,16 @@ export const setPassword = async (
   return { changed: true }
 }
 
+/** What a token opens: the webhook for CDRs, or the endpoint of the Pop-Up Screen. */
+export const TOKEN_KINDS = ['cdr', 'popup'] as const
+export const tokenKind = z.enum(TOKEN_KINDS, 'cdr or popup')
+export type TokenKind = z.infer<typeof tokenKind>
+export const newToken = z.object({ tenantId, kind: tokenKind.default('cdr') })
+
 export const tenantToken = z.object({ tenantId, tokenId, force: z.boolean().default(false) })
 
 /**
- * Adds a webhook token. The existing ones stay valid, so that no call is lost until the new URL is entered at
+ * Adds a webhook token, which opens only the endpoint of its kind. The existing ones stay valid, so that no call is lost until the new URL is entered at
  * Voicenter. A token has 256 random bits, so its plain SHA-256 can be stored safely.
  *
  * @returns the token, which cannot be read again: the database stores only its hash
@@ -93,12 +99,13 @@ export const addToken = async (
   trx: Trx,
   actor: Actor,
   tenantId: string,
+  kind: TokenKind = 'cdr',
 ): Promise<{ tokenId: string; webhookToken: string }> => {
   await lockTenant(trx, tenantId)
   const webhookToken = randomBytes(32).toString('base64url')
   const { id } = await trx
     .insertInto('webhook_tokens')
-    .values({ tenant_id: tenantId, hash: sha256(webhookToken) })
+    .values({ tenant_id: tenantId, kind, hash: sha256(webhookToken) })
     .returning('id')
     .executeTakeFirstOrThrow()
   await audit(trx, actor, {
@@ -106,7 +113,7 @@ export const addToken = async (
     action: 'webhook_token.add',
     subject: `webhook_tokens ${id}`,
     before: null,
-    after: { state: 'valid' },
+    after: { state: 'valid', ...(kind !== 'cdr' && { kind }) },
   })
   return { tokenId: id, webhookToken }
 }
@@ -127,7 +134,8 @@ export const revokeToken = async (
   const token = tokens.find(one => one.tokenId === tokenId)
   if (!token) throw notFound(`webhook token ${tokenId} of tenant ${tenantId}`)
   if (token.revokedAt) return { revoked: false }
-  const isLast = tokens.filter(one => !one.revokedAt).length === 1
+  const isLast =
+    token.kind === 'cdr' && tokens.filter(one => one.kind === 'cdr' && !one.revokedAt).length === 1
   if (isLast && !force)
     throw userError(
       'last_token',
@@ -154,14 +162,14 @@ export const revokeToken = async (
 export const tokensOf = (trx: Trx, tenantId: string) =>
   trx
     .selectFrom('webhook_tokens')
-    .select(['id as tokenId', 'created_at as createdAt', 'revoked_at as revokedAt'])
+    .select(['id as tokenId', 'kind', 'created_at as createdAt', 'revoked_at as revokedAt'])
     .where('tenant_id', '=', tenantId)
     .orderBy('id')
     .execute()
 
-/** The URL to enter in Voicenter's CPanel under Integrations, CDR Notification. */
-export const webhookUrl = (webhookToken: string): string =>
-  `${config().PUBLIC_URL}/webhooks/voicenter/cdr?token=${webhookToken}`
+/** The URL to enter in Voicenter's CPanel: under Integrations, CDR Notification, or for the Pop-Up Screen. */
+export const webhookUrl = (webhookToken: string, kind: TokenKind = 'cdr'): string =>
+  `${config().PUBLIC_URL}/webhooks/voicenter/${kind}?token=${webhookToken}`
 
 // The access to Voicenter's call log.
 

@@ -45,6 +45,7 @@ export type TenantSettings = Record<Interval, number> & {
   minRingSeconds: number
   contactForeign: boolean
   location: string
+  lastLook: boolean
   quietWindows: string[]
   reminderQuietWindows: string[]
   /** When a person chose the quiet windows. `none` is a choice as well. */
@@ -67,7 +68,7 @@ export const readSettings = async (trx: Trx, tenantId: string): Promise<TenantSe
   const { rows } = await sql<TenantSettings>`
     select name, mode, owner_phone as "ownerPhone", timezone, ${sql.join(spans)},
            missed_statuses as "missedStatuses", min_ring_seconds as "minRingSeconds",
-           contact_foreign as "contactForeign", location, quiet_windows as "quietWindows",
+           contact_foreign as "contactForeign", last_look as "lastLook", location, quiet_windows as "quietWindows",
            reminder_quiet_windows as "reminderQuietWindows", quiet_chosen_at as "quietChosenAt"
     from tenants where id = ${tenantId}`.execute(trx)
   const [row] = rows
@@ -147,6 +148,7 @@ export const settingsChange = z.object({
   minRingSeconds: minRingSeconds.optional(),
   contactForeign: z.boolean('yes or no').optional(),
   location: location.optional(),
+  lastLook: z.boolean('on or off').optional(),
   quietWindows: quietWindows.optional(),
   reminderQuietWindows: quietWindows.optional(),
 })
@@ -206,6 +208,7 @@ export const setTenant = async (
       min_ring_seconds: wanted.minRingSeconds,
       contact_foreign: wanted.contactForeign,
       location: wanted.location,
+      last_look: wanted.lastLook,
       quiet_windows: wanted.quietWindows,
       reminder_quiet_windows: wanted.reminderQuietWindows,
       quiet_chosen_at: wanted.quietWindows && sql<Date>`now()`,

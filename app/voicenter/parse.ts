@@ -301,7 +301,7 @@ const valuesByName = (record: JsonObject, prefix = '', values = new Map<string, 
 }
 
 /** An object, or the object that a text is in JSON. */
-const asObject = (value: Json): JsonObject | null => {
+export const asObject = (value: Json): JsonObject | null => {
   for (let inner = value, strings = 0; strings <= MAX_STRINGS; strings++) {
     if (typeof inner !== 'string') return isObject(inner) ? inner : null
     const json = readJson(inner)
@@ -359,7 +359,7 @@ const MAX_TEXT = 100
 /** Has letters, so that the rest of a text is never read as a number or a time that it is not. */
 const CUT = '…cut'
 
-const asText = (value: Json | undefined): Text => {
+export const asText = (value: Json | undefined): Text => {
   if (value === undefined) return undefined
   const written = value instanceof LosslessNumber ? value.source : value
   if (written === null || typeof written === 'object') return null

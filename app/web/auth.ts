@@ -14,8 +14,12 @@ import { addressCounter } from './addresses.ts'
 const FAILURES_A_MINUTE = 100
 const failures = addressCounter({ windowMs: 60_000 })
 
+/** A token opens one endpoint (`webhook_tokens.kind`). */
+type Kind = 'cdr' | 'popup'
+type Found = { sender: DeliverySource; kind: string }
+
 /** Tokens that were valid within the last minute, by their hash. */
-const recent = new Map<string, { sender: DeliverySource; until: number }>()
+const recent = new Map<string, Found & { until: number }>()
 const RECENT_MS = 60_000
 const MAX_RECENT = 10_000
 
@@ -23,8 +27,8 @@ type Handler = RequestHandler<object, unknown, unknown, object, { sender: Delive
 type CdrRequest = Request<object, unknown, unknown, object>
 
 /**
- * Lets a request with a valid webhook token pass, with its sender in `res.locals.sender`. Any other request is answered
- * 401, and nothing of it is stored.
+ * Lets a request with a valid webhook token of this kind pass, with its sender in `res.locals.sender`. Any other request is
+ * answered 401, and nothing of it is stored.
  *
  * A token that was valid within the last minute is not looked up again, which saves a query: the statement that stores
  * the delivery (`ingest`) checks the token too. So a revoked token can make this process read a body for one more
@@ -33,13 +37,15 @@ type CdrRequest = Request<object, unknown, unknown, object>
  * Failures are counted after the look-up, so a sender with a valid token is never limited because of others at the same
  * address.
  */
-export const authenticate: Handler = async (req, res, next) => {
-  const sender = await senderOf(req)
-  if (sender) {
-    res.locals.sender = sender
-    next()
-  } else answerUnauthorized(req, res)
-}
+export const authenticate =
+  (kind: Kind): Handler =>
+  async (req, res, next) => {
+    const sender = await senderOf(req, kind)
+    if (sender) {
+      res.locals.sender = sender
+      next()
+    } else answerUnauthorized(req, res)
+  }
 
 /** After an error, the token is looked up again at its next request. */
 export const evictToken = ({ token = '' }: Partial<DeliverySource> = {}): void => {
@@ -55,34 +61,38 @@ export const answerUnauthorized = (req: CdrRequest, res: Response): void => {
     .json({ Err: 1, Errdesc: status === 401 ? 'wrong or missing token' : 'too many wrong tokens' })
 }
 
-const senderOf = async (req: CdrRequest): Promise<DeliverySource | null> => {
+const senderOf = async (req: CdrRequest, kind: Kind): Promise<DeliverySource | null> => {
   const tokens = tokensOf(req)
   const [token] = tokens
   if (token === undefined)
-    return (await withTimeout(TOKEN_TIMEOUT_MS, acceptsWithoutToken())) ? { tenantId: null } : null
+    return kind === 'cdr' && (await withTimeout(TOKEN_TIMEOUT_MS, acceptsWithoutToken()))
+      ? { tenantId: null }
+      : null
   // Two different tokens: it is not clear which business is meant.
   if (tokens.some(other => other !== token)) return null
   // By its SHA-256, so the time of the comparison reveals nothing about the token.
   const hash = sha256(token).toString('hex')
   const known = recent.get(hash)
-  if (known && performance.now() < known.until) return known.sender
-  const sender = await lookUp(hash)
+  if (known && performance.now() < known.until) return known.kind === kind ? known.sender : null
+  const found = await lookUp(hash)
   // Without this, the map would keep tokens that are never used again.
   if (recent.size === MAX_RECENT) recent.clear()
-  if (sender) recent.set(hash, { sender, until: performance.now() + RECENT_MS })
-  return sender
+  if (found) recent.set(hash, { ...found, until: performance.now() + RECENT_MS })
+  return found?.kind === kind ? found.sender : null
 }
 
 /** Looks up the tokens of all requests that arrive at the same moment, in one query. */
 const lookUp = batcher(
-  async (hashes: string[]): Promise<(DeliverySource | null)[]> => {
-    const { rows } = await sql<{ hash: string; tenantId: string | null }>`
+  async (hashes: string[]): Promise<(Found | null)[]> => {
+    const { rows } = await sql<{ hash: string; tenantId: string | null; kind: string }>`
       /* tokens */
-      select encode(hash, 'hex') as hash, tenant_id as "tenantId" from webhook_tokens
+      select encode(hash, 'hex') as hash, tenant_id as "tenantId", kind from webhook_tokens
       where hash in (select decode(hex, 'hex') from unnest(${[...new Set(hashes)]}::text[]) as hex)
         and revoked_at is null`.execute(webDb)
-    const senders = new Map(rows.map(({ hash, tenantId }) => [hash, { tenantId, token: hash }]))
-    return hashes.map(hash => senders.get(hash) ?? null)
+    const found = new Map(
+      rows.map(({ hash, tenantId, kind }) => [hash, { sender: { tenantId, token: hash }, kind }]),
+    )
+    return hashes.map(hash => found.get(hash) ?? null)
   },
   { most: 256, waiting: 2000, patienceMs: TOKEN_TIMEOUT_MS },
 )

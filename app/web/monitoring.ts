@@ -21,7 +21,8 @@ export const measureAnswers =
     res.once('close', () => {
       const status = res.writableFinished ? String(res.statusCode) : 'cut'
       answerSeconds.observe({ door, status }, (performance.now() - start) / 1000)
-      storing.answered(status)
+      // The answer to a pop-up event is 200 even if it could not be stored.
+      if (door !== 'popup') storing.answered(status)
     })
     next()
   }

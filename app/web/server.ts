@@ -9,6 +9,7 @@ import { health, type WorkerState } from './health.ts'
 import { metrics } from './monitoring.ts'
 import { operatorOnly } from './ops/access.ts'
 import { ops } from './ops/router.ts'
+import { popup } from './popup.ts'
 import { voicenter } from './voicenter.ts'
 import { whatsapp } from './whatsapp.ts'
 
@@ -83,6 +84,7 @@ const newApp = (healthRouter: Router, isListening: () => boolean) => {
     else next(Object.assign(new Error('stopping'), { status: 503 }))
   })
   app.use(voicenter)
+  app.use(popup)
   app.use(whatsapp)
   app.use(healthRouter)
   app.use('/ops', ops)

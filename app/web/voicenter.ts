@@ -119,7 +119,14 @@ const summary = (wrong: string[], count: number): string =>
 voicenter.get(PATH, (_req, res) => {
   res.json(OK)
 })
-voicenter.post(PATH, measureAnswers('voicenter'), authenticate, readCdrBody, receive, onError)
+voicenter.post(
+  PATH,
+  measureAnswers('voicenter'),
+  authenticate('cdr'),
+  readCdrBody,
+  receive,
+  onError,
+)
 voicenter.all(PATH, (_req, res) => {
   res
     .status(405)

@@ -31,7 +31,7 @@ export type Template = {
 /**
  * The templates of a connection that has no others. Their texts must be submitted to Meta (docs/templates.md). They say what
  * happened, name the business, offer nothing, and say how to opt out. Any other content would make a text an advertisement, which
- * needs consent. A text must not begin or end with a variable.
+ * needs consent. They do not claim that the person has not been heard from: they may have called again. A text must not begin or end with a variable.
  */
 export const DEFAULT_TEMPLATES: Record<TemplateKind, Template & { text: string }> = {
   initial: {
@@ -49,7 +49,7 @@ export const DEFAULT_TEMPLATES: Record<TemplateKind, Template & { text: string }
   reminder_2: {
     name: 'ringback_reminder_2',
     language: 'he',
-    text: 'שלום, כאן {{1}}. לא שמענו ממך מאז השיחה בשעה {{2}}, וזו הודעתנו האחרונה בעניין. אפשר להשיב כאן. להסרה השיבו: הסר',
+    text: 'שלום, כאן {{1}}. זו הודעתנו האחרונה לגבי השיחה שלך בשעה {{2}}. אפשר להשיב כאן ונחזור אליך. להסרה השיבו: הסר',
     variables: ['business_name', 'call_time'],
   },
   owner_notice: {

@@ -132,6 +132,7 @@ const epoch = z.coerce.number().min(1).max(9_999_999_999).optional().catch(undef
 export const callEvent = z.object({
   contacts,
   item: z.looseObject({
+    id: identifier,
     from: identifier,
     from_user_id: identifier,
     from_parent_user_id: identifier,

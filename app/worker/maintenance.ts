@@ -3,6 +3,7 @@ import { db } from '../db/kysely.ts'
 import { isTransient } from '../db/retry.ts'
 import { log } from '../log.ts'
 import { checkAlerts } from '../monitoring/alerts.ts'
+import { deleteOldLiveCalls } from '../outreach/live_calls.ts'
 import { fillQuietDays } from '../tenants/quiet_days.ts'
 import { scheduleChecks } from '../voicenter/call_log/check.ts'
 import { endFailedEvents } from './failed_jobs.ts'
@@ -48,6 +49,7 @@ export const startMaintenance = (): Maintenance => {
     if (failed)
       log.error({ count: failed }, 'updates from WhatsApp count as replies: their jobs failed')
     await db.transaction().execute(fillQuietDays)
+    await deleteOldLiveCalls()
     if (checkCallLogs) await scheduleChecks()
     checkCallLogs = false
     sweepAt = performance.now() + (count < BATCH_SIZE ? SWEEP_EVERY : 0)

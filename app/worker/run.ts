@@ -24,6 +24,7 @@ import callLog from '../../tasks/call_log.ts'
 import leadOutreach from '../../tasks/lead_outreach.ts'
 import leadReminder from '../../tasks/lead_reminder.ts'
 import leadSilence from '../../tasks/lead_silence.ts'
+import liveCall from '../../tasks/live_call.ts'
 import optOutConfirmation from '../../tasks/opt_out_confirmation.ts'
 import ownerNotice from '../../tasks/owner_notice.ts'
 import retention from '../../tasks/retention.ts'
@@ -74,6 +75,7 @@ export const taskList = {
   whatsapp_event: whatsappEvent,
   opt_out_confirmation: optOutConfirmation,
   owner_notice: ownerNotice,
+  live_call: liveCall,
   call_log: callLog,
   retention,
 } satisfies Record<TaskName, TaskList[string]>

@@ -1,4 +1,4 @@
-/** A fake of Voicenter's Call Log API on loopback, with all state in memory. */
+/** A fake of Voicenter's Call Log and Active Calls APIs on loopback, with all state in memory. */
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
@@ -11,12 +11,22 @@ export type Account = { id: string; code: string; bearer: string; addressAllowed
 
 type Stored = Account & {
   calls: LogRecord[]
+  active: ActiveCall[]
   /** When each request of the last minute came, in milliseconds. */
   requestedAt: number[]
 }
 
 /** A call in the log, with the field names of Voicenter's "Call Log" page. */
 export type LogRecord = Record<string, unknown> & { Date: string }
+
+/** A call that is going on, with the field names of Voicenter's "Active Calls" page. */
+export type ActiveCall = {
+  username: string
+  callerphone: string
+  callstatus: 'Ringing' | 'Dialing' | 'Talking' | 'Hold'
+  ivrid: string
+  callAnswered?: number
+}
 
 /** What happens to a request instead of the usual answer. */
 export type Fault =
@@ -64,6 +74,34 @@ export const startFakeVoicenter = async () => {
     const answer = answerFor(account, query, lowerCase)
     res.status(answer.STATUS_CODE).json(answer)
   })
+  const asked: (string | null)[] = []
+  app.post('/comet/API/GetExtensionsCalls', express.json(), async (req, res) => {
+    const { code } = z.object({ code: z.string().optional() }).parse(req.body)
+    const bearer = req.get('authorization')?.replace(/^Bearer /, '')
+    const account = accounts.find(one => one.code === code || one.bearer === bearer)
+    asked.push(account?.id ?? null)
+    await beforeAnswer?.()
+    const fault = faults.shift()
+    if (fault) answerFault(res, fault)
+    else if (!account) res.json({ ERR: 1, DESC: 'code' })
+    else
+      res.json({
+        ERR: 0,
+        EXTENSIONS: [...Map.groupBy(account.active, ({ username }) => username)].map(
+          ([username, calls]) => ({
+            username,
+            calls: calls.map(({ callerphone, callstatus, ivrid, callAnswered = 0 }) => ({
+              callerphone,
+              callstatus,
+              direction: 'Incoming',
+              ivrid,
+              callAnswered,
+              did: '0722776772',
+            })),
+          }),
+        ),
+      })
+  })
   const server = createServer(app).listen(0, '127.0.0.1')
   await once(server, 'listening')
   const address = server.address()
@@ -74,7 +112,7 @@ export const startFakeVoicenter = async () => {
     addAccount: (input: Partial<Account> = {}): Account => {
       const id = String(accounts.length + 1)
       const account = { id, code: secret(), bearer: secret(), addressAllowed: true, ...input }
-      accounts.push({ ...account, calls: [], requestedAt: [] })
+      accounts.push({ ...account, calls: [], active: [], requestedAt: [] })
       return account
     },
     log: ({ id }: Account, ...calls: LogRecord[]): void => {
@@ -82,6 +120,14 @@ export const startFakeVoicenter = async () => {
       if (!account) throw new Error('no such account', { cause: { id } })
       account.calls.push(...calls)
     },
+    /** These calls, and no others, are going on now. */
+    setActive: ({ id }: Account, ...calls: ActiveCall[]): void => {
+      const account = accounts.find(one => one.id === id)
+      if (!account) throw new Error('no such account', { cause: { id } })
+      account.active = calls
+    },
+    /** The accounts whose active calls were asked for; null = a wrong credential. */
+    asked: () => [...asked],
     script: (...next: Fault[]) => void faults.push(...next),
     /** According to reports, some real accounts answer with all field names in small letters. */
     setLowerCase: (wanted: boolean) => void (lowerCase = wanted),

@@ -2,6 +2,7 @@
 import {
   addToken,
   generatePassword,
+  newToken,
   passwordChange,
   revokeToken,
   setPassword,
@@ -25,13 +26,15 @@ import {
 } from './terminal.ts'
 
 const TOKEN_HELP = `Usage: npm run tenant -- token list --tenant ID
-       npm run tenant -- token add --tenant ID
+       npm run tenant -- token add --tenant ID [--kind cdr|popup]
        npm run tenant -- token revoke --tenant ID --id ID [--force]
 
 The webhook tokens of a business. To replace a token: add a new one, enter the new URL in Voicenter's CPanel, wait for a
 call, then revoke the old token, which stays valid until then. A token is shown only when it is added.
 
   --tenant ID    the business
+  --kind KIND    what the new token opens: cdr (the default) for Voicenter's CDR Notification, popup for its Pop-Up Screen.
+                 Agents' browsers know a popup token: it cannot report calls
   --id ID        the id of the token, from the list
   --force        revoke the token even if it is the last valid one: Voicenter's deliveries are then rejected
   --json         the last line of stdout is one JSON object. list: tenantId, webhookTokens; add: tenantId, tokenId,
@@ -44,9 +47,11 @@ export const token: Command = async (args, terminal) => {
   const flags = readFlags(rest, TOKEN_HELP, {
     tenant: STRING,
     id: STRING,
+    kind: STRING,
     force: BOOLEAN,
     json: BOOLEAN,
   })
+  if (flags.kind !== undefined && action !== 'add') fail(`token ${action}: no --kind`)
   if (action === 'revoke') {
     const { tenant = '', id = '', force } = flags
     const wanted = check(tenantToken, { tenantId: tenant, tokenId: id, force })
@@ -57,15 +62,16 @@ export const token: Command = async (args, terminal) => {
     return
   }
   if (flags.id !== undefined || flags.force) fail(`token ${action}: no --id, no --force`)
-  const { tenantId } = check(tenantOnly, { tenantId: flags.tenant ?? '' })
+  const wanted = check(newToken, { tenantId: flags.tenant ?? '', kind: flags.kind })
+  const { tenantId, kind } = wanted
   if (action === 'list') {
     const { webhookTokens } = await inTransaction(terminal, trx => showTenant(trx, tenantId))
     if (flags.json) console.log(JSON.stringify({ tenantId, webhookTokens }))
     else console.table(webhookTokens)
     return
   }
-  const added = await inTransaction(terminal, trx => addToken(trx, COMMAND_LINE, tenantId))
-  const url = webhookUrl(added.webhookToken)
+  const added = await inTransaction(terminal, trx => addToken(trx, COMMAND_LINE, tenantId, kind))
+  const url = webhookUrl(added.webhookToken, kind)
   console.error('the other tokens of this business stay valid until you revoke them')
   if (flags.json) console.log(JSON.stringify({ tenantId, ...added, webhookUrl: url }))
   else console.log(`Webhook URL for Voicenter (token ${added.tokenId}, shown this once):\n${url}`)

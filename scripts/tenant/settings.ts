@@ -42,6 +42,8 @@ Changes the settings of a business. Settings that are not named do not change. W
   --missed-statuses LIST    Voicenter's statuses that count as missed, separated by commas
   --min-ring-seconds N      a caller who hangs up sooner gets no message; 0 = every call counts
   --contact-foreign yes|no  whether foreign numbers get messages
+  --last-look on|off        ask Voicenter's Active Calls before each message whether the caller is on the line; needs
+                            access to the call log (npm run tenant -- call-log)
   --quiet WINDOW            no message is sent in this window: 21:00-08:00, "fri 15:00-sat 20:30", shabbat or holidays;
                             repeat it for more windows. A message that is due in a window is sent at its end
   --no-quiet                no windows: first messages are sent at any time
@@ -75,6 +77,7 @@ export const set: Command = async (args, terminal) => {
     'missed-statuses': STRING,
     'min-ring-seconds': STRING,
     'contact-foreign': STRING,
+    'last-look': STRING,
     quiet: STRINGS,
     'no-quiet': BOOLEAN,
     'reminder-quiet': STRINGS,
@@ -90,7 +93,8 @@ export const set: Command = async (args, terminal) => {
     tenantId: flags.tenant ?? '',
     ownerPhone: flags['owner-phone'] === 'none' ? null : flags['owner-phone'],
     missedStatuses: flags['missed-statuses']?.split(','),
-    contactForeign: yesOrNo(flags['contact-foreign']),
+    contactForeign: asBoolean(flags['contact-foreign'], 'yes', 'no'),
+    lastLook: asBoolean(flags['last-look'], 'on', 'off'),
     quietWindows: flags['no-quiet'] ? [] : flags.quiet,
     reminderQuietWindows: flags['no-reminder-quiet'] ? [] : flags['reminder-quiet'],
   })
@@ -105,8 +109,11 @@ export const set: Command = async (args, terminal) => {
 }
 
 /** Other words stay as they are, and the check reports them. */
-const yesOrNo = (answer: string | undefined): boolean | string | undefined =>
-  answer === 'yes' ? true : answer === 'no' ? false : answer
+const asBoolean = (
+  answer: string | undefined,
+  yes: string,
+  no: string,
+): boolean | string | undefined => (answer === yes ? true : answer === no ? false : answer)
 
 const PAUSE_HELP = `Usage: npm run tenant -- pause --tenant ID
 

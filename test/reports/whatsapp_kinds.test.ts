@@ -18,6 +18,7 @@ import {
   fake,
   jobDue,
   messagesOf,
+  missedCall,
   outreachOf,
   reminderDue,
   WHATSAPP,
@@ -39,6 +40,8 @@ const OPERATOR = { as: 'command line' } as const
 const OPEN = ['contacted', 'sent / accepted', 'open / ']
 const REPLIED = ['replied', 'sent / accepted', 'replied / replied']
 const REACHED = ['reached_by_phone', 'sent / accepted', 'reached_by_phone / reached_by_phone']
+
+const MISSED_AGAIN = ['contacted', 'skipped / already_contacted', null]
 
 const numberOf = ({ phoneNumberId }: Business) => {
   const number = fake.numbers().find(one => one.phoneNumberId === phoneNumberId)
@@ -901,7 +904,9 @@ for (const [name, fields, story] of CALLS)
         phoneNumberId: shop.phoneNumberId,
         fields,
       })
-      t.strictSame(await storyOf(shop, dana.e164), story)
+      // A further missed call leaves the reminders in place.
+      const isMissed = by === 'person' && story === OPEN && !('event' in fields)
+      t.strictSame(await storyOf(shop, dana.e164), isMissed ? MISSED_AGAIN : story)
       const reminders = (await messagesOf(shop.tenantId)).filter(one => one.kind.startsWith('rem'))
       const state = story === OPEN ? 'scheduled' : 'cancelled'
       t.strictSame(
@@ -924,6 +929,103 @@ t.test('a talk on WhatsApp before the CDR of the missed call arrives', async t =
       `${agoSeconds} s ago`,
     )
   }
+})
+
+/** A person calls on WhatsApp, and nobody answers. @returns the id of the call */
+const missOnWhatsApp = async (shop: Business, phone: string, fields: object = {}) => {
+  const id = `wacid.K${randomInt(1e12)}`
+  const { phoneNumberId } = shop
+  await happens({ kind: 'call', with: phone, id, phoneNumberId, fields: { ...fields } })
+  return id
+}
+
+t.test('a missed call on WhatsApp is a missed call', async t => {
+  const shop = await business()
+  const dana = customer()
+  const callId = await missOnWhatsApp(shop, dana.e164)
+  const call = await missedCall(shop.tenantId, callId)
+  t.match(call, { source: 'whatsapp', caller_phone: dana.e164, status: 'NOANSWER' })
+  t.equal(call?.business_phone, shop.line)
+  t.strictSame(await outreachOf(shop.tenantId, callId), ['scheduled', 'waiting'])
+  t.strictSame(await outcomesOf(shop), ['call missed_call'])
+  await dueSince(call?.id ?? '')
+  t.equal(fake.inbox(dana.e164).length, 1)
+  t.strictSame(await storyOf(shop, dana.e164), OPEN)
+  const { rows } = await sql<Record<string, unknown>>`
+    select verdict, reason, outreach_state, message_state, records from call_report() where call_id = ${callId}`.execute(
+    db,
+  )
+  t.match(rows, [
+    { verdict: 'missed', outreach_state: 'sent', message_state: 'accepted', records: '0' },
+  ])
+  await happens({ kind: 'call', with: dana.e164, seconds: 9, phoneNumberId: shop.phoneNumberId })
+  t.strictSame(await storyOf(shop, dana.e164), REACHED)
+})
+
+t.test('the rules for missed calls decide about it', async t => {
+  const long = String(now() - 3 * 3600)
+  const night = { quiet_windows: ['00:00-12:00', '12:00-23:59'] }
+  const CASES: [string, object, Parameters<typeof business>[0], string][] = [
+    ['it began long ago', { timestamp: long }, {}, 'skipped too_late'],
+    ['no clock', { timestamp: undefined }, {}, 'scheduled waiting'],
+    ['a clock that is ahead', { timestamp: String(now() + 3600) }, {}, 'scheduled waiting'],
+    ['shadow', {}, { mode: 'shadow' }, 'scheduled waiting'],
+    ['paused', {}, { mode: 'paused' }, 'skipped tenant_paused'],
+    ['in a quiet window', {}, { columns: night }, 'scheduled waiting'],
+  ]
+  for (const [name, fields, settings, expected] of CASES) {
+    const shop = await business(settings)
+    const callId = await missOnWhatsApp(shop, customer().e164, fields)
+    t.equal((await outreachOf(shop.tenantId, callId))?.join(' '), expected, name)
+  }
+  const shop = await business()
+  const dana = customer()
+  await sql`insert into opt_outs (tenant_id, phone, source) values (${shop.tenantId}, ${dana.e164}, 'operator')`.execute(
+    db,
+  )
+  const callId = await missOnWhatsApp(shop, dana.e164)
+  t.strictSame(await outreachOf(shop.tenantId, callId), ['skipped', 'opted_out'])
+})
+
+t.test('a person who hides their number and calls again is the same lead', async t => {
+  const shop = await business()
+  const dana = await contacted(shop)
+  await happens({ from: dana.e164, phoneNumberId: shop.phoneNumberId, kind: 'text', text: 'hi' })
+  const callId = await missOnWhatsApp(shop, dana.e164, { from: undefined })
+  t.match(await missedCall(shop.tenantId, callId), { caller_phone: dana.e164 })
+  const stranger = await missOnWhatsApp(shop, customer().e164, {
+    from: undefined,
+    from_user_id: undefined,
+  })
+  t.equal((await missedCall(shop.tenantId, stranger))?.source ?? 'whatsapp', 'whatsapp')
+})
+
+t.test('the last time that a person wrote or called on WhatsApp is stored', async t => {
+  const shop = await business()
+  const dana = await contacted(shop)
+  const heardAt = async () =>
+    (
+      await db
+        .selectFrom('leads')
+        .select('heard_at')
+        .where('phone', '=', dana.e164)
+        .executeTakeFirstOrThrow()
+    ).heard_at
+  t.equal(await heardAt(), null)
+  await happens({
+    kind: 'call',
+    with: dana.e164,
+    by: 'business',
+    seconds: 9,
+    phoneNumberId: shop.phoneNumberId,
+  })
+  t.equal(await heardAt(), null, 'the business called')
+  await missOnWhatsApp(shop, dana.e164)
+  const called = await heardAt()
+  t.ok(called)
+  await happens({ from: dana.e164, phoneNumberId: shop.phoneNumberId, kind: 'text', text: 'hi' })
+  const wrote = await heardAt()
+  t.ok(called && wrote && wrote > called)
 })
 
 // W14

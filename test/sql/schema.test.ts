@@ -165,6 +165,16 @@ const furnished = async (): Promise<Business> => {
     insert into whatsapp_templates (tenant_id, whatsapp_connection_id, kind, name, language, variables)
     select tenant_id, id, 'initial', 'hello', 'he', '{}' from whatsapp_connections
     where tenant_id = ${shop.tenantId}`.execute(db)
+  await sql`
+    insert into live_calls (tenant_id, lead_id, phone, call_id, extension, phase, answered_at, is_answered, source)
+    select tenant_id, id, phone, 'x', '', 'ringing', 0, false, 'popup' from leads where tenant_id = ${shop.tenantId}`.execute(
+    db,
+  )
+  await sql`
+    insert into popup_lookups (tenant_id, webhook_token_id, phone, is_refused)
+    select tenant_id, id, ${who.e164}, false from webhook_tokens where tenant_id = ${shop.tenantId}`.execute(
+    db,
+  )
   return shop
 }
 

@@ -15,6 +15,7 @@ import { config } from '../../app/config.ts'
 export const voicenter = await startFakeVoicenter()
 t.teardown(() => voicenter.close())
 config().VOICENTER_API_URL = voicenter.url
+config().VOICENTER_ACTIVE_CALLS_URL = voicenter.url
 
 /** Grants access to the call log of a business, by default since yesterday. No check has run yet. */
 export const withCallLog = async (

@@ -353,7 +353,11 @@ await test('a new token and the old one are valid until the old one is revoked',
   t.equal(await statusWith(shop.token, shop.did), OK.status)
   const [old, fresh] = await tokens(shop.tenantId)
   t.match(fresh, { tokenId, revokedAt: null })
-  t.strictSame(Object.keys(fresh ?? {}), ['tokenId', 'createdAt', 'revokedAt'], 'without the hash')
+  t.strictSame(
+    Object.keys(fresh ?? {}),
+    ['tokenId', 'kind', 'createdAt', 'revokedAt'],
+    'without the hash',
+  )
 
   const change = { tenantId: shop.tenantId, tokenId: old?.tokenId ?? '' }
   t.strictSame(await act(trx => revokeToken(trx, OPERATOR, change)), { revoked: true })

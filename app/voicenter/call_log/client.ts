@@ -53,35 +53,51 @@ export async function* callsBetween(
   }
 }
 
-/** Never throws, and never follows a redirect, which would send the credential elsewhere. */
 const request = async (
-  { kind, secret }: Credential,
+  credential: Credential,
   { from, until }: Window,
   timeout: number,
 ): Promise<Answer> => {
+  const asked = {
+    fields: FIELDS,
+    search: { fromdate: gmt(from), todate: gmt(until) },
+    sort: [{ field: 'date', order: 'asc' }],
+  }
+  const url = `${config().VOICENTER_API_URL}/hub/cdr/`
+  const answer = await ask(url, credential, asked, { timeout, maxBytes: MAX_ANSWER_BYTES })
+  if ('text' in answer) return readAnswer(answer.status, answer.text)
+  return { kind: 'failed', why: answer.failed, retrySoon: answer.failed !== 'answer_too_long' }
+}
+
+/**
+ * Sends a request with the credential of a tenant. It never throws, and never follows a redirect, which would send the
+ * credential elsewhere.
+ */
+export const ask = async (
+  url: string,
+  { kind, secret }: Credential,
+  asked: Record<string, unknown>,
+  { timeout, maxBytes }: { timeout: number; maxBytes: number },
+): Promise<
+  { status: number; text: string } | { failed: 'answer_too_long' | 'timeout' | 'unreachable' }
+> => {
   try {
-    const response = await fetch(`${config().VOICENTER_API_URL}/hub/cdr/`, {
+    const response = await fetch(url, {
       method: 'POST',
       headers: {
         'content-type': 'application/json',
         ...(kind === 'bearer' && { authorization: `Bearer ${secret}` }),
       },
-      body: JSON.stringify({
-        ...(kind === 'code' && { code: secret }),
-        fields: FIELDS,
-        search: { fromdate: gmt(from), todate: gmt(until) },
-        sort: [{ field: 'date', order: 'asc' }],
-      }),
+      body: JSON.stringify({ ...(kind === 'code' && { code: secret }), ...asked }),
       redirect: 'manual',
       signal: AbortSignal.timeout(timeout),
     })
-    const text = await readText(response)
-    if (text === null) return { kind: 'failed', why: 'answer_too_long', retrySoon: false }
-    return readAnswer(response.status, text)
+    const text = await readText(response, maxBytes)
+    return text === null ? { failed: 'answer_too_long' } : { status: response.status, text }
   } catch (error) {
     // The message of the error may quote a header with the token, so it is not used.
     const timedOut = error instanceof Error && error.name === 'TimeoutError'
-    return { kind: 'failed', why: timedOut ? 'timeout' : 'unreachable', retrySoon: true }
+    return { failed: timedOut ? 'timeout' : 'unreachable' }
   }
 }
 
@@ -89,12 +105,12 @@ const request = async (
 const gmt = (at: Date): string => at.toISOString().slice(0, 19)
 
 /** Null if the answer is too long. */
-const readText = async (response: Response): Promise<string | null> => {
+const readText = async (response: Response, maxBytes: number): Promise<string | null> => {
   const chunks: Uint8Array[] = []
   let length = 0
   for await (const chunk of response.body ?? []) {
     length += chunk.length
-    if (length > MAX_ANSWER_BYTES) return null
+    if (length > maxBytes) return null
     chunks.push(chunk)
   }
   return Buffer.concat(chunks).toString('utf8')

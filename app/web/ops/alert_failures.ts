@@ -24,7 +24,7 @@ type UnknownMessage = {
   phone: string | null
   name: string | null
   sender: string | null
-  recordId: string | null
+  missedCallId: string | null
 }
 
 /** Messages that may have been sent. A person looks into the chat and decides. */
@@ -34,7 +34,7 @@ export const unknownMessages: LoadSection = async (trx, context, tenantId) => {
   const { rows } = await sql<UnknownMessage>`
     select m.id, t.id as "tenantId", t.name as tenant, t.timezone, m.kind, m.reason, m.claimed_at as "claimedAt",
            coalesce(m.to_phone, k.caller_phone) as phone, l.name, n.display_phone_number as sender,
-           (select min(r.id) from raw_cdrs r where r.tenant_id = k.tenant_id and r.root_call_id = k.call_id) as "recordId"
+           k.id as "missedCallId"
     from messages m
     join tenants t on t.id = m.tenant_id
     left join whatsapp_connections n on n.id = m.whatsapp_connection_id
@@ -51,9 +51,9 @@ export const unknownMessages: LoadSection = async (trx, context, tenantId) => {
     ],
     [
       texts.sent,
-      ({ claimedAt, timezone, kind, recordId }) =>
+      ({ claimedAt, timezone, kind, missedCallId }) =>
         html`${dateTime(claimedAt, context.language, timezone)}<br />
-          ${recordId ? html`<a href="/ops/calls/${recordId}">${kinds[kind]}</a>` : kinds[kind]}`,
+          ${missedCallId ? html`<a href="/ops/calls/missed/${missedCallId}">${kinds[kind]}</a>` : kinds[kind]}`,
     ],
     [texts.from, ({ sender }) => telephone(sender)],
     context.tenantScope === null && [

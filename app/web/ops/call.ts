@@ -4,7 +4,6 @@ import type { Trx } from '../../db/kysely.ts'
 import { cancelOutreach } from '../../outreach/operator_actions.ts'
 import { reclassify } from '../../voicenter/pending_calls.ts'
 import type { Context } from './access.ts'
-import { callerCard } from './caller.ts'
 import {
   type CallFacts,
   type CallRecord,
@@ -50,7 +49,7 @@ const heading = (facts: CallFacts, context: Context) => {
     customerName: missed?.leadName ?? null,
     payload: first?.payload ?? null,
   })
-  const line = html`${telephone(first?.businessPhone ?? null)}${
+  const line = html`${telephone(first?.businessPhone ?? missed?.businessPhone ?? null)}${
     !tenantScope && facts.tenantName && html` (<bdi>${facts.tenantName}</bdi>)`
   }`
   const place = placeToFix(facts, context)
@@ -174,7 +173,6 @@ const callPage = (facts: CallFacts | null, context: Context): Page => {
           ${timeline(facts, language).map(entry => timelineEntry(entry, language, facts.timezone))}
         </ol>
       </section>
-      ${facts.missed?.leadId && facts.missed.phone && callerCard({ ...facts, leadId: facts.missed.leadId, phone: facts.missed.phone }, context)}
       ${recordsCard(facts.records, language, facts.timezone)}`,
   }
 }

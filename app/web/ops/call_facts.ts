@@ -1,9 +1,9 @@
 /** What the page of one call shows, read from the database. */
 import { sql } from 'kysely'
 import { z } from 'zod'
+import { phoneHash } from '../../crypto.ts'
 import type { Trx } from '../../db/kysely.ts'
 import { isObject } from '../../json.ts'
-import { isAbout } from '../../outreach/exclusions.ts'
 import { spellings } from '../../phone.ts'
 import type { ConversationKind, OutgoingState } from '../../states.ts'
 import { type Cdr, readCdr } from '../../voicenter/parse.ts'
@@ -42,6 +42,9 @@ type MissedCallFacts = {
   calledAt: Date
   recordedAt: Date
   dueAt: Date | null
+  /** How they called. */
+  source: 'voicenter' | 'whatsapp'
+  businessPhone: string
   conversationId: string | null
 }
 
@@ -99,7 +102,10 @@ type Row = CallOutcome &
 
 const loadStatus = async (trx: Trx, { tenantId, rootCallId }: CallKey): Promise<Row | null> => {
   const { rows } = await sql<Row>`
-    select now() as now, t.name as "tenantName", t.timezone, r.verdict, r.reason, m.id as "missedId",
+    select now() as now, t.name as "tenantName", t.timezone, m.id as "missedId", m.source, m.business_phone as "businessPhone",
+           -- A call on WhatsApp has no records.
+           coalesce(r.verdict, case m.source when 'whatsapp' then 'missed' end) as verdict,
+           coalesce(r.reason, case m.source when 'whatsapp' then 'noanswer' end) as reason,
            m.lead_id as "leadId", l.name as "leadName", m.caller_phone as phone, m.called_at as "calledAt",
            m.created_at as "recordedAt", m.outreach_due_at as "dueAt", m.outreach_state as "outreachState",
            m.outreach_reason as "outreachReason", c.id as "conversationId", c.state as "conversationState",
@@ -144,7 +150,6 @@ export const loadCall = async (trx: Trx, call: CallKey) => {
     replies: missed?.leadId ? await loadReplies(trx, missed) : [],
     notices: missed && call.tenantId ? await loadNotices(trx, call.tenantId, missed) : [],
     optOut: phone && call.tenantId ? await findOptOut(trx, call.tenantId, phone) : null,
-    exclusion: phone && call.tenantId ? await findExclusion(trx, call.tenantId, phone) : null,
     talk: reached && missed && phone ? await findTalk(trx, call, phone, missed.calledAt) : null,
     earlierCall:
       row.outreachReason === 'already_contacted' && missed
@@ -246,18 +251,12 @@ const loadNotices = async (
 }
 
 const findOptOut = async (trx: Trx, tenantId: string, phone: string) => {
+  const phones = spellings(phone)
   const { rows } = await sql<{ at: Date; source: string }>`
     select created_at as at, source from opt_outs
-    where tenant_id = ${tenantId} and ${isAbout(phone)}
+    where tenant_id = ${tenantId}
+      and (phone = any(${phones}::text[]) or phone_hash = any(${phones.map(phoneHash)}::bytea[]))
     order by created_at limit 1`.execute(trx)
-  return rows[0] ?? null
-}
-
-const findExclusion = async (trx: Trx, tenantId: string, phone: string) => {
-  const { rows } = await sql<{ note: string | null }>`
-    select note from excluded_numbers
-    where tenant_id = ${tenantId} and ${isAbout(phone)}
-    order by id limit 1`.execute(trx)
   return rows[0] ?? null
 }
 

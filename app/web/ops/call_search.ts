@@ -14,7 +14,6 @@ export const CALL_STATES = {
     'not_contacted',
     'withheld_number',
     'own_number',
-    'excluded',
     'not_mobile',
     'opted_out',
     'already_contacted',
@@ -59,7 +58,6 @@ const CONDITIONS: Record<CallState, Condition> = {
   not_contacted: missed(sql`m.outreach_state in ('skipped', 'cancelled')`),
   withheld_number: outreach('skipped', 'withheld_number'),
   own_number: outreach('skipped', 'own_number'),
-  excluded: outreach('skipped', 'excluded'),
   not_mobile: outreach('skipped', 'not_mobile'),
   opted_out: ended('opted_out'),
   already_contacted: outreach('skipped', 'already_contacted'),
@@ -135,8 +133,8 @@ const conditionOf = (state: CallState | null): Condition =>
   state ? CONDITIONS[state] : { of: 'records', where: sql`true` }
 
 export type CallRow = CallOutcome & {
-  /** The first call record. */
-  id: string
+  /** The path of its page. */
+  page: string
   at: Date
   tenantName: string | null
   timezone: string | null
@@ -188,7 +186,7 @@ const IS_FIRST = sql`not exists (
 const byRecords = (filter: CallFilter, where: RawBuilder<boolean>) => {
   const r = sql.ref('r')
   const wanted = sql`${where} and ${within(filter, r, STARTED_AT)} and ${IS_FIRST}`
-  const one = sql`r.id as record_id, r.id, ${STARTED_AT} as at`
+  const one = sql`r.id as record_id, null::bigint as missed_id, r.id, ${STARTED_AT} as at`
   const order = sql`order by ${STARTED_AT} desc, r.id desc limit ${PAGE_SIZE + 1}`
   const { number, tenantId } = filter
   if (number === null) return sql`select ${one} from raw_cdrs r where ${wanted} ${order}`
@@ -207,14 +205,14 @@ const byRecords = (filter: CallFilter, where: RawBuilder<boolean>) => {
 const byMissedCalls = (filter: CallFilter, where: RawBuilder<boolean>) => {
   const { number } = filter
   return sql`
-    select f.record_id, m.id, m.called_at as at
+    select f.record_id, m.id as missed_id, m.id, m.called_at as at
     from missed_calls m
-    cross join lateral (
+    left join lateral (
       select r.id as record_id from raw_cdrs r
       where r.root_call_id = m.call_id and r.tenant_id = m.tenant_id
       order by ${STARTED_AT}, r.id limit 1
-    ) f
-    where ${where} and ${within(filter, sql.ref('m'), sql.ref('m.called_at'))}
+    ) f on true
+    where ${where} and (f.record_id is not null or m.source = 'whatsapp') and ${within(filter, sql.ref('m'), sql.ref('m.called_at'))}
       and ${number === null ? sql`true` : hasNumber(sql.ref('m.caller_phone'), number)}
     order by m.called_at desc, m.id desc limit ${PAGE_SIZE + 1}`
 }
@@ -229,10 +227,20 @@ export const findCalls = async (
   filter: CallFilter,
 ): Promise<{ calls: CallRow[]; next: string | null }> => {
   const { of, where } = conditionOf(filter.state)
-  const found = of === 'records' ? byRecords(filter, where) : byMissedCalls(filter, where)
+  const isMissed = filter.state === null || filter.state === 'missed'
+  const found =
+    of === 'missed'
+      ? byMissedCalls(filter, where)
+      : sql`select * from (
+          (${byRecords(filter, where)})
+          -- A call on WhatsApp has no records.
+          union all (${byMissedCalls(filter, sql`${isMissed} and m.source = 'whatsapp'`)})) f
+        order by at desc, id desc limit ${PAGE_SIZE + 1}`
   const { rows } = await sql<CallRow & { mark: string }>`
     with found as materialized (${found})
-    select r.id, f.at, t.name as "tenantName", t.timezone, r.verdict, r.reason,
+    select coalesce(r.id::text, 'missed/' || m.id) as page, f.at, t.name as "tenantName", t.timezone,
+           coalesce(r.verdict, case m.source when 'whatsapp' then 'missed' end) as verdict,
+           coalesce(r.reason, case m.source when 'whatsapp' then 'noanswer' end) as reason,
            coalesce(m.business_phone, r.business_phone) as "businessPhone",
            coalesce(m.caller_phone, r.customer_phone) as "customerPhone", l.name as "customerName",
            case when m.caller_phone is null and r.customer_phone is null then r.payload end as payload,
@@ -240,9 +248,13 @@ export const findCalls = async (
            c.state as "conversationState", c.reason as "conversationReason",
            (extract(epoch from f.at) * 1000000)::bigint || '.' || f.id as mark
     from found f
-    join raw_cdrs r on r.id = f.record_id
-    left join tenants t on t.id = r.tenant_id
-    left join missed_calls m on m.tenant_id = r.tenant_id and m.call_id = r.root_call_id
+    left join raw_cdrs r on r.id = f.record_id
+    left join lateral (
+      select * from missed_calls where id = f.missed_id
+      union all
+      select * from missed_calls where f.missed_id is null and tenant_id = r.tenant_id and call_id = r.root_call_id
+      limit 1) m on true
+    left join tenants t on t.id = coalesce(r.tenant_id, m.tenant_id)
     left join leads l on l.id = m.lead_id
     left join lead_conversations c on c.missed_call_id = m.id
     order by f.at desc, f.id desc`.execute(trx)

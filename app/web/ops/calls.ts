@@ -82,8 +82,8 @@ const callsTable = (calls: CallRow[], context: Context) => {
   return table(calls, [
     [
       texts.when,
-      ({ id, at, timezone }) =>
-        html`<a href="/ops/calls/${id}"
+      ({ page, at, timezone }) =>
+        html`<a href="/ops/calls/${page}"
           >${dateTime(at, language, timezone ?? DEFAULT_TIMEZONE)}</a
         >`,
     ],
@@ -167,7 +167,6 @@ const callsTexts = translations(
       not_contacted: 'any reason',
       withheld_number: 'number withheld',
       own_number: 'number of the business itself',
-      excluded: 'excluded number',
       not_mobile: 'not a mobile number',
       opted_out: 'asked for no messages',
       already_contacted: 'already contacted after another call',
@@ -216,7 +215,6 @@ const callsTexts = translations(
       not_contacted: 'מכל סיבה',
       withheld_number: 'מספר חסוי',
       own_number: 'מספר של העסק עצמו',
-      excluded: 'מספר מוחרג',
       not_mobile: 'לא מספר נייד',
       opted_out: 'התקבלה בקשה לא לשלוח',
       already_contacted: 'כבר נשלחה הודעה על שיחה אחרת',

@@ -7,7 +7,6 @@ import { abort } from './errors.ts'
 import { type FailedForm, handleForm } from './forms.ts'
 import type { Page } from './layout.ts'
 import { action, allowedTenant, type Form, page } from './page.ts'
-import { exclusions } from './tenant/exclusions.ts'
 import { exportSection } from './tenant/export.ts'
 import { numbers } from './tenant/numbers.ts'
 import { overview } from './tenant/overview.ts'
@@ -28,7 +27,6 @@ const SECTIONS: Record<SectionName, Section> = {
   overview,
   settings,
   numbers,
-  exclusions,
   whatsapp,
   templates,
   webhook,

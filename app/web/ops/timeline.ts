@@ -1,5 +1,4 @@
 /** What happened in a call and because of it, in order. Pure. */
-import { isByHand } from '../../replies/contacts.ts'
 import { typeName } from '../../voicenter/call_kind.ts'
 import { answeredBy, statusOf } from '../../voicenter/classify.ts'
 import type { CallFacts, CallRecord, SentMessage } from './call_facts.ts'
@@ -62,8 +61,10 @@ const callEntries = (facts: CallFacts, language: Language): TimelineEntry[] => {
   const began = records
     .map(({ calledAt, receivedAt }) => calledAt ?? receivedAt)
     .toSorted((a, b) => a.getTime() - b.getTime())[0]
+  const onWhatsApp = missed?.source === 'whatsapp' ? missed.calledAt : null
   const decidedAt = missed?.recordedAt ?? records.at(-1)?.receivedAt
   return [
+    ...(onWhatsApp ? [{ sortBy: onWhatsApp, at: onWhatsApp, text: texts.calledOnWhatsApp }] : []),
     ...(began ? [{ sortBy: began, at: began, text: texts.began }] : []),
     ...records.map(record => recordEntry(record, language)),
     ...(outcome.verdict !== null && decidedAt
@@ -177,11 +178,7 @@ const answerEntries = (facts: CallFacts, language: Language): TimelineEntry[] =>
       ? [
           entry(
             optOut.at,
-            isByHand(optOut.source)
-              ? texts.optedOutByHand
-              : missed && optOut.at < missed.calledAt
-                ? texts.optedOutBefore
-                : texts.optedOut,
+            missed && optOut.at < missed.calledAt ? texts.optedOutBefore : texts.optedOut,
           ),
         ]
       : []),

@@ -50,7 +50,7 @@ export const callbackSection = (callbacks: Callback[], now: Date, context: Conte
             [
               texts.called,
               one =>
-                html`<a href="/ops/calls/${one.recordId}"
+                html`<a href="/ops/calls/missed/${one.missedCallId}"
                     >${relativeDateTime(one.calledAt, now, context.language, one.timezone)}</a
                   ><br /><small>${texts.times(one.calls)}</small>`,
             ],
@@ -133,9 +133,9 @@ export const upcomingSection = (messages: UpcomingMessage[], context: Context): 
             context.tenantScope === null && [business, ({ tenant }) => html`<bdi>${tenant}</bdi>`],
             [
               texts.what,
-              ({ kind, recordId }) =>
-                recordId
-                  ? html`<a href="/ops/calls/${recordId}">${texts.kinds[kind]}</a>`
+              ({ kind, missedCallId }) =>
+                missedCallId
+                  ? html`<a href="/ops/calls/missed/${missedCallId}">${texts.kinds[kind]}</a>`
                   : texts.kinds[kind],
             ],
             [texts.why, one => waitingReason(one, context)],

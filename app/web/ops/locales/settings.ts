@@ -74,6 +74,8 @@ export const settingsTexts = translations(
     minRing: 'Shortest ring, in seconds',
     minRingHelp: 'A shorter ring is probably a wrong number. 0 = every ring counts.',
     foreign: 'Send to foreign numbers too',
+    lastLook:
+      'Before each message, ask Voicenter whether the caller is on the line (needs access to the call log)',
     save: 'Save',
     saved: 'Saved.',
     unchanged: 'No change.',
@@ -140,6 +142,7 @@ export const settingsTexts = translations(
     minRing: 'הצלצול הקצר ביותר, בשניות',
     minRingHelp: 'צלצול קצר יותר הוא כנראה טעות במספר. 0 = כל צלצול נחשב.',
     foreign: 'שליחה גם למספרים מחו״ל',
+    lastLook: 'לפני כל הודעה לבדוק ב־Voicenter אם המתקשר/ת על הקו (דורש גישה ליומן השיחות)',
     save: 'שמירה',
     saved: 'נשמר.',
     unchanged: 'אין שינוי.',

@@ -53,6 +53,7 @@ export const waitingTexts = translations(
         template_paused: 'the template, which WhatsApp has paused: see Needs attention',
         template_marketing:
           'your consent, because WhatsApp counts the template as marketing: see Needs attention',
+        in_call: 'the end of a call: this person is on the line with the business',
         quiet: 'the end of the quiet time',
         previous_not_sent: 'a report from WhatsApp on the message before it',
         not_yet: 'its time',
@@ -136,6 +137,7 @@ export const waitingTexts = translations(
         connection_paused: 'מספר ה־WhatsApp, שמושהה: פרטים בדף ״דורש טיפול״',
         template_paused: 'התבנית, שהושהתה ב־WhatsApp: פרטים בדף ״דורש טיפול״',
         template_marketing: 'הסכמה, כי WhatsApp מחשיב את התבנית כפרסומת: פרטים בדף ״דורש טיפול״',
+        in_call: 'סוף השיחה: כרגע מדברים עם הלקוח/ה בטלפון',
         quiet: 'סוף הזמן השקט',
         previous_not_sent: 'דיווח של WhatsApp על ההודעה הקודמת',
         not_yet: 'מועד השליחה',

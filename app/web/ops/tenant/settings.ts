@@ -188,6 +188,7 @@ const whichCard = (view: View): Html => {
   const foreign = failed
     ? formValue(failed.entered, 'contactForeign') === 'yes'
     : tenant.contactForeign
+  const lastLook = failed ? formValue(failed.entered, 'lastLook') === 'yes' : tenant.lastLook
   return html`<fieldset class="card">
     <legend>${texts.which}</legend>
     <h3 id="missed">${texts.missed}</h3>
@@ -212,6 +213,7 @@ const whichCard = (view: View): Html => {
       failed,
     })}
     ${checkbox('contactForeign', 'yes', texts.foreign, foreign)}
+    ${checkbox('lastLook', 'yes', texts.lastLook, lastLook)}
   </fieldset>`
 }
 
@@ -267,6 +269,7 @@ export const settings: Section = {
         missedStatuses: formValues(form, 'missedStatuses'),
         minRingSeconds: formValue(form, 'minRingSeconds'),
         contactForeign: formValue(form, 'contactForeign') === 'yes',
+        lastLook: formValue(form, 'lastLook') === 'yes',
       })
       const before = await readSettings(trx, tenantId)
       const { after } = await setTenant(trx, context.signIn, {

@@ -1,22 +1,29 @@
 /** The URLs to which Voicenter reports calls. */
-import { addToken, revokeToken, tenantToken, webhookUrl } from '../../../tenants/credentials.ts'
+import {
+  addToken,
+  revokeToken,
+  tenantToken,
+  type TokenKind,
+  webhookUrl,
+} from '../../../tenants/credentials.ts'
 import { dateTime, relativeTime } from '../format.ts'
 import { actionForm, buttonAlert, checkbox, formValue } from '../forms.ts'
 import { html, type Html } from '../html.ts'
 import { type Language, translations } from '../language.ts'
-import { failedForm, type Section, tenantPath, type View } from './section.ts'
+import { type ActionContext, failedForm, type Section, tenantPath, type View } from './section.ts'
 
 type Token = View['tenant']['webhookTokens'][number]
 
 /** A new URL with instructions. It cannot be shown again, because only its hash is stored. */
-export const newUrl = (language: Language, webhookToken: string): Html => {
+export const newUrl = (language: Language, webhookToken: string, kind: TokenKind = 'cdr'): Html => {
   const texts = webhookTexts[language]
-  return html`<h2>${texts.url}</h2>
-    <pre>${webhookUrl(webhookToken)}</pre>
-    <p><b>${texts.once}</b></p>
+  const steps = kind === 'popup' ? texts.popupSteps : texts.steps
+  return html`<h2>${texts.urls[kind]}</h2>
+    <pre>${webhookUrl(webhookToken, kind)}</pre>
+    <p><b>${kind === 'popup' ? texts.popupOnce : texts.once}</b></p>
     <h3>${texts.nextSteps}</h3>
     <ol>
-      ${texts.steps.map(step => html`<li>${step}</li>`)}
+      ${steps.map(step => html`<li>${step}</li>`)}
     </ol>`
 }
 
@@ -51,7 +58,7 @@ const tokenRow = (view: View, token: Token, isLast: boolean): Html => {
       ><strong>${texts.id} ${tokenId}</strong>
       <span class="badge ${!revokedAt && 'good'}">${revokedAt ? texts.revoked : texts.valid}</span
       ><br /><small
-        >${texts.created}
+        >${texts.urls[token.kind === 'popup' ? 'popup' : 'cdr']}, ${texts.created}
         ${date(createdAt)}${revokedAt && html`, ${texts.revoked} ${date(revokedAt)}`}</small
       ></span
     >
@@ -74,11 +81,25 @@ const callLogCard = ({ context, tenant: { callLog } }: View): Html => {
   </section>`
 }
 
+const addUrl = async ({ trx, context, tenantId }: ActionContext, kind: TokenKind) => {
+  const { webhookToken } = await addToken(trx, context.signIn, tenantId, kind)
+  const texts = webhookTexts[context.language]
+  return {
+    once: html`<section class="card">
+      ${newUrl(context.language, webhookToken, kind)}
+      <p>${kind === 'cdr' && texts.oldUrls}</p>
+      <p><a class="button" href="${tenantPath(tenantId, 'webhook')}">${texts.back}</a></p>
+    </section>`,
+  }
+}
+
 export const webhook: Section = {
   show: view => {
     const { context, tenant } = view
     const texts = webhookTexts[context.language]
-    const valid = tenant.webhookTokens.filter(({ revokedAt }) => !revokedAt).length
+    const valid = tenant.webhookTokens.filter(
+      ({ kind, revokedAt }) => kind === 'cdr' && !revokedAt,
+    ).length
     return html`<section class="card">
         <h2>${texts.title}</h2>
         <p class="quiet">${texts.help}</p>
@@ -92,27 +113,23 @@ export const webhook: Section = {
           }
         </p>
         <ul class="rows">
-          ${tenant.webhookTokens.map(token => tokenRow(view, token, valid === 1))}
+          ${tenant.webhookTokens.map(token => tokenRow(view, token, valid === 1 && token.kind === 'cdr'))}
         </ul>
         ${actionForm(context, {
           path: tenantPath(tenant.tenantId, 'webhook', 'fresh'),
           label: texts.add,
         })}
+        <p class="quiet">${texts.popupHelp}</p>
+        ${actionForm(context, {
+          path: tenantPath(tenant.tenantId, 'webhook', 'popup'),
+          label: texts.addPopup,
+        })}
       </section>
       ${callLogCard(view)}`
   },
   actions: {
-    fresh: async ({ trx, context, tenantId }) => {
-      const { webhookToken } = await addToken(trx, context.signIn, tenantId)
-      const texts = webhookTexts[context.language]
-      return {
-        once: html`<section class="card">
-          ${newUrl(context.language, webhookToken)}
-          <p>${texts.oldUrls}</p>
-          <p><a class="button" href="${tenantPath(tenantId, 'webhook')}">${texts.back}</a></p>
-        </section>`,
-      }
-    },
+    fresh: request => addUrl(request, 'cdr'),
+    popup: request => addUrl(request, 'popup'),
     revoke: async ({ trx, context, tenantId, form }) => {
       const wanted = tenantToken.parse({
         tenantId,
@@ -128,7 +145,7 @@ export const webhook: Section = {
 
 const webhookTexts = translations(
   {
-    url: 'Webhook URL for Voicenter',
+    urls: { cdr: 'Webhook URL for Voicenter', popup: 'URL for the Pop-Up Screen' },
     once: 'The URL is shown only once. Copy it now. Keep it secret like a password: anyone who has it can report calls of this business.',
     nextSteps: 'Next steps',
     steps: [
@@ -136,6 +153,16 @@ const webhookTexts = translations(
       'Enter the URL and choose the method POST-JSON. A form works too, XML-RPC does not.',
       'Save, and call the business. A few minutes after the call, the page of the business shows that Voicenter reported it.',
     ],
+    popupOnce:
+      'The URL is shown only once. Copy it now. It cannot report calls, but it shows the names of callers and what they wrote: give it to nobody outside the business.',
+    popupSteps: [
+      'In Voicenter’s CPanel, open the Pop-Up Screen of each extension or number.',
+      'Enter the URL and choose POST JSON. GET works too.',
+      'Save, and call the business from the phone of somebody whose call was missed before. The agent’s screen shows who it is.',
+    ],
+    popupHelp:
+      'With the Pop-Up Screen, Voicenter reports a call while it lasts: no message is sent to a caller who is on the line, and the agent sees who calls.',
+    addPopup: 'Create a URL for the Pop-Up Screen',
     title: 'Webhook URLs',
     help: 'Voicenter reports each call to a secret URL. You can create a new URL at any time. The old ones stay valid until you revoke them, so no call is lost.',
     last: 'Last call report',
@@ -164,7 +191,7 @@ const webhookTexts = translations(
     back: 'Back to the webhook URLs',
   },
   {
-    url: 'כתובת ה־Webhook עבור Voicenter',
+    urls: { cdr: 'כתובת ה־Webhook עבור Voicenter', popup: 'כתובת עבור Pop-Up Screen' },
     once: 'הכתובת מוצגת פעם אחת בלבד. יש להעתיק אותה עכשיו ולשמור עליה כמו על סיסמה: מי שהיא בידיו יכול לדווח על שיחות של העסק.',
     nextSteps: 'השלבים הבאים',
     steps: [
@@ -172,6 +199,16 @@ const webhookTexts = translations(
       'מזינים את הכתובת ובוחרים בשיטה POST-JSON. גם טופס מתאים, XML-RPC לא.',
       'שומרים ומתקשרים לעסק. כמה דקות אחרי השיחה יופיע בדף העסק שהתקבל דיווח.',
     ],
+    popupOnce:
+      'הכתובת מוצגת פעם אחת בלבד. יש להעתיק אותה עכשיו. אי אפשר לדווח בה על שיחות, אבל היא מציגה שמות של מתקשרים ומה שכתבו: אין למסור אותה מחוץ לעסק.',
+    popupSteps: [
+      'ב־CPanel של Voicenter פותחים את Pop-Up Screen של כל שלוחה או מספר.',
+      'מזינים את הכתובת ובוחרים ב־POST JSON. גם GET מתאים.',
+      'שומרים ומתקשרים לעסק מטלפון של מי ששיחה קודמת שלו לא נענתה. על המסך של הנציג יופיע מי מתקשר.',
+    ],
+    popupHelp:
+      'בעזרת Pop-Up Screen מתקבל דיווח על שיחה בזמן שהיא מתקיימת: לא נשלחת הודעה למי שנמצא על הקו, והנציג רואה מי מתקשר.',
+    addPopup: 'יצירת כתובת עבור Pop-Up Screen',
     title: 'כתובות Webhook',
     help: 'Voicenter מדווחת על כל שיחה לכתובת סודית. אפשר ליצור כתובת חדשה בכל עת. הקודמות תקפות עד שמבטלים אותן, כדי ששום שיחה לא תאבד.',
     last: 'דיווח השיחה האחרון',
