@@ -1,5 +1,6 @@
 /** /ops in a real browser: with and without JavaScript, on a phone and a desktop, in both languages. */
 import { readFileSync } from 'node:fs'
+import { sql } from 'kysely'
 import type { BrowserContextOptions } from 'playwright-core'
 import t from 'tap'
 import { startBrowser, whyNoBrowser } from '../../scripts/browser.ts'
@@ -25,6 +26,7 @@ if (why) {
 const { browser, close } = await startBrowser()
 t.teardown(close)
 
+const faults = readFileSync(new URL('browser_faults.js', import.meta.url), 'utf8')
 const PHONE = { width: 390, height: 844 }
 const DESKTOP = { width: 1280, height: 800 }
 
@@ -139,6 +141,62 @@ await t.test('the page reloads itself', async t => {
   await context.close()
 })
 
+await t.test(
+  'an open page says that the session has ended, and a form keeps what was entered',
+  async t => {
+    const { page, errors, context } = await visit()
+    const settings = await context.newPage()
+    await settings.goto(`${url}/ops/tenants/${shop.tenantId}/settings`)
+    await settings.locator('[name=outreachDelay]').fill('7 minutes')
+    const notice = page.locator('#signed-out')
+    t.notOk(await notice.isVisible())
+    await db.updateTable('sessions').set({ revoked_at: new Date() }).execute()
+    await t.resolves(notice.waitFor())
+    t.match(await page.locator('h1').textContent(), 'Today', 'the old content stays')
+
+    await settings.locator('form button.main').first().click()
+    await settings.getByRole('alert').waitFor()
+    await settings.getByRole('button', { name: 'עברית' }).click()
+    await settings.getByRole('button', { name: 'כניסה' }).waitFor()
+    await settings.getByRole('button', { name: 'English' }).click()
+    await settings.getByRole('button', { name: 'Sign in' }).waitFor()
+    await settings.locator('[name=name]').fill('operator')
+    await settings.locator('[name=password]').fill(OPERATOR_PASSWORD)
+    await settings.locator('[name=password]').press('Enter')
+    await settings.locator('[name=outreachDelay]').waitFor()
+    t.equal(await settings.locator('[name=outreachDelay]').inputValue(), '7 minutes')
+    t.match(await settings.getByRole('status').textContent(), 'Nothing was changed yet')
+    await settings.locator('form button.main').first().click()
+    await settings.waitForURL(/settings$/)
+    t.equal(await settings.locator('[name=outreachDelay]').inputValue(), '7 minutes')
+    const { outreach_delay } = await db
+      .selectFrom('tenants')
+      .select(sql<string>`outreach_delay::text`.as('outreach_delay'))
+      .where('id', '=', shop.tenantId)
+      .executeTakeFirstOrThrow()
+    t.equal(outreach_delay, '00:07:00')
+    await t.resolves(notice.waitFor({ state: 'hidden' }), 'the session of the browser is back')
+    // The browser reports the answers with status 401.
+    t.strictSame(
+      errors.filter(error => !error.includes('401')),
+      [],
+    )
+    await context.close()
+  },
+)
+
+for (const [size, viewport] of Object.entries({ phone: PHONE, desktop: DESKTOP }))
+  for (const locale of ['en', 'he'])
+    await t.test(`the sign-in form fits a ${size}, in ${locale}`, async t => {
+      const context = await browser.newContext({ viewport, locale })
+      const page = await context.newPage()
+      await page.goto(`${url}/ops`)
+      await page.locator('#forgot summary').click()
+      t.strictSame(await page.evaluate(faults), [])
+      t.equal(await page.locator('html').getAttribute('dir'), locale === 'he' ? 'rtl' : 'ltr')
+      await context.close()
+    })
+
 const PAGES = [
   '',
   '/calls',
@@ -152,8 +210,6 @@ const PAGES = [
   `/tenants/${shop.tenantId}/webhook`,
   '/log',
 ]
-
-const faults = readFileSync(new URL('browser_faults.js', import.meta.url), 'utf8')
 
 for (const [size, viewport] of Object.entries({ phone: PHONE, desktop: DESKTOP }))
   for (const locale of ['en', 'he'])

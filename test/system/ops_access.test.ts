@@ -85,7 +85,6 @@ await t.test('elsewhere without OPS_PASSWORD only this machine has access', asyn
     'localhost.evil.example',
     '127.0.0.1.evil.example',
     '0.0.0.0',
-    '',
   ])
     t.equal(await ask(url, { host }), 403, `DNS rebinding: ${host}`)
   t.equal(await ask(url, { host: 'evil.example', ...basic }), 403)

@@ -8,16 +8,8 @@ import { authenticate, formToken, isValidFormToken } from './account.ts'
 import { abort } from './errors.ts'
 import { type Language, languageOf } from './language.ts'
 import { layoutTexts } from './layout.ts'
-import {
-  type KeptForm,
-  safePath,
-  SECRET_FIELDS,
-  sessionCookie,
-  signInForm,
-} from './sign_in_form.ts'
-
-/** Fields of a form. A repeated field, such as ticked boxes, has all its values. */
-export type Form = Record<string, string | string[]>
+import { type KeptForm, safePath, sessionCookie, signInForm } from './sign_in_form.ts'
+import { keptForm, pageOf } from './visitor_form.ts'
 
 const LOOPBACK = /^(127\.\d+\.\d+\.\d+|::1|::ffff:127\.\d+\.\d+\.\d+)$/
 const LOCAL_HOST = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?$/i
@@ -197,50 +189,6 @@ export const requireSignIn: RequestHandler = async (req, res, next) => {
   next()
 }
 
-const isOwnForm = (req: Request): boolean => {
-  const site = req.get('sec-fetch-site')
-  if (site !== undefined) return site === 'same-origin'
-  const origin = req.get('origin')
-  return origin !== undefined && URL.parse(origin)?.host === req.get('host')
-}
-
-/** Before a visitor signs in, larger forms are not read. */
-const parser = urlencoded({ extended: false, limit: '32kb' })
-const parseKept = (req: Request, res: Response): Promise<void> =>
-  new Promise((resolve, reject) => {
-    parser(req, res, (error: unknown) => {
-      if (error instanceof Error) reject(error)
-      else resolve()
-    })
-  })
-
-/** What the visitor sent. Not from other sites: the visitor would see and could send what another site filled in. */
-const keptForm = async (req: Request, res: Response): Promise<KeptForm | null> => {
-  if (req.method !== 'POST' || !isOwnForm(req)) return null
-  try {
-    await parseKept(req, res)
-  } catch {
-    // Too large or not a form. Only the values are lost.
-    return null
-  }
-  const secrets: string[] = [...SECRET_FIELDS, 'form']
-  const fields = Object.entries(Object(req.body)).flatMap(([name, value]) =>
-    [value]
-      .flat()
-      .flatMap((one): [string, string][] =>
-        typeof one === 'string' && !secrets.includes(name) ? [[name, one]] : [],
-      ),
-  )
-  return { path: req.originalUrl, fields }
-}
-
-/** The page that the form was on. */
-const pageOf = (req: Request, { fields }: KeptForm): string | undefined => {
-  const referer = URL.parse(req.get('referer') ?? '')
-  const [, back] = fields.find(([name]) => name === 'back') ?? []
-  return back ?? (referer ? `${referer.pathname}${referer.search}` : undefined)
-}
-
 const askToSignIn = async (req: Request, res: Response, leadsOnly: boolean): Promise<void> => {
   // A program needs this header. A browser must not get it, because it would show its own dialog over our form.
   if (!req.get('accept')?.includes('text/html'))
@@ -259,7 +207,7 @@ const askToSignIn = async (req: Request, res: Response, leadsOnly: boolean): Pro
 export const resumeForm = (
   req: Request,
   session: { account: Account; token: string },
-  { path, fields, back }: { path: string; fields: Form; back: string },
+  { path, fields, back }: KeptForm & { back: string },
 ): void => {
   resumedVisits.set(req, newVisit(req, newVisitor(session.account, session.token), back))
   req.url = path.replace(/^\/ops/, '')

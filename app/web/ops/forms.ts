@@ -8,8 +8,8 @@ import { html, type Html } from './html.ts'
 import type { Language } from './language.ts'
 import type { Page } from './layout.ts'
 import { formTexts } from './locales/forms.ts'
-import type { ActionResult, Form } from './page.ts'
-import { safePath, type SecretField } from './sign_in_form.ts'
+import type { ActionResult } from './page.ts'
+import { type Form, safePath, type SecretField } from './sign_in_form.ts'
 
 /** The last value of a field. */
 export const formValue = (form: Form, name: string): string | undefined =>

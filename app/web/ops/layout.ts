@@ -45,8 +45,19 @@ const document = (language: Language, title: string, head: Html | null, body: Ht
     </html>`.html
 
 /** For the sign-in form and errors. */
-export const plainLayout = (language: Language, title: string, body: Html): string =>
-  document(language, title, null, html`<main id="content">${body}</main>`)
+export const plainLayout = (
+  language: Language,
+  title: string,
+  body: Html,
+  footer: Html | null = null,
+): string =>
+  document(
+    language,
+    title,
+    null,
+    html`<main id="content">${body}</main>
+      ${footer && html`<footer>${footer}</footer>`}`,
+  )
 
 type LayoutOptions = {
   /** False for the answer to a POST: it cannot be shown again in the other language. */

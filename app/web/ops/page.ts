@@ -4,20 +4,12 @@ import { sql } from 'kysely'
 import { z } from 'zod'
 import { opsDb, type Trx } from '../../db/kysely.ts'
 import { retryOnConflict } from '../../db/retry.ts'
-import {
-  type Context,
-  type Form,
-  lastValues,
-  resumedVisit,
-  signedIn,
-  type Visit,
-} from './access.ts'
+import { type Context, lastValues, resumedVisit, signedIn, type Visit } from './access.ts'
 import { abort } from './errors.ts'
 import { html } from './html.ts'
 import { readCookie } from './language.ts'
 import { layout, layoutTexts, type Page } from './layout.ts'
-
-export type { Form } from './access.ts'
+import type { Form } from './sign_in_form.ts'
 
 /** Holds the text that the next page shows, after an action. */
 const FLASH_COOKIE = 'ringback_said'

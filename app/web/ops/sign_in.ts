@@ -1,13 +1,21 @@
 /** Signing in and out, and the choice of the language. */
-import { type Request, type Response, Router, urlencoded } from 'express'
+import { type Request, type Response, Router } from 'express'
 import { z } from 'zod'
 import { opsDb } from '../../db/kysely.ts'
 import { type Account, endSession, startSession } from '../../tenants/sessions.ts'
-import { requireFormToken, requireSignIn, resumeForm, type Form } from './access.ts'
+import { requireFormToken, requireSignIn, resumeForm } from './access.ts'
 import { authenticate, deviceToken } from './account.ts'
 import { abort } from './errors.ts'
 import { LANGUAGE_COOKIE, LANGUAGES, type Language } from './language.ts'
-import { deviceCookie, KEPT, safePath, sessionCookie, signInForm } from './sign_in_form.ts'
+import {
+  deviceCookie,
+  type Form,
+  KEPT,
+  safePath,
+  sessionCookie,
+  signInForm,
+} from './sign_in_form.ts'
+import { readSignInForm } from './visitor_form.ts'
 
 const HOUR_MS = 60 * 60 * 1000
 const YEAR_MS = 365 * 24 * HOUR_MS
@@ -82,41 +90,31 @@ signInPages.get('/sign-in', requireSignIn, (_req, res) => {
   res.redirect(303, '/ops')
 })
 
-signInPages.post(
-  '/sign-in',
-  urlencoded({ extended: false, limit: '40kb' }),
-  async (req, res, next) => {
-    // Otherwise another site could sign a visitor in to its own account and later read what they enter there.
-    if (req.get('sec-fetch-site') === 'cross-site') abort(403)
-    const fields = signInFields.parse(req.body ?? {})
-    const { password, language, path, remember } = fields
-    const kept = keptFields(fields)
-    const form = {
-      back: safePath(fields.back),
-      kept: path === undefined ? null : { path, fields: fieldsOf(kept) },
-      name: fields.name.slice(0, 100),
-      remember: remember === 'yes',
-    }
-    if (language) {
-      rememberLanguage(res, language)
-      if (form.kept) res.status(401).send(signInForm(req, { ...form, language, notice: 'kept' }))
-      else res.redirect(303, form.back)
-      return
-    }
-    const { value: device } = deviceCookie(req)
-    const account = await authenticate({ address: req.ip ?? '', device }, fields.name, password)
-    if (account === 'wrong' || account === 'slow') {
-      res.status(account === 'slow' ? 429 : 401).send(signInForm(req, { ...form, notice: account }))
-      return
-    }
-    const token = await signIn(req, res, account, form.remember)
-    if (path === undefined) return res.redirect(303, form.back)
-    resumeForm(req, { account, token }, { path, fields: kept, back: form.back })
-    next()
-  },
-)
-
-const fieldsOf = (form: Form): [string, string][] =>
-  Object.entries(form).flatMap(([name, value]) =>
-    [value].flat().map((one): [string, string] => [name, one]),
-  )
+signInPages.post('/sign-in', readSignInForm, async (req, res, next) => {
+  // Otherwise another site could sign a visitor in to its own account and later read what they enter there.
+  if (req.get('sec-fetch-site') === 'cross-site') abort(403)
+  const fields = signInFields.parse(req.body ?? {})
+  const { password, language, path, remember } = fields
+  const form = {
+    back: safePath(fields.back),
+    kept: path === undefined ? null : { path, fields: keptFields(fields) },
+    name: fields.name.slice(0, 100),
+    remember: remember === 'yes',
+  }
+  if (language) {
+    rememberLanguage(res, language)
+    if (form.kept) res.status(401).send(signInForm(req, { ...form, language, notice: 'kept' }))
+    else res.redirect(303, form.back)
+    return
+  }
+  const { value: device } = deviceCookie(req)
+  const account = await authenticate({ address: req.ip ?? '', device }, fields.name, password)
+  if (account === 'wrong' || account === 'slow') {
+    res.status(account === 'slow' ? 429 : 401).send(signInForm(req, { ...form, notice: account }))
+    return
+  }
+  const token = await signIn(req, res, account, form.remember)
+  if (!form.kept) return res.redirect(303, form.back)
+  resumeForm(req, { account, token }, { ...form.kept, back: form.back })
+  next()
+})

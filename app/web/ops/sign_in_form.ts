@@ -1,7 +1,7 @@
 /** The sign-in form, and what a browser keeps after it. */
 import type { Request } from 'express'
 import { config } from '../../config.ts'
-import { html } from './html.ts'
+import { html, type Html } from './html.ts'
 import { type Language, languageOf, readCookie, translations } from './language.ts'
 import { layoutTexts, plainLayout } from './layout.ts'
 
@@ -22,12 +22,15 @@ export const deviceCookie = (req: Request) => cookie(req, 'ringback_device')
 export const safePath = (path: unknown): string =>
   typeof path === 'string' && /^\/ops(?:\/[\w\-/]*)?(?:\?[\w\-.+=&%]*)?$/.test(path) ? path : '/ops'
 
+/** Fields of a form. A repeated field, such as ticked boxes, has all its values. */
+export type Form = Record<string, string | string[]>
+
 /** A form that was sent without a valid session. It is shown again, as it was filled in, after the visitor signed in. */
 export type KeptForm = {
   /** Where it was sent to. */
   path: string
-  /** [name, value] of its fields, without secrets. */
-  fields: [string, string][]
+  /** Without secrets. */
+  fields: Form
 }
 
 /** Fields that are never shown again, so they are not kept either. */
@@ -50,6 +53,11 @@ type SignInForm = {
   remember?: boolean
 }
 
+const keptInputs = ({ fields }: KeptForm): Html[] =>
+  Object.entries(fields).flatMap(([name, value]) =>
+    [value].flat().map(one => html`<input type="hidden" name="${KEPT}${name}" value="${one}" />`),
+  )
+
 /** A page with the form. */
 export const signInForm = (
   req: Request,
@@ -60,14 +68,12 @@ export const signInForm = (
   return plainLayout(
     language,
     texts.title,
-    html`<form class="card narrow" method="post" action="/ops/sign-in">
+    html`<form id="sign-in" class="card narrow" method="post" action="/ops/sign-in">
       <h1>Ringback</h1>
       ${notice && html`<p role="alert">${texts.notices[notice]}</p>`}
       <input type="hidden" name="back" value="${back}" />
       ${kept && html`<input type="hidden" name="path" value="${kept.path}" />`}
-      ${kept?.fields.map(
-        ([field, value]) => html`<input type="hidden" name="${KEPT}${field}" value="${value}" />`,
-      )}
+      ${kept && keptInputs(kept)}
       <label
         >${texts.name}
         <input
@@ -94,10 +100,17 @@ export const signInForm = (
         <p>${texts.forgotHelp}</p>
         <p class="quiet">${texts.forgotOperator}</p>
       </details>
-      <button class="link" name="language" value="${other}" lang="${other}" formnovalidate>
-        ${layoutTexts[language].otherLanguage}
-      </button>
     </form>`,
+    html`<button
+      class="link"
+      form="sign-in"
+      name="language"
+      value="${other}"
+      lang="${other}"
+      formnovalidate
+    >
+      ${layoutTexts[language].otherLanguage}
+    </button>`,
   )
 }
 

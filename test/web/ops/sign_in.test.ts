@@ -668,9 +668,13 @@ t.test('after ten wrong passwords, an address is slowed down and not locked out'
   const shop = await business()
   const owner = await asTenant(shop.tenantId)
   const guesser = browser()
-  for (let tries = 0; tries < 10; tries++) await guesser.signIn('operator', `guess ${tries}`)
-  const from = performance.now()
-  const slow = await guesser.signIn('operator', 'guess')
+  let from = performance.now()
+  let slow = await guesser.signIn('operator', 'guess')
+  for (let tries = 0; tries < 10 && slow.status !== 429; tries++) {
+    t.equal(slow.status, 401)
+    from = performance.now()
+    slow = await guesser.signIn('operator', `guess ${tries}`)
+  }
   t.equal(slow.status, 429)
   t.match(slow.text, 'Too many wrong passwords')
   t.match(slow.text, 'name="password"', 'the form')

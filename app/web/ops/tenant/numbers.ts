@@ -6,7 +6,7 @@ import { dateTime, formatSpan, telephone } from '../format.ts'
 import { actionForm, buttonAlert, confirmForm, formAlert, formValue, input } from '../forms.ts'
 import { html, type Html } from '../html.ts'
 import { translations } from '../language.ts'
-import type { Form } from '../page.ts'
+import type { Form } from '../sign_in_form.ts'
 import { failedForm, type Section, sectionForm, tenantPath, type View } from './section.ts'
 
 type UnknownNumber = { phone: string; calls: number }

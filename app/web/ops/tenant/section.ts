@@ -7,7 +7,7 @@ import type { FailedForm } from '../forms.ts'
 import { html, type Html } from '../html.ts'
 import { translations } from '../language.ts'
 import type { Page } from '../layout.ts'
-import type { Form } from '../page.ts'
+import type { Form } from '../sign_in_form.ts'
 
 /** In the order of the navigation. */
 export const SECTION_NAMES = [

@@ -23,7 +23,7 @@ import { html, type Html } from '../html.ts'
 import type { Language } from '../language.ts'
 import { settingsTexts } from '../locales/settings.ts'
 import { whyTexts } from '../locales/why.ts'
-import type { Form } from '../page.ts'
+import type { Form } from '../sign_in_form.ts'
 import { failedForm, type Section, sectionForm, type View } from './section.ts'
 
 /** The form shows these quiet windows as checkboxes. They are stored like any other window. */

@@ -22,7 +22,7 @@ import { html, type Html } from '../html.ts'
 import { translations } from '../language.ts'
 import { formTexts } from '../locales/forms.ts'
 import { pauseReason } from '../locales/whatsapp_errors.ts'
-import type { Form } from '../page.ts'
+import type { Form } from '../sign_in_form.ts'
 import { failedForm, type Section, sectionForm, tenantPath, type View } from './section.ts'
 
 /** A form offers at least this many variables. No default template has more. */
