@@ -58,12 +58,35 @@ const DISCARD_PAUSE_MS = 50
  * Slows down the rest of a body that was answered before it had arrived, such as one with a wrong token. Node alone would
  * read and discard it as fast as it comes, and a few such clients would take all of the time.
  */
-const discardSlowly = (req: IncomingMessage): void => {
-  if (req.complete) return
-  req.on('data', () => {
-    req.pause()
-    setTimeout(() => req.resume(), DISCARD_PAUSE_MS).unref()
+const discardSlowly = (req: IncomingMessage, res: ServerResponse): void => {
+  // Before Node's own listener, which discards a body that nothing has read.
+  res.prependOnceListener('finish', () => {
+    if (req.complete) return
+    req.on('data', () => {
+      req.pause()
+      setTimeout(() => req.resume(), DISCARD_PAUSE_MS).unref()
+    })
   })
+}
+
+/** Requests of one connection that Node reads at once. No client of ours sends the next one before the last is answered. */
+const MAX_PIPELINED = 16
+
+/**
+ * Node handles all requests that it has read at once before anything else. So ten connections with thousands of tiny
+ * requests would take all of the time.
+ *
+ * @returns whether the connection of this request sends too many, and was closed
+ */
+const pipeliningGuard = (): ((req: IncomingMessage) => boolean) => {
+  const counts = new Map<Socket, number>()
+  return ({ socket }) => {
+    if (counts.size === 0) setImmediate(() => counts.clear())
+    const count = (counts.get(socket) ?? 0) + 1
+    counts.set(socket, count)
+    if (count > MAX_PIPELINED) socket.destroy()
+    return socket.destroyed
+  }
 }
 
 const closeAfter = (res: ServerResponse): void => {
@@ -133,11 +156,13 @@ export const startWeb = async (
     // connection that is being closed.
     keepAliveTimeout: 95 * SECOND,
   })
-  server.on('request', (req, res) => void res.once('finish', () => discardSlowly(req)))
-  server.on(
-    'request',
-    newApp(health(workerState, checkEveryMs), () => server.listening),
-  )
+  const app = newApp(health(workerState, checkEveryMs), () => server.listening)
+  const isPipelining = pipeliningGuard()
+  server.on('request', (req, res) => {
+    if (isPipelining(req)) return
+    discardSlowly(req, res)
+    app(req, res)
+  })
   server.listen(config().PORT)
   await new Promise((resolve, reject) => {
     server.once('listening', resolve)

@@ -23,6 +23,7 @@ const CALLS_EVERY_MS = 50
 const EVENTS_EVERY_MS = 200
 const PAGES_EVERY_MS = 500
 const MESSAGES = 3
+const GIVE_UP_AFTER = 20
 
 const PASSWORD = 'a long password of the operator'
 const program = startProcess({ OPS_PASSWORD: PASSWORD })
@@ -86,13 +87,29 @@ const steadily = async (everyMs: number, make: () => Promise<Answer>, signal: Ab
   return Promise.all(asked)
 }
 
+/** Repeats a webhook until it is accepted, as Voicenter and Meta do. @returns the seconds that this took */
+const untilAccepted = async (make: () => Promise<Answer>): Promise<number> => {
+  const from = performance.now()
+  while ((await make()).status !== 200 && seconds(from) < GIVE_UP_AFTER) await sleep(500)
+  return seconds(from)
+}
+const seconds = (from: number) => (performance.now() - from) / 1000
+/** @returns after how many seconds it is true */
+const when = async (isTrue: () => boolean | Promise<boolean>): Promise<number> => {
+  const from = performance.now()
+  while (!(await isTrue())) {
+    if (seconds(from) > GIVE_UP_AFTER) return Infinity
+    await sleep(50)
+  }
+  return seconds(from)
+}
+
 /** Misses calls of people, and waits for their messages. @returns how late the latest one was, in seconds */
 const lateness = async (): Promise<number> => {
   const people = Array.from({ length: MESSAGES }, () => customer())
-  for (const { local } of people) await call(local)
-  await waitUntil('the messages are sent', () =>
-    people.every(({ e164 }) => fake.inbox(e164).length > 0),
-  )
+  for (const { local } of people) await untilAccepted(() => call(local))
+  const sent = await when(() => people.every(({ e164 }) => fake.inbox(e164).length > 0))
+  if (sent === Infinity) return Infinity
   const { rows } = await sql<{ phone: string; due: Date }>`
     select caller_phone as phone, outreach_due_at as due from missed_calls
     where tenant_id = ${quiet.tenantId} and caller_phone = any(${people.map(({ e164 }) => e164)})`.execute(
@@ -106,14 +123,11 @@ const lateness = async (): Promise<number> => {
 
 /** @returns after how many seconds the opt-out of this person was read */
 const optOut = async (phone: string): Promise<number> => {
-  let tries = 0
-  // As Meta does: until it is accepted.
-  for (; (await writes(phone, 'הסר')).status !== 200; tries++) await sleep(500)
   const isRead = async () => {
     const row = db.selectFrom('opt_outs').select('phone').where('tenant_id', '=', quiet.tenantId)
     return (await row.where('phone', '=', phone).execute()).length > 0
   }
-  return 0.5 * tries + (await waitUntil('the opt-out is read', isRead))
+  return (await untilAccepted(() => writes(phone, 'הסר'))) + (await when(isRead))
 }
 
 const figures = (answers: Answer[]) => {

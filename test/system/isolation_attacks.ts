@@ -24,7 +24,7 @@ const count = (answer: number | string): void => {
   answers[answer] = (answers[answer] ?? 0) + 1
 }
 
-const MB = 1_000_000
+const MB = 1024 * 1024
 const CDR = '/webhooks/voicenter/cdr'
 const WHATSAPP = '/webhooks/whatsapp'
 const UNSIGNED = { 'x-hub-signature-256': `sha256=${'0'.repeat(64)}` }
@@ -50,7 +50,7 @@ const sendSlowly = async (
   signal: AbortSignal,
 ): Promise<void> => {
   const { hostname, port } = new URL(url)
-  const part = Buffer.alloc(bytesPerSecond / 20, 'x')
+  const part = Buffer.alloc(Math.round(bytesPerSecond / 20), 'x')
   while (!signal.aborted) {
     const socket = connect(Number(port), hostname)
     const ended = closed(socket)
@@ -85,6 +85,7 @@ const flood = async (
   signal: AbortSignal,
 ): Promise<void> => {
   const agent = new Agent({ keepAlive: true, maxSockets: connections })
+  signal.addEventListener('abort', () => agent.destroy())
   const ask = (n: number) =>
     new Promise<void>(resolve => {
       const { method = 'POST', path, headers = {}, body = '' } = make(n)
@@ -111,7 +112,6 @@ const flood = async (
       while (!signal.aborted) await ask(n++)
     }),
   )
-  agent.destroy()
 }
 
 const sql = async (text: string): Promise<void> => {
@@ -121,19 +121,20 @@ const sql = async (text: string): Promise<void> => {
   await client.end()
 }
 
-/** Two are enough to fill eight megabytes within two seconds. */
+/** The bodies are there within two seconds. */
 const FAST = 2.5 * MB
 
 const slowCdrs = (connections: number): Attack => ({
   run: (target, signal) =>
     Promise.all(
-      times(connections, () =>
+      times(connections, n =>
         sendSlowly(
           target,
           {
             path: `${CDR}?token=${target.token}`,
             headers: from(1),
-            bytes: 5 * MB,
+            // Together eight megabytes.
+            bytes: (n % 2 ? 3 : 5) * MB,
             bytesPerSecond: FAST,
           },
           signal,
@@ -161,9 +162,9 @@ const slowUpdates = (connections: number, addresses: number): Attack => ({
 })
 
 export const ATTACKS: Record<string, Attack> = {
-  'two slow bodies of 5 MB with a valid token': slowCdrs(2),
-  'forty slow bodies of 5 MB with a valid token': slowCdrs(40),
-  'two slow bodies of 4 MB to WhatsApp without a secret': slowUpdates(2, 1),
+  'two slow bodies, 8 MB together, with a valid token': slowCdrs(2),
+  'forty slow bodies with a valid token': slowCdrs(40),
+  'two slow bodies, 8 MB together, to WhatsApp without a secret': slowUpdates(2, 1),
   'forty slow bodies to WhatsApp from forty addresses': slowUpdates(40, 40),
   'bodies of 5 MB with a valid token, one after the other': {
     run: (target, signal) => {
@@ -171,7 +172,7 @@ export const ATTACKS: Record<string, Attack> = {
         caller: 'anonymous',
         did: target.did,
         status: 'NOANSWER',
-        transcript: 'x'.repeat(5 * MB),
+        transcript: 'x'.repeat(5 * MB - 1000),
       }
       return flood(
         target,
@@ -238,6 +239,17 @@ export const ATTACKS: Record<string, Attack> = {
         where identifier = 'lead_silence'`),
     run: (target, signal) =>
       flood(target, 100, n => ({ method: 'GET', path: '/readyz', headers: from(n % 250) }), signal),
+  },
+  'bodies of 5 MB with a wrong token': {
+    run: (target, signal) => {
+      const body = Buffer.alloc(5 * MB, 'x')
+      return flood(
+        target,
+        8,
+        n => ({ path: `${CDR}?token=wrong${n}`, headers: from(n % 250), body }),
+        signal,
+      )
+    },
   },
   'wrong tokens from a hundred addresses': {
     run: (target, signal) =>

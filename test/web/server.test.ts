@@ -1,6 +1,8 @@
 /** The web server: health, methods, unknown paths, and the limit for wrong tokens. */
 import { sql } from 'kysely'
+import { once } from 'node:events'
 import { request } from 'node:http'
+import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
@@ -262,6 +264,44 @@ await t.test('a body that breaks off is not stored', async t => {
   await sleep(200)
   t.strictSame(await contents(), before)
   t.match(await send('GET', PATH), { status: 200 }, 'the server still answers')
+})
+
+await t.test('a connection that sends thousands of requests at once is closed', async t => {
+  const requests = (count: number) => 'GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(count)
+  const answersTo = async (count: number) => {
+    const socket = connect(Number(new URL(url).port), '127.0.0.1')
+    socket.on('error', () => {})
+    socket.write(requests(count))
+    let answers = ''
+    socket.on('data', (part: Buffer) => (answers += part.toString()))
+    await sleep(150)
+    socket.destroy()
+    return answers.split('HTTP/1.1 200').length - 1
+  }
+  t.equal(await answersTo(16), 16)
+  t.ok((await answersTo(1000)) <= 16)
+  t.match(await send('GET', PATH), { status: 200 }, 'another connection is served')
+})
+
+await t.test('the rest of a body that was answered early is read slowly', async t => {
+  const socket = connect(Number(new URL(url).port), '127.0.0.1')
+  socket.on('error', () => {})
+  socket.write('POST /nothing HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n')
+  const part = Buffer.alloc(1_000_000)
+  const fill = () => {
+    while (socket.write(part));
+  }
+  socket.on('drain', fill)
+  fill()
+  const [answer] = await once(socket, 'data')
+  t.match(String(answer), 'HTTP/1.1 404')
+  // The buffers of the network fill first.
+  await sleep(150)
+  const before = socket.bytesWritten
+  await sleep(150)
+  const read = socket.bytesWritten - before
+  socket.destroy()
+  t.ok(read < 2_000_000, `${read} bytes`)
 })
 
 const wrong = async (headers: Record<string, string> = {}) => {
