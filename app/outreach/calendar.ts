@@ -48,8 +48,7 @@ export const CITIES = {
   Safed: city('צפת', 32.9646, 35.496),
   Tiberias: city('טבריה', 32.7922, 35.5312),
 } as const satisfies Record<string, Place & { hebrew: string }>
-export type City = keyof typeof CITIES
-export const DEFAULT_LOCATION: City = 'Tel Aviv'
+type City = keyof typeof CITIES
 
 const isCity = (name: string): name is City => Object.hasOwn(CITIES, name)
 export const CITY_NAMES: readonly City[] = Object.keys(CITIES).filter(isCity)
@@ -226,7 +225,7 @@ export const holyEnd = (moment: Date, word: CalendarWord, location: string): Dat
 }
 
 /** A day, with the word that stands for it. */
-export type HolyDayAt = { word: CalendarWord; name: HolyDay; from: Date; until: Date }
+type HolyDayAt = { word: CalendarWord; name: HolyDay; from: Date; until: Date }
 
 /** All days that end after `from` and before `to`, in their order. */
 export const holyDays = (

@@ -148,7 +148,7 @@ export const isQuiet = (moment: Date, { windows, timezone, location }: QuietTime
 }
 
 /** After Shabbat or a holiday, messages are due over this time: all at once would be more than WhatsApp accepts. */
-export const SPREAD_SECONDS = 5 * 60
+const SPREAD_SECONDS = 5 * 60
 const SECOND = 1000
 
 /** The same for a person each time, so that deciding again gives the same time: an FNV-1a hash. */

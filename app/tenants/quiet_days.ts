@@ -8,12 +8,20 @@ const DAY = 24 * 60 * 60 * 1000
 const DAYS_BACK = 400
 const DAYS_AHEAD = 3 * 366
 
-/** Adds the days of every location that a tenant has. Most times all are there, and one query finds that out. */
+/**
+ * Adds the days of every location that a tenant has. Most times all are there, and one query finds that out. When it adds some,
+ * it removes those of locations that no tenant has any more, so that a tenant who tries many does not fill the table.
+ */
 export const fillQuietDays = async (trx: Trx): Promise<void> => {
   const { rows } = await sql<{ location: string; now: Date }>`
     select distinct t.location, now() as now from tenants t
     where not exists (select from quiet_days d where d.location = t.location and d.starts_at > now() + interval '1 year')
     order by t.location`.execute(trx)
+  if (rows.length > 0)
+    await sql`
+      delete from quiet_days d where not exists (select from tenants t where t.location = d.location)`.execute(
+      trx,
+    )
   for (const { location, now } of rows) {
     const at = (days: number) => new Date(now.getTime() + days * DAY)
     const days = holyDays(at(-DAYS_BACK), at(DAYS_AHEAD), CALENDAR_WORDS, location)

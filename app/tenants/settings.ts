@@ -48,7 +48,7 @@ export type TenantSettings = Record<Interval, number> & {
   lastLook: boolean
   quietWindows: string[]
   reminderQuietWindows: string[]
-  /** When a person chose the quiet windows. `none` is a choice as well. */
+  /** When a person chose the quiet windows. To have none is a choice as well. */
   quietChosenAt: Date | null
 }
 
