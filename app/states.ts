@@ -21,6 +21,7 @@ export const OUTREACH_REASONS = {
   skipped: [
     'withheld_number',
     'own_number',
+    'excluded',
     'not_mobile',
     'opted_out',
     'tenant_paused',
@@ -192,7 +193,7 @@ export const CONVERSATION_TRANSITIONS = {
   replied: { from: OPEN_OR_UNDELIVERABLE, to: 'replied' },
   opted_out: { from: OPEN_OR_UNDELIVERABLE, to: 'opted_out' },
   owner_replied: { from: OPEN_OR_UNDELIVERABLE, to: 'stopped' },
-  /** In SQL: cancel_outreach(). */
+  /** A person cancelled it, or excluded the number. In SQL: cancel_outreach(). */
   by_operator: { from: OPEN_OR_UNDELIVERABLE, to: 'stopped' },
   not_sent: { from: ['open'], to: 'stopped' },
   undeliverable: { from: ['open'], to: 'stopped' },
@@ -227,7 +228,7 @@ export const LEAD_TRANSITIONS = {
   already_replied: { from: LEAD_STATES, to: 'replied' },
   /** The lead wrote "start". */
   opted_in: { from: ['opted_out'], to: 'replied' },
-  /** The lead tapped "resume" in WhatsApp, which is no message to us. */
+  /** The lead tapped "resume" in WhatsApp, which is no message to us, or the business removed its own opt-out. */
   resumed: { from: ['opted_out'], to: 'contacted' },
   silence: { from: ['new', 'contacted'], to: 'unresponsive' },
 } as const satisfies Transitions<LeadState>

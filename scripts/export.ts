@@ -1,4 +1,4 @@
-/** npm run export: writes calls, leads, messages or live calls of a business as CSV. */
+/** npm run export: writes calls, leads, messages, live calls or excluded numbers of a business as CSV. */
 import { open } from 'node:fs/promises'
 import { exportCsv, exportRequest } from '../app/privacy/export.ts'
 import {
@@ -13,13 +13,13 @@ import {
   type Terminal,
 } from './tenant/terminal.ts'
 
-const HELP = `Usage: npm run export -- --tenant ID --what calls|leads|messages|live_calls [options]
+const HELP = `Usage: npm run export -- --tenant ID --what calls|leads|messages|live_calls|exclusions [options]
 
 Writes CSV that Excel opens, including Hebrew. Times are in the time zone of the business, which is the last column. A
 cell that a spreadsheet could read as a formula begins with an apostrophe, and so does a number with a plus.
 
   --tenant ID    the business
-  --what WHAT    calls, leads, messages or live_calls
+  --what WHAT    calls, leads, messages, live_calls or exclusions
   --since WHEN   a day (2026-11-01) or a moment (2026-11-01T08:00), in the time zone of the business
   --until WHEN   the last day, or the moment at which the period ends
   --output FILE  the file to write (default: standard output)

@@ -61,18 +61,20 @@ const reencryptAll = async (trx: Trx): Promise<number> => {
 }
 
 const rehashAll = async (trx: Trx): Promise<void> => {
-  const optOuts = trx.selectFrom('opt_outs').select(['id', 'phone', 'phone_hash'])
-  const rows = await optOuts.where('phone_hash', 'is not', null).forUpdate().execute()
-  const erased = rows.filter(({ phone }) => phone === null).length
-  if (erased)
-    throw new Error(
-      `${erased} people opted out and were erased. Only a hash made with the old key identifies them. With a new key they would be written to again. Keep the old key, and give each business a new access token (npm run tenant -- connect)`,
-    )
-  for (const { id, phone } of rows)
-    if (phone !== null) {
-      const row = trx.updateTable('opt_outs').where('id', '=', id)
-      await row.set({ phone_hash: phoneHash(phone) }).execute()
-    }
+  for (const table of ['opt_outs', 'excluded_numbers'] as const) {
+    const hashed = trx.selectFrom(table).select(['id', 'phone']).where('phone_hash', 'is not', null)
+    const rows = await hashed.forUpdate().execute()
+    const erased = rows.filter(({ phone }) => phone === null).length
+    if (erased)
+      throw new Error(
+        `${erased} people opted out or were excluded, and were erased. Only a hash made with the old key identifies them. With a new key they would be written to again. Keep the old key, and give each business a new access token (npm run tenant -- connect)`,
+      )
+    for (const { id, phone } of rows)
+      if (phone !== null) {
+        const row = trx.updateTable(table).where('id', '=', id)
+        await row.set({ phone_hash: phoneHash(phone) }).execute()
+      }
+  }
 }
 
 try {

@@ -1,8 +1,9 @@
 /** npm run tenant: manages businesses from the command line. */
 import { callLog, connect, connection } from './tenant/connections.ts'
 import { password, signOut, token } from './tenant/credentials.ts'
+import { exclusion, optOut, optOuts } from './tenant/do_not_contact.ts'
 import { number } from './tenant/numbers.ts'
-import { forget, optOuts } from './tenant/people.ts'
+import { forget } from './tenant/people.ts'
 import { pause, resume, set } from './tenant/settings.ts'
 import { template, testMessage } from './tenant/templates.ts'
 import { add, list, show } from './tenant/tenants.ts'
@@ -24,7 +25,9 @@ const COMMANDS: Record<string, [summary: string, command: Command]> = {
   password: ['set the password for /ops', password],
   'sign-out': ['end all sessions and links of a business', signOut],
   forget: ['erase one person', forget],
+  'opt-out': ['opt out one person by hand, or take that back', optOut],
   'opt-outs': ['import a list of people who must not get messages', optOuts],
+  exclusion: ['the numbers of staff and suppliers, who never get messages', exclusion],
   'call-log': ["compare the calls with Voicenter's Call Log, to find lost webhooks", callLog],
 }
 

@@ -66,7 +66,7 @@ create table missed_calls (
     ('scheduled', 'waiting'), ('scheduled', 'connection_paused'), ('scheduled', 'in_call'),
     ('sending', 'claimed'),
     ('sent', 'accepted'),
-    ('skipped', 'withheld_number'), ('skipped', 'own_number'), ('skipped', 'not_mobile'),
+    ('skipped', 'withheld_number'), ('skipped', 'own_number'), ('skipped', 'excluded'), ('skipped', 'not_mobile'),
     ('skipped', 'opted_out'), ('skipped', 'tenant_paused'), ('skipped', 'no_connection'),
     ('skipped', 'already_contacted'), ('skipped', 'too_late'), ('skipped', 'shadow'),
     ('cancelled', 'reached_by_phone'), ('cancelled', 'replied'), ('cancelled', 'opted_out'),
@@ -208,7 +208,11 @@ create table opt_outs (
   -- Null after the person was erased. The keyed hash (HMAC-SHA256 under ENCRYPTION_KEY) still matches their number.
   phone      text constraint opt_outs_phone_e164 check (phone ~ '^\+[1-9][0-9]{6,14}$'),
   phone_hash bytea,
+  -- How the person said so: typed, user_preferences, whatsapp_131050 ... Or operator or import: it was set by hand, and only
+  -- then may it be removed by hand.
   source     text not null,
+  -- The person said so, and it was set by hand as well. It stays when a switch in WhatsApp takes back what the person said.
+  also_by_hand boolean not null default false,
   created_at timestamptz not null default now(),
   constraint opt_outs_somebody check (phone is not null or phone_hash is not null),
   constraint opt_outs_phone_key unique (tenant_id, phone),
@@ -263,6 +267,24 @@ create table active_calls_requests (
   tenant_id   bigint constraint active_calls_requests_key primary key references tenants on delete cascade,
   asked_at    timestamptz not null,
   answered_at timestamptz
+);
+
+-- People to whom this tenant never writes, and who cause no notice: staff, suppliers. They may write and opt out like
+-- anybody else. With npm run tenant -- exclusion add, what is pending for a number is cancelled at once. After an insert in
+-- SQL, the claim of the message finds the row.
+create table excluded_numbers (
+  id         bigint generated always as identity primary key,
+  tenant_id  bigint not null references tenants on delete cascade,
+  -- As in tenant_numbers. Null after the person was erased; then the keyed hash matches their number, as in opt_outs.
+  phone      text constraint excluded_numbers_phone_form check (phone ~ '^(\+[1-9][0-9]{6,14}|\*[0-9]{3,6})$'),
+  phone_hash bytea,
+  -- Who it is, for the business. Null = no note.
+  note       text constraint excluded_numbers_note_length check (length(note) <= 200),
+  created_at timestamptz not null default now(),
+  constraint excluded_numbers_somebody check (phone is not null or phone_hash is not null),
+  constraint excluded_numbers_erased check (phone is not null or note is null),
+  constraint excluded_numbers_phone_key unique (tenant_id, phone),
+  constraint excluded_numbers_phone_hash_key unique (tenant_id, phone_hash)
 );
 
 -- select cancel_outreach(<missed call id>): cancels the messages that follow from a missed call. It answers

@@ -68,6 +68,7 @@ const MAY_BE_EMPTY = [
   /state = 'failed'/,
   /state = 'paused'/,
   /from opt_outs/,
+  /excluded/,
   /from alerts/,
   /^insert/,
   /^update/,

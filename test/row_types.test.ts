@@ -12,7 +12,7 @@ import type { Sender } from '../app/messages/sender.ts'
 import type { UnknownMessage } from '../app/messages/statuses.ts'
 import type { ContextRow } from '../app/outreach/contact_context.ts'
 import type { LeadRow, RecordedRow } from '../app/outreach/missed_calls.ts'
-import type { RepeatCalls } from '../app/outreach/notify_owner.ts'
+import type { Notice, RepeatCalls } from '../app/outreach/notify_owner.ts'
 import { cancelOutreach, type Progress } from '../app/outreach/operator_actions.ts'
 import {
   type Callback,
@@ -20,6 +20,7 @@ import {
   upcoming,
   type UpcomingMessage,
 } from '../app/outreach/waiting.ts'
+import { type Exclusion, listExclusions } from '../app/privacy/do_not_contact.ts'
 import { type GoLiveRow, loadGoLiveWarnings } from '../app/tenants/go_live.ts'
 import type { Event } from '../tasks/whatsapp_event.ts'
 import { contacted, owned, reported, writes } from './outreach/support.ts'
@@ -83,6 +84,7 @@ const CONTEXT: Columns<ContextRow> = {
   grace: 'float8',
   reminderGrace: 'float8',
   ownNumber: 'bool',
+  excluded: 'bool',
   optedOut: 'bool',
   connection: 'text',
   reachedUntil: 'timestamptz',
@@ -128,6 +130,13 @@ const UNKNOWN: Columns<UnknownMessage> = {
 }
 const LEAD: Columns<LeadRow> = { id: 'int8', calls: 'int4', tenantId: 'int8', phone: 'text' }
 const RECORDED: Columns<RecordedRow> = { n: 'int4', id: 'int8' }
+const NOTIFIED: Columns<Notice> = {
+  id: 'int8',
+  tenantId: 'int8',
+  phone: 'text',
+  mayBeExcluded: 'bool',
+}
+const EXCLUSION: Columns<Exclusion> = { phone: 'text', note: 'text', createdAt: 'timestamptz' }
 const REPEAT: Columns<RepeatCalls> = { calls: 'int4', told: 'bool' }
 const PROGRESS: Columns<Progress> = {
   outreach: 'text',
@@ -208,6 +217,8 @@ const EXPECTED: Record<string, Record<string, string>> = {
   LEAD,
   RECORDED,
   REPEAT,
+  NOTIFIED,
+  EXCLUSION,
   PROGRESS,
   CALLBACK,
   UPCOMING,
@@ -256,6 +267,7 @@ await t.test('the rows have the columns that their types say', async t => {
     await callbacks(trx, { tenantId: null, before: null, limit: 1 })
     await upcoming(trx, { tenantId: null, after: null, limit: 1 })
     await loadGoLiveWarnings(trx, shop.tenantId)
+    await listExclusions(trx, shop.tenantId)
     await cancelOutreach(trx, { as: 'command line' }, { tenantId: shop.tenantId, missedCallId: id })
   })
   const report = { id: 'wamid.of no message', status: 'sent', recipient_id: who.e164.slice(1) }

@@ -87,6 +87,15 @@ export interface CallLogChecks {
   until_at: Timestamp;
 }
 
+export interface ExcludedNumbers {
+  created_at: Generated<Timestamp>;
+  id: Generated<Int8>;
+  note: string | null;
+  phone: string | null;
+  phone_hash: Buffer | null;
+  tenant_id: Int8;
+}
+
 export interface LargeCalls {
   deciding: ArrayType<Int8>;
   root_call_id: string;
@@ -184,6 +193,7 @@ export interface MissedCalls {
 }
 
 export interface OptOuts {
+  also_by_hand: Generated<boolean>;
   created_at: Generated<Timestamp>;
   id: Generated<Int8>;
   phone: string | null;
@@ -363,6 +373,7 @@ export interface DB {
   audit_log: AuditLog;
   call_log_access: CallLogAccess;
   call_log_checks: CallLogChecks;
+  excluded_numbers: ExcludedNumbers;
   large_calls: LargeCalls;
   lead_conversations: LeadConversations;
   lead_identities: LeadIdentities;

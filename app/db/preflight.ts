@@ -214,7 +214,7 @@ const noPendingMigrations = async (): Promise<void> => {
 /** Webhooks and the worker need all of these. */
 const TABLES =
   `tenants webhook_tokens raw_cdrs rejected_deliveries whatsapp_connections whatsapp_events missed_calls leads
-  lead_conversations messages opt_outs`.split(/\s+/)
+  lead_conversations messages opt_outs excluded_numbers`.split(/\s+/)
 
 /**
  * Checks that this role can use the tables. After another role restored or migrated them, row security of graphile-worker's

@@ -109,6 +109,9 @@ const REMINDER: Rules = {
     const decision = decide({ ...context, contacted: false, late })
     if (decision.reason === 'opted_out')
       return { do: 'stop_lead', reason: 'opted_out', onlyThisCall: false }
+    // The number was excluded in SQL. The command and the page cancel what is pending themselves.
+    if (decision.reason === 'excluded')
+      return { do: 'stop_lead', reason: 'by_operator', onlyThisCall: false }
     if (decision.state === 'cancelled')
       return { do: 'stop_lead', reason: decision.reason, onlyThisCall: true }
     if (decision.state === 'skipped') return skip(decision.reason)
@@ -157,6 +160,8 @@ const NOTICE: Rules = {
     const isNotice = message.kind === 'owner_notice'
     if (late) return skip('too_late')
     if (isNotice && context.optedOut) return skip('opted_out')
+    // An excluded person opted out. The owner's own phone may be excluded, and still gets notices.
+    if (!isNotice && context.excluded) return skip('excluded')
     if (!message.isTest && context.mode === 'paused') return skip('tenant_paused')
     if (!message.isTest && context.mode === 'shadow')
       return { do: 'end', as: 'shadow', reason: 'shadow' }

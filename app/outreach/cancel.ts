@@ -20,8 +20,8 @@ import { decide, isTooOld } from './rules.ts'
 const IS_RECENT = sql<boolean>`m.created_at > now() - greatest(interval '1 day',
   (select repeat_window from tenants where id = m.tenant_id))`
 
-/** Why nothing more is sent to a person. It is also the transition of the conversation and of the lead. */
-export type StopReason = Exclude<ReasonOf<'cancelled'>, 'by_operator'>
+/** Why nothing more is sent to a person. It is also the transition of the conversation. */
+export type StopReason = ReasonOf<'cancelled'>
 
 /**
  * Cancels the pending outreach to one person: scheduled first messages, reminders, and open conversations.
@@ -58,8 +58,8 @@ export const cancelPending = async (
     for (const id of ids)
       for (const n of [1, 2]) await removeJob(trx, 'lead_reminder', `${id}:${n}`)
   }
-  // The lead's state says what the person did. That the owner wrote to them does not change it.
-  if (reason !== 'owner_replied') await moveLead(trx, leadId, reason)
+  // The lead's state says what the person did. What the business did does not change it.
+  if (reason !== 'owner_replied' && reason !== 'by_operator') await moveLead(trx, leadId, reason)
   return ids
 }
 

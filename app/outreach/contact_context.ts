@@ -62,7 +62,7 @@ export const readContexts = async (trx: Trx, calls: readonly Call[]): Promise<Kn
     phones,
     lines,
     wa_ids: phones.map(phone => phone.slice(1)),
-    hashes: phones.map(phone => phoneHash(phone).toString('hex')),
+    hashes: [...new Set(lines)].map(phone => phoneHash(phone).toString('hex')),
     missed_call_id: missedCallId,
     called_at: calledAt,
   }))
@@ -85,6 +85,9 @@ export const readContexts = async (trx: Trx, calls: readonly Call[]): Promise<Kn
       exists (select from tenant_numbers n where n.tenant_id = t.id and n.phone = any(call.lines))
         or exists (select from whatsapp_connections c
                    where c.tenant_id = t.id and c.display_phone_number = any(call.lines)) as "ownNumber",
+      exists (select from excluded_numbers x where x.tenant_id = t.id and x.phone = any(call.lines))
+        or exists (select from excluded_numbers x where x.tenant_id = t.id
+                   and x.phone_hash = any(array(select decode(h, 'hex') from unnest(call.hashes) h))) as excluded,
       exists (select from opt_outs o where o.tenant_id = t.id and o.phone = any(call.phones))
         or exists (select from opt_outs o where o.tenant_id = t.id
                    and o.phone_hash = any(array(select decode(h, 'hex') from unnest(call.hashes) h))) as "optedOut",

@@ -1,10 +1,11 @@
 import { sql } from 'kysely'
 import { addJob } from '../db/jobs.ts'
 import type { Trx } from '../db/kysely.ts'
+import { isExcluded } from './exclusions.ts'
 
 /**
  * Notifies the owner, once for each occasion: a first reply, a third call, a lead who stays silent. The notice has a row
- * and a job of its own, so its failure never affects the conversation.
+ * and a job of its own, so its failure never affects the conversation. A person whose number is excluded causes no notice.
  *
  * @param occasion unique within the tenant: `reply:<conversation>`
  * @param text what happened; the notice puts the person's name and number before it
@@ -15,18 +16,25 @@ export const notifyOwner = async (
   occasion: string,
   text: string,
 ): Promise<void> => {
-  const { rows } = await sql<{ id: string; tenantId: string }>`
-    insert into messages (tenant_id, lead_id, direction, kind, state, due_at, to_phone, text, occasion)
+  const { rows } = await sql<Notice>`
+    insert into messages as m (tenant_id, lead_id, direction, kind, state, due_at, to_phone, text, occasion)
     select t.id, l.id, 'out', 'owner_notice', 'scheduled', now(), t.owner_phone, ${text}, ${occasion}
     from leads l join tenants t on t.id = l.tenant_id
     where l.id = ${leadId} and t.owner_phone is not null
     on conflict (tenant_id, occasion) where occasion is not null do nothing
-    returning id, tenant_id as "tenantId"`.execute(trx)
+    returning id, tenant_id as "tenantId", (select phone from leads l where l.id = m.lead_id) as phone,
+      exists (select from excluded_numbers x where x.tenant_id = m.tenant_id) as "mayBeExcluded"`.execute(
+    trx,
+  )
   const [notice] = rows
   if (!notice) return
-  const { id, tenantId } = notice
-  await addJob(trx, 'owner_notice', id, { messageId: id }, { tenantId })
+  const { id, tenantId, phone, mayBeExcluded } = notice
+  // Most businesses exclude no number, so that this costs no statement.
+  if (mayBeExcluded && (await isExcluded(trx, tenantId, phone)))
+    await trx.deleteFrom('messages').where('id', '=', id).execute()
+  else await addJob(trx, 'owner_notice', id, { messageId: id }, { tenantId })
 }
+export type Notice = { id: string; tenantId: string; phone: string; mayBeExcluded: boolean }
 
 /** After how many calls within the repeat window the owner is notified. */
 export const REPEAT_CALLER_THRESHOLD = 3

@@ -18,6 +18,8 @@ export type ContactContext = {
   caller: Phone
   /** The caller's number is one that customers dial, or one that the tenant sends from. */
   ownNumber: boolean
+  /** The business excluded the caller's number: staff, suppliers. */
+  excluded: boolean
   contactForeign: boolean
   optedOut: boolean
   mode: string
@@ -54,6 +56,7 @@ export const decide = (context: ContactContext): Decision => {
 const whySkip = (context: ContactContext): SkipReason | null => {
   if (context.caller.kind === 'withheld') return 'withheld_number'
   if (context.ownNumber) return 'own_number'
+  if (context.excluded) return 'excluded'
   if (!canGetWhatsApp(context.caller, context.contactForeign)) return 'not_mobile'
   if (context.optedOut) return 'opted_out'
   if (context.mode === 'paused') return 'tenant_paused'

@@ -37,13 +37,17 @@ export type Callback = {
 /** Older calls are not listed. */
 const LOOK_BACK = sql`interval '7 days'`
 
+/** Of "l". Palestinian mobiles have two spellings, +970 and +972 (phone.ts). */
+const OTHER_SPELLING = sql`case when l.phone ~ '^[+]97[02]5[69]'
+  then overlay(l.phone placing translate(substr(l.phone, 4, 1), '02', '20') from 4 for 1) end`
+
 /** Microseconds and the id of the missed call. */
 export const CALLBACK_CURSOR = /^(\d{1,17})-(\d{1,18})$/
 
 /**
  * Lists the people who wait for a call back, the last callers first. They wait whether or not a message was sent, until a
  * call with them is answered, the owner writes to them, or a person marks them as called back. People who opted out are
- * not listed, unless they called after that.
+ * not listed, unless they called after that. Excluded people are never listed.
  *
  * @param before the cursor of the last row of the page before
  */
@@ -75,6 +79,11 @@ export const callbacks = async (
       }
       and not exists (select from missed_calls n where n.lead_id = k.lead_id and (n.called_at, n.id) > (k.called_at, k.id))
       and (l.state <> 'opted_out' or (k.outreach_state = 'skipped' and k.outreach_reason = 'opted_out'))
+      and not exists (
+        select from excluded_numbers x
+        -- A hash cannot be compared here, but the decision about the call has done so.
+        where x.tenant_id = l.tenant_id and (x.phone in (l.phone, ${OTHER_SPELLING})
+          or (x.phone is null and k.outreach_reason = 'excluded')))
       and 'owner_replied' not in (k.outreach_reason, coalesce(c.reason, ''))
       -- The only trace of a call that was not missed after all.
       and ('reached_by_phone' not in (k.outreach_reason, coalesce(c.reason, '')) or wrote.at > k.called_at)
@@ -82,9 +91,7 @@ export const callbacks = async (
       and not exists (
         select from raw_cdrs r
         where r.tenant_id = k.tenant_id and r.reached_until >= heard.at
-          -- Palestinian mobiles have two spellings, +970 and +972 (phone.ts).
-          and r.reached_phone in (l.phone, case when l.phone ~ '^[+]97[02]5[69]'
-            then overlay(l.phone placing translate(substr(l.phone, 4, 1), '02', '20') from 4 for 1) end))
+          and r.reached_phone in (l.phone, ${OTHER_SPELLING}))
     order by k.called_at desc, k.id desc
     limit ${limit}`.execute(trx)
   return rows

@@ -12,7 +12,7 @@ import {
   cancelAll,
   deleteLiveCalls,
   eraseLead,
-  hashOptOuts,
+  hashNumbers,
   lockEvents,
   messageIdsOf,
   redactAlerts,
@@ -120,6 +120,7 @@ export type Erased = Record<
   | 'live_calls'
   | 'leads'
   | 'opt_outs'
+  | 'excluded_numbers'
   | 'alerts'
   | 'jobs',
   number
@@ -130,8 +131,8 @@ const MIN_ID_LENGTH = 8
 
 /**
  * Erases a person: cancels their pending messages, and removes their number, name and texts from every row of the
- * business. Rows and keys stay, so that a repeated delivery is recognised and sent messages stay counted. An opt-out
- * stays as a keyed hash of the number. Later records of an erased call are emptied when they are classified. A new call
+ * business. Rows and keys stay, so that a repeated delivery is recognised and sent messages stay counted. An opt-out or
+ * an exclusion stays as a keyed hash of the number. Later records of an erased call are emptied when they are classified. A new call
  * of the person creates a new lead.
  *
  * Records that belong to no business are searched too, except if the business itself asks.
@@ -183,7 +184,8 @@ export const erase = async (
     messages,
     live_calls: await deleteLiveCalls(trx, tenantId, person),
     ...(await eraseLead(trx, tenantId, person)),
-    opt_outs: await hashOptOuts(trx, tenantId, person),
+    opt_outs: await hashNumbers(trx, 'opt_outs', tenantId, person),
+    excluded_numbers: await hashNumbers(trx, 'excluded_numbers', tenantId, person),
     alerts: await redactAlerts(trx, where, person),
     jobs,
   }

@@ -1,4 +1,4 @@
-/** Exports calls, leads and messages as CSV for spreadsheets. */
+/** Exports calls, leads, messages and excluded numbers as CSV for spreadsheets. */
 import { stringify } from 'csv-stringify'
 import { type Kysely, type RawBuilder, sql } from 'kysely'
 import { Readable, type Writable } from 'node:stream'
@@ -48,7 +48,7 @@ const isDangerous = (text: string): boolean =>
 export const unescapeFormula = (cell: string): string =>
   cell.startsWith("'") && isDangerous(cell.slice(1)) ? cell.slice(1) : cell
 
-export const EXPORTS = ['calls', 'leads', 'messages', 'live_calls'] as const
+export const EXPORTS = ['calls', 'leads', 'messages', 'live_calls', 'exclusions'] as const
 type ExportKind = (typeof EXPORTS)[number]
 
 export const COLUMNS: Record<ExportKind, readonly string[]> = {
@@ -86,6 +86,7 @@ export const COLUMNS: Record<ExportKind, readonly string[]> = {
     'call_id',
   ],
   live_calls: ['received_at', 'call_id', 'phone', 'extension', 'phase', 'is_answered', 'source'],
+  exclusions: ['phone', 'note', 'created_at'],
 }
 
 export type Page = {
@@ -166,18 +167,25 @@ export const PAGES: Record<ExportKind, (page: Page) => RawBuilder<Row>> = {
     from live_calls v
     where v.tenant_id = ${page.tenantId} and v.id > ${page.after ?? 0} and ${within(sql`v.received_at`, page)}
     order by v.id limit ${page.limit}`,
+  // Of a person who was erased, only a hash is left.
+  exclusions: page => sql<Row>`
+    select x.id::text as position, x.phone, x.note, ${local(sql`x.created_at`, page.timezone)} as created_at
+    from excluded_numbers x
+    where x.tenant_id = ${page.tenantId} and x.id > ${page.after ?? 0} and x.phone is not null
+      and ${within(sql`x.created_at`, page)}
+    order by x.id limit ${page.limit}`,
 }
 
 export const exportRequest = period.extend({
   tenantId,
-  what: z.enum(EXPORTS, 'calls, leads, messages or live_calls'),
+  what: z.enum(EXPORTS, 'calls, leads, messages, live_calls or exclusions'),
 })
 
 /** How many rows one page has. */
 const PAGE_SIZE = 1000
 
 /**
- * Writes calls, leads, messages or live calls of a business as CSV, oldest first. Each page is a short read-only transaction, so a
+ * Writes one of the lists of a business as CSV, oldest first. Each page is a short read-only transaction, so a
  * slow reader holds no connection, and the memory does not grow with the number of rows.
  *
  * @param database the pages use the pool for /ops, the command the pool for tasks

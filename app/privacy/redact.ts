@@ -139,35 +139,32 @@ export const deleteLiveCalls = async (
   return Number(numAffectedRows)
 }
 
-/** Replaces the number of an opt-out by its keyed hash. Two opt-outs of the same person become one. */
-export const hashOptOuts = async (
+/**
+ * Replaces the number of an opt-out or exclusion by its keyed hash, and removes the note. Two rows of the same person
+ * become one.
+ */
+export const hashNumbers = async (
   trx: Trx,
+  table: 'opt_outs' | 'excluded_numbers',
   tenantId: string,
   { phones }: Person,
 ): Promise<number> => {
-  const optOuts = await trx
-    .selectFrom('opt_outs')
-    .select(['id', 'phone'])
-    .where('tenant_id', '=', tenantId)
-    .where('phone', 'in', phones)
-    .forUpdate()
-    .execute()
-  for (const { id, phone } of optOuts) {
-    if (phone === null) continue
+  const { rows } = await sql<{ id: string; phone: string }>`
+    select id, phone from ${sql.table(table)}
+    where tenant_id = ${tenantId} and phone = any(${phones}::text[]) order by id for update`.execute(
+    trx,
+  )
+  for (const { id, phone } of rows) {
     const hash = phoneHash(phone)
-    await trx
-      .deleteFrom('opt_outs')
-      .where('tenant_id', '=', tenantId)
-      .where('phone_hash', '=', hash)
-      .where('id', '<>', id)
-      .execute()
-    await trx
-      .updateTable('opt_outs')
-      .set({ phone: null, phone_hash: hash })
-      .where('id', '=', id)
-      .execute()
+    await sql`
+      delete from ${sql.table(table)}
+      where tenant_id = ${tenantId} and phone_hash = ${hash} and id <> ${id}`.execute(trx)
+    await sql`
+      update ${sql.table(table)}
+      set phone = null, phone_hash = ${hash} ${table === 'excluded_numbers' ? sql`, note = null` : sql``}
+      where id = ${id}`.execute(trx)
   }
-  return optOuts.length
+  return rows.length
 }
 
 /** The calls of these records, and the person's calls with records that are already empty. */

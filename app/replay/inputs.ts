@@ -127,7 +127,7 @@ export const readRules = async (trx: Trx, tenantId: string): Promise<Rules> => {
   }
 }
 
-/** Reads the tenant's opt-outs, and the messages that it received since `from`. */
+/** Reads the tenant's opt-outs and excluded numbers, and the messages that it received since `from`. */
 export const readContacts = async (trx: Trx, tenantId: string, from: Date): Promise<Contacts> => {
   const optOuts = await trx
     .selectFrom('opt_outs')
@@ -141,6 +141,19 @@ export const readContacts = async (trx: Trx, tenantId: string, from: Date): Prom
   for (const { phone, phone_hash, created_at } of optOuts)
     if (phone) byPerson.set(personOf(phone), created_at)
     else if (phone_hash) byHash.set(phone_hash.toString('hex'), created_at)
+
+  const exclusions = await trx
+    .selectFrom('excluded_numbers')
+    .select(['phone', 'phone_hash'])
+    .where('tenant_id', '=', tenantId)
+    .execute()
+  const excluded = new Set(exclusions.flatMap(({ phone }) => phone ?? []))
+  // Of people who were erased.
+  const excludedHashes = new Set(
+    exclusions.flatMap(({ phone, phone_hash }) =>
+      phone ? [] : (phone_hash?.toString('hex') ?? []),
+    ),
+  )
 
   const inbound = await trx
     .selectFrom('messages')
@@ -170,6 +183,12 @@ export const readContacts = async (trx: Trx, tenantId: string, from: Date): Prom
     return at ?? null
   }
   return {
+    isExcluded: numbers =>
+      numbers.some(
+        number =>
+          excluded.has(number) ||
+          (excludedHashes.size > 0 && excludedHashes.has(phoneHash(number).toString('hex'))),
+      ),
     optedOutAt: phones => {
       if (!phones[0]) return null
       const person = personOf(phones[0])

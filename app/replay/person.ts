@@ -37,6 +37,7 @@ export type SimulatedCall = {
 type EndReason = 'reached_by_phone' | 'replied' | 'opted_out'
 
 export type Person = ReturnType<typeof identify> & {
+  isExcluded: boolean
   optedOutAt: Date | null
   /** The times of their future replies, in order. */
   replies: readonly Date[]
@@ -225,6 +226,7 @@ const contextOf = (
   return {
     caller: person.caller,
     ownNumber: person.lines.some(line => rules.lines.has(line)),
+    excluded: person.isExcluded,
     contactForeign: rules.contactForeign,
     optedOut: person.optedOutAt !== null && person.optedOutAt <= now,
     mode: rules.mode,

@@ -80,6 +80,8 @@ export const effectSpan = (rules: Rules): Milliseconds =>
 
 /** What is known about people apart from their calls, by any spelling of their numbers. */
 export type Contacts = {
+  /** The business has excluded one of these numbers. This counts for the whole period, like its other settings. */
+  isExcluded: (numbers: readonly string[]) => boolean
   optedOutAt: (phones: readonly string[]) => Date | null
   /** The times of their messages, in order. */
   repliesOf: (phones: readonly string[]) => readonly Date[]
@@ -236,6 +238,7 @@ const personFor = (simulation: Simulation, written: string | null | undefined): 
 
 const newPerson = ({ contacts }: Simulation, identity: ReturnType<typeof identify>): Person => ({
   ...identity,
+  isExcluded: contacts.isExcluded(identity.lines),
   optedOutAt: contacts.optedOutAt(identity.phones),
   replies: contacts.repliesOf(identity.phones),
   reachedUntil: null,

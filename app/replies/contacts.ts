@@ -1,8 +1,8 @@
-import { type ExpressionBuilder, sql } from 'kysely'
+import { sql } from 'kysely'
 import { phoneHash } from '../crypto.ts'
-import type { DB } from '../db/generated.ts'
 import type { Trx } from '../db/kysely.ts'
 import { lockLeads } from '../db/locks.ts'
+import { isAbout } from '../outreach/exclusions.ts'
 import { readPhone, spellings } from '../phone.ts'
 import type { Contacts } from '../whatsapp/webhook.ts'
 
@@ -162,17 +162,18 @@ export const leadsWithSameNumber = async (
   return leads.map(({ id }) => id)
 }
 
-/** By any spelling of the number, or by its hash if the number was erased. */
-const isNumberOf = (phone: string) => (eb: ExpressionBuilder<DB, 'opt_outs'>) =>
-  eb.or([
-    eb('phone', 'in', spellings(phone)),
-    eb('phone_hash', 'in', spellings(phone).map(phoneHash)),
-  ])
+// In `opt_outs.source`:
+/** The person moved the switch in WhatsApp's own settings. */
+export const SWITCH = 'user_preferences'
+/** The business set it, and the person has not said so. */
+const BY_HAND = ['operator', 'import']
+export const isByHand = (source: string): boolean => BY_HAND.includes(source)
 
 /**
- * Stores that this tenant must not write to this person, without a time limit.
+ * Stores that this tenant must not write to this person, without a time limit. What the person says outranks what the
+ * business set, and words outrank a switch in WhatsApp.
  *
- * @param source typed, button, user_preferences, whatsapp_131050 ..., operator
+ * @param source typed, button, user_preferences, whatsapp_131050 ..., operator, import
  * @returns whether it is a new opt-out
  */
 export const optOut = async (
@@ -182,22 +183,25 @@ export const optOut = async (
   source: string,
 ): Promise<boolean> => {
   const known = await optedOutBy(trx, tenantId, phone)
-  if (known === 'user_preferences' && source !== known)
-    // An opt-out in words is not taken back by a switch in WhatsApp.
+  if (known === null) {
+    const added = await trx
+      .insertInto('opt_outs')
+      .values({ tenant_id: tenantId, phone, phone_hash: phoneHash(phone), source })
+      .onConflict(conflict => conflict.doNothing())
+      .returning('id')
+      .executeTakeFirst()
+    return added !== undefined
+  }
+  const isBoth = isByHand(known) !== isByHand(source)
+  const outranks = !isByHand(source) && source !== known && (isByHand(known) || known === SWITCH)
+  if (isBoth || outranks)
     await trx
       .updateTable('opt_outs')
-      .set({ source })
+      .set({ ...(outranks && { source }), ...(isBoth && { also_by_hand: true }) })
       .where('tenant_id', '=', tenantId)
-      .where(isNumberOf(phone))
+      .where(isAbout(phone))
       .execute()
-  if (known !== null) return false
-  const added = await trx
-    .insertInto('opt_outs')
-    .values({ tenant_id: tenantId, phone, phone_hash: phoneHash(phone), source })
-    .onConflict(conflict => conflict.doNothing())
-    .returning('id')
-    .executeTakeFirst()
-  return added !== undefined
+  return false
 }
 
 /** The source of a person's opt-out. Null = they have not opted out. */
@@ -210,25 +214,38 @@ export const optedOutBy = async (
     .selectFrom('opt_outs')
     .select('source')
     .where('tenant_id', '=', tenantId)
-    .where(isNumberOf(phone))
+    .where(isAbout(phone))
     .executeTakeFirst()
   return known?.source ?? null
 }
 
 /**
- * Removes a person's opt-out.
+ * Removes a person's opt-out, from whatever source: they wrote "start".
  *
- * @param source only an opt-out from this source; absent = any
  * @returns whether there was one
  */
-export const optIn = async (
-  trx: Trx,
-  tenantId: string,
-  phone: string,
-  source?: string,
-): Promise<boolean> => {
-  let opted = trx.deleteFrom('opt_outs').where('tenant_id', '=', tenantId).where(isNumberOf(phone))
-  if (source !== undefined) opted = opted.where('source', '=', source)
-  const { numDeletedRows } = await opted.executeTakeFirst()
+export const optIn = async (trx: Trx, tenantId: string, phone: string): Promise<boolean> => {
+  const { numDeletedRows } = await trx
+    .deleteFrom('opt_outs')
+    .where('tenant_id', '=', tenantId)
+    .where(isAbout(phone))
+    .executeTakeFirst()
+  return numDeletedRows > 0n
+}
+
+/**
+ * Takes back what the person said by the switch in WhatsApp. What they wrote, and what the business set, stays.
+ *
+ * @returns whether the person may get messages again because of that
+ */
+export const resume = async (trx: Trx, tenantId: string, phone: string): Promise<boolean> => {
+  const switched = sql<boolean>`tenant_id = ${tenantId} and source = ${SWITCH} and ${isAbout(phone)}`
+  await trx
+    .updateTable('opt_outs')
+    .set({ source: 'operator', also_by_hand: false })
+    .where(switched)
+    .where('also_by_hand', '=', true)
+    .execute()
+  const { numDeletedRows } = await trx.deleteFrom('opt_outs').where(switched).executeTakeFirst()
   return numDeletedRows > 0n
 }

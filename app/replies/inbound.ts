@@ -23,6 +23,8 @@ import {
   optOut,
   phoneOfIdentity,
   rememberIdentities,
+  resume,
+  SWITCH,
   type Writer,
   writerOf,
   writerPhone,
@@ -276,9 +278,6 @@ const addIdentity = async (
   return 'identity'
 }
 
-/** "Resume" in WhatsApp takes back only an opt-out from this source. An opt-out in words stays. */
-const SOURCE = 'user_preferences'
-
 /**
  * Handles "stop" or "resume" in WhatsApp's own settings. They name marketing messages, but the person means ours. There
  * is no confirmation, since the tap opens no 24-hour window.
@@ -293,7 +292,7 @@ export const applyPreference = async (
   const phones = await knownPhones(trx, leadId, writer)
   if (phones.length === 0) return 'unassigned'
   if (item.value === 'stop') {
-    for (const phone of phones) await optOut(trx, tenantId, phone, SOURCE)
+    for (const phone of phones) await optOut(trx, tenantId, phone, SWITCH)
     const others = await leadsWithSameNumber(trx, tenantId, leadId, writer)
     for (const id of [...(leadId ? [leadId] : []), ...others])
       await cancelPending(trx, id, 'opted_out')
@@ -301,7 +300,9 @@ export const applyPreference = async (
   }
   if (item.value !== 'resume') return 'kept'
   let isBack = false
-  for (const phone of phones) isBack = (await optIn(trx, tenantId, phone, SOURCE)) || isBack
+  for (const phone of phones) isBack = (await resume(trx, tenantId, phone)) || isBack
+  // The business may have opted out one of their numbers.
+  for (const phone of phones) isBack &&= (await optedOutBy(trx, tenantId, phone)) === null
   if (isBack) await moveLead(trx, leadId, 'resumed')
   return isBack ? 'opt_in' : 'kept'
 }

@@ -128,7 +128,7 @@ export const NAMES: [name: string, pattern: RegExp][] = [
   ['dont', wholeWords('don t|do not|dont ever')],
   ['stop', wholeWords('stop (?:it|this|that|all)|s t o p')],
   ['NOMORE', wholeWords('no more|no further|לא עוד')],
-  // Whoever asks not to be sent "massages" means messages.
+  // A person who asks not to be sent "massages" means messages.
   ['MESSAGES', wholeWords(`(?<=send(?:ing)? me (?:${THE} )*)massages?`)],
   ['DETAILS', wholeWords('(?:my|our) (?:contact|contacts|phone) (?:details|info|information)')],
   [

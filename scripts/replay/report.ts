@@ -13,6 +13,7 @@ const ASSUMED = [
   'A call is decided when its record arrives, and again when its message is due. Nothing runs late.',
   'Every message is delivered. Replies and opt-outs come when they really came, and there are no others.',
   'A person who opted out and later in again counts as never opted out.',
+  'The numbers that are excluded today count as excluded in the whole period.',
   'Actions by hand (cancelled messages, messages that the owner wrote) and paused connections are ignored.',
 ]
 

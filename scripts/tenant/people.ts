@@ -1,11 +1,6 @@
-/** npm run tenant -- forget, opt-outs */
-import { readFile } from 'node:fs/promises'
+/** npm run tenant -- forget */
 import { createInterface } from 'node:readline/promises'
-import { buffer } from 'node:stream/consumers'
 import { erase, eraseInput, previewErase } from '../../app/privacy/erase.ts'
-import { addOptOuts } from '../../app/privacy/import_opt_outs.ts'
-import { readNumbers } from '../../app/privacy/inputs.ts'
-import { tenantOnly } from '../../app/tenants/schema.ts'
 import {
   BOOLEAN,
   check,
@@ -58,40 +53,4 @@ const confirm = async ({ stdin, stderr }: Terminal): Promise<void> => {
   const answer = await terminal.question('Erase this person for good? Type yes: ')
   terminal.close()
   if (answer.trim() !== 'yes') fail('nothing was changed')
-}
-
-const OPT_OUTS_HELP = `Usage: npm run tenant -- opt-outs --tenant ID --file FILE
-
-Imports a list of people who must not get messages. Each line has one number, in any common form, or the list is a CSV
-with numbers in any columns, and all of them count. Safe to run twice.
-
-  --tenant ID  the business
-  --file FILE  the list; - reads it from standard input
-  --json       the last line of stdout is one JSON object: tenantId, added, known, badLines
-  --help       show this text
-
-A line without a number is reported, and all other lines are imported. The exit code is then 1.`
-
-export const optOuts: Command = async (args, terminal) => {
-  const { console } = terminal
-  const flags = readFlags(args, OPT_OUTS_HELP, { tenant: STRING, file: STRING, json: BOOLEAN })
-  const bytes = await readList(flags.file, terminal)
-  const { tenantId } = check(tenantOnly, { tenantId: flags.tenant ?? '' })
-  const { numbers, badLines } = readNumbers(bytes)
-  const { added, known } = await inTransaction(terminal, trx =>
-    addOptOuts(trx, COMMAND_LINE, { tenantId, numbers }),
-  )
-  console.error(`${added} people are new on the list of tenant ${tenantId}, ${known} were known`)
-  // Without the text of the line, because it may contain a number after all.
-  for (const line of badLines) console.error(`line ${line}: not a telephone number`)
-  if (flags.json) console.log(JSON.stringify({ tenantId, added, known, badLines }))
-  return badLines.length ? 1 : 0
-}
-
-const readList = async (file: string | undefined, { stdin }: Terminal): Promise<Buffer> => {
-  if (!file) return fail('--file: expected the list, or - for standard input')
-  if (file === '-') return buffer(stdin)
-  return readFile(file).catch((error: unknown) =>
-    fail(`--file: ${error instanceof Error ? error.message : String(error)}`),
-  )
 }

@@ -27,6 +27,7 @@ const withCaller = (written: string | null): Partial<ContactContext> => ({
 const GOOD: ContactContext = {
   caller: readPhone('0502345678'),
   ownNumber: false,
+  excluded: false,
   contactForeign: false,
   optedOut: false,
   mode: 'live',
@@ -45,6 +46,7 @@ const decided = (...facts: Partial<ContactContext>[]): string => {
 const REASONS: [reason: SkipReason, facts: Partial<ContactContext>][] = [
   ['withheld_number', withCaller('')],
   ['own_number', { ownNumber: true }],
+  ['excluded', { excluded: true }],
   ['not_mobile', withCaller('031234567')],
   ['opted_out', { optedOut: true }],
   ['tenant_paused', { mode: 'paused' }],
@@ -77,7 +79,7 @@ await t.test('of two reasons, the first is stored', async t => {
       t.equal(decided(facts, more), `skipped / ${first}`, `${first} before ${second}`)
       pairs++
     }
-  t.equal(pairs, 27)
+  t.equal(pairs, 35)
 })
 
 await t.test(

@@ -292,6 +292,16 @@ await t.test('no data of the person is left, and no data of others is changed', 
     text: `התקשרו לאחותי ${dashed(who.local)}`,
   })
 
+  await db
+    .insertInto('excluded_numbers')
+    .values(
+      [shop, other].map(({ tenantId }) => ({
+        tenant_id: tenantId,
+        phone: who.e164,
+        note: `${NAME} ${who.local}`,
+      })),
+    )
+    .execute()
   // A call to the person's number, as if it belonged to the business.
   await tell(shop.token, push({ caller: customer().local, did: who.local }))
   await db
@@ -316,6 +326,7 @@ await t.test('no data of the person is left, and no data of others is changed', 
     'public.rejected_deliveries',
     'public.whatsapp_events',
     'public.opt_outs',
+    'public.excluded_numbers',
     'public.alerts',
   ])
     t.ok(before.includes(table), `the story reaches ${table}`)

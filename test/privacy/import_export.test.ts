@@ -13,7 +13,7 @@ import {
   unescapeFormula,
   writeCsv,
 } from '../../app/privacy/export.ts'
-import { addOptOuts } from '../../app/privacy/import_opt_outs.ts'
+import { importOptOuts } from '../../app/privacy/do_not_contact.ts'
 import { periodIn, readNumbers } from '../../app/privacy/inputs.ts'
 import { answeredPush, push } from '../../scripts/demo/cdr.ts'
 import {
@@ -26,21 +26,12 @@ import {
   outreachOf,
 } from '../support/ringback.ts'
 import { happens, optOutsOf, storyOf } from '../support/whatsapp.ts'
+import { collector } from './support.ts'
 import { conversationOf, dueSince, leadsOf, messagesAfter, miss, tell } from '../tasks/support.ts'
 
 const OPERATOR = { as: 'operator' } as const
 type Wanted = { what: 'calls' | 'leads' | 'messages'; since?: string; until?: string }
 
-const collector = () => {
-  const chunks: Buffer[] = []
-  const out = new Writable({
-    write: (chunk: Buffer, _encoding, done) => {
-      chunks.push(chunk)
-      done()
-    },
-  })
-  return { out, bytes: () => Buffer.concat(chunks) }
-}
 const read = (bytes: Buffer): Record<string, string>[] => parse(bytes, { bom: true, columns: true })
 
 const exported = async ({ tenantId }: Business, wanted: Wanted) => {
@@ -321,7 +312,7 @@ await t.test('every page is a read-only statement with text columns', async t =>
 })
 
 const take = (tenantId: string, ...numbers: string[]) =>
-  db.transaction().execute(trx => addOptOuts(trx, { as: 'operator' }, { tenantId, numbers }))
+  db.transaction().execute(trx => importOptOuts(trx, { as: 'operator' }, { tenantId, numbers }))
 
 await t.test('a list with one number in each line is read in every form', t => {
   const text = [

@@ -1,4 +1,5 @@
 /** Reads everything that is stored, in every table, as a reader would see it. */
+import { Writable } from 'node:stream'
 import { sql } from 'kysely'
 import { db } from '../support/ringback.ts'
 
@@ -76,4 +77,16 @@ export const keysKept = async () => {
     db,
   )
   return rows[0]
+}
+
+/** A stream that keeps what is written to it. */
+export const collector = () => {
+  const chunks: Buffer[] = []
+  const out = new Writable({
+    write: (chunk: Buffer, _encoding, done) => {
+      chunks.push(chunk)
+      done()
+    },
+  })
+  return { out, bytes: () => Buffer.concat(chunks) }
 }

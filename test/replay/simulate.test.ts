@@ -84,8 +84,11 @@ const calledBack = (id: string, began: string, fields: JsonObject = {}): Receive
     ...fields,
   })
 
-/** By default no one replied or opted out. */
-const contacts = (about: { optedOut?: string; wrote?: string[] } = {}): Contacts => ({
+/** By default no one is excluded, replied or opted out. */
+const contacts = (
+  about: { excluded?: boolean; optedOut?: string; wrote?: string[] } = {},
+): Contacts => ({
+  isExcluded: () => about.excluded ?? false,
   optedOutAt: () => (about.optedOut ? at(about.optedOut) : null),
   repliesOf: () => (about.wrote ?? []).map(at),
 })

@@ -27,7 +27,7 @@ import {
   workAsIfDue,
 } from '../support/ringback.ts'
 import { accessRow, call, checksOf, voicenter, webhook } from '../support/voicenter.ts'
-import { optOutsOf } from '../support/whatsapp.ts'
+import { happens, optOutsOf } from '../support/whatsapp.ts'
 import { leadsOf, miss, requestsOf, secondsUntil, tell, until } from '../tasks/support.ts'
 import { auditOf, auditSince } from '../tenants/support.ts'
 import { answered, exportRows, type Options, tenant } from './tenant.ts'
@@ -863,6 +863,59 @@ await t.test('opt-outs imports a list from a file or from standard input', async
     stderr: /^--file: ENOENT/,
   })
   t.strictSame(await withoutAudit(), before)
+})
+
+await t.test('opt-out and exclusion print JSON, and an opt-out by the person stays', async t => {
+  const shop = await business()
+  const { tenantId, phoneNumberId } = shop
+  const [dana, guard] = [customer(), customer()]
+  const at = ['--tenant', tenantId]
+  const number = ['--number', dana.local]
+  const opted = { tenantId, number: dana.e164 }
+  for (const added of [true, false])
+    t.strictSame((await answered(['opt-out', 'add', ...at, ...number])).json, { ...opted, added })
+  t.strictSame(await optOutsOf(shop), [[dana.e164, 'operator']])
+  for (const removed of [true, false])
+    t.strictSame((await answered(['opt-out', 'remove', ...at, ...number])).json, {
+      ...opted,
+      removed,
+    })
+  await happens({ kind: 'text', text: 'הסר', from: dana.e164, phoneNumberId })
+  t.match(await tenant(['opt-out', 'remove', ...at, ...number]), {
+    status: 1,
+    stdout: '',
+    stderr: /^this person asked for no messages: .*START.*\(opted_out_by_person\)\n$/,
+  })
+  t.strictSame(await optOutsOf(shop), [[dana.e164, 'typed']])
+
+  const excluded = { tenantId, number: guard.e164 }
+  const add = ['exclusion', 'add', ...at, '--number', guard.local, '--note', 'night guard']
+  t.strictSame((await answered(add)).json, { ...excluded, added: true })
+  const file = join(folder, 'staff.csv')
+  writeFileSync(file, 'name,phone\nDana,03-6123456\nnobody,x\n')
+  const imported = await tenant([
+    'exclusion',
+    'import',
+    ...at,
+    '--file',
+    file,
+    '--note',
+    'staff',
+    '--json',
+  ])
+  t.equal(imported.status, 1, 'because one line has no number')
+  t.strictSame(lastLine(imported), { tenantId, added: 1, known: 0, badLines: [3] })
+  t.match((await answered(['exclusion', 'list', ...at])).json, {
+    tenantId,
+    exclusions: [
+      { phone: '+97236123456', note: 'staff' },
+      { phone: guard.e164, note: 'night guard' },
+    ],
+  })
+  t.match(await tenant(['exclusion', ...at]), { status: 0, stdout: /night guard/ })
+  const remove = ['exclusion', 'remove', ...at, '--number', guard.local]
+  t.strictSame((await answered(remove)).json, { ...excluded, removed: true })
+  t.match(await tenant(remove), { status: 0, stderr: /did not exclude/ })
 })
 
 await t.test('export writes to a file with mode 0600, or to standard output', async t => {

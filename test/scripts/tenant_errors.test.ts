@@ -129,6 +129,18 @@ const WRONG: [args: string[], said: RegExp, options?: Options][] = [
   [['forget', '--yes', '--tenant', 'x', '--number', '0521234567'], /^--tenant: expected the id/],
   [['opt-outs', ...OURS], /^--file: expected the list/],
   [['opt-outs', ...OURS, '--file', '/no/such'], /^--file: ENOENT/],
+  // opt-out, exclusion
+  [['opt-out', 'list', ...OURS], /expected add, remove, found "list"/],
+  [['opt-out', 'add', ...OURS], /^--number: expected a telephone number/],
+  [['opt-out', 'add', ...OURS, '--number', '*2700'], /^--number: expected a telephone number/],
+  [['exclusion', 'add', ...OURS, '--number', 'דנה'], /^--number: expected a telephone number/],
+  [['exclusion', 'list', ...OURS, '--number', '0521234567'], /no --number/],
+  [['exclusion', 'remove', ...OURS, ...NUMBER, '--note', 'x'], /no --note/],
+  [
+    ['exclusion', 'add', ...OURS, ...NUMBER, '--note', 'x'.repeat(201)],
+    /^--note: expected a note of at most 200/,
+  ],
+  [['exclusion', 'import', ...OURS], /^--file: expected the list/],
 ]
 
 /** The arguments are right, but the command is not possible: exit code 1. */
@@ -150,6 +162,11 @@ const REFUSED: [args: string[], said: RegExp, options?: Options][] = [
     ['template'],
     ['call-log', '--off'],
     ['forget', '--yes', '--number', '0521234567'],
+    ['opt-out', 'add', '--number', '0521234567'],
+    ['opt-out', 'remove', '--number', '0521234567'],
+    ['exclusion', 'list'],
+    ['exclusion', 'add', '--number', '0521234567'],
+    ['exclusion', 'remove', '--number', '0521234567'],
   ].map((args): [string[], RegExp] => [[...args, ...NOT_FOUND], /^there is no tenant 999999$/]),
   [
     set('--reminder-1-after', '25h'),
@@ -234,7 +251,11 @@ await t.test('a command that is not possible ends with 1 and one line', async t 
 await t.test('export has the same errors', async t => {
   const calls = [...OURS, '--what', 'calls']
   for (const [args, status, message] of [
-    [[...OURS, '--what', 'people'], 2, /^--what: expected calls, leads, messages or live_calls/],
+    [
+      [...OURS, '--what', 'people'],
+      2,
+      /^--what: expected calls, leads, messages, live_calls or exclusions/,
+    ],
     [[...calls, '--since', 'monday'], 2, /^--since: expected a day such as/],
     [[...NOT_FOUND, '--what', 'leads'], 1, /^there is no tenant 999999/],
     [[...calls, '--output', '/no/such/file'], 1, /ENOENT/],
@@ -252,7 +273,9 @@ const FLAGS: Record<string, string> = {
     'tenant phone-number-id whatsapp-number waba-id access-token-env access-token-stdin app-secret-env json',
   template: 'tenant kind name language variables resume default json',
   forget: 'tenant number dry-run yes json',
+  'opt-out': 'tenant number json',
   'opt-outs': 'tenant file json',
+  exclusion: 'tenant number note file json',
   list: 'json',
   show: 'tenant json',
   set: 'tenant name mode owner-phone timezone outreach-delay reminder-1-after reminder-2-after unresponsive-after repeat-window oldest-call grace reminder-grace missed-statuses min-ring-seconds contact-foreign quiet no-quiet reminder-quiet no-reminder-quiet location json',

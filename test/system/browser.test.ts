@@ -61,10 +61,15 @@ await db
   .insertInto('opt_outs')
   .values({ tenant_id: shop.tenantId, phone: silenced.e164, source: 'reply' })
   .execute()
+await db
+  .insertInto('excluded_numbers')
+  .values({ tenant_id: long.tenantId, phone: silenced.e164, note: 'ANoteWithoutSpaces'.repeat(8) })
+  .execute()
 for (const { local } of [silenced, waits])
   await post(push({ did: shop.did, caller: local }), { token: shop.token })
 const longName = customer()
-await post(push({ did: long.did, caller: longName.local }), { token: long.token })
+for (const { local } of [longName, silenced])
+  await post(push({ did: long.did, caller: local }), { token: long.token })
 const unbound = await webhookToken(null)
 await work()
 await workAsIfDue()
@@ -196,8 +201,10 @@ for (const [size, viewport] of Object.entries({ phone: PHONE, desktop: DESKTOP }
       t.equal(await page.locator('html').getAttribute('dir'), locale === 'he' ? 'rtl' : 'ltr')
       await context.close()
     })
+const calls = await db.selectFrom('missed_calls').select('id').execute()
 
 const PAGES = [
+  ...calls.map(({ id }) => `/calls/missed/${id}`),
   '',
   '/calls',
   '/waiting',
@@ -206,6 +213,8 @@ const PAGES = [
   `/tenants/${shop.tenantId}`,
   `/tenants/${long.tenantId}`,
   `/tenants/${shop.tenantId}/settings`,
+  `/tenants/${shop.tenantId}/exclusions`,
+  `/tenants/${long.tenantId}/exclusions`,
   `/tenants/${shop.tenantId}/templates`,
   `/tenants/${shop.tenantId}/webhook`,
   '/log',

@@ -6,7 +6,7 @@ import { business, customer, db, type Business } from '../support/ringback.ts'
 import { optOutsOf } from '../support/whatsapp.ts'
 import { optOut } from '../../app/replies/contacts.ts'
 import { grantAccess } from '../../app/tenants/credentials.ts'
-import { callLogOwner, decrypt, tokenOwner } from '../../app/crypto.ts'
+import { callLogOwner, decrypt, phoneHash, tokenOwner } from '../../app/crypto.ts'
 import { config } from '../../app/config.ts'
 
 const oldKey = config().ENCRYPTION_KEY.toString('base64')
@@ -65,6 +65,15 @@ await t.test('with a wrong old key nothing is changed', async t => {
   t.notMatch(wrong.stderr, token)
   t.match(await rekey(randomBytes(32), ''), { status: 2, stderr: /Usage/ })
   t.strictSame(await sealedOf(shop), sealed)
+})
+
+await t.test('an excluded person who was erased is not forgotten with the old key', async t => {
+  const sealed = await sealedOf(shop)
+  const erased = { tenant_id: tenantId, phone_hash: phoneHash(customer().e164) }
+  await db.insertInto('excluded_numbers').values(erased).execute()
+  t.match(await rekey(randomBytes(32)), { status: 1, stderr: /were excluded, and were erased/ })
+  t.strictSame(await sealedOf(shop), sealed)
+  await db.deleteFrom('excluded_numbers').execute()
 })
 
 await t.test('who opted out and was erased is not forgotten with the old key', async t => {

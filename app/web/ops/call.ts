@@ -4,6 +4,7 @@ import type { Trx } from '../../db/kysely.ts'
 import { cancelOutreach } from '../../outreach/operator_actions.ts'
 import { reclassify } from '../../voicenter/pending_calls.ts'
 import type { Context } from './access.ts'
+import { callerCard } from './caller.ts'
 import {
   type CallFacts,
   type CallRecord,
@@ -173,6 +174,7 @@ const callPage = (facts: CallFacts | null, context: Context): Page => {
           ${timeline(facts, language).map(entry => timelineEntry(entry, language, facts.timezone))}
         </ol>
       </section>
+      ${facts.missed?.leadId && facts.missed.phone && callerCard({ ...facts, leadId: facts.missed.leadId, phone: facts.missed.phone }, context)}
       ${recordsCard(facts.records, language, facts.timezone)}`,
   }
 }

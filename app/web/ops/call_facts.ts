@@ -1,9 +1,9 @@
 /** What the page of one call shows, read from the database. */
 import { sql } from 'kysely'
 import { z } from 'zod'
-import { phoneHash } from '../../crypto.ts'
 import type { Trx } from '../../db/kysely.ts'
 import { isObject } from '../../json.ts'
+import { isAbout } from '../../outreach/exclusions.ts'
 import { spellings } from '../../phone.ts'
 import type { ConversationKind, OutgoingState } from '../../states.ts'
 import { type Cdr, readCdr } from '../../voicenter/parse.ts'
@@ -150,6 +150,7 @@ export const loadCall = async (trx: Trx, call: CallKey) => {
     replies: missed?.leadId ? await loadReplies(trx, missed) : [],
     notices: missed && call.tenantId ? await loadNotices(trx, call.tenantId, missed) : [],
     optOut: phone && call.tenantId ? await findOptOut(trx, call.tenantId, phone) : null,
+    exclusion: phone && call.tenantId ? await findExclusion(trx, call.tenantId, phone) : null,
     talk: reached && missed && phone ? await findTalk(trx, call, phone, missed.calledAt) : null,
     earlierCall:
       row.outreachReason === 'already_contacted' && missed
@@ -251,12 +252,18 @@ const loadNotices = async (
 }
 
 const findOptOut = async (trx: Trx, tenantId: string, phone: string) => {
-  const phones = spellings(phone)
   const { rows } = await sql<{ at: Date; source: string }>`
     select created_at as at, source from opt_outs
-    where tenant_id = ${tenantId}
-      and (phone = any(${phones}::text[]) or phone_hash = any(${phones.map(phoneHash)}::bytea[]))
+    where tenant_id = ${tenantId} and ${isAbout(phone)}
     order by created_at limit 1`.execute(trx)
+  return rows[0] ?? null
+}
+
+const findExclusion = async (trx: Trx, tenantId: string, phone: string) => {
+  const { rows } = await sql<{ note: string | null }>`
+    select note from excluded_numbers
+    where tenant_id = ${tenantId} and ${isAbout(phone)}
+    order by id limit 1`.execute(trx)
   return rows[0] ?? null
 }
 

@@ -18,6 +18,7 @@ import {
   securityHeaders,
 } from './access.ts'
 import { alertPages } from './alerts.ts'
+import { callerPages } from './caller.ts'
 import { callPages } from './call.ts'
 import { callsPages } from './calls.ts'
 import { abort, errorPageOf } from './errors.ts'
@@ -35,7 +36,7 @@ import { waitingPages } from './waiting.ts'
 export const ops = Router()
 ops.use(securityHeaders, checkConnection, staticFiles, sessionPages, signInPages)
 ops.use(requireSignIn, requireFormToken)
-ops.use(todayPages, callsPages, callPages, waitingPages, alertPages)
+ops.use(todayPages, callsPages, callPages, callerPages, waitingPages, alertPages)
 ops.use(exportFile, tenantsPages, tenantPages, logPages)
 ops.use(() => abort(404))
 

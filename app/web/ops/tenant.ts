@@ -8,6 +8,7 @@ import { type FailedForm, handleForm } from './forms.ts'
 import type { Page } from './layout.ts'
 import { action, allowedTenant, page } from './page.ts'
 import type { Form } from './sign_in_form.ts'
+import { exclusions } from './tenant/exclusions.ts'
 import { exportSection } from './tenant/export.ts'
 import { numbers } from './tenant/numbers.ts'
 import { overview } from './tenant/overview.ts'
@@ -28,6 +29,7 @@ const SECTIONS: Record<SectionName, Section> = {
   overview,
   settings,
   numbers,
+  exclusions,
   whatsapp,
   templates,
   webhook,

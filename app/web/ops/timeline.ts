@@ -1,4 +1,5 @@
 /** What happened in a call and because of it, in order. Pure. */
+import { isByHand } from '../../replies/contacts.ts'
 import { typeName } from '../../voicenter/call_kind.ts'
 import { answeredBy, statusOf } from '../../voicenter/classify.ts'
 import type { CallFacts, CallRecord, SentMessage } from './call_facts.ts'
@@ -178,7 +179,11 @@ const answerEntries = (facts: CallFacts, language: Language): TimelineEntry[] =>
       ? [
           entry(
             optOut.at,
-            missed && optOut.at < missed.calledAt ? texts.optedOutBefore : texts.optedOut,
+            isByHand(optOut.source)
+              ? texts.optedOutByHand
+              : missed && optOut.at < missed.calledAt
+                ? texts.optedOutBefore
+                : texts.optedOut,
           ),
         ]
       : []),

@@ -113,6 +113,7 @@ const todayTexts = translations(
     reasons: {
       withheld_number: 'number withheld',
       own_number: 'number of the business itself',
+      excluded: 'excluded number',
       not_mobile: 'not a mobile number',
       opted_out: 'asked for no messages',
       tenant_paused: 'business was paused',
@@ -145,6 +146,7 @@ const todayTexts = translations(
     reasons: {
       withheld_number: 'מספר חסוי',
       own_number: 'מספר של העסק עצמו',
+      excluded: 'מספר מוחרג',
       not_mobile: 'לא מספר נייד',
       opted_out: 'ביקשו לא לקבל הודעות',
       tenant_paused: 'העסק היה מושהה',

@@ -77,6 +77,7 @@ export const whyTexts = translations(
       'sent.accepted': 'A message was sent.',
       'skipped.withheld_number': 'No message: the number is withheld.',
       'skipped.own_number': 'No message: this is a number of the business itself.',
+      'skipped.excluded': 'No message: the business has excluded this number.',
       'skipped.not_mobile':
         'No message: this is a landline, service or foreign number, and messages go only to mobile numbers.',
       'skipped.opted_out': 'No message: the caller asked for no messages.',
@@ -180,6 +181,7 @@ export const whyTexts = translations(
       'sent.accepted': 'נשלחה הודעה.',
       'skipped.withheld_number': 'לא נשלחה הודעה: המספר חסוי.',
       'skipped.own_number': 'לא נשלחה הודעה: זה מספר של העסק עצמו.',
+      'skipped.excluded': 'לא נשלחה הודעה: העסק החריג את המספר הזה.',
       'skipped.not_mobile':
         'לא נשלחה הודעה: זה קו נייח, מספר שירות או מספר מחו״ל, והודעות נשלחות רק לניידים.',
       'skipped.opted_out': 'לא נשלחה הודעה: התקבלה בקשה לא לשלוח הודעות למספר הזה.',
