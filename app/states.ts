@@ -213,6 +213,10 @@ export const LEAD_STATES = [
 ] as const
 export type LeadState = (typeof LEAD_STATES)[number]
 
+/** What the business made of a lead: leads.outcome. Null = nothing yet. */
+export const OUTCOMES = ['won', 'lost', 'not_relevant'] as const
+export type Outcome = (typeof OUTCOMES)[number]
+
 export const LEAD_TRANSITIONS = {
   /** A message to the lead was scheduled because of a new missed call. */
   scheduled: { from: LEAD_STATES, to: 'new' },

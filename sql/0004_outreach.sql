@@ -15,14 +15,36 @@ create table leads (
   called_back_at    timestamptz,
   -- When they last wrote or called on WhatsApp. For 24 hours after that, free text may be sent to them. Null = never.
   heard_at          timestamptz,
+  -- When they asked for a call by a button: the created_at of that message. Null = no request is open. An answered call and
+  -- "called back" close it.
+  callback_requested_at timestamptz,
+  -- The request that "called back" closed. The undo opens it again.
+  callback_closed   timestamptz,
+  -- When the undo of "called back" put them back on the list of waiting people. Null = not undone.
+  reopened_at       timestamptz,
+  -- The owner answered "later": until then they are not listed as waiting. Their next message clears it.
+  later_until       timestamptz,
+  -- When the owner last opened, answered or closed the conversation. What came after that is unread. Null = never.
+  read_at           timestamptz,
+  -- What the business made of them, and when it said so. The value is in the currency of the business.
+  outcome           text constraint leads_outcome_known check (outcome in ('won', 'lost', 'not_relevant')),
+  outcome_value     numeric(12, 2) constraint leads_outcome_value_positive check (outcome_value >= 0),
+  outcome_at        timestamptz,
+  -- The business's own words about them.
+  note              text constraint leads_note_length check (length(note) between 1 and 2000),
   created_at        timestamptz not null default now(),
   primary key (id, tenant_id),
   -- Every transaction that claims or cancels a message for this person first locks this row.
-  constraint leads_one_per_person unique (tenant_id, phone)
+  constraint leads_one_per_person unique (tenant_id, phone),
+  constraint leads_outcome_dated check ((outcome is null) = (outcome_at is null)),
+  constraint leads_value_of_won check (outcome_value is null or outcome = 'won')
 )
 -- Each call of the lead updates the counter and the state, and no index holds these columns. With free space in
 -- the page, Postgres then writes no index entry (a HOT update).
 with (fillfactor = 85);
+-- The lists of people who wrote and of those who asked for a call.
+create index leads_heard on leads (tenant_id, heard_at, id) where heard_at is not null;
+create index leads_callbacks on leads (tenant_id, callback_requested_at) where callback_requested_at is not null;
 
 -- The identifiers of a lead on WhatsApp: the wa_id (which may differ from the phone number), the user id of a person
 -- who hides their number, a new number. Stored when WhatsApp accepts a message to them, and when they write.

@@ -13,6 +13,7 @@ import type { UnknownMessage } from '../app/messages/statuses.ts'
 import type { ContextRow } from '../app/outreach/contact_context.ts'
 import type { LeadRow, RecordedRow } from '../app/outreach/missed_calls.ts'
 import type { Notice, RepeatCalls } from '../app/outreach/notify_owner.ts'
+import { type LockedLead, markCalledBack } from '../app/outreach/lead_actions.ts'
 import { cancelOutreach, type Progress } from '../app/outreach/operator_actions.ts'
 import {
   type Callback,
@@ -27,6 +28,7 @@ import { contacted, owned, reported, writes } from './outreach/support.ts'
 import { db, reminderDue } from './support/ringback.ts'
 import { connectionOf, settled } from './support/steps.ts'
 import { miss } from './tasks/support.ts'
+import { leadOf } from './web/ops/support.ts'
 
 type PgType<T> = [T] extends [Date]
   ? 'timestamptz'
@@ -143,6 +145,19 @@ const PROGRESS: Columns<Progress> = {
   conversation: 'text',
   messages_waiting: 'int4',
 }
+const LOCKED_LEAD: Columns<LockedLead> = {
+  phone: 'text',
+  state: 'text',
+  calledBackAt: 'timestamptz',
+  callbackRequestedAt: 'timestamptz',
+  callbackClosed: 'timestamptz',
+  reopenedAt: 'timestamptz',
+  laterUntil: 'timestamptz',
+  outcome: 'text',
+  outcomeValue: 'text',
+  note: 'text',
+  heardSince: 'bool',
+}
 const CALLBACK: Columns<Callback> = {
   leadId: 'int8',
   phone: 'text',
@@ -220,6 +235,7 @@ const EXPECTED: Record<string, Record<string, string>> = {
   NOTIFIED,
   EXCLUSION,
   PROGRESS,
+  LOCKED_LEAD,
   CALLBACK,
   UPCOMING,
   EVENT,
@@ -261,12 +277,15 @@ await t.test('the rows have the columns that their types say', async t => {
   await reminderDue(conversation, 1)
   await miss(shop, who.local)
   await miss(shop, who.local)
-  const { who: other } = await owned()
+  const { shop: theirs, who: other } = await owned()
   await writes(other.e164, 'hello')
+  const { tenantId } = theirs
+  const { id: leadId } = await leadOf(tenantId, other.e164)
   await db.transaction().execute(async trx => {
     await callbacks(trx, { tenantId: null, before: null, limit: 1 })
     await upcoming(trx, { tenantId: null, after: null, limit: 1 })
     await loadGoLiveWarnings(trx, shop.tenantId)
+    await markCalledBack(trx, { as: 'command line' }, { tenantId, leadId })
     await listExclusions(trx, shop.tenantId)
     await cancelOutreach(trx, { as: 'command line' }, { tenantId: shop.tenantId, missedCallId: id })
   })

@@ -3,7 +3,7 @@
  * Please do not edit it manually.
  */
 
-import type { ConversationReason, ConversationState, HoldReason, LeadState, MessageDirection, MessageKind, MessageState, OutreachReason, OutreachState } from "../states.ts";
+import type { ConversationReason, ConversationState, HoldReason, LeadState, MessageDirection, MessageKind, MessageState, Outcome, OutreachReason, OutreachState } from "../states.ts";
 import type { ColumnType } from "kysely";
 import type { IPostgresInterval } from "postgres-interval";
 
@@ -34,6 +34,8 @@ export type JsonObject = {
 export type JsonPrimitive = boolean | number | string | null;
 
 export type JsonValue = JsonArray | JsonObject | JsonPrimitive;
+
+export type Numeric = ColumnType<string, number | string, number | string>;
 
 export type Timestamp = ColumnType<Date, Date | string, Date | string>;
 
@@ -120,13 +122,22 @@ export interface LeadIdentities {
 }
 
 export interface Leads {
+  callback_closed: Timestamp | null;
+  callback_requested_at: Timestamp | null;
   called_back_at: Timestamp | null;
   created_at: Generated<Timestamp>;
   heard_at: Timestamp | null;
   id: Generated<Int8>;
+  later_until: Timestamp | null;
   missed_call_count: Generated<number>;
   name: string | null;
+  note: string | null;
+  outcome: Outcome | null;
+  outcome_at: Timestamp | null;
+  outcome_value: Numeric | null;
   phone: string;
+  read_at: Timestamp | null;
+  reopened_at: Timestamp | null;
   state: Generated<LeadState>;
   tenant_id: Int8;
 }

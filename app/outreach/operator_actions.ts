@@ -5,7 +5,6 @@ import type { Trx } from '../db/kysely.ts'
 import { lockLead } from '../db/locks.ts'
 import { moveMessages } from '../db/transitions.ts'
 import { notFound, userError } from '../errors.ts'
-import { cancelPending } from './cancel.ts'
 import { isQuiet, quietTimesOf } from './quiet_hours.ts'
 
 // What a person does on the pages. Each action locks the lead first, like every transaction that claims or cancels, so
@@ -178,43 +177,4 @@ const refuseInQuietWindow = async (
     .executeTakeFirstOrThrow()
   if (isQuiet(now, quietTimesOf(kind, settings)))
     throw userError('quiet', 'no messages are sent in quiet hours: it is sent when they end')
-}
-
-/**
- * Records that a person of the business spoke with a lead by a phone that Voicenter does not know. It has the effect of
- * an answered call: outreach because of earlier calls is cancelled, and the lead no longer waits for a call.
- *
- * @returns the lead's number, to be shown
- * @throws UserError if the tenant has no such lead
- */
-export const markCalledBack = async (
-  trx: Trx,
-  actor: Actor,
-  { tenantId, leadId }: { tenantId: string; leadId: string },
-): Promise<{ phone: string }> => {
-  const found = await trx
-    .selectFrom('leads')
-    .select(['phone', 'state', 'called_back_at'])
-    .where('id', '=', leadId)
-    .where('tenant_id', '=', tenantId)
-    .forUpdate()
-    .executeTakeFirst()
-  if (!found) throw notFound(`lead ${leadId} of tenant ${tenantId}`)
-  // The audit log holds no phone numbers.
-  const { phone, ...before } = found
-  await cancelPending(trx, leadId, 'reached_by_phone')
-  const after = await trx
-    .updateTable('leads')
-    .set({ called_back_at: sql<Date>`now()` })
-    .where('id', '=', leadId)
-    .returning(['state', 'called_back_at'])
-    .executeTakeFirstOrThrow()
-  await audit(trx, actor, {
-    tenantId,
-    action: 'lead.called_back',
-    subject: `leads ${leadId}`,
-    before,
-    after,
-  })
-  return { phone }
 }

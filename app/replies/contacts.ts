@@ -90,7 +90,7 @@ export const writerPhone = ({ waId }: Pick<Writer, 'waId'>): string | null => {
 /** The person wrote or called on WhatsApp: for 24 hours from then, free text may be sent to them. */
 export const heardFrom = async (trx: Trx, leadId: string, at?: Date): Promise<void> => {
   await sql`
-    update leads set heard_at = greatest(heard_at, coalesce(${at ?? null}::timestamptz, now()))
+    update leads set later_until = null, heard_at = greatest(heard_at, coalesce(${at ?? null}::timestamptz, now()))
     where id = ${leadId}`.execute(trx)
 }
 

@@ -1,12 +1,8 @@
 /** Who waits for a callback, and which messages will be sent when. */
 import { Router } from 'express'
 import { sql } from 'kysely'
-import {
-  cancelOutreach,
-  markCalledBack,
-  remindNow,
-  sendNow,
-} from '../../outreach/operator_actions.ts'
+import { markCalledBack } from '../../outreach/lead_actions.ts'
+import { cancelOutreach, remindNow, sendNow } from '../../outreach/operator_actions.ts'
 import { CALLBACK_CURSOR, callbacks, upcoming, UPCOMING_CURSOR } from '../../outreach/waiting.ts'
 import { queueByTask } from '../../worker/failed_jobs.ts'
 import type { Context } from './access.ts'
