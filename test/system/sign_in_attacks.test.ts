@@ -27,7 +27,7 @@ const signIn = (
   password: string,
   { agent, cookie = '' }: { agent?: Agent; cookie?: string } = {},
 ): Promise<Answer> =>
-  new Promise((resolve, reject) => {
+  new Promise(resolve => {
     const from = performance.now()
     const body = new URLSearchParams({ name, password }).toString()
     const sent = request(
@@ -55,7 +55,8 @@ const signIn = (
         )
       },
     )
-    sent.on('error', reject)
+    // `stop` hangs up.
+    sent.on('error', () => resolve({ status: 0, cookies: [], ms: performance.now() - from }))
     sent.end(body)
   })
 
@@ -76,9 +77,10 @@ const attack = (connections: number, addressOf: (n: number) => string, name: str
   return {
     stop: async () => {
       isOver = true
-      await ended
       agent.destroy()
-      return counts
+      await ended
+      const { 0: _, ...answered } = counts
+      return answered
     },
   }
 }
@@ -121,21 +123,22 @@ await t.test('the addresses of one IPv6 network share a limit', async t => {
 
 await t.test('eight attacking connections do not keep right passwords out', async t => {
   const known = (await signIn('198.51.100.7', shop.tenantId, RIGHT)).cookies.join('; ')
-  const attackers = {
-    'from one address': () => '203.0.113.9',
-    'from eight addresses': (n: number) => `203.0.113.${20 + (n % 8)}`,
-  }
-  for (const [what, addressOf] of Object.entries(attackers)) {
+  const attackers: [what: string, addressOf: (n: number) => string, tries: number][] = [
+    ['from one address', () => '203.0.113.9', 20],
+    // Each right password waits for one check of each address.
+    ['from eight addresses', n => `203.0.113.${20 + (n % 8)}`, 8],
+  ]
+  for (const [what, addressOf, tries] of attackers) {
     const attacker = attack(8, addressOf, shop.tenantId)
     await sleep(1000)
     const answers: Answer[] = []
-    for (let n = 0; n < 20; n++) answers.push(await signIn('198.51.100.8', shop.tenantId, RIGHT))
+    for (let n = 0; n < tries; n++) answers.push(await signIn('198.51.100.8', shop.tenantId, RIGHT))
     const taken = answers.filter(({ status }) => status === 303).length
     const slowest = Math.max(...answers.map(({ ms }) => ms))
     t.comment(
-      `${what}: ${taken} of 20 right passwords taken, the slowest in ${Math.round(slowest)} ms`,
+      `${what}: ${taken} of ${tries} right passwords taken, the slowest in ${Math.round(slowest)} ms`,
     )
-    t.equal(taken, 20, what)
+    t.equal(taken, tries, what)
     const fromKnown = await signIn('198.51.100.8', shop.tenantId, RIGHT, { cookie: known })
     t.equal(fromKnown.status, 303)
     t.comment('answers to the attackers', await attacker.stop())

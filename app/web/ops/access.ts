@@ -4,7 +4,7 @@ import type { Actor } from '../../audit.ts'
 import { config } from '../../config.ts'
 import { opsDb } from '../../db/kysely.ts'
 import { type Account, findSession } from '../../tenants/sessions.ts'
-import { authenticate, formToken, isValidFormToken } from './account.ts'
+import { authenticate, type Client, formToken, isValidFormToken } from './account.ts'
 import { abort } from './errors.ts'
 import { type Language, languageOf } from './language.ts'
 import { layoutTexts } from './layout.ts'
@@ -87,12 +87,18 @@ const fromSession = async (req: Request): Promise<Visitor | null> => {
   return session ? newVisitor(session.account, token, session.leadsOnly) : null
 }
 
+export const clientOf = (req: Request, device: string | null): Client => ({
+  address: req.ip ?? '',
+  device,
+  isGone: () => req.socket.destroyed,
+})
+
 /** Prometheus and curl send the operator's password with each request. */
 const fromBasicAuth = async (req: Request): Promise<Visitor | null> => {
   const [, encoded = ''] = /^basic +(.+)$/i.exec(req.get('authorization') ?? '') ?? []
   const [name, password = ''] = Buffer.from(encoded, 'base64').toString('utf8').split(/:(.*)/s)
   if (name !== 'operator' || !config().OPS_PASSWORD) return null
-  const account = await authenticate({ address: req.ip ?? '', device: null }, name, password)
+  const account = await authenticate(clientOf(req, null), name, password)
   if (account === 'slow') return abort(429)
   return account === 'wrong' ? null : newVisitor(account, name)
 }

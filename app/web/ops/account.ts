@@ -49,6 +49,7 @@ export type Client = {
   address: string
   /** What the browser kept from `deviceToken`, if it signed in before. */
   device: string | null
+  isGone: () => boolean
 }
 
 /**
@@ -57,7 +58,7 @@ export type Client = {
  * @returns 'slow' after too many wrong passwords, or while too many wait. The right password may be tried again
  */
 export const authenticate = async (
-  { address, device }: Client,
+  { address, device, isGone }: Client,
   name: string,
   password: string,
 ): Promise<Account | 'wrong' | 'slow'> => {
@@ -66,7 +67,7 @@ export const authenticate = async (
   const isKnown = account && device && constantTimeEqual(device, deviceToken(account))
   const checks = isKnown ? checksOfKnownDevices : checksOfAnyone
   const client = isKnown ? `account ${account.tenantId}` : `address ${addressKey(address)}`
-  const found = await inTurn(client, async () => {
+  const found = await inTurn(client, isGone, async () => {
     const wanted = await findAccount(entered)
     const isRight = isOperator(entered)
       ? wanted?.credential && constantTimeEqual(password, wanted.credential)

@@ -43,17 +43,20 @@ const queues = new Map<string, ReturnType<typeof newQueue>>()
  * the right password among many wrong ones gets its turn: it is delayed, but not refused.
  *
  * @param client an address, or the devices of an account
+ * @param isGone whether the client has hung up, so that nobody waits for its turn
  * @param check returns null if the password is wrong
  * @returns null if it is wrong; FULL if it is wrong after many others, or if too many wait
  */
 export const inTurn = async <Result>(
   client: string,
+  isGone: () => boolean,
   check: () => Promise<Result | null | typeof FULL>,
 ): Promise<Result | null | typeof FULL> => {
   const queue = queues.get(client) ?? newQueue(1, MAX_WAITING)
   queues.set(client, queue)
   try {
     return await queue.run(async () => {
+      if (isGone()) return FULL
       const isSlow = wrong.count(client) >= WRONG_A_MINUTE
       // The process may end meanwhile.
       if (isSlow) await sleep(SPACING_MS, undefined, { ref: false })

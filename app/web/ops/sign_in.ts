@@ -3,7 +3,7 @@ import { type Request, type Response, Router } from 'express'
 import { z } from 'zod'
 import { opsDb } from '../../db/kysely.ts'
 import { type Account, endSession, startSession } from '../../tenants/sessions.ts'
-import { requireFormToken, requireSignIn, resumeForm } from './access.ts'
+import { clientOf, requireFormToken, requireSignIn, resumeForm } from './access.ts'
 import { authenticate, deviceToken } from './account.ts'
 import { abort } from './errors.ts'
 import { LANGUAGE_COOKIE, LANGUAGES, type Language } from './language.ts'
@@ -107,8 +107,8 @@ signInPages.post('/sign-in', readSignInForm, async (req, res, next) => {
     else res.redirect(303, form.back)
     return
   }
-  const { value: device } = deviceCookie(req)
-  const account = await authenticate({ address: req.ip ?? '', device }, fields.name, password)
+  const client = clientOf(req, deviceCookie(req).value)
+  const account = await authenticate(client, fields.name, password)
   if (account === 'wrong' || account === 'slow') {
     res.status(account === 'slow' ? 429 : 401).send(signInForm(req, { ...form, notice: account }))
     return
