@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Task } from 'graphile-worker'
 import { batcher } from '../app/batcher.ts'
 import { payloads } from '../app/db/jobs.ts'
@@ -10,6 +11,7 @@ import {
   claimOfCall,
   claimQueued,
   findCalls,
+  findUnclassified,
   type FoundCall,
   requeueUnclassified,
 } from '../app/voicenter/pending_calls.ts'
@@ -117,26 +119,40 @@ let claimMoreFrom = 0
 const PAUSE_MS = 10_000
 
 /**
- * Classifies calls with many records, some hundred records in each transaction. It takes the jobs of these records along.
- * Between two transactions the waiting calls of others have their turn.
+ * Classifies all records of calls with many records, some hundred in each transaction. It takes the jobs of these records
+ * along.
  */
 const classifyLarge = async (callId: string): Promise<void> => {
-  for (let isFirst = true; ; isFirst = false) {
-    const { calls } = await findCalls(db, [callId])
-    const left = calls.filter(({ isWaiting }) => isFirst || isWaiting)
-    if (left.length === 0) return
-    await classifyEach(left, async (trx, call) => {
-      const claimed = call.isWaiting ? await claimOfCall(trx, call) : []
+  let { calls: left } = await findCalls(db, [callId])
+  for (let part = 0; left.length > 0 && part < MAX_PARTS; part++) {
+    const work = classifyEach(left, async (trx, call) => {
+      const claimed = await claimOfCall(trx, call)
       const recorded = await classifyCalls(trx, [call])
       await requeueUnclassified(trx, claimed)
       return recorded
     })
+    await classifyOthersDuring(work)
+    left = await findUnclassified(db, left)
+    if (left.length === 0)
+      left = (await findCalls(db, [callId])).calls.filter(({ isWaiting }) => isWaiting)
+  }
+}
+/** A job that runs for five minutes counts as lost. Records that are left have jobs of their own. */
+const MAX_PARTS = 200
+
+/** Other jobs may wait until this one ends. So their calls are taken along, several times a second. */
+const classifyOthersDuring = async (work: Promise<void>): Promise<void> => {
+  const result = Promise.allSettled([work])
+  for (let hasEnded = false; !hasEnded;) {
+    hasEnded = await Promise.race([result.then(() => true), sleep(TURN_MS, false, { ref: false })])
     // If it fails, their jobs are still in the queue.
     await classifyBatch([]).catch((err: unknown) => {
       log.warn({ err }, 'calls that were taken along were not classified')
     })
   }
+  await work
 }
+const TURN_MS = 250
 
 /** One at a time, so that the jobs of large calls do not take the connections that other jobs need. */
 const inTurn = async (work: () => Promise<void>): Promise<void> => {

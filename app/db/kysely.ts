@@ -24,7 +24,11 @@ export const closeDatabase = async (): Promise<void> => {
 /** An open transaction. A function that must run inside one has a parameter of this type. */
 export type Trx = Transaction<DB>
 
-/** In this transaction Postgres reuses the plans of named statements (pool.ts) and does not plan for the actual values. */
+/**
+ * In this transaction Postgres reuses the plans of named statements (pool.ts) and does not plan for the actual values. A
+ * limit ends a plain index scan early. A bitmap scan reads all index entries first, of a call with any number of CDRs.
+ */
 export const useGenericPlan = async (trx: Trx): Promise<void> => {
-  await sql.raw(`select ${setConfig(GENERIC_PLANS, true).join()}`).execute(trx)
+  const settings = { ...GENERIC_PLANS, enable_bitmapscan: 'off' }
+  await sql.raw(`select ${setConfig(settings, true).join()}`).execute(trx)
 }

@@ -15,7 +15,9 @@ export type Call = { tenantId: string | null; rootCallId: string }
 export const lockCalls = (trx: Trx, calls: readonly Call[]): Promise<void> =>
   lockNames(
     trx,
-    calls.map(({ tenantId, rootCallId }) => `call ${tenantId} ${rootCallId.replace(/#\d+$/, '')}`),
+    calls.map(
+      ({ tenantId, rootCallId }) => `call ${tenantId} ${rootCallId.replace(/##?\d+$/, '')}`,
+    ),
   )
 
 /**

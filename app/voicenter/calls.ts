@@ -35,7 +35,7 @@ import {
   renameMissedCalls,
 } from './join_calls.ts'
 import { readStored, type StoredCdr } from './parse.ts'
-import { baseOf } from './roots.ts'
+import { rootOfSeparate } from './roots.ts'
 import { DEFAULT_TIMEZONE } from './time.ts'
 
 export type RecordedCall = Awaited<ReturnType<typeof recordMissedCalls>>[number]
@@ -62,16 +62,14 @@ export const classifyCalls = async (
   // Read
   const rows = await readRecords(trx, joined.calls)
   const rulesOf = await readTenantRules(trx, joined.calls)
-  const stored = await storedCalls(trx, joined.calls, rows, rulesOf)
+  const read = await storedCalls(trx, joined.calls, rows, rulesOf)
   failpoint('voicenter_cdr:read')
-  const shared = stored.filter(call => isShared(call, rulesOf))
-  if (shared.length > 0) {
+  const areShared = read.some(call => isShared(call, rulesOf))
+  if (areShared && found.some(({ isLinked }) => !isLinked)) {
     const linked = found.map(call => ({ ...call, isLinked: true }))
-    const isJoined = found.every(({ isLinked }) => isLinked)
-    const separate = isJoined ? await separateCallers(trx, shared, rulesOf) : []
-    if (!isJoined || separate.length > 0)
-      return classifyCalls(trx, [...linked, ...separate], renames)
+    return classifyCalls(trx, linked, renames)
   }
+  const stored = areShared ? await separateCallers(trx, read, rulesOf) : read
   const renamed = new Set(renames.map(({ tenantId, to }) => `${tenantId} ${to}`))
 
   // Classify
@@ -85,7 +83,7 @@ export const classifyCalls = async (
       classified.push({
         ...call,
         isRecorded,
-        verdict: keepReason(call, classify(call.legs, rulesOf(tenantId), call.hasWaited)),
+        verdict: verdictOfLarge(call, classify(call.legs, rulesOf(tenantId), call.hasWaited)),
       })
   }
 
@@ -229,38 +227,48 @@ const rootDeadline = (receivedAt: Date): Date =>
   new Date(receivedAt.getTime() + ROOT_WAIT_SECONDS * 1000)
 
 /** Whether several callers have this id. Then it is not one call. */
-const isShared = ({ call, legs }: StoredCall, rulesOf: RulesOf): boolean => {
-  if (legs.length < 2) return false
+const isShared = ({ call, legs, redacted }: StoredCall, rulesOf: RulesOf): boolean => {
+  if (legs.length < 2 || redacted) return false
   const { isOwnLine } = rulesOf(call.tenantId)
   return new Set(legs.flatMap(leg => firstCaller(leg, isOwnLine) ?? [])).size > 1
 }
 
 /**
- * Too many records are connected to find out which of them belong together. So each first record of another caller than
- * the call's is a call of its own.
- *
- * @returns these calls
+ * If too many records are connected to find out which of them belong together, each new first record of another caller
+ * than the call's is a call of its own.
  */
 const separateCallers = async (
   trx: Trx,
-  shared: readonly StoredCall[],
+  stored: readonly StoredCall[],
   rulesOf: RulesOf,
-): Promise<JoinableCall[]> => {
-  const separate = shared.flatMap(({ call: { tenantId, rootCallId }, legs }) => {
-    const { isOwnLine } = rulesOf(tenantId)
-    const own = legs.filter(leg => firstCaller(leg, isOwnLine) !== null).toSorted(byId)
+): Promise<StoredCall[]> => {
+  const calls: StoredCall[] = []
+  const separate: StoredCall[] = []
+  for (const call of stored) {
+    if (!isShared(call, rulesOf)) {
+      calls.push(call)
+      continue
+    }
+    const { tenantId, rootCallId } = call.call
+    const callerOf = (leg: Leg) => firstCaller(leg, rulesOf(tenantId).isOwnLine)
+    const own = call.legs.filter(leg => callerOf(leg) !== null).toSorted(byId)
     const owner = own.find(({ known }) => known) ?? own[0]
-    const caller = owner && firstCaller(owner, isOwnLine)
-    return own
-      .filter(leg => !leg.known && firstCaller(leg, isOwnLine) !== caller)
-      .map(({ id }) => ({ id, tenantId, rootCallId: `${baseOf(rootCallId)}#${id}` }))
-  })
+    const others = own.filter(leg => !leg.known && owner && callerOf(leg) !== callerOf(owner))
+    calls.push({ ...call, legs: call.legs.filter(leg => !others.includes(leg)) })
+    for (const leg of others) {
+      const own = { tenantId, rootCallId: rootOfSeparate(rootCallId, leg.id) }
+      const isNew = { isRecorded: false, isWithheld: false, large: null }
+      separate.push({ ...call, ...isNew, call: own, legs: [leg] })
+    }
+  }
   await sql`
     update raw_cdrs r set root_call_id = separate.root
-    from unnest(${separate.map(({ id }) => id)}::bigint[], ${separate.map(({ rootCallId }) => rootCallId)}::text[])
-      as separate (id, root)
+    from unnest(
+      ${separate.flatMap(({ legs }) => legs.map(({ id }) => id))}::bigint[],
+      ${separate.map(({ call }) => call.rootCallId)}::text[]
+    ) as separate (id, root)
     where r.id = separate.id`.execute(trx)
-  return separate.map(({ tenantId, rootCallId }) => ({ tenantId, rootCallId, isLinked: true }))
+  return [...calls, ...separate]
 }
 
 /** In the order of arrival. */
@@ -312,7 +320,7 @@ const PAGE = 500
 /**
  * Reads the records that decide the verdict on a large call, and its next new ones.
  *
- * @param some of its records. Nothing follows from the verdict on a call without a tenant, so there they decide.
+ * @param some of its records, which are enough if it has no tenant (verdictOfLarge)
  */
 const readLargeCall = async (
   trx: Trx,
@@ -397,12 +405,14 @@ async function* classifiedRecords(trx: Trx, { tenantId, rootCallId }: Call): Asy
 
 /**
  * The reason of the verdict on a large call stays the one that was found first: otherwise each new record could change it,
- * and all the others would be written again.
+ * and all the others would be written again. Nothing follows from the verdict on a call without a tenant, so it is the same
+ * for all that are large.
  */
-const keepReason = (
-  { legs, large }: StoredCall,
+const verdictOfLarge = (
+  { call: { tenantId }, legs, large }: StoredCall,
   verdict: Verdict<StoredLeg>,
 ): Verdict<StoredLeg> => {
+  if (large && tenantId === null) return { verdict: 'unmatched_number', reason: 'number_dialled' }
   const known = legs.find(({ known }) => known)?.known
   const isSame = known?.verdict === verdict.verdict && known.reason !== 'waiting_for_root'
   return large && !large.isReread && isSame ? { ...verdict, reason: known.reason } : verdict

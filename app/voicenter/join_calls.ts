@@ -24,7 +24,7 @@ export const MAX_LEGS = 20
 export const MAX_NEW = 500
 
 /** If more records are connected by their ids, they are not joined. Each belongs to the call that it names. */
-const MAX_FAMILY = 100
+export const MAX_FAMILY = 100
 
 /** Records without a verdict. sql/0003_calls.sql says why not "verdict is null". */
 export const IS_WAITING = sql<boolean>`coalesce(verdict, '') = ''`

@@ -7,7 +7,7 @@ import type { Trx } from '../db/kysely.ts'
 import type { Call } from '../db/locks.ts'
 import { CDR_JOB } from './ingest.ts'
 import { businessLine } from './classify.ts'
-import { IS_WAITING, type JoinableCall, MAX_LEGS, MAX_NEW } from './join_calls.ts'
+import { IS_WAITING, type JoinableCall, MAX_FAMILY, MAX_LEGS, MAX_NEW } from './join_calls.ts'
 import { readStored, type StoredCdr } from './parse.ts'
 
 /** A call, and those of the given CallIDs that its records have. */
@@ -56,7 +56,9 @@ export const findCalls = async (
       cross join lateral (
         select count(*) > ${MAX_LEGS} as "isLarge", bool_or(call_id <> root_call_id) or count(*) > ${MAX_LEGS} as "isLinked"
         from (select call_id, root_call_id from raw_cdrs o
-              where o.root_call_id in (r."rootCallId", r."callId") limit ${MAX_LEGS + 1}) o
+              where o.root_call_id in (r."rootCallId", r."callId")
+              -- The order of the index. For another order, all entries would be read.
+              order by root_call_id, coalesce(verdict, '') limit ${MAX_LEGS + 1}) o
       ) part`.execute(database)
     return rows
   }
@@ -68,6 +70,8 @@ export const findCalls = async (
     ])
     rows = await read()
   }
+  // Without a tenant, all large calls have the same verdict.
+  rows = rows.filter(({ tenantId, isLarge, isWaiting }) => tenantId || !isLarge || isWaiting)
   const found = Map.groupBy(rows, ({ tenantId, rootCallId }) => `${tenantId} ${rootCallId}`)
   const calls = [...found.values()].flatMap((parts): FoundCall[] => {
     const [first] = parts
@@ -92,10 +96,29 @@ export const findCalls = async (
   return { calls, unfinished: new Set(unfinished) }
 }
 
+/** Those of these calls that have a record which is not classified. */
+export const findUnclassified = async (
+  database: Kysely<DB>,
+  calls: readonly FoundCall[],
+): Promise<FoundCall[]> => {
+  const { rows } = await sql<{ n: number }>`
+    select n::int from unnest(
+      ${calls.map(({ tenantId }) => tenantId)}::bigint[], ${calls.map(({ rootCallId }) => rootCallId)}::text[]
+    ) with ordinality as c (tenant_id, root_call_id, n)
+    where exists (
+      select from raw_cdrs r
+      where r.root_call_id = c.root_call_id and r.tenant_id is not distinct from c.tenant_id and ${IS_WAITING})
+    order by n`.execute(database)
+  return rows.flatMap(({ n }) => calls[n - 1] ?? [])
+}
+
 /** How many records are assigned to tenants at once. */
 const MAX_ASSIGNED = 500
 
-/** Assigns records to the tenant whose number was dialled, or else to the tenant of the rest of the call. */
+/**
+ * Assigns records to the tenant whose number was dialled, or else to the tenant of the rest of the call. Those that have a
+ * verdict lose it: for their tenant they are new.
+ */
 const assignTenants = async (
   database: Kysely<DB>,
   callIds: readonly string[],
@@ -108,43 +131,46 @@ const assignTenants = async (
       union
       select r.call_id from connected c join raw_cdrs r on r.root_call_id = c.id and r.tenant_id is null
     )
-    select id from connected limit ${MAX_ASSIGNED}`.execute(database)
+    select id from connected limit ${MAX_FAMILY}`.execute(database)
   const roots = connected.map(({ id }) => id).toSorted()
   const { rows: waiting } = await sql<StoredCdr & { id: string }>`
     select id, facts, case when facts is null then payload end as payload from raw_cdrs
     where root_call_id = any(${roots}::text[]) and tenant_id is null and ${IS_WAITING}
-    order by id limit ${MAX_ASSIGNED}`.execute(database)
+    limit ${MAX_ASSIGNED}`.execute(database)
   const lines = waiting.map(record => businessLine(readStored(record)))
   await sql`
-    update raw_cdrs r set tenant_id = owner.id
-    from (
+    with record as materialized (
       select id, line from unnest(${waiting.map(({ id }) => id)}::bigint[], ${lines}::text[]) as waiting (id, line)
       union all
       -- Classified before, with a number that belonged to no tenant.
       select id, business_phone from raw_cdrs
       where call_id = any(${callIds}::text[]) and tenant_id is null and verdict is not null
-    ) as record, lateral (
-      select coalesce(
+    ), owned as materialized (
+      select id, coalesce(
         (select tenant_id from tenant_numbers where phone = record.line),
         -- A number that several businesses write from decides nothing.
-        (select min(tenant_id) from whatsapp_connections where display_phone_number = record.line having count(distinct tenant_id) = 1)) as id
-    ) as owner
-    where r.id = record.id and r.tenant_id is null and owner.id is not null`.execute(database)
+        (select min(tenant_id) from whatsapp_connections where display_phone_number = record.line having count(distinct tenant_id) = 1)
+      ) as tenant_id
+      from record
+    )
+    update raw_cdrs r set tenant_id = owned.tenant_id, verdict = null, reason = null from owned
+    where r.id = owned.id and r.tenant_id is null and owned.tenant_id is not null`.execute(database)
   // This comes afterwards because a transfer may arrive before the root that names the number. It considers only
   // records of unbound tokens: a record with a tenant's token must not pull in the records of another tenant.
   for (let changed = 1n; changed > 0n;) {
     const { numAffectedRows } = await sql`
-      update raw_cdrs r set tenant_id = rest.tenant_id
-      from unnest(${roots}::text[]) as root (id), lateral (
-        select min(tenant_id) as tenant_id from (
-          (select tenant_id from raw_cdrs o
-           where o.root_call_id = root.id and o.token_tenant_id is null and o.tenant_id is not null limit ${MAX_ASSIGNED})
+      with rest as materialized (
+        select root.id, min(o.tenant_id) as tenant_id
+        from unnest(${roots}::text[]) as root (id), lateral (
+          (select tenant_id, token_tenant_id from raw_cdrs where root_call_id = root.id limit ${MAX_ASSIGNED})
           union all
-          (select tenant_id from raw_cdrs o
-           where o.call_id = root.id and o.token_tenant_id is null and o.tenant_id is not null limit ${MAX_ASSIGNED})
+          (select tenant_id, token_tenant_id from raw_cdrs where call_id = root.id limit ${MAX_ASSIGNED})
         ) o
-        having count(distinct tenant_id) = 1) as rest
-      where r.root_call_id = root.id and r.tenant_id is null`.execute(database)
+        where o.token_tenant_id is null
+        group by root.id having count(distinct o.tenant_id) = 1
+      )
+      update raw_cdrs r set tenant_id = rest.tenant_id, verdict = null, reason = null from rest
+      where r.root_call_id = rest.id and r.tenant_id is null`.execute(database)
     changed = numAffectedRows ?? 0n
   }
 }
@@ -199,12 +225,16 @@ export const claimQueued = async (trx: Trx): Promise<string[]> => {
       select (select tenant_id from raw_cdrs where verdict is null and tenant_id > t.id order by tenant_id limit 1)
       from tenant t where t.id is not null
     ), newest as (
-      select w.*, row_number() over (partition by tenant_id order by received_at desc) as turn
-      from (select id from tenant union select null limit ${MAX_CLAIMED}) as t
-      cross join lateral (
-        select tenant_id, call_id, root_call_id, received_at from raw_cdrs
-        where verdict is null and tenant_id is not distinct from t.id
-        order by received_at desc limit ${MAX_CLAIMED}
+      select call_id, root_call_id, received_at, row_number() over (partition by tenant_id order by received_at desc) as turn
+      from (
+        select w.* from (select id from tenant limit ${MAX_CLAIMED}) as t
+        cross join lateral (
+          select tenant_id, call_id, root_call_id, received_at from raw_cdrs
+          where verdict is null and tenant_id = t.id order by received_at desc limit ${MAX_CLAIMED}
+        ) as w
+        union all
+        (select tenant_id, call_id, root_call_id, received_at from raw_cdrs
+         where verdict is null and tenant_id is null order by received_at desc limit ${MAX_CLAIMED})
       ) as w
     ), candidate as (
       select call_id, root_call_id, min(turn) as turn, max(received_at) as received_at from newest

@@ -43,9 +43,11 @@ export const linkedRecord = (
  * Two first records with different callers are never one call, whatever ids they share: each is a root by its own CallID.
  * If both have one CallID, the later one gets CallID#2.
  *
- * @param records all records that are connected by their ids, in the order of arrival
+ * @param all the records that are connected by their ids, in the order of arrival
+ * @returns a record that is a call of its own for good has no entry
  */
-export const rootsOf = (records: readonly LinkedRecord[]): Map<string, string> => {
+export const rootsOf = (all: readonly LinkedRecord[]): Map<string, string> => {
+  const records = all.filter(record => !isSeparate(record))
   const separate = new Set(records.filter(wasSeparated).map(({ callId }) => callId))
   let ends = endsOf(records, separate)
   for (const group of Map.groupBy(records.filter(isOwnCall), record => ends(record)).values()) {
@@ -76,7 +78,14 @@ const wasSeparated = (record: LinkedRecord): boolean =>
   baseOf(record.rootCallId) === record.callId
 
 /** The id without the number of its caller. */
-export const baseOf = (rootCallId: string): string => rootCallId.replace(/#\d+$/, '')
+export const baseOf = (rootCallId: string): string => rootCallId.replace(/##?\d+$/, '')
+
+/** The root id of a record that is a call of its own, because too many are connected with it. */
+export const rootOfSeparate = (rootCallId: string, id: string): string =>
+  `${baseOf(rootCallId)}##${id}`
+
+const isSeparate = ({ id, callId, rootCallId }: LinkedRecord): boolean =>
+  rootCallId !== callId && rootCallId.endsWith(`##${id}`)
 
 /**
  * @param separate the CallIDs of records that belong to no other record

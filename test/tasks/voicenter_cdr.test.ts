@@ -911,6 +911,14 @@ await t.test('callers who share an id are separate calls, however many they are'
     for (const { outcome } of calls) t.equal(outcome, 'scheduled waiting')
     t.equal((await leadsOf(shop.tenantId)).length, people.length)
     t.strictSame(await dueJobs(), [])
+
+    // A record of the last one, which is a call of its own for good.
+    const { ivruniqueid } = records.at(-1) ?? push()
+    await tell(
+      shop.token,
+      answeredPush({ did: '', type: 'XferCDR', OriginalIvrUniqueID: ivruniqueid }),
+    )
+    t.equal((await callsOf(shop)).length, people.length)
   }
 })
 
@@ -943,3 +951,24 @@ await t.test('a call of records with long payloads is classified by their facts'
   await tell(token, ...legsOf(root, 1, { status: 'ANSWER', targetextension: 'SIP1' }))
   t.strictSame(await verdictCounts(tenantId, root.ivruniqueid), ['answered agent 4'])
 })
+
+await t.test(
+  'a large call of an unbound token gets its tenant when the number is added',
+  async t => {
+    const [token, shop, number] = [await unboundToken(), await business(), newNumber()]
+    const root = push({ caller: customer().local, did: number, type: 'Queue', status: 'TIMEOUT' })
+    await post([root, ...legsOf(root, 600)], { token })
+    await work(AT_ONCE)
+    const counts = async () => {
+      const { rows } = await sql`
+      select tenant_id, verdict, count(*)::int from raw_cdrs where root_call_id = ${root.ivruniqueid}
+      group by tenant_id, verdict`.execute(db)
+      return rows
+    }
+    t.strictSame(await counts(), [{ tenant_id: null, verdict: 'unmatched_number', count: 601 }])
+    await addNumber(shop, number)
+    await work(AT_ONCE)
+    t.strictSame(await counts(), [{ tenant_id: shop.tenantId, verdict: 'missed', count: 601 }])
+    t.strictSame(await outreachOf(shop.tenantId, root.ivruniqueid), ['scheduled', 'waiting'])
+  },
+)
