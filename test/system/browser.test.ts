@@ -56,6 +56,7 @@ const long = await business({
 })
 const silenced = customer()
 const waits = customer()
+const staff = customer()
 const unknownLine = '0733334444'
 await db
   .insertInto('opt_outs')
@@ -63,12 +64,12 @@ await db
   .execute()
 await db
   .insertInto('excluded_numbers')
-  .values({ tenant_id: long.tenantId, phone: silenced.e164, note: 'ANoteWithoutSpaces'.repeat(8) })
+  .values({ tenant_id: long.tenantId, phone: staff.e164, note: 'ANoteWithoutSpaces'.repeat(8) })
   .execute()
 for (const { local } of [silenced, waits])
   await post(push({ did: shop.did, caller: local }), { token: shop.token })
 const longName = customer()
-for (const { local } of [longName, silenced])
+for (const { local } of [longName, staff])
   await post(push({ did: long.did, caller: local }), { token: long.token })
 const unbound = await webhookToken(null)
 await work()

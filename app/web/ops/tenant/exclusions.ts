@@ -37,7 +37,7 @@ const listCard = ({ context, tenant, failed }: View, exclusions: Exclusion[]): H
           html`<li>
             <span
               ><strong>${telephone(phone)}</strong
-              >${note !== null && html` <bdi>${note}</bdi>`}<br /><small
+              ><br />${note !== null && html`<bdi>${note}</bdi><br />`}<small
                 >${texts.since} ${dateTime(createdAt, context.language, tenant.timezone)}</small
               ></span
             >
