@@ -238,7 +238,10 @@ test('an exclusion and a claim at the same time: the message is sent or cancelle
       await outreachOf(shop.tenantId, callId),
       isSent ? ['sent', 'accepted'] : ['cancelled', 'by_operator'],
     )
-    t.equal((await messagesAfter(id)).length, isSent ? 1 : 0, 'no reminder follows')
+    const [initial, ...reminders] = await messagesAfter(id)
+    t.equal(initial?.[1], isSent ? 'accepted' : undefined)
+    for (const [, state] of reminders) t.equal(state, 'cancelled', 'no reminder follows')
+    t.strictSame(await waitingFor(shop.tenantId), [])
   }
 })
 
