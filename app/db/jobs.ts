@@ -61,9 +61,10 @@ const PRIORITIES = {
   /** Everything else, for example reports on sent messages. */
   rest: -10,
   sends: 0,
+  /** Work that may take minutes. */
+  chores: 10,
 }
 export type Lane = keyof typeof PRIORITIES
-export const LANES: readonly string[] = Object.keys(PRIORITIES)
 
 const LANE_OF = {
   voicenter_cdr: 'calls',
@@ -74,8 +75,8 @@ const LANE_OF = {
   owner_notice: 'sends',
   opt_out_confirmation: 'sends',
   live_call: 'people',
-  call_log: 'rest',
-  retention: 'rest',
+  call_log: 'chores',
+  retention: 'chores',
 } satisfies Record<TaskName, Lane>
 
 /** The lane of a row of whatsapp_events. The function reread_events() in sql/0002_whatsapp.sql has the same rule. */

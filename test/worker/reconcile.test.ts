@@ -166,7 +166,8 @@ const placeOf = async (key: string) => {
 const PLACES: [RegExp, number, string][] = [
   [/^voicenter_cdr/, -20, 'calls'],
   // A status.
-  [/^(whatsapp_event|lead_silence|call_log)/, -10, 'rest'],
+  [/^(whatsapp_event|lead_silence)/, -10, 'rest'],
+  [/^call_log/, 10, 'chores'],
   [/./, 0, 'sends'],
 ]
 

@@ -248,7 +248,7 @@ await t.test('sharing', async t => {
     t.strictSame(
       flagsToSkip(
         new Map(Object.entries(running)),
-        { people: 8, calls: 2, rest: 8, sends: 8 },
+        { people: 8, calls: 2, rest: 8, sends: 8, chores: 2 },
         asking,
       ),
       expected,
@@ -316,11 +316,11 @@ await t.test('sharing', async t => {
     one.finds(SENDS)
     const two = start('two')
     await two.asked
-    await sleep(10)
+    await sleep(3)
     const before = performance.now()
     two.findsNone()
     await start('three').asked
-    t.ok(performance.now() - before > 80, 'nine times as long as the fetch took')
+    t.ok(performance.now() - before > 80, 'much longer than the fetch took')
   })
 
   await t.test('after a slow fetch that skipped jobs, the next jobs move to the front', async t => {
