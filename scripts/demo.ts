@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { DELAYS, startEnvironment } from './demo/environment.ts'
 import { newScenarios, type Result, type Scenario } from './demo/scenarios.ts'
+import { sendPopup } from './fake_voicenter/popup.ts'
 import { newProgress } from './processes.ts'
 
 const { values: flags } = parseArgs({
@@ -35,7 +36,7 @@ const say = newProgress(console.log, 1)
 
 say('Starting Postgres, Ringback and a fake WhatsApp')
 const environment = await startEnvironment(process.env['PORT'])
-const { database, fake, post } = environment
+const { database, fake, post, popupUrl, phoneNumberId } = environment
 say(`Ringback listens on ${environment.url}`)
 say(
   `2 minutes are ${DELAYS.outreach} s here, 2 hours ${DELAYS.reminder1} s, 24 hours ${DELAYS.reminder2} s\n`,
@@ -53,6 +54,7 @@ const NOTHING_PENDING = `${ALL_CLASSIFIED}
                   where c.state = 'open' and m.state <> 'unknown')`
 
 const answers = new Map<Scenario, number>()
+const calls: Promise<void>[] = []
 
 const messagesTo = async ({ phone }: Scenario, count: number): Promise<void> => {
   while (phone && fake.inbox(phone).length < count && !isOver()) await sleep(100)
@@ -64,6 +66,23 @@ const play = async (scenario: Scenario): Promise<void> => {
     answers.set(scenario, await post(cdr))
     // Jobs run in parallel, but here the order of the CDRs matters.
     while (!(await ask(ALL_CLASSIFIED)) && !isOver()) await sleep(20)
+  }
+  if (scenario.onWhatsApp && scenario.phone && scenario.callId)
+    await fake.inbound({
+      kind: 'call',
+      with: scenario.phone,
+      id: scenario.callId,
+      phoneNumberId,
+    })
+  calls.push(playCall(scenario))
+}
+/** Plays a later call of the same person, which Voicenter reports while it lasts. */
+const playCall = async ({ who, onTheLine = [] }: Scenario): Promise<void> => {
+  const start = Date.now()
+  for (const { afterSeconds, event } of onTheLine) {
+    await sleep(start + afterSeconds * 1000 - Date.now())
+    const { body } = await sendPopup(popupUrl, event)
+    say(`  ${who}: ${event.status}; the agent's screen gets ${JSON.stringify(body)}`)
   }
 }
 const reply = async (scenario: Scenario): Promise<void> => {
@@ -128,6 +147,7 @@ const check = async () => {
 while (!isOver() && !((await check()).every(({ right }) => right) && (await ask(NOTHING_PENDING))))
   await sleep(200)
 await rest
+await Promise.all(calls)
 await sleep(QUIET_MS)
 
 const checks = await check()

@@ -203,6 +203,12 @@ export const addTenant = async (
   return added.parse(parseLastLine(await run(['scripts/tenant.ts', 'add', ...flags], options)))
 }
 
+/** Adds a token for Voicenter's Pop-Up Screen with the command that an operator uses. @returns the token and its URL */
+export const addPopupToken = async (tenantId: string, env: Env) => {
+  const args = ['token', 'add', '--tenant', tenantId, '--kind', 'popup', '--json']
+  return added.parse(parseLastLine(await run(['scripts/tenant.ts', ...args], { env })))
+}
+
 /** Adds a business number with the program's templates to the fake WhatsApp. */
 export const addNumber = (fake: FakeWhatsApp, input: NumberInput): WhatsAppNumber => {
   const number = fake.addNumber(input)

@@ -3,7 +3,7 @@ import pg from 'pg'
 import { dataFolder } from '../../app/config.ts'
 import { embeddedPostgres } from '../../app/db/embedded_postgres.ts'
 import { startFakeWhatsApp } from '../fake_whatsapp/server.ts'
-import { addNumber, addTenant, freePort, startRingback } from '../processes.ts'
+import { addNumber, addPopupToken, addTenant, freePort, startRingback } from '../processes.ts'
 
 /** In seconds, instead of minutes and hours. */
 export const DELAYS = { outreach: 3, reminder1: 4, reminder2: 8, unresponsive: 2 }
@@ -36,7 +36,8 @@ export const startEnvironment = async (port: string | undefined) => {
   }
   const { phoneNumberId, token: accessToken } = number
   const tenant = { name, number: '0722776772', ownerPhone: '0502223344' }
-  const { webhookUrl } = await addTenant({ ...tenant, phoneNumberId, accessToken }, env)
+  const { tenantId, webhookUrl } = await addTenant({ ...tenant, phoneNumberId, accessToken }, env)
+  const { webhookUrl: popupUrl } = await addPopupToken(tenantId, env)
   const database = new pg.Pool({ connectionString: databaseUrl, max: 2 })
   // The demo also plays at night and on Shabbat.
   await database.query(`update tenants set reminder_quiet_windows = '{}'`)
@@ -50,6 +51,10 @@ export const startEnvironment = async (port: string | undefined) => {
   return {
     url,
     webhookUrl,
+    /** Voicenter's Pop-Up Screen posts its events here. */
+    popupUrl,
+    /** Of the business, in WhatsApp. */
+    phoneNumberId,
     databaseUrl,
     log,
     fake,

@@ -1,6 +1,8 @@
 /** The calls of the demo: a morning at a hairdresser's, and how each call must end. */
 import type { ScriptInput } from '../fake_whatsapp/scripts.ts'
+import { popupCall, type PopupFields } from '../fake_voicenter/popup.ts'
 import { answeredPush, callBackPush, type Push, push } from './cdr.ts'
+import { DELAYS } from './environment.ts'
 
 export type Result = {
   /** The HTTP status of the answer to the last CDR; undefined if it was 200. */
@@ -27,6 +29,10 @@ export type Scenario = {
   afterMessages?: number
   whatsApp?: ScriptInput
   reply?: string
+  /** What Voicenter's Pop-Up Screen reports after the call, and how many seconds later. */
+  onTheLine?: { afterSeconds: number; event: PopupFields }[]
+  /** The call comes by WhatsApp, and nobody answers. */
+  onWhatsApp?: boolean
   expected: Result
 }
 
@@ -96,6 +102,20 @@ const conversations = (): Scenario[] => {
       reply: '👍',
       expected: { lead: 'replied' },
     }),
+    {
+      who: 'Adi',
+      what: 'calls on WhatsApp and is not answered',
+      phone: '+972532345680',
+      cdrs: [],
+      callId: 'wacid.demo',
+      onWhatsApp: true,
+      expected: {
+        verdict: 'missed',
+        outreach: 'sent / accepted',
+        lead: 'unresponsive',
+        messages: 3,
+      },
+    },
     missed('Gil', "is missed; WhatsApp's answer is lost, no status arrives", '+972532345676', {
       whatsApp: { to: '+972532345676', outcome: lost, statuses: [] },
       expected: { outreach: 'unknown / no_answer' },
@@ -104,6 +124,7 @@ const conversations = (): Scenario[] => {
 }
 
 const noMessage = (): Scenario[] => {
+  const { ringing, talking, hangup } = popupCall('972532345681')
   const yossi = push({ caller: '0532345671' })
   const maya = push({ caller: '0532345672' })
   const lea = push({ caller: '0532345673' })
@@ -124,6 +145,19 @@ const noMessage = (): Scenario[] => {
       cdrs: [lea, secondLeg],
       expected: { verdict: 'answered', ...reached },
     }),
+    missed(
+      'Shira',
+      'is missed, calls again, and is talking with Noa when the message falls due',
+      '+972532345681',
+      {
+        onTheLine: [
+          { afterSeconds: 0.5, event: ringing },
+          { afterSeconds: 1, event: talking },
+          { afterSeconds: DELAYS.outreach + 2, event: hangup },
+        ],
+        expected: reached,
+      },
+    ),
     missed('An office', 'calls from a landline', '+97231234567', {
       expected: skipped('not_mobile'),
     }),
