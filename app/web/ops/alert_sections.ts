@@ -208,6 +208,41 @@ export const silentWebhooks: LoadSection = async (trx, context, tenantId) => {
   ])
 }
 
+/** The Pop-Up Screen: cancelled messages that no call record confirms, and tokens that ask about too many people. */
+export const popupAlerts: LoadSection = async (trx, context, tenantId) => {
+  const { popup: texts, whatNow } = alertTexts[context.language]
+  const { rows } = await sql<{
+    tenantId: string
+    tenant: string
+    timezone: string
+    kind: 'popup_unconfirmed' | 'popup_lookups'
+    since: Date
+    phone: string | null
+    tokenId: string
+  }>`
+    select t.id as "tenantId", t.name as tenant, t.timezone, a.kind, a.raised_at as since, l.phone,
+           split_part(a.subject, ' ', 2) as "tokenId"
+    from alerts a
+    join tenants t on t.id = a.tenant_id
+    left join leads l on a.kind = 'popup_unconfirmed' and l.tenant_id = t.id
+      and l.id = substring(a.subject from '^leads ([0-9]{1,18})$')::bigint
+    where a.ended_at is null and a.kind in ('popup_unconfirmed', 'popup_lookups')
+      ${tenantId === null ? sql`` : sql`and a.tenant_id = ${tenantId}`}
+    order by a.id desc limit ${MAX_SHOWN + 1}`.execute(trx)
+  return alertSection('popup', texts, rows, [
+    [layoutTexts[context.language].business, one => businessLink(one.tenantId, one.tenant)],
+    [texts.since, ({ since, timezone }) => dateTime(since, context.language, timezone)],
+    [
+      texts.what,
+      ({ kind, phone, tokenId }) =>
+        kind === 'popup_lookups'
+          ? texts.lookups(tokenId)
+          : html`${texts.unconfirmed} ${phone && telephone(phone)}`,
+    ],
+    [whatNow, ({ kind }) => texts.whatNow[kind]],
+  ])
+}
+
 /** Tenants whose call log cannot be read, although Ringback has access. */
 export const failingCallLogs: LoadSection = async (trx, context, tenantId) => {
   const { callLog: texts } = alertTexts[context.language]

@@ -18,6 +18,7 @@ import {
   failingCallLogs,
   type LoadSection,
   pausedSenders,
+  popupAlerts,
   silentWebhooks,
   unknownSenders,
   unmatchedNumbers,
@@ -44,6 +45,7 @@ const TENANT_SECTIONS: LoadSection[] = [
   silentWebhooks,
   unknownMessages,
   rejectedDeliveries,
+  popupAlerts,
   failingCallLogs,
 ]
 const OPERATOR_SECTIONS: LoadSection[] = [failedJobsSection, unknownSenders]

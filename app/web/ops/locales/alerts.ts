@@ -121,6 +121,21 @@ export const alertTexts = translations(
         count === 1 ? 'The job is retried now.' : `${count} jobs are retried now.`,
       discarded: 'Discarded.',
     },
+    popup: {
+      title: 'Pop-Up Screen',
+      help: 'Agents’ browsers know the URL of the Pop-Up Screen, so what comes over it may be forged.',
+      since: 'Since',
+      what: 'What',
+      unconfirmed: 'Messages were cancelled because of a call that no call report confirms:',
+      lookups: (token: string) =>
+        `Over the URL no. ${token}, somebody asked about more than 60 callers within an hour.`,
+      whatNow: {
+        popup_unconfirmed:
+          'Check that Voicenter reports calls to us (CDR Notification). If it does, replace the URL of the Pop-Up Screen, and call the person.',
+        popup_lookups:
+          'If this was not your agents, create a new URL for the Pop-Up Screen and revoke this one.',
+      },
+    },
     callLog: {
       title: 'Call logs that cannot be read',
       help: 'Reports that are lost in the meantime are found when it works again.',
@@ -262,6 +277,20 @@ export const alertTexts = translations(
       retried: count =>
         count === 1 ? 'מתבצע ניסיון נוסף.' : `מתבצע ניסיון נוסף של ${count} משימות.`,
       discarded: 'המשימה בוטלה.',
+    },
+    popup: {
+      title: 'Pop-Up Screen',
+      help: 'הדפדפנים של הנציגים מכירים את הכתובת של Pop-Up Screen, ולכן ייתכן שמה שמגיע דרכה מזויף.',
+      since: 'מאז',
+      what: 'מה קרה',
+      unconfirmed: 'בוטלו הודעות בגלל שיחה שאף דיווח שיחה לא אישר:',
+      lookups: token => `דרך כתובת מס׳ ${token} נשאלו בתוך שעה שאלות על יותר מ־60 מתקשרים.`,
+      whatNow: {
+        popup_unconfirmed:
+          'יש לבדוק ש־Voicenter מדווחת לנו על שיחות (CDR Notification). אם כן, יש להחליף את הכתובת של Pop-Up Screen ולהתקשר ללקוח/ה.',
+        popup_lookups:
+          'אם אלה לא הנציגים שלכם, יש ליצור כתובת חדשה עבור Pop-Up Screen ולבטל את הזאת.',
+      },
     },
     callLog: {
       title: 'יומני שיחות שאי אפשר לקרוא',
