@@ -36,6 +36,12 @@ export const FAILPOINTS = [
   'whatsapp_event:started',
   'whatsapp_event:handled',
   'whatsapp_event:committed',
+  // app/web/popup.ts, tasks/live_call.ts
+  'popup:received',
+  'popup:stored',
+  'live_call:started',
+  'live_call:applied',
+  'live_call:committed',
   ...STEPS.map(step => `owner_notice:${step}` as const),
   ...STEPS.map(step => `opt_out_confirmation:${step}` as const),
 ] as const

@@ -2,6 +2,7 @@ import { type ErrorRequestHandler, type RequestHandler, Router } from 'express'
 import { RateLimiterMemory } from 'rate-limiter-flexible'
 import { config } from '../config.ts'
 import { withTimeout } from '../errors.ts'
+import { failpoint } from '../failpoints.ts'
 import type { JsonObject } from '../json.ts'
 import { log } from '../log.ts'
 import { type KnownPerson, type PopupEvent, storePopup } from '../outreach/live_calls.ts'
@@ -54,6 +55,7 @@ const allowExtension: RequestHandler = (req, res, next) => {
 }
 
 const receive: Handler = async (req, res) => {
+  failpoint('popup:received')
   const { token = '' } = res.locals.sender
   const reported = readPopup(recordIn(req))
   if (!reported || reported.numbers.length === 0 || (await hasTooMany(token))) {
@@ -66,6 +68,7 @@ const receive: Handler = async (req, res) => {
   // The event is stored even if that takes longer than the answer may.
   stored.catch((err: unknown) => log.error({ err }, 'a pop-up event was not stored'))
   const person = await withTimeout(ANSWER_WITHIN_MS, stored)
+  failpoint('popup:stored')
   if (person === 'wrong token') {
     evictToken(res.locals.sender)
     answerUnauthorized(req, res)

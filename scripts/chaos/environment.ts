@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import pg from 'pg'
 import type { FakeWhatsApp } from '../fake_whatsapp/server.ts'
 import { startFakeWhatsApp } from '../fake_whatsapp/server.ts'
-import { addNumber, addTenant, freePort, run } from '../processes.ts'
+import { addNumber, addPopupToken, addTenant, freePort, run } from '../processes.ts'
 import { type Instance, runInstance, untilReady } from './instance.ts'
 import { newJournal } from './monitor.ts'
 import { startCluster } from './postgres.ts'
@@ -37,6 +37,8 @@ export type Tenant = {
   phoneNumberId: string
   accessToken: string
   ownerPhone: string | null
+  /** Of its Pop-Up Screen. */
+  popupToken: string
 }
 
 export const startDatabase = async (
@@ -87,7 +89,16 @@ const newTenant = async (
   const ownerPhone = n % 2 === 0 ? `+97254999000${n}` : null
   const input = { name, number: line, ownerPhone, phoneNumberId, accessToken }
   const added = await addTenant(input, env)
-  const tenant = { ...added, line, bound: n < 3, phoneNumberId, accessToken, ownerPhone }
+  const { webhookToken: popupToken } = await addPopupToken(added.tenantId, env)
+  const tenant = {
+    ...added,
+    line,
+    bound: n < 3,
+    phoneNumberId,
+    accessToken,
+    ownerPhone,
+    popupToken,
+  }
   if (tenant.bound) return tenant
   const webhookToken = randomBytes(32).toString('base64url')
   const hash = createHash('sha256').update(webhookToken).digest()
@@ -166,7 +177,7 @@ export const startEnvironment = async (onCleanUp: OnCleanUp, keepFolder: boolean
       env.ENCRYPTION_KEY,
       env.WHATSAPP_APP_SECRET,
       env.WHATSAPP_VERIFY_TOKEN,
-      ...tenants.flatMap(({ webhookToken, accessToken }) => [webhookToken, accessToken]),
+      ...tenants.flatMap(one => [one.webhookToken, one.accessToken, one.popupToken]),
       new URL(cluster.checkingUrl).password,
     ],
   }

@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline'
 import type { Pool } from 'pg'
 import type { FakeWhatsApp } from '../fake_whatsapp/server.ts'
 import type { Tenant } from './environment.ts'
-import type { Stop } from './monitor.ts'
+import type { Busy, Stop } from './monitor.ts'
 import { keyOf, type Promised, type Stored } from './traffic.ts'
 
 type StoredRow = Stored & { deliveries: number }
@@ -20,6 +20,7 @@ export type Message = {
   callState: string | null
   calledAt: number | null
   phone: string | null
+  dueAt: number | null
   claimedAt: number | null
   answered: boolean
 }
@@ -41,6 +42,9 @@ export type Evidence = {
   accepted: Accepted[]
   wrongTokens: number
   stops: Stop[]
+  busy: Busy[]
+  /** Missed calls on WhatsApp whose webhooks were acknowledged. */
+  whatsAppCalls: { tenantId: string; callId: string }[]
   tenants: Pick<Tenant, 'tenantId' | 'phoneNumberId'>[]
   /** Every caller, with the tenants that they called. */
   called: Map<string, Set<string>>
@@ -73,6 +77,7 @@ export const readDatabase = async (database: Pool) => {
       select m.id::text, m.tenant_id::text as "tenantId", w.phone_number_id as "phoneNumberId", m.kind, m.state, m.reason,
              c.id::text as "conversationId", k.outreach_state as "callState",
              (extract(epoch from k.called_at) * 1000)::float8 as "calledAt", coalesce(m.to_phone, k.caller_phone) as phone,
+             (extract(epoch from case m.kind when 'initial' then k.outreach_due_at else m.due_at end) * 1000)::float8 as "dueAt",
              (extract(epoch from m.claimed_at) * 1000)::float8 as "claimedAt", m.accepted_at is not null as answered
       from messages m
       left join whatsapp_connections w on w.id = m.whatsapp_connection_id
@@ -152,6 +157,14 @@ export const check = (evidence: Evidence) => {
   for (const ids of sameKey(outreach, one => `${one.conversationId} ${one.kind}`))
     wrong(`messages ${ids} are one message`)
 
+  const calls = new Set(missedCalls.map(({ tenantId, callId }) => `${tenantId} ${callId}`))
+  for (const { tenantId, callId } of evidence.whatsAppCalls)
+    if (!calls.has(`${tenantId} ${callId}`))
+      wrong(`the call ${callId} on WhatsApp was acknowledged but is no missed call`)
+  for (const { id, kind, claimedAt, dueAt } of outreach)
+    if (claimedAt !== null && dueAt !== null && claimedAt < dueAt)
+      wrong(`message ${id} (${kind}) was claimed before it was due`)
+
   const byId = new Map(messages.map(message => [message.id, message]))
   for (const one of accepted) checkAccepted(one, byId.get(one.messageId), evidence, wrong)
 
@@ -229,7 +242,7 @@ const checkSentOnce = ({ accepted, messages }: Evidence, wrong: Wrong): number =
 const checkAccepted = (
   { messageId, answeredFalsely, phoneNumberId, to, statuses }: Accepted,
   message: Message | undefined,
-  { tenants, called, stops }: Evidence,
+  { tenants, called, stops, busy }: Evidence,
   wrong: Wrong,
 ): void => {
   if (!message) return wrong(`WhatsApp accepted a message without a row: ${messageId}`)
@@ -250,6 +263,14 @@ const checkAccepted = (
         (calledAt ?? Infinity) <= one.upTo,
     )
     if (stop) wrong(`${about} was claimed after the database said: ${stop.why}`)
+    const isBusy = busy.some(
+      one =>
+        one.tenantId === tenantId &&
+        one.phone === phone &&
+        (claimedAt ?? 0) > one.seenAt &&
+        (claimedAt ?? Infinity) < one.endedAt,
+    )
+    if (isBusy) wrong(`${about} was claimed while the person was on the line`)
   }
   if (answeredFalsely) return
   if (kind === 'initial' && NOT_SENT.has(callState ?? ''))

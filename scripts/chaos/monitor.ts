@@ -18,6 +18,9 @@ export type Fault = {
 /** From `seenAt` on, the database forbids messages to this person because of calls until `upTo`. */
 export type Stop = { tenantId: string; phone: string; why: string; upTo: number; seenAt: number }
 
+/** From `seenAt` until `endedAt` the database says that this person is on the line. */
+export type Busy = { tenantId: string; phone: string; seenAt: number; endedAt: number }
+
 export const count = <Key>(counts: Map<Key, number>, key: Key): void => {
   counts.set(key, (counts.get(key) ?? 0) + 1)
 }
@@ -121,6 +124,7 @@ const WAITING = `
   union all
   select 'outreach', k.id::text, k.outreach_due_at, now() from missed_calls k
   where k.outreach_state = 'scheduled' and k.outreach_reason = 'waiting' and k.outreach_due_at <= now()
+    and (k.hold_until is null or k.hold_until <= now())
     and not exists (select from messages m join lead_conversations c on c.id = m.lead_conversation_id
                     where c.missed_call_id = k.id and m.attempts > 0)
   union all
@@ -132,9 +136,17 @@ const STOPS = `
   union all
   select tenant_id::text, '+' || wa_id, 'replied', created_at, now() from messages where direction = 'in' and wa_id is not null
   union all
-  select tenant_id::text, phone, 'opted_out', 'infinity', now() from opt_outs where phone is not null`
+  select tenant_id::text, phone, 'opted_out', 'infinity', now() from opt_outs where phone is not null
+  union all
+  select tenant_id::text, phone, 'talked_on_the_line', received_at, now() from live_calls where phase = 'hangup' and is_answered`
+
+const BUSY = `
+  select tenant_id::text as "tenantId", phone, call_id as "callId", now(),
+         max(received_at) filter (where phase = 'hangup') as ended
+  from live_calls group by tenant_id, phone, call_id`
 
 type WaitingRow = { kind: string; id: string; since: Date; now: Date }
+type BusyRow = { tenantId: string; phone: string; callId: string; now: Date; ended: Date | null }
 type StopRow = Pick<Stop, 'tenantId' | 'phone' | 'why'> & { upTo: Date | number; now: Date }
 
 export type Monitor = ReturnType<typeof startMonitor>
@@ -145,6 +157,7 @@ export const startMonitor = (database: Pool) => {
   const work: Work[] = []
   const claims: Work[] = []
   const stops = new Map<string, Stop>()
+  const busy = new Map<string, Busy>()
   let lastRead = 0
   let stopped = false
 
@@ -171,11 +184,21 @@ export const startMonitor = (database: Pool) => {
       if (!stops.has(key)) stops.set(key, { tenantId, phone, why, upTo, seenAt: row.now.getTime() })
     }
   }
+  const readBusy = async () => {
+    const { rows } = await database.query<BusyRow>(BUSY)
+    for (const { tenantId, phone, callId, now, ended } of rows) {
+      const known = busy.get(callId)
+      if (known) known.endedAt = ended?.getTime() ?? Infinity
+      else if (!ended)
+        busy.set(callId, { tenantId, phone, seenAt: now.getTime(), endedAt: Infinity })
+    }
+  }
   const watch = async () => {
     for (let n = 0; !stopped; await sleep(250))
       try {
         await readWaiting()
         if (n++ % 4 === 0) await readStops()
+        await readBusy()
       } catch {
         // Postgres is down: chaos has stopped it.
       }
@@ -186,6 +209,7 @@ export const startMonitor = (database: Pool) => {
     work,
     claims,
     stops,
+    busy,
     waiting,
     /** All work that waited at this moment is done. */
     isDone: (since: number): boolean =>

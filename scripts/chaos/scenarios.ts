@@ -1,5 +1,6 @@
 /** Tables from which the seed draws: what callers do, which hostile bodies come, and how the Graph API fails. */
 import { DEFAULT_TEMPLATES } from '../../app/whatsapp/templates.ts'
+import { popupCall, type PopupFields } from '../fake_voicenter/popup.ts'
 import { answeredPush, callBackPush, newCallId, type Push, push } from '../demo/cdr.ts'
 import type { ScriptInput } from '../fake_whatsapp/scripts.ts'
 import type { Tenant } from './environment.ts'
@@ -21,12 +22,16 @@ export type Post = {
   /** Since the answer to the post before. */
   afterMs: number
 }
+/** An event of the Pop-Up Screen, or a call on WhatsApp that is not answered. */
+export type LiveCall = { afterMs: number } & ({ event: PopupFields } | { wacid: string })
 export type Reply = { text: string; afterMessage: number; delayMs: number }
 export type Scenario = {
   tenant: Tenant
   /** E.164; null when no person can be written to. */
   phone: string | null
   posts: Post[]
+  /** Calls that Voicenter or WhatsApp reports while the posts are made. */
+  live: LiveCall[]
   reply: Reply | null
   graph: ScriptInput[]
 }
@@ -43,7 +48,7 @@ type Call = {
   target: string
   newId: () => string
 }
-type Made = Partial<Pick<Scenario, 'reply'>> & {
+type Made = Partial<Pick<Scenario, 'reply' | 'live'>> & {
   cdrs: Cdr[]
   /** Who receives each of them, if not all are for `tenant`. */
   tenants?: Tenant[]
@@ -98,6 +103,28 @@ const notIncoming = (call: Call): Made => {
   return { cdrs: [call.random.chance(0.5) ? calledBack(call) : internal], silent: true }
 }
 
+/** A person whose call was missed is on the line again. The events come twice, and in any order of the first two. */
+const onTheLine = (call: Call, isAnswered: boolean): Made => {
+  const { random, tenant, target, newId } = call
+  const { ringing, talking, hangup, unanswered } = popupCall(target, {
+    did: tenant.line,
+    ivrid: newId(),
+  })
+  const first = isAnswered ? [ringing, talking] : [ringing]
+  const last = isAnswered ? hangup : unanswered
+  const events = random.chance(0.3) ? first.toReversed() : first
+  const live = [...events, ...(random.chance(0.3) ? events : []), last].map((event, n, all) => ({
+    event,
+    afterMs: n === all.length - 1 ? random.int(0, 5 * SECOND) : random.int(0, 2 * SECOND),
+  }))
+  const confirms = isAnswered && random.chance(0.7) ? [answered(call)] : []
+  return { cdrs: [missed(call), ...confirms], gapMs: 9 * SECOND, live }
+}
+const onWhatsApp = ({ newId }: Call): Made => ({
+  cdrs: [],
+  live: [{ afterMs: 0, wacid: `wacid.${newId()}` }],
+})
+
 const TWO_TENANTS = 'one call id, two tenants'
 const HOSTILE = 'hostile'
 
@@ -116,12 +143,17 @@ const KINDS: [weight: number, kind: string, make: (call: Call) => Made][] = [
   [3, 'landline or withheld number', unreachable],
   [4, TWO_TENANTS, twoTenants],
   [3, 'outgoing or internal', notIncoming],
+  [5, 'missed, then on the line and answered', call => onTheLine(call, true)],
+  [2, 'missed, then on the line and not answered', call => onTheLine(call, false)],
+  [4, 'missed on WhatsApp', onWhatsApp],
   [6, HOSTILE, () => ({ cdrs: [], silent: true })],
 ]
 /** The scenarios that lead to each kind of message. */
 const LEADS_TO: Record<string, string[]> = {
   lead_outreach: ['missed'],
   lead_reminder: ['missed'],
+  popup: ['missed, then on the line and answered'],
+  live_call: ['missed, then on the line and answered'],
   owner_notice: ['missed, replies', 'missed three times'],
   opt_out_confirmation: ['missed, opts out'],
 }
@@ -156,7 +188,14 @@ export const scenarioMaker = (tenants: Tenant[], random: Random) => {
       target: `9725${subscriber}`,
       newId: () => newCallId(new Date()).slice(0, 14) + random.next().toString(16).slice(2, 14),
     }
-    const { cdrs, tenants: receivers = [], gapMs = 0, reply = null, silent = false } = make(call)
+    const {
+      cdrs,
+      tenants: receivers = [],
+      gapMs = 0,
+      live = [],
+      reply = null,
+      silent = false,
+    } = make(call)
     const posts =
       kind === HOSTILE
         ? [hostilePost(tenant, call.newId(), random)]
@@ -166,7 +205,7 @@ export const scenarioMaker = (tenants: Tenant[], random: Random) => {
             return random.chance(REPEATED) ? repeated(post, random) : [post]
           })
     const graph = silent ? [] : graphFaults(phone, random, isLate)
-    return { tenant, phone: silent ? null : phone, posts, reply, graph }
+    return { tenant, phone: silent ? null : phone, posts, live, reply, graph }
   }
 }
 

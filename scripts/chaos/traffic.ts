@@ -5,7 +5,8 @@ import type { Failpoint } from '../../app/failpoints.ts'
 import type { Environment, Tenant } from './environment.ts'
 import { count } from './monitor.ts'
 import type { Random } from './random.ts'
-import { type Post, type Reply, type Scenario, scenarioMaker } from './scenarios.ts'
+import { type PopupFields, sendPopup } from '../fake_voicenter/popup.ts'
+import { type LiveCall, type Post, type Reply, type Scenario, scenarioMaker } from './scenarios.ts'
 
 const SECOND = 1000
 
@@ -101,7 +102,7 @@ const LATE_SHARE = 0.5
 /** Plays scenarios: posts their CDRs, and lets callers reply once they have received enough messages. */
 export const newTraffic = (
   plan: { cdrs: number; seconds: number },
-  { tenants, fake }: Environment,
+  { tenants, fake, database, env }: Environment,
   sender: Sender,
   random: Random,
 ) => {
@@ -113,11 +114,45 @@ export const newTraffic = (
   const received = new Map<string, number>()
   let seen = 0
   let replies = 0
+  let popupEvents = 0
+  /** Calls on WhatsApp that the program acknowledged, or will. */
+  const whatsAppCalls: { tenantId: string; callId: string }[] = []
   let stopped = false
 
+  const isStored = async ({ ivrid, status }: PopupFields): Promise<boolean> => {
+    const { rows } = await database
+      .query('select from live_calls where call_id = $1 and phase = $2', [
+        ivrid,
+        status.toLowerCase(),
+      ])
+      .catch(() => ({ rows: [] }))
+    return rows.length > 0
+  }
+  /** After a fault the answer is 200 as well, so the database says whether an event was stored. Voicenter would not repeat it. */
+  const report = async (event: PopupFields, { popupToken }: Tenant): Promise<void> => {
+    while (!stopped) {
+      popupEvents++
+      const url = `${env.PUBLIC_URL}/webhooks/voicenter/popup?token=${popupToken}`
+      await sendPopup(url, event).catch(() => {})
+      if (await isStored(event)) return
+      await sleep(SECOND)
+    }
+  }
+  const playLive = async (live: readonly LiveCall[], from: string | null, tenant: Tenant) => {
+    for (const one of live) {
+      await sleep(one.afterMs)
+      if ('event' in one) await report(one.event, tenant)
+      else if (from) {
+        const { phoneNumberId, tenantId } = tenant
+        await fake.inbound({ kind: 'call', with: from, id: one.wacid, phoneNumberId })
+        whatsAppCalls.push({ tenantId, callId: one.wacid })
+      }
+    }
+  }
   const play = async (scenario: Scenario) => {
     for (const script of scenario.graph) fake.script(script)
     if (scenario.phone && scenario.reply) willReply.set(scenario.phone, scenario)
+    playing.push(playLive(scenario.live, scenario.phone, scenario.tenant))
     for (const post of scenario.posts) {
       await sleep(post.afterMs)
       await sender.post(post)
@@ -146,6 +181,8 @@ export const newTraffic = (
 
   return {
     called,
+    whatsAppCalls,
+    popupEvents: () => popupEvents,
     replies: () => replies,
     /**
      * Starts scenarios at the planned pace, then slowly for as long as `goOn` says.
@@ -162,7 +199,8 @@ export const newTraffic = (
         const isLate = planned > LATE_SHARE * plan.cdrs
         const scenario = nextScenario(points.length > FEW_FAILPOINTS ? [] : points, isLate)
         const { phone, posts } = scenario
-        if (phone) called.set(phone, new Set(posts.map(({ tenant }) => tenant.tenantId)))
+        const receivers = [scenario.tenant, ...posts.map(({ tenant }) => tenant)]
+        if (phone) called.set(phone, new Set(receivers.map(({ tenantId }) => tenantId)))
         playing.push(play(scenario))
         const requests = posts.reduce((sum, { times }) => sum + times, 0)
         planned += requests
@@ -171,7 +209,13 @@ export const newTraffic = (
           await sleep(Math.min(50, Math.max(5, due - Date.now())))
       }
     },
-    finished: async () => void (await Promise.all(playing)),
+    finished: async () => {
+      // Each scenario adds its live calls to the list when it begins.
+      for (let known = 0; known < playing.length;) {
+        known = playing.length
+        await Promise.all(playing)
+      }
+    },
     stop: async () => {
       stopped = true
       await watching

@@ -33,6 +33,7 @@ const message = (changes: Partial<Message> = {}): Message => ({
   callState: 'sent',
   calledAt: CALLED_AT,
   phone: CALLER,
+  dueAt: CALLED_AT + 3000,
   claimedAt: CALLED_AT + 3000,
   answered: true,
   ...changes,
@@ -55,6 +56,7 @@ const stop = {
   upTo: CALLED_AT + 1000,
   seenAt: CALLED_AT + 2000,
 }
+const busy = { tenantId: '1', phone: CALLER, seenAt: CALLED_AT + 2000, endedAt: Infinity }
 /** A run without violations: one call was missed, and its message was delivered. */
 const good: Evidence = {
   promised: [{ what: 'missed', kept: 'raw', tenantId: '1', hash: 'a', acknowledged: 2 }],
@@ -64,6 +66,8 @@ const good: Evidence = {
   accepted: [accepted()],
   wrongTokens: 0,
   stops: [],
+  busy: [],
+  whatsAppCalls: [],
   tenants: [
     { tenantId: '1', phoneNumberId: '101' },
     { tenantId: '2', phoneNumberId: '102' },
@@ -139,6 +143,16 @@ const RUNS: [what: string, changes: Partial<Evidence>, violation: RegExp | null]
   ['who replied after the claim', { stops: [{ ...stop, seenAt: CALLED_AT + 4000 }] }, null],
   ['who called again after the reply', { stops: [{ ...stop, upTo: CALLED_AT - 1 }] }, null],
   ['who replied to another tenant', { stops: [{ ...stop, tenantId: '2' }] }, null],
+  ['it was not due', { messages: [message({ dueAt: CALLED_AT + 3001 })] }, /before it was due/],
+  ['a person on the line', { busy: [busy] }, /while the person was on the line/],
+  ['the call had ended', { busy: [{ ...busy, endedAt: CALLED_AT + 2500 }] }, null],
+  ['it began after the claim', { busy: [{ ...busy, seenAt: CALLED_AT + 3500 }] }, null],
+  ['on the line with another tenant', { busy: [{ ...busy, tenantId: '2' }] }, null],
+  [
+    'a call on WhatsApp',
+    { whatsAppCalls: [{ tenantId: '1', callId: 'wacid.1' }] },
+    /acknowledged but is no missed call/,
+  ],
   ['a failed job', { failedJobs: ['voicenter_cdr:x'] }, /failed for good/],
   ['a locked job', { lockedJobs: ['voicenter_cdr:x'] }, /locked/],
   ['a leak', { leaks: ['line 3 of instance-A.log: a phone number'] }, /a phone number/],
