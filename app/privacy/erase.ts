@@ -118,6 +118,7 @@ export type Erased = Record<
   | 'messages'
   | 'lead_identities'
   | 'live_calls'
+  | 'popup_lookups'
   | 'leads'
   | 'opt_outs'
   | 'excluded_numbers'
@@ -182,7 +183,7 @@ export const erase = async (
     whatsapp_events: await redactEvents(trx, events),
     rejected_deliveries: await redactRejected(trx, rejected),
     messages,
-    live_calls: await deleteLiveCalls(trx, tenantId, person),
+    ...(await deleteLiveCalls(trx, tenantId, person)),
     ...(await eraseLead(trx, tenantId, person)),
     opt_outs: await hashNumbers(trx, 'opt_outs', tenantId, person),
     excluded_numbers: await hashNumbers(trx, 'excluded_numbers', tenantId, person),

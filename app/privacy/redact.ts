@@ -123,20 +123,16 @@ export const eraseLead = async (trx: Trx, tenantId: string, { leadIds, phones }:
 }
 
 /** Deletes the events about the person's calls, and that an agent asked about them. */
-export const deleteLiveCalls = async (
-  trx: Trx,
-  tenantId: string,
-  { phones }: Person,
-): Promise<number> => {
-  const { numAffectedRows = 0n } = await sql`
+export const deleteLiveCalls = async (trx: Trx, tenantId: string, { phones }: Person) => {
+  const { numAffectedRows: events = 0n } = await sql`
     delete from live_calls where tenant_id = ${tenantId} and phone = any(${phones}::text[])`.execute(
     trx,
   )
-  await sql`
+  const { numAffectedRows: lookups = 0n } = await sql`
     delete from popup_lookups where tenant_id = ${tenantId} and phone = any(${phones}::text[])`.execute(
     trx,
   )
-  return Number(numAffectedRows)
+  return { live_calls: Number(events), popup_lookups: Number(lookups) }
 }
 
 /**

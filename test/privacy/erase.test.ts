@@ -9,7 +9,9 @@ import { recordMissedCalls } from '../../app/outreach/missed_calls.ts'
 import { spellings } from '../../app/phone.ts'
 import { erase, eraseInput, previewErase } from '../../app/privacy/erase.ts'
 import { mentions, readable, sieve } from '../../app/privacy/mentions.ts'
+import { addToken } from '../../app/tenants/credentials.ts'
 import { answeredPush, callBackPush, push } from '../../scripts/demo/cdr.ts'
+import { popupCall, sendPopup } from '../../scripts/fake_voicenter/popup.ts'
 import { everyRow, keysKept, rowsSaying, rowsWith, writtenBy } from './support.ts'
 import {
   business,
@@ -22,6 +24,7 @@ import {
   missedCall,
   outreachOf,
   post,
+  url,
   webhookToken,
   work,
 } from '../support/ringback.ts'
@@ -316,6 +319,22 @@ await t.test('no data of the person is left, and no data of others is changed', 
     .execute()
   await post(push({ caller: who.local, did: shop.did }), { token: shop.token })
 
+  // They are on the line, and call on WhatsApp.
+  const { webhookToken: popupToken } = await db
+    .transaction()
+    .execute(trx => addToken(trx, { as: 'command line' }, shop.tenantId, 'popup'))
+  await sendPopup(
+    `${url}/webhooks/voicenter/popup?token=${popupToken}`,
+    popupCall(who.local).ringing,
+  )
+  const { phoneNumberId: ours } = shop
+  await happens({
+    kind: 'call',
+    with: who.e164,
+    id: `wacid.${who.e164.slice(1)}`,
+    phoneNumberId: ours,
+  })
+
   const before = (await rowsWith(who.e164)).map(row => row.split(':')[0])
   for (const table of [
     'public.leads',
@@ -328,6 +347,8 @@ await t.test('no data of the person is left, and no data of others is changed', 
     'public.opt_outs',
     'public.excluded_numbers',
     'public.alerts',
+    'public.live_calls',
+    'public.popup_lookups',
   ])
     t.ok(before.includes(table), `the story reaches ${table}`)
   t.ok((await rowsSaying(NAME)).length > 2)

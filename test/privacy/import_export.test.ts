@@ -30,7 +30,11 @@ import { collector } from './support.ts'
 import { conversationOf, dueSince, leadsOf, messagesAfter, miss, tell } from '../tasks/support.ts'
 
 const OPERATOR = { as: 'operator' } as const
-type Wanted = { what: 'calls' | 'leads' | 'messages'; since?: string; until?: string }
+type Wanted = {
+  what: 'calls' | 'leads' | 'messages' | 'live_calls'
+  since?: string
+  until?: string
+}
 
 const read = (bytes: Buffer): Record<string, string>[] => parse(bytes, { bom: true, columns: true })
 
@@ -96,8 +100,32 @@ await t.test('calls, leads and messages are exported as they are in the tables',
     'in the time zone of the business',
   )
 
+  await happens({
+    kind: 'call',
+    with: who.e164,
+    id: 'wacid.1',
+    phoneNumberId: shop.phoneNumberId,
+  })
+  t.match((await exported(shop, { what: 'calls' })).records.at(-1), {
+    call_id: 'wacid.1',
+    verdict: 'missed',
+    outreach_state: 'skipped',
+    records: '0',
+  })
+  await sql`
+    insert into live_calls (tenant_id, phone, call_id, extension, phase, answered_at, is_answered, source)
+    values (${shop.tenantId}, ${who.e164}, 'x', 'SIP1', 'ringing', 0, false, 'popup')`.execute(db)
+  t.match((await exported(shop, { what: 'live_calls' })).records, [
+    {
+      call_id: 'x',
+      phone: `'${who.e164}`,
+      extension: 'SIP1',
+      phase: 'ringing',
+      is_answered: 'false',
+    },
+  ])
   t.match((await exported(shop, { what: 'leads' })).records, [
-    { phone: `'${who.e164}`, name: 'דנה "המלכה", כהן', state: 'replied', missed_call_count: '1' },
+    { phone: `'${who.e164}`, name: 'דנה "המלכה", כהן', state: 'replied', missed_call_count: '2' },
   ])
   const messages = await exported(shop, { what: 'messages' })
   t.match(
@@ -110,7 +138,7 @@ await t.test('calls, leads and messages are exported as they are in the tables',
   )
   t.match(
     await auditLogOf(shop),
-    ['calls', 'leads', 'messages'].map(what => ({
+    ['calls', 'calls', 'live_calls', 'leads', 'messages'].map(what => ({
       who: 'operator',
       action: `export.${what}`,
       subject: `tenants ${shop.tenantId}`,

@@ -70,7 +70,7 @@ export const writtenBy = async (tenantId: string): Promise<Record<string, unknow
 export const keysKept = async () => {
   const { rows } = await sql<Record<string, unknown>>`
     select (select json_agg(json_build_array(call_id, encode(content_hash, 'hex'), deliveries) order by id) from raw_cdrs) as records,
-           (select json_agg(json_build_array(tenant_id, call_id) order by id) from missed_calls) as calls,
+           (select json_agg(json_build_array(tenant_id, call_id) order by id) from missed_calls where source = 'voicenter') as calls,
            (select json_agg(json_build_array(lead_conversation_id, kind) order by id) from messages) as messages,
            (select json_agg(encode(content_key, 'hex') order by id) from whatsapp_events) as events,
            (select json_agg(encode(body_hash, 'hex') order by id) from rejected_deliveries) as refused`.execute(

@@ -458,6 +458,35 @@ await t.test('quiet windows by the calendar are set, and going live asks for a c
   })
 })
 
+await t.test('a token for the Pop-Up Screen, and the last look', async t => {
+  const { tenantId } = await business()
+  const added = await answered(['token', 'add', '--tenant', tenantId, '--kind', 'popup'])
+  const json = z
+    .object({ tenantId: z.string(), webhookToken: z.string(), webhookUrl: z.string() })
+    .parse(added.json)
+  t.match(json.webhookUrl, `/webhooks/voicenter/popup?token=${json.webhookToken}`)
+  const kinds = async () =>
+    (
+      await db
+        .selectFrom('webhook_tokens')
+        .select('kind')
+        .where('tenant_id', '=', tenantId)
+        .orderBy('id')
+        .execute()
+    ).map(({ kind }) => kind)
+  t.strictSame(await kinds(), ['cdr', 'popup'])
+  t.match((await answered(['token', 'list', '--tenant', tenantId])).json, {
+    webhookTokens: [{ kind: 'cdr' }, { kind: 'popup' }],
+  })
+  const wrong = await tenant(['token', 'add', '--tenant', tenantId, '--kind', 'api2'])
+  t.match(wrong, { status: 2, stderr: /^--kind: expected cdr or popup/ })
+
+  const on = await answered(['set', '--tenant', tenantId, '--last-look', 'on'])
+  t.match(on.json, { before: { lastLook: false }, after: { lastLook: true } })
+  const off = await answered(['set', '--tenant', tenantId, '--last-look', 'off'])
+  t.match(off.json, { after: { lastLook: false } })
+})
+
 await t.test('pause stops a business, and resume restores the previous mode', async t => {
   const { tenantId } = await business({ mode: 'shadow' })
   const written = await auditSince(tenantId)
