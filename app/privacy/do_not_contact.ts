@@ -152,8 +152,8 @@ const auditChange = (
     after: { [state]: to },
   })
 
-type Added = { number: string; added: boolean }
-type Removed = { number: string; removed: boolean }
+type Added = { phone: string; added: boolean }
+type Removed = { phone: string; removed: boolean }
 
 const addOne = async (
   trx: Trx,
@@ -162,10 +162,10 @@ const addOne = async (
   { tenantId, number }: TenantNumber,
 ): Promise<Added> => {
   const { leads, added } = await addAll(trx, { tenantId, numbers: [number] }, list)
-  if (added === 0) return { number, added: false }
+  if (added === 0) return { phone: number, added: false }
   const ids = await rowsOf(trx, list, { tenantId, number }, leads)
   await auditChange(trx, actor, list, { tenantId, leads, ids, to: true })
-  return { number, added: true }
+  return { phone: number, added: true }
 }
 
 const removeOne = async (
@@ -176,14 +176,14 @@ const removeOne = async (
   leads: Lead[],
 ): Promise<Removed> => {
   const ids = await rowsOf(trx, list, { tenantId, number }, leads)
-  if (ids.length === 0) return { number, removed: false }
+  if (ids.length === 0) return { phone: number, removed: false }
   await trx
     .deleteFrom(list.table)
     .where('tenant_id', '=', tenantId)
     .where('id', 'in', ids)
     .execute()
   await auditChange(trx, actor, list, { tenantId, leads, ids, to: false })
-  return { number, removed: true }
+  return { phone: number, removed: true }
 }
 
 /** Opts a person out by hand, and cancels what is pending for them. They get no confirmation. */

@@ -119,7 +119,7 @@ const KIND_HE = any(
 )
 const AUDIENCE_HE =
   any(`ה?תפוצה, ה?דיוור, ה?הודעות, ה?לקוחות, ה?קשר, אנשי ה?קשר, ה?פרסום, ה?פרסומות, ה?שיווק, ה?מבצעים, ה?תזכורות
-  ה?וו?א?טסאפ, ה?סמסים, ה?sms, ה?נמענים, ה?מנויים`)
+  ה?וו?א?טסאפ, ה?סמסים, ה?sms, ה?נמענים, ה?מנויים, ה?נתונים`)
 const YOURS_HE = any(
   `שלכם, שלך, שלכן, האלה, האלו, הללו, כאלה, כאלו, הזאת, הזו, הזה, זאת, זו, זה, מכם, ממך`,
 )
@@ -201,7 +201,7 @@ const ENGLISH = anyLine(`
   removal LIST|removal request|request removal
   lose NUMBER|leave ME alone|NOMORE contact|dont contact
   (?:stop|quit|cease|cease and desist|discontinue) (?:to )?${SENDING}(?: ME| NUMBER)?(?: MESSAGES| ${THING})?${TAIL}
-  (?:stop|quit|cease) (?:calling|phoning|ringing|writing|writting|write|call)(?: and (?:texting|messaging))? (?:to )?(?:ME|NUMBER)${TAIL}
+  (?:stop|quit|cease) (?:calling|phoning|ringing|writing|writting|write|call)(?: and (?:texting|messaging))? (?:to )?(?:ME|NUMBER)(?: MESSAGES)?${TAIL}
   (?:stop|quit|cease) (?:receiving|getting) MESSAGES${TAIL}
   (?:stop|end|cease|quit|cancel|discontinue|NOMORE|enough) (?:with |of )?MESSAGES${TAIL}
   (?:NOMORE|enough) LIST
@@ -222,7 +222,7 @@ const REMOVE_HE = verbs('הסר, הסירי, הסירו, תסיר, תסירי, �
 const DELETE_HE = verbs('מחק, מחקי, מחקו, תמחק, תמחקי, תמחקו, תימחק, תימחקו, תמחוק, למחוק')
 const TAKE_HE =
   verbs(`הורד, הורידי, הורידו, תוריד, תורידי, תורידו, להוריד, הוצא, הוציאי, הוציאו, תוציא, תוציאי, תוציאו, להוציא
-  נתק, נתקי, נתקו, תנתק, תנתקי, תנתקו, לנתק`)
+  נתק, נתקי, נתקו, תנתק, תנתקי, תנתקו, לנתק, תעיף, תעיפי, תעיפו, להעיף`)
 const STOP_HE =
   verbs(`הפסק, הפסיקי, הפסיקו, תפסיק, תפסיקי, תפסיקו, להפסיק, עצור, עצרי, עצרו, תעצור, תעצרי, תעצרו, לעצור, חדל, חדלי
   חדלו, תחדל, תחדלי, תחדלו, לחדול`)
@@ -242,7 +242,7 @@ const HEBREW = anyLine(`
   ל?(?:הסרה|מחיקה) LIST|ל?(?:הסרת|מחיקת) A?NUMBER(?: LIST)?|בקשת הסרה(?: LIST)?|ש?NUMBER (?:יוסר|ימחק|יימחק)(?: LIST)?
   (?:לצאת|להתנתק|לרדת|להימחק|להיות מוסר) LIST
   (?:stop|${STOP_HE}) ${TO_SEND_HE}(?: ME)?(?: TOME| MORE| MESSAGES| דברים| שטויות| זבל| כל הזמן)*
-  ${ENOUGH_HE} ${TO_SEND_HE}(?: TOME| כל הזמן)* MESSAGES${TAIL_HE}|די ${TO_SEND_HE} (?:TOME|ME)
+  ${ENOUGH_HE} ${TO_SEND_HE}(?: TOME| כל הזמן)* MESSAGES${TAIL_HE}|די (?:${TO_SEND_HE} (?:TOME|ME)|ל(?:הציק|הטריד|חפור))
   (?:${STOP_HE}|${ENOUGH_HE}) (?:להתקשר|לצלצל|לטלפן) TOME${TAIL_HE}
   (?:${STOP_HE}|${ENOUGH_HE}) לקבל (?:HERE )?MESSAGES${TAIL_HE}
   (?:${STOP_HE}|${ENOUGH_HE}|NOMORE|בלי|לבטל|בטלו|תבטלו|ביטול|הפסקת|עצירת)(?: קבלת| שליחת)?(?: TOME)? MESSAGES${TAIL_HE}
@@ -287,5 +287,5 @@ export const OPT_IN = wholeText(
   start(?: MORE)?|unstop|(?:re ?)?subscribe(?: ME)?(?: MORE)?|opt (?:ME )?(?:back )?in|optin|(?:add|put) ME back(?: ONLIST)?
   (?:start|resume)(?: sending)?(?: ME)? MESSAGES${TAIL}
   התחל|התחילי|התחילו|הצטרף|הצטרפי|סטארט|(?:להחזיר|תחזירו|החזירו) ME לרשימה(?: ${YOURS_HE})?
-  (?:תחזרו|חזרו|תמשיכו|המשיכו) לשלוח(?: TOME)?(?: MORE)? MESSAGES(?: TOME)?`),
+  (?:תחזרו|חזרו) לשלוח(?: TOME)?(?: MORE)? MESSAGES(?: TOME)?`),
 )

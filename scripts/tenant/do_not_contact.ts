@@ -91,7 +91,7 @@ sent ends only when they write START. Lists of numbers: opt-outs.
 
   --tenant ID      the business
   --number NUMBER  the person, in any common form
-  --json           the last line of stdout is one JSON object. add: tenantId, number, added; remove: tenantId, number,
+  --json           the last line of stdout is one JSON object. add: tenantId, phone, added; remove: tenantId, phone,
                    removed
   --help           show this text`
 
@@ -128,7 +128,7 @@ numbers in any columns, and all of them count.
   --note NOTE      who it is, at most 200 characters
   --file FILE      the list; - reads it from standard input
   --json           the last line of stdout is one JSON object. list: tenantId, exclusions (phone, note, createdAt); add:
-                   tenantId, number, added; remove: tenantId, number, removed; import: tenantId, added, known, badLines
+                   tenantId, phone, added; remove: tenantId, phone, removed; import: tenantId, added, known, badLines
   --help           show this text`
 
 const FLAGS_OF: Record<string, readonly string[]> = {

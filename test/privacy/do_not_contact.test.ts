@@ -143,6 +143,11 @@ test('only the business that excluded a number does not write to it', async t =>
   await exclude(shop, who.local)
   t.strictSame(await callFrom(shop, who.local), ['skipped', 'excluded'])
   t.strictSame(await callFrom(other, who.local), ['scheduled', 'waiting'])
+  const { rows } = await sql`
+    select outreach_state, outreach_reason, job from call_report() where tenant_id = ${shop.tenantId}`.execute(
+    db,
+  )
+  t.strictSame(rows, [{ outreach_state: 'skipped', outreach_reason: 'excluded', job: null }])
   await t.rejects(exclude({ ...shop, tenantId: '999999' }, who.local), /there is no tenant 999999/)
 })
 

@@ -195,6 +195,45 @@ export const OPT_OUTS_ENGLISH = lines(`
   quit sending me messages
   cancel all messages
   stop the notifications
+  Please unsubscribe my number from your messages
+  unsubsribe
+  plz stop msging
+  Stop sending me notifications
+  can u remove me from ur list
+  can u stop texting me pls
+  could you stop messaging me thanks
+  Kindly remove my number from your mailing list. Thanks!
+  take me off ur list thx
+  remove me now!!!
+  remove me from your mailing list asap
+  Please stop sending me text messages
+  Do not send me any more messages please
+  Don't send me texts anymore
+  Dont message me anymore thx
+  pls dont text me again
+  no more msgs pls
+  NO MORE TEXTS
+  i dont want ur messages
+  I don't want to get any more messages from you
+  I do not want to be contacted anymore
+  not interested in your messages
+  I am not interested, please take me off the list
+  stop contacting me please
+  stop writing me messages
+  stop bothering us
+  please stop spamming
+  unsubscribe me from everything
+  Opt-out!
+  opt me out pls
+  remove my details from your list
+  delete my phone number please
+  please erase my number from your system
+  quit sending me texts
+  quit messaging
+  stop sending stuff
+  stop the reminders
+  cancel the reminders
+  leave us alone
 `)
 
 /** The same in Hebrew. "vxr" is הסר, typed on an English keyboard. */
@@ -394,6 +433,68 @@ export const OPT_OUTS_HEBREW = lines(`
   תודה, אבל להסיר אותי
   להפסיק הודעות
   vxr
+  תסירו אותי מרשימת ההודעות בבקשה
+  תסירו את מספרי
+  תסירי את המספר שלי מהרשימה
+  תסיר אותי בבקשה מרשימת התפוצה
+  הסירו אותי מרשימת הלקוחות
+  הסר את מספרי מהרשימה
+  הסר אותי מרשימת הדיוור שלך
+  נא הסירו את המספר שלי
+  נא הסירי אותי
+  נא למחוק את מספרי
+  נא למחוק אותי ממאגר הנתונים
+  נא להוציא אותי מרשימת התפוצה
+  נא להפסיק לשלוח לי
+  נא להפסיק עם ההודעות
+  תמחקו אותי מרשימת התפוצה
+  תמחקו אותי מהמאגר שלכם
+  תמחק את המספר שלי
+  תוריד אותי מהרשימה בבקשה
+  תורידי אותי מהרשימה
+  תוציאו אותי מרשימת הדיוור
+  תפסיקו לשלוח לי הודעות בוואטסאפ
+  תפסיקו להציק לי עם ההודעות
+  תפסיקי עם ההודעות
+  תפסיק לחפור
+  תפסיק להטריד אותי
+  הפסק לשלוח הודעות
+  הפסיקי לשלוח לי הודעות
+  די להציק
+  די להטריד אותי
+  די כבר עם ההודעות שלכם
+  מספיק עם ההודעות האלה
+  אל תשלחו לי יותר הודעות בחיים
+  אל תשלחו הודעות למספר הזה
+  אל תשלחי לי
+  אל תשלח לי יותר הודעות אחי
+  אל תטריד אותי
+  אל תציקו לי יותר
+  אל תכתוב לי יותר
+  לא מעוניין לקבל מכם הודעות יותר
+  לא מעוניינת לקבל יותר הודעות תודה
+  לא מעוניין לקבל פרסומות
+  לא רוצה לקבל הודעות מכם
+  לא רוצה שתשלחו לי יותר
+  לא רוצה שתכתבו לי יותר
+  לא רוצה להיות ברשימה
+  לא רוצה להיות ברשימת התפוצה
+  אני מבקש להפסיק לקבל הודעות
+  אני מבקשת שתסירו אותי
+  אני רוצה לצאת מרשימת התפוצה
+  אשמח שתסירו אותי מהרשימה
+  אבקש להפסיק לשלוח לי הודעות
+  אבקש לא לשלוח לי יותר הודעות
+  תודה רבה אבל נא להסיר אותי מהרשימה
+  היי אפשר להוריד אותי מהרשימה
+  שלום אפשר להסיר אותי בבקשה
+  בקשה להסרה מרשימת הדיוור
+  הסרה מהרשימה בבקשה
+  תעיפו אותי מהרשימה
+  תנתקו אותי מהרשימה
+  תסירו אותי מייד מהרשימה שלכם!!!
+  הסירו אותי, תודה
+  להסיר מיד
 `)
 
 /** Replies: a negation, a question, or such a word about something else. */
@@ -588,6 +689,52 @@ export const REPLIES_ENGLISH = lines(`
   yes start
   take me from here please
   can i get from here
+  Stop! I'm outside
+  can you stop the alarm
+  please stop the subscription renewal
+  how long until you stop serving
+  I want to stop smoking
+  Let's stop here and talk tomorrow
+  stop being late
+  stop worrying about it
+  will stop by
+  Don't stop now
+  dont stop messaging me
+  do not stop sending updates
+  please do not remove me
+  I never asked you to remove me
+  remove the stain please
+  can you remove my name from the reservation
+  remove my car from the lot
+  take me off speaker
+  take me off the schedule for Monday
+  please cancel my order
+  cancel for tomorrow please
+  quit my job today
+  the end is near
+  is this the end
+  opt for delivery
+  can I opt out of the insurance
+  unsubscribe link does not work
+  how can I unsubscribe from the newsletter
+  no more than 100 shekel
+  no more rooms left
+  no more sugar please
+  text me when ready
+  message me later
+  don't message before 9
+  don't call, text
+  don't text me now, I'm driving
+  don't text me till Sunday
+  stop texting me at night
+  stop calling me before noon
+  delete my last order
+  erase the whiteboard
+  enough for two people
+  leave me the address
+  leave me alone until Sunday
+  I want you to stop by my house
+  would you stop by later
 `)
 
 /** The same in Hebrew. */
@@ -785,4 +932,56 @@ export const REPLIES_HEBREW = lines(`
   תעזבו הודעה
   תוציאו אותי מכאן
   קחו אותי מפה
+  אל תמחקו לי את התור
+  אל תסירו את השם שלי
+  לא להוריד אותי מהרשימה
+  אל תפסיקו עם ההודעות
+  תמשיכו לשלוח לי הודעות
+  תסירו את הגדר
+  להסיר את הקבוצה
+  הסרת קעקועים
+  הסרת נקודות חן
+  כמה זמן לוקח להסיר ג'ל
+  אפשר להסיר תפרים אצלכם
+  מתי אפשר להוריד את הגבס
+  תורידו מחיר
+  תורידו את המזגן
+  תוציאו לי חשבונית
+  תוציא אותי מפה
+  תפסיקו לצפור
+  תפסיקו את השיפוצים
+  תפסיקו לאחר
+  תפסיק לדאוג
+  די כבר עם האיחורים
+  די עם הרעש
+  די לי
+  מספיק עם התירוצים
+  אל תשלחו את החבילה
+  אל תשלחו לי חשבונית
+  אל תשלחו לפני יום ראשון
+  אל תשלחו לי הודעות אחרי עשר
+  אל תשלחו לי הודעות לעבודה
+  אל תכתבו לי באנגלית
+  אל תתקשרו לפני תשע
+  אל תתקשרו אליי, תשלחו הודעה
+  לא רוצה לקבל את החבילה
+  לא רוצה לקבל שיחות בערב
+  לא מעוניין לקבל הצעת מחיר
+  לא מעוניינת לקבל טיפול היום
+  לא רוצה שתבואו
+  לא רוצה להיות ברשימת המתנה
+  אני רוצה להסיר את האיפור
+  אני רוצה למחוק את ההזמנה
+  רוצה לצאת מוקדם
+  עצור לי מונית
+  לעצור את החידוש
+  ביטול פגישה
+  לבטל את הפגישה
+  הודעות שלכם לא מגיעות
+  למה אתם שולחים לי הודעות
+  מי נתן לכם את המספר שלי
+  איך הגעתם למספר שלי
+  איך יוצאים מהרשימה
+  כמה פעמים צריך להגיד להסיר
+  תסירו?
 `)

@@ -900,7 +900,7 @@ await t.test('opt-out and exclusion print JSON, and an opt-out by the person sta
   const [dana, guard] = [customer(), customer()]
   const at = ['--tenant', tenantId]
   const number = ['--number', dana.local]
-  const opted = { tenantId, number: dana.e164 }
+  const opted = { tenantId, phone: dana.e164 }
   for (const added of [true, false])
     t.strictSame((await answered(['opt-out', 'add', ...at, ...number])).json, { ...opted, added })
   t.strictSame(await optOutsOf(shop), [[dana.e164, 'operator']])
@@ -917,7 +917,7 @@ await t.test('opt-out and exclusion print JSON, and an opt-out by the person sta
   })
   t.strictSame(await optOutsOf(shop), [[dana.e164, 'typed']])
 
-  const excluded = { tenantId, number: guard.e164 }
+  const excluded = { tenantId, phone: guard.e164 }
   const add = ['exclusion', 'add', ...at, '--number', guard.local, '--note', 'night guard']
   t.strictSame((await answered(add)).json, { ...excluded, added: true })
   const file = join(folder, 'staff.csv')
