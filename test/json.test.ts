@@ -76,6 +76,15 @@ await t.test('more values than the limit are rejected', async t => {
   t.strictSame(readJson(numbers(101), 100), TOO_MANY)
   t.notOk('wrong' in readJson(objects(50), 100))
   t.strictSame(readJson(objects(51), 100), TOO_MANY)
+  const decimals = (length: number) => `[${Array.from({ length }, () => 1.5).join()}]`
+  t.notOk('wrong' in readJson(decimals(20), 100))
+  t.strictSame(
+    readJson(decimals(21), 100),
+    { wrong: 'the JSON holds more than 20 values' },
+    'what is parsed slowly has a lower limit',
+  )
+  const deep = '['.repeat(40) + ']'.repeat(40)
+  t.strictSame(readJson(`[${deep},${numbers(100)}]`, 100), TOO_DEEP, 'nor are its elements read')
   t.notOk(
     'wrong' in readJson(JSON.stringify(',[{'.repeat(100)), 100),
     'brackets and commas in a string do not count',

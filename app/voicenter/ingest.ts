@@ -41,8 +41,9 @@ export type Delivery = {
 }
 
 /**
- * Stores the valid records with their jobs, and the rejected elements in `rejected_deliveries`: one statement, one
- * commit. When this returns, everything is stored. When it throws, nothing is.
+ * Stores the valid records with their jobs, and the rejected elements in `rejected_deliveries`. When this returns,
+ * everything is stored. An array of many records is stored in parts, one after the other, so that deliveries of others are
+ * stored in between. If a part fails, this throws, and the sender sends everything again.
  *
  * @param database without it, the delivery is stored on the webhooks' connections, in one batch with all others that
  * arrive at the same time. With it, the delivery is stored alone: for work that no sender waits for.
@@ -54,6 +55,39 @@ export const ingest = async (
   elements: readonly BodyElement[],
   contentType: string | null,
   database?: typeof webDb,
+): Promise<string[]> => {
+  const reasons: string[] = []
+  for (const part of partsOf(elements))
+    reasons.push(...(await ingestPart(sender, part, contentType, database)))
+  return reasons
+}
+
+/** The limits of one statement. A larger one takes long, and other requests would wait for it. */
+const MAX_RECORDS = 256
+const MAX_BYTES = 1_000_000
+/** Of one delivery, so that a statement with other deliveries comes soon. */
+const MAX_PART = 100
+
+const partsOf = function* (elements: readonly BodyElement[]): Iterable<BodyElement[]> {
+  let part: BodyElement[] = []
+  let bytes = 0
+  for (const element of elements) {
+    bytes += element.bytes.length
+    if (part.length === MAX_PART || (part.length > 0 && bytes > MAX_BYTES)) {
+      yield part
+      part = []
+      bytes = element.bytes.length
+    }
+    part.push(element)
+  }
+  yield part
+}
+
+const ingestPart = async (
+  sender: DeliverySource,
+  elements: readonly BodyElement[],
+  contentType: string | null,
+  database: typeof webDb | undefined,
 ): Promise<string[]> => {
   const { valid, rejected } = partition(elements)
   const kept =
@@ -222,10 +256,6 @@ export const storeAll = async (
   }
   return newlyRejected
 }
-
-/** The limits of one statement. A larger one takes long, and other requests would wait for it. */
-const MAX_RECORDS = 256
-const MAX_BYTES = 1_000_000
 
 const storeTogether = batcher((deliveries: Delivery[]) => storeAll(webDb, deliveries), {
   most: 1,

@@ -5,6 +5,7 @@ import { type DeliverySource, ingest, NoLongerValid } from '../voicenter/ingest.
 import { answerUnauthorized, authenticate, evictToken } from './auth.ts'
 import { measureAnswers } from './monitoring.ts'
 import { bodyMemory, readRawBody } from './raw_body.ts'
+import { takingTurns } from './turns.ts'
 
 /**
  * POST /webhooks/voicenter/cdr: Voicenter sends a call record, minutes after the call. The record is stored with its job
@@ -30,10 +31,12 @@ const readCdrBody = readRawBody<{ sender: DeliverySource }>({
   limitMb: LIMIT_MB,
   shareOf: (_req, { locals: { sender } }) => ({
     memory,
-    // An unbound token is a sender of its own.
-    sender: sender.tenantId ?? sender.token ?? 'no token',
+    sender: senderName(sender),
   }),
 })
+
+/** An unbound token is a sender of its own. */
+const senderName = ({ tenantId, token }: DeliverySource): string => tenantId ?? token ?? 'no token'
 
 const OK = { Err: 0, Errdesc: 'OK' }
 
@@ -49,9 +52,22 @@ const ACKNOWLEDGED = {
 
 type Handler = RequestHandler<object, unknown, unknown, object, { sender: DeliverySource }>
 
+/** Reading such a body takes longer than a millisecond. */
+const LARGE_BYTES = 64 * 1024
+const inTurn = takingTurns()
+
 const receive: Handler = async (req, res) => {
   failpoint('cdr:received')
   const bytes = Buffer.isBuffer(req.body) ? req.body : Buffer.alloc(0)
+  if (bytes.length < LARGE_BYTES) await handle(bytes, req, res)
+  else await inTurn(senderName(res.locals.sender), () => handle(bytes, req, res))
+}
+
+const handle = async (
+  bytes: Buffer,
+  req: Parameters<Handler>[0],
+  res: Parameters<Handler>[1],
+): Promise<void> => {
   const contentType = req.get('content-type')?.slice(0, 200) ?? null
   const body = readBody(bytes)
   if ('xmlRpc' in body) {

@@ -186,6 +186,37 @@ export const ATTACKS: Record<string, Attack> = {
       )
     },
   },
+  'arrays of 10,000 records with a valid token': {
+    run: (target, signal) => {
+      const record = (id: string) =>
+        `{"ivruniqueid":"${id}","caller":"anonymous","did":"${target.did}","status":"NOANSWER"}`
+      return flood(
+        target,
+        4,
+        n => ({
+          path: `${CDR}?token=${target.token}`,
+          headers: from(1),
+          body: `[${times(10_000, i => record(`array-${n}-${i}`)).join()}]`,
+        }),
+        signal,
+      )
+    },
+  },
+  'bodies of half a million numbers with a valid token': {
+    run: (target, signal) => {
+      const numbers = `[${times(499_000, () => '-1.5').join()}]`
+      return flood(
+        target,
+        4,
+        n => ({
+          path: `${CDR}?token=${target.token}`,
+          headers: from(1),
+          body: `{"ivruniqueid":"numbers-${n}","caller":"anonymous","did":"${target.did}","status":"NOANSWER","x":${numbers}}`,
+        }),
+        signal,
+      )
+    },
+  },
   'bodies of 4 MB with a wrong signature': {
     run: (target, signal) => {
       const body = Buffer.alloc(4 * MB, 'x')

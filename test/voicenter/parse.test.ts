@@ -78,6 +78,9 @@ await t.test('a form with plus signs, percent signs and Hebrew', async t => {
     ['a=1\r\n', { a: '1' }],
     ['a=x%00y', { a: 'x\0y' }],
     ['a%00=1', { a: '1' }],
+    ['a==b=%3D', { a: '=b==' }],
+    ['a&b=', { a: '', b: '' }],
+    ['%41%4a%4A=%6f%6F', { AJJ: 'oo' }],
     ['IVR=%5B%7B%22Dtmf%22%3A1%7D%5D', { IVR: '[{"Dtmf":1}]' }],
     ['caller=0502345678&time=1795109808', { caller: '0502345678', time: '1795109808' }],
   ]
@@ -190,7 +193,7 @@ await t.test('a body that is neither UTF-8 nor Hebrew in windows-1255 is rejecte
 })
 
 await t.test('very deep nesting is rejected', async t => {
-  for (const depth of [34, 40_000, 1_000_000]) {
+  for (const depth of [34, 40_000, 400_000]) {
     t.strictSame(elementsOf('['.repeat(depth) + ']'.repeat(depth)), [TOO_DEEP.wrong], `[ ${depth}`)
     t.strictSame(read(`${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}`), TOO_DEEP, `{ ${depth}`)
     t.strictSame(read('['.repeat(depth)), TOO_DEEP, `never closed, ${depth}`)

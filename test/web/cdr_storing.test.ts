@@ -583,6 +583,37 @@ await t.test(
   },
 )
 
+await t.test('an array of many records is stored in parts', async t => {
+  const { tenantId, token } = await business()
+  const records = Array.from({ length: 350 }, () => push())
+  const body = records.map((record, n) => (n % 100 === 99 ? n : record))
+  t.strictSame(await post(body, { token }), {
+    status: 400,
+    body: { Err: 1, Errdesc: '3 of 350 records refused: not an object' },
+  })
+  const stored = await db
+    .selectFrom('raw_cdrs')
+    .select('call_id')
+    .where('tenant_id', '=', tenantId)
+    .orderBy('id')
+    .execute()
+  t.strictSame(
+    stored.map(({ call_id }) => call_id).toSorted(),
+    records
+      .filter((_, n) => n % 100 !== 99)
+      .map(({ ivruniqueid }) => ivruniqueid)
+      .toSorted(),
+  )
+  t.equal((await rejectedOf(tenantId)).length, 3)
+  t.equal(
+    (await jobs('voicenter_cdr')).filter(({ key }) =>
+      stored.some(({ call_id }) => key.endsWith(call_id)),
+    ).length,
+    347,
+  )
+  t.strictSame(await post(records.slice(0, 99), { token }), OK, 'a repeat')
+})
+
 await t.test('the same record twice in one array is one row with two deliveries', async t => {
   const { tenantId, token } = await business()
   const record = push()

@@ -4,6 +4,7 @@ import t from 'tap'
 import { addressCounter, addressKey } from '../../app/web/addresses.ts'
 import { sharedCheck } from '../../app/web/health.ts'
 import { bodyMemory } from '../../app/web/raw_body.ts'
+import { takingTurns } from '../../app/web/turns.ts'
 
 const KEYS: [key: string, ...addresses: (string | undefined)[]][] = [
   [
@@ -163,4 +164,35 @@ t.test('a check that hangs is answered, and no other one starts meanwhile', asyn
 t.test('a check that fails is answered with null', async t => {
   const check = sharedCheck(() => Promise.reject(new Error('no database')), 10)
   t.equal(await check(), null)
+})
+
+t.test('senders take turns, and after each turn others have as much time', async t => {
+  const inTurn = takingTurns()
+  const order: string[] = []
+  let isPaused = true
+  const work = (name: string) => async () => {
+    t.ok(isPaused, `${name}: something else could run before`)
+    isPaused = false
+    order.push(name)
+    for (const until = performance.now() + 10; performance.now() < until;);
+    const ended = performance.now()
+    setTimeout(() => (isPaused = performance.now() - ended > 4), 5)
+    return name
+  }
+  const all = [
+    inTurn('a', work('a1')),
+    inTurn('a', work('a2')),
+    inTurn('a', work('a3')),
+    inTurn('b', work('b1')),
+    inTurn('c', () => Promise.reject(new Error('c'))),
+  ]
+  t.match(await Promise.allSettled(all), [
+    { value: 'a1' },
+    { value: 'a2' },
+    { value: 'a3' },
+    { value: 'b1' },
+    { reason: { message: 'c' } },
+  ])
+  t.strictSame(order, ['a1', 'a2', 'b1', 'a3'])
+  t.equal(await inTurn('a', () => Promise.resolve('a4')), 'a4', 'a turn is free again')
 })
