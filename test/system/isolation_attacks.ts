@@ -30,6 +30,11 @@ const WHATSAPP = '/webhooks/whatsapp'
 const UNSIGNED = { 'x-hub-signature-256': `sha256=${'0'.repeat(64)}` }
 /** An address of the attacker, as the router in front of the program writes it. */
 const from = (n: number) => ({ 'x-forwarded-for': `203.0.113.${n}` })
+const FORM = {
+  'content-type': 'application/x-www-form-urlencoded',
+  'x-forwarded-proto': 'https',
+  accept: 'text/html',
+}
 const times = <T>(n: number, make: (i: number) => T): T[] =>
   Array.from({ length: n }, (_, i) => make(i))
 
@@ -290,6 +295,31 @@ export const ATTACKS: Record<string, Attack> = {
         n => ({ path: `${CDR}?token=wrong${n}`, headers: from(n % 100), body: '{}' }),
         signal,
       ),
+  },
+  'wrong passwords from a hundred addresses': {
+    run: (target, signal) =>
+      flood(
+        target,
+        50,
+        n => ({
+          path: '/ops/sign-in',
+          headers: { ...from(n % 100), ...FORM },
+          body: `name=${target.tenantId}&password=wrong${n}`,
+        }),
+        signal,
+      ),
+  },
+  'forms of a page without a session': {
+    run: (target, signal) => {
+      const body = `name=${'x'.repeat(30_000)}`
+      const headers = { ...FORM, 'sec-fetch-site': 'same-origin' }
+      return flood(
+        target,
+        50,
+        n => ({ path: '/ops/tenants/add', headers: { ...from(n % 250), ...headers }, body }),
+        signal,
+      )
+    },
   },
 }
 

@@ -1,6 +1,6 @@
 /** Forms of visitors who are not signed in: the sign-in form, and a form that was sent after the session had ended. */
 import type { Request, RequestHandler, Response } from 'express'
-import { addressKey } from '../addresses.ts'
+import { addressCounter, addressKey } from '../addresses.ts'
 import { bodyMemory, readRawBody } from '../raw_body.ts'
 import { abort } from './errors.ts'
 import { type Form, type KeptForm, SECRET_FIELDS } from './sign_in_form.ts'
@@ -53,9 +53,14 @@ const isOwnForm = (req: Request): boolean => {
   return origin !== undefined && URL.parse(origin)?.host === req.get('host')
 }
 
+/** A person sends one. More would cost time that other requests need. */
+const KEPT_A_MINUTE = 30
+const keptForms = addressCounter({ windowMs: 60_000 })
+
 /** What the visitor sent. Not from other sites: the visitor would see and could send what another site filled in. */
 export const keptForm = async (req: Request, res: Response): Promise<KeptForm | null> => {
   if (req.method !== 'POST' || !isOwnForm(req)) return null
+  if (keptForms.add(req.ip) > KEPT_A_MINUTE) return null
   const hidden: string[] = [...SECRET_FIELDS, 'form']
   try {
     const fields = Object.entries(await readFields(readKept, req, res))
