@@ -126,7 +126,8 @@ export const NOTICE_KINDS = ['owner_notice', 'opt_out_confirmation'] as const
 export type ConversationKind = (typeof CONVERSATION_KINDS)[number]
 export type NoticeKind = (typeof NOTICE_KINDS)[number]
 export type OutgoingKind = ConversationKind | NoticeKind
-export type MessageKind = OutgoingKind | 'inbound'
+/** `manual` = what the business wrote by hand, here or in WhatsApp itself. */
+export type MessageKind = OutgoingKind | 'manual' | 'inbound'
 
 /**
  * States in which it is not known that WhatsApp accepted the message. WhatsApp may still report on an earlier try of a

@@ -147,7 +147,7 @@ create table messages (
   direction              text not null constraint messages_direction_known check (direction in ('out', 'in')),
   kind                   text not null constraint messages_kind_known
                          check (kind in ('initial', 'reminder_1', 'reminder_2', 'opt_out_confirmation',
-                                         'owner_notice', 'inbound')),
+                                         'owner_notice', 'manual', 'inbound')),
   state                  text not null constraint messages_state_known
                          check (state in ('scheduled', 'sending', 'accepted', 'sent', 'delivered', 'read', 'failed',
                                           'unknown', 'cancelled', 'skipped', 'shadow', 'received')),

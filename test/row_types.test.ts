@@ -16,11 +16,14 @@ import type { Notice, RepeatCalls } from '../app/outreach/notify_owner.ts'
 import { type LockedLead, markCalledBack } from '../app/outreach/lead_actions.ts'
 import { cancelOutreach, type Progress } from '../app/outreach/operator_actions.ts'
 import {
-  type Callback,
-  callbacks,
-  upcoming,
-  type UpcomingMessage,
-} from '../app/outreach/waiting.ts'
+  findPeople,
+  findPerson,
+  type Person,
+  type PersonDetails,
+  waitingPeople,
+} from '../app/outreach/people.ts'
+import { type CallRow, loadThread, type MessageRow } from '../app/outreach/thread.ts'
+import { upcoming, type UpcomingMessage } from '../app/outreach/waiting.ts'
 import { type Exclusion, listExclusions } from '../app/privacy/do_not_contact.ts'
 import { type GoLiveRow, loadGoLiveWarnings } from '../app/tenants/go_live.ts'
 import type { Event } from '../tasks/whatsapp_event.ts'
@@ -158,22 +161,68 @@ const LOCKED_LEAD: Columns<LockedLead> = {
   note: 'text',
   heardSince: 'bool',
 }
-const CALLBACK: Columns<Callback> = {
+const PERSON: Columns<Person> = {
   leadId: 'int8',
   phone: 'text',
   name: 'text',
-  calls: 'int4',
+  state: 'text',
+  outcome: 'text',
   tenantId: 'int8',
   tenant: 'text',
   timezone: 'text',
-  missedCallId: 'int8',
-  calledAt: 'timestamptz',
+  now: 'timestamptz',
+  calls: 'int4',
+  waits: 'text',
+  since: 'timestamptz',
+  isUnread: 'bool',
   wroteAt: 'timestamptz',
   text: 'text',
+  calledAt: 'timestamptz',
+  missedCallId: 'int8',
   outreachState: 'text',
   outreachReason: 'text',
   conversationState: 'text',
   conversationReason: 'text',
+  cursor: 'text',
+}
+const PERSON_DETAILS: Columns<PersonDetails> = {
+  ...PERSON,
+  outcomeValue: 'text',
+  outcomeAt: 'timestamptz',
+  note: 'text',
+  calledBackAt: 'timestamptz',
+  heardAt: 'timestamptz',
+  optOutSource: 'text',
+  isExcluded: 'bool',
+  exclusionNote: 'text',
+}
+const CALL_ROW: Columns<CallRow> = {
+  id: 'int8',
+  source: 'int4',
+  at: 'timestamptz',
+  channel: 'text',
+  verdict: 'text',
+  reason: 'text',
+  outreachState: 'text',
+  outreachReason: 'text',
+  conversationState: 'text',
+  conversationReason: 'text',
+  cursor: 'text',
+}
+const MESSAGE_ROW: Columns<MessageRow> = {
+  id: 'int8',
+  at: 'timestamptz',
+  direction: 'text',
+  kind: 'text',
+  state: 'text',
+  reason: 'text',
+  errorCode: 'int4',
+  text: 'text',
+  templateName: 'text',
+  calledAt: 'timestamptz',
+  ownName: 'text',
+  ownBody: 'text',
+  ownVariables: '_text',
   cursor: 'text',
 }
 const UPCOMING: Columns<UpcomingMessage> = {
@@ -236,7 +285,10 @@ const EXPECTED: Record<string, Record<string, string>> = {
   EXCLUSION,
   PROGRESS,
   LOCKED_LEAD,
-  CALLBACK,
+  PERSON,
+  PERSON_DETAILS,
+  CALL_ROW,
+  MESSAGE_ROW,
   UPCOMING,
   EVENT,
   GO_LIVE,
@@ -282,7 +334,10 @@ await t.test('the rows have the columns that their types say', async t => {
   const { tenantId } = theirs
   const { id: leadId } = await leadOf(tenantId, other.e164)
   await db.transaction().execute(async trx => {
-    await callbacks(trx, { tenantId: null, before: null, limit: 1 })
+    await waitingPeople(trx, { tenantId: null, before: null, limit: 100 })
+    await findPeople(trx, { tenantId: null, written: 'hello' })
+    const person = await findPerson(trx, leadId, null)
+    if (person) await loadThread(trx, person, { before: null, limit: 10 })
     await upcoming(trx, { tenantId: null, after: null, limit: 1 })
     await loadGoLiveWarnings(trx, shop.tenantId)
     await markCalledBack(trx, { as: 'command line' }, { tenantId, leadId })

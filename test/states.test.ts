@@ -10,6 +10,7 @@ import {
   MACHINES,
   MESSAGE_TRANSITIONS,
   NOTICE_KINDS,
+  OUTCOMES,
   OUTGOING_STATES,
   OUTREACH_REASONS,
 } from '../app/states.ts'
@@ -28,9 +29,10 @@ const textsIn = async (constraint: string): Promise<string[]> => {
 await t.test('the check constraints allow the states of the code and no others', async t => {
   const states = {
     leads_state_known: MACHINES.leads.states,
+    leads_outcome_known: OUTCOMES,
     lead_conversations_state_known: MACHINES.lead_conversations.states,
     messages_state_known: [...OUTGOING_STATES, ...INCOMING_STATES],
-    messages_kind_known: [...CONVERSATION_KINDS, ...NOTICE_KINDS, 'inbound'],
+    messages_kind_known: [...CONVERSATION_KINDS, ...NOTICE_KINDS, 'manual', 'inbound'],
     messages_direction_known: ['out', 'in'],
     missed_calls_hold_known: Object.keys(HOLDS),
     messages_hold_known: Object.keys(HOLDS),

@@ -241,7 +241,7 @@ export const markRead = async (trx: Trx, key: LeadKey): Promise<void> => {
   await update(trx, key)
     .where(
       sql<boolean>`read_at is null or read_at < heard_at
-        or exists (select from missed_calls k where k.lead_id = leads.id and k.called_at > leads.read_at)`,
+        or exists (select from missed_calls k where k.lead_id = leads.id and k.created_at > leads.read_at)`,
     )
     .set({ read_at: NOW })
     .execute()

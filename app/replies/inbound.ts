@@ -307,10 +307,10 @@ export const applyPreference = async (
   return isBack ? 'opt_in' : 'kept'
 }
 
-/** The owner wrote to a person in the WhatsApp Business app, so nothing of ours follows. */
+/** The owner wrote to a person in the WhatsApp Business app, so nothing of ours follows. The thread shows the message. */
 export const recordOwnerReply = async (
   trx: Trx,
-  { tenantId }: Connection,
+  { tenantId, connectionId, receivedAt }: Connection,
   item: z.infer<typeof echoEvent>['item'],
 ): Promise<string> => {
   // A change of an earlier message is no new one, and a group is no person.
@@ -321,6 +321,32 @@ export const recordOwnerReply = async (
   if (!leadId) return 'unassigned'
   const others = await leadsWithSameNumber(trx, tenantId, leadId, writer)
   for (const id of [leadId, ...others]) await cancelPending(trx, id, 'owner_replied')
+  const text =
+    item.text?.body ??
+    item.reaction?.emoji ??
+    item.image?.caption ??
+    item.video?.caption ??
+    item.document?.caption ??
+    null
+  const at = sql<Date>`coalesce(${receivedAt ?? null}, now())`
+  await trx
+    .insertInto('messages')
+    .values({
+      tenant_id: tenantId,
+      lead_id: leadId,
+      whatsapp_connection_id: connectionId,
+      direction: 'out',
+      kind: 'manual',
+      state: 'sent',
+      claimed_at: at,
+      accepted_at: at,
+      created_at: at,
+      wamid: item.id,
+      wa_id: writer.waId,
+      text,
+    })
+    .execute()
+  await trx.updateTable('leads').set({ read_at: at }).where('id', '=', leadId).execute()
   return 'owner_replied'
 }
 

@@ -16,6 +16,8 @@ export const VARIABLES = [
   'what_happened',
 ] as const
 export type Variable = (typeof VARIABLES)[number]
+/** The columns of the tables hold texts. */
+export const isVariable = (name: string): name is Variable => VARIABLES.some(one => one === name)
 export type Values = Record<Variable, string>
 
 /** Meta refuses empty variables. */

@@ -121,7 +121,11 @@ export const echoEvent = z.object({
     to_user_id: identifier,
     group_id: identifier,
     type: z.string().optional().catch(undefined),
+    text: z.looseObject({ body: z.string() }).optional().catch(undefined),
     reaction: z.looseObject({ emoji: z.string().optional() }).optional().catch(undefined),
+    image: caption,
+    video: caption,
+    document: caption,
   }),
 })
 

@@ -8,6 +8,10 @@ import { InvalidTurn, interleave, type Section } from './results.ts'
 const PAGES = {
   today: '/ops',
   'today-business': '/ops?tenant=1',
+  people: '/ops/leads',
+  'people-business': '/ops/leads?tenant=1',
+  'people-search': '/ops/leads?q=1234',
+  person: '/ops/leads/17',
   calls: '/ops/calls',
   'calls-number': '/ops/calls?number=0522004000',
   'calls-skipped': '/ops/calls?tenant=1&state=not_contacted',
@@ -18,7 +22,16 @@ const PAGES = {
   tenant: '/ops/tenants/1',
   log: '/ops/log',
 }
-const PICTURES: (keyof typeof PAGES)[] = ['today', 'calls', 'call', 'waiting', 'trouble', 'tenant']
+const PICTURES: (keyof typeof PAGES)[] = [
+  'today',
+  'people',
+  'person',
+  'calls',
+  'call',
+  'waiting',
+  'trouble',
+  'tenant',
+]
 const SIZES = { phone: { width: 390, height: 844 }, desktop: { width: 1280, height: 800 } }
 const OPS_PASSWORD = 'only for this run'
 const credential = Buffer.from(`operator:${OPS_PASSWORD}`).toString('base64')

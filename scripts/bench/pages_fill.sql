@@ -77,6 +77,9 @@ insert into messages (tenant_id, lead_conversation_id, lead_id, direction, kind,
 select m.tenant_id, c.id, m.lead_id, 'in', 'inbound', 'received', 'wamid.back' || m.id, substr(m.caller_phone, 2),
        'אפשר לקבוע תור למחר?', m.outreach_due_at + interval '17 minutes'
 from lead_conversations c join missed_calls m on m.id = c.missed_call_id where c.state = 'replied';
+update leads l set heard_at = m.at,
+       callback_requested_at = case when l.id % 40 = 0 then m.at end
+from (select lead_id, max(created_at) as at from messages where direction = 'in' group by lead_id) m where m.lead_id = l.id;
 
 insert into whatsapp_events (tenant_id, phone_number_id, field, kind, payload, content_key, received_at, outcome)
 select tenant_id, (1000 + tenant_id)::text, 'messages', 'status', '{}', sha256(convert_to(id::text, 'UTF8')), created_at, 'read'

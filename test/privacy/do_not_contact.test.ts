@@ -2,7 +2,7 @@
 import { sql } from 'kysely'
 import { test } from 'tap'
 import { phoneHash } from '../../app/crypto.ts'
-import { callbacks } from '../../app/outreach/waiting.ts'
+import { waitingPeople } from '../../app/outreach/people.ts'
 import {
   addExclusion,
   addOptOut,
@@ -83,7 +83,7 @@ const excludedBy = ({ tenantId }: Business) =>
 const listedTo = async ({ tenantId }: Business): Promise<string[]> => {
   const rows = await db
     .transaction()
-    .execute(trx => callbacks(trx, { tenantId, before: null, limit: 50 }))
+    .execute(trx => waitingPeople(trx, { tenantId, before: null, limit: 50 }))
   return rows.map(({ phone }) => phone)
 }
 const actionsOf = async ({ tenantId }: Business) =>

@@ -99,17 +99,17 @@ for (const javaScriptEnabled of [true, false])
       t.equal(await page.locator('tbody tr').count(), 1, 'this call and no other')
     })
 
-    await t.test('a callback is listed and marked as done', async t => {
-      await page.getByRole('link', { name: 'Waiting', exact: true }).click()
-      const row = page.locator('#call-back tr', {
-        has: page.locator(`a[href="tel:${waits.e164}"]`),
-      })
-      if (javaScriptEnabled) {
-        t.match(await row.textContent(), 'מתי אפשר לבוא?')
-        await row.getByRole('button', { name: /Mark as called back/ }).click()
-        await page.getByRole('status').waitFor()
-      }
+    await t.test('a person who waits is marked as called back, and back again', async t => {
+      await page.getByRole('link', { name: 'People', exact: true }).click()
+      const row = page.locator('.person', { has: page.locator(`a[href="tel:${waits.e164}"]`) })
+      t.match(await row.textContent(), 'מתי אפשר לבוא?')
+      await row.getByRole('button', { name: /Called back/ }).click()
+      await page.getByRole('status').waitFor()
       t.equal(await row.count(), 0)
+      await page.getByRole('button', { name: 'Undo' }).click()
+      await row.waitFor()
+      await row.getByRole('link', { name: /מתי אפשר לבוא/ }).click()
+      await page.getByRole('link', { name: 'Call', exact: true }).waitFor()
     })
 
     await t.test('an unknown number is added to a business', async t => {

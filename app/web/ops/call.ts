@@ -78,7 +78,10 @@ const heading = (facts: CallFacts, context: Context) => {
         <a href="/ops/${place === 'alerts' ? 'trouble' : 'tenants'}">${texts.placeToFix[place]}</a>
       </p>`
     }
-    ${search !== false && html`<p><a href="/ops/calls?${search}">${texts.allCalls}</a></p>`}`
+    <p class="row">
+      ${missed?.leadId && html`<a class="button" href="/ops/leads/${missed.leadId}#latest">${texts.toPerson}</a>`}
+      ${search !== false && html`<a href="/ops/calls?${search}">${texts.allCalls}</a>`}
+    </p>`
 }
 
 /** Something may still happen by itself. */

@@ -47,6 +47,46 @@ export const weekdayTime = (at: Date, now: Date, language: Language, timezone: s
   return `${part('weekday')}${date} ${part('hour')}:${part('minute')}`
 }
 
+/** `14:05` */
+export const clockTime = (at: Date, language: Language, timezone: string): string =>
+  formatted(at, language, timezone, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' })
+
+/** `Today`, `Yesterday`, `Fri 27 Nov`. */
+export const dayName = (at: Date, now: Date, language: Language, timezone: string): string => {
+  const days = Math.round(
+    (dayNumber(at, timezone) - dayNumber(now, timezone)) / (UNITS[0][1] * 1000),
+  )
+  if (Math.abs(days) > 1)
+    return formatted(at, language, timezone, { weekday: 'short', day: 'numeric', month: 'short' })
+  const name = new Intl.RelativeTimeFormat(language, { numeric: 'auto' }).format(days, 'day')
+  return name.charAt(0).toUpperCase() + name.slice(1)
+}
+
+/** The date in a time zone, as a number. */
+const dayNumber = (at: Date, timezone: string): number =>
+  Date.parse(formatted(at, 'iso', timezone, { year: 'numeric', month: '2-digit', day: '2-digit' }))
+
+/** `Today 14:05`, `Fri 27 Nov 14:05` */
+export const dayTime = (at: Date, now: Date, language: Language, timezone: string): Html =>
+  html`<time datetime="${at.toISOString()}"
+    >${dayName(at, now, language, timezone)} ${clockTime(at, language, timezone)}</time
+  >`
+
+const formats = new Map<string, Intl.DateTimeFormat>()
+
+const formatted = (
+  at: Date,
+  language: Language | 'iso',
+  timeZone: string,
+  options: Intl.DateTimeFormatOptions,
+): string => {
+  const key = JSON.stringify([language, timeZone, options])
+  const locale = { he: 'he-IL', en: 'en-GB', iso: 'en-CA' }[language]
+  const format = formats.get(key) ?? new Intl.DateTimeFormat(locale, { timeZone, ...options })
+  formats.set(key, format)
+  return format.format(at)
+}
+
 /** `050-234-5678`; foreign numbers in E.164. */
 const localNumber = (e164: string): string => {
   const [, area = '', a = '', b = ''] = /^\+972(5\d|7\d|[23489])(\d{3})(\d{4})$/.exec(e164) ?? []

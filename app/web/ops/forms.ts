@@ -145,10 +145,15 @@ export const secretInput = (field: Omit<Field, 'value'> & { name: SecretField })
     />`,
   )
 
-export const textArea = (field: Field & { rows: number }): Html =>
+export const textArea = (field: Field & { rows: number; direction?: 'ltr' | 'auto' }): Html =>
   labelled(
     field,
-    html`<textarea name="${field.name}" rows="${field.rows}" dir="ltr" ${invalidMark(field)}>
+    html`<textarea
+      name="${field.name}"
+      rows="${field.rows}"
+      dir="${field.direction ?? 'ltr'}"
+      ${invalidMark(field)}
+    >
 ${fieldValue(field)}</textarea>`,
   )
 

@@ -7,6 +7,7 @@ import { type Language, translations } from './language.ts'
 /** In the order of the navigation. */
 const PAGES = {
   today: '/ops',
+  leads: '/ops/leads',
   calls: '/ops/calls',
   waiting: '/ops/waiting',
   alerts: '/ops/trouble',
@@ -14,7 +15,7 @@ const PAGES = {
   log: '/ops/log',
 } as const
 type PageName = keyof typeof PAGES
-const PAGE_NAMES: PageName[] = ['today', 'calls', 'waiting', 'alerts', 'tenants', 'log']
+const PAGE_NAMES: PageName[] = ['today', 'leads', 'calls', 'waiting', 'alerts', 'tenants', 'log']
 
 export type Page = {
   name: PageName
@@ -135,8 +136,9 @@ staticFiles.get(
 export const layoutTexts = translations(
   {
     today: 'Today',
+    leads: 'People',
     calls: 'Calls',
-    waiting: 'Waiting',
+    waiting: 'Upcoming',
     alerts: 'Needs attention',
     tenants: 'Businesses',
     tenant: 'My business',
@@ -171,8 +173,9 @@ export const layoutTexts = translations(
   },
   {
     today: 'היום',
+    leads: 'פניות',
     calls: 'שיחות',
-    waiting: 'ממתינים',
+    waiting: 'בתור',
     alerts: 'דורש טיפול',
     tenants: 'עסקים',
     tenant: 'העסק שלי',

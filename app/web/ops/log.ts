@@ -50,6 +50,7 @@ const actorName = (who: string, language: Language): Html => {
 }
 
 const SUBJECT_PAGES: Record<string, string> = {
+  leads: '/ops/leads/',
   missed_calls: '/ops/calls/missed/',
   raw_cdrs: '/ops/calls/',
   tenants: '/ops/tenants/',
@@ -61,9 +62,10 @@ const subjectLink = ({ subject, phone }: AuditRow, language: Language): Html => 
   const name = phone
     ? telephone(phone)
     : html`${kinds[kind] ?? kind} <bdi>${subject.slice(kind.length + 1)}</bdi>`
-  const search = kind === 'leads' && phone ? `/ops/calls?number=${encodeURIComponent(phone)}` : null
+  // An erased person has no page.
+  const isGone = kind === 'leads' && !phone
   const path =
-    search ?? (SUBJECT_PAGES[kind] && /^\d+$/.test(id) ? `${SUBJECT_PAGES[kind]}${id}` : null)
+    SUBJECT_PAGES[kind] && /^\d+$/.test(id) && !isGone ? `${SUBJECT_PAGES[kind]}${id}` : null
   return path ? html`<a href="${path}">${name}</a>` : name
 }
 

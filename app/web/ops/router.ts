@@ -2,8 +2,9 @@
  * /ops: pages for the operator and for the businesses. The server renders all HTML; live.js only reloads it.
  *
  *   GET /ops            figures of the day               today.ts
+ *   GET /ops/leads      people who wait, one person      leads.ts, lead.ts
  *   GET /ops/calls      each call and its result         calls.ts, call.ts
- *   GET /ops/waiting    callbacks and upcoming messages  waiting.ts
+ *   GET /ops/waiting    upcoming messages                waiting.ts
  *   GET /ops/trouble    what needs attention             alerts.ts
  *   GET /ops/tenants    the businesses                   tenants.ts, tenant.ts
  *   GET /ops/log        the audit log                    log.ts
@@ -25,6 +26,8 @@ import { abort, errorPageOf } from './errors.ts'
 import { html } from './html.ts'
 import { languageOf } from './language.ts'
 import { layoutTexts, plainLayout, staticFiles } from './layout.ts'
+import { leadPages } from './lead.ts'
+import { leadsPages } from './leads.ts'
 import { logPages } from './log.ts'
 import { sessionPages, signInPages } from './sign_in.ts'
 import { tenantPages } from './tenant.ts'
@@ -36,7 +39,16 @@ import { waitingPages } from './waiting.ts'
 export const ops = Router()
 ops.use(securityHeaders, checkConnection, staticFiles, sessionPages, signInPages)
 ops.use(requireSignIn, requireFormToken)
-ops.use(todayPages, callsPages, callPages, callerPages, waitingPages, alertPages)
+ops.use(
+  todayPages,
+  leadsPages,
+  leadPages,
+  callerPages,
+  callsPages,
+  callPages,
+  waitingPages,
+  alertPages,
+)
 ops.use(exportFile, tenantsPages, tenantPages, logPages)
 ops.use(() => abort(404))
 

@@ -1,7 +1,7 @@
 /** The figures of today and of the last 30 days. */
 import { Router } from 'express'
 import { DateTime } from 'luxon'
-import { callbacks } from '../../outreach/waiting.ts'
+import { waitingPeople } from '../../outreach/people.ts'
 import type { ReasonOf } from '../../states.ts'
 import { funnelChart, hoursChart } from './charts.ts'
 import { DEFAULT_TIMEZONE } from './format.ts'
@@ -51,11 +51,12 @@ todayPages.get(
     const scope = { tenantId, timezone: chosen?.timezone ?? DEFAULT_TIMEZONE }
     const today = await loadFigures(trx, scope, 0)
     const { figures: month, hours } = await loadLast30Days(trx, scope, new Date())
-    const callBack = await callbacks(trx, { tenantId, before: null, limit: MAX_COUNTED + 1 })
+    const callBack = await waitingPeople(trx, { tenantId, before: null, limit: MAX_COUNTED + 1 })
     const tenant = tenantId && !context.tenantScope ? `tenant=${tenantId}&` : ''
     const day = DateTime.now().setZone(scope.timezone).toISODate()
     const calls = (state: string) => `/ops/calls?${tenant}state=${state}&from=${day}`
     const waiting = `/ops/waiting${tenant && `?${tenant}`}`
+    const leads = `/ops/leads${tenant && `?${tenant}`}`
     return {
       name: 'today',
       title: texts.title,
@@ -75,7 +76,7 @@ todayPages.get(
           ${figure(today.contacted, texts.contacted, calls('contacted'))}
           ${figure(today.replied, texts.replied, calls('replied'))}
           ${figure(today.reached, texts.reached, calls('reached_by_phone'))}
-          ${figure(callBack.length > MAX_COUNTED ? `${MAX_COUNTED}+` : callBack.length, texts.callBack, waiting)}
+          ${figure(callBack.length > MAX_COUNTED ? `${MAX_COUNTED}+` : callBack.length, texts.callBack, leads)}
           ${figure(today.waiting, texts.waiting, waiting)}
           ${today.failed > 0 && figure(today.failed, texts.failed, calls('failed'))}
           ${today.unknown > 0 && figure(today.unknown, texts.unknown, '/ops/trouble')}
@@ -105,7 +106,7 @@ const todayTexts = translations(
     replied: 'replied',
     reached: 'reached by phone',
     waiting: 'messages to be sent',
-    callBack: 'waiting for a callback',
+    callBack: 'people wait for an answer',
     failed: 'messages failed',
     unknown: 'messages with unknown delivery',
     skipped: 'Calls without a message',
@@ -138,7 +139,7 @@ const todayTexts = translations(
     replied: 'השיבו',
     reached: 'שוחחו בטלפון',
     waiting: 'הודעות שיישלחו',
-    callBack: 'ממתינים לשיחה חוזרת',
+    callBack: 'פניות ממתינות לתשובה',
     failed: 'הודעות שנכשלו',
     unknown: 'הודעות שלא ידוע אם הגיעו',
     skipped: 'שיחות בלי הודעה',

@@ -1,18 +1,17 @@
-/** Who waits for a callback, and which messages will be sent when. */
+/** Which messages will be sent when, and the background jobs. */
 import { Router } from 'express'
 import { sql } from 'kysely'
-import { markCalledBack } from '../../outreach/lead_actions.ts'
 import { cancelOutreach, remindNow, sendNow } from '../../outreach/operator_actions.ts'
-import { CALLBACK_CURSOR, callbacks, upcoming, UPCOMING_CURSOR } from '../../outreach/waiting.ts'
+import { upcoming, UPCOMING_CURSOR } from '../../outreach/waiting.ts'
 import { queueByTask } from '../../worker/failed_jobs.ts'
 import type { Context } from './access.ts'
 import { abort, orAbort } from './errors.ts'
-import { duration, telephoneText } from './format.ts'
+import { duration } from './format.ts'
 import { returnPath } from './forms.ts'
 import { html } from './html.ts'
 import { waitingTexts } from './locales/waiting.ts'
 import { action, allowedTenant, idParam, page, tenantFilter, tenantsFor } from './page.ts'
-import { callbackSection, queueSection, upcomingSection } from './waiting_sections.ts'
+import { queueSection, upcomingSection } from './waiting_sections.ts'
 
 const PAGE_SIZE = 25
 
@@ -34,10 +33,8 @@ waitingPages.get(
   page(async (trx, context) => {
     const texts = waitingTexts[context.language]
     const { tenants, tenantId } = await tenantsFor(trx, context)
-    const before = cursorParam(context, 'before', CALLBACK_CURSOR)
     const after = cursorParam(context, 'after', UPCOMING_CURSOR)
     const limit = PAGE_SIZE + 1
-    const calls = firstPage(await callbacks(trx, { tenantId, before, limit }))
     const due = firstPage(await upcoming(trx, { tenantId, after, limit }))
     const queue = context.tenantScope === null ? await queueByTask(trx) : null
     const { rows } = await sql<{ now: Date }>`select now()`.execute(trx)
@@ -63,9 +60,6 @@ waitingPages.get(
         </div>
         <ul class="figures">
           <li>
-            <a href="#call-back"><strong>${count(calls)}</strong> ${texts.figures.callBack}</a>
-          </li>
-          <li>
             <a href="#due"><strong>${count(due)}</strong> ${texts.figures.messages}</a>
           </li>
           <li>
@@ -80,8 +74,6 @@ waitingPages.get(
             </li>`
           }
         </ul>
-        ${callbackSection(calls.rows, now, context)}
-        ${calls.more && next(`before=${calls.rows.at(-1)?.cursor}`, texts.older)}
         ${upcomingSection(due.rows, context)}
         ${due.more && next(`after=${due.rows.at(-1)?.cursor}#due`, texts.later)}
         ${queue && queueSection(queue, context.language)}`,
@@ -90,16 +82,6 @@ waitingPages.get(
 )
 
 const tenantParam = (context: Context) => allowedTenant(context, context.params['tenant'])
-
-waitingPages.post(
-  '/waiting/:tenant/called-back/:id',
-  action(async (trx, context, form) => {
-    const which = { tenantId: tenantParam(context), leadId: idParam(context) }
-    const { phone } = await orAbort({}, () => markCalledBack(trx, context.signIn, which))
-    const { callBack: texts } = waitingTexts[context.language]
-    return { flash: texts.done(telephoneText(phone)), to: returnPath(form) }
-  }),
-)
 
 waitingPages.post(
   '/waiting/:tenant/cancel/:id',

@@ -1,7 +1,7 @@
-/** The three tables of /ops/waiting. */
+/** The two tables of /ops/waiting. */
 import { firstAllowed, isQuiet, quietTimesOf } from '../../outreach/quiet_hours.ts'
 import { whyWaiting } from '../../outreach/rules.ts'
-import type { Callback, UpcomingMessage } from '../../outreach/waiting.ts'
+import type { UpcomingMessage } from '../../outreach/waiting.ts'
 import type { Queued } from '../../worker/failed_jobs.ts'
 import type { Context } from './access.ts'
 import { duration, relativeDateTime, telephone } from './format.ts'
@@ -10,64 +10,9 @@ import { html, type Html, table } from './html.ts'
 import type { Language } from './language.ts'
 import { layoutTexts } from './layout.ts'
 import { waitingTexts } from './locales/waiting.ts'
-import { explainCall } from './why.ts'
-
-const MAX_TEXT = 200
-
-/** What the caller wrote, or else the result of their call. */
-const status = (callback: Callback, { language }: Context) => {
-  const texts = waitingTexts[language].callBack
-  const { text, wroteAt, calledAt } = callback
-  if (wroteAt && wroteAt > calledAt)
-    return text
-      ? html`<b>${texts.wrote}</b> <bdi>${text.slice(0, MAX_TEXT)}</bdi>`
-      : html`<b>${texts.wroteNoText}</b>`
-  return explainCall(language, { verdict: 'missed', reason: null, ...callback })
-}
 
 const person = ({ name }: { name: string | null }, number: Html) =>
   html`${number}${name && html`<br /><bdi>${name}</bdi>`}`
-
-export const callbackSection = (callbacks: Callback[], now: Date, context: Context): Html => {
-  const { callBack: texts } = waitingTexts[context.language]
-  const { business } = layoutTexts[context.language]
-  return html`<section id="call-back">
-    <h2>${texts.title}</h2>
-    <p class="quiet">${texts.help}</p>
-    ${
-      callbacks.length === 0
-        ? html`<p class="empty">${texts.none}</p>`
-        : table(callbacks, [
-            [
-              texts.who,
-              one =>
-                person(
-                  one,
-                  html`<a class="call" href="tel:${one.phone}">${telephone(one.phone)}</a>`,
-                ),
-            ],
-            context.tenantScope === null && [business, ({ tenant }) => html`<bdi>${tenant}</bdi>`],
-            [
-              texts.called,
-              one =>
-                html`<a href="/ops/calls/missed/${one.missedCallId}"
-                    >${relativeDateTime(one.calledAt, now, context.language, one.timezone)}</a
-                  ><br /><small>${texts.times(one.calls)}</small>`,
-            ],
-            [texts.status, one => status(one, context), 'wide'],
-            [
-              texts.action,
-              one =>
-                actionForm(context, {
-                  path: `/ops/waiting/${one.tenantId}/called-back/${one.leadId}`,
-                  label: texts.markDone,
-                  about: one.phone,
-                }),
-            ],
-          ])
-    }
-  </section>`
-}
 
 /** Quiet windows that were set since move the message, as its claim will find. */
 const sendsAt = (message: UpcomingMessage): Date => {

@@ -608,7 +608,7 @@ t.test('a button that was pressed after the session ended does nothing', async t
   const owner = await asTenant(shop.tenantId)
   const password = `the password of ${shop.tenantId}`
   for (const path of [
-    `/ops/waiting/${shop.tenantId}/called-back/1`,
+    `/ops/leads/1/called-back`,
     `/ops/tenants/${shop.tenantId}/export/csv`,
     `/ops/tenants/${(await business()).tenantId}/settings/save`,
     '/ops/sign-out',

@@ -7,9 +7,9 @@ type Page = { text: string }
 export const partOf = ({ text }: Page, id: string): string =>
   new RegExp(`<section id="${id}"[^]*?</section>`).exec(text)?.[0] ?? ''
 
-/** The phone numbers of the callbacks, in order. */
-export const toCall = (page: Page): string[] =>
-  [...partOf(page, 'call-back').matchAll(/href="tel:([^"]+)"/g)].map(([, phone = '']) => phone)
+/** The phone numbers of the people on /ops/leads, in order. */
+export const toCall = ({ text }: Page): string[] =>
+  [...text.matchAll(/href="tel:([^"]+)"/g)].map(([, phone = '']) => phone)
 
 /** The audit log without the set-up, which the command line did. */
 export const doneTo = async ({ tenantId }: { tenantId: string }) =>

@@ -4,32 +4,15 @@ import { translations } from '../language.ts'
 
 export const waitingTexts = translations(
   {
-    title: 'Waiting',
-    older: 'Older calls',
+    title: 'Messages to be sent',
     later: 'Later messages',
     figures: {
-      callBack: 'waiting for a callback',
       messages: 'messages to be sent',
       overdue: 'longest delay of a message',
       oldestJob: 'longest wait of a background job',
     },
-    callBack: {
-      title: 'Waiting for a callback',
-      help: 'They called or wrote in the last week and have not been reached by phone.',
-      none: 'Nobody is waiting for a callback.',
-      who: 'Who',
-      called: 'Called',
-      times: (calls: number) => (calls === 1 ? 'one missed call' : `${calls} missed calls`),
-      status: 'Status',
-      wrote: 'Wrote:',
-      wroteNoText: 'Sent a message without text.',
-      action: 'Action',
-      markDone: 'Mark as called back',
-      done: (phone: string) =>
-        `${phone} is marked as called back. No more messages are sent for the calls until now.`,
-    },
     due: {
-      title: 'Messages to be sent',
+      title: 'By time',
       none: 'No messages are waiting.',
       due: 'Time',
       overdue: 'overdue',
@@ -90,31 +73,15 @@ export const waitingTexts = translations(
     },
   },
   {
-    title: 'ממתינים',
-    older: 'שיחות ישנות יותר',
+    title: 'הודעות שיישלחו',
     later: 'הודעות מאוחרות יותר',
     figures: {
-      callBack: 'ממתינים לשיחה חוזרת',
       messages: 'הודעות שיישלחו',
       overdue: 'האיחור הגדול ביותר בשליחה',
       oldestJob: 'ההמתנה הארוכה ביותר של משימת רקע',
     },
-    callBack: {
-      title: 'ממתינים לשיחה חוזרת',
-      help: 'התקשרו או כתבו בשבוע האחרון, ומאז לא שוחחו איתם.',
-      none: 'אף אחד לא ממתין לשיחה חוזרת.',
-      who: 'מי',
-      called: 'מועד השיחה',
-      times: calls => (calls === 1 ? 'שיחה אחת שלא נענתה' : `${calls} שיחות שלא נענו`),
-      status: 'מצב',
-      wrote: 'התקבל:',
-      wroteNoText: 'התקבלה הודעה בלי טקסט.',
-      action: 'פעולה',
-      markDone: 'סימון: חזרנו',
-      done: phone => `סומן שחזרנו אל ${phone}. לא יישלחו עוד הודעות על השיחות שהיו עד עכשיו.`,
-    },
     due: {
-      title: 'הודעות שיישלחו',
+      title: 'לפי מועד',
       none: 'אין הודעות ממתינות.',
       due: 'מועד',
       overdue: 'באיחור',

@@ -1,0 +1,255 @@
+import { type RawBuilder, sql } from 'kysely'
+import type { Trx } from '../db/kysely.ts'
+import { readPhone, spellings } from '../phone.ts'
+import type {
+  ConversationReason,
+  ConversationState,
+  LeadState,
+  Outcome,
+  OutreachReason,
+  OutreachState,
+} from '../states.ts'
+import { isAbout } from './exclusions.ts'
+
+// The people who wait for an answer of the business: those who wrote, those who asked to be called back, and those who
+// called and were not answered. The rows decide: a person waits if what they did last is newer than the last answer.
+
+/** Why a person waits, the most urgent first. */
+const REASONS = ['wrote', 'asked', 'called'] as const
+export type WaitReason = (typeof REASONS)[number]
+
+export type Person = {
+  leadId: string
+  phone: string
+  name: string | null
+  state: LeadState
+  outcome: Outcome | null
+  tenantId: string
+  tenant: string
+  timezone: string
+  now: Date
+  /** How many calls of theirs were missed, ever. */
+  calls: number
+  /** Null = they do not wait. */
+  waits: WaitReason | null
+  /** When they last wrote, asked or called: the time that the reason is about. Null = only a call that no row names. */
+  since: Date | null
+  isUnread: boolean
+  wroteAt: Date | null
+  /** Their last message. Null = none, one without text, or its text was deleted. */
+  text: string | null
+  calledAt: Date | null
+  /** Their last missed call. */
+  missedCallId: string | null
+  outreachState: OutreachState | null
+  outreachReason: OutreachReason | null
+  conversationState: ConversationState | null
+  conversationReason: ConversationReason | null
+  /** Where the next page begins, in microseconds: a Date holds only milliseconds. */
+  cursor: string
+}
+
+/** The place of a reason, microseconds, and the id of the lead. */
+export const PERSON_CURSOR = /^([012])-(\d{1,17})-(\d{1,18})$/
+
+/** Silent people are listed for a week, people who wrote for a month, and a request for a call until it is closed. */
+const CALLED_WITHIN = sql`interval '7 days'`
+const WROTE_WITHIN = sql`interval '30 days'`
+
+/** Of "l". Palestinian mobiles have two spellings, +970 and +972 (phone.ts). */
+const OTHER_SPELLING = sql`case when l.phone ~ '^[+]97[02]5[69]'
+  then overlay(l.phone placing translate(substr(l.phone, 4, 1), '02', '20') from 4 for 1) end`
+const THEIR_NUMBERS = sql`(l.phone, ${OTHER_SPELLING})`
+
+/** What is known about each lead "l". */
+const FACTS = sql`
+  join tenants t on t.id = l.tenant_id
+  left join lateral (
+    select * from missed_calls m where m.lead_id = l.id order by m.called_at desc, m.id desc limit 1) k on true
+  left join lead_conversations c on c.missed_call_id = k.id
+  left join lateral (
+    select s.created_at as at, s.text from messages s
+    where s.lead_id = l.id and s.direction = 'in' order by s.created_at desc limit 1) wrote on true
+  cross join lateral (select
+    -- The business wrote to them, here or in WhatsApp itself.
+    (select max(coalesce(s.claimed_at, s.created_at)) from messages s
+     where s.lead_id = l.id and s.kind = 'manual' and s.state not in ('cancelled', 'skipped', 'failed')) as written_at,
+    greatest(
+      (select max(r.reached_until) from raw_cdrs r
+       where r.tenant_id = l.tenant_id and r.reached_phone in ${THEIR_NUMBERS}),
+      (select max(to_timestamp((e.payload -> 'talk' ->> 'until')::float8)) from whatsapp_events e
+       where e.tenant_id = l.tenant_id and e.outcome = 'reached' and e.received_at >= l.heard_at
+         and e.payload -> 'talk' -> 'ids' ?| (
+           array(select i.identity from lead_identities i where i.lead_id = l.id) || substr(l.phone, 2)))) as talked_at,
+    (select max(o.created_at) from opt_outs o where o.tenant_id = l.tenant_id and o.phone in ${THEIR_NUMBERS}) as opted_out_at,
+    exists (
+      select from excluded_numbers x
+      -- A hash cannot be compared here, but the decision about the call has done so.
+      where x.tenant_id = l.tenant_id and (x.phone in ${THEIR_NUMBERS}
+        or (x.phone is null and k.outreach_reason = 'excluded'))) as is_excluded) known
+  cross join lateral (select
+    coalesce(greatest(l.called_back_at, l.outcome_at, known.talked_at), '-infinity') as closed_at,
+    coalesce(known.written_at, '-infinity') as written_at,
+    coalesce(known.opted_out_at, '-infinity') as opted_out_at) done
+  cross join lateral (select case
+    when known.is_excluded or l.later_until > now() then null
+    when wrote.at > greatest(done.closed_at, done.written_at, done.opted_out_at, l.callback_requested_at) then 'wrote'
+    -- An answer in writing is no call.
+    when l.callback_requested_at > greatest(known.talked_at, done.opted_out_at) then 'asked'
+    when k.called_at > now() - ${CALLED_WITHIN} and k.called_at > greatest(done.closed_at, done.written_at)
+      and (k.called_at > done.opted_out_at or k.outreach_reason = 'opted_out')
+      and 'owner_replied' not in (k.outreach_reason, coalesce(c.reason, ''))
+      -- The only trace of a call that was not missed after all. The undo of "called back" leaves it too.
+      and ('reached_by_phone' not in (k.outreach_reason, coalesce(c.reason, '')) or l.reopened_at is not null)
+      then 'called'
+    end as why) waits`
+
+const since = (why: RawBuilder<unknown>) => sql`case ${why}
+  when 'wrote' then wrote.at when 'asked' then l.callback_requested_at when 'called' then k.called_at
+  else greatest(wrote.at, k.called_at) end`
+
+const COLUMNS = sql`
+  l.id as "leadId", l.phone, l.name, l.state, l.outcome, t.id as "tenantId", t.name as tenant, t.timezone, now() as now,
+  l.missed_call_count as calls, waits.why as waits, ${since(sql`waits.why`)} as since,
+  coalesce(greatest(wrote.at, k.created_at, l.callback_requested_at) > coalesce(l.read_at, '-infinity'), false) as "isUnread",
+  wrote.at as "wroteAt", wrote.text, k.called_at as "calledAt", k.id as "missedCallId",
+  k.outreach_state as "outreachState", k.outreach_reason as "outreachReason",
+  c.state as "conversationState", c.reason as "conversationReason"`
+
+/** Where the people with each reason are found: their rows, and the column that orders them. An index holds both. */
+const SOURCES: Record<WaitReason, { from: RawBuilder<unknown>; at: RawBuilder<unknown> }> = {
+  wrote: {
+    from: sql`(select * from leads where heard_at > now() - ${WROTE_WITHIN}) l`,
+    at: sql`l.heard_at`,
+  },
+  asked: {
+    from: sql`(select * from leads where callback_requested_at is not null) l`,
+    at: sql`l.callback_requested_at`,
+  },
+  called: {
+    from: sql`(
+      select l.*, q.called_at from missed_calls q join leads l on l.id = q.lead_id
+      where q.called_at > now() - ${CALLED_WITHIN} and not exists (
+        select from missed_calls n where n.lead_id = q.lead_id and (n.called_at, n.id) > (q.called_at, q.id))) l`,
+    at: sql`l.called_at`,
+  },
+}
+
+type Page = { tenantId: string | null; before: string | null; limit: number }
+
+/**
+ * Lists the people who wait for an answer, whether or not a message was sent: first those who wrote, then those who asked
+ * to be called back, then silent callers; the newest first. People who opted out are not listed, unless they called or
+ * wrote after that. Excluded people are never listed.
+ *
+ * @param before the cursor of the last row of the page before
+ */
+export const waitingPeople = async (
+  trx: Trx,
+  { tenantId, before, limit }: Page,
+): Promise<Person[]> => {
+  const [, place = '0', micros, id] = PERSON_CURSOR.exec(before ?? '') ?? []
+  const found: Person[] = []
+  for (const [n, why] of REASONS.entries()) {
+    if (n < Number(place) || found.length >= limit) continue
+    const { from, at } = SOURCES[why]
+    const { rows } = await sql<Person>`
+      select ${COLUMNS}, ${sql.lit(n)} || '-' || (extract(epoch from ${at}) * 1000000)::bigint || '-' || l.id as cursor
+      from ${from} ${FACTS}
+      where waits.why = ${sql.lit(why)}
+        ${tenantId === null ? sql`` : sql`and l.tenant_id = ${tenantId}`}
+        ${
+          micros && id && n === Number(place)
+            ? sql`and (${at}, l.id) < (timestamptz 'epoch' + ${micros}::bigint * interval '1 microsecond', ${id}::bigint)`
+            : sql``
+        }
+      order by ${at} desc, l.id desc
+      limit ${limit - found.length}`.execute(trx)
+    found.push(...rows)
+  }
+  return found
+}
+
+/** So many people a search shows. */
+export const MAX_FOUND = 50
+
+/** For `like`: the written text anywhere. */
+const anywhere = (written: string): string => `%${written.replace(/[\\%_]/g, '\\$&')}%`
+
+/** Whether a message, a name or a note may hold it, and not only a number. */
+const MIN_DIGITS = 3
+
+/**
+ * Searches all people by name, number, note and the texts that they wrote. The search reads the tenant's rows, and no
+ * others.
+ *
+ * @param written at least one character
+ * @returns the newest first, at most MAX_FOUND
+ */
+export const findPeople = async (
+  trx: Trx,
+  { tenantId, written }: { tenantId: string | null; written: string },
+): Promise<Person[]> => {
+  const text = anywhere(written)
+  const phone = readPhone(written)
+  const whole = phone.kind === 'number' ? spellings(phone.e164) : []
+  const digits = written.replace(/\D/g, '').replace(/^0+/, '')
+  const part = /^[\d\s()+.-]+$/.test(written) && digits.length >= MIN_DIGITS ? anywhere(digits) : ''
+  const own = tenantId === null ? sql`` : sql`and tenant_id = ${tenantId}`
+  const { rows } = await sql<Person>`
+    select ${COLUMNS}, '' as cursor
+    from (
+      select id from leads
+      where (name ilike ${text} or note ilike ${text} or phone = any(${whole}::text[]) or phone like ${part}) ${own}
+      union
+      select lead_id from messages where direction = 'in' and text ilike ${text} ${own}
+    ) found
+    join leads l on l.id = found.id ${FACTS}
+    order by greatest(wrote.at, k.called_at, l.created_at) desc, l.id desc
+    limit ${MAX_FOUND}`.execute(trx)
+  return rows
+}
+
+/** What only the page of one person shows. */
+export type PersonDetails = Person & {
+  outcomeValue: string | null
+  outcomeAt: Date | null
+  note: string | null
+  calledBackAt: Date | null
+  /** When they last wrote or called on WhatsApp. Free text may be sent to them for 24 hours after that. */
+  heardAt: Date | null
+  /** Null = they have not opted out. */
+  optOutSource: string | null
+  isExcluded: boolean
+  exclusionNote: string | null
+}
+
+/**
+ * One person.
+ *
+ * @param tenantScope only of this tenant; null = of any
+ */
+export const findPerson = async (
+  trx: Trx,
+  leadId: string,
+  tenantScope: string | null,
+): Promise<PersonDetails | null> => {
+  const { rows: keys } = await sql<{ phone: string }>`
+    select phone from leads
+    where id = ${leadId} ${tenantScope === null ? sql`` : sql`and tenant_id = ${tenantScope}`}`.execute(
+    trx,
+  )
+  const [key] = keys
+  if (!key) return null
+  const isTheirs = isAbout(key.phone)
+  const { rows } = await sql<PersonDetails>`
+    select ${COLUMNS}, '' as cursor, l.outcome_value::text as "outcomeValue", l.outcome_at as "outcomeAt", l.note,
+           l.called_back_at as "calledBackAt", l.heard_at as "heardAt",
+           (select source from opt_outs where tenant_id = l.tenant_id and ${isTheirs} order by id limit 1) as "optOutSource",
+           excluded.id is not null as "isExcluded", excluded.note as "exclusionNote"
+    from leads l ${FACTS}
+    left join lateral (
+      select id, note from excluded_numbers where tenant_id = l.tenant_id and ${isTheirs} order by id limit 1) excluded on true
+    where l.id = ${leadId}`.execute(trx)
+  return rows[0] ?? null
+}

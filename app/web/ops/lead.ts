@@ -1,0 +1,364 @@
+/** One person: the conversation, and what the owner does about it. */
+import { type RequestHandler, Router } from 'express'
+import { opsDb, type Trx } from '../../db/kysely.ts'
+import {
+  markRead,
+  noteInput,
+  outcomeInput,
+  setNote,
+  setOutcome,
+} from '../../outreach/lead_actions.ts'
+import { findPerson, type PersonDetails } from '../../outreach/people.ts'
+import {
+  type CallEntry,
+  loadThread,
+  type MessageEntry,
+  THREAD_CURSOR,
+  type ThreadEntry,
+} from '../../outreach/thread.ts'
+import { OUTCOMES } from '../../states.ts'
+import { type Context, signedIn } from './access.ts'
+import { callerCard } from './caller.ts'
+import { abort } from './errors.ts'
+import { clockTime, dayName, dayTime, telephone } from './format.ts'
+import {
+  actionForm,
+  type FailedForm,
+  formAlert,
+  formValue,
+  handleForm,
+  input,
+  type Problems,
+  radio,
+  returnPath,
+  textArea,
+} from './forms.ts'
+import { html, type Html } from './html.ts'
+import { leadKey, personName } from './leads.ts'
+import { callTexts } from './locales/call.ts'
+import { leadTexts } from './locales/leads.ts'
+import { action, idParam, isId, page } from './page.ts'
+import type { Page } from './layout.ts'
+import type { Form } from './sign_in_form.ts'
+import { explainCall } from './why.ts'
+
+const PAGE_SIZE = 60
+const HOURS_24 = 24 * 60 * 60 * 1000
+
+const callLine = (call: CallEntry, context: Context, timezone: string): Html => {
+  const { language } = context
+  const texts = leadTexts[language].callsIn
+  const { verdict, reason, channel, page, at } = call
+  const isMissed = verdict === 'missed'
+  const what =
+    channel === 'whatsapp'
+      ? texts.whatsapp
+      : isMissed
+        ? texts.missed
+        : verdict === 'answered'
+          ? texts.answered
+          : reason === 'outgoing'
+            ? texts.outgoing
+            : texts.other
+  return html`<a href="/ops/calls/${page}"
+      ><span aria-hidden="true">${isMissed ? '↙' : '☎'}</span> ${what}
+      ${clockTime(at, language, timezone)}</a
+    >
+    ${isMissed && html`<small>${explainCall(language, call)}</small>`}`
+}
+
+const failure = ({ state, errorCode }: MessageEntry, { language }: Context): string | null =>
+  state === 'failed' && errorCode !== null
+    ? (callTexts[language].errors[errorCode] ?? callTexts[language].error(errorCode))
+    : null
+
+const bubble = (message: MessageEntry, context: Context, timezone: string): Html => {
+  const { language } = context
+  const texts = leadTexts[language]
+  const { direction, kind, state, text, template, at } = message
+  const isOurs = direction === 'out'
+  const label = isOurs ? (texts.kinds[kind] ?? texts.you) : null
+  const missing =
+    template !== null ? `${texts.hiddenText} ${texts.templateOf(template)}.` : texts.deletedText
+  const why = failure(message, context)
+  const isProblem = state === 'failed' || state === 'unknown'
+  return html`${label && html`<small>${label}</small>`}
+    <p dir="auto">${text ?? html`<i dir="${language === 'he' ? 'rtl' : 'ltr'}">${missing}</i>`}</p>
+    <small class="${isProblem && 'problem'}"
+      >${isOurs && html`${texts.messageStates[state]}${why !== null && html`: ${why}`} · `}${clockTime(at, language, timezone)}</small
+    >`
+}
+
+/** The side and the look of an entry. */
+const sideOf = (entry: ThreadEntry): string => {
+  if (entry.type === 'call') return 'event'
+  if (entry.direction === 'in') return 'in'
+  if (entry.state === 'scheduled' || entry.state === 'shadow') return 'out planned'
+  return entry.kind === 'manual' ? 'out by-hand' : 'out'
+}
+
+const thread = (entries: ThreadEntry[], person: PersonDetails, context: Context): Html => {
+  const { language } = context
+  const { timezone, now } = person
+  let shownDay = ''
+  return html`<ol class="thread">
+    ${entries.map((entry, n) => {
+      const day = dayName(entry.at, now, language, timezone)
+      const isNewDay = day !== shownDay
+      shownDay = day
+      return html`${isNewDay && html`<li class="day">${day}</li>`}
+        <li class="${sideOf(entry)}" ${n === entries.length - 1 && html`id="latest"`}>
+          ${
+            entry.type === 'call'
+              ? callLine(entry, context, timezone)
+              : bubble(entry, context, timezone)
+          }
+        </li>`
+    })}
+  </ol>`
+}
+
+/** Whether free text may be sent now. */
+const windowText = ({ heardAt, now, timezone }: PersonDetails, { language }: Context): string => {
+  const texts = leadTexts[language].window
+  if (heardAt === null) return texts.never
+  const until = new Date(heardAt.getTime() + HOURS_24)
+  if (until <= now) return texts.closed
+  const time = clockTime(until, language, timezone)
+  const day = dayName(until, now, language, timezone)
+  return texts.open(day === dayName(now, now, language, timezone) ? time : `${day} ${time}`)
+}
+
+/** Where the owner answers. */
+const replySection = (person: PersonDetails, context: Context): Html =>
+  html`<section id="reply" class="card">
+    <p>${windowText(person, context)}</p>
+  </section>`
+
+/** Within reach of a thumb: on a phone it stays at the bottom of the screen. */
+const actionBar = (person: PersonDetails, context: Context): Html => {
+  const texts = leadTexts[context.language]
+  const { leadId, phone, name, calledBackAt, waits } = person
+  return html`<div class="actions">
+    <a class="button main" href="tel:${phone}">${texts.call}</a>
+    <a
+      class="button"
+      href="https://wa.me/${phone.replace(/\D/g, '')}"
+      rel="noreferrer"
+      aria-label="${texts.writeAbout}"
+      >${texts.write}</a
+    >
+    ${
+      waits === null && calledBackAt !== null
+        ? actionForm(context, { path: `/ops/leads/${leadId}/called-back/undo`, label: texts.undo })
+        : actionForm(context, {
+            path: `/ops/leads/${leadId}/called-back`,
+            label: texts.calledBack,
+            about: name ?? phone,
+          })
+    }
+  </div>`
+}
+
+const csrf = ({ formToken, url }: Context): Html =>
+  html`<input type="hidden" name="form" value="${formToken}" />
+    <input type="hidden" name="back" value="${url}" />`
+
+const outcomeForm = (person: PersonDetails, failed: FailedForm | null, context: Context): Html => {
+  const texts = leadTexts[context.language]
+  const failedHere = failed?.action === 'outcome' ? failed : null
+  const chosen = failedHere ? formValue(failedHere.entered, 'outcome') : (person.outcome ?? '')
+  return html`<section class="card" id="outcome">
+    <form method="post" action="/ops/leads/${person.leadId}/outcome">
+      ${csrf(context)} ${formAlert(context.language, failed, 'outcome')}
+      <fieldset>
+        <legend>${texts.outcome}</legend>
+        <div class="choices">
+          ${OUTCOMES.map(outcome => radio('outcome', outcome, texts.outcomes[outcome], chosen === outcome))}
+          ${radio('outcome', '', texts.noOutcome, chosen === '')}
+        </div>
+      </fieldset>
+      ${input({
+        name: 'value',
+        label: texts.value,
+        help: texts.valueHelp,
+        direction: 'ltr',
+        value: person.outcomeValue?.replace(/\.00$/, '') ?? null,
+        failed: failedHere,
+      })}
+      <button>${texts.save}</button>
+      <p class="quiet">${texts.outcomeHelp}</p>
+    </form>
+  </section>`
+}
+
+const noteForm = (person: PersonDetails, failed: FailedForm | null, context: Context): Html => {
+  const texts = leadTexts[context.language]
+  const failedHere = failed?.action === 'note' ? failed : null
+  return html`<section class="card" id="note">
+    <form method="post" action="/ops/leads/${person.leadId}/note">
+      ${csrf(context)} ${formAlert(context.language, failed, 'note')}
+      ${textArea({
+        name: 'note',
+        label: texts.note,
+        help: texts.noteHelp,
+        rows: 3,
+        direction: 'auto',
+        value: person.note,
+        failed: failedHere,
+      })}
+      <button>${texts.save}</button>
+    </form>
+  </section>`
+}
+
+const status = (person: PersonDetails, { language }: Context): Html => {
+  const texts = leadTexts[language]
+  const { waits, since, now, timezone, outcome, outcomeValue, state, optOutSource } = person
+  const { calledBackAt } = person
+  return html`<p class="row">
+    ${
+      waits
+        ? html`<span class="badge warn">${texts.waits[waits]}</span>
+            ${since && dayTime(since, now, language, timezone)}`
+        : html`<span class="badge"
+            >${optOutSource === null ? texts.states[state] : texts.states.opted_out}</span
+          >`
+    }
+    ${person.isExcluded && html`<span class="badge">${texts.excluded}</span>`}
+    ${
+      outcome &&
+      html`<span class="badge ${outcome === 'won' && 'good'}"
+        >${texts.outcomes[outcome]}${outcomeValue !== null && html` <bdi dir="ltr">₪${outcomeValue.replace(/\.00$/, '')}</bdi>`}</span
+      >`
+    }
+    ${
+      waits === null &&
+      calledBackAt &&
+      html`<small>${texts.calledBackAt}: ${dayTime(calledBackAt, now, language, timezone)}</small>`
+    }
+  </p>`
+}
+
+const personPage = async (
+  trx: Trx,
+  context: Context,
+  failed: FailedForm | null = null,
+): Promise<Page> => {
+  const { language, params, tenantScope } = context
+  const texts = leadTexts[language]
+  const leadId = idParam(context)
+  const before = params['before'] ?? null
+  if (before !== null && !THREAD_CURSOR.test(before)) abort(404)
+  const person = (await findPerson(trx, leadId, tenantScope)) ?? abort(404)
+  const found = await loadThread(trx, person, { before, limit: PAGE_SIZE + 1 })
+  const entries = found.slice(-PAGE_SIZE)
+  const hasEarlier = found.length > PAGE_SIZE
+  const { phone, name, tenant } = person
+  return {
+    name: 'leads',
+    title: name ?? phone,
+    live: failed === null && before === null,
+    body: html`<p><a href="/ops/leads">${texts.back}</a></p>
+      <h1>${personName(person)}</h1>
+      <p class="row">
+        ${name !== null && html`<a class="call" href="tel:${phone}">${telephone(phone)}</a>`}
+        ${tenantScope === null && html`<span class="quiet"><bdi>${tenant}</bdi></span>`}
+      </p>
+      ${status(person, context)}
+      <div class="person-page">
+        <div>
+          <section aria-label="${texts.thread}">
+            ${hasEarlier && html`<p><a class="button" href="/ops/leads/${leadId}?before=${entries[0]?.cursor}">${texts.earlier}</a></p>`}
+            ${entries.length === 0 ? html`<p class="empty">${texts.empty}</p>` : thread(entries, person, context)}
+            ${before !== null && html`<p><a class="button" href="/ops/leads/${leadId}#latest">${texts.newest}</a></p>`}
+          </section>
+          ${before === null && replySection(person, context)}
+        </div>
+        <div>
+          ${outcomeForm(person, failed, context)} ${noteForm(person, failed, context)}
+          ${callerCard(
+            {
+              leadId,
+              phone,
+              optOut: person.optOutSource === null ? null : { source: person.optOutSource },
+              exclusion: person.isExcluded ? { note: person.exclusionNote } : null,
+            },
+            context,
+          )}
+          <p>
+            <a href="/ops/calls?${new URLSearchParams({ number: phone }).toString()}"
+              >${texts.allCalls}</a
+            >
+          </p>
+        </div>
+      </div>
+      ${actionBar(person, context)}`,
+  }
+}
+
+/** The owner has seen what is there now. An operator who looks is not the owner. */
+const noteSeen: RequestHandler = async (req, _res, next) => {
+  const { tenantScope } = signedIn(req).context
+  const { id: leadId } = req.params
+  if (tenantScope !== null && req.method === 'GET' && typeof leadId === 'string' && isId(leadId))
+    await opsDb.transaction().execute(trx => markRead(trx, { tenantId: tenantScope, leadId }))
+  next()
+}
+
+export const leadPages = Router()
+
+leadPages.get('/leads/:id', noteSeen, page(personPage))
+
+const shownWith =
+  (name: string) =>
+  (trx: Trx, context: Context, form: Form, problems: Problems = {}): Promise<Page> =>
+    personPage(trx, context, { action: name, problems, entered: form })
+
+/** `1,200.50 ₪` as a number. Anything else is no amount, and the schema refuses it. */
+const amount = (form: Form): number | null => {
+  const written = (formValue(form, 'value') ?? '').replace(/[\s,₪]|\p{Cf}/gu, '')
+  return written === '' ? null : /^\d+(\.\d+)?$/.test(written) ? Number(written) : NaN
+}
+
+leadPages.post(
+  '/leads/:id/outcome',
+  action(
+    async (trx, context, form) => {
+      const key = await leadKey(trx, context)
+      const chosen = formValue(form, 'outcome') ?? ''
+      return handleForm(
+        trx,
+        context.language,
+        async () => {
+          const value = chosen === 'won' ? amount(form) : null
+          const wanted = outcomeInput.parse({ ...key, outcome: chosen || null, value })
+          await setOutcome(trx, context.signIn, wanted)
+          return { flash: leadTexts[context.language].outcomeSaved, to: returnPath(form) }
+        },
+        problems => shownWith('outcome')(trx, context, form, problems),
+      )
+    },
+    { showAgain: shownWith('outcome') },
+  ),
+)
+
+leadPages.post(
+  '/leads/:id/note',
+  action(
+    async (trx, context, form) => {
+      const key = await leadKey(trx, context)
+      return handleForm(
+        trx,
+        context.language,
+        async () => {
+          const wanted = noteInput.parse({ ...key, note: formValue(form, 'note') ?? '' })
+          await setNote(trx, context.signIn, wanted)
+          return { flash: leadTexts[context.language].noteSaved, to: returnPath(form) }
+        },
+        problems => shownWith('note')(trx, context, form, problems),
+      )
+    },
+    { showAgain: shownWith('note') },
+  ),
+)
