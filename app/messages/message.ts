@@ -128,15 +128,16 @@ export const unreadUpdates = ({
   // A notice about a lead goes to the owner.
   const lead = kind === 'owner_notice' ? null : leadId
   return sql`
-    select e.received_at from whatsapp_events e
-    where e.outcome is null and e.person_ids && (
-        ${to === null ? [] : spellings(to).map(phone => phone.slice(1))}::text[]
+    select e.received_at from unnest(${to === null ? [] : spellings(to).map(phone => phone.slice(1))}::text[]
         || array(select identity from lead_identities where lead_id = ${lead})
         || array(select m.wamid from lead_conversations c join messages m on m.lead_conversation_id = c.id
-                 where c.lead_id = ${lead} and m.direction = 'out' and m.wamid is not null))
-      -- An update from before its number was connected has no tenant until it is read.
-      and (e.tenant_id = ${tenantId} or e.tenant_id is null and e.phone_number_id in (
-        select phone_number_id from whatsapp_connections where tenant_id = ${tenantId}))`
+                 where c.lead_id = ${lead} and m.direction = 'out' and m.wamid is not null)) as ids (id),
+      -- With "offset 0" and num_nulls, Postgres looks up each id in the index whatsapp_events_unread. Otherwise it would read
+      -- all updates, or all unread ones, and expect to find one soon.
+      lateral (select * from whatsapp_events where num_nulls(outcome) = 1 and person_ids @> array[ids.id] offset 0) as e
+    -- An update from before its number was connected has no tenant until it is read.
+    where e.tenant_id = ${tenantId} or e.tenant_id is null and e.phone_number_id in (
+      select phone_number_id from whatsapp_connections where tenant_id = ${tenantId})`
 }
 
 type Held = Parameters<typeof addMessageJob>[1]

@@ -1,6 +1,6 @@
 import { type RawBuilder, sql } from 'kysely'
 import { type Actor, audit } from '../audit.ts'
-import { sqlJobKey, TASK_NAMES, type TaskName } from '../db/jobs.ts'
+import { TASK_NAMES, type TaskName } from '../db/jobs.ts'
 import { db, type Trx } from '../db/kysely.ts'
 import { isTransient } from '../db/retry.ts'
 import { notFound, userError } from '../errors.ts'
@@ -139,11 +139,9 @@ const ENDED = 100
  */
 export const endFailedEvents = async (): Promise<number> => {
   const { rows } = await sql<{ id: string }>`
-    select e.id from whatsapp_events e,
-      -- "offset 0" makes Postgres look up each job by its key and not read the whole queue.
-      lateral (select from graphile_worker.jobs where key = ${sqlJobKey('whatsapp_event', sql`e.id`)} and ${IS_FAILED}
-               offset 0) as failed
-    where e.outcome is null order by e.id limit ${ENDED}`.execute(db)
+    select e.id from graphile_worker.jobs join whatsapp_events e on e.id = substring(key from '^whatsapp_event:(\\d+)$')::bigint
+    where task_identifier = 'whatsapp_event' and ${IS_FAILED} and e.outcome is null
+    order by e.id limit ${ENDED}`.execute(db)
   for (const { id } of rows)
     await endFailedEvent(id).catch((err: unknown) => {
       if (isTransient(err)) throw err

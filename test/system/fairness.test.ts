@@ -90,7 +90,7 @@ const [busy, quiet] = [await business(), await business()]
 const [busyCaller, quietCaller] = [await remindable(busy), await remindable(quiet)]
 fake.script({ times: 'always', outcome: { kind: 'accept', delayMs: ANSWER_MS } })
 await addDueMessages(busy, BURST)
-const program = startProcess({ ROLE: 'worker', DATABASE_CONNECTIONS: '20' })
+const program = startProcess({ ROLE: 'worker' })
 await program.running()
 await waitUntil('the burst is under way', () => requestsOf(busy).length > 50)
 

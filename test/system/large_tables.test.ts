@@ -4,9 +4,11 @@ import { sql } from 'kysely'
 import pg from 'pg'
 import t from 'tap'
 import { checkAlerts } from '../../app/monitoring/alerts.ts'
+import { lockFirstMessage, unreadUpdates } from '../../app/messages/message.ts'
 import { readState } from '../../app/monitoring/metrics.ts'
 import { requeueDueRows } from '../../app/worker/reconcile.ts'
 import { business, db } from '../support/ringback.ts'
+import { dueMessage } from '../support/sending.ts'
 
 const shop = await business({ columns: { timezone: 'UTC' } })
 const client = new pg.Client({ connectionString: process.env['DATABASE_URL'] })
@@ -83,4 +85,29 @@ await t.test('10,000 CDRs without a job among 100,000: the sweep adds jobs in ba
   t.equal(await scansOfRawCdrs(), before, 'the old CDRs are not read')
   await readWholeTable()
   t.ok((await scansOfRawCdrs()) > before, 'a whole table would be noticed')
+})
+
+await t.test('20,000 updates that were not read: a claim looks up those of one person', async t => {
+  const { id } = await dueMessage(shop)
+  const plan = () =>
+    db.transaction().execute(async trx => {
+      const message = await lockFirstMessage(trx, shop.tenantId, id)
+      if (!message) throw new Error('no message')
+      const { rows } = await sql<{
+        'QUERY PLAN': string
+      }>`explain ${unreadUpdates(message)}`.execute(trx)
+      return rows.map(row => row['QUERY PLAN']).join('\n')
+    })
+  // As statistics say at quiet times that nothing is unread, and as they say during a flood.
+  await client.query('vacuum analyze whatsapp_events')
+  await client.query(`
+    insert into whatsapp_events (tenant_id, field, kind, payload, person_ids, content_key)
+    select ${shop.tenantId}, 'messages', 'message', '{}', array['9725' || n], sha256(n::text::bytea)
+    from generate_series(1, 20000) n`)
+  for (const when of ['before', 'after']) {
+    const text = await plan()
+    t.match(text, /Index Scan on whatsapp_events_unread/, `${when} the statistics are updated`)
+    t.notMatch(text, /Seq Scan on whatsapp_events|whatsapp_events_waiting/)
+    await client.query('analyze whatsapp_events')
+  }
 })
