@@ -246,6 +246,7 @@ const UPCOMING: Columns<UpcomingMessage> = {
   isMarketing: 'bool',
   before: 'text',
   isInCall: 'bool',
+  isUnread: 'bool',
   jobDead: 'bool',
 }
 const EVENT: Columns<Event> = {

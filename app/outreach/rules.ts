@@ -145,6 +145,8 @@ export type PendingMessage = QuietSettings & {
   before: MessageState | null
   /** The person is on the line, or was a moment ago. */
   isInCall: boolean
+  /** Something that the person wrote has not been read yet. */
+  isUnread: boolean
   /** Its job has used all its attempts. */
   jobDead: boolean
 }
@@ -161,6 +163,7 @@ export type WhyWaiting =
   | 'quiet'
   | 'previous_not_sent'
   | 'not_yet'
+  | 'unread'
   | 'any_moment'
 
 /** Says what a pending message waits for. Reasons that a person can act on come first, also if it is not due yet. */
@@ -181,5 +184,6 @@ export const whyWaiting = (message: PendingMessage): WhyWaiting => {
   )
   if (quietUntil > message.now && message.dueAt <= quietUntil) return 'quiet'
   if (message.dueAt > message.now) return 'not_yet'
+  if (message.isUnread) return 'unread'
   return isReminder && !hasLeft(message.before) ? 'previous_not_sent' : 'any_moment'
 }

@@ -64,6 +64,9 @@ export const upcoming = async (
              from whatsapp_connections n where n.tenant_id = t.id and n.state = 'active'), false) as "isMarketing",
            coalesce(case w.source when 0 then k.hold_reason else m.hold_reason end in ('in_call', 'after_call')
              and case w.source when 0 then k.hold_until else m.hold_until end > now(), false) as "isInCall",
+           exists (select from whatsapp_events e
+             where num_nulls(e.outcome) = 1 and e.person_ids @> array[substr(coalesce(l.phone, m.to_phone), 2)]
+               and e.tenant_id = t.id) as "isUnread",
            b.state as "before", coalesce(j.attempts >= j.max_attempts and j.locked_at is null, false) as "jobDead"
     from waiting w
     join tenants t on t.id = w.tenant_id

@@ -206,6 +206,7 @@ const due: PendingMessage = {
   isMarketing: false,
   before: null,
   isInCall: false,
+  isUnread: false,
   jobDead: false,
 }
 const later = new Date('2026-11-15T12:02:00Z')
@@ -254,6 +255,8 @@ const CASES: [string, Partial<PendingMessage>, WhyWaiting][] = [
     'any_moment',
   ],
   ['the person is on the line', { isInCall: true }, 'in_call'],
+  ['they wrote', { isUnread: true }, 'unread'],
+  ['they wrote, and it is not due', { isUnread: true, dueAt: later }, 'not_yet'],
   ['they are, and it is not due', { isInCall: true, dueAt: later }, 'in_call'],
   ['the business is paused', { mode: 'paused', connection: 'paused' }, 'tenant_paused'],
   ['the business tries it out', { mode: 'shadow', connection: null }, 'shadow'],

@@ -5,6 +5,8 @@ import t from 'tap'
 import { claim as claimMessage } from '../../app/messages/claim.ts'
 import { notice } from '../../app/messages/kinds.ts'
 import { checkAlerts } from '../../app/monitoring/alerts.ts'
+import { whyWaiting } from '../../app/outreach/rules.ts'
+import { upcoming } from '../../app/outreach/waiting.ts'
 import { discardJob, endFailedEvents, retryJobs } from '../../app/worker/failed_jobs.ts'
 import { alertsOf } from '../monitoring/support.ts'
 import { reported } from '../outreach/support.ts'
@@ -154,6 +156,21 @@ for (const step of ['initial', 'reminder_1'] as const satisfies Step[])
     )
     t.ok(await claim(who.id, step))
   })
+
+await t.test('the page says that a due message waits for it', async t => {
+  const shop = await business()
+  const who = await waiting(shop)
+  const reasons = () =>
+    db.transaction().execute(async trx => {
+      const messages = await upcoming(trx, { tenantId: shop.tenantId, after: null, limit: 2 })
+      return messages.map(whyWaiting)
+    })
+  t.strictSame(await reasons(), ['any_moment'])
+  await arrives(shop, text({ from: who.e164.slice(1) }))
+  t.strictSame(await reasons(), ['unread'])
+  await work()
+  t.strictSame(await reasons(), [])
+})
 
 await t.test('a message to one tenant does not hold back those of another', async t => {
   const [one, other] = [await business(), await business()]
