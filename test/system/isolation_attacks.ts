@@ -126,8 +126,8 @@ const sql = async (text: string): Promise<void> => {
   await client.end()
 }
 
-/** The bodies are there within two seconds. */
-const FAST = 2.5 * MB
+/** Fast enough that the bodies fill eight megabytes within two seconds. */
+const rateOf = (connections: number) => Math.max(5 / connections, 0.5) * MB
 
 const slowCdrs = (connections: number): Attack => ({
   run: (target, signal) =>
@@ -140,7 +140,7 @@ const slowCdrs = (connections: number): Attack => ({
             headers: from(1),
             // Together eight megabytes.
             bytes: (n % 2 ? 3 : 5) * MB,
-            bytesPerSecond: FAST,
+            bytesPerSecond: rateOf(connections),
           },
           signal,
         ),
@@ -158,7 +158,7 @@ const slowUpdates = (connections: number, addresses: number): Attack => ({
             path: WHATSAPP,
             headers: { ...UNSIGNED, ...from(n % addresses) },
             bytes: 4 * MB,
-            bytesPerSecond: FAST,
+            bytesPerSecond: rateOf(connections),
           },
           signal,
         ),
