@@ -227,6 +227,43 @@ await t.test('ids of any length and any sign are stored', async t => {
   t.strictSame(await optOutsOf(shop), [])
 })
 
+/** [kind, priority of its job, flags of its job] of each update of a number. */
+const jobsOf = async (phoneNumberId: string) => {
+  const { rows } = await sql<{ kind: string; priority: number; flags: Record<string, boolean> }>`
+    select e.kind, j.priority, j.flags from whatsapp_events e
+    join graphile_worker.jobs j on j.key = 'whatsapp_event:' || e.id
+    where e.phone_number_id = ${phoneNumberId} order by e.kind`.execute(db)
+  return rows.map(({ kind, priority, flags }) => [kind, priority, ...Object.keys(flags)])
+}
+
+await t.test(
+  'what people wrote is read before calls are classified and before reports',
+  async t => {
+    const shop = await business()
+    const { tenantId, phoneNumberId } = shop
+    const both = {
+      ...text({ from: customer().e164.slice(1) }),
+      statuses: [{ id: 'wamid.x', status: 'read' }],
+    }
+    const places = [
+      ['message', -30, 'people', `people:${tenantId}`],
+      ['status', -10, 'rest', `rest:${tenantId}`],
+    ]
+    await arrives(shop, both)
+    t.strictSame(await jobsOf(phoneNumberId), places)
+
+    // As if they had come before the number was connected.
+    await sql`delete from graphile_worker._private_jobs`.execute(db)
+    await sql`
+    update whatsapp_events set tenant_id = null, outcome = 'number_unknown'
+    where phone_number_id = ${phoneNumberId}`.execute(db)
+    await sql`update whatsapp_connections set phone_number_id = phone_number_id where tenant_id = ${tenantId}`.execute(
+      db,
+    )
+    t.strictSame(await jobsOf(phoneNumberId), places, 'also when they are read again')
+  },
+)
+
 // An update whose job failed for good.
 
 /** Fails the job of the newest update of a tenant for good, as the last attempt does. Returns the ids. */
