@@ -83,6 +83,9 @@ await db
   .where('phone', '=', longName.e164)
   .execute()
 
+// Read before the first test: tap may end when no test runs.
+const calls = await db.selectFrom('missed_calls').select('id').execute()
+
 for (const javaScriptEnabled of [true, false])
   await t.test(javaScriptEnabled ? 'with JavaScript' : 'without JavaScript', async t => {
     const { page, errors, context } = await visit({ javaScriptEnabled })
@@ -202,7 +205,6 @@ for (const [size, viewport] of Object.entries({ phone: PHONE, desktop: DESKTOP }
       t.equal(await page.locator('html').getAttribute('dir'), locale === 'he' ? 'rtl' : 'ltr')
       await context.close()
     })
-const calls = await db.selectFrom('missed_calls').select('id').execute()
 
 const PAGES = [
   ...calls.map(({ id }) => `/calls/missed/${id}`),
