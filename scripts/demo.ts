@@ -122,7 +122,11 @@ const textOf = ({ answer, verdict, outreach, lead, messages }: Result): string =
     .join(', ')
 
 const scenarios = newScenarios()
-for (const { whatsApp } of scenarios) if (whatsApp) fake.script(whatsApp)
+for (const { who, phone, whatsApp } of scenarios) {
+  // The pages name people as this terminal does.
+  if (phone) fake.setPerson({ phone, name: who })
+  if (whatsApp) fake.script(whatsApp)
+}
 for (const scenario of scenarios) if (!scenario.afterMessages) await play(scenario)
 const rest = Promise.all([
   ...scenarios.filter(({ afterMessages }) => afterMessages).map(play),

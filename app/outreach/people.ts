@@ -78,7 +78,7 @@ const FACTS = sql`
       (select max(r.reached_until) from raw_cdrs r
        where r.tenant_id = l.tenant_id and r.reached_phone in ${THEIR_NUMBERS}),
       (select max(to_timestamp((e.payload -> 'talk' ->> 'until')::float8)) from whatsapp_events e
-       where e.tenant_id = l.tenant_id and e.outcome = 'reached' and e.received_at >= l.heard_at
+       where e.tenant_id = l.tenant_id and e.outcome = 'reached' and e.received_at >= least(wrote.at, k.called_at, l.callback_requested_at)
          and e.payload -> 'talk' -> 'ids' ?| (
            array(select i.identity from lead_identities i where i.lead_id = l.id) || substr(l.phone, 2)))) as talked_at,
     (select max(o.created_at) from opt_outs o where o.tenant_id = l.tenant_id and o.phone in ${THEIR_NUMBERS}) as opted_out_at,
@@ -86,7 +86,9 @@ const FACTS = sql`
       select from excluded_numbers x
       -- A hash cannot be compared here, but the decision about the call has done so.
       where x.tenant_id = l.tenant_id and (x.phone in ${THEIR_NUMBERS}
-        or (x.phone is null and k.outreach_reason = 'excluded'))) as is_excluded) known
+        or (x.phone is null and k.outreach_reason = 'excluded'))) as is_excluded
+    -- Or Postgres would compute these for each place that names them.
+    offset 0) known
   cross join lateral (select
     coalesce(greatest(l.called_back_at, l.outcome_at, known.talked_at), '-infinity') as closed_at,
     coalesce(known.written_at, '-infinity') as written_at,
@@ -102,7 +104,8 @@ const FACTS = sql`
       -- The only trace of a call that was not missed after all. The undo of "called back" leaves it too.
       and ('reached_by_phone' not in (k.outreach_reason, coalesce(c.reason, '')) or l.reopened_at is not null)
       then 'called'
-    end as why) waits`
+    end as why
+    offset 0) waits`
 
 const since = (why: RawBuilder<unknown>) => sql`case ${why}
   when 'wrote' then wrote.at when 'asked' then l.callback_requested_at when 'called' then k.called_at
@@ -116,23 +119,52 @@ const COLUMNS = sql`
   k.outreach_state as "outreachState", k.outreach_reason as "outreachReason",
   c.state as "conversationState", c.reason as "conversationReason"`
 
-/** Where the people with each reason are found: their rows, and the column that orders them. An index holds both. */
-const SOURCES: Record<WaitReason, { from: RawBuilder<unknown>; at: RawBuilder<unknown> }> = {
+/** The people who may have a reason to wait, by the column that orders them. An index holds both. */
+const CANDIDATES: Record<WaitReason, { from: RawBuilder<unknown>; at: RawBuilder<unknown> }> = {
   wrote: {
-    from: sql`(select * from leads where heard_at > now() - ${WROTE_WITHIN}) l`,
+    from: sql`leads l where l.heard_at > now() - ${WROTE_WITHIN}`,
     at: sql`l.heard_at`,
   },
   asked: {
-    from: sql`(select * from leads where callback_requested_at is not null) l`,
+    from: sql`leads l where l.callback_requested_at is not null`,
     at: sql`l.callback_requested_at`,
   },
   called: {
-    from: sql`(
-      select l.*, q.called_at from missed_calls q join leads l on l.id = q.lead_id
+    from: sql`missed_calls q join leads l on l.id = q.lead_id
       where q.called_at > now() - ${CALLED_WITHIN} and not exists (
-        select from missed_calls n where n.lead_id = q.lead_id and (n.called_at, n.id) > (q.called_at, q.id))) l`,
-    at: sql`l.called_at`,
+        select from missed_calls n where n.lead_id = q.lead_id and (n.called_at, n.id) > (q.called_at, q.id))`,
+    at: sql`q.called_at`,
   },
+}
+
+/** So many candidates are looked at together. Most people have been answered. */
+const BATCH = 200
+
+/** Whether or not they wait, the newest first. */
+const candidates = async (
+  trx: Trx,
+  why: WaitReason,
+  tenantId: string | null,
+  before: string | null,
+): Promise<Person[]> => {
+  const { from, at } = CANDIDATES[why]
+  const [, place, micros, id] = PERSON_CURSOR.exec(before ?? '') ?? []
+  const n = REASONS.indexOf(why)
+  const { rows } = await sql<Person>`
+    select ${COLUMNS}, ${sql.lit(n)} || '-' || (extract(epoch from l.listed_at) * 1000000)::bigint || '-' || l.id as cursor
+    from (
+      select l.*, ${at} as listed_at from ${from}
+        ${tenantId === null ? sql`` : why === 'called' ? sql`and q.tenant_id = ${tenantId}` : sql`and l.tenant_id = ${tenantId}`}
+        ${
+          micros && id && Number(place) === n
+            ? sql`and (${at}, l.id) < (timestamptz 'epoch' + ${micros}::bigint * interval '1 microsecond', ${id}::bigint)`
+            : sql``
+        }
+      order by ${at} desc, l.id desc
+      limit ${BATCH}) l
+    ${FACTS}
+    order by l.listed_at desc, l.id desc`.execute(trx)
+  return rows
 }
 
 type Page = { tenantId: string | null; before: string | null; limit: number }
@@ -148,26 +180,19 @@ export const waitingPeople = async (
   trx: Trx,
   { tenantId, before, limit }: Page,
 ): Promise<Person[]> => {
-  const [, place = '0', micros, id] = PERSON_CURSOR.exec(before ?? '') ?? []
+  const first = Number(PERSON_CURSOR.exec(before ?? '')?.[1] ?? 0)
   const found: Person[] = []
-  for (const [n, why] of REASONS.entries()) {
-    if (n < Number(place) || found.length >= limit) continue
-    const { from, at } = SOURCES[why]
-    const { rows } = await sql<Person>`
-      select ${COLUMNS}, ${sql.lit(n)} || '-' || (extract(epoch from ${at}) * 1000000)::bigint || '-' || l.id as cursor
-      from ${from} ${FACTS}
-      where waits.why = ${sql.lit(why)}
-        ${tenantId === null ? sql`` : sql`and l.tenant_id = ${tenantId}`}
-        ${
-          micros && id && n === Number(place)
-            ? sql`and (${at}, l.id) < (timestamptz 'epoch' + ${micros}::bigint * interval '1 microsecond', ${id}::bigint)`
-            : sql``
-        }
-      order by ${at} desc, l.id desc
-      limit ${limit - found.length}`.execute(trx)
-    found.push(...rows)
+  for (const why of REASONS.slice(first)) {
+    let cursor = before
+    let isMore = true
+    while (isMore && found.length < limit) {
+      const rows = await candidates(trx, why, tenantId, cursor)
+      found.push(...rows.filter(({ waits }) => waits === why))
+      cursor = rows.at(-1)?.cursor ?? null
+      isMore = rows.length === BATCH
+    }
   }
-  return found
+  return found.slice(0, limit)
 }
 
 /** So many people a search shows. */
@@ -199,14 +224,16 @@ export const findPeople = async (
   const { rows } = await sql<Person>`
     select ${COLUMNS}, '' as cursor
     from (
+      select l.* from leads l where l.id in (
       select id from leads
       where (name ilike ${text} or note ilike ${text} or phone = any(${whole}::text[]) or phone like ${part}) ${own}
       union
       select lead_id from messages where direction = 'in' and text ilike ${text} ${own}
-    ) found
-    join leads l on l.id = found.id ${FACTS}
-    order by greatest(wrote.at, k.called_at, l.created_at) desc, l.id desc
-    limit ${MAX_FOUND}`.execute(trx)
+)
+      order by greatest(l.heard_at, l.created_at) desc, l.id desc
+      limit ${MAX_FOUND}) l
+    ${FACTS}
+    order by greatest(wrote.at, k.called_at, l.created_at) desc, l.id desc`.execute(trx)
   return rows
 }
 

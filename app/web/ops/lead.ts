@@ -126,7 +126,9 @@ const windowText = ({ heardAt, now, timezone }: PersonDetails, { language }: Con
   if (until <= now) return texts.closed
   const time = clockTime(until, language, timezone)
   const day = dayName(until, now, language, timezone)
-  return texts.open(day === dayName(now, now, language, timezone) ? time : `${day} ${time}`)
+  return texts.open(
+    day === dayName(now, now, language, timezone) ? time : `${day.toLowerCase()} ${time}`,
+  )
 }
 
 /** Where the owner answers. */
@@ -259,10 +261,10 @@ const personPage = async (
     name: 'leads',
     title: name ?? phone,
     live: failed === null && before === null,
-    body: html`<p><a href="/ops/leads">${texts.back}</a></p>
+    body: html`<a class="alone" href="/ops/leads">${texts.back}</a>
       <h1>${personName(person)}</h1>
       <p class="row">
-        ${name !== null && html`<a class="call" href="tel:${phone}">${telephone(phone)}</a>`}
+        ${name !== null && html`<a class="call alone" href="tel:${phone}">${telephone(phone)}</a>`}
         ${tenantScope === null && html`<span class="quiet"><bdi>${tenant}</bdi></span>`}
       </p>
       ${status(person, context)}
@@ -287,7 +289,7 @@ const personPage = async (
             context,
           )}
           <p>
-            <a href="/ops/calls?${new URLSearchParams({ number: phone }).toString()}"
+            <a class="alone" href="/ops/calls?${new URLSearchParams({ number: phone }).toString()}"
               >${texts.allCalls}</a
             >
           </p>

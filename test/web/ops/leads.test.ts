@@ -227,6 +227,34 @@ t.test('the undo of "called back" lists the person again', async t => {
   t.strictSame(toCall(await owner.get('/ops/leads')), [], 'a real talk ends the waiting')
 })
 
+t.test('a talk on WhatsApp ends the waiting of a person who wrote', async t => {
+  const { shop, who } = await contacted()
+  await writes(who.e164, 'היי')
+  const owner = await asTenant(shop.tenantId)
+  t.strictSame(toCall(await owner.get('/ops/leads')), [who.e164])
+  await happens({
+    kind: 'field',
+    field: 'calls',
+    phoneNumberId: shop.phoneNumberId,
+    value: {
+      messaging_product: 'whatsapp',
+      metadata: { display_phone_number: '', phone_number_id: shop.phoneNumberId },
+      calls: [
+        {
+          id: `wacid.${who.e164}`,
+          from: who.e164.slice(1),
+          event: 'terminate',
+          direction: 'USER_INITIATED',
+          status: 'COMPLETED',
+          duration: 60,
+          end_time: Math.floor(Date.now() / 1000) + 2,
+        },
+      ],
+    },
+  })
+  t.strictSame(toCall(await owner.get('/ops/leads')), [])
+})
+
 t.test('a second page follows the first, over all reasons to wait', async t => {
   const shop = await business()
   const people = Array.from({ length: 53 }, customer)
@@ -308,7 +336,7 @@ t.test('the conversation shows calls, our texts, replies and what the owner wrot
     ['in', /without text/],
   ])
   t.match(page.text, /Missed call[^]*First message[^]*read · [^]*Answered call/)
-  t.match(page.text, /You can write until (Tomorrow )?\d\d:\d\d/)
+  t.match(page.text, /You can write until (tomorrow )?\d\d:\d\d/)
   for (const link of [`href="tel:${who.e164}"`, `href="https://wa.me/${who.e164.slice(1)}"`])
     t.match(page.text, link)
   t.match((await asTenant(tenantId, 'he').then(one => one.get(`/ops/leads/${id}`))).text, 'נקראה')
