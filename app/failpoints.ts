@@ -46,7 +46,8 @@ export const FAILPOINTS = [
   ...STEPS.map(step => `opt_out_confirmation:${step}` as const),
 ] as const
 
-export type Failpoint = (typeof FAILPOINTS)[number]
+/** Chaos writes no replies by hand, so their steps are not in the list. They are those of every other message. */
+export type Failpoint = (typeof FAILPOINTS)[number] | `manual:${(typeof STEPS)[number]}`
 
 /** The diagnostics channel, for scripts/chaos and tests. */
 export const FAILPOINT_CHANNEL = 'ringback:point'

@@ -125,9 +125,13 @@ export const CONVERSATION_KINDS = ['initial', 'reminder_1', 'reminder_2'] as con
 export const NOTICE_KINDS = ['owner_notice', 'opt_out_confirmation'] as const
 export type ConversationKind = (typeof CONVERSATION_KINDS)[number]
 export type NoticeKind = (typeof NOTICE_KINDS)[number]
-export type OutgoingKind = ConversationKind | NoticeKind
 /** `manual` = what the business wrote by hand, here or in WhatsApp itself. */
-export type MessageKind = OutgoingKind | 'manual' | 'inbound'
+export type OutgoingKind = ConversationKind | NoticeKind | 'manual'
+export type MessageKind = OutgoingKind | 'inbound'
+
+/** These are sent as free text, which WhatsApp allows for 24 hours after the person wrote. All others have a template. */
+export const isFreeText = (kind: MessageKind): kind is 'opt_out_confirmation' | 'manual' =>
+  kind === 'opt_out_confirmation' || kind === 'manual'
 
 /**
  * States in which it is not known that WhatsApp accepted the message. WhatsApp may still report on an earlier try of a

@@ -175,6 +175,8 @@ create table messages (
   to_phone               text constraint messages_to_phone_e164 check (to_phone ~ '^\+[1-9][0-9]{6,14}$'),
   -- What a notice is about, so that no notice is sent twice: reply:<conversation>, silence:<conversation> ...
   occasion               text,
+  -- Of a reply by hand: one submission of the form, so that a second tap sends nothing. Null = of no submission.
+  idempotency_key        text constraint messages_idempotency_key_length check (length(idempotency_key) between 1 and 255),
   -- WhatsApp's price category: utility, marketing, service ...; null until a status reports it.
   price_category         text,
   created_at             timestamptz not null default now(),
@@ -199,6 +201,7 @@ with (autovacuum_vacuum_scale_factor = 0.05);
 create unique index messages_once_per_conversation on messages (lead_conversation_id, kind)
   where kind in ('initial', 'reminder_1', 'reminder_2');
 create unique index messages_once_per_occasion on messages (tenant_id, occasion) where occasion is not null;
+create unique index messages_once_per_key on messages (tenant_id, idempotency_key) where idempotency_key is not null;
 create unique index messages_received_once on messages (tenant_id, wamid) where direction = 'in';
 create index messages_of_conversation on messages (lead_conversation_id) where lead_conversation_id is not null;
 create index messages_of_lead on messages (lead_id, created_at) where lead_id is not null;
@@ -236,6 +239,8 @@ create table opt_outs (
   -- The person said so, and it was set by hand as well. It stays when a switch in WhatsApp takes back what the person said.
   also_by_hand boolean not null default false,
   created_at timestamptz not null default now(),
+  -- When it was said last. The business may answer by hand a person who has written something else since.
+  repeated_at timestamptz not null default clock_timestamp(),
   constraint opt_outs_somebody check (phone is not null or phone_hash is not null),
   constraint opt_outs_phone_key unique (tenant_id, phone),
   constraint opt_outs_phone_hash_key unique (tenant_id, phone_hash)

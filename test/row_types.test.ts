@@ -23,6 +23,12 @@ import {
   waitingPeople,
 } from '../app/outreach/people.ts'
 import { type CallRow, loadThread, type MessageRow } from '../app/outreach/thread.ts'
+import {
+  type EarlierSubmission,
+  readReplyState,
+  type ReplyState,
+  sendManual,
+} from '../app/outreach/reply_by_hand.ts'
 import { upcoming, type UpcomingMessage } from '../app/outreach/waiting.ts'
 import { type Exclusion, listExclusions } from '../app/privacy/do_not_contact.ts'
 import { type GoLiveRow, loadGoLiveWarnings } from '../app/tenants/go_live.ts'
@@ -143,6 +149,17 @@ const NOTIFIED: Columns<Notice> = {
 }
 const EXCLUSION: Columns<Exclusion> = { phone: 'text', note: 'text', createdAt: 'timestamptz' }
 const REPEAT: Columns<RepeatCalls> = { calls: 'int4', told: 'bool' }
+const REPLY_STATE: Columns<ReplyState> = {
+  windowOpenUntil: 'timestamptz',
+  refusal: 'text',
+  lastReplyId: 'int8',
+}
+const SUBMISSION: Columns<EarlierSubmission> = {
+  id: 'int8',
+  lead_id: 'int8',
+  state: 'text',
+  text: 'text',
+}
 const PROGRESS: Columns<Progress> = {
   outreach: 'text',
   conversation: 'text',
@@ -191,7 +208,6 @@ const PERSON_DETAILS: Columns<PersonDetails> = {
   outcomeAt: 'timestamptz',
   note: 'text',
   calledBackAt: 'timestamptz',
-  heardAt: 'timestamptz',
   optOutSource: 'text',
   isExcluded: 'bool',
   exclusionNote: 'text',
@@ -285,6 +301,8 @@ const EXPECTED: Record<string, Record<string, string>> = {
   NOTIFIED,
   EXCLUSION,
   PROGRESS,
+  REPLY_STATE,
+  SUBMISSION,
   LOCKED_LEAD,
   PERSON,
   PERSON_DETAILS,
@@ -341,6 +359,8 @@ await t.test('the rows have the columns that their types say', async t => {
     if (person) await loadThread(trx, person, { before: null, limit: 10 })
     await upcoming(trx, { tenantId: null, after: null, limit: 1 })
     await loadGoLiveWarnings(trx, shop.tenantId)
+    await readReplyState(trx, { tenantId, leadId })
+    await sendManual(trx, { as: 'command line' }, { tenantId, leadId, text: 'hi', key: 'one' })
     await markCalledBack(trx, { as: 'command line' }, { tenantId, leadId })
     await listExclusions(trx, shop.tenantId)
     await cancelOutreach(trx, { as: 'command line' }, { tenantId: shop.tenantId, missedCallId: id })

@@ -168,6 +168,7 @@ export interface Messages {
   hold_reason: HoldReason | null;
   hold_until: Timestamp | null;
   id: Generated<Int8>;
+  idempotency_key: string | null;
   kind: MessageKind;
   lead_conversation_id: Int8 | null;
   lead_id: Int8 | null;
@@ -209,6 +210,7 @@ export interface OptOuts {
   id: Generated<Int8>;
   phone: string | null;
   phone_hash: Buffer | null;
+  repeated_at: Generated<Timestamp>;
   source: string;
   tenant_id: Int8;
 }

@@ -9,7 +9,13 @@ import { dueAfterCall, heldBy } from '../outreach/line.ts'
 import { awaitConfirmation } from '../outreach/live_calls.ts'
 import { firstAllowed, quietTimesOf } from '../outreach/quiet_hours.ts'
 import { isTooLate } from '../outreach/rules.ts'
-import { type HoldReason, MESSAGE_TRANSITIONS, type ReasonAfter, reasonOf } from '../states.ts'
+import {
+  type HoldReason,
+  isFreeText,
+  MESSAGE_TRANSITIONS,
+  type ReasonAfter,
+  reasonOf,
+} from '../states.ts'
 import { lookWhoIsOnTheLine } from '../voicenter/active_calls.ts'
 import type { Outgoing } from '../whatsapp/client.ts'
 import type { Claimable, MessageTask, Rules, Step } from './kinds.ts'
@@ -124,8 +130,7 @@ const claimLocked = async (
   if (step.do === 'stop_lead') return stopLead(trx, message, step)
   if (!sender) throw new Error('a message without a sender was not held back')
 
-  const filled =
-    message.kind === 'opt_out_confirmation' ? null : fillTemplate(sender, kind, details.about)
+  const filled = isFreeText(message.kind) ? null : fillTemplate(sender, kind, details.about)
   const marked = await markClaimed(trx, message, sender.connectionId, filled)
   if (!marked) return lookAgain(trx, message, afterUnread(message))
   const { id, attempt } = marked

@@ -5,7 +5,12 @@ import { moveCall, moveConversations, moveLead, moveMessages } from '../db/trans
 import { cancelPending } from '../outreach/cancel.ts'
 import { firstAllowed, type QuietSettings, quietTimesOf } from '../outreach/quiet_hours.ts'
 import { optOut } from '../replies/contacts.ts'
-import type { MessageKind, OutreachTransition, ReasonAfter } from '../states.ts'
+import {
+  isFreeText,
+  type MessageKind,
+  type OutreachTransition,
+  type ReasonAfter,
+} from '../states.ts'
 import {
   ABOUT_PERSON,
   type ErrorPolicy,
@@ -165,7 +170,7 @@ export const pause = async (
       .where('id', '=', message.connectionId)
       .execute()
   // It ends when Meta approves the template again, or by hand.
-  if (policy.do === 'pause_template' && message.kind !== 'opt_out_confirmation') {
+  if (policy.do === 'pause_template' && !isFreeText(message.kind)) {
     await storeTemplate(trx, message, message.kind)
     await sql`
       update whatsapp_templates w set state = 'paused', state_reason = ${reason}
@@ -210,8 +215,7 @@ export const policyAfterRow = async (
   code: number | null,
 ): Promise<ErrorPolicy> => {
   // Free text has no template that could be paused, and its errors (a closed 24-hour window) are its own.
-  if (message.kind === 'opt_out_confirmation')
-    return policy.do === 'pause_template' ? { do: 'fail' } : policy
+  if (isFreeText(message.kind)) return policy.do === 'pause_template' ? { do: 'fail' } : policy
   if (policy.do !== 'fail' || code === null || !isAboutSetup(code) || message.isTest) return policy
   const { rows: failures } = await sql<EarlierFailure>`
     select coalesce(m.to_phone, c.lead_id::text, m.id::text) as person, m.claimed_at as "claimedAt"
@@ -242,7 +246,7 @@ const REPORTED = ['sent', 'delivered', 'read']
  * Once they have, later prices change nothing.
  */
 export const markAsMarketing = async (trx: Trx, message: Message): Promise<void> => {
-  if (message.kind === 'opt_out_confirmation' || message.isTest) return
+  if (isFreeText(message.kind) || message.isTest) return
   await storeTemplate(trx, message, message.kind)
   await sql`
     update whatsapp_templates w set category = 'MARKETING', category_at = null, marketing_agreed = false

@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import type { Trx } from '../db/kysely.ts'
 import type { StopReason } from '../outreach/cancel.ts'
 import type { KnownContext } from '../outreach/contact_context.ts'
+import { readReplyState, type ReplyRefusal } from '../outreach/reply_by_hand.ts'
 import { decide, hasLeft } from '../outreach/rules.ts'
 import type { HoldReason, NoticeKind, OutgoingState } from '../states.ts'
 import type { TemplateKind } from '../whatsapp/templates.ts'
@@ -27,6 +28,8 @@ type Details = {
   /** For a reminder: the state of the message before it, and whether the next one is due as well. */
   previous?: OutgoingState | null
   nextIsDue?: boolean
+  /** For a reply by hand: why it may not be sent. */
+  refusal?: ReplyRefusal | null
 }
 type Facts = {
   message: UnclaimedMessage
@@ -49,7 +52,7 @@ export type Rules = {
   next: (facts: Facts) => Step
 }
 
-export type MessageTask = 'lead_outreach' | 'lead_reminder' | NoticeKind
+export type MessageTask = 'lead_outreach' | 'lead_reminder' | NoticeKind | 'manual'
 /** A message that may be claimed. */
 export type Claimable = {
   task: MessageTask
@@ -170,6 +173,28 @@ const NOTICE: Rules = {
   },
 }
 
+/**
+ * A reply by hand. The rules may have changed since the business wrote it: the person may have written "stop", or the 24
+ * hours may be over.
+ */
+const MANUAL: Rules = {
+  grace: context => context.grace,
+  // It is sent as free text. The kind only selects the connection.
+  template: () => 'initial',
+  details: async (trx, message) => {
+    const { tenantId, leadId, connectionId } = message
+    const state = leadId === null ? null : await readReplyState(trx, { tenantId, leadId })
+    const refusal = state ? state.refusal : 'window_closed'
+    return { ...aboutCall(message), connectionId, dialled: null, refusal }
+  },
+  next: ({ details, late, sender }) => {
+    const skip = (reason: string): Step => ({ do: 'end', as: 'skip', reason })
+    if (details.refusal) return skip(details.refusal)
+    if (late) return skip('too_late')
+    return sender ? { do: 'send' } : skip('no_connection')
+  },
+}
+
 export type ReminderRow = {
   previous: OutgoingState | null
   connectionId: string | null
@@ -203,6 +228,13 @@ export const reminder = (leadConversationId: string, reminderNumber: 1 | 2): Cla
 export const notice = (task: NoticeKind, messageId: string): Claimable => ({
   task,
   rules: NOTICE,
+  lock: trx => lockMessage(trx, messageId),
+  ids: {},
+})
+
+export const manualReply = (messageId: string): Claimable => ({
+  task: 'manual',
+  rules: MANUAL,
   lock: trx => lockMessage(trx, messageId),
   ids: {},
 })

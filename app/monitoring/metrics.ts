@@ -112,7 +112,14 @@ const byTwo = (
   always: as.flatMap(one => bs.map(other => ({ [a]: one, [b]: other }))),
 })
 
-const KINDS = ['initial', 'reminder_1', 'reminder_2', 'owner_notice', 'opt_out_confirmation']
+const KINDS = [
+  'initial',
+  'reminder_1',
+  'reminder_2',
+  'owner_notice',
+  'opt_out_confirmation',
+  'manual',
+]
 
 /** The metrics that are read from the database, by name. */
 const METRICS: Record<string, Metric> = {

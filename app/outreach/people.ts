@@ -243,8 +243,6 @@ export type PersonDetails = Person & {
   outcomeAt: Date | null
   note: string | null
   calledBackAt: Date | null
-  /** When they last wrote or called on WhatsApp. Free text may be sent to them for 24 hours after that. */
-  heardAt: Date | null
   /** Null = they have not opted out. */
   optOutSource: string | null
   isExcluded: boolean
@@ -271,7 +269,7 @@ export const findPerson = async (
   const isTheirs = isAbout(key.phone)
   const { rows } = await sql<PersonDetails>`
     select ${COLUMNS}, '' as cursor, l.outcome_value::text as "outcomeValue", l.outcome_at as "outcomeAt", l.note,
-           l.called_back_at as "calledBackAt", l.heard_at as "heardAt",
+           l.called_back_at as "calledBackAt",
            (select source from opt_outs where tenant_id = l.tenant_id and ${isTheirs} order by id limit 1) as "optOutSource",
            excluded.id is not null as "isExcluded", excluded.note as "exclusionNote"
     from leads l ${FACTS}

@@ -1,5 +1,5 @@
 import { isIsraeliMobile, isValidForeign, type Phone } from '../phone.ts'
-import type { MessageState, OutgoingKind, ReasonOf } from '../states.ts'
+import { isFreeText, type MessageState, type OutgoingKind, type ReasonOf } from '../states.ts'
 import { firstAllowed, type QuietSettings, quietTimesOf } from './quiet_hours.ts'
 
 // All times are of the clock of the database.
@@ -173,7 +173,7 @@ export const whyWaiting = (message: PendingMessage): WhyWaiting => {
   if (message.mode === 'shadow') return 'shadow'
   if (message.connection === null) return 'no_connection'
   if (message.connection !== 'active') return 'connection_paused'
-  if (message.templatePaused && message.kind !== 'opt_out_confirmation') return 'template_paused'
+  if (message.templatePaused && !isFreeText(message.kind)) return 'template_paused'
   const isReminder = message.kind === 'reminder_1' || message.kind === 'reminder_2'
   if (isReminder && message.isMarketing) return 'template_marketing'
   if (message.isInCall) return 'in_call'

@@ -51,7 +51,7 @@ export const cancelAll = async (trx: Trx, tenantId: string, person: Person): Pro
       union all select ${sqlJobKey('lead_silence', sql`id`)} from conversations
       union all select ${sqlJobKey('lead_reminder', sql`id || ':' || n`)} from conversations, generate_series(1, 2) n
       union all select m.kind || ':' || m.id from messages m
-        where m.tenant_id = ${tenantId} and m.kind in ('owner_notice', 'opt_out_confirmation')
+        where m.tenant_id = ${tenantId} and m.kind in ('owner_notice', 'opt_out_confirmation', 'manual')
           and m.state in ('scheduled', 'sending') and ${isTheirs(person)}
     ) as theirs (key) on j.key = theirs.key
     order by j.key`.execute(trx)

@@ -194,13 +194,17 @@ export const optOut = async (
   }
   const isBoth = isByHand(known) !== isByHand(source)
   const outranks = !isByHand(source) && source !== known && (isByHand(known) || known === SWITCH)
-  if (isBoth || outranks)
-    await trx
-      .updateTable('opt_outs')
-      .set({ ...(outranks && { source }), ...(isBoth && { also_by_hand: true }) })
-      .where('tenant_id', '=', tenantId)
-      .where(isAbout(phone))
-      .execute()
+  await trx
+    .updateTable('opt_outs')
+    .set({
+      // Not now(): a message that was stored while this transaction waited for the lock came before.
+      repeated_at: sql<Date>`clock_timestamp()`,
+      ...(outranks && { source }),
+      ...(isBoth && { also_by_hand: true }),
+    })
+    .where('tenant_id', '=', tenantId)
+    .where(isAbout(phone))
+    .execute()
   return false
 }
 

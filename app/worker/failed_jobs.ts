@@ -200,6 +200,7 @@ const ABANDON: Record<
     returning tenant_id, outcome as became`,
   owner_notice: cancelNotice,
   opt_out_confirmation: cancelNotice,
+  manual: cancelNotice,
 }
 
 const canAbandon = (task: string): task is keyof typeof ABANDON => Object.hasOwn(ABANDON, task)

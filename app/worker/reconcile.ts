@@ -51,7 +51,7 @@ export const requeueDueRows = async (): Promise<number> => {
     union all
       select kind, tenant_id, null, id::text, jsonb_build_object('messageId', id::text)
       from messages
-      where kind in ('owner_notice', 'opt_out_confirmation') and state in ('scheduled', 'sending')
+      where kind in ('owner_notice', 'opt_out_confirmation', 'manual') and state in ('scheduled', 'sending')
         and due_at < now() - ${OVERDUE}
     union all
       select 'whatsapp_event', tenant_id, ${EVENT_LANE}, id::text, jsonb_build_object('eventId', id::text)
@@ -108,7 +108,7 @@ export const requeueExpiredClaims = async (): Promise<number> => {
       from expired where kind in ('reminder_1', 'reminder_2')
     union all
       select kind, tenant_id, null, id::text, json_build_object('messageId', id::text)
-      from expired where kind in ('owner_notice', 'opt_out_confirmation')
+      from expired where kind in ('owner_notice', 'opt_out_confirmation', 'manual')
     ), wanted as (
       select * from jobs
       where not exists (

@@ -25,6 +25,7 @@ import leadOutreach from '../../tasks/lead_outreach.ts'
 import leadReminder from '../../tasks/lead_reminder.ts'
 import leadSilence from '../../tasks/lead_silence.ts'
 import liveCall from '../../tasks/live_call.ts'
+import manual from '../../tasks/manual.ts'
 import optOutConfirmation from '../../tasks/opt_out_confirmation.ts'
 import ownerNotice from '../../tasks/owner_notice.ts'
 import retention from '../../tasks/retention.ts'
@@ -74,6 +75,7 @@ export const taskList = {
   lead_silence: leadSilence,
   whatsapp_event: whatsappEvent,
   opt_out_confirmation: optOutConfirmation,
+  manual,
   owner_notice: ownerNotice,
   live_call: liveCall,
   call_log: callLog,

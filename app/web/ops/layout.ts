@@ -26,7 +26,7 @@ export type Page = {
   /** The result of the last action. */
   flash?: string | null
   /** 400 = a form is shown again because of what was entered. */
-  status?: 200 | 400
+  status?: 200 | 400 | 409
 }
 
 const document = (language: Language, title: string, head: Html | null, body: Html): string =>

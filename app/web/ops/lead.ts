@@ -10,6 +10,12 @@ import {
 } from '../../outreach/lead_actions.ts'
 import { findPerson, type PersonDetails } from '../../outreach/people.ts'
 import {
+  readReplyState,
+  replyInput,
+  type ReplyState,
+  sendManual,
+} from '../../outreach/reply_by_hand.ts'
+import {
   type CallEntry,
   loadThread,
   type MessageEntry,
@@ -43,7 +49,6 @@ import type { Form } from './sign_in_form.ts'
 import { explainCall } from './why.ts'
 
 const PAGE_SIZE = 60
-const HOURS_24 = 24 * 60 * 60 * 1000
 
 const callLine = (call: CallEntry, context: Context, timezone: string): Html => {
   const { language } = context
@@ -67,10 +72,14 @@ const callLine = (call: CallEntry, context: Context, timezone: string): Html => 
     ${isMissed && html`<small>${explainCall(language, call)}</small>`}`
 }
 
-const failure = ({ state, errorCode }: MessageEntry, { language }: Context): string | null =>
-  state === 'failed' && errorCode !== null
+const failure = (message: MessageEntry, { language }: Context): string | null => {
+  const { state, kind, reason, errorCode } = message
+  if (kind === 'manual' && state === 'skipped')
+    return leadTexts[language].notSent[reason ?? ''] ?? null
+  return state === 'failed' && errorCode !== null
     ? (callTexts[language].errors[errorCode] ?? callTexts[language].error(errorCode))
     : null
+}
 
 const bubble = (message: MessageEntry, context: Context, timezone: string): Html => {
   const { language } = context
@@ -81,7 +90,8 @@ const bubble = (message: MessageEntry, context: Context, timezone: string): Html
   const missing =
     template !== null ? `${texts.hiddenText} ${texts.templateOf(template)}.` : texts.deletedText
   const why = failure(message, context)
-  const isProblem = state === 'failed' || state === 'unknown'
+  const isProblem =
+    state === 'failed' || state === 'unknown' || (kind === 'manual' && state === 'skipped')
   return html`${label && html`<small>${label}</small>`}
     <p dir="auto">${text ?? html`<i dir="${language === 'he' ? 'rtl' : 'ltr'}">${missing}</i>`}</p>
     <small class="${isProblem && 'problem'}"
@@ -118,24 +128,55 @@ const thread = (entries: ThreadEntry[], person: PersonDetails, context: Context)
   </ol>`
 }
 
-/** Whether free text may be sent now. */
-const windowText = ({ heardAt, now, timezone }: PersonDetails, { language }: Context): string => {
-  const texts = leadTexts[language].window
-  if (heardAt === null) return texts.never
-  const until = new Date(heardAt.getTime() + HOURS_24)
-  if (until <= now) return texts.closed
+/** Until when the owner may write, or why they may not. */
+const windowText = (
+  { now, timezone }: PersonDetails,
+  { refusal, windowOpenUntil: until }: ReplyState,
+  { language }: Context,
+): string => {
+  const { window, notSent } = leadTexts[language]
+  if (refusal !== null && refusal !== 'window_closed') return notSent[refusal] ?? ''
+  if (until === null) return window.never
+  if (refusal !== null) return window.closed
   const time = clockTime(until, language, timezone)
   const day = dayName(until, now, language, timezone)
-  return texts.open(
+  return window.open(
     day === dayName(now, now, language, timezone) ? time : `${day.toLowerCase()} ${time}`,
   )
 }
 
-/** Where the owner answers. */
-const replySection = (person: PersonDetails, context: Context): Html =>
-  html`<section id="reply" class="card">
-    <p>${windowText(person, context)}</p>
+/**
+ * Where the owner answers. The key changes with each reply, so each form is sent at most once. A text that could not be sent
+ * stays, so that the owner can copy it.
+ */
+const replySection = (
+  person: PersonDetails,
+  reply: ReplyState,
+  failed: FailedForm | null,
+  context: Context,
+): Html => {
+  const texts = leadTexts[context.language]
+  const { leadId } = person
+  const failedHere = failed?.action === 'reply' ? failed : null
+  return html`<section id="reply" class="card">
+    <p>${windowText(person, reply, context)}</p>
+    ${
+      (reply.refusal === null || failedHere) &&
+      html`<form method="post" action="/ops/leads/${leadId}/reply" data-draft="${leadId}">
+        ${csrf(context)} ${formAlert(context.language, failed, 'reply')}
+        <input type="hidden" name="key" value="reply-${leadId}-${reply.lastReplyId}" />
+        ${textArea({
+          name: 'text',
+          label: texts.reply,
+          rows: 3,
+          direction: 'auto',
+          failed: failedHere,
+        })}
+        <button class="main">${texts.send}</button>
+      </form>`
+    }
   </section>`
+}
 
 /** Within reach of a thumb: on a phone it stays at the bottom of the screen. */
 const actionBar = (person: PersonDetails, context: Context): Html => {
@@ -256,6 +297,7 @@ const personPage = async (
   const found = await loadThread(trx, person, { before, limit: PAGE_SIZE + 1 })
   const entries = found.slice(-PAGE_SIZE)
   const hasEarlier = found.length > PAGE_SIZE
+  const reply = (await readReplyState(trx, person)) ?? abort(404)
   const { phone, name, tenant } = person
   return {
     name: 'leads',
@@ -275,7 +317,7 @@ const personPage = async (
             ${entries.length === 0 ? html`<p class="empty">${texts.empty}</p>` : thread(entries, person, context)}
             ${before !== null && html`<p><a class="button" href="/ops/leads/${leadId}#latest">${texts.newest}</a></p>`}
           </section>
-          ${before === null && replySection(person, context)}
+          ${before === null && replySection(person, reply, failed, context)}
         </div>
         <div>
           ${outcomeForm(person, failed, context)} ${noteForm(person, failed, context)}
@@ -316,6 +358,31 @@ const shownWith =
   (name: string) =>
   (trx: Trx, context: Context, form: Form, problems: Problems = {}): Promise<Page> =>
     personPage(trx, context, { action: name, problems, entered: form })
+
+leadPages.post(
+  '/leads/:id/reply',
+  action(
+    async (trx, context, form) => {
+      const person = await leadKey(trx, context)
+      const { notSent, replySent } = leadTexts[context.language]
+      const showAgain = (problems: Problems) => shownWith('reply')(trx, context, form, problems)
+      return handleForm(
+        trx,
+        context.language,
+        async () => {
+          const text = formValue(form, 'text')
+          const wanted = replyInput.parse({ ...person, text, key: formValue(form, 'key') })
+          const sent = await sendManual(trx, context.signIn, wanted)
+          if (!('refused' in sent)) return { flash: replySent, to: returnPath(form) }
+          // Its row in the audit log must be committed, so this is no error.
+          return { ...(await showAgain({ '': notSent[sent.refused] ?? '' })), status: 409 }
+        },
+        showAgain,
+      )
+    },
+    { showAgain: shownWith('reply') },
+  ),
+)
 
 /** `1,200.50 ₪` as a number. Anything else is no amount, and the schema refuses it. */
 const amount = (form: Form): number | null => {

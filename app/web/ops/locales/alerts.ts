@@ -115,6 +115,7 @@ export const alertTexts = translations(
           'A report of WhatsApp is not read. It may be a reply, or a request for no messages.',
         owner_notice: 'The owner does not get this notice.',
         opt_out_confirmation: 'The customer gets no confirmation. The opt-out itself is valid.',
+        manual: 'The customer does not get this reply.',
         otherwise: 'The job is removed.',
       },
       retried: (count: number) =>
@@ -272,6 +273,7 @@ export const alertTexts = translations(
         whatsapp_event: 'דיווח של WhatsApp לא ייקרא. אולי זו תשובה, או בקשת הסרה.',
         owner_notice: 'העדכון הזה לא יגיע לבעלי העסק.',
         opt_out_confirmation: 'אישור ההסרה לא יישלח. ההסרה עצמה בתוקף.',
+        manual: 'התשובה הזו לא תישלח ללקוח.',
         otherwise: 'המשימה תוסר.',
       },
       retried: count =>

@@ -1,3 +1,4 @@
+import type { ReplyRefusal } from '../../../outreach/reply_by_hand.ts'
 import type { WaitReason } from '../../../outreach/people.ts'
 import type { ConversationKind, LeadState, MessageState, Outcome } from '../../../states.ts'
 import { translations } from '../language.ts'
@@ -91,6 +92,17 @@ export const leadTexts = translations(
         'More than 24 hours have passed since their last message. WhatsApp now allows only templates.',
       never: 'This person has not written yet. WhatsApp allows free text only after they do.',
     },
+    reply: 'Your reply',
+    send: 'Send',
+    replySent: 'Your reply is being sent.',
+    /** Why a reply by hand may not be sent, or was not. */
+    notSent: {
+      opted_out: 'This person asked for no messages. You can write again after they write to you.',
+      not_live: 'Nothing is sent while the business is paused or in trial mode.',
+      no_connection: 'No active WhatsApp number is connected, so nothing can be sent.',
+      window_closed: 'The 24 hours in which WhatsApp allows free text are over.',
+      too_late: 'It could not be sent for too long.',
+    } as Record<string, string> satisfies Record<ReplyRefusal | 'too_late', string>,
     outcome: 'Outcome',
     outcomeHelp: 'An outcome ends the waiting, and no more automatic messages are sent.',
     outcomes: {
@@ -192,6 +204,16 @@ export const leadTexts = translations(
       closed: 'עברו יותר מ־24 שעות מההודעה האחרונה שהתקבלה. WhatsApp מאפשר עכשיו רק תבניות.',
       never:
         'עדיין לא התקבלה הודעה מהמספר הזה. WhatsApp מאפשר לכתוב בחופשיות רק אחרי שמתקבלת הודעה.',
+    },
+    reply: 'התשובה שלך',
+    send: 'שליחה',
+    replySent: 'התשובה בשליחה.',
+    notSent: {
+      opted_out: 'התקבלה בקשה לא לשלוח הודעות. אפשר לכתוב שוב אחרי שתתקבל הודעה חדשה.',
+      not_live: 'לא נשלחות הודעות כשהעסק מושהה או במצב ניסיון.',
+      no_connection: 'לא מחובר מספר WhatsApp פעיל, ולכן אי אפשר לשלוח.',
+      window_closed: 'עברו 24 השעות שבהן WhatsApp מאפשר לכתוב בחופשיות.',
+      too_late: 'לא היה אפשר לשלוח אותה במשך זמן רב מדי.',
     },
     outcome: 'תוצאה',
     outcomeHelp: 'תוצאה מסיימת את ההמתנה, ולא יישלחו עוד הודעות אוטומטיות.',

@@ -26,6 +26,7 @@ export const waitingTexts = translations(
         reminder_2: 'last reminder',
         owner_notice: 'notice to the owner',
         opt_out_confirmation: 'confirmation of an opt-out',
+        manual: 'reply by hand',
       } satisfies Record<OutgoingKind, string>,
       whys: {
         job_dead: 'you: its background job failed, see Needs attention',
@@ -96,6 +97,7 @@ export const waitingTexts = translations(
         reminder_2: 'תזכורת אחרונה',
         owner_notice: 'עדכון לבעלי העסק',
         opt_out_confirmation: 'אישור הסרה',
+        manual: 'תשובה ידנית',
       },
       whys: {
         job_dead: 'טיפול שלך: משימת הרקע נכשלה, פרטים בדף ״דורש טיפול״',

@@ -9,7 +9,34 @@ const isBusy = () =>
 
 const openDetails = () => [...document.querySelectorAll('details[id][open]')].map(({ id }) => id)
 
+// What is written in a form with `data-draft` survives a reload of the page, until the form was sent: then its key changes.
+const DRAFT = 'ringback:draft'
+const draftForm = () => document.querySelector('form[data-draft]')
+
+const keepDraft = isSent => {
+  const form = draftForm()
+  const { text, key } = form.elements
+  const draft = { of: form.dataset.draft, text: text.value, sentWith: isSent ? key.value : null }
+  sessionStorage.setItem(DRAFT, JSON.stringify(draft))
+}
+
+const restoreDraft = () => {
+  const form = draftForm()
+  const draft = JSON.parse(sessionStorage.getItem(DRAFT) ?? 'null')
+  if (!form || draft?.of !== form.dataset.draft) return
+  const { text, key } = form.elements
+  if (draft.sentWith !== null && draft.sentWith !== key.value) sessionStorage.removeItem(DRAFT)
+  else if (text.value === '') text.value = draft.text
+}
+document.addEventListener('input', ({ target }) => {
+  if (target.form && target.form === draftForm()) keepDraft(false)
+})
+document.addEventListener('submit', ({ target }) => {
+  if (target === draftForm()) keepDraft(true)
+})
+
 let shown = content().innerHTML
+restoreDraft()
 let waitMs = EVERY_MS
 
 const refresh = async () => {
@@ -24,6 +51,7 @@ const refresh = async () => {
   const open = openDetails()
   content().innerHTML = next
   shown = next
+  restoreDraft()
   for (const id of open) document.getElementById(id)?.setAttribute('open', '')
 }
 
