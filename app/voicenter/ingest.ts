@@ -185,7 +185,7 @@ export const storeAll = async (
         ${shown.map(({ tenantId }) => tenantId)}::bigint[]
       ) as shown (token, tenant_id)
       join webhook_tokens t on t.hash = decode(shown.token, 'hex')
-      where t.kind = 'cdr' and t.revoked_at is null and t.tenant_id is not distinct from shown.tenant_id
+      where t.revoked_at is null and t.tenant_id is not distinct from shown.tenant_id
     ), stored as (
       insert into raw_cdrs as r
         (token_tenant_id, tenant_id, source, call_id, root_call_id, payload, body, facts, content_hash, deliveries)

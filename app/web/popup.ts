@@ -24,7 +24,7 @@ export const popup = Router()
 const PATH = '/webhooks/voicenter/popup'
 
 const memory = bodyMemory({ roomMb: 2, senderMb: 1 })
-const readEventBody = readRawBody<{ sender: DeliverySource }>({
+const readEventBody = readRawBody<Locals>({
   // An event has about a kilobyte.
   limitMb: 0.1,
   shareOf: (_req, { locals: { sender } }) => ({ memory, sender: sender.token ?? '' }),
@@ -35,10 +35,12 @@ const ANSWER_WITHIN_MS = 400
 const UNKNOWN = { STATUS: 'OK', TOTAL: 0 }
 
 /** A token that agents' browsers know must not fill the database. A thousand busy phones send less. */
-const EVENTS_A_MINUTE = 20_000
-const events = new RateLimiterMemory({ points: EVENTS_A_MINUTE, duration: 60 })
+const EVENTS_AN_HOUR = 250_000
+const events = new RateLimiterMemory({ points: EVENTS_AN_HOUR, duration: 3600 })
 
-type Handler = RequestHandler<object, unknown, unknown, object, { sender: DeliverySource }>
+/** `until`: when the answer must be sent, by the clock of this process. */
+type Locals = { sender: DeliverySource; until: number }
+type Handler = RequestHandler<object, unknown, unknown, object, Locals>
 
 /** The request may come from Voicenter's extension in the agent's browser, whose id is not documented. */
 const allowExtension: RequestHandler = (req, res, next) => {
@@ -48,10 +50,16 @@ const allowExtension: RequestHandler = (req, res, next) => {
     res.set({
       'Access-Control-Allow-Origin': origin,
       'Access-Control-Allow-Methods': 'GET, POST',
-      'Access-Control-Allow-Headers': 'Content-Type, Authorization',
+      'Access-Control-Allow-Headers': req.get('access-control-request-headers') ?? 'Content-Type',
       'Access-Control-Max-Age': '86400',
     })
   next()
+}
+
+/** A look-up of the token may take longer than the answer may. */
+const admit: Handler = async (req, res, next) => {
+  res.locals.until = performance.now() + ANSWER_WITHIN_MS
+  await withTimeout(ANSWER_WITHIN_MS, Promise.resolve(authenticate('popup')(req, res, next)))
 }
 
 const receive: Handler = async (req, res) => {
@@ -67,7 +75,7 @@ const receive: Handler = async (req, res) => {
   const stored = storePopup(event)
   // The event is stored even if that takes longer than the answer may.
   stored.catch((err: unknown) => log.error({ err }, 'a pop-up event was not stored'))
-  const person = await withTimeout(ANSWER_WITHIN_MS, stored)
+  const person = await withTimeout(Math.max(0, res.locals.until - performance.now()), stored)
   failpoint('popup:stored')
   if (person === 'wrong token') {
     evictToken(res.locals.sender)
@@ -159,8 +167,8 @@ popup.options(PATH, (_req, res) => {
 popup
   .route(PATH)
   .all(measureAnswers('popup'))
-  .get(authenticate('popup'), receive)
-  .post(authenticate('popup'), readEventBody, receive)
+  .get(admit, receive)
+  .post(admit, readEventBody, receive)
 popup.all(PATH, (_req, res) => {
   res.status(405).set('Allow', 'GET, HEAD, POST, OPTIONS').json({ STATUS: 'ERR', TOTAL: 0 })
 })

@@ -10,6 +10,7 @@ import {
   sendPopup,
 } from '../../scripts/fake_voicenter/popup.ts'
 import { config } from '../../app/config.ts'
+import { sha256 } from '../../app/crypto.ts'
 import { checkAlerts } from '../../app/monitoring/alerts.ts'
 import { deleteOldLiveCalls } from '../../app/outreach/live_calls.ts'
 import { addToken } from '../../app/tenants/credentials.ts'
@@ -43,6 +44,7 @@ import {
   requestsOf,
   secondsUntil,
   tell,
+  until,
 } from '../tasks/support.ts'
 
 const POPUP = `${url}/webhooks/voicenter/popup`
@@ -97,6 +99,10 @@ t.test('only a popup token opens it, and it opens nothing else', async t => {
   const before = await contents()
   t.match(await post(answeredPush({ did: shop.did }), { token }), { status: 401 })
   t.match(await fetch(`${CDR}?token=${token}`, { method: 'POST', body: '[]' }), { status: 401 })
+  const unused = new URL(await withPopup(shop)).searchParams.get('token') ?? ''
+  t.match(await post(answeredPush({ did: shop.did }), { token: unused }), { status: 401 })
+  await sql`delete from webhook_tokens where hash = ${sha256(unused)}`.execute(db)
+  await sql`delete from audit_log where id = (select max(id) from audit_log)`.execute(db)
   t.strictSame(await contents(), before, 'nothing is stored')
 
   await sql`update webhook_tokens set revoked_at = now() where tenant_id = ${shop.tenantId} and kind = 'popup'`.execute(
@@ -210,6 +216,32 @@ t.test('a fault of ours does not break the screen', async t => {
   t.match(await sendPopup(popup, call().ringing), { body: { TOTAL: 1 } })
 })
 
+t.test('a slow database does not delay the answer, and the event is stored', async t => {
+  const { shop, dana, popup, call } = await scene()
+  await miss(shop, dana.local)
+  const { ringing, talking } = call()
+  await sendPopup(popup, ringing)
+  const locked = Promise.withResolvers<void>()
+  const release = Promise.withResolvers<void>()
+  const holding = db.transaction().execute(async trx => {
+    await sql`lock table live_calls in exclusive mode`.execute(trx)
+    locked.resolve()
+    await release.promise
+  })
+  await locked.promise
+  const started = performance.now()
+  t.match(await sendPopup(popup, talking), NOBODY)
+  const took = performance.now() - started
+  t.ok(took >= 390, `it waited for the database: ${took} ms`)
+  release.resolve()
+  await holding
+  await until(async () => {
+    const { rows } = await sql`
+      select from live_calls where tenant_id = ${shop.tenantId} and phase = 'talking'`.execute(db)
+    return rows.length === 1
+  })
+})
+
 t.test('nothing is sent during a talk, and the Hangup cancels the message', async t => {
   const { shop, dana, call, say } = await scene()
   const { id, callId } = await miss(shop, dana.local)
@@ -260,6 +292,16 @@ t.test(
     t.equal(fake.inbox(dana.e164).length, 1)
   },
 )
+
+t.test('the time of a hold does not make a message late', async t => {
+  const { shop, dana, call, say } = await scene({ grace: '1 minute' })
+  const { id, callId } = await miss(shop, dana.local)
+  const { ringing, unanswered } = call()
+  await say(ringing, unanswered)
+  await later('31 seconds')
+  await dueSince(id, '80 seconds')
+  t.strictSame(await outreachOf(shop.tenantId, callId), ['sent', 'accepted'])
+})
 
 t.test('Ringing without a Hangup holds for ten minutes', async t => {
   const { shop, dana, call, say } = await scene()
@@ -350,6 +392,8 @@ t.test('the missed call is recorded only after the events of a later call', asyn
   await say(ringing)
   const held = await miss(shop, dana.local)
   t.strictSame(await holdOf(shop, held.callId), ['scheduled', 'in_call', 'in_call'])
+  const [job] = await jobs(`lead_outreach:${held.id}`)
+  t.ok(Math.abs((await secondsUntil(job?.run_at)) - 600) <= 5)
   await say(unanswered)
   t.strictSame(await holdOf(shop, held.callId), ['scheduled', 'waiting', 'after_call'])
   await say(talking, hangup)

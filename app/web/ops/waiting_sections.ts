@@ -65,10 +65,11 @@ export const upcomingSection = (messages: UpcomingMessage[], context: Context): 
             [
               texts.due,
               message => {
-                const { now, timezone } = message
+                const { now, timezone, isInCall } = message
                 const at = sendsAt(message)
                 return html`${relativeDateTime(at, now, context.language, timezone)}
                 ${
+                  !isInCall &&
                   now.getTime() - at.getTime() > OVERDUE_AFTER_MS &&
                   html`<br /><span class="badge warn">${texts.overdue}</span>`
                 }`

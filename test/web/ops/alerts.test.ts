@@ -62,6 +62,26 @@ t.test('without alerts the page says "All clear"', async t => {
   t.match((await he.get('/ops/trouble')).text, 'הכול תקין')
 })
 
+t.test('what came over the Pop-Up Screen and may be forged', async t => {
+  const shop = await business()
+  const who = customer()
+  await miss(shop, who.local)
+  await sql`
+    insert into alerts (tenant_id, kind, subject)
+    select tenant_id, 'popup_unconfirmed', 'leads ' || id from leads where tenant_id = ${shop.tenantId}
+    union all select ${shop.tenantId}, 'popup_lookups', 'webhook_tokens 17'`.execute(db)
+  for (const [language, unconfirmed, lookups] of [
+    ['en', 'because of a call that no call report confirms', 'URL no. 17'],
+    ['he', 'שאף דיווח שיחה לא אישר', 'כתובת מס׳ 17'],
+  ] as const) {
+    const owner = await asTenant(shop.tenantId, language)
+    const part = partOf(await owner.get('/ops/trouble'), 'popup')
+    t.match(part, unconfirmed)
+    t.match(part, who.local.replace(/^(...)(...)(....)$/, '$1-$2-$3'))
+    t.match(part, lookups)
+  }
+})
+
 t.test('the operator adds an unknown number with one click', async t => {
   const shop = await business()
   const line = newLine()

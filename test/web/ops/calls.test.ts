@@ -22,7 +22,7 @@ import {
   work,
   workAsIfDue,
 } from '../../support/ringback.ts'
-import { contacted, reports } from '../../support/whatsapp.ts'
+import { contacted, happens, reports } from '../../support/whatsapp.ts'
 import { dueSince, miss, tell } from '../../tasks/support.ts'
 
 type Shop = Awaited<ReturnType<typeof business>>
@@ -287,6 +287,38 @@ const conversationOf = async (missedCallId: string): Promise<string> => {
 /** Without the entries of the set-up. */
 const doneOnPages = async (tenantId: string) =>
   (await auditLogOf(tenantId)).filter(({ who }) => who !== 'command line')
+
+t.test('a missed call on WhatsApp is listed, and has a page without call records', async t => {
+  const shop = await business()
+  const dana = customer()
+  await postAll(shop, push({ caller: customer().local }, 90))
+  await happens({
+    kind: 'call',
+    with: dana.e164,
+    id: 'wacid.ops',
+    phoneNumberId: shop.phoneNumberId,
+  })
+  const owner = await asTenant(shop.tenantId)
+  const rows = async (query: string) => rowsIn((await owner.get(`/ops/calls${query}`)).text)
+  const all = await rows('')
+  t.equal(all.length, 2)
+  t.match(all[0], new RegExp(`${shown(dana.local)}.*missed.*A message will be sent`))
+  t.equal((await rows('?state=missed')).length, 2)
+  t.equal((await rows('?state=answered')).length, 0)
+  t.equal((await rows(`?number=${dana.local}`)).length, 1)
+  t.equal((await rows('?state=waiting')).length, 2)
+
+  const { id } = await db
+    .selectFrom('missed_calls')
+    .select('id')
+    .where('call_id', '=', 'wacid.ops')
+    .executeTakeFirstOrThrow()
+  t.match((await owner.get('/ops/calls')).text, `href="/ops/calls/missed/${id}"`)
+  const { text } = await owner.get(`/ops/calls/missed/${id}`)
+  t.equal(headingIn(text), 'A message will be sent.')
+  t.match(text, 'A call on WhatsApp was not answered.')
+  t.match((await owner.get('/ops/waiting')).text, `href="/ops/calls/missed/${id}"`)
+})
 
 t.test('the timeline shows everything that happened, in order', async t => {
   const shop = await business({ columns: { owner_phone: '+972501112233' } })

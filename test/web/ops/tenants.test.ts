@@ -662,6 +662,29 @@ t.test('a template is changed, resumed and reset', async t => {
   await isRefused(t, at(none, '/templates/save'), wanted, /No active WhatsApp number is connected/)
 })
 
+t.test(
+  'a URL for the Pop-Up Screen opens nothing else, and may be the last to be revoked',
+  async t => {
+    const shop = await business()
+    for (const [signIn, title] of [
+      [operator, 'URL for the Pop-Up Screen'],
+      [await asOperator('he'), 'כתובת עבור Pop-Up Screen'],
+    ] as const) {
+      const { text } = await signIn.submit(at(shop, '/webhook/popup'))
+      t.match(text, title)
+      const [, token = ''] = /popup\?token=([\w-]{43})/.exec(text) ?? []
+      t.equal((await post(push({ did: shop.did }), { token })).status, 401)
+    }
+    const { tokenId } = await db
+      .selectFrom('webhook_tokens')
+      .select(({ fn }) => fn.max('id').as('tokenId'))
+      .where('tenant_id', '=', shop.tenantId)
+      .executeTakeFirstOrThrow()
+    await operator.submit(at(shop, '/webhook/revoke'), { tokenId })
+    t.match(await lastEntry(shop), { action: 'webhook_token.revoke' })
+  },
+)
+
 t.test('a new URL works beside the old one until the old one is revoked', async t => {
   const shop = await business()
   const { status, text } = await operator.submit(at(shop, '/webhook/fresh'))
