@@ -5,6 +5,7 @@ import type { BrowserContextOptions } from 'playwright-core'
 import t from 'tap'
 import { startBrowser, whyNoBrowser } from '../../scripts/browser.ts'
 import { push } from '../../scripts/demo/cdr.ts'
+import { contacted, writes } from '../outreach/support.ts'
 import { OPERATOR_PASSWORD } from '../support/ops.ts'
 import {
   business,
@@ -17,6 +18,7 @@ import {
   work,
   workAsIfDue,
 } from '../support/ringback.ts'
+import { leadOf } from '../web/ops/support.ts'
 
 const why = whyNoBrowser()
 if (why) {
@@ -138,6 +140,26 @@ for (const javaScriptEnabled of [true, false])
     t.strictSame(errors, [])
     await context.close()
   })
+
+await t.test('a reply survives a reload, and a double tap sends it once', async t => {
+  const { shop, who } = await contacted()
+  await writes(who.e164, 'אפשר תור?')
+  const { id } = await leadOf(shop.tenantId, who.e164)
+  const { page, errors, context } = await visit({ viewport: PHONE })
+  await page.goto(`${url}/ops/leads/${id}`)
+  const box = page.locator('#reply textarea')
+  await box.fill('כן, בעשר')
+  await page.reload()
+  t.equal(await box.inputValue(), 'כן, בעשר')
+  await page.locator('#reply button.main').dblclick()
+  await page.locator('.thread .planned', { hasText: 'כן, בעשר' }).waitFor()
+  await work()
+  t.equal(fake.inbox(who.e164).filter(({ template }) => !template).length, 1)
+  await page.reload()
+  t.equal(await box.inputValue(), '', 'it was sent')
+  t.strictSame(errors, [])
+  await context.close()
+})
 
 await t.test('the page reloads itself', async t => {
   const { page, context } = await visit()
