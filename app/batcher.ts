@@ -140,6 +140,24 @@ export const dedupe = <Row>(
   return [...counted.entries()].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => row)
 }
 
+/** Splits rows into batches of at most this many bytes. A larger row is a batch of its own. */
+export const splitByBytes = <Row extends { bytes: number }>(
+  rows: readonly Row[],
+  most: number,
+): Row[][] => {
+  const batches: Row[][] = []
+  let room = 0
+  for (const row of rows) {
+    if (row.bytes > room || batches.length === 0) {
+      batches.push([])
+      room = most
+    }
+    batches.at(-1)?.push(row)
+    room -= row.bytes
+  }
+  return batches
+}
+
 /**
  * Many buffers as one statement parameter, with the start (from 1) and length of each. In an array parameter each
  * buffer would be escaped, or written in hex and escaped, at up to five times its size.

@@ -2,6 +2,7 @@
 import { sqlJobKey } from '../db/jobs.ts'
 import { MESSAGE_TRANSITIONS, OUTREACH_TRANSITIONS } from '../states.ts'
 import { type RawBuilder, sql } from 'kysely'
+import { splitByBytes } from '../batcher.ts'
 import { phoneHash } from '../crypto.ts'
 import type { Trx } from '../db/kysely.ts'
 import type { Call } from '../db/locks.ts'
@@ -182,23 +183,66 @@ export const callsOf = async (
   return rows
 }
 
+/** How much one statement may empty: Postgres deletes the long values in pieces of two kilobytes. */
+export const MAX_EMPTIED_BYTES = 64_000_000
+/** What each row of a statement costs besides its content, as bytes. */
+const ROW_BYTES = 20_000
+
+/**
+ * Empties rows in several statements, so that none takes long.
+ *
+ * @param emptied the columns whose content is removed
+ * @param redact the statement for some of the rows
+ * @returns how many rows were changed
+ */
+const redactInBatches = async (
+  trx: Trx,
+  table: 'raw_cdrs' | 'whatsapp_events' | 'rejected_deliveries',
+  emptied: readonly string[],
+  ids: readonly string[],
+  redact: (ids: string[]) => RawBuilder<unknown>,
+): Promise<number> => {
+  const size = sql.join(
+    emptied.map(column => sql`coalesce(pg_column_size(${sql.ref(column)}), 0)`),
+    sql` + `,
+  )
+  const { rows } = await sql<{ id: string; bytes: number }>`
+    select id, ${size} + ${ROW_BYTES}::int as bytes from ${sql.table(table)}
+    where id = any(${ids}::bigint[]) order by id`.execute(trx)
+  let changed = 0
+  for (const batch of splitByBytes(rows, MAX_EMPTIED_BYTES)) {
+    const { numAffectedRows = 0n } = await redact(batch.map(({ id }) => id)).execute(trx)
+    changed += Number(numAffectedRows)
+  }
+  return changed
+}
+
 /**
  * Empties every record of these calls, including legs that name only a colleague or a recording. Records keep their
  * verdict. A record without a verdict gets one, so that its job does not look for one again.
  */
 export const redactCdrs = async (trx: Trx, calls: Call[], { phones }: Person): Promise<number> => {
-  const { numAffectedRows = 0n } = await sql`
-    update raw_cdrs r set
-      payload = null, body = null, facts = null, reached_phone = null, reached_until = null, customer_phone = null, verdict = coalesce(r.verdict, 'unknown'), reason = ${ERASED},
-      -- The number dialled in an unmatched call may be the person's.
-      business_phone = case when r.business_phone <> all(${phones}::text[]) then r.business_phone end
+  const { rows } = await sql<{ id: string }>`
+    select r.id
     from unnest(${calls.map(call => call.tenantId)}::bigint[], ${calls.map(call => call.rootCallId)}::text[])
       as call (tenant_id, root_call_id)
-    where r.root_call_id = call.root_call_id and r.tenant_id is not distinct from call.tenant_id
-      and (r.payload is not null or r.body is not null or r.reason is distinct from ${ERASED})`.execute(
+    join raw_cdrs r on r.root_call_id = call.root_call_id and r.tenant_id is not distinct from call.tenant_id
+    where r.payload is not null or r.body is not null or r.reason is distinct from ${ERASED}`.execute(
     trx,
   )
-  return Number(numAffectedRows)
+  return redactInBatches(
+    trx,
+    'raw_cdrs',
+    ['payload', 'body'],
+    rows.map(({ id }) => id),
+    ids => sql`
+      update raw_cdrs set
+        payload = null, body = null, facts = null, reached_phone = null, reached_until = null, customer_phone = null,
+        verdict = coalesce(verdict, 'unknown'), reason = ${ERASED},
+        -- The number dialled in an unmatched call may be the person's.
+        business_phone = case when business_phone <> all(${phones}::text[]) then business_phone end
+      where id = any(${ids}::bigint[])`,
+  )
 }
 
 /**
@@ -220,21 +264,30 @@ export const lockEvents = async (trx: Trx, ids: string[]): Promise<void> => {
     )
 }
 
-export const redactEvents = async (trx: Trx, ids: string[]): Promise<number> => {
-  const { numAffectedRows = 0n } = await sql`
-    update whatsapp_events set payload = null, person_ids = null, outcome = coalesce(outcome, ${ERASED})
-    where id = any(${ids}::bigint[])`.execute(trx)
+export const redactEvents = async (trx: Trx, events: string[]): Promise<number> => {
+  const emptied = await redactInBatches(
+    trx,
+    'whatsapp_events',
+    ['payload'],
+    events,
+    ids => sql`
+      update whatsapp_events set payload = null, person_ids = null, outcome = coalesce(outcome, ${ERASED})
+      where id = any(${ids}::bigint[])`,
+  )
   await sql`
     select graphile_worker.remove_job(j.key) from graphile_worker.jobs j
-    where j.key = any(${ids.map(id => `whatsapp_event:${id}`)}::text[])`.execute(trx)
-  return Number(numAffectedRows)
+    where j.key = any(${events.map(id => `whatsapp_event:${id}`)}::text[])`.execute(trx)
+  return emptied
 }
 
-export const redactRejected = async (trx: Trx, ids: string[]): Promise<number> => {
-  const { numAffectedRows = 0n } = await sql`
-    update rejected_deliveries set body = null where id = any(${ids}::bigint[])`.execute(trx)
-  return Number(numAffectedRows)
-}
+export const redactRejected = (trx: Trx, deliveries: string[]): Promise<number> =>
+  redactInBatches(
+    trx,
+    'rejected_deliveries',
+    ['body'],
+    deliveries,
+    ids => sql`update rejected_deliveries set body = null where id = any(${ids}::bigint[])`,
+  )
 
 /** The subject of an alert about an unknown number may be the person's number. */
 export const redactAlerts = async (

@@ -1,7 +1,8 @@
 /** Empties stored data that is older than RETENTION_DAYS. */
-import { sql } from 'kysely'
+import { type RawBuilder, sql } from 'kysely'
 import { config } from '../config.ts'
 import { db } from '../db/kysely.ts'
+import { MAX_EMPTIED_BYTES } from './redact.ts'
 
 /** Rows of one statement. It takes about ten milliseconds, so nothing waits long for one of these rows. */
 const BATCH = 200
@@ -18,6 +19,11 @@ const isExpired = (column: 'received_at' | 'created_at' | 'checked_at', { days, 
 /** When a row of a batch was stored. */
 type Taken = { at: Date }
 
+/** The first rows of a batch, until one statement would empty too much (redact.ts). `rows` have id, at and bytes. */
+const upToBytes = (rows: RawBuilder<unknown>) => sql`
+  select id from (select id, sum(bytes) over (order by at, id) - bytes as before from (${rows}) as taken) as taken
+  where before < ${MAX_EMPTIED_BYTES}::int`
+
 /**
  * One batch of each table: the oldest expired rows that are no longer needed. A row that is locked at this moment is
  * left for the next run. The row and its keys stay, because a repeated delivery is recognised by them.
@@ -26,29 +32,30 @@ const BATCHES = {
   // Only classified records, and not while the call is pending or its conversation is open.
   raw_cdrs: (age: Age) => sql<Taken>`
     update raw_cdrs set payload = null, body = null, facts = null
-    where id in (
-      select id from raw_cdrs r
+    where id in (${upToBytes(sql`
+      select id, received_at as at, coalesce(pg_column_size(payload), 0) + coalesce(pg_column_size(body), 0) as bytes
+      from raw_cdrs r
       where payload is not null and verdict is not null and ${isExpired('received_at', age)}
         and not exists (
           select from missed_calls k left join lead_conversations c on c.missed_call_id = k.id
           where k.tenant_id = r.tenant_id and k.call_id = r.root_call_id
             and (k.outreach_state in ('scheduled', 'sending') or c.state = 'open'))
-      order by received_at limit ${BATCH} for update skip locked)
+      order by received_at limit ${BATCH} for update skip locked`)})
     returning received_at as at`,
   // Only updates that have been handled.
   whatsapp_events: (age: Age) => sql<Taken>`
     update whatsapp_events set payload = null, person_ids = null
-    where id in (
-      select id from whatsapp_events
+    where id in (${upToBytes(sql`
+      select id, received_at as at, pg_column_size(payload) as bytes from whatsapp_events
       where payload is not null and outcome is not null and ${isExpired('received_at', age)}
-      order by received_at limit ${BATCH} for update skip locked)
+      order by received_at limit ${BATCH} for update skip locked`)})
     returning received_at as at`,
   rejected_deliveries: (age: Age) => sql<Taken>`
     update rejected_deliveries set body = null
-    where id in (
-      select id from rejected_deliveries
+    where id in (${upToBytes(sql`
+      select id, received_at as at, pg_column_size(body) as bytes from rejected_deliveries
       where body is not null and ${isExpired('received_at', age)}
-      order by received_at limit ${BATCH} for update skip locked)
+      order by received_at limit ${BATCH} for update skip locked`)})
     returning received_at as at`,
   // Not messages that are still to be sent, and not while the conversation is open.
   messages: (age: Age) => sql<Taken>`
@@ -109,8 +116,8 @@ export const redactExpired = async (
   let batches = 0
   for (const table of TABLES) {
     let from: Date | null = null
-    let count = BATCH
-    while (count === BATCH) {
+    // A batch may be small because its rows are large.
+    for (let count = BATCH; count > 0;) {
       if (signal?.aborted || batches++ === MAX_BATCHES) return { emptied, more: true }
       const { rows }: { rows: Taken[] } = await BATCHES[table]({ days, from }).execute(db)
       count = rows.length

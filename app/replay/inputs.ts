@@ -9,8 +9,8 @@ import { canonical, isObject, type JsonObject, readJson } from '../json.ts'
 import { personOf } from '../phone.ts'
 import { writerPhone } from '../replies/contacts.ts'
 import { readSettings } from '../tenants/settings.ts'
-import { legOf, type TenantReading } from '../voicenter/classify.ts'
-import { type Cdr, readCdr, rootOf } from '../voicenter/parse.ts'
+import { legOf, MAX_LEGS, type TenantReading } from '../voicenter/classify.ts'
+import { type Cdr, readCdr, readIfPossible, rootOf, type StoredCdr } from '../voicenter/parse.ts'
 import { linkedRecord, rootsOf } from '../voicenter/roots.ts'
 import { startOf } from '../voicenter/time.ts'
 import { type Rules, SECOND, type Contacts, type ReceivedCdr } from './simulate.ts'
@@ -201,10 +201,10 @@ export const readContacts = async (trx: Trx, tenantId: string, from: Date): Prom
 /** The number of rows in memory at once. */
 const BATCH = 500
 
-type Row = {
+type Row = StoredCdr & {
   root_call_id: string
-  payload: unknown
   received_at: Date
+  /** Of its call; of a large call only as many are counted. */
   records: number
   emptied: number
 }
@@ -224,11 +224,12 @@ export async function* storedRecords(
   // Each row has the number of records of its call, so that a call is released when all of them have arrived.
   await sql`
     declare replay no scroll cursor for
-    -- Both are left out because they are not needed, and a transcript is longer than the rest of the record.
-    select r.root_call_id, r.payload - '{IVR,aiData}'::text[] as payload, r.received_at, call.records, call.emptied
+    select r.root_call_id, r.facts, case when r.facts is null then r.payload end as payload, r.received_at,
+           call.records, call.emptied
     from raw_cdrs r, lateral (
       select count(*)::int as records, count(*) filter (where o.payload is null)::int as emptied
-      from raw_cdrs o where o.root_call_id = r.root_call_id and o.tenant_id = r.tenant_id) as call
+      from (select payload from raw_cdrs o
+            where o.root_call_id = r.root_call_id and o.tenant_id = r.tenant_id limit ${sql.lit(MAX_LEGS + 1)}) o) as call
     where r.tenant_id = ${tenantId} and r.received_at >= ${from} and r.received_at < ${to}
     order by r.tenant_id, r.received_at, r.id`.execute(trx)
   const nextBatch = () => sql<Row>`fetch ${sql.lit(BATCH)} from replay`.execute(trx)
@@ -243,11 +244,12 @@ export async function* storedRecords(
 }
 
 const readRow = (
-  { root_call_id, payload, received_at, records, emptied }: Row,
+  { root_call_id, received_at, records, emptied, ...stored }: Row,
   timezone: string,
 ): ReceivedCdr | null => {
-  const result = emptied === 0 && isObject(payload) ? readCdr(payload) : null
-  if (!result || 'wrong' in result) return null
-  const leg = legOf(result.cdr, received_at, timezone)
-  return { rootCallId: root_call_id, receivedAt: received_at, leg, legCount: records }
+  const cdr = emptied === 0 ? readIfPossible(stored) : null
+  if (!cdr) return null
+  const leg = legOf(cdr, received_at, timezone)
+  const legCount = records > MAX_LEGS ? null : records
+  return { rootCallId: root_call_id, receivedAt: received_at, leg, legCount }
 }

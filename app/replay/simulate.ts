@@ -12,7 +12,9 @@ import {
   classify,
   type ClassifyRules,
   completeLegs,
+  decidingLegs,
   type Leg,
+  MAX_LEGS,
   ROOT_WAIT_SECONDS,
   type TenantReading,
   usesNumberOf,
@@ -161,7 +163,7 @@ export const replay = async (
     const others = unfinished.get(rootCallId)
     const legs = completeLegs([...(others ?? []), leg])
     if (legs.length === legCount) unfinished.delete(rootCallId)
-    else unfinished.set(rootCallId, legs)
+    else unfinished.set(rootCallId, legs.length <= MAX_LEGS ? legs : decidingAny(legs, simulations))
     if (!replayed.receivedAt.has(rootCallId)) replayed.receivedAt.set(rootCallId, receivedAt)
     const since = replayed.receivedAt.get(rootCallId) ?? receivedAt
     const until = new Date(since.getTime() + ROOT_WAIT_SECONDS * SECOND)
@@ -178,6 +180,16 @@ export const replay = async (
   for (const { rules, people } of simulations)
     for (const person of people.values()) advance(rules, person, until)
   return replayed
+}
+
+/** The records of a large call that decide in one of the simulations. */
+const decidingAny = (legs: readonly Leg[], simulations: readonly Simulation[]): Leg[] => {
+  const deciding = new Set(
+    simulations.flatMap(({ rules, classifyRules }) =>
+      decidingLegs(legs, { ...classifyRules, ...readingOf(rules) }),
+    ),
+  )
+  return legs.filter(leg => deciding.has(leg))
 }
 
 /**

@@ -260,6 +260,12 @@ export const classify = <L extends Cdr>(
   return { verdict, reason }
 }
 
+/**
+ * A call with more records than this is large: a phone system sends a handful. Of a large call not all records are read
+ * again when another one arrives.
+ */
+export const MAX_LEGS = 20
+
 /** How many different callers, and how many lines, of a large call are considered. */
 const MAX_NAMES = 8
 

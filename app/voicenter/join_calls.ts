@@ -14,12 +14,6 @@ import { linkedRecord, type LinkedRecord, rootsOf } from './roots.ts'
 /** A call as its records name it now. `isLinked`: they may belong to another call, or not to one. */
 export type JoinableCall = Call & { isLinked: boolean }
 
-/**
- * A call with more records than this is large: a phone system sends a handful. Of a large call not all records are read
- * again when another one arrives.
- */
-export const MAX_LEGS = 20
-
 /** How many new records of a large call are classified in one transaction. Each may be about another person: one lock. */
 export const MAX_NEW = 500
 

@@ -295,6 +295,13 @@ export const readStored = ({ facts, payload }: StoredCdr): Cdr => {
   return result.cdr
 }
 
+/** The same for a page. Null: the record was emptied, or cannot be read any more. */
+export const readIfPossible = ({ facts, payload }: StoredCdr): Cdr | null => {
+  if (facts !== null) return cdrSchema.safeParse(facts).data ?? null
+  const result = isObject(payload) ? readCdr(payload) : null
+  return result && 'cdr' in result ? result.cdr : null
+}
+
 /** The id of the first record of a call. All records of the call share it. */
 export const rootOf = (cdr: Cdr): string => cdr.rootCallId ?? cdr.callId
 

@@ -1,14 +1,14 @@
 /** Finds the calls that are to be classified. */
 import { type Kysely, type RawBuilder, sql } from 'kysely'
 import { type Actor, audit } from '../audit.ts'
+import { splitByBytes } from '../batcher.ts'
 import type { DB } from '../db/generated.ts'
-import { addJob } from '../db/jobs.ts'
 import type { Trx } from '../db/kysely.ts'
 import type { Call } from '../db/locks.ts'
 import { CDR_JOB } from './ingest.ts'
-import { businessLine } from './classify.ts'
-import { IS_WAITING, type JoinableCall, MAX_FAMILY, MAX_LEGS, MAX_NEW } from './join_calls.ts'
-import { readStored, type StoredCdr } from './parse.ts'
+import { businessLine, MAX_LEGS } from './classify.ts'
+import { IS_WAITING, type JoinableCall, MAX_FAMILY, MAX_NEW } from './join_calls.ts'
+import { factsOf, readIfPossible, readStored, type StoredCdr } from './parse.ts'
 
 /** A call, and those of the given CallIDs that its records have. */
 export type FoundCall = JoinableCall & {
@@ -266,13 +266,20 @@ export const claimOfCall = async (trx: Trx, { tenantId, rootCallId }: Call): Pro
 
 /** Adds the jobs again that were completed although a record with this CallID is still not classified. */
 export const requeueUnclassified = async (trx: Trx, callIds: readonly string[]): Promise<void> => {
-  if (callIds.length === 0) return
+  const isWaiting = sql`exists (select from raw_cdrs r where r.call_id = asked.call_id and ${IS_WAITING})`
+  if (callIds.length > 0) await addCdrJobs(trx, callIds, isWaiting)
+}
+
+const addCdrJobs = async (
+  trx: Trx,
+  callIds: readonly string[],
+  condition: RawBuilder<unknown> = sql`true`,
+): Promise<void> => {
   await sql`
     select assert_all_queued(wanted, (select count(*) from graphile_worker.add_jobs(specs)))
     from (
       select count(*) as wanted, array_agg(${CDR_JOB} order by call_id) as specs
-      from unnest(${callIds}::text[]) as taken (call_id)
-      where exists (select from raw_cdrs r where r.call_id = taken.call_id and ${IS_WAITING})
+      from unnest(${callIds}::text[]) as asked (call_id) where ${condition}
     ) as jobs where wanted > 0`.execute(trx)
 }
 
@@ -309,6 +316,36 @@ export const undecidedCalls = async (
   return rows.map(({ call_id }) => call_id)
 }
 
+/** How many bytes of long payloads are in memory at once. */
+const MAX_RENEWED_BYTES = 8_000_000
+
+/**
+ * Reads the long payloads of these calls again, in case that this version of the program reads them otherwise than the one
+ * that stored their facts. It needs memory for the largest of them, so only commands do it.
+ */
+export const renewFacts = async (trx: Trx, callIds: readonly string[]): Promise<void> => {
+  const { rows: sizes } = await sql<{ id: string; bytes: number }>`
+    select id, coalesce(octet_length(body), 0) as bytes from raw_cdrs
+    where call_id = any(${callIds}::text[]) and facts is not null order by id`.execute(trx)
+  for (const batch of splitByBytes(sizes, MAX_RENEWED_BYTES)) {
+    const { rows } = await sql<{ id: string; payload: unknown }>`
+      select id, payload from raw_cdrs where id = any(${batch.map(({ id }) => id)}::bigint[])`.execute(
+      trx,
+    )
+    const read = rows.flatMap(({ id, payload }) => {
+      const cdr = readIfPossible({ facts: null, payload })
+      return cdr ? [{ id, facts: factsOf(cdr) }] : []
+    })
+    await sql`
+      update raw_cdrs r set facts = renewed.facts::jsonb
+      from unnest(${read.map(({ id }) => id)}::bigint[], ${read.map(({ facts }) => facts)}::text[]) as renewed (id, facts)
+      where r.id = renewed.id and r.facts is distinct from renewed.facts::jsonb`.execute(trx)
+  }
+}
+
+/** How many jobs one statement adds. */
+const MAX_ADDED = 1000
+
 /**
  * Queues calls to be classified again from all their records, by the current settings. Safe to run twice. No message is
  * sent for an old call: a call that began longer ago than `oldest_call` is `too_late`, whenever it is classified.
@@ -328,8 +365,9 @@ export const reclassify = async (
     group by call_id order by call_id`.execute(trx)
   const [first] = rows
   if (!first) return 0
-  for (const { call_id: callId } of rows)
-    await addJob(trx, 'voicenter_cdr', callId, { callId }, { tenantId: null })
+  const found = rows.map(({ call_id }) => call_id)
+  for (let from = 0; from < found.length; from += MAX_ADDED)
+    await addCdrJobs(trx, found.slice(from, from + MAX_ADDED))
   const verdicts: Record<string, number> = {}
   for (const { verdict } of rows)
     verdicts[verdict ?? 'not classified'] = (verdicts[verdict ?? 'not classified'] ?? 0) + 1

@@ -2,7 +2,7 @@
 import { db } from '../../app/db/kysely.ts'
 import { retryOnConflict } from '../../app/db/retry.ts'
 import { readSettings } from '../../app/tenants/settings.ts'
-import { reclassify, undecidedCalls } from '../../app/voicenter/pending_calls.ts'
+import { reclassify, renewFacts, undecidedCalls } from '../../app/voicenter/pending_calls.ts'
 import { type Flags, type Output, UsageError } from './flags.ts'
 import { readSnapshot } from './snapshot.ts'
 
@@ -29,7 +29,10 @@ export const reclassifyUndecided = async (flags: Flags, output: Output): Promise
   for (let from = 0; from < callIds.length; from += BATCH) {
     const batch = { tenantId, callIds: callIds.slice(from, from + BATCH) }
     calls += await retryOnConflict(() =>
-      db.transaction().execute(trx => reclassify(trx, { as: 'command line' }, batch)),
+      db.transaction().execute(async trx => {
+        await renewFacts(trx, batch.callIds)
+        return reclassify(trx, { as: 'command line' }, batch)
+      }),
     )
     output.error(`${calls} of ${callIds.length} calls`)
   }

@@ -25,6 +25,8 @@ them. If they opted out, a keyed hash of the number stays. This cannot be undone
   --json           the last line of stdout is one JSON object: tenantId, erased, dryRun
   --help           show this text`
 
+const PROGRESS_MS = 2000
+
 export const forget: Command = async (args, terminal) => {
   const { console } = terminal
   const flags = readFlags(args, FORGET_HELP, {
@@ -37,8 +39,13 @@ export const forget: Command = async (args, terminal) => {
   const dryRun = flags['dry-run'] ?? false
   const person = check(eraseInput, { tenantId: flags.tenant ?? '', number: flags.number ?? '' })
   if (!dryRun && !flags.yes) await confirm(terminal)
+  let toldAt = Date.now()
   const erased = await inTransaction(terminal, trx =>
-    (dryRun ? previewErase : erase)(trx, COMMAND_LINE, person),
+    (dryRun ? previewErase : erase)(trx, COMMAND_LINE, person, (table, percent) => {
+      if (Date.now() - toldAt < PROGRESS_MS) return
+      toldAt = Date.now()
+      console.error(`searching ${table}: ${percent} %`)
+    }),
   )
   console.error(
     dryRun ? 'rows that would be erased; nothing was changed' : 'erased; rows per table:',

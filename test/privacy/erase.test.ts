@@ -806,3 +806,29 @@ await t.test('a preview counts the same rows and changes nothing', async t => {
     JSON.stringify(nothing),
   )
 })
+
+await t.test('large rows are searched and emptied in several statements', async t => {
+  const shop = await business()
+  const who = customer()
+  for (let n = 0; n < 4; n++)
+    await sql`
+      insert into raw_cdrs (tenant_id, call_id, root_call_id, payload, facts, body, content_hash, verdict, reason)
+      select ${shop.tenantId}, ${`large ${n}`}, 'large', '{}', '{}', convert_to(text, 'UTF8'), sha256(${String(n)}::bytea), 'missed', 'noanswer'
+      from (select repeat('x', 4500000) || ${n === 2 ? who.local : ''} as text) as long`.execute(db)
+  const searched: string[] = []
+  const erased = await db
+    .transaction()
+    .execute(trx =>
+      erase(
+        trx,
+        OPERATOR,
+        eraseInput.parse({ tenantId: shop.tenantId, number: who.local }),
+        (table, percent) => searched.push(`${table} ${percent}`),
+      ),
+    )
+  t.match(erased, { raw_cdrs: 4 })
+  const slices = searched.filter(one => one.startsWith('raw_cdrs'))
+  t.ok(slices.length >= 4, searched.join())
+  t.equal(slices.at(-1), 'raw_cdrs 100')
+  t.strictSame(await rowsWith(who.e164), [])
+})

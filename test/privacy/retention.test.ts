@@ -1,5 +1,6 @@
 /** Retention: expired data is emptied, rows and keys stay, and data that is still needed stays. */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { randomBytes } from 'node:crypto'
 import { sql } from 'kysely'
 import t from 'tap'
 import { push } from '../../scripts/demo/cdr.ts'
@@ -189,6 +190,24 @@ await t.test('data that is still needed is not emptied, whatever its age', async
   await work()
   const { emptied } = await redactExpired()
   t.match(emptied, { raw_cdrs: 3, whatsapp_events: 1 })
+})
+
+await t.test('a batch of large rows is smaller', async t => {
+  const shop = await business()
+  for (let n = 0; n < 9; n++)
+    await sql`
+      insert into raw_cdrs (tenant_id, call_id, root_call_id, payload, facts, body, content_hash, verdict, reason, received_at)
+      values (${shop.tenantId}, ${`large ${n}`}, 'large', '{}', '{}', ${randomBytes(9_000_000)}, sha256(${String(n)}::bytea),
+              'missed', 'noanswer', now() - interval '400 days')`.execute(db)
+  t.match(await redactExpired(), { emptied: { raw_cdrs: 9 }, more: false })
+  const { rows } = await sql<{ count: number }>`
+    select count(*)::int from raw_cdrs where tenant_id = ${shop.tenantId} group by xmin::text order by 1`.execute(
+    db,
+  )
+  t.strictSame(
+    rows.map(({ count }) => count),
+    [1, 8],
+  )
 })
 
 await t.test(

@@ -361,6 +361,21 @@ await t.test(
   },
 )
 
+await t.test('a record with a long payload is read again by this version', async t => {
+  const shop = await business()
+  const { local } = customer()
+  const record = push({ caller: local, did: shop.did, status: 'VOEND', aiData: 'x'.repeat(5000) })
+  await tell(shop.token, record)
+  // As if an earlier version had not known the names of these fields.
+  await sql`update raw_cdrs set facts = facts - '{caller,did}'::text[] where call_id = ${record.ivruniqueid}`.execute(
+    db,
+  )
+  await countVoend(shop)
+  t.equal(await apply('--tenant', shop.tenantId), 1)
+  await work()
+  t.strictSame(await outreachOf(shop.tenantId, record.ivruniqueid), ['scheduled', 'waiting'])
+})
+
 await t.test('an old call is too late and gets no message', async t => {
   const shop = await business()
   const callId = await unknownCall(shop, { ago: 5 * 3600 })

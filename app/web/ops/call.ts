@@ -48,7 +48,7 @@ const heading = (facts: CallFacts, context: Context) => {
     ...outcome,
     customerPhone,
     customerName: missed?.leadName ?? null,
-    payload: first?.payload ?? null,
+    record: first?.cdr ?? null,
   })
   const line = html`${telephone(first?.businessPhone ?? missed?.businessPhone ?? null)}${
     !tenantScope && facts.tenantName && html` (<bdi>${facts.tenantName}</bdi>)`

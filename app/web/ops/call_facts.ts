@@ -2,11 +2,10 @@
 import { sql } from 'kysely'
 import { z } from 'zod'
 import type { Trx } from '../../db/kysely.ts'
-import { isObject } from '../../json.ts'
 import { isAbout } from '../../outreach/exclusions.ts'
 import { spellings } from '../../phone.ts'
 import type { ConversationKind, OutgoingState } from '../../states.ts'
-import { type Cdr, readCdr } from '../../voicenter/parse.ts'
+import { type Cdr, readIfPossible } from '../../voicenter/parse.ts'
 import { DEFAULT_TIMEZONE } from './format.ts'
 import type { CallOutcome } from './why.ts'
 import { reportKey } from '../whatsapp.ts'
@@ -78,18 +77,19 @@ export const findCallByMissedCall = async (
 }
 
 const loadRecords = async (trx: Trx, { tenantId, rootCallId }: CallKey): Promise<CallRecord[]> => {
-  const { rows } = await sql<Omit<CallRecord, 'cdr'>>`
+  const { rows } = await sql<Omit<CallRecord, 'cdr'> & { facts: unknown }>`
     select id, call_id as "callId", received_at as "receivedAt", deliveries, source, called_at as "calledAt", clock,
            business_phone as "businessPhone", customer_phone as "customerPhone",
-           case when length(payload::text) <= ${MAX_BYTES} then payload end as payload,
+           facts, case when length(body) <= ${MAX_BYTES} then payload end as payload,
            substring(body from 1 for ${MAX_BYTES}) as body, length(body) as bytes
     from raw_cdrs
-    where root_call_id = ${rootCallId} and tenant_id is not distinct from ${tenantId}::bigint
-    order by id limit ${MAX_RECORDS}`.execute(trx)
-  return rows.map(row => {
-    const read = isObject(row.payload) ? readCdr(row.payload) : null
-    return { ...row, cdr: read && 'cdr' in read ? read.cdr : null }
-  })
+    -- Not in one select: a long value would be read of every record, and then all but a few dropped.
+    where id in (
+      select id from raw_cdrs
+      where root_call_id = ${rootCallId} and tenant_id is not distinct from ${tenantId}::bigint
+      order by id limit ${MAX_RECORDS})
+    order by id`.execute(trx)
+  return rows.map(({ facts, ...row }) => ({ ...row, cdr: readIfPossible({ ...row, facts }) }))
 }
 
 type Row = CallOutcome &

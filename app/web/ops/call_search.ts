@@ -4,6 +4,7 @@ import { z } from 'zod'
 import type { Trx } from '../../db/kysely.ts'
 import { readPhone, spellings } from '../../phone.ts'
 import type { OutreachState, ReasonOf } from '../../states.ts'
+import { type Cdr, readIfPossible, type StoredCdr } from '../../voicenter/parse.ts'
 import type { CallOutcome } from './why.ts'
 
 /** What the form offers, in its order. */
@@ -144,7 +145,7 @@ export type CallRow = CallOutcome & {
   customerPhone: string | null
   customerName: string | null
   /** The call record, if it holds no number: the phone system may have sent a text instead. */
-  payload: unknown
+  record: Cdr | null
 }
 
 export const PAGE_SIZE = 50
@@ -238,14 +239,15 @@ export const findCalls = async (
           -- A call on WhatsApp has no records.
           union all (${byMissedCalls(filter, sql`${isMissed} and m.source = 'whatsapp'`)})) f
         order by at desc, id desc limit ${PAGE_SIZE + 1}`
-  const { rows } = await sql<CallRow & { mark: string }>`
+  const { rows } = await sql<Omit<CallRow, 'record'> & StoredCdr & { mark: string }>`
     with found as materialized (${found})
     select coalesce(r.id::text, 'missed/' || m.id) as page, f.at, t.name as "tenantName", t.timezone,
            coalesce(r.verdict, case m.source when 'whatsapp' then 'missed' end) as verdict,
            coalesce(r.reason, case m.source when 'whatsapp' then 'noanswer' end) as reason,
            coalesce(m.business_phone, r.business_phone) as "businessPhone",
            coalesce(m.caller_phone, r.customer_phone) as "customerPhone", l.name as "customerName",
-           case when m.caller_phone is null and r.customer_phone is null then r.payload end as payload,
+           case when m.caller_phone is null and r.customer_phone is null then r.facts end as facts,
+           case when m.caller_phone is null and r.customer_phone is null and r.facts is null then r.payload end as payload,
            m.outreach_state as "outreachState", m.outreach_reason as "outreachReason",
            c.state as "conversationState", c.reason as "conversationReason",
            (extract(epoch from f.at) * 1000000)::bigint || '.' || f.id as mark
@@ -260,6 +262,8 @@ export const findCalls = async (
     left join leads l on l.id = m.lead_id
     left join lead_conversations c on c.missed_call_id = m.id
     order by f.at desc, f.id desc`.execute(trx)
-  const calls = rows.slice(0, PAGE_SIZE)
+  const calls = rows
+    .slice(0, PAGE_SIZE)
+    .map(({ facts, payload, ...row }) => ({ ...row, record: readIfPossible({ facts, payload }) }))
   return { calls, next: rows.length > PAGE_SIZE ? (calls.at(-1)?.mark ?? null) : null }
 }

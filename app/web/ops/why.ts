@@ -1,8 +1,7 @@
 /** A call in words: who called, whether it was answered, and what became of it. */
-import { isObject } from '../../json.ts'
 import { readPhone } from '../../phone.ts'
 import { ERASED } from '../../voicenter/calls.ts'
-import { readCdr } from '../../voicenter/parse.ts'
+import type { Cdr } from '../../voicenter/parse.ts'
 import { telephone } from './format.ts'
 import { html, type Html } from './html.ts'
 import type { Language } from './language.ts'
@@ -95,7 +94,7 @@ type Caller = {
   customerPhone: string | null
   customerName: string | null
   /** A call record without a number. */
-  payload: unknown
+  record: Cdr | null
 }
 
 /** Name and number; without a number, what the phone system sent instead. */
@@ -105,10 +104,9 @@ export const callerName = (language: Language, call: Caller): Html => {
     return html`${customerName !== null && html`<bdi>${customerName}</bdi> `}${telephone(customerPhone)}`
   const { withheld } = whyTexts[language]
   if (call.outreachReason === 'withheld_number') return html`${withheld}`
-  const read = isObject(call.payload) ? readCdr(call.payload) : null
   // An outgoing or internal call has no caller.
-  if (!read || 'wrong' in read || call.verdict === 'not_inbound') return telephone(null)
-  const { caller = null } = read.cdr
+  if (!call.record || call.verdict === 'not_inbound') return telephone(null)
+  const { caller = null } = call.record
   return readPhone(caller).kind === 'withheld'
     ? html`${withheld}`
     : html`<bdi>${caller?.slice(0, MAX_CALLER_LENGTH)}</bdi>`

@@ -320,6 +320,18 @@ t.test('a missed call on WhatsApp is listed, and has a page without call records
   t.match((await owner.get('/ops/waiting')).text, `href="/ops/calls/missed/${id}"`)
 })
 
+t.test('a record with a long transcript is listed and shown', async t => {
+  const shop = await business()
+  const record = push({ caller: 'Reception', did: shop.did, aiData: 'x'.repeat(200_000) })
+  await tell(shop.token, record)
+  const owner = await asTenant(shop.tenantId)
+  t.match(rowsIn((await owner.get('/ops/calls')).text), [/Reception/])
+  const { text } = await owner.get(`/ops/calls/${await recordOf(record.ivruniqueid)}`)
+  t.match(text, 'Reception')
+  t.match(stepsIn(text)[1], /NOANSWER.*rang for 24 seconds/s)
+  t.ok(text.length < 120_000, `${text.length} characters`)
+})
+
 t.test('the timeline shows everything that happened, in order', async t => {
   const shop = await business({ columns: { owner_phone: '+972501112233' } })
   const dana = await contacted(shop)
