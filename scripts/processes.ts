@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { z } from 'zod'
-import { DEFAULT_TEMPLATES } from '../app/whatsapp/templates.ts'
+import { DEFAULT_TEMPLATES } from '../app/whatsapp/own_templates.ts'
 import type { FakeWhatsApp } from './fake_whatsapp/server.ts'
 import type { NumberInput, WhatsAppNumber } from './fake_whatsapp/state.ts'
 

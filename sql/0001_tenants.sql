@@ -78,6 +78,13 @@ create table tenants (
   location           text not null default 'Tel Aviv' constraint tenants_location_known check (is_location(location)),
   -- Ask Voicenter's Active Calls before each message whether the person is on the line.
   last_look          boolean not null default false,
+  -- The languages in which the templates are submitted to Meta. The first is used.
+  languages          text[] not null default '{he}' constraint tenants_languages_known
+                     check (languages <@ array['he', 'en', 'ar', 'ru'] and cardinality(languages) > 0),
+  -- When the business is open: '09:00-18:00' or 'sun 09:00-sun 18:00'. Templates may be for open or closed hours. None = the
+  -- hours are not known, and no such template is used.
+  opening_hours      text[] not null default '{}' constraint tenants_opening_hours_form
+                     check (are_quiet_windows(opening_hours) and not opening_hours && array['shabbat', 'holidays']),
   created_at         timestamptz not null default now(),
 
   constraint tenants_delays_not_negative check (

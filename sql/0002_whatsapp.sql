@@ -34,6 +34,9 @@ create table whatsapp_templates (
   whatsapp_connection_id bigint not null,
   kind         text not null constraint whatsapp_templates_kind_known
                check (kind in ('initial', 'reminder_1', 'reminder_2', 'owner_notice')),
+  -- Only for calls to this number, and only in these hours (tenants.opening_hours) when the message is sent. Null = any.
+  dialled_number text constraint whatsapp_templates_number_form check (dialled_number ~ '^(\+[1-9][0-9]{6,14}|\*[0-9]{3,6})$'),
+  hours        text constraint whatsapp_templates_hours_known check (hours in ('open', 'closed')),
   name         text not null constraint whatsapp_templates_name_form check (name ~ '^[a-z0-9_]+$' and length(name) <= 512),
   language     text not null,
   -- The values of {{1}}, {{2}} ...: business_name, caller_name, call_time, caller_phone, what_happened.
@@ -62,10 +65,13 @@ create table whatsapp_templates (
   meta_reason  text,
   -- When Graph was last asked about the template.
   synced_at    timestamptz,
+  -- Why Meta did not take the template when it was last submitted: its code and text. Null = it did, or was not asked.
+  submit_error text,
   -- What Meta has otherwise than it was set here. Messages follow Meta, and an alert lasts until a person has seen it.
   differs      text[] not null default '{}'
                constraint whatsapp_templates_differs_known check (differs <@ array['body', 'buttons', 'variables']),
-  constraint whatsapp_templates_key unique (whatsapp_connection_id, kind),
+  constraint whatsapp_templates_key unique nulls not distinct (whatsapp_connection_id, kind, dialled_number, hours),
+  constraint whatsapp_templates_for_customers check (kind <> 'owner_notice' or dialled_number is null and hours is null),
   constraint whatsapp_templates_connection foreign key (whatsapp_connection_id, tenant_id)
     references whatsapp_connections on delete cascade
 );

@@ -15,7 +15,7 @@ import {
   recordOwnerReply,
 } from '../app/replies/inbound.ts'
 import { findUnknownAccount, NUMBER_MOVED } from '../app/tenants/accounts.ts'
-import { categoryChanged, templateChanged } from '../app/tenants/templates.ts'
+import { categoryChanged, templateChanged } from '../app/tenants/template_updates.ts'
 import {
   callEvent,
   categoryEvent,

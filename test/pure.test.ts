@@ -5,6 +5,7 @@ import t from 'tap'
 const APP = new URL('../app/', import.meta.url)
 
 const PURE = [
+  'messages/template_choice.ts',
   'json.ts',
   'phone.ts',
   'states.ts',
@@ -30,6 +31,8 @@ const PURE = [
   'voicenter/talks.ts',
   'voicenter/time.ts',
   'whatsapp/errors.ts',
+  'whatsapp/follow_graph.ts',
+  'whatsapp/own_templates.ts',
   'whatsapp/templates.ts',
   'whatsapp/webhook.ts',
 ]

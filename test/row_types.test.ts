@@ -8,7 +8,7 @@ import t from 'tap'
 import type { NoticeRow, ReminderRow } from '../app/messages/kinds.ts'
 import type { ScheduledReminder } from '../app/messages/effects.ts'
 import type { Message, UnclaimedMessage } from '../app/messages/message.ts'
-import type { Sender } from '../app/messages/sender.ts'
+import type { SenderRow } from '../app/messages/sender.ts'
 import type { UnknownMessage } from '../app/messages/statuses.ts'
 import type { ContextRow } from '../app/outreach/contact_context.ts'
 import type { LeadRow, RecordedRow } from '../app/outreach/missed_calls.ts'
@@ -107,19 +107,16 @@ const CONTEXT: Columns<ContextRow> = {
   liveEvents: 'jsonb',
   lastLook: 'bool',
 }
-const SENDER: Columns<Sender> = {
+const SENDER: Columns<SenderRow> = {
   connectionId: 'int8',
   phoneNumberId: 'text',
   accessToken: 'text',
   tenantId: 'int8',
   businessName: 'text',
   timezone: 'text',
-  templateName: 'text',
-  templateLanguage: 'text',
-  templateVariables: '_text',
-  templateBody: 'text',
-  templateButtons: '_text',
-  templatePaused: 'bool',
+  languages: '_text',
+  openingHours: '_text',
+  templates: 'jsonb',
   isMarketing: 'bool',
 }
 const REMINDER: Columns<ReminderRow> = { previous: 'text', connectionId: 'int8', nextIsDue: 'bool' }

@@ -290,6 +290,7 @@ export interface Tenants {
   created_at: Generated<Timestamp>;
   grace: Generated<Interval>;
   id: Generated<Int8>;
+  languages: Generated<string[]>;
   last_look: Generated<boolean>;
   location: Generated<string>;
   min_ring_seconds: Generated<number>;
@@ -297,6 +298,7 @@ export interface Tenants {
   mode: Generated<string>;
   name: string;
   oldest_call: Generated<Interval>;
+  opening_hours: Generated<string[]>;
   ops_password: string | null;
   outreach_delay: Generated<Interval>;
   owner_phone: string | null;
@@ -357,7 +359,9 @@ export interface WhatsappTemplates {
   buttons: Generated<string[]>;
   category: string | null;
   category_at: Timestamp | null;
+  dialled_number: string | null;
   differs: Generated<string[]>;
+  hours: string | null;
   id: Generated<Int8>;
   kind: string;
   language: string;
@@ -369,6 +373,7 @@ export interface WhatsappTemplates {
   state: Generated<string>;
   state_at: Timestamp | null;
   state_reason: string | null;
+  submit_error: string | null;
   synced_at: Timestamp | null;
   tenant_id: Int8;
   variables: string[];

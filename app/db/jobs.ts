@@ -26,6 +26,8 @@ export const payloads = {
   live_call: z.object({ tenantId: id, leadId: id }),
   call_log: z.object({ tenantId: id }),
   retention: z.object({}),
+  // Without a tenant: all.
+  template_sync: z.object({ tenantId: id.optional() }),
 }
 
 type Payloads = { [K in keyof typeof payloads]: z.infer<(typeof payloads)[K]> }
@@ -49,6 +51,7 @@ export const MAX_ATTEMPTS = {
   live_call: 12,
   call_log: 12,
   retention: 12,
+  template_sync: 8,
 } satisfies Record<TaskName, number>
 
 /**
@@ -80,6 +83,7 @@ const LANE_OF = {
   live_call: 'people',
   call_log: 'chores',
   retention: 'chores',
+  template_sync: 'chores',
 } satisfies Record<TaskName, Lane>
 
 /** The lane of a row of whatsapp_events. The function reread_events() in sql/0002_whatsapp.sql has the same rule. */

@@ -86,7 +86,7 @@ export const lockTenant = async (trx: Trx, tenantId: string) => {
     /^\d{1,18}$/.test(tenantId) &&
     (await trx
       .selectFrom('tenants')
-      .select(['id', 'mode', 'owner_phone', 'ops_password'])
+      .select(['id', 'mode', 'owner_phone', 'ops_password', 'languages'])
       .where('id', '=', tenantId)
       .forNoKeyUpdate()
       .executeTakeFirst())

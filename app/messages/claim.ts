@@ -109,7 +109,7 @@ const claimLocked = async (
 
   const details = await rules.details(trx, message, context)
   const kind = rules.template(message)
-  const sender = await senderFor(trx, message.tenantId, kind, details)
+  const sender = await senderFor(trx, message.tenantId, kind, details, context.now)
   const isReachedOnLine = isAboutCall && context.isReachedOnLine
   const since = isAboutCall ? dueAfterCall(context.line, due) : due
   const late = !isReachedOnLine && isTooLate(context.now, since, rules.grace(context))
@@ -130,7 +130,7 @@ const claimLocked = async (
   if (step.do === 'stop_lead') return stopLead(trx, message, step)
   if (!sender) throw new Error('a message without a sender was not held back')
 
-  const filled = isFreeText(message.kind) ? null : fillTemplate(sender, kind, details.about)
+  const filled = isFreeText(message.kind) ? null : fillTemplate(sender, details.about)
   const marked = await markClaimed(trx, message, sender.connectionId, filled)
   if (!marked) return lookAgain(trx, message, afterUnread(message))
   const { id, attempt } = marked

@@ -17,7 +17,8 @@ import {
   isAboutSetup,
   isAboutTemplate,
 } from '../whatsapp/errors.ts'
-import { DEFAULT_TEMPLATES, type TemplateKind } from '../whatsapp/templates.ts'
+import { ownTemplate } from '../whatsapp/own_templates.ts'
+import { LANGUAGES, type TemplateKind } from '../whatsapp/templates.ts'
 import { addMessageJob, afterLastReminder, type Message } from './message.ts'
 
 // What follows from the outcome of a message, whether WhatsApp's answer, a later report or a person told it.
@@ -184,11 +185,13 @@ const storeTemplate = async (
   { tenantId, connectionId, templateName, templateLanguage }: Message,
   kind: TemplateKind,
 ): Promise<void> => {
-  const { name, language, variables, text } = DEFAULT_TEMPLATES[kind]
-  if ((templateName ?? name) !== name || (templateLanguage ?? language) !== language) return
+  const language = LANGUAGES.find(one => one === (templateLanguage ?? 'he'))
+  const own = language && ownTemplate(kind, { language })
+  if (!own || (templateName ?? own.name) !== own.name) return
   await sql`
     insert into whatsapp_templates (tenant_id, whatsapp_connection_id, kind, name, language, variables, body)
-    values (${tenantId}, ${connectionId}, ${kind}, ${name}, ${language}, ${variables}::text[], ${text})
+    select t.id, ${connectionId}, ${kind}, ${own.name}, ${language}, ${own.variables}::text[], ${own.text}
+    from tenants t where t.id = ${tenantId} and t.languages[1] = ${language}
     on conflict on constraint whatsapp_templates_key do nothing`.execute(trx)
 }
 

@@ -57,6 +57,7 @@ export const upcoming = async (
            (select n.state from whatsapp_connections n where n.tenant_id = t.id order by n.state limit 1) as connection,
            coalesce((select bool_and(p.state is not distinct from 'paused') from whatsapp_connections n
              left join whatsapp_templates p on p.whatsapp_connection_id = n.id and p.kind = coalesce(m.kind, 'initial')
+               and p.dialled_number is null and p.hours is null
              where n.tenant_id = t.id and n.state = 'active'), false) as "templatePaused",
            coalesce((select bool_and(exists (
                select from whatsapp_templates p where p.whatsapp_connection_id = n.id and p.kind <> 'owner_notice'

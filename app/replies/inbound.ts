@@ -8,7 +8,7 @@ import { cancelForReached, cancelPending } from '../outreach/cancel.ts'
 import { recordMissedCalls } from '../outreach/missed_calls.ts'
 import { notifyOwner } from '../outreach/notify_owner.ts'
 import { spellings } from '../phone.ts'
-import { OPT_OUT_CONFIRMATION } from '../whatsapp/templates.ts'
+import { LANGUAGES, OPT_OUT_CONFIRMATIONS } from '../whatsapp/templates.ts'
 import type { CallEvent, echoEvent, MessageEvent, preferenceEvent } from '../whatsapp/webhook.ts'
 import {
   type Connection,
@@ -217,6 +217,12 @@ const confirmOptOut = async (
   leadId: string | null,
   to: string,
 ): Promise<void> => {
+  const { languages } = await trx
+    .selectFrom('tenants')
+    .select('languages')
+    .where('id', '=', tenantId)
+    .executeTakeFirstOrThrow()
+  const language = LANGUAGES.find(one => one === languages[0]) ?? 'he'
   const { id } = await trx
     .insertInto('messages')
     .values({
@@ -228,7 +234,7 @@ const confirmOptOut = async (
       state: 'scheduled',
       due_at: sql<Date>`now()`,
       to_phone: to,
-      text: OPT_OUT_CONFIRMATION,
+      text: OPT_OUT_CONFIRMATIONS[language],
     })
     .returning('id')
     .executeTakeFirstOrThrow()

@@ -16,6 +16,7 @@ import {
   POLITE,
   WEAK,
 } from './sentences.ts'
+import { LABELS } from '../whatsapp/own_templates.ts'
 
 /** Longer messages say more than "stop". */
 const MAX_LENGTH = 250
@@ -82,7 +83,13 @@ export const parseKeyword = (text: string): 'stop' | 'start' | null => {
 }
 
 /** What the button "stop" of a template carries. Without a payload of ours, Meta puts the label there. */
-const STOP_PAYLOADS = new Set(['stop', 'ringback:stop', 'stop promotions', 'הפסקת מבצעים'])
+const STOP_PAYLOADS = new Set([
+  'stop',
+  'ringback:stop',
+  'stop promotions',
+  'הפסקת מבצעים',
+  ...LABELS.map(({ stop }) => stop.toLowerCase()),
+])
 
 /** Whether the payload of a tapped button says stop. */
 export const isStopPayload = (payload: string | undefined): boolean =>

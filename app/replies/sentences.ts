@@ -33,7 +33,7 @@ const OTHER_WORDS = new Set(
   ),
 )
 const TYPOS: Record<string, RegExp> = {
-  stop: /^(?:stpo|sotp|tsop|stopp|sttop|stopt|dtop|stopall|סטופ|דאםפ)$/,
+  stop: /^(?:stpo|sotp|tsop|stopp|sttop|stopt|dtop|stopall|סטופ|דאםפ|стоп|إيقاف|ايقاف|أوقف|اوقف)$/,
   dont: /^(?:donot|dnt|doont|dotn|never)$/,
   from: /^(?:frm|fom|fron|form|ffrom)$/,
   list: /^(?:lsit|lits|llist|lst|lists)$/,
@@ -286,6 +286,6 @@ export const OPT_IN = wholeText(
   anyLine(`
   start(?: MORE)?|unstop|(?:re ?)?subscribe(?: ME)?(?: MORE)?|opt (?:ME )?(?:back )?in|optin|(?:add|put) ME back(?: ONLIST)?
   (?:start|resume)(?: sending)?(?: ME)? MESSAGES${TAIL}
-  התחל|התחילי|התחילו|הצטרף|הצטרפי|סטארט|(?:להחזיר|תחזירו|החזירו) ME לרשימה(?: ${YOURS_HE})?
+  התחל|התחילי|התחילו|הצטרף|הצטרפי|סטארט|старт|ابدأ|ابدا|(?:להחזיר|תחזירו|החזירו) ME לרשימה(?: ${YOURS_HE})?
   (?:תחזרו|חזרו) לשלוח(?: TOME)?(?: MORE)? MESSAGES(?: TOME)?`),
 )

@@ -48,8 +48,10 @@ export const storeGraphAnswer = async (
   // The templates of the old id go on under the new one, unless it has templates of its own.
   for (const { id } of rows)
     await sql`
-      insert into whatsapp_templates (tenant_id, whatsapp_connection_id, kind, name, language, variables)
-      select tenant_id, ${connectionId}, kind, name, language, variables from whatsapp_templates
+      insert into whatsapp_templates
+        (tenant_id, whatsapp_connection_id, kind, dialled_number, hours, name, language, variables, body, buttons, button_labels)
+      select tenant_id, ${connectionId}, kind, dialled_number, hours, name, language, variables, body, buttons, button_labels
+      from whatsapp_templates
       where whatsapp_connection_id = ${id}
       on conflict on constraint whatsapp_templates_key do nothing`.execute(trx)
   return rows.map(({ phone_number_id }) => phone_number_id)

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { CITY_NAMES, readLocation } from '../outreach/calendar.ts'
 import { parseQuietWindow } from '../outreach/quiet_hours.ts'
 import { lineOf } from '../phone.ts'
+import { LANGUAGES } from '../whatsapp/templates.ts'
 
 /** A number that customers dial, in any common form: 072-277-6772, +972722776772, 1-700-123-456, *2700. */
 export const dialledNumber = z.string().transform((written, context) => {
@@ -105,6 +106,68 @@ export const quietWindows = z
     windows => !coverTheWeek(windows),
     'windows that leave some time: with these no message is ever sent (to stop messages, pause the business)',
   )
+
+const HOURS = 'hours such as 09:00-18:00, "sun-thu 09:00-18:00" or "fri 09:00-13:00"'
+const DAYS = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat']
+/** sun-thu 09:00-18:00 */
+const OPEN = /^(?:(\w{3})(?:-(\w{3}))? )?(\d\d:\d\d)-(\d\d:\d\d)$/
+
+/** The windows that hours on some days mean, each of one day or until the next. Null = they mean none. */
+const openWindows = (written: string): string[] | null => {
+  const [, from, to = from, start = '', end = ''] = OPEN.exec(written) ?? []
+  if (from === undefined) return window.safeParse(written).success ? [written] : null
+  const first = DAYS.indexOf(from)
+  const last = DAYS.indexOf(to ?? '')
+  if (first < 0 || last < 0) return null
+  const windows = Array.from(
+    { length: ((last - first + DAYS.length) % DAYS.length) + 1 },
+    (_, n) => {
+      const day = first + n
+      const endDay = end > start ? day : day + 1
+      return `${DAYS[day % DAYS.length]} ${start}-${DAYS[endDay % DAYS.length]} ${end}`
+    },
+  )
+  return windows.every(one => window.safeParse(one).success) ? windows : null
+}
+
+/** When a business is open. As windows of the week, such as quiet windows. */
+export const openingHours = z
+  .array(
+    z.string().transform((written, context) => {
+      const windows = openWindows(tidy(written))
+      if (windows?.every(one => one !== 'shabbat' && one !== 'holidays')) return windows
+      context.addIssue(HOURS)
+      return z.NEVER
+    }),
+  )
+  .max(20, 'at most 20 times')
+  .transform(lines => [...new Set(lines.flat())])
+
+/** The hours as a person writes them: days in a row with the same hours are one line. */
+export const formatOpeningHours = (windows: readonly string[]): string[] => {
+  const lines: { from: string; to: string; hours: string }[] = []
+  const others: string[] = []
+  for (const one of windows) {
+    const [, day, start, endDay, end] = /^(\w{3}) (.{5})-(\w{3}) (.{5})$/.exec(one) ?? []
+    const isOneDay =
+      day !== undefined && endDay === (end && start && end > start ? day : nextDay(day))
+    const last = lines.at(-1)
+    if (!isOneDay) others.push(one)
+    else if (last?.hours === `${start}-${end}` && nextDay(last.to) === day) last.to = day
+    else lines.push({ from: day, to: day, hours: `${start}-${end}` })
+  }
+  return [
+    ...lines.map(({ from, to, hours }) => `${from === to ? from : `${from}-${to}`} ${hours}`),
+    ...others,
+  ]
+}
+const nextDay = (day: string): string | undefined => DAYS[(DAYS.indexOf(day) + 1) % DAYS.length]
+
+/** The languages of the templates. The first is used. */
+export const languages = z
+  .array(z.enum(LANGUAGES, LANGUAGES.join(', ')))
+  .min(1, 'at least one language')
+  .transform(all => [...new Set(all)])
 
 /** A city of the list or coordinates, as `tenants.location` holds it. */
 export const location = z.string().transform((written, context) => {

@@ -9,13 +9,17 @@ import { notFound, userError } from '../errors.ts'
 import { KNOWN_STATUSES, statusOf } from '../voicenter/classify.ts'
 import { fillQuietDays } from './quiet_days.ts'
 import { revokeLinks } from './sessions.ts'
+import { changeLanguage } from './templates.ts'
 import {
   PHONE_NUMBER,
   coverTheWeek,
   mode,
   quietWindows,
+  formatOpeningHours,
   interval,
+  languages,
   location,
+  openingHours,
   phoneNumber,
   tenantId,
   tenantName,
@@ -46,6 +50,9 @@ export type TenantSettings = Record<Interval, number> & {
   contactForeign: boolean
   location: string
   lastLook: boolean
+  /** Of the templates. The first is used. */
+  languages: string[]
+  openingHours: string[]
   quietWindows: string[]
   reminderQuietWindows: string[]
   /** When a person chose the quiet windows. To have none is a choice as well. */
@@ -68,7 +75,7 @@ export const readSettings = async (trx: Trx, tenantId: string): Promise<TenantSe
   const { rows } = await sql<TenantSettings>`
     select name, mode, owner_phone as "ownerPhone", timezone, ${sql.join(spans)},
            missed_statuses as "missedStatuses", min_ring_seconds as "minRingSeconds",
-           contact_foreign as "contactForeign", last_look as "lastLook", location, quiet_windows as "quietWindows",
+           contact_foreign as "contactForeign", last_look as "lastLook", languages, opening_hours as "openingHours", location, quiet_windows as "quietWindows",
            reminder_quiet_windows as "reminderQuietWindows", quiet_chosen_at as "quietChosenAt"
     from tenants where id = ${tenantId}`.execute(trx)
   const [row] = rows
@@ -79,6 +86,7 @@ export const readSettings = async (trx: Trx, tenantId: string): Promise<TenantSe
 /** The settings for a person to read: an interval is `2 minutes`. */
 export const formatSettings = ({ quietChosenAt, ...settings }: TenantSettings) => ({
   ...settings,
+  openingHours: formatOpeningHours(settings.openingHours),
   quietChosen: hasChosenQuiet({ ...settings, quietChosenAt }),
   outreachDelay: formatInterval(settings.outreachDelay),
   reminder1After: formatInterval(settings.reminder1After),
@@ -149,6 +157,8 @@ export const settingsChange = z.object({
   contactForeign: z.boolean('yes or no').optional(),
   location: location.optional(),
   lastLook: z.boolean('on or off').optional(),
+  languages: languages.optional(),
+  openingHours: openingHours.optional(),
   quietWindows: quietWindows.optional(),
   reminderQuietWindows: quietWindows.optional(),
 })
@@ -209,6 +219,8 @@ export const setTenant = async (
       contact_foreign: wanted.contactForeign,
       location: wanted.location,
       last_look: wanted.lastLook,
+      languages: wanted.languages,
+      opening_hours: wanted.openingHours,
       quiet_windows: wanted.quietWindows,
       reminder_quiet_windows: wanted.reminderQuietWindows,
       quiet_chosen_at: wanted.quietWindows && sql<Date>`now()`,
@@ -216,6 +228,8 @@ export const setTenant = async (
     .where('id', '=', tenantId)
     .execute()
   await fillQuietDays(trx)
+  const [language] = wanted.languages ?? []
+  if (language) await changeLanguage(trx, tenantId, before.languages[0] ?? '', language)
   const changed = changedFields(
     formatSettings(before),
     formatSettings(await readSettings(trx, tenantId)),

@@ -3,21 +3,18 @@ import { sql } from 'kysely'
 import { z } from 'zod'
 import { type Actor, audit } from '../audit.ts'
 import { decrypt, tokenOwner } from '../crypto.ts'
+import { jobSpec } from '../db/jobs.ts'
+import { db, type Trx } from '../db/kysely.ts'
 import { lockTenant } from '../db/locks.ts'
-import type { Trx } from '../db/kysely.ts'
-import { userError } from '../errors.ts'
+import { retryOnConflict } from '../db/retry.ts'
 import { askGraph, type GraphAnswer } from '../whatsapp/account.ts'
 import { listTemplates, type TemplateList } from '../whatsapp/template_api.ts'
-import {
-  BUTTONS,
-  DEFAULT_TEMPLATES,
-  followGraph,
-  type GraphTemplate,
-  type TemplateKind,
-  VARIABLES,
-} from '../whatsapp/templates.ts'
+import { followGraph, type GraphTemplate } from '../whatsapp/follow_graph.ts'
+import { type Hours, ownTemplate } from '../whatsapp/own_templates.ts'
+import { BUTTONS, type Language, type TemplateKind, VARIABLES } from '../whatsapp/templates.ts'
 import { NUMBER_MOVED, storeGraphAnswer } from './accounts.ts'
-import { stateAfter, TEMPLATE_KINDS } from './templates.ts'
+import { MISSING, noConnection, TEMPLATE_KINDS } from './templates.ts'
+import { stateAfter } from './template_updates.ts'
 
 /** A connection whose account is asked. */
 export type Account = {
@@ -27,25 +24,54 @@ export type Account = {
   wabaId: string | null
   /** Encrypted. */
   accessToken: string
+  businessName: string
+  /** Of the business; the first is used. */
+  languages: Language[]
   /** When it was asked, by the clock of the database. */
   now: Date
 }
 
 export const accountsOf = async (trx: Trx, tenantId: string): Promise<Account[]> => {
-  await lockTenant(trx, tenantId)
   const { rows } = await sql<Account>`
-    select id as "connectionId", phone_number_id as "phoneNumberId", tenant_id as "tenantId", waba_id as "wabaId",
-           access_token as "accessToken", clock_timestamp() as now
-    from whatsapp_connections
-    where tenant_id = ${tenantId} and state_reason is distinct from ${NUMBER_MOVED} order by id`.execute(
+    select c.id as "connectionId", c.phone_number_id as "phoneNumberId", c.tenant_id as "tenantId", c.waba_id as "wabaId",
+           c.access_token as "accessToken", t.name as "businessName", t.languages, clock_timestamp() as now
+    from whatsapp_connections c join tenants t on t.id = c.tenant_id
+    where c.tenant_id = ${tenantId} and c.state_reason is distinct from ${NUMBER_MOVED} order by c.id`.execute(
     trx,
   )
-  if (rows.length === 0)
-    throw userError(
-      'no_connection',
-      `tenant ${tenantId} has no WhatsApp number: add one with npm run tenant -- connect`,
-    )
   return rows
+}
+
+/** @throws UserError if there is no such business, or if it has no WhatsApp number */
+export const requireAccounts = async (trx: Trx, tenantId: string): Promise<Account[]> => {
+  await lockTenant(trx, tenantId)
+  const accounts = await accountsOf(trx, tenantId)
+  if (accounts.length === 0) throw noConnection(tenantId)
+  return accounts
+}
+
+/** The accounts are asked one after the other, because Meta limits the questions of an app to some hundred an hour. */
+const SPREAD_SECONDS = 1800
+
+/** Adds a job for each business with a WhatsApp number. */
+export const scheduleSyncs = async (): Promise<void> => {
+  const job = jobSpec({
+    task: 'template_sync',
+    entity: sql`id`,
+    payload: sql`json_build_object('tenantId', id::text)`,
+    tenant: sql`id`,
+    at: sql`now() + make_interval(secs => id % ${SPREAD_SECONDS})`,
+  })
+  await retryOnConflict(() =>
+    sql`
+      with jobs as (
+        select count(*) as wanted, array_agg(${job} order by id) as specs from tenants t
+        where exists (select from whatsapp_connections c
+                      where c.tenant_id = t.id and c.state_reason is distinct from ${NUMBER_MOVED})
+      )
+      select assert_all_queued(wanted, (select count(*) from graphile_worker.add_jobs(specs)))
+      from jobs where wanted > 0`.execute(db),
+  )
 }
 
 /** What Graph told about the account of one connection. */
@@ -83,6 +109,8 @@ export const askAccounts = async (accounts: readonly Account[]): Promise<Asked[]
 type Stored = {
   id: string | null
   kind: TemplateKind
+  number: string | null
+  hours: Hours | null
   name: string
   language: string
   variables: string[]
@@ -100,6 +128,9 @@ type Stored = {
 export type SyncedTemplate = {
   phoneNumberId: string
   kind: TemplateKind
+  /** The calls that it is for. Null = any. */
+  number: string | null
+  hours: Hours | null
   name: string
   language: string
   /** Meta's word; MISSING = the account has no such template. */
@@ -137,7 +168,7 @@ export const storeTemplates = async (
       synced.problems.push({ phoneNumberId, ...problemOf(list) })
       continue
     }
-    for (const stored of await templatesInUse(trx, connectionId)) {
+    for (const stored of await templatesInUse(trx, account)) {
       const found = list.templates.find(
         ({ name, language }) => name === stored.name && language === stored.language,
       )
@@ -149,6 +180,8 @@ export const storeTemplates = async (
       synced.templates.push({
         phoneNumberId,
         kind: stored.kind,
+        number: stored.number,
+        hours: stored.hours,
         name: stored.name,
         language: stored.language,
         status: found?.status ?? MISSING,
@@ -179,22 +212,29 @@ const problemOf = (
   return { why: list.code === 190 ? 'token_refused' : 'account_refused', code: list.code }
 }
 
-const templatesInUse = async (trx: Trx, connectionId: string): Promise<Stored[]> => {
+const templatesInUse = async (
+  trx: Trx,
+  { connectionId, languages }: Account,
+): Promise<Stored[]> => {
   const { rows } = await sql<Stored>`
-    select id, kind, name, language, variables, body, buttons, state, state_reason as "stateReason", state_at as "stateAt",
+    select id, kind, dialled_number as number, hours, name, language, variables, body, buttons, state, state_reason as "stateReason", state_at as "stateAt",
            category, category_at as "categoryAt", differs
     from whatsapp_templates where whatsapp_connection_id = ${connectionId} order by id for update`.execute(
     trx,
   )
-  const defaults = TEMPLATE_KINDS.filter(kind => !rows.some(row => row.kind === kind))
-  return [...rows, ...defaults.map(defaultTemplate)]
+  const hasGeneral = (kind: TemplateKind) =>
+    rows.some(row => row.kind === kind && row.number === null && row.hours === null)
+  const defaults = TEMPLATE_KINDS.filter(kind => !hasGeneral(kind))
+  return [...rows, ...defaults.map(kind => defaultTemplate(kind, languages[0] ?? 'he'))]
 }
 
-const defaultTemplate = (kind: TemplateKind): Stored => {
-  const { name, language, variables, text } = DEFAULT_TEMPLATES[kind]
+const defaultTemplate = (kind: TemplateKind, written: Language): Stored => {
+  const { name, language, variables, text } = ownTemplate(kind, { language: written })
   return {
     id: null,
     kind,
+    number: null,
+    hours: null,
     name,
     language,
     variables: [...variables],
@@ -209,7 +249,6 @@ const defaultTemplate = (kind: TemplateKind): Stored => {
   }
 }
 
-const MISSING = 'MISSING'
 /** Clocks differ, and Meta's updates are in whole seconds. So an update is newer from this time before the question on. */
 const CLOCK_SLACK_MS = 5000
 /** A template that was just submitted may not be listed yet. */
@@ -284,12 +323,23 @@ const store = async (
   changes: Changes,
 ): Promise<void> => {
   const after = { ...stored, ...changes }
-  if (stored.id === null)
-    await sql`
-      insert into whatsapp_templates (tenant_id, whatsapp_connection_id, kind, name, language, variables)
-      values (${tenantId}, ${connectionId}, ${stored.kind}, ${stored.name}, ${stored.language}, ${stored.variables}::text[])`.execute(
-      trx,
-    )
+  const { kind, name, language, variables } = stored
+  const id =
+    stored.id ??
+    (
+      await trx
+        .insertInto('whatsapp_templates')
+        .values({
+          tenant_id: tenantId,
+          whatsapp_connection_id: connectionId,
+          kind,
+          name,
+          language,
+          variables,
+        })
+        .returning('id')
+        .executeTakeFirstOrThrow()
+    ).id
   await trx
     .updateTable('whatsapp_templates')
     .set({
@@ -308,7 +358,6 @@ const store = async (
       ...(after.metaStatus !== undefined && { meta_status: after.metaStatus }),
       ...(after.metaReason !== undefined && { meta_reason: after.metaReason }),
     })
-    .where('whatsapp_connection_id', '=', connectionId)
-    .where('kind', '=', stored.kind)
+    .where('id', '=', id)
     .execute()
 }

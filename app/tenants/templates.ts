@@ -2,12 +2,26 @@
 import { sql } from 'kysely'
 import { z } from 'zod'
 import { type Actor, audit, changedFields } from '../audit.ts'
+import { addJob } from '../db/jobs.ts'
 import { lockTenant } from '../db/locks.ts'
 import type { Trx } from '../db/kysely.ts'
-import { userError } from '../errors.ts'
-import { DEFAULT_TEMPLATES, type TemplateKind, VARIABLES } from '../whatsapp/templates.ts'
-import type { categoryEvent, templateEvent } from '../whatsapp/webhook.ts'
-import { tenantId } from './schema.ts'
+import { notFound, userError } from '../errors.ts'
+import {
+  type Hours,
+  labelOf,
+  OWN_BUTTONS,
+  type OwnTemplate,
+  ownTemplate,
+  ownTemplateNamed,
+} from '../whatsapp/own_templates.ts'
+import {
+  type Language,
+  LANGUAGES,
+  placeholdersIn,
+  type TemplateKind,
+  VARIABLES,
+} from '../whatsapp/templates.ts'
+import { dialledNumber, tenantId } from './schema.ts'
 
 export const TEMPLATE_KINDS = [
   'initial',
@@ -16,13 +30,36 @@ export const TEMPLATE_KINDS = [
   'owner_notice',
 ] as const satisfies TemplateKind[]
 
+/** As a word of Meta's for the state: the account has no such template. */
+export const MISSING = 'MISSING'
+
 const kind = z.enum(TEMPLATE_KINDS, TEMPLATE_KINDS.join(', '))
+const hours = z.enum(['open', 'closed'], 'open or closed')
+
+const LONGEST_BODY = 1024
+const BODY =
+  'a text of at most 1,024 characters with {{1}}, {{2}} ... in order, which does not begin or end with one of them'
+/** Meta refuses two variables side by side as well. */
+const body = z
+  .string()
+  .trim()
+  .min(1, BODY)
+  .max(LONGEST_BODY, BODY)
+  .refine(text => !/^{{|}}$|}}\s*{{/.test(text), BODY)
+  .refine(text => {
+    const used = [...text.matchAll(/{{(.*?)}}/g)].map(([, n]) => n)
+    return used.every(n => /^\d$/.test(n ?? '')) && new Set(used).size === placeholdersIn(text)
+  }, BODY)
 
 /** A change to the template of one kind of message. Without a kind nothing changes. */
 export const templateChange = z
   .object({
     tenantId,
     kind: kind.optional(),
+    /** Of the template for calls to this number only. */
+    number: dialledNumber.optional(),
+    /** Of the template for these hours only. */
+    hours: hours.optional(),
     name: z
       .string()
       .regex(/^[a-z0-9_]{1,512}$/, 'lower-case letters, digits and underscores')
@@ -32,96 +69,257 @@ export const templateChange = z
       .regex(/^[a-z]{2,3}(_[A-Z]{2})?$/, 'a code such as he or en_US')
       .optional(),
     variables: z.array(z.enum(VARIABLES, VARIABLES.join(', '))).optional(),
+    body: body.optional(),
+    buttons: z.array(z.enum(OWN_BUTTONS, OWN_BUTTONS.join(', '))).optional(),
     resume: z.boolean().default(false),
     backToDefault: z.boolean().default(false),
   })
-  .refine(
-    ({ kind, name, language, variables, resume, backToDefault }) =>
-      kind || !(name || language || variables || resume || backToDefault),
-    {
-      path: ['kind'],
-      error: `one of ${TEMPLATE_KINDS.join(', ')}`,
-    },
-  )
+  .refine(({ tenantId, kind, ...rest }) => kind || Object.values(rest).every(value => !value), {
+    path: ['kind'],
+    error: `one of ${TEMPLATE_KINDS.join(', ')}`,
+  })
+  .refine(({ kind, number, hours }) => kind !== 'owner_notice' || !(number ?? hours), {
+    path: ['kind'],
+    error: 'a kind of message for customers, because of the number or the hours',
+  })
 
 export const templateResume = z.object({ tenantId, kind: kind.optional() })
 
+/** Another text for a template that Meta has. */
+export const templateResubmit = z.object({
+  tenantId,
+  kind,
+  number: dialledNumber.optional(),
+  hours: hours.optional(),
+  body: body.optional(),
+})
+
 type TemplateChange = z.infer<typeof templateChange> & { kind: TemplateKind }
+/** The calls that a template is for. Null = any. */
+type Scope = { kind: TemplateKind; number: string | null; hours: Hours | null }
 
 /**
- * Sets the template of one kind for every WhatsApp number of a business. Missing fields do not change.
+ * Sets the template of one kind, number and time of day for every WhatsApp number of a business. Missing fields do not
+ * change. One of our own names brings its text, buttons and variables.
  *
- * @throws UserError if there is no such business, or if it has no WhatsApp number
+ * @throws UserError if there is no such business, if it has no WhatsApp number, or if the template cannot be like that
  */
 export const changeTemplate = async (
   trx: Trx,
   actor: Actor,
-  { tenantId, kind, resume, backToDefault, ...given }: TemplateChange,
+  { tenantId, kind, number, hours, resume, backToDefault, ...given }: TemplateChange,
 ): Promise<void> => {
-  await lockTenant(trx, tenantId)
-  const before = (await templatesOf(trx, tenantId)).filter(template => template.kind === kind)
-  if (before.length === 0)
-    throw userError(
-      'no_connection',
-      `tenant ${tenantId} has no WhatsApp number: add one with npm run tenant -- connect`,
-    )
-  const preset = DEFAULT_TEMPLATES[kind]
-  for (const { connectionId: id } of before) {
+  const { languages } = await lockTenant(trx, tenantId)
+  const scope = { kind, number: number ?? null, hours: hours ?? null }
+  const before = await templatesOf(trx, tenantId)
+  const connections = [...new Set(before.map(({ connectionId }) => connectionId))]
+  if (connections.length === 0) throw noConnection(tenantId)
+  if (number !== undefined) await checkDialled(trx, tenantId, number)
+  const isSpecific = scope.number !== null || scope.hours !== null
+  for (const connectionId of connections) {
+    const stored = before.find(one => one.connectionId === connectionId && isOf(one, scope))
     if (backToDefault) {
       await trx
         .deleteFrom('whatsapp_templates')
-        .where('whatsapp_connection_id', '=', id)
+        .where('whatsapp_connection_id', '=', connectionId)
         .where('kind', '=', kind)
+        .where('dialled_number', 'is not distinct from', scope.number)
+        .where('hours', 'is not distinct from', scope.hours)
         .execute()
       continue
     }
+    if (isSpecific && !stored && resume) throw notFound('template for this number and these hours')
+    const current = stored
+      ? wantedStored(stored)
+      : wantedOwn(ownTemplate(kind, { language: languageOf(languages), hours: scope.hours }))
+    const wanted = wantedTemplate(scope, current, given)
     // Meta paused the previous template. Another one has its own approval.
-    const isOther = given.name !== undefined || given.language !== undefined
-    const active = resume || isOther
-    const isPreset =
-      (given.name ?? preset.name) === preset.name &&
-      (given.language ?? preset.language) === preset.language
-    await sql`
-      insert into whatsapp_templates as w (tenant_id, whatsapp_connection_id, kind, name, language, variables, body)
-      values (${tenantId}, ${id}, ${kind}, ${given.name ?? preset.name}, ${given.language ?? preset.language},
-              ${given.variables ?? preset.variables}::text[], ${isPreset ? preset.text : null})
-      on conflict on constraint whatsapp_templates_key do update set
-        name = coalesce(${given.name ?? null}, w.name), language = coalesce(${given.language ?? null}, w.language),
-        variables = coalesce(${given.variables ?? null}::text[], w.variables),
-        marketing_agreed = ${resume} or w.marketing_agreed and not ${isOther},
-        body = case when not ${isOther} then w.body else excluded.body end,
-        buttons = case when not ${isOther} then w.buttons else '{}' end,
-        button_labels = case when not ${isOther} then w.button_labels else '{}' end,
-        category = case when not ${isOther} then w.category end,
-        category_at = case when not ${isOther} then w.category_at end,
-        state_at = case when not ${isOther} then w.state_at end,
-        meta_id = case when not ${isOther} then w.meta_id end,
-        meta_status = case when not ${isOther} then w.meta_status end,
-        meta_reason = case when not ${isOther} then w.meta_reason end,
-        synced_at = case when not ${isOther} then w.synced_at end,
-        -- A person who resumes the template has seen what Meta has otherwise.
-        differs = case when not ${active} then w.differs else '{}' end,
-        state = case when ${active} then 'active' else w.state end,
-        state_reason = case when ${active} then null else w.state_reason end`.execute(trx)
+    const isOther = !stored || wanted.name !== stored.name || wanted.language !== stored.language
+    const isKnown = !isOther && stored.metaStatus !== null && stored.metaStatus !== MISSING
+    if (given.body !== undefined && isKnown && stored.body !== given.body)
+      throw userError(
+        'known_at_meta',
+        `Meta has the template ${wanted.name} already: give the new text another name, or resubmit it`,
+        'body',
+      )
+    await writeTemplate(trx, tenantId, connectionId, scope, wanted, {
+      isOther,
+      isActive: resume || isOther,
+      isAgreed: resume,
+    })
   }
   const after = await templatesOf(trx, tenantId)
-  for (const template of before) {
-    const { connectionId } = template
-    const now = after.find(one => one.connectionId === connectionId && one.kind === kind)
-    const changed = now && changedFields(template, now)
+  for (const connectionId of connections) {
+    const audited = (templates: typeof before) => {
+      const found = templates.find(one => one.connectionId === connectionId && isOf(one, scope))
+      const { syncedAt: _, ...fields } = found ?? { syncedAt: null }
+      return fields
+    }
+    const changed = changedFields(audited(before), audited(after))
     if (changed)
       await audit(trx, actor, {
         tenantId,
         action: 'template.set',
         subject: `whatsapp_connections ${connectionId}`,
-        before: { kind, ...changed.before },
-        after: { kind, ...changed.after },
+        before: { kind, ...(isSpecific && scope), ...changed.before },
+        after: { kind, ...(isSpecific && scope), ...changed.after },
       })
   }
 }
 
+export const noConnection = (tenantId: string) =>
+  userError(
+    'no_connection',
+    `tenant ${tenantId} has no WhatsApp number: add one with npm run tenant -- connect`,
+  )
+
+/** @throws UserError if customers of the business do not dial this number */
+const checkDialled = async (trx: Trx, tenantId: string, phone: string): Promise<void> => {
+  const known = await trx
+    .selectFrom('tenant_numbers')
+    .select('phone')
+    .where('tenant_id', '=', tenantId)
+    .where('phone', '=', phone)
+    .executeTakeFirst()
+  if (!known)
+    throw userError('number_unknown', `${phone} is no number of tenant ${tenantId}`, 'number')
+}
+
+const isOf = (one: Scope, { kind, number, hours }: Scope): boolean =>
+  one.kind === kind && one.number === number && one.hours === hours
+
+/** The language that a business writes in. */
+const languageOf = (languages: readonly string[]): Language =>
+  LANGUAGES.find(one => one === languages[0]) ?? 'he'
+
+type Wanted = {
+  name: string
+  language: string
+  variables: readonly string[]
+  /** Null = not known. */
+  body: string | null
+  buttons: readonly string[]
+  labels: readonly string[]
+}
+
+const wantedStored = ({
+  name,
+  language,
+  variables,
+  body,
+  buttons,
+  labels,
+}: Omit<Wanted, 'variables'> & { variables: string }): Wanted => ({
+  name,
+  language,
+  variables: variables.split(',').filter(Boolean),
+  body,
+  buttons,
+  labels,
+})
+
+const wantedOwn = ({ name, language, variables, text, buttons, labels }: OwnTemplate): Wanted => ({
+  name,
+  language,
+  variables,
+  body: text,
+  buttons,
+  labels,
+})
+
 /**
- * Uses the paused templates again, and agrees that templates which Meta counts as marketing are sent.
+ * The template that a person asks for.
+ *
+ * @param current the template that is used now
+ * @throws UserError if the name is one of ours and the text is not, or if the variables do not fit the text
+ */
+const wantedTemplate = (
+  { kind, hours }: Scope,
+  current: Wanted,
+  given: Pick<TemplateChange, 'name' | 'language' | 'variables' | 'body' | 'buttons'>,
+): Wanted => {
+  const language = given.language ?? current.language
+  const known = LANGUAGES.find(one => one === language)
+  const ours = ownTemplateNamed(kind, current.name, language)
+  // Without a name or a text of its own, a change of the buttons means another one of our templates.
+  const name =
+    given.name ??
+    (ours && known && given.body === undefined
+      ? ownTemplate(kind, { language: known, hours, buttons: given.buttons ?? ours.buttons }).name
+      : current.name)
+  const own = ownTemplateNamed(kind, name, language)
+  if (own && given.body !== undefined)
+    throw userError(
+      'own_name',
+      `the template ${name} has a text of Ringback: give your text another name`,
+      'name',
+    )
+  const unknown = { ...current, name, language, body: null, buttons: [], labels: [] }
+  const isSame = name === current.name && language === current.language
+  const wanted = { ...(isSame ? current : own ? wantedOwn(own) : unknown) }
+  if (given.variables) wanted.variables = given.variables
+  if (given.body !== undefined) wanted.body = given.body
+  if (given.buttons) {
+    wanted.buttons = given.buttons
+    wanted.labels = given.buttons.map(button => (known ? labelOf(known, button) : button))
+  }
+  const needed = given.body === undefined ? null : placeholdersIn(given.body)
+  if (needed !== null && needed !== wanted.variables.length)
+    throw userError(
+      'variables_missing',
+      `the text has ${needed} variables, and ${wanted.variables.length} are named`,
+      'variables',
+    )
+  return wanted
+}
+
+/** The facts that Meta told about a template. About another template they say nothing. */
+const NOTHING_TOLD = {
+  category: null,
+  category_at: null,
+  state_at: null,
+  meta_id: null,
+  meta_status: null,
+  meta_reason: null,
+  synced_at: null,
+  submit_error: null,
+}
+
+const writeTemplate = async (
+  trx: Trx,
+  tenantId: string,
+  connectionId: string,
+  { kind, number, hours }: Scope,
+  { labels, ...wanted }: Wanted,
+  is: { isOther: boolean; isActive: boolean; isAgreed: boolean },
+): Promise<void> => {
+  const changes = {
+    ...wanted,
+    variables: [...wanted.variables],
+    buttons: [...wanted.buttons],
+    button_labels: [...labels],
+    ...(is.isOther && { ...NOTHING_TOLD, marketing_agreed: false }),
+    ...(is.isAgreed && { marketing_agreed: true }),
+    // A person who resumes the template has seen what Meta has otherwise.
+    ...(is.isActive && { state: 'active', state_reason: null, differs: [] }),
+  }
+  await trx
+    .insertInto('whatsapp_templates')
+    .values({
+      tenant_id: tenantId,
+      whatsapp_connection_id: connectionId,
+      kind,
+      dialled_number: number,
+      hours,
+      ...changes,
+    })
+    .onConflict(conflict => conflict.constraint('whatsapp_templates_key').doUpdateSet(changes))
+    .execute()
+}
+
+/**
+ * Uses the paused templates again, and agrees that templates which Meta counts as marketing are sent, and that others are
+ * sent as Meta has them.
  *
  * @param kind absent = of every kind
  * @throws UserError if there is no such business, or if it has no WhatsApp number
@@ -137,157 +335,114 @@ export const resumeTemplates = async (
       (one.state === 'paused' || one.isHeld || one.differs.length > 0) &&
       (kind === undefined || one.kind === kind),
   )
-  const resumed = TEMPLATE_KINDS.filter(one => waiting.some(template => template.kind === one))
-  for (const one of resumed)
-    await changeTemplate(trx, actor, { tenantId, kind: one, resume: true, backToDefault: false })
-  return { resumed }
+  const scopes = new Map(
+    waiting.map(({ kind, number, hours }) => [
+      `${kind} ${number} ${hours}`,
+      { kind, number, hours },
+    ]),
+  )
+  for (const { kind, number, hours } of scopes.values())
+    await changeTemplate(trx, actor, {
+      tenantId,
+      kind,
+      resume: true,
+      backToDefault: false,
+      ...(number !== null && { number }),
+      ...(hours !== null && { hours }),
+    })
+  return { resumed: TEMPLATE_KINDS.filter(one => waiting.some(({ kind }) => kind === one)) }
 }
 
-/** The template of every kind of message, for every WhatsApp number of a business. */
+/** A business writes in another language: our own templates in use are those of this language. */
+export const changeLanguage = async (
+  trx: Trx,
+  tenantId: string,
+  before: string,
+  after: Language,
+): Promise<void> => {
+  if (before === after) return
+  await addJob(trx, 'template_sync', tenantId, { tenantId }, { tenantId })
+  for (const { kind, name, language, ...one } of await templatesOf(trx, tenantId)) {
+    const own = language === before ? ownTemplateNamed(kind, name, after) : undefined
+    if (!own || one.id === null) continue
+    const scope = { kind, number: one.number, hours: one.hours }
+    await writeTemplate(trx, tenantId, one.connectionId, scope, wantedOwn(own), {
+      isOther: true,
+      isActive: true,
+      isAgreed: false,
+    })
+  }
+}
+
+export type TemplateInUse = Awaited<ReturnType<typeof templatesOf>>[number]
+
+/** The template of every kind of message, for every WhatsApp number of a business, then those for some calls only. */
 export const templatesOf = async (trx: Trx, tenantId: string) => {
   const rows = await trx
     .selectFrom('whatsapp_connections as c')
+    .innerJoin('tenants as t', 't.id', 'c.tenant_id')
     .leftJoin('whatsapp_templates as w', 'w.whatsapp_connection_id', 'c.id')
     .select([
-      'c.id',
-      'c.phone_number_id',
+      'c.id as connectionId',
+      'c.phone_number_id as phoneNumberId',
+      't.languages',
+      'w.id',
       'w.kind',
+      'w.dialled_number as number',
+      'w.hours',
       'w.name',
       'w.language',
       'w.variables',
+      'w.body',
+      'w.buttons',
+      'w.button_labels as labels',
       'w.state',
-      'w.state_reason',
+      'w.state_reason as reason',
       'w.category',
-      'w.marketing_agreed',
+      'w.marketing_agreed as isAgreed',
       'w.differs',
+      'w.meta_id as metaId',
+      'w.meta_status as metaStatus',
+      'w.meta_reason as metaReason',
+      'w.submit_error as submitError',
+      'w.synced_at as syncedAt',
     ])
     .where('c.tenant_id', '=', tenantId)
     .orderBy('c.id')
+    .orderBy('w.dialled_number', sql`asc nulls first`)
+    .orderBy('w.hours', sql`asc nulls first`)
     .execute()
-  const numbers = new Map(rows.map(row => [row.id, row.phone_number_id]))
-  return [...numbers].flatMap(([connectionId, phoneNumberId]) =>
-    TEMPLATE_KINDS.map(kind => {
-      const set = rows.find(row => row.id === connectionId && row.kind === kind)
-      const { name, language, variables } = DEFAULT_TEMPLATES[kind]
-      return {
+  const connections = new Map(rows.map(row => [row.connectionId, row]))
+  return [...connections.values()].flatMap(({ connectionId, phoneNumberId, languages }) =>
+    TEMPLATE_KINDS.flatMap(kind => {
+      const own = ownTemplate(kind, { language: languageOf(languages) })
+      const set = rows.filter(row => row.connectionId === connectionId && row.kind === kind)
+      const hasGeneral = set.some(({ number, hours }) => number === null && hours === null)
+      return [...(hasGeneral ? [] : [null]), ...set].map(row => ({
         connectionId,
         phoneNumberId,
+        /** Null = it is a default without a row. */
+        id: row?.id ?? null,
         kind,
-        name: set?.name ?? name,
-        language: set?.language ?? language,
-        variables: (set?.variables ?? variables).join(','),
-        state: set?.state ?? 'active',
-        reason: set?.state_reason ?? '',
-        category: set?.category ?? '',
-        isHeld: set?.category === 'MARKETING' && set.marketing_agreed === false,
-        differs: set?.differs ?? [],
-      }
+        number: row?.number ?? null,
+        hours: hours.nullable().parse(row?.hours ?? null),
+        name: row?.name ?? own.name,
+        language: row?.language ?? own.language,
+        variables: (row?.variables ?? own.variables).join(','),
+        body: row ? row.body : own.text,
+        buttons: row?.buttons ?? [...own.buttons],
+        labels: row?.labels ?? own.labels,
+        state: row?.state ?? 'active',
+        reason: row?.reason ?? '',
+        category: row?.category ?? '',
+        isHeld: row?.category === 'MARKETING' && row.isAgreed === false,
+        differs: row?.differs ?? [],
+        metaId: row?.metaId ?? null,
+        metaStatus: row?.metaStatus ?? null,
+        metaReason: row?.metaReason ?? null,
+        submitError: row?.submitError ?? null,
+        syncedAt: row?.syncedAt ?? null,
+      }))
     }),
   )
-}
-
-/** Meta's words, in updates and in the list of templates. Others change nothing: FLAGGED is only a warning. */
-const STATE_AFTER = new Map<string, 'active' | 'paused'>(
-  Object.entries({
-    APPROVED: 'active',
-    REINSTATED: 'active',
-    UNARCHIVED: 'active',
-    PENDING: 'paused',
-    IN_APPEAL: 'paused',
-    LIMIT_EXCEEDED: 'paused',
-    PAUSED: 'paused',
-    DISABLED: 'paused',
-    REJECTED: 'paused',
-    ARCHIVED: 'paused',
-    PENDING_DELETION: 'paused',
-    DELETED: 'paused',
-  }),
-)
-
-/** Whether a template with this status can be sent. Undefined = the word does not tell. */
-export const stateAfter = (status: string): 'active' | 'paused' | undefined =>
-  STATE_AFTER.get(status.toUpperCase())
-
-/** Events that are not the name of the state that they lead to. */
-const META_STATUS: Record<string, string> = { REINSTATED: 'APPROVED', UNARCHIVED: 'APPROVED' }
-
-type Source = {
-  waba_id: string | null
-  /** Null = the update is for every tenant with a number in this account. */
-  tenant_id: string | null
-  /** When Meta sent the update. */
-  sent_at: Date | null
-}
-
-/** Of the connections `c`. */
-const isConcerned = ({ waba_id, tenant_id }: Source) =>
-  sql<boolean>`c.waba_id = ${waba_id} and (${tenant_id}::bigint is null or c.tenant_id = ${tenant_id}::bigint)`
-
-/** A connection that uses a default template has no row until something about it is stored. */
-const storeDefault = async (
-  trx: Trx,
-  source: Source,
-  name: string,
-  language: string | undefined,
-): Promise<void> => {
-  for (const [kind, template] of Object.entries(DEFAULT_TEMPLATES))
-    if (template.name === name && (language === undefined || template.language === language))
-      await sql`
-        insert into whatsapp_templates (tenant_id, whatsapp_connection_id, kind, name, language, variables, body)
-        select tenant_id, id, ${kind}, ${name}, ${template.language}, ${template.variables}::text[], ${template.text}
-        from whatsapp_connections c where ${isConcerned(source)}
-        on conflict on constraint whatsapp_templates_key do nothing`.execute(trx)
-}
-
-/**
- * Stores that Meta paused or reinstated a template, for every connection of the account that uses it. Updates come in any
- * order: one that is older than the last one changes nothing.
- */
-export const templateChanged = async (
-  trx: Trx,
-  source: Source,
-  {
-    event,
-    message_template_name: name,
-    message_template_language: language,
-    reason,
-  }: z.infer<typeof templateEvent>['item'],
-): Promise<string> => {
-  const state = stateAfter(event)
-  const { sent_at: sentAt } = source
-  if (!state || !source.waba_id) return 'kept'
-  await storeDefault(trx, source, name, language)
-  const { numAffectedRows = 0n } = await sql`
-    update whatsapp_templates w set
-      state = ${state}, state_at = coalesce(${sentAt}, w.state_at),
-      meta_status = ${META_STATUS[event.toUpperCase()] ?? event.toUpperCase()},
-      meta_reason = nullif(${reason ?? null}, 'NONE'),
-      state_reason = ${state === 'paused' ? `template ${event.toUpperCase()}` : null}
-    from whatsapp_connections c
-    where c.id = w.whatsapp_connection_id and ${isConcerned(source)} and w.name = ${name} and w.language = ${language}
-      and not coalesce(${sentAt}::timestamptz < w.state_at, false)`.execute(trx)
-  return numAffectedRows === 0n ? 'no_change' : `template_${state}`
-}
-
-/** Stores that Meta put a template into another category. While it is MARKETING, reminders wait until a person agrees. */
-export const categoryChanged = async (
-  trx: Trx,
-  source: Source,
-  {
-    message_template_name: name,
-    message_template_language: language,
-    new_category,
-  }: z.infer<typeof categoryEvent>['item'],
-): Promise<string> => {
-  const { sent_at: sentAt } = source
-  await storeDefault(trx, source, name, language)
-  const { numAffectedRows = 0n } = await sql`
-    update whatsapp_templates w set
-      category = ${new_category.toUpperCase()}, category_at = coalesce(${sentAt}, w.category_at), marketing_agreed = false
-    from whatsapp_connections c
-    where c.id = w.whatsapp_connection_id and ${isConcerned(source)} and w.name = ${name}
-      and w.language = coalesce(${language ?? null}, w.language)
-      and w.category is distinct from ${new_category.toUpperCase()}
-      and not coalesce(${sentAt}::timestamptz < w.category_at, false)`.execute(trx)
-  return numAffectedRows === 0n ? 'no_change' : 'template_category'
 }

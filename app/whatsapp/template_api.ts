@@ -1,7 +1,8 @@
 /** The templates of a WhatsApp Business account, as Meta's Graph API knows them. */
 import { z } from 'zod'
 import { refusalIn, requestGraph } from './graph.ts'
-import type { GraphTemplate } from './templates.ts'
+import type { GraphTemplate } from './follow_graph.ts'
+import type { TemplateKind } from './templates.ts'
 
 export type TemplateList =
   /** `isComplete` is false if there may be more. Then a template that is not in the list may still exist. */
@@ -98,4 +99,110 @@ export const listTemplates = async ({
     if (!found.paging?.next || !after) return { kind: 'listed', templates, isComplete }
   }
   return { kind: 'listed', templates, isComplete: false }
+}
+
+/** A template as it is submitted. */
+export type Submission = {
+  kind: TemplateKind
+  name: string
+  language: string
+  body: string
+  /** The labels of its quick replies, in order. */
+  labels: readonly string[]
+  /** An example of each variable, for the people who review it. */
+  examples: readonly string[]
+}
+
+export type SubmitAnswer =
+  | { kind: 'accepted'; id: string; status: string; category: string | null }
+  | { kind: 'refused'; code: number; subcode: number | null; message: string }
+  | { kind: 'unanswered' }
+
+/** For all templates of a command together. */
+export const SUBMIT_TIMEOUT_MS = 20_000
+
+/**
+ * How long Meta tries to deliver a message. By default 30 days: a phone that was off would show it long after. Utility
+ * templates allow at most 12 hours.
+ */
+const TTL_SECONDS: Record<TemplateKind, number> = {
+  // The first reminder comes after two hours.
+  initial: 7200,
+  reminder_1: 43_200,
+  reminder_2: 43_200,
+  owner_notice: 3600,
+}
+
+const created = z.looseObject({
+  id: z.coerce.string(),
+  status: z
+    .string()
+    .transform(status => status.toUpperCase())
+    .catch('PENDING'),
+  category: text,
+})
+const edited = z.looseObject({ success: z.literal(true) })
+
+/** Meta's texts for people are short. This one is stored and shown. */
+const LONGEST_MESSAGE = 500
+
+type Access = { accessToken: string; signal: AbortSignal }
+
+const answered = (answer: unknown): SubmitAnswer | undefined => {
+  const refusal = refusalIn(answer)
+  return (
+    refusal && {
+      kind: 'refused',
+      code: refusal.code,
+      subcode: refusal.error_subcode ?? null,
+      message: (refusal.error_user_msg ?? refusal.message ?? '').slice(0, LONGEST_MESSAGE),
+    }
+  )
+}
+
+const contentOf = ({ kind, body, labels, examples }: Submission) => ({
+  category: 'UTILITY',
+  message_send_ttl_seconds: TTL_SECONDS[kind],
+  components: [
+    {
+      type: 'BODY',
+      text: body,
+      ...(examples.length > 0 && { example: { body_text: [examples] } }),
+    },
+    ...(labels.length > 0
+      ? [{ type: 'BUTTONS', buttons: labels.map(label => ({ type: 'QUICK_REPLY', text: label })) }]
+      : []),
+  ],
+})
+
+/** Submits a template to Meta, which then reviews it. It never throws. */
+export const createTemplate = async (
+  { accessToken: token, signal }: Access,
+  wabaId: string,
+  submission: Submission,
+): Promise<SubmitAnswer> => {
+  const { name, language } = submission
+  const body = { name, language, parameter_format: 'POSITIONAL', ...contentOf(submission) }
+  const path = `${encodeURIComponent(wabaId)}/message_templates`
+  const answer = await requestGraph(path, { token, signal, body })
+  const { data: made } = created.safeParse(answer)
+  if (!made) return answered(answer) ?? { kind: 'unanswered' }
+  return {
+    kind: 'accepted',
+    id: made.id,
+    status: made.status,
+    category: made.category?.toUpperCase() ?? null,
+  }
+}
+
+/** Submits another text for a template that Meta has. Meta reviews it again. It never throws. */
+export const editTemplate = async (
+  { accessToken: token, signal }: Access,
+  id: string,
+  submission: Submission,
+): Promise<SubmitAnswer> => {
+  const body = contentOf(submission)
+  const answer = await requestGraph(encodeURIComponent(id), { token, signal, body })
+  if (!edited.safeParse(answer).success) return answered(answer) ?? { kind: 'unanswered' }
+  return { kind: 'accepted', id, status: 'PENDING', category: null }
 }

@@ -182,7 +182,7 @@ const cancelNotice = (messageId: string) => sql<Row>`
 
 /** How the row of an abandoned job changes. The argument is the part of the job key after the colon. */
 const ABANDON: Record<
-  Exclude<TaskName, 'call_log' | 'live_call' | 'retention'>,
+  Exclude<TaskName, 'call_log' | 'live_call' | 'retention' | 'template_sync'>,
   (entity: string) => RawBuilder<Row>
 > = {
   // The CDRs of all tenants that share the CallID.

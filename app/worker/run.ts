@@ -29,6 +29,7 @@ import manual from '../../tasks/manual.ts'
 import optOutConfirmation from '../../tasks/opt_out_confirmation.ts'
 import ownerNotice from '../../tasks/owner_notice.ts'
 import retention from '../../tasks/retention.ts'
+import templateSync from '../../tasks/template_sync.ts'
 import voicenterCdr from '../../tasks/voicenter_cdr.ts'
 import whatsappEvent from '../../tasks/whatsapp_event.ts'
 
@@ -65,6 +66,17 @@ export const cronItems: ParsedCronItem[] = parseCronItems([
       backfillPeriod: DAY,
     },
   },
+  {
+    task: 'template_sync',
+    match: '37 1 * * *',
+    identifier: 'template_sync',
+    payload: {},
+    options: {
+      jobKey: 'template_sync:all',
+      maxAttempts: MAX_ATTEMPTS.template_sync,
+      backfillPeriod: DAY,
+    },
+  },
 ])
 
 /** All tasks. The compiler reports a missing one, and a stray file in tasks/ does not become one. */
@@ -80,6 +92,7 @@ export const taskList = {
   live_call: liveCall,
   call_log: callLog,
   retention,
+  template_sync: templateSync,
 } satisfies Record<TaskName, TaskList[string]>
 
 const SECOND = 1000

@@ -1,5 +1,5 @@
 /** Tables from which the seed draws: what callers do, which hostile bodies come, and how the Graph API fails. */
-import { DEFAULT_TEMPLATES } from '../../app/whatsapp/templates.ts'
+import { DEFAULT_TEMPLATES } from '../../app/whatsapp/own_templates.ts'
 import { popupCall, type PopupFields } from '../fake_voicenter/popup.ts'
 import { answeredPush, callBackPush, newCallId, type Push, push } from '../demo/cdr.ts'
 import type { ScriptInput } from '../fake_whatsapp/scripts.ts'

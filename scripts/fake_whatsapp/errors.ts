@@ -37,6 +37,7 @@ export class GraphError extends Error {
     return {
       error: {
         message: `(#${this.code}) ${this.message}`,
+        error_user_msg: this.message,
         type: 'OAuthException',
         code: this.code,
         ...(this.subcode !== undefined && { error_subcode: this.subcode }),

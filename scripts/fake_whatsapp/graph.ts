@@ -202,6 +202,30 @@ export const graphRoutes = (
     }),
   )
   const readBody = express.raw({ type: () => true, limit: '1mb' })
+  const bodyOf = (req: Request<Params>): unknown =>
+    parseJson(Buffer.isBuffer(req.body) ? req.body.toString() : '')
+  router.post(
+    '/:version/:phoneNumberId/message_templates',
+    readBody,
+    question((ofToken, req) => {
+      const { phoneNumberId: account } = req.params
+      if (!ofToken.some(({ wabaId }) => wabaId === account)) throw noSuchObject(account)
+      const { id, status, category } = state.createTemplate(account, bodyOf(req))
+      return { id, status, category }
+    }),
+  )
+  router.post(
+    '/:version/:phoneNumberId',
+    readBody,
+    question((ofToken, req) => {
+      const { phoneNumberId: id } = req.params
+      const template = state.templateById(id)
+      if (!template || !ofToken.some(({ wabaId }) => wabaId === template.wabaId))
+        throw noSuchObject(id)
+      state.editTemplate(template, bodyOf(req))
+      return { success: true }
+    }),
+  )
   router.post('/:version/:phoneNumberId/messages', readBody, handle)
   return { router, report }
 }

@@ -61,6 +61,8 @@ export const startFakeWhatsApp = async () => {
     addTemplate: state.addTemplate,
     removeTemplate: state.removeTemplate,
     templates: state.templatesOf,
+    /** What Meta decides about templates that are submitted. */
+    setReview: state.setReview,
     setPerson: ({ phone, ...changes }: Pick<Person, 'phone'> & Partial<Person>): Person =>
       Object.assign(state.person(phone), changes),
     /** Lets the business send free text to this person for 24 hours, as if the person had written. */

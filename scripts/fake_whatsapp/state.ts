@@ -1,6 +1,8 @@
 /** What the fake WhatsApp knows, all in memory: business numbers, templates, people and their messages. */
 import { randomBytes, randomInt } from 'node:crypto'
 import { parsePhoneNumberFromString } from 'libphonenumber-js'
+import { z } from 'zod'
+import { GraphError } from './errors.ts'
 
 /** A business number. Without a `callbackUrl` it sends no webhooks. */
 export type WhatsAppNumber = {
@@ -72,6 +74,57 @@ export type InboxMessage = {
 }
 export type StatusName = 'sent' | 'delivered' | 'read' | 'played' | 'failed'
 
+/** What Meta decides about a template that is submitted. */
+export type Review = { status: string; category: string; rejectedReason?: string }
+
+const objectOf = (body: unknown): object => (body !== null && typeof body === 'object' ? body : {})
+
+/** The body of POST /message_templates, as far as the fake reads it. */
+const submitted = z.looseObject({
+  name: z.string().regex(/^[a-z0-9_]{1,512}$/),
+  language: z.string().min(2),
+  category: z.enum(['UTILITY', 'MARKETING', 'AUTHENTICATION']),
+  parameter_format: z.enum(['POSITIONAL', 'NAMED']).default('POSITIONAL'),
+  message_send_ttl_seconds: z.number().int().min(30).max(43_200).optional(),
+  components: z.array(
+    z.looseObject({
+      type: z.enum(['BODY', 'BUTTONS']),
+      text: z.string().max(1024).optional(),
+      example: z.looseObject({ body_text: z.array(z.array(z.string().min(1))) }).optional(),
+      buttons: z
+        .array(z.looseObject({ type: z.literal('QUICK_REPLY'), text: z.string().min(1).max(25) }))
+        .max(10)
+        .optional(),
+    }),
+  ),
+})
+
+/** @throws GraphError if Meta would refuse it: variables at the ends of the text, without examples, or not in order */
+const newTemplate = (
+  body: unknown,
+): Omit<Template, 'id' | 'wabaId' | 'status' | 'category' | 'rejectedReason'> => {
+  const { data, error } = submitted.safeParse(body)
+  if (!data) throw new GraphError(100, `Invalid parameter ${error.issues[0]?.path.join('.')}`)
+  const part = data.components.find(({ type }) => type === 'BODY')
+  const text = part?.text ?? ''
+  const variables = [...text.matchAll(/{{(\d+)}}/g)].map(([, n]) => Number(n))
+  const count = Math.max(0, ...variables)
+  if (text === '' || /^{{|}}$|}}\s*{{/.test(text))
+    throw new GraphError(100, 'Variables cannot be at the start or end of the body', 400, 2388299)
+  if (new Set(variables).size !== count || (part?.example?.body_text[0]?.length ?? 0) !== count)
+    throw new GraphError(100, 'The body needs an example of each variable', 400, 2388043)
+  const quick = data.components.find(({ type }) => type === 'BUTTONS')?.buttons ?? []
+  return {
+    name: data.name,
+    language: data.language,
+    body: text,
+    parameters: count,
+    parameterFormat: data.parameter_format,
+    ttlSeconds: data.message_send_ttl_seconds,
+    buttons: quick.map(({ text: label }) => ({ type: 'quick_reply', text: label })),
+  }
+}
+
 const DAY = 24 * 60 * 60 * 1000
 const E164 = /^\+[1-9]\d{5,15}$/
 
@@ -101,6 +154,10 @@ export const createState = () => {
   const templates = new Map<string, Template>()
   const people = new Map<string, Person>()
   const messages = new Map<string, InboxMessage>()
+
+  const reviews = new Map<string, Review>()
+  const review = (name: string): Review =>
+    reviews.get(name) ?? reviews.get('') ?? { status: 'PENDING', category: 'UTILITY' }
 
   const secret = () => randomBytes(16).toString('hex')
   const inbox = (phone: string) =>
@@ -144,6 +201,28 @@ export const createState = () => {
     removeTemplate: (wabaId: string, name: string, language = 'he'): void =>
       void templates.delete(`${wabaId} ${name} ${language}`),
     templatesOf: (wabaId: string) => [...templates.values()].filter(one => one.wabaId === wabaId),
+    templateById: (id: string) => templates.values().find(one => one.id === id),
+    /** @throws GraphError if Meta would refuse it */
+    createTemplate: (wabaId: string, body: unknown): Template => {
+      const { name, language, ...submitted } = newTemplate(body)
+      const key = `${wabaId} ${name} ${language}`
+      if (templates.has(key))
+        throw new GraphError(100, 'Content in this language already exists', 400, 2388024)
+      const id = `30${String(templates.size + 1).padStart(13, '0')}`
+      const template = { id, wabaId, name, language, ...submitted, ...review(name) }
+      templates.set(key, template)
+      return template
+    },
+    /** @throws GraphError if Meta would refuse it */
+    editTemplate: (template: Template, body: unknown): void => {
+      if (!['APPROVED', 'REJECTED', 'PAUSED'].includes(template.status))
+        throw new GraphError(100, 'Only approved, rejected or paused templates can be edited')
+      const { name, language, ...submitted } = newTemplate({ ...template, ...objectOf(body) })
+      Object.assign(template, submitted, { rejectedReason: undefined }, review(template.name))
+    },
+    /** What Meta decides about templates that are submitted: by name, or for all. At first PENDING. */
+    setReview: (result: Partial<Review>, name?: string): void =>
+      void reviews.set(name ?? '', { status: 'PENDING', category: 'UTILITY', ...result }),
     template: (wabaId: string, name: string, language: string) =>
       templates.get(`${wabaId} ${name} ${language}`),
     hasTemplates: (wabaId: string) => templates.values().some(one => one.wabaId === wabaId),

@@ -56,6 +56,12 @@ Changes the settings of a business. Settings that are not named do not change. W
                             ${CITY_NAMES.slice(8, 15).join(', ')},
                             ${CITY_NAMES.slice(15).join(', ')}
 
+  --languages LIST          the languages in which the templates are submitted, separated by commas: he, en, ar, ru. The
+                            first is used (default: he)
+  --opening-hours HOURS     when the business is open: "sun-thu 09:00-18:00", "fri 09:00-13:00" or 09:00-18:00; repeat it
+                            for more. For templates of open or closed hours (npm run tenant -- template)
+  --no-opening-hours        the hours are not known, and no such template is used
+
   --json                    the last line of stdout is one JSON object: tenantId, before, after (changed settings)
   --help                    show this text`
 
@@ -83,11 +89,16 @@ export const set: Command = async (args, terminal) => {
     'reminder-quiet': STRINGS,
     'no-reminder-quiet': BOOLEAN,
     location: STRING,
+    languages: STRING,
+    'opening-hours': STRINGS,
+    'no-opening-hours': BOOLEAN,
     json: BOOLEAN,
   })
   if (flags.quiet && flags['no-quiet']) fail('--quiet or --no-quiet, not both')
   if (flags['reminder-quiet'] && flags['no-reminder-quiet'])
     fail('--reminder-quiet or --no-reminder-quiet, not both')
+  if (flags['opening-hours'] && flags['no-opening-hours'])
+    fail('--opening-hours or --no-opening-hours, not both')
   const changes = check(settingsChange, {
     ...fieldsOf(flags),
     tenantId: flags.tenant ?? '',
@@ -95,6 +106,8 @@ export const set: Command = async (args, terminal) => {
     missedStatuses: flags['missed-statuses']?.split(','),
     contactForeign: asBoolean(flags['contact-foreign'], 'yes', 'no'),
     lastLook: asBoolean(flags['last-look'], 'on', 'off'),
+    languages: flags.languages?.split(',').map(language => language.trim()),
+    openingHours: flags['no-opening-hours'] ? [] : flags['opening-hours'],
     quietWindows: flags['no-quiet'] ? [] : flags.quiet,
     reminderQuietWindows: flags['no-reminder-quiet'] ? [] : flags['reminder-quiet'],
   })

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
 import {
-  accountsOf,
+  requireAccounts,
   askAccounts,
   storeTemplates,
   type Synced,
@@ -10,9 +10,18 @@ import {
 } from '../../app/tenants/template_sync.ts'
 import { tenantOnly } from '../../app/tenants/schema.ts'
 import {
+  planResubmit,
+  planSubmit,
+  storeSubmitted,
+  submitPlan,
+  type SubmitPlan,
+  type Submitted,
+} from '../../app/tenants/template_submit.ts'
+import {
   changeTemplate,
   resumeTemplates,
   templateChange,
+  templateResubmit,
   templateResume,
 } from '../../app/tenants/templates.ts'
 import { showTenant } from '../../app/tenants/tenants.ts'
@@ -32,11 +41,17 @@ import {
 } from './terminal.ts'
 
 const TEMPLATE_HELP = `Usage: npm run tenant -- template --tenant ID [--kind KIND [options]]
-       npm run tenant -- template resume --tenant ID [--kind KIND]
+       npm run tenant -- template submit --tenant ID
+       npm run tenant -- template resubmit --tenant ID --kind KIND [--body TEXT]
        npm run tenant -- template sync --tenant ID
+       npm run tenant -- template resume --tenant ID [--kind KIND]
 
-Shows which WhatsApp templates a business uses, or sets the template of one kind of message for all its numbers. You
-create the templates in Meta's WhatsApp Manager, where they are approved (docs/templates.md).
+Shows which WhatsApp templates a business uses, or sets the template of one kind of message for all its numbers
+(docs/templates.md). Meta must approve each one.
+
+submit creates the templates at Meta that it does not have yet, in the languages of the business (set --languages). Twice
+creates nothing twice. resubmit gives a template another text, for example after Meta rejected it; without --body it is the
+text of Ringback. Both end with 1 if Meta did not take a template, and say why.
 
 resume uses a paused template again, and agrees that a template is sent which Meta counts as marketing, or that Meta has
 otherwise than it was set here. Held messages are sent within a minute, unless they are too late. Without --kind it is done
@@ -51,21 +66,32 @@ follow what Meta has. The worker does the same every day. The exit code is 1 if 
   --language CODE    its language, exactly as approved (he, en, en_US); default he
   --variables LIST   the values of {{1}}, {{2}} and so on, separated by commas:
                      business_name, caller_name, call_time, caller_phone, what_happened
+  --body TEXT        a text of your own, to be submitted; it needs a name of its own
+  --buttons LIST     quick replies, separated by commas: callback, stop; none = no buttons. Without --name or --body,
+                     Ringback's text with these buttons is used
+  --number NUMBER    the template is for calls to this number of the business only
+  --hours HOURS      the template is for open or closed hours only (set --opening-hours), when the message is sent. The
+                     most specific approved template is used: number and hours, then number, then hours
   --resume           use the template again after Meta paused it
-  --default          use Ringback's default template again
+  --default          use Ringback's default template again; with --number or --hours: remove the template
   --json             the last line of stdout is one JSON object: templates; resume: tenantId, resumed (kinds), templates;
-                     sync: tenantId, templates (what Meta told), problems (the numbers that it told nothing about)
+                     sync: tenantId, templates (what Meta told), problems (the numbers that it told nothing about);
+                     submit, resubmit: the same and submitted (name, language, result, status, code, message)
   --help             show this text`
 
 export const template: Command = async (args, terminal) => {
   const { console } = terminal
-  const [action, rest] = readAction(args, ['set', 'resume', 'sync'])
+  const [action, rest] = readAction(args, ['set', 'resume', 'sync', 'submit', 'resubmit'])
   const flags = readFlags(rest, TEMPLATE_HELP, {
     tenant: STRING,
     kind: STRING,
     name: STRING,
     language: STRING,
     variables: STRING,
+    body: STRING,
+    buttons: STRING,
+    number: STRING,
+    hours: STRING,
     resume: BOOLEAN,
     default: BOOLEAN,
     json: BOOLEAN,
@@ -82,21 +108,36 @@ export const template: Command = async (args, terminal) => {
     if (json) console.log(JSON.stringify({ tenantId, resumed, templates }))
     return
   }
-  if (action === 'sync') {
+  if (action === 'resubmit') {
+    const { tenant: tenantId = '', json, kind, number, hours, body, ...others } = flags
+    if (Object.keys(others).length > 0)
+      fail('template resubmit: only --tenant, --kind, --number, --hours, --body and --json')
+    const wanted = check(templateResubmit, { tenantId, kind, number, hours, body })
+    const plan = await inTransaction(terminal, trx => planResubmit(trx, wanted))
+    return submit(terminal, tenantId, plan, json)
+  }
+  if (action === 'sync' || action === 'submit') {
     const { tenant: id = '', json, ...others } = flags
-    if (Object.keys(others).length > 0) fail('template sync: only --tenant and --json')
+    if (Object.keys(others).length > 0) fail(`template ${action}: only --tenant and --json`)
     const { tenantId } = check(tenantOnly, { tenantId: id })
-    const accounts = await inTransaction(terminal, trx => accountsOf(trx, tenantId))
+    if (action === 'submit') {
+      const plan = await inTransaction(terminal, trx => planSubmit(trx, tenantId))
+      return submit(terminal, tenantId, plan, json)
+    }
+    const accounts = await inTransaction(terminal, trx => requireAccounts(trx, tenantId))
     const asked = await askAccounts(accounts)
     const synced = await inTransaction(terminal, trx =>
       storeTemplates(trx, COMMAND_LINE, tenantId, asked),
     )
-    return showSynced(terminal, tenantId, synced, json)
+    showSynced(terminal, synced)
+    if (json) terminal.console.log(JSON.stringify({ tenantId, ...synced }))
+    return synced.problems.length > 0 ? 1 : 0
   }
   const wanted = check(templateChange, {
     ...fieldsOf(flags),
     tenantId: flags.tenant ?? '',
     variables: flags.variables?.split(',').map(name => name.trim()),
+    buttons: flags.buttons === 'none' ? [] : flags.buttons?.split(',').map(name => name.trim()),
     backToDefault: flags.default,
   })
   const { templates } = await inTransaction(terminal, async trx => {
@@ -104,7 +145,47 @@ export const template: Command = async (args, terminal) => {
     return showTenant(trx, wanted.tenantId)
   })
   if (flags.json) console.log(JSON.stringify({ templates }))
-  else console.table(templates)
+  else
+    console.table(
+      templates.map(({ phoneNumberId, kind, number, hours, name, language, state, reason }) => ({
+        phoneNumberId,
+        kind,
+        number: number ?? '',
+        hours: hours ?? '',
+        name,
+        language,
+        state,
+        reason,
+      })),
+    )
+}
+
+const submit = async (
+  terminal: Terminal,
+  tenantId: string,
+  plan: SubmitPlan[],
+  json = false,
+): Promise<number> => {
+  const answers = await submitPlan(plan)
+  const result = await inTransaction(terminal, trx =>
+    storeSubmitted(trx, COMMAND_LINE, tenantId, answers),
+  )
+  const { console } = terminal
+  for (const { name, language, code, message, ...one } of result.submitted)
+    console.error(
+      `${name} (${language}): ${RESULTS[one.result]}${code === null ? '' : ` (${code}: ${message})`}`,
+    )
+  showSynced(terminal, result)
+  if (json) console.log(JSON.stringify({ tenantId, ...result }))
+  const isDone = result.submitted.every(one => ['submitted', 'exists'].includes(one.result))
+  return isDone && result.problems.length === 0 ? 0 : 1
+}
+
+const RESULTS: Record<Submitted['result'], string> = {
+  submitted: 'submitted; Meta reviews it',
+  exists: 'Meta has it already',
+  refused: 'Meta did not take it',
+  unanswered: 'Meta did not answer: try again, nothing is created twice',
 }
 
 const PROBLEMS: Record<SyncProblem['why'], string> = {
@@ -116,17 +197,13 @@ const PROBLEMS: Record<SyncProblem['why'], string> = {
   unanswered: 'Meta did not answer: try again',
 }
 
-const showSynced = (
-  { console }: Terminal,
-  tenantId: string,
-  { templates, problems }: Synced,
-  json = false,
-): number => {
+const showSynced = ({ console }: Terminal, { templates, problems }: Synced): void => {
   for (const { phoneNumberId, why, code } of problems)
     console.error(`${phoneNumberId}: ${PROBLEMS[why]}${code === null ? '' : ` (${code})`}`)
-  if (json) console.log(JSON.stringify({ tenantId, templates, problems }))
-  else console.table(templates.map(one => ({ ...one, differs: one.differs.join() })))
-  return problems.length > 0 ? 1 : 0
+  for (const { kind, name, language, status, state, category, differs } of templates)
+    console.error(
+      `${kind}: ${name} (${language}) ${status}, ${category ?? 'no category'}, ${state}${differs.length > 0 ? `; Meta has otherwise: ${differs.join(', ')}` : ''}`,
+    )
 }
 
 const TEST_MESSAGE_HELP = `Usage: npm run tenant -- test-message --tenant ID [--wait SECONDS]

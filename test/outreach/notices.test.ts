@@ -1,7 +1,9 @@
 /** Notices to the owner: what they are about, once for each occasion, and their failures. */
 import { sql } from 'kysely'
 import { test } from 'tap'
-import { fill, UNKNOWN_NAME } from '../../app/whatsapp/templates.ts'
+import { fill, unknownName } from '../../app/whatsapp/templates.ts'
+
+const UNKNOWN_NAME = unknownName('he')
 import { addStraySilence, contacted, noticesOf, owned, reported, writes } from './support.ts'
 import {
   business,

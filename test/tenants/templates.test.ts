@@ -2,14 +2,9 @@
 import { sql } from 'kysely'
 import { test } from 'tap'
 import { checkAlerts } from '../../app/monitoring/alerts.ts'
-import {
-  type Button,
-  DEFAULT_TEMPLATES,
-  filledText,
-  followGraph,
-  type GraphTemplate,
-  placeholdersIn,
-} from '../../app/whatsapp/templates.ts'
+import { followGraph, type GraphTemplate } from '../../app/whatsapp/follow_graph.ts'
+import { DEFAULT_TEMPLATES } from '../../app/whatsapp/own_templates.ts'
+import { type Button, filledText, placeholdersIn } from '../../app/whatsapp/templates.ts'
 import { contacted } from '../outreach/support.ts'
 import { answered, tenant } from '../scripts/tenant.ts'
 import { business, type Business, customer, db, fake, workAsIfDue } from '../support/ringback.ts'
@@ -388,4 +383,215 @@ await test('Graph says nothing: the command says why, and nothing changes', asyn
   const unconnected = await tenant(['template', 'sync', '--tenant', none.tenantId])
   t.match([unconnected.status, unconnected.stderr], [1, /has no WhatsApp number/])
   t.equal((await tenant([...args, '--kind', 'initial'])).status, 2)
+})
+
+const submit = async (shop: Business) => {
+  const { json } = await answered(['template', 'submit', '--tenant', shop.tenantId, '--json'])
+  return json
+}
+const set = (shop: Business, ...args: string[]) =>
+  answered(['set', '--tenant', shop.tenantId, ...args, '--json'])
+const change = (shop: Business, ...args: string[]) =>
+  answered(['template', '--tenant', shop.tenantId, ...args, '--json'])
+const namesAt = (shop: Business) =>
+  fake
+    .templates(accountOf(shop))
+    .map(({ name, language }) => `${name} ${language}`)
+    .toSorted()
+
+await test('submit creates each template once, also with two commands at once', async t => {
+  const shop = await business()
+  const results = await Promise.all([submit(shop), submit(shop)])
+  for (const { problems } of results as { problems: unknown[] }[]) t.strictSame(problems, [])
+  await submit(shop)
+  t.strictSame(namesAt(shop), [
+    'ringback_missed_call he',
+    'ringback_owner_notice he',
+    'ringback_reminder_1 he',
+    'ringback_reminder_2 he',
+  ])
+  t.strictSame(
+    fake
+      .templates(accountOf(shop))
+      .map(({ name, category, ttlSeconds, body }) => [name, category, ttlSeconds, body])
+      .toSorted(),
+    [
+      ['ringback_missed_call', 'UTILITY', 7200, DEFAULT_TEMPLATES.initial.text],
+      ['ringback_owner_notice', 'UTILITY', 3600, DEFAULT_TEMPLATES.owner_notice.text],
+      ['ringback_reminder_1', 'UTILITY', 43_200, DEFAULT_TEMPLATES.reminder_1.text],
+      ['ringback_reminder_2', 'UTILITY', 43_200, DEFAULT_TEMPLATES.reminder_2.text],
+    ],
+  )
+  t.match(await initialOf(shop), { meta_status: 'PENDING', state: 'paused', body: BODY })
+  t.strictSame(await alertsOf(shop), [], 'to wait for a review is no problem')
+})
+
+await test('a call is held during the review, and answered after the approval', async t => {
+  const shop = await business()
+  await submit(shop)
+  const who = customer()
+  await miss(shop, who.local)
+  await workAsIfDue()
+  t.equal(fake.inbox(who.e164).length, 0)
+  fake.addTemplate({ wabaId: accountOf(shop), name: 'ringback_missed_call', body: BODY })
+  await told(shop, 'APPROVED', 1)
+  await workAsIfDue()
+  t.match(fake.inbox(who.e164), [{ text: filledText(BODY, ['מספרת נועה']).slice(0, 20) }])
+})
+
+await test('submit creates the templates in every language, and the first is used', async t => {
+  const shop = await business()
+  await set(shop, '--languages', 'ar,en')
+  const { submitted } = (await submit(shop)) as { submitted: object[] }
+  t.equal(submitted.length, 8)
+  t.equal(new Set(namesAt(shop)).size, 8)
+  t.match(await initialOf(shop), { language: 'ar', body: /^مرحبًا/ })
+  // The second language is ready: Graph tells its state within seconds.
+  fake.addTemplate({
+    wabaId: accountOf(shop),
+    name: 'ringback_missed_call',
+    language: 'en',
+    body: 'Hello, this is {{1}}, {{2}}.',
+  })
+  await set(shop, '--languages', 'en')
+  await work()
+  t.match(await initialOf(shop), { language: 'en', meta_status: 'APPROVED', state: 'active' })
+})
+
+await test('a template with buttons is another one, with its own name and labels', async t => {
+  const shop = await business()
+  await change(shop, '--kind', 'initial', '--buttons', 'callback,stop')
+  fake.setReview({ status: 'APPROVED' }, 'ringback_missed_call_callback_stop')
+  await submit(shop)
+  t.match(
+    fake
+      .templates(accountOf(shop))
+      .find(({ name }) => name === 'ringback_missed_call_callback_stop'),
+    { buttons: [{ text: 'חזרו אליי' }, { text: 'להסרה' }], body: /כאן ונחזור אליך\.$/ },
+  )
+  const who = customer()
+  await miss(shop, who.local)
+  await workAsIfDue()
+  t.match(fake.inbox(who.e164)[0]?.template, {
+    name: 'ringback_missed_call_callback_stop',
+    buttons: [
+      { text: 'חזרו אליי', payload: 'ringback:callback' },
+      { text: 'להסרה', payload: 'ringback:stop' },
+    ],
+  })
+  await change(shop, '--kind', 'initial', '--buttons', 'none')
+  t.match(await initialOf(shop), { name: 'ringback_missed_call', buttons: [] })
+})
+
+await test('what Meta does not take is stored with its reason, and the rest is submitted', async t => {
+  const shop = await business()
+  await change(
+    shop,
+    '--kind',
+    'initial',
+    '--name',
+    'our_own',
+    '--body',
+    'שלום, כאן {{1}}. התקשרת בשעה {{2}}, אפשר להשיב כאן.',
+  )
+  await sql`update whatsapp_templates set body = '{{1}} שלום' where tenant_id = ${shop.tenantId}`.execute(
+    db,
+  )
+  const answer = await tenant(['template', 'submit', '--tenant', shop.tenantId, '--json'])
+  t.equal(answer.status, 1)
+  t.match(
+    answer.stderr,
+    /our_own \(he\): Meta did not take it \(100: Variables cannot be at the start/,
+  )
+  t.match(await initialOf(shop), { submit_error: /^100: Variables/, meta_status: 'MISSING' })
+  t.equal(namesAt(shop).length, 3)
+})
+
+await test('a lost answer: the next command finds that Meta has the template', async t => {
+  const shop = await business()
+  await submit(shop)
+  fake.removeTemplate(accountOf(shop), 'ringback_reminder_1')
+  const { submitted } = (await submit(shop)) as { submitted: { name: string; result: string }[] }
+  t.strictSame(submitted.map(({ result }) => result).toSorted(), [
+    'exists',
+    'exists',
+    'exists',
+    'submitted',
+  ])
+})
+
+await test('a rejected template is resubmitted, with our text or another', async t => {
+  const shop = await business()
+  fake.setReview({ status: 'REJECTED', rejectedReason: 'PROMOTIONAL' }, 'ringback_missed_call')
+  await submit(shop)
+  t.match(await initialOf(shop), { meta_status: 'REJECTED', meta_reason: 'PROMOTIONAL' })
+  t.strictSame(await alertsOf(shop), ['template_paused'])
+  fake.setReview({ status: 'PENDING' }, 'ringback_missed_call')
+  const body = 'שלום, כאן {{1}}. התקשרת בשעה {{2}} ולא ענינו. אפשר להשיב כאן.'
+  const args = ['template', 'resubmit', '--tenant', shop.tenantId, '--kind', 'initial']
+  const { json } = await answered([...args, '--body', body, '--json'])
+  t.match(json, { submitted: [{ name: 'ringback_missed_call', result: 'submitted' }] })
+  t.match(await initialOf(shop), {
+    body,
+    meta_status: 'PENDING',
+    meta_reason: null,
+    state_reason: 'template PENDING',
+    differs: [],
+  })
+  t.equal(
+    fake.templates(accountOf(shop)).find(one => one.name === 'ringback_missed_call')?.body,
+    body,
+  )
+  t.strictSame(await alertsOf(shop), [])
+  const none = await tenant([...args.slice(0, -1), 'reminder_1'])
+  t.equal(none.status, 1, 'Meta reviews it still')
+})
+
+const REFUSED: [args: string[], status: number, message: RegExp][] = [
+  [['--kind', 'initial', '--body', 'שלום {{1}} ו-{{2}}.'], 1, /has a text of Ringback/],
+  [['--kind', 'initial', '--name', 'a', '--body', '{{1}} שלום'], 2, /does not begin or end/],
+  [['--kind', 'initial', '--name', 'a', '--body', 'א {{1}} {{2}} ב'], 2, /--body/],
+  [['--kind', 'initial', '--name', 'a', '--body', 'א {{2}} ב'], 2, /in order/],
+  [['--kind', 'initial', '--name', 'a', '--body', 'א {{1}} ב'], 1, /1 variables, and 2 are named/],
+  [['--kind', 'initial', '--buttons', 'call'], 2, /--buttons: expected callback, stop/],
+  [['--kind', 'initial', '--hours', 'noon'], 2, /--hours: expected open or closed/],
+  [['--kind', 'initial', '--number', '0501234567', '--name', 'a'], 1, /is no number of tenant/],
+  [['--kind', 'owner_notice', '--hours', 'open'], 2, /--kind: expected a kind of message for cust/],
+  [['--body', 'a b c'], 2, /--kind: expected one of initial/],
+]
+await test('a template that cannot be like that is refused', async t => {
+  const shop = await business()
+  for (const [args, status, message] of REFUSED) {
+    const answer = await tenant(['template', '--tenant', shop.tenantId, ...args])
+    t.match(answer, { status, stderr: message }, args.join(' '))
+  }
+})
+
+await test('the text of a template that Meta has is changed with resubmit only', async t => {
+  const shop = await shopWith()
+  const body = 'שלום, כאן {{1}}. התקשרת בשעה {{2}}, אפשר להשיב כאן.'
+  fake.addTemplate({ wabaId: accountOf(shop), name: 'ours', body })
+  await change(shop, '--kind', 'initial', '--name', 'ours', '--body', body)
+  await sync(shop)
+  const wish = ['--kind', 'initial', '--body', `${body} תודה.`]
+  const { status, stderr } = await tenant(['template', '--tenant', shop.tenantId, ...wish])
+  t.match([status, stderr], [1, /Meta has the template ours already/])
+})
+
+await test('every night the templates of every business are asked for', async t => {
+  const shop = await shopWith({ status: 'PAUSED' })
+  const none = await business({ connected: false })
+  await sql`select graphile_worker.add_job('template_sync', '{}', job_key := 'template_sync:all')`.execute(
+    db,
+  )
+  await work()
+  const { rows } = await sql<{ key: string }>`
+    select key from graphile_worker.jobs where task_identifier = 'template_sync'`.execute(db)
+  const keys = rows.map(({ key }) => key)
+  t.ok(keys.includes(`template_sync:${shop.tenantId}`))
+  t.notOk(keys.includes(`template_sync:${none.tenantId}`))
+  await sql`select graphile_worker.reschedule_jobs(array_agg(id), run_at := now()) from graphile_worker.jobs
+            where key = ${`template_sync:${shop.tenantId}`}`.execute(db)
+  await work()
+  t.match(await initialOf(shop), { state: 'paused', state_reason: 'template PAUSED' })
 })

@@ -5,7 +5,8 @@ import {
   TEMPLATE_KINDS,
   templatesOf,
 } from '../../../tenants/templates.ts'
-import { DEFAULT_TEMPLATES, type TemplateKind } from '../../../whatsapp/templates.ts'
+import { DEFAULT_TEMPLATES } from '../../../whatsapp/own_templates.ts'
+import type { TemplateKind } from '../../../whatsapp/templates.ts'
 import { abort } from '../errors.ts'
 import {
   actionForm,
