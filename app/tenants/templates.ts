@@ -51,6 +51,18 @@ const body = z
     return used.every(n => /^\d$/.test(n ?? '')) && new Set(used).size === placeholdersIn(text)
   }, BODY)
 
+const CHANGES = [
+  'number',
+  'hours',
+  'name',
+  'language',
+  'variables',
+  'body',
+  'buttons',
+  'resume',
+  'backToDefault',
+] as const
+
 /** A change to the template of one kind of message. Without a kind nothing changes. */
 export const templateChange = z
   .object({
@@ -74,7 +86,7 @@ export const templateChange = z
     resume: z.boolean().default(false),
     backToDefault: z.boolean().default(false),
   })
-  .refine(({ tenantId, kind, ...rest }) => kind || Object.values(rest).every(value => !value), {
+  .refine(change => change.kind || CHANGES.every(field => !change[field]), {
     path: ['kind'],
     error: `one of ${TEMPLATE_KINDS.join(', ')}`,
   })
@@ -152,8 +164,7 @@ export const changeTemplate = async (
   for (const connectionId of connections) {
     const audited = (templates: typeof before) => {
       const found = templates.find(one => one.connectionId === connectionId && isOf(one, scope))
-      const { syncedAt: _, ...fields } = found ?? { syncedAt: null }
-      return fields
+      return found ? auditedFields(found) : {}
     }
     const changed = changedFields(audited(before), audited(after))
     if (changed)
@@ -166,6 +177,28 @@ export const changeTemplate = async (
       })
   }
 }
+
+const auditedFields = ({
+  name,
+  language,
+  variables,
+  buttons,
+  state,
+  reason,
+  category,
+  isHeld,
+  differs,
+}: TemplateInUse) => ({
+  name,
+  language,
+  variables,
+  buttons,
+  state,
+  reason,
+  category,
+  isHeld,
+  differs,
+})
 
 export const noConnection = (tenantId: string) =>
   userError(

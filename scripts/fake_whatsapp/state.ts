@@ -156,8 +156,9 @@ export const createState = () => {
   const messages = new Map<string, InboxMessage>()
 
   const reviews = new Map<string, Review>()
-  const review = (name: string): Review =>
-    reviews.get(name) ?? reviews.get('') ?? { status: 'PENDING', category: 'UTILITY' }
+  const review = (wabaId: string, name: string): Review =>
+    reviews.get(`${wabaId} ${name}`) ??
+    reviews.get(wabaId) ?? { status: 'PENDING', category: 'UTILITY' }
 
   const secret = () => randomBytes(16).toString('hex')
   const inbox = (phone: string) =>
@@ -209,7 +210,7 @@ export const createState = () => {
       if (templates.has(key))
         throw new GraphError(100, 'Content in this language already exists', 400, 2388024)
       const id = `30${String(templates.size + 1).padStart(13, '0')}`
-      const template = { id, wabaId, name, language, ...submitted, ...review(name) }
+      const template = { id, wabaId, name, language, ...submitted, ...review(wabaId, name) }
       templates.set(key, template)
       return template
     },
@@ -217,12 +218,21 @@ export const createState = () => {
     editTemplate: (template: Template, body: unknown): void => {
       if (!['APPROVED', 'REJECTED', 'PAUSED'].includes(template.status))
         throw new GraphError(100, 'Only approved, rejected or paused templates can be edited')
-      const { name, language, ...submitted } = newTemplate({ ...template, ...objectOf(body) })
-      Object.assign(template, submitted, { rejectedReason: undefined }, review(template.name))
+      const changes = newTemplate({ ...template, ...objectOf(body) })
+      Object.assign(
+        template,
+        changes,
+        { rejectedReason: undefined },
+        review(template.wabaId, template.name),
+      )
     },
-    /** What Meta decides about templates that are submitted: by name, or for all. At first PENDING. */
-    setReview: (result: Partial<Review>, name?: string): void =>
-      void reviews.set(name ?? '', { status: 'PENDING', category: 'UTILITY', ...result }),
+    /** What Meta decides about the templates that an account submits, or about that with this name. At first PENDING. */
+    setReview: (wabaId: string, result: Partial<Review>, name?: string): void =>
+      void reviews.set(name === undefined ? wabaId : `${wabaId} ${name}`, {
+        status: 'PENDING',
+        category: 'UTILITY',
+        ...result,
+      }),
     template: (wabaId: string, name: string, language: string) =>
       templates.get(`${wabaId} ${name} ${language}`),
     hasTemplates: (wabaId: string) => templates.values().some(one => one.wabaId === wabaId),

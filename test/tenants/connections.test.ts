@@ -260,7 +260,7 @@ await test("the test message uses the business's own template", async t => {
     select tenant_id, id, 'initial', 'hello', 'en', '{caller_phone,caller_name,business_name}' from whatsapp_connections
     where tenant_id = ${shop.tenantId}`.execute(db)
   await send(shop)
-  t.match(got(), [{ name: 'hello', parameters: [owner, 'לקוח/ה', 'מספרת נועה'] }])
+  t.match(got(), [{ name: 'hello', parameters: [owner, 'a customer', 'מספרת נועה'] }])
 })
 
 await test('a job that runs again does not send the test message again', async t => {

@@ -1,14 +1,21 @@
 /** The templates of a business at Meta: what Graph and webhooks tell, in both orders, and what customers then get. */
 import { sql } from 'kysely'
+import { DateTime } from 'luxon'
 import { test } from 'tap'
 import { checkAlerts } from '../../app/monitoring/alerts.ts'
 import { followGraph, type GraphTemplate } from '../../app/whatsapp/follow_graph.ts'
-import { DEFAULT_TEMPLATES } from '../../app/whatsapp/own_templates.ts'
-import { type Button, filledText, placeholdersIn } from '../../app/whatsapp/templates.ts'
+import { type Candidate, chooseTemplate, hoursAt } from '../../app/messages/template_choice.ts'
+import { isStopPayload, parseKeyword } from '../../app/replies/keywords.ts'
+import {
+  DEFAULT_TEMPLATES,
+  ownTemplate,
+  ownTemplateNamed,
+} from '../../app/whatsapp/own_templates.ts'
+import { type Button, filledText, LANGUAGES, placeholdersIn } from '../../app/whatsapp/templates.ts'
 import { contacted } from '../outreach/support.ts'
 import { answered, tenant } from '../scripts/tenant.ts'
 import { business, type Business, customer, db, fake, workAsIfDue } from '../support/ringback.ts'
-import { deliver } from '../support/whatsapp.ts'
+import { deliver, happens } from '../support/whatsapp.ts'
 import { work } from '../support/ringback.ts'
 import { miss } from '../tasks/support.ts'
 
@@ -144,10 +151,10 @@ const told = async (
   shop: Business,
   event: string,
   after: number,
-  { category = false, reason = 'NONE' } = {},
+  { category = false, reason = 'NONE', name = 'ringback_missed_call' } = {},
 ) => {
   const value = {
-    message_template_name: 'ringback_missed_call',
+    message_template_name: name,
     message_template_language: 'he',
     ...(category ? { new_category: event } : { event, reason }),
   }
@@ -413,8 +420,8 @@ await test('submit creates each template once, also with two commands at once', 
   t.strictSame(
     fake
       .templates(accountOf(shop))
-      .map(({ name, category, ttlSeconds, body }) => [name, category, ttlSeconds, body])
-      .toSorted(),
+      .toSorted((a, b) => (a.name < b.name ? -1 : 1))
+      .map(({ name, category, ttlSeconds, body }) => [name, category, ttlSeconds, body]),
     [
       ['ringback_missed_call', 'UTILITY', 7200, DEFAULT_TEMPLATES.initial.text],
       ['ringback_owner_notice', 'UTILITY', 3600, DEFAULT_TEMPLATES.owner_notice.text],
@@ -461,7 +468,7 @@ await test('submit creates the templates in every language, and the first is use
 await test('a template with buttons is another one, with its own name and labels', async t => {
   const shop = await business()
   await change(shop, '--kind', 'initial', '--buttons', 'callback,stop')
-  fake.setReview({ status: 'APPROVED' }, 'ringback_missed_call_callback_stop')
+  fake.setReview(accountOf(shop), { status: 'APPROVED' }, 'ringback_missed_call_callback_stop')
   await submit(shop)
   t.match(
     fake
@@ -522,11 +529,15 @@ await test('a lost answer: the next command finds that Meta has the template', a
 
 await test('a rejected template is resubmitted, with our text or another', async t => {
   const shop = await business()
-  fake.setReview({ status: 'REJECTED', rejectedReason: 'PROMOTIONAL' }, 'ringback_missed_call')
+  fake.setReview(
+    accountOf(shop),
+    { status: 'REJECTED', rejectedReason: 'PROMOTIONAL' },
+    'ringback_missed_call',
+  )
   await submit(shop)
   t.match(await initialOf(shop), { meta_status: 'REJECTED', meta_reason: 'PROMOTIONAL' })
   t.strictSame(await alertsOf(shop), ['template_paused'])
-  fake.setReview({ status: 'PENDING' }, 'ringback_missed_call')
+  fake.setReview(accountOf(shop), { status: 'PENDING' }, 'ringback_missed_call')
   const body = 'שלום, כאן {{1}}. התקשרת בשעה {{2}} ולא ענינו. אפשר להשיב כאן.'
   const args = ['template', 'resubmit', '--tenant', shop.tenantId, '--kind', 'initial']
   const { json } = await answered([...args, '--body', body, '--json'])
@@ -594,4 +605,173 @@ await test('every night the templates of every business are asked for', async t 
             where key = ${`template_sync:${shop.tenantId}`}`.execute(db)
   await work()
   t.match(await initialOf(shop), { state: 'paused', state_reason: 'template PAUSED' })
+})
+
+const candidate = (name: string, fields: Partial<Candidate> = {}): Candidate => ({
+  name,
+  language: 'he',
+  variables: [],
+  number: null,
+  hours: null,
+  body: null,
+  buttons: [],
+  isActive: true,
+  ...fields,
+})
+const north = '+97246001111'
+const ALL = [
+  candidate('any'),
+  candidate('closed', { hours: 'closed' }),
+  candidate('north', { number: north }),
+  candidate('north closed', { number: north, hours: 'closed' }),
+  candidate('south', { number: '+97286001111' }),
+]
+const without = (...names: string[]) =>
+  ALL.map(one => ({ ...one, isActive: !names.includes(one.name) }))
+type Moment = Parameters<typeof chooseTemplate>[3]
+const CHOICES: [candidates: Candidate[], moment: Moment, chosen: string][] = [
+  [ALL, { number: null, hours: null }, 'any'],
+  [ALL, { number: null, hours: 'open' }, 'any'],
+  [ALL, { number: null, hours: 'closed' }, 'closed'],
+  [ALL, { number: north, hours: null }, 'north'],
+  [ALL, { number: north, hours: 'open' }, 'north'],
+  [ALL, { number: north, hours: 'closed' }, 'north closed'],
+  [without('north closed'), { number: north, hours: 'closed' }, 'north'],
+  [without('north closed', 'north'), { number: north, hours: 'closed' }, 'closed'],
+  [without('north closed', 'north', 'closed'), { number: north, hours: 'closed' }, 'any'],
+  [without('any', 'north', 'north closed', 'closed'), { number: north, hours: 'closed' }, 'any'],
+  [
+    [candidate('closed', { hours: 'closed' })],
+    { number: null, hours: 'open' },
+    'ringback_missed_call',
+  ],
+  [[], { number: north, hours: 'open' }, 'ringback_missed_call'],
+]
+await test('the most specific approved template is chosen', t => {
+  for (const [candidates, moment, name] of CHOICES)
+    t.equal(chooseTemplate(candidates, 'initial', 'he', moment).name, name, JSON.stringify(moment))
+  t.equal(chooseTemplate([], 'reminder_1', 'ru', { number: null, hours: null }).language, 'ru')
+  t.notOk(
+    chooseTemplate([candidate('any', { isActive: false })], 'initial', 'he', {
+      number: null,
+      hours: null,
+    }).isActive,
+    'the message waits',
+  )
+  t.end()
+})
+
+// 2026-11-30 is a Monday.
+const HOURS: [hours: string[], at: string, is: 'open' | 'closed' | null][] = [
+  [[], '2026-11-30T10:00+02:00', null],
+  [['09:00-18:00'], '2026-11-30T09:00+02:00', 'open'],
+  [['09:00-18:00'], '2026-11-30T18:00+02:00', 'closed'],
+  [['sun 09:00-sun 18:00'], '2026-11-30T10:00+02:00', 'closed'],
+  [['mon 22:00-tue 02:00'], '2026-12-01T01:59+02:00', 'open'],
+  // Summer time.
+  [['09:00-18:00'], '2026-08-03T06:00Z', 'open'],
+]
+await test('open and closed hours follow the local time', t => {
+  for (const [hours, at, is] of HOURS)
+    t.equal(hoursAt(new Date(at), hours, 'Asia/Jerusalem'), is, `${hours.join()} ${at}`)
+  t.end()
+})
+
+await test('two numbers and two times of day choose four templates', async t => {
+  const shop = await business()
+  const second = `072${shop.did.slice(3, 5)}99${shop.did.slice(7)}`
+  await answered(['number', 'add', '--tenant', shop.tenantId, '--number', second, '--json'])
+  const wabaId = accountOf(shop)
+  const text = (word: string) => `שלום, כאן {{1}}, ${word}. התקשרת בשעה {{2}}, אפשר להשיב כאן.`
+  const own = ['--kind', 'initial']
+  await change(shop, ...own, '--hours', 'closed')
+  await change(shop, ...own, '--number', second, '--name', 'second', '--body', text('סניף'))
+  await change(
+    shop,
+    ...own,
+    '--number',
+    second,
+    '--hours',
+    'closed',
+    '--name',
+    'second_closed',
+    '--body',
+    text('סניף סגור'),
+  )
+  fake.setReview(wabaId, { status: 'APPROVED' })
+  await submit(shop)
+  t.equal(fake.templates(wabaId).length, 7)
+  const sentTo = async (did: string) => {
+    const who = customer()
+    await miss({ ...shop, did }, who.local)
+    await workAsIfDue()
+    return fake.inbox(who.e164)[0]?.template?.name
+  }
+  // Now is within the one window, and not within the other.
+  const minutes = (offset: number) =>
+    DateTime.now().setZone('Asia/Jerusalem').plus({ minutes: offset }).toFormat('HH:mm')
+  await set(shop, '--opening-hours', `${minutes(-30)}-${minutes(30)}`)
+  t.strictSame([await sentTo(shop.did), await sentTo(second)], ['ringback_missed_call', 'second'])
+  await set(shop, '--opening-hours', `${minutes(60)}-${minutes(90)}`)
+  t.strictSame(
+    [await sentTo(shop.did), await sentTo(second)],
+    ['ringback_missed_call_closed', 'second_closed'],
+  )
+  await told(shop, 'PAUSED', 1, { name: 'second_closed' })
+  t.equal(await sentTo(second), 'second', 'a template that is not approved is passed over')
+  await change(shop, ...own, '--number', second, '--default')
+  t.equal(await sentTo(second), 'ringback_missed_call_closed')
+  await set(shop, '--no-opening-hours')
+  t.equal(await sentTo(second), 'ringback_missed_call')
+})
+
+await test('opening hours are read and written by days', async t => {
+  const shop = await business()
+  const hours = ['Sun-Thu 09:00-18:00', 'fri 09:00-13:00', 'sat 20:00-02:00']
+  const written = await set(shop, ...hours.flatMap(one => ['--opening-hours', one]))
+  t.match(written.json, {
+    after: { openingHours: ['sun-thu 09:00-18:00', 'fri 09:00-13:00', 'sat 20:00-02:00'] },
+  })
+  const { opening_hours } = await db
+    .selectFrom('tenants')
+    .select('opening_hours')
+    .where('id', '=', shop.tenantId)
+    .executeTakeFirstOrThrow()
+  t.equal(opening_hours.length, 7)
+  t.equal(opening_hours.at(-1), 'sat 20:00-sun 02:00')
+  for (const wrong of ['9:00-18:00', 'shabbat', 'sun', '25:00-26:00', 'sun-foo 09:00-18:00'])
+    t.equal((await tenant(['set', '--tenant', shop.tenantId, '--opening-hours', wrong])).status, 2)
+})
+
+await test('our texts keep to the rules of Meta, in every language and variant', t => {
+  for (const kind of KINDS)
+    for (const language of LANGUAGES)
+      for (const hours of [null, 'closed'] as const)
+        for (const buttons of [[], ['callback'], ['stop'], ['callback', 'stop']] as const) {
+          const { text, name, variables, labels } = ownTemplate(kind, { language, hours, buttons })
+          t.notMatch(text, /^{{|}}$|}}\s*{{|\s\s/)
+          t.equal(placeholdersIn(text), variables.length)
+          t.ok(text.length < 550)
+          t.ok(labels.every(label => label.length <= 20))
+          t.same(ownTemplateNamed(kind, name, language)?.text, text)
+          if (kind === 'owner_notice') continue
+          const word = text.match(/[:：] ?(\S+)$/)?.[1]
+          const isStop = word !== undefined && parseKeyword(word) === 'stop'
+          t.equal(isStop, !(buttons as readonly string[]).includes('stop'), `${language}: ${text}`)
+          t.ok(labels.every((label, at) => buttons[at] !== 'stop' || isStopPayload(label)))
+        }
+  t.end()
+})
+
+await test('who opts out is told so in the language of the business', async t => {
+  for (const [language, word, text] of [
+    ['ru', 'Стоп', /^Вы удалены/],
+    ['ar', 'إيقاف', /^تمت إزالتك/],
+    ['he', 'הסר', /^הוסרת/],
+  ] as const) {
+    const { shop, who } = await contacted()
+    await set(shop, '--languages', language)
+    await happens({ kind: 'text', from: who.e164, phoneNumberId: shop.phoneNumberId, text: word })
+    t.match(fake.inbox(who.e164).at(-1)?.text, text)
+  }
 })
