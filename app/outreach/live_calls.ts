@@ -21,7 +21,7 @@ export type KnownPerson = {
   name: string | null
   phone: string
   timezone: string
-  /** Of the tenant's template for first messages. */
+  /** In which the tenant writes to customers. */
   language: string
   missedToday: number
   lastMissedAt: Date | null
@@ -116,9 +116,7 @@ const storeEvents = async (
       on conflict on constraint popup_lookups_key do update set looked_up_at = now(), is_refused = excluded.is_refused
     )
     select p.n, l.id as "leadId", l.name, l.phone, t.timezone, now() as now,
-           coalesce((select w.language from whatsapp_connections c
-                     join whatsapp_templates w on w.whatsapp_connection_id = c.id and w.kind = 'initial'
-                     where c.tenant_id = t.id order by c.state, c.id limit 1), 'he') as language,
+           t.languages[1] as language,
            missed.today as "missedToday", missed.last as "lastMissedAt", wrote.created_at as "wroteAt", wrote.text,
            (select assert_all_queued(wanted, (select count(*) from graphile_worker.add_jobs(specs)))
             from jobs where wanted > 0) as queued

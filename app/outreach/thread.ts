@@ -10,14 +10,8 @@ import type {
   OutreachReason,
   OutreachState,
 } from '../states.ts'
-import {
-  callTime,
-  DEFAULT_TEMPLATES,
-  fill,
-  filledText,
-  isVariable,
-  type Values,
-} from '../whatsapp/templates.ts'
+import { DEFAULT_TEMPLATES } from '../whatsapp/own_templates.ts'
+import { callTime, fill, filledText, isVariable, type Values } from '../whatsapp/templates.ts'
 
 // The conversation with one person: every call, message and reply, in order.
 
