@@ -7,7 +7,7 @@ import { phoneHash } from '../crypto.ts'
 import type { Trx } from '../db/kysely.ts'
 import type { Call } from '../db/locks.ts'
 import { userError } from '../errors.ts'
-import { ERASED } from '../voicenter/calls.ts'
+import { ERASED } from '../voicenter/stored_calls.ts'
 
 /** A person, as one business knows them. */
 export type Person = {

@@ -1,6 +1,6 @@
 /** A call in words: who called, whether it was answered, and what became of it. */
 import { readPhone } from '../../phone.ts'
-import { ERASED } from '../../voicenter/calls.ts'
+import { ERASED } from '../../voicenter/stored_calls.ts'
 import type { Cdr } from '../../voicenter/parse.ts'
 import { telephone } from './format.ts'
 import { html, type Html } from './html.ts'

@@ -1,0 +1,175 @@
+/** The stored records of calls: reads them under a tenant's rules, and writes their verdicts. */
+import { sql } from 'kysely'
+import { sha256 } from '../crypto.ts'
+import type { Trx } from '../db/kysely.ts'
+import type { Call } from '../db/locks.ts'
+import {
+  legOf,
+  type ClassifyRules,
+  completeLegs,
+  type Leg,
+  READING,
+  ROOT_WAIT_SECONDS,
+  type TenantReading,
+  usesNumberOf,
+  type Verdict,
+} from './classify.ts'
+import { readStored, type StoredCdr } from './parse.ts'
+import { DEFAULT_TIMEZONE } from './time.ts'
+
+/** A record of a call, and the verdict that it has already. */
+export type StoredLeg = Leg & { id: string; known: { verdict: string; reason: string } | null }
+
+export type StoredCall = {
+  call: Call
+  /** The records of the call, sorted by start. Of a large call: those that decide, and the next new ones. */
+  legs: StoredLeg[]
+  /** When the first of its records arrived. */
+  receivedAt: Date
+  /** Its records have waited long enough for a root that has not arrived. */
+  hasWaited: boolean
+  /** The call is already in `missed_calls`. */
+  isRecorded: boolean
+  /** It is there without its caller. */
+  isWithheld: boolean
+  /** Not null: retention or an erasure has emptied some of its records. */
+  redacted: RedactedCall | null
+  /** It is large. `isReread`: all of its records were read, because it was not known as large, or the rules changed. */
+  large: { isReread: boolean } | null
+}
+export type ClassifiedCall = StoredCall & { verdict: Verdict<StoredLeg> }
+
+export type Row = StoredCdr & {
+  id: string
+  receivedAt: Date
+  now: Date
+  verdict: string | null
+  reason: string | null
+}
+export type RowOfCall = Row & { n: number; recorded: string | null }
+
+/** A large payload stays on the disk, unless it is asked for. */
+export const COLUMNS = sql`r.id, r.facts, case when r.facts is null then r.payload end as payload, r.received_at as "receivedAt",
+  now() as now, r.verdict, r.reason`
+
+export const storedCall = (
+  { call, recorded, large }: Pick<StoredCall, 'call' | 'large'> & { recorded: string | null },
+  rows: readonly Row[],
+  { timezone }: TenantRules,
+): StoredCall => {
+  const legs = rows.flatMap(row => storedLeg(row, timezone) ?? [])
+  const receivedAt = new Date(Math.min(...rows.map(row => row.receivedAt.getTime())))
+  return {
+    call,
+    legs: completeLegs(legs),
+    receivedAt,
+    hasWaited: rows.some(({ now }) => now >= rootDeadline(receivedAt)),
+    isRecorded: recorded !== null,
+    isWithheld: recorded === 'withheld_number',
+    redacted: legs.length < rows.length ? redactedCall(rows) : null,
+    large,
+  }
+}
+
+/** Null for a record that was emptied. */
+export const storedLeg = (row: Row, timezone: string): StoredLeg | null => {
+  const { id, receivedAt, verdict, reason } = row
+  if (isEmptied(row)) return null
+  const known = verdict !== null && reason !== null ? { verdict, reason } : null
+  return { ...legOf(readStored(row), receivedAt, timezone), id, known }
+}
+
+export const isEmptied = ({ facts, payload }: Row): boolean => facts === null && payload === null
+
+export const rootDeadline = (receivedAt: Date): Date =>
+  new Date(receivedAt.getTime() + ROOT_WAIT_SECONDS * 1000)
+
+/** In the order of arrival. */
+export const byId = (a: { id: string }, b: { id: string }): number =>
+  a.id.length - b.id.length || (a.id < b.id ? -1 : 1)
+
+/** The reason of a record that was emptied because its person was erased. */
+export const ERASED = 'erased'
+
+export type RedactedCall = { verdict: string; reason: string; ids: string[] }
+
+/** The verdict that a redacted call has, and its records that are not emptied. */
+const redactedCall = (rows: readonly Row[]): RedactedCall => {
+  const emptied = rows.filter(isEmptied)
+  const { verdict, reason } = emptied.find(row => row.reason === ERASED) ?? emptied[0] ?? {}
+  const ids = rows.flatMap(row => (isEmptied(row) ? [] : row.id))
+  return { verdict: verdict ?? 'unknown', reason: reason ?? ERASED, ids }
+}
+
+/** The records that are written and have effects: all, but of a large call only the new ones. */
+export const newLegsOf = ({ legs, large }: StoredCall): StoredLeg[] =>
+  large ? legs.filter(({ known }) => !known) : legs
+
+/** `hash` differs if any of these differ. */
+export type TenantRules = ClassifyRules<Leg> & TenantReading & { hash: string }
+export type RulesOf = (tenantId: string | null) => TenantRules
+
+/** For calls whose tenant is unknown: no number belongs to them. */
+const UNASSIGNED_RULES: TenantRules = {
+  missedStatuses: [],
+  minRingSeconds: 0,
+  isOurs: () => false,
+  isOwnLine: () => false,
+  timezone: DEFAULT_TIMEZONE,
+  hash: '',
+}
+
+export const readTenantRules = async (trx: Trx, calls: readonly Call[]): Promise<RulesOf> => {
+  const tenants = [...new Set(calls.flatMap(({ tenantId }) => tenantId ?? []))]
+  const { rows } = await sql<{
+    id: string
+    timezone: string
+    statuses: string[]
+    ring: number
+    lines: string[]
+  }>`
+    /* settings */
+    select t.id, t.timezone, t.missed_statuses as statuses, t.min_ring_seconds as ring, array(
+      select n.phone from tenant_numbers n where n.tenant_id = t.id
+      union select c.display_phone_number from whatsapp_connections c where c.tenant_id = t.id order by 1) as lines
+    from tenants t where t.id = any(${tenants}::bigint[])`.execute(trx)
+  const rules = new Map(
+    rows.map(({ id, timezone, statuses, ring, lines }): [string, TenantRules] => {
+      const known = new Set(lines)
+      const isOurs = usesNumberOf(known)
+      const isOwnLine = (e164: string): boolean => known.has(e164)
+      const hash = sha256(JSON.stringify([READING, timezone, statuses, ring, lines])).toString(
+        'hex',
+      )
+      return [
+        id,
+        { timezone, missedStatuses: statuses, minRingSeconds: ring, isOurs, isOwnLine, hash },
+      ]
+    }),
+  )
+  return tenantId => (tenantId ? rules.get(tenantId) : null) ?? UNASSIGNED_RULES
+}
+
+type ClassifiedLeg = StoredLeg & { verdict: string; reason: string }
+
+/** Writes the verdict of the call on each of these records, and the values that were read from the record itself. */
+export const writeVerdicts = async (trx: Trx, rows: readonly ClassifiedLeg[]): Promise<void> => {
+  await sql`
+    /* verdicts */
+    update raw_cdrs r
+    set verdict = leg.verdict, reason = leg.reason, called_at = leg.called_at, clock = leg.clock,
+        business_phone = leg.business_phone, customer_phone = leg.customer_phone, reached_phone = leg.reached_phone,
+        reached_until = leg.reached_until
+    from unnest(
+      ${rows.map(row => row.id)}::bigint[],
+      ${rows.map(row => row.verdict)}::text[],
+      ${rows.map(row => row.reason)}::text[],
+      ${rows.map(row => row.calledAt)}::timestamptz[],
+      ${rows.map(row => row.clock)}::text[],
+      ${rows.map(row => row.businessPhone)}::text[],
+      ${rows.map(row => row.customerPhone)}::text[],
+      ${rows.map(row => row.reachedPhone)}::text[],
+      ${rows.map(row => (row.reachedPhone ? row.reachedUntil : null))}::timestamptz[]
+    ) as leg (id, verdict, reason, called_at, clock, business_phone, customer_phone, reached_phone, reached_until)
+    where r.id = leg.id`.execute(trx)
+}
