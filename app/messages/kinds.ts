@@ -31,7 +31,7 @@ type Details = {
   /** For a reply by hand: why it may not be sent. */
   refusal?: ReplyRefusal | null
 }
-type Facts = {
+type Situation = {
   message: UnclaimedMessage
   context: KnownContext
   details: Details
@@ -49,7 +49,7 @@ export type Rules = {
   grace: (context: KnownContext) => number
   template: (message: UnclaimedMessage) => TemplateKind
   details: (trx: Trx, message: UnclaimedMessage, context: KnownContext) => Promise<Details>
-  next: (facts: Facts) => Step
+  next: (facts: Situation) => Step
 }
 
 export type MessageTask = 'lead_outreach' | 'lead_reminder' | NoticeKind | 'manual'

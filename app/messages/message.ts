@@ -26,7 +26,7 @@ export const CLAIM_SECONDS = 40
 export const LOOK_AGAIN_SECONDS = 60
 
 /** An outgoing message, with its missed call and its person. */
-type Facts = {
+type MessageFields = {
   tenantId: string
   kind: OutgoingKind
   reason: string | null
@@ -57,10 +57,10 @@ type Facts = {
   dialled: string | null
   calledAt: Date | null
 }
-export type Message = Facts & { id: string; state: OutgoingState }
+export type Message = MessageFields & { id: string; state: OutgoingState }
 
 /** The same before a claim. A first message has no row until its first claim. */
-export type UnclaimedMessage = Facts & { id: string | null; state: OutgoingState | null }
+export type UnclaimedMessage = MessageFields & { id: string | null; state: OutgoingState | null }
 
 const columns = (dueAt: RawBuilder<unknown>, held: RawBuilder<unknown>) => sql`
   m.id, m.state, m.reason, coalesce(m.kind, 'initial') as kind, coalesce(m.attempts, 0) as attempts,
