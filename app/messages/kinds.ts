@@ -49,7 +49,7 @@ export type Rules = {
   grace: (context: KnownContext) => number
   template: (message: UnclaimedMessage) => TemplateKind
   details: (trx: Trx, message: UnclaimedMessage, context: KnownContext) => Promise<Details>
-  next: (facts: Situation) => Step
+  next: (situation: Situation) => Step
 }
 
 export type MessageTask = 'lead_outreach' | 'lead_reminder' | NoticeKind | 'manual'
