@@ -229,8 +229,8 @@ const outcomeForm = (person: PersonDetails, failed: FailedForm | null, context: 
         value: person.outcomeValue?.replace(/\.00$/, '') ?? null,
         failed: failedHere,
       })}
-      <button>${texts.save}</button>
       <p class="quiet">${texts.outcomeHelp}</p>
+      <button>${texts.save}</button>
     </form>
   </section>`
 }

@@ -60,7 +60,7 @@ const personRow = (person: Person, context: Context): Html => {
       <a
         class="button main"
         href="tel:${phone}"
-        aria-label="${texts.callAbout(name ?? telephoneText(phone))}"
+        ${name === null && html`aria-label="${texts.callAbout(telephoneText(phone))}"`}
         >${texts.call} ${name !== null && telephone(phone)}</a
       >
       ${
@@ -157,7 +157,9 @@ leadsPages.get(
         ${
           isSearch &&
           html`${shown.length === 0 ? html`<p class="empty">${texts.notFound}</p>` : people(shown, context)}
-            <p><a href="/ops/leads${tenant && `?${tenant}`}">${texts.allWaiting}</a></p>`
+            <p>
+              <a class="alone" href="/ops/leads${tenant && `?${tenant}`}">${texts.allWaiting}</a>
+            </p>`
         }
         ${!isSearch && shown.length === 0 && html`<p class="empty">${texts.none}</p>`}
         ${[...groups].map(
