@@ -21,6 +21,7 @@ import {
   changeTemplate,
   resumeTemplates,
   templateChange,
+  type TemplateInUse,
   templateResubmit,
   templateResume,
 } from '../../app/tenants/templates.ts'
@@ -145,20 +146,21 @@ export const template: Command = async (args, terminal) => {
     return showTenant(trx, wanted.tenantId)
   })
   if (flags.json) console.log(JSON.stringify({ templates }))
-  else
-    console.table(
-      templates.map(({ phoneNumberId, kind, number, hours, name, language, state, reason }) => ({
-        phoneNumberId,
-        kind,
-        number: number ?? '',
-        hours: hours ?? '',
-        name,
-        language,
-        state,
-        reason,
-      })),
-    )
+  else console.table(templateTable(templates))
 }
+
+/** For a person to read: without texts and ids. */
+export const templateTable = (templates: readonly TemplateInUse[]) =>
+  templates.map(({ phoneNumberId, kind, number, hours, name, language, state, reason }) => ({
+    phoneNumberId,
+    kind,
+    number: number ?? '',
+    hours: hours ?? '',
+    name,
+    language,
+    state,
+    reason,
+  }))
 
 const submit = async (
   terminal: Terminal,

@@ -2,6 +2,7 @@
 import { webhookUrl } from '../../app/tenants/credentials.ts'
 import { describeWarning, loadGoLiveWarnings } from '../../app/tenants/go_live.ts'
 import { tenantOnly } from '../../app/tenants/schema.ts'
+import { templateTable } from './templates.ts'
 import { addTenant, listTenants, newTenant, showTenant } from '../../app/tenants/tenants.ts'
 import { askGraph } from '../../app/whatsapp/account.ts'
 import { describeConnection } from './connections.ts'
@@ -61,7 +62,8 @@ export const show: Command = async (args, terminal) => {
   const { numbers, connections, templates, webhookTokens, callLog, ...settings } = tenant
   for (const [name, value] of Object.entries(settings))
     console.log(`${name.padEnd(18)} ${format(value)}`)
-  for (const [title, rows] of Object.entries({ numbers, connections, templates, webhookTokens })) {
+  const tables = { numbers, connections, templates: templateTable(templates), webhookTokens }
+  for (const [title, rows] of Object.entries(tables)) {
     console.log(`\n${title}${rows.length ? '' : ': none'}`)
     if (rows.length) console.table(rows)
   }

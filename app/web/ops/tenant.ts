@@ -73,8 +73,8 @@ for (const name of SECTION_NAMES) {
       return tenantParam(context)
     }
     const prepare = async (context: Context, form: Form) => {
-      allowed(context)
-      return ask?.(form)
+      const tenantId = allowed(context)
+      return ask?.({ action: actionName, tenantId, form })
     }
     const showAgain = (trx: Trx, context: Context, form: Form) =>
       tenantPage(trx, context, allowed(context), name, {
@@ -85,13 +85,13 @@ for (const name of SECTION_NAMES) {
     tenantPages.post(
       `${path}/${actionName}`,
       action(
-        (trx, context, form, answer) => {
+        (trx, context, form, prepared) => {
           const tenantId = allowed(context)
           return handleForm(
             trx,
             context.language,
             async () => {
-              const result = await act({ trx, context, tenantId, form, answer })
+              const result = await act({ trx, context, tenantId, form, prepared })
               return 'flash' in result
                 ? { flash: result.flash, to: tenantPath(tenantId, name) }
                 : tenantLayout(context, await showTenant(trx, tenantId), name, result.once)

@@ -610,6 +610,105 @@ t.test('WhatsApp is connected, paused, resumed and given a new token', async t =
   t.notMatch(JSON.stringify(await auditLogOf(shop.tenantId)), 'SECRET')
 })
 
+const wabaOf = ({ phoneNumberId }: Business): string =>
+  fake.numbers().find(one => one.phoneNumberId === phoneNumberId)?.wabaId ?? ''
+
+t.test('templates are submitted, followed and resubmitted on the page', async t => {
+  const shop = await business()
+  const wabaId = wabaOf(shop)
+  const page = async (who = operator) => (await who.get(at(shop, '/templates'))).text
+  const after = async (path: string, fields = {}) => {
+    const answer = await operator.submit(at(shop, path), fields)
+    t.equal(answer.status, 303, path)
+    return page()
+  }
+  const first = await page()
+  t.match(first, /שלום, כאן מספרת נועה\. ראינו שהתקשרת אלינו בשעה 14:05/, 'filled in')
+  t.match(first, 'Meta has not been asked yet')
+
+  fake.setReview(
+    wabaId,
+    { status: 'REJECTED', rejectedReason: 'PROMOTIONAL' },
+    'ringback_reminder_2',
+  )
+  const submitted = await after('/templates/submit')
+  t.match(submitted, '4 texts were submitted')
+  t.match(submitted, 'Meta has not approved the template yet')
+  t.match(submitted, /rejected the template[^<]*\(the text promotes something\)/)
+  t.match(await page(await asOperator('he')), 'הנוסח מפרסם משהו')
+  t.match(await after('/templates/submit'), 'Meta has all the texts already')
+  t.equal(fake.templates(wabaId).length, 4)
+
+  for (const one of fake.templates(wabaId))
+    if (one.status === 'PENDING') fake.addTemplate({ ...one, status: 'APPROVED' })
+  const followed = await after('/templates/sync')
+  t.equal([...followed.matchAll(/badge good"[^>]*>\s*approved/g)].length, 3)
+
+  const wrong = { kind: 'reminder_2', number: '', hours: '', body: '{{1}} 50%' }
+  await isRefused(t, at(shop, '/templates/resubmit'), wrong, /At most 1,024 characters/)
+  const body = 'שלום, כאן {{1}}, לגבי השיחה בשעה {{2}}. אפשר להשיב כאן.'
+  fake.setReview(wabaId, { status: 'PENDING' }, 'ringback_reminder_2')
+  t.match(await after('/templates/resubmit', { ...wrong, body }), 'The text was submitted')
+  t.equal(fake.templates(wabaId).find(one => one.name === 'ringback_reminder_2')?.body, body)
+  const none = { kind: 'initial', number: shop.line, hours: '', body }
+  t.equal((await operator.submit(at(shop, '/templates/resubmit'), none)).status, 404)
+
+  fake.addNumber({ phoneNumberId: shop.phoneNumberId, token: 'another' })
+  t.match(await after('/templates/sync'), 'Meta does not accept the access token')
+})
+
+t.test('a text for closed hours is added, and the languages are chosen, on the page', async t => {
+  const shop = await business()
+  const settings = at(shop, '/templates/settings')
+  await isRefused(t, settings, { language: 'he', openingHours: 'always' }, /Line 1: hours such as/)
+  const { status } = await operator.submit(settings, {
+    language: 'en',
+    languages: ['he'],
+    openingHours: 'sun-thu 09:00-18:00\nfri 09:00-13:00',
+  })
+  t.equal(status, 303)
+  const { languages, opening_hours } = await db
+    .selectFrom('tenants')
+    .select(['languages', 'opening_hours'])
+    .where('id', '=', shop.tenantId)
+    .executeTakeFirstOrThrow()
+  t.strictSame([languages, opening_hours.length], [['en', 'he'], 6])
+
+  const add = at(shop, '/templates/add')
+  const closed = {
+    kind: 'initial',
+    number: '',
+    hours: 'closed',
+    name: '',
+    body: '',
+    button: 'stop',
+  }
+  await isRefused(t, add, { ...closed, body: 'Hi, {{1}}.' }, /belongs to a text of Ringback/)
+  t.equal((await operator.submit(add, closed)).status, 303)
+  const { text } = await operator.get(at(shop, '/templates'))
+  t.match(text, 'ringback_missed_call_closed_stop (en)')
+  t.match(
+    text,
+    /when we were closed\. You can reply here and we will call you back when we open\.</,
+  )
+  t.match(text, 'Stop messages')
+  t.equal((await operator.submit(at(shop, '/templates/usual'), closed)).status, 303)
+  t.notMatch((await operator.get(at(shop, '/templates'))).text, 'closed_stop')
+
+  const save = at(shop, '/templates/save')
+  const form = {
+    kind: 'initial',
+    number: '',
+    hours: '',
+    name: 'ringback_missed_call',
+    language: 'en',
+    variable: ['business_name', 'call_time'],
+    body: '',
+  }
+  t.equal((await operator.submit(save, { ...form, button: ['callback', 'stop'] })).status, 303)
+  t.match((await operator.get(at(shop, '/templates'))).text, 'ringback_missed_call_callback_stop')
+})
+
 t.test('a template is changed, resumed and reset', async t => {
   const shop = await business()
   const save = at(shop, '/templates/save')
@@ -770,6 +869,11 @@ const ACTIONS: Record<string, (shop: Business) => Record<string, string | string
   '/templates/save': () => ({ kind: 'initial', name: 'x', language: 'he', variable: '' }),
   '/templates/resume': () => ({ kind: 'initial' }),
   '/templates/usual': () => ({ kind: 'initial' }),
+  '/templates/add': () => ({ kind: 'initial', hours: 'closed' }),
+  '/templates/settings': () => ({ language: 'en' }),
+  '/templates/submit': () => ({}),
+  '/templates/sync': () => ({}),
+  '/templates/resubmit': () => ({ kind: 'initial', body: 'Hello, this is {{1}}, {{2}}.' }),
   '/webhook/fresh': () => ({}),
   '/webhook/revoke': () => ({ tokenId: '1' }),
   '/password/set': () => ({ password: 'a good new password' }),
@@ -858,6 +962,9 @@ t.test('a business does everything else itself', async t => {
       { kind: 'initial', name: 'own', language: 'he', variable: '' },
       'template.set',
     ],
+    ['/templates/submit', {}, 'template.submit'],
+    ['/templates/sync', {}, 'template.sync'],
+    ['/templates/settings', { language: 'en' }, 'tenant.set'],
     ['/webhook/fresh', {}, 'webhook_token.add'],
   ]
   for (const [path, fields, action] of actions) {

@@ -32,6 +32,10 @@ export const formTexts = translations(
       reminderQuietWindows:
         'One per line, such as 21:00-08:00 or fri 15:00-sat 20:30. They must not cover the whole week.',
       language: 'A code such as he or en_US.',
+      body: 'At most 1,024 characters with {{1}}, {{2}} … in order. It must not begin or end with one of them.',
+      variables: 'One for each {{1}}, {{2}} … of the text.',
+      languages: 'At least one language.',
+      openingHours: 'One per line, such as sun-thu 09:00-18:00 or fri 09:00-13:00.',
       template: 'The name at Meta: lowercase letters, digits and underscores.',
       password: 'At least 12 and at most 200 characters.',
     },
@@ -40,6 +44,7 @@ export const formTexts = translations(
       numbers: 'a phone number such as 0722776772 or *2700.',
       quietWindows: 'a time such as 21:00-08:00 or fri 15:00-sat 20:30.',
       reminderQuietWindows: 'a time such as 21:00-08:00 or fri 15:00-sat 20:30.',
+      openingHours: 'hours such as sun-thu 09:00-18:00.',
     },
     /** By UserError.why. */
     why: {
@@ -55,6 +60,13 @@ export const formTexts = translations(
       no_time_for_reminders: 'Together, the two lists of quiet times leave no time for reminders.',
       reminders_out_of_order: '“First reminder” must be earlier than “Last reminder”.',
       no_connection: 'No active WhatsApp number is connected.',
+      own_name: 'This name belongs to a text of Ringback. Give your text another name.',
+      known_at_meta:
+        'Meta has this template already. Give the new text another name, or use “Submit another text”.',
+      variables_missing: 'The text needs as many variables as are named here.',
+      not_at_meta: 'Meta does not have this template yet. Press “Submit to Meta”.',
+      no_body: 'The text of this template is not known. Enter one.',
+      number_unknown: 'This is not one of the numbers of the business.',
       no_owner_phone: 'Enter the owner’s phone in the settings first.',
       template_paused: 'The template of the first message is paused.',
       too_soon: 'The last test message was sent less than a minute ago. Please wait a moment.',
@@ -93,6 +105,10 @@ export const formTexts = translations(
       reminderQuietWindows:
         'אחד בכל שורה, כגון 21:00-08:00 או ו׳ 15:00-ש׳ 20:30. אסור שיכסו את כל השבוע.',
       language: 'קוד כגון he או en_US.',
+      body: 'עד 1,024 תווים, עם {{1}}, {{2}} … לפי הסדר. אסור להתחיל או לסיים באחד מהם.',
+      variables: 'אחד לכל {{1}}, {{2}} … שבנוסח.',
+      languages: 'לפחות שפה אחת.',
+      openingHours: 'אחת בכל שורה, כגון ‎sun-thu 09:00-18:00 או ‎fri 09:00-13:00.',
       template: 'השם אצל Meta: אותיות לטיניות קטנות, ספרות וקווים תחתונים.',
       password: 'לפחות 12 תווים, ולכל היותר 200.',
     },
@@ -100,6 +116,7 @@ export const formTexts = translations(
       numbers: 'מספר טלפון כגון 0722776772 או \u200e*2700.',
       quietWindows: 'זמן כגון 21:00-08:00 או ו׳ 15:00-ש׳ 20:30.',
       reminderQuietWindows: 'זמן כגון 21:00-08:00 או ו׳ 15:00-ש׳ 20:30.',
+      openingHours: 'שעות כגון ‎sun-thu 09:00-18:00.',
     },
     why: {
       number_taken: 'המספר הזה כבר שייך לעסק אחר.',
@@ -114,6 +131,13 @@ export const formTexts = translations(
       no_time_for_reminders: 'שתי הרשימות של הזמנים השקטים לא משאירות זמן לתזכורות.',
       reminders_out_of_order: '״תזכורת ראשונה״ צריכה להיות מוקדמת מ״תזכורת אחרונה״.',
       no_connection: 'לא מחובר מספר WhatsApp פעיל.',
+      own_name: 'השם הזה שייך לנוסח של Ringback. יש לתת לנוסח שלך שם אחר.',
+      known_at_meta:
+        'התבנית הזאת כבר קיימת אצל Meta. יש לתת לנוסח החדש שם אחר, או להשתמש ב״הגשת נוסח אחר״.',
+      variables_missing: 'מספר המשתנים בנוסח צריך להיות כמספר המשתנים שנבחרו כאן.',
+      not_at_meta: 'התבנית הזאת עוד לא קיימת אצל Meta. יש ללחוץ על ״הגשה ל־Meta״.',
+      no_body: 'הנוסח של התבנית הזאת לא ידוע. יש להזין נוסח.',
+      number_unknown: 'זה לא אחד המספרים של העסק.',
       no_owner_phone: 'יש להזין קודם את הטלפון של בעלי העסק בהגדרות.',
       template_paused: 'התבנית של ההודעה הראשונה מושהית.',
       too_soon: 'הודעת הבדיקה האחרונה נשלחה לפני פחות מדקה. נא להמתין רגע.',

@@ -48,6 +48,10 @@ const advice = translations(
       whatNow:
         'Change the template in Meta Business so that it is utility again, or resume to agree that it is sent as it is.',
     },
+    rejected: {
+      why: 'Meta has rejected the template.',
+      whatNow: 'Submit another text on the page “Templates”.',
+    },
     pending: {
       why: 'Meta has not approved the template yet.',
       whatNow: 'Nothing to do: messages are sent once it is approved, usually within minutes.',
@@ -113,6 +117,10 @@ const advice = translations(
       whatNow:
         'אפשר לשנות את התבנית ב־Meta Business כך שלא תיחשב כפרסומת, או לחדש ובכך לאשר לשלוח אותה כמו שהיא.',
     },
+    rejected: {
+      why: 'Meta דחתה את התבנית.',
+      whatNow: 'אפשר להגיש נוסח אחר בדף ״תבניות״.',
+    },
     pending: {
       why: 'Meta עוד לא אישרה את התבנית.',
       whatNow: 'אין צורך לעשות דבר: ההודעות יישלחו כשתאושר, בדרך כלל בתוך דקות.',
@@ -154,6 +162,7 @@ const CODES: Partial<Record<Kind, number[]>> = {
 const STATUSES: Record<string, Kind> = {
   MARKETING: 'marketing',
   DIFFERS: 'differs',
+  REJECTED: 'rejected',
   PENDING: 'pending',
   IN_APPEAL: 'pending',
   MISSING: 'absent',

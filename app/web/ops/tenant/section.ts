@@ -1,6 +1,9 @@
 /** What the pages of one business have in common. */
 import type { Trx } from '../../../db/kysely.ts'
 import type { TenantShown } from '../../../tenants/tenants.ts'
+import type { UserError } from '../../../errors.ts'
+import type { SubmitAnswers } from '../../../tenants/template_submit.ts'
+import type { Asked } from '../../../tenants/template_sync.ts'
 import type { GraphAnswer } from '../../../whatsapp/account.ts'
 import type { Context } from '../access.ts'
 import type { FailedForm } from '../forms.ts'
@@ -38,9 +41,21 @@ export type ActionContext = {
   context: Context
   tenantId: string
   form: Form
-  /** What Graph told about the number in the form (Section.ask). */
-  answer?: GraphAnswer | undefined
+  /** What Graph told before (Section.ask). */
+  prepared?: Prepared | undefined
 }
+
+/** What Graph told while no transaction was open. */
+export type Prepared = {
+  /** About the number in the form. */
+  answer?: GraphAnswer
+  /** About the templates. */
+  asked?: Asked[]
+  submitted?: SubmitAnswers
+  /** Why it was not asked. */
+  refused?: UserError
+}
+type Question = { action: string; tenantId: string; form: Form }
 /** A message; or a page that is shown only once, such as a new password. */
 export type SectionResult = { flash: string } | { once: Html }
 
@@ -49,7 +64,7 @@ export type Section = {
   /** By the last part of their path. */
   actions: Record<string, (action: ActionContext) => Promise<SectionResult>>
   /** Asks Graph before one of its actions, outside the transaction. */
-  ask?: (form: Form) => Promise<GraphAnswer>
+  ask?: (question: Question) => Promise<Prepared>
 }
 
 /** The path of a section, or of one of its actions. */

@@ -1,255 +1,307 @@
-/** The WhatsApp template of each kind of message. */
+/** The WhatsApp templates: their texts, what Meta says about them, and what they are for. */
+import { opsDb } from '../../../db/kysely.ts'
+import { isUserError } from '../../../errors.ts'
+import { settingsChange, setTenant } from '../../../tenants/settings.ts'
 import {
-  templateChange,
+  planResubmit,
+  planSubmit,
+  storeSubmitted,
+  submitPlan,
+} from '../../../tenants/template_submit.ts'
+import { askAccounts, requireAccounts, storeTemplates } from '../../../tenants/template_sync.ts'
+import {
   changeTemplate,
-  TEMPLATE_KINDS,
+  templateChange,
+  type TemplateInUse,
+  templateResubmit,
   templatesOf,
 } from '../../../tenants/templates.ts'
-import { DEFAULT_TEMPLATES } from '../../../whatsapp/own_templates.ts'
-import type { TemplateKind } from '../../../whatsapp/templates.ts'
-import { abort } from '../errors.ts'
+import { LANGUAGES } from '../../../whatsapp/templates.ts'
+import { dayTime } from '../format.ts'
 import {
   actionForm,
   buttonAlert,
-  confirmForm,
-  type FailedForm,
+  checkbox,
   formAlert,
+  formLines,
   formValue,
   formValues,
-  input,
   select,
+  textArea,
 } from '../forms.ts'
+import { abort } from '../errors.ts'
 import { html, type Html } from '../html.ts'
-import { translations } from '../language.ts'
-import { formTexts } from '../locales/forms.ts'
-import { pauseReason } from '../locales/whatsapp_errors.ts'
+import { templateTexts } from '../locales/templates.ts'
 import type { Form } from '../sign_in_form.ts'
-import { failedForm, type Section, sectionForm, tenantPath, type View } from './section.ts'
+import {
+  failedForm,
+  type Prepared,
+  type Section,
+  type SectionResult,
+  sectionForm,
+  tenantPath,
+  type View,
+} from './section.ts'
+import { addCard, isOwnButton, templateCard } from './template_cards.ts'
 
-/** A form offers at least this many variables. No default template has more. */
-const MIN_VARIABLES = 3
-
-type Template = View['tenant']['templates'][number]
-
-/** Each kind has a form, with the kind as a field. */
-const failedTemplate = (view: View, kind: TemplateKind): FailedForm | null => {
-  const failed = failedForm(view, 'save')
-  if (!failed || formValue(failed.entered, 'kind') !== kind) return null
-  // The text for `name` is about names of businesses.
-  const { name, ...problems } = failed.problems
-  const expected = formTexts[view.context.language].expected.template
-  return { ...failed, problems: name === undefined ? problems : { ...problems, name: expected } }
-}
-
-const templateFields = (view: View, kind: TemplateKind, template: Template): Html => {
-  const texts = templateTexts[view.context.language]
-  const failed = failedTemplate(view, kind)
-  const variables = failed
-    ? formValues(failed.entered, 'variable')
-    : template.variables.split(',').filter(Boolean)
-  const places = Array.from(
-    { length: Math.max(MIN_VARIABLES, variables.length) },
-    (_, place) => place,
-  )
-  const options = { '': texts.nothing, ...texts.variables }
-  return html`${failed && formAlert(view.context.language, failed, 'save')}
-    <input type="hidden" name="kind" value="${kind}" />
-    ${input({ name: 'name', label: texts.name, direction: 'ltr', value: template.name, failed })}
-    ${input({
-      name: 'language',
-      label: texts.language,
-      direction: 'ltr',
-      value: template.language,
-      failed,
-    })}
-    ${places.map(place =>
-      select({
-        name: 'variable',
-        label: texts.variable(place + 1),
-        value: variables[place] ?? '',
-        options,
-      }),
-    )}
-    <button class="main">${texts.save}</button>`
-}
-
-const isDefault = (
-  kind: TemplateKind,
-  { name, language, variables, state, isHeld }: Template,
-): boolean => {
-  const template = DEFAULT_TEMPLATES[kind]
-  const isSame = name === template.name && language === template.language
-  return isSame && variables === template.variables.join(',') && state === 'active' && !isHeld
-}
-
-const templateCard = (view: View, kind: TemplateKind): Html | false => {
-  const { context, tenant } = view
+const metaCard = (view: View): Html => {
+  const { context, tenant, failed } = view
   const texts = templateTexts[context.language]
-  const templates = tenant.templates.filter(one => one.kind === kind)
-  // A business may have several numbers, each with its templates. A paused one is more important.
-  const template =
-    templates.find(one => one.state === 'paused') ??
-    templates.find(one => one.isHeld) ??
-    templates[0]
-  if (!template) return false
-  const isPaused = template.state === 'paused'
-  const isHeld = template.isHeld && !isPaused
-  const pausing = pauseReason(context.language, isHeld ? 'template MARKETING' : template.reason)
   const path = (action: string) => tenantPath(tenant.tenantId, 'templates', action)
+  const times = tenant.templates.flatMap(({ syncedAt }) => syncedAt ?? [])
+  const last = times.toSorted((a, b) => b.getTime() - a.getTime())[0]
   return html`<section class="card">
+    <div class="row"><h2>${texts.meta}</h2></div>
+    ${buttonAlert(failed, 'submit', 'sync')}
+    <p class="quiet">${texts.submitHelp}</p>
     <div class="row">
-      <h2>${texts.kinds[kind]}</h2>
-      <span class="badge ${isPaused ? 'bad' : isHeld ? 'warn' : 'good'}"
-        >${isPaused ? texts.states.paused : isHeld ? texts.states.held : texts.states.active}</span
-      >
-      <bdi class="quiet">${template.name}</bdi>
+      ${actionForm(context, { path: path('submit'), label: texts.submit })}
+      ${actionForm(context, { path: path('sync'), label: texts.sync })}
     </div>
-    ${
-      (isPaused || isHeld) &&
-      html`<p>${isPaused && texts.pausedMeans} ${pausing.why} ${pausing.whatNow}</p>
-        ${actionForm(context, { path: path('resume'), label: isHeld ? texts.agree : texts.resume, fields: { kind } })}`
-    }
-    <details id="template-${kind}" ${failedTemplate(view, kind) && html`open`}>
-      <summary>${texts.change}</summary>
-      ${sectionForm(view, 'templates', 'save', templateFields(view, kind, template))}
-    </details>
-    <details id="text-${kind}">
-      <summary>${texts.defaultText}</summary>
-      <p lang="he" dir="rtl">${DEFAULT_TEMPLATES[kind].text}</p>
-    </details>
-    ${
-      !isDefault(kind, template) &&
-      confirmForm(context, {
-        id: `usual-${kind}`,
-        open: texts.reset,
-        warning: texts.resetMeans,
-        path: path('usual'),
-        label: texts.resetYes,
-        fields: { kind },
-      })
-    }
+    <p class="quiet">
+      ${last ? html`${texts.asked} ${dayTime(last, new Date(), context.language, tenant.timezone)}` : texts.neverAsked}
+    </p>
   </section>`
 }
 
-const formKind = (form: Form): TemplateKind =>
-  TEMPLATE_KINDS.find(kind => kind === formValue(form, 'kind')) ?? abort(400)
+const settingsCard = (view: View): Html => {
+  const { context, tenant } = view
+  const texts = templateTexts[context.language]
+  const failed = failedForm(view, 'settings')
+  const [main = 'he', ...more] = failed
+    ? [formValue(failed.entered, 'language') ?? '', ...formValues(failed.entered, 'languages')]
+    : tenant.languages
+  return html`<section class="card">
+    <h2>${texts.settings}</h2>
+    ${formAlert(context.language, failed, 'settings')}
+    ${sectionForm(
+      view,
+      'templates',
+      'settings',
+      html`${select({
+          name: 'language',
+          label: texts.mainLanguage,
+          value: main,
+          options: texts.languages,
+          failed,
+        })}
+        <div role="group" aria-label="${texts.moreLanguages}">
+          <p>${texts.moreLanguages}</p>
+          <div class="ticks">
+            ${LANGUAGES.map(language =>
+              checkbox('languages', language, texts.languages[language], more.includes(language)),
+            )}
+          </div>
+        </div>
+        ${textArea({
+          name: 'openingHours',
+          label: texts.openingHours,
+          help: texts.openingHoursHelp,
+          rows: 3,
+          value: tenant.openingHours.join('\n'),
+          failed,
+        })}
+        <button class="main">${texts.save}</button>`,
+    )}
+  </section>`
+}
+
+/** A business may have several numbers, each with its templates. The one that needs a person is shown. */
+const mostUrgent = (templates: TemplateInUse[]): TemplateInUse | undefined =>
+  templates.find(one => one.state === 'paused') ??
+  templates.find(one => one.isHeld || one.differs.length > 0) ??
+  templates[0]
+
+const shownTemplates = (templates: TemplateInUse[]): TemplateInUse[] => {
+  const groups = Map.groupBy(templates, ({ kind, number, hours }) => `${kind} ${number} ${hours}`)
+  return [...groups.values()].flatMap(group => mostUrgent(group) ?? [])
+}
+
+const scopeOf = (form: Form) => ({
+  kind: formValue(form, 'kind'),
+  number: formValue(form, 'number') || undefined,
+  hours: formValue(form, 'hours') || undefined,
+})
+
+const CHANGES = ['name', 'language', 'variables', 'body', 'buttons'] as const
+const parseChange = (wanted: object) => {
+  const change = templateChange.parse(wanted)
+  return { ...change, kind: change.kind ?? abort(400) }
+}
+
+/** Asks Graph, and keeps a refusal for the action, which shows it. */
+const prepared = async (work: () => Promise<Prepared>): Promise<Prepared> => {
+  try {
+    return await work()
+  } catch (error) {
+    if (isUserError(error)) return { refused: error }
+    throw error
+  }
+}
+
+const required = <Known extends keyof Prepared>(
+  found: Prepared | undefined,
+  name: Known,
+): NonNullable<Prepared[Known]> => {
+  if (found?.refused) throw found.refused
+  const answer = found?.[name]
+  if (!answer) throw new Error(`Graph was not asked: ${name}`)
+  return answer
+}
 
 export const templates: Section = {
   show: view => {
     const texts = templateTexts[view.context.language]
     if (view.tenant.connections.length === 0)
-      return html`${buttonAlert(view.failed, 'save', 'resume', 'usual')}
+      return html`${buttonAlert(view.failed, 'save', 'resume', 'usual', 'submit', 'sync', 'resubmit', 'add')}
         <p class="empty">
           <a href="${tenantPath(view.tenant.tenantId, 'whatsapp')}">${texts.none}</a>
         </p>`
     return html`<p class="quiet">${texts.help}</p>
-      <div class="columns">${TEMPLATE_KINDS.map(kind => templateCard(view, kind))}</div>`
+      ${buttonAlert(view.failed, 'resume', 'usual')} ${metaCard(view)}
+      <div class="columns">
+        ${shownTemplates(view.tenant.templates).map(one => templateCard(view, one))}
+      </div>
+      <div class="columns">${addCard(view)} ${settingsCard(view)}</div>`
   },
+
+  ask: ({ action, tenantId, form }) =>
+    prepared(async () => {
+      const database = opsDb
+      if (action === 'sync') {
+        const accounts = await database.transaction().execute(trx => requireAccounts(trx, tenantId))
+        return { asked: await askAccounts(accounts) }
+      }
+      if (action === 'submit') {
+        const plan = await database.transaction().execute(trx => planSubmit(trx, tenantId))
+        return { submitted: await submitPlan(plan) }
+      }
+      if (action === 'resubmit') {
+        const wanted = templateResubmit.safeParse({
+          tenantId,
+          ...scopeOf(form),
+          body: formValue(form, 'body')?.replaceAll('\r', ''),
+        })
+        // The action reports what is wrong.
+        if (!wanted.success) return {}
+        const plan = await database.transaction().execute(trx => planResubmit(trx, wanted.data))
+        return { submitted: await submitPlan(plan) }
+      }
+      return {}
+    }),
+
   actions: {
+    submit: async ({ trx, context, tenantId, prepared }) => {
+      const answers = required(prepared, 'submitted')
+      return afterSubmit(
+        context.language,
+        await storeSubmitted(trx, context.signIn, tenantId, answers),
+      )
+    },
+    sync: async ({ trx, context, tenantId, prepared }) => {
+      const asked = required(prepared, 'asked')
+      const { problems } = await storeTemplates(trx, context.signIn, tenantId, asked)
+      const texts = templateTexts[context.language]
+      const [problem] = problems
+      return { flash: problem ? texts.problems[problem.why] : texts.synced }
+    },
+    resubmit: async ({ trx, context, tenantId, form, prepared }) => {
+      templateResubmit.parse({ tenantId, ...scopeOf(form), body: formValue(form, 'body') })
+      const answers = required(prepared, 'submitted')
+      const result = await storeSubmitted(trx, context.signIn, tenantId, answers)
+      const texts = templateTexts[context.language]
+      const isTaken = result.submitted.every(one => one.result === 'submitted')
+      return isTaken && result.problems.length === 0
+        ? { flash: texts.resubmitted }
+        : afterSubmit(context.language, result)
+    },
     save: async ({ trx, context, tenantId, form }) => {
-      const kind = formKind(form)
-      const wanted = templateChange.parse({
+      const { kind } = parseChange({ tenantId, ...scopeOf(form) })
+      const before = (await templatesOf(trx, tenantId)).filter(isOf(form))
+      const [current] = before
+      const variables = formValues(form, 'variable').filter(Boolean)
+      const buttons = formValues(form, 'button')
+      const name = formValue(form, 'name')?.trim()
+      const language = formValue(form, 'language')?.trim()
+      const body = formValue(form, 'body')?.replaceAll('\r', '').trim() || undefined
+      const wanted = parseChange({
         tenantId,
-        kind,
-        name: formValue(form, 'name')?.trim(),
-        language: formValue(form, 'language')?.trim(),
-        variables: formValues(form, 'variable').filter(Boolean),
+        ...scopeOf(form),
+        // A field that was not changed is no wish: other buttons mean another template of ours.
+        ...(name !== current?.name && { name }),
+        ...(language !== current?.language && { language }),
+        ...(variables.join() !== current?.variables && { variables }),
+        // Another name needs the text too.
+        ...((body !== current?.body || name !== current?.name) && { body }),
+        ...(kind !== 'owner_notice' &&
+          buttons.join() !== current?.buttons.filter(isOwnButton).join() && { buttons }),
       })
       const texts = templateTexts[context.language]
-      const known = (await templatesOf(trx, tenantId)).filter(one => one.kind === kind)
-      const isSame = known.every(
-        ({ name, language, variables }) =>
-          name === wanted.name &&
-          language === wanted.language &&
-          variables === wanted.variables?.join(','),
-      )
       // Saving resumes a paused template, so saving without a change must do nothing.
-      if (known.length > 0 && isSame) return { flash: texts.unchanged }
-      await changeTemplate(trx, context.signIn, { ...wanted, kind })
+      const isSame = CHANGES.every(field => wanted[field] === undefined)
+      if (before.length > 0 && isSame) return { flash: texts.unchanged }
+      await changeTemplate(trx, context.signIn, wanted)
       return { flash: texts.saved }
     },
+    add: async ({ trx, context, tenantId, form }) => {
+      const name = formValue(form, 'name')?.trim() || undefined
+      const body = formValue(form, 'body')?.replaceAll('\r', '').trim() || undefined
+      const buttons = formValues(form, 'button')
+      const wanted = parseChange({
+        tenantId,
+        ...scopeOf(form),
+        name,
+        body,
+        ...(buttons.length > 0 && { buttons }),
+      })
+      await changeTemplate(trx, context.signIn, wanted)
+      return { flash: templateTexts[context.language].saved }
+    },
     resume: async ({ trx, context, tenantId, form }) => {
-      const wanted = templateChange.parse({ tenantId, kind: formKind(form), resume: true })
-      await changeTemplate(trx, context.signIn, { ...wanted, kind: formKind(form) })
+      const wanted = { tenantId, ...scopeOf(form), resume: true }
+      await changeTemplate(trx, context.signIn, parseChange(wanted))
       return { flash: templateTexts[context.language].resumed }
     },
     usual: async ({ trx, context, tenantId, form }) => {
-      const wanted = templateChange.parse({ tenantId, kind: formKind(form), backToDefault: true })
-      await changeTemplate(trx, context.signIn, { ...wanted, kind: formKind(form) })
-      return { flash: templateTexts[context.language].resetDone }
+      const scope = scopeOf(form)
+      const wanted = { tenantId, ...scope, backToDefault: true }
+      await changeTemplate(trx, context.signIn, parseChange(wanted))
+      const texts = templateTexts[context.language]
+      return { flash: scope.number || scope.hours ? texts.removed : texts.resetDone }
+    },
+    settings: async ({ trx, context, tenantId, form }) => {
+      const language = formValue(form, 'language') ?? ''
+      const wanted = settingsChange.parse({
+        tenantId,
+        languages: [language, ...formValues(form, 'languages')],
+        openingHours: formLines(form, 'openingHours'),
+      })
+      const { after } = await setTenant(trx, context.signIn, wanted)
+      const texts = templateTexts[context.language]
+      return { flash: Object.keys(after).length > 0 ? texts.saved : texts.unchanged }
     },
   },
 }
 
-export const templateTexts = translations(
-  {
-    help: 'Meta must approve a template for each kind of message, with this name and language. The settings apply to all WhatsApp numbers of the business.',
-    none: 'Connect WhatsApp first.',
-    kinds: {
-      initial: 'First message',
-      reminder_1: 'First reminder',
-      reminder_2: 'Last reminder',
-      owner_notice: 'Notice to the owner',
-    },
-    states: { active: 'in use', paused: 'paused', held: 'awaits consent' },
-    name: 'Name of the template',
-    language: 'Language',
-    variable: (number: number) => `{{${number}}} stands for`,
-    nothing: '– nothing –',
-    variables: {
-      business_name: 'the name of the business',
-      caller_name: 'the customer’s name on WhatsApp',
-      call_time: 'the time of the call',
-      caller_phone: 'the customer’s number',
-      what_happened: 'the reason for the notice',
-    },
-    defaultText: 'Default text, to submit to Meta',
-    change: 'Change',
-    save: 'Save',
-    saved: 'Saved.',
-    unchanged: 'No change.',
-    pausedMeans: 'Messages of this kind are not sent.',
-    resume: 'Resume',
-    agree: 'Send it as marketing',
-    resumed: 'The template is in use again.',
-    reset: 'Reset to the default template…',
-    resetMeans: 'The name, language and variables will be those of the default template.',
-    resetYes: 'Reset to the default template',
-    resetDone: 'The default template is in use.',
-  },
-  {
-    help: 'לכל סוג הודעה דרושה תבנית ש־Meta אישרה, בשם ובשפה האלה. ההגדרות תקפות לכל מספרי ה־WhatsApp של העסק.',
-    none: 'יש לחבר קודם WhatsApp.',
-    kinds: {
-      initial: 'הודעה ראשונה',
-      reminder_1: 'תזכורת ראשונה',
-      reminder_2: 'תזכורת אחרונה',
-      owner_notice: 'עדכון לבעלי העסק',
-    },
-    states: { active: 'בשימוש', paused: 'מושהית', held: 'ממתינה לאישור' },
-    name: 'שם התבנית',
-    language: 'שפה',
-    variable: number => `במקום {{${number}}} יבוא`,
-    nothing: '– ללא –',
-    variables: {
-      business_name: 'שם העסק',
-      caller_name: 'שם הלקוח ב־WhatsApp',
-      call_time: 'שעת השיחה',
-      caller_phone: 'מספר הלקוח',
-      what_happened: 'נושא העדכון',
-    },
-    defaultText: 'נוסח ברירת המחדל, להגשה ל־Meta',
-    change: 'שינוי',
-    save: 'שמירה',
-    saved: 'נשמר.',
-    unchanged: 'אין שינוי.',
-    pausedMeans: 'הודעות מהסוג הזה לא נשלחות.',
-    resume: 'חידוש',
-    agree: 'אישור שליחה כפרסומת',
-    resumed: 'התבנית שוב בשימוש.',
-    reset: 'חזרה לתבנית ברירת המחדל…',
-    resetMeans: 'השם, השפה והמשתנים יהיו אלה של תבנית ברירת המחדל.',
-    resetYes: 'חזרה לתבנית ברירת המחדל',
-    resetDone: 'תבנית ברירת המחדל בשימוש.',
-  },
-)
+const isOf =
+  (form: Form) =>
+  ({ kind, number, hours }: TemplateInUse): boolean => {
+    const scope = scopeOf(form)
+    return (
+      kind === scope.kind && number === (scope.number ?? null) && hours === (scope.hours ?? null)
+    )
+  }
+
+const afterSubmit = (
+  language: View['context']['language'],
+  { submitted, problems }: Awaited<ReturnType<typeof storeSubmitted>>,
+): SectionResult => {
+  const texts = templateTexts[language]
+  const [problem] = problems
+  if (problem) return { flash: texts.problems[problem.why] }
+  const count = (...results: string[]) =>
+    submitted.filter(({ result }) => results.includes(result)).length
+  if (count('unanswered') > 0) return { flash: texts.problems.unanswered }
+  const refused = count('refused')
+  return { flash: refused > 0 ? texts.notSubmitted(refused) : texts.submitted(count('submitted')) }
+}

@@ -126,26 +126,26 @@ export const whatsapp: Section = {
         : html`<p class="quiet">${texts.askOperator}</p>`
     }`
   },
-  ask: async form => {
+  ask: async ({ form }) => {
     const asked = newConnection.pick({ phoneNumberId: true, accessToken: true }).safeParse({
       phoneNumberId: formValue(form, 'phoneNumberId')?.trim(),
       accessToken: formValue(form, 'accessToken'),
     })
-    return asked.success ? askGraph(asked.data) : { kind: 'unconfirmed' }
+    return { answer: asked.success ? await askGraph(asked.data) : { kind: 'unconfirmed' } }
   },
   actions: {
-    connect: async ({ trx, context, tenantId, form, answer }) => {
+    connect: async ({ trx, context, tenantId, form, prepared }) => {
       const wanted = newConnection.required({ whatsappNumber: true }).parse({
         tenantId,
         phoneNumberId: formValue(form, 'phoneNumberId')?.trim(),
         whatsappNumber: formValue(form, 'whatsappNumber') ?? '',
         accessToken: formValue(form, 'accessToken'),
       })
-      const { isConfirmed } = await connect(trx, context.signIn, wanted, answer)
+      const { isConfirmed } = await connect(trx, context.signIn, wanted, prepared?.answer)
       const texts = whatsappTexts[context.language]
       return { flash: isConfirmed ? texts.connected : texts.unconfirmed }
     },
-    token: async ({ trx, context, tenantId, form, answer }) => {
+    token: async ({ trx, context, tenantId, form, prepared }) => {
       const { phoneNumberId, accessToken } = newConnection.parse({
         tenantId,
         phoneNumberId: formValue(form, 'phoneNumberId'),
@@ -155,7 +155,7 @@ export const whatsapp: Section = {
       const own = await connectionsOf(trx, tenantId)
       if (!own.some(one => one.phoneNumberId === phoneNumberId))
         throw notFound(`WhatsApp number ${phoneNumberId} of tenant ${tenantId}`)
-      await connect(trx, context.signIn, { tenantId, phoneNumberId, accessToken }, answer)
+      await connect(trx, context.signIn, { tenantId, phoneNumberId, accessToken }, prepared?.answer)
       return { flash: whatsappTexts[context.language].tokenSaved }
     },
     state: async ({ trx, context, tenantId, form }) => {
