@@ -5,7 +5,7 @@ import { resolveUnknown } from '../../messages/statuses.ts'
 import { discardDelivery } from '../../rejected_deliveries.ts'
 import { connectionStateChange, setConnectionState } from '../../tenants/connections.ts'
 import { addNumber, tenantNumber } from '../../tenants/tenants.ts'
-import { changeTemplate, TEMPLATE_KINDS } from '../../tenants/templates.ts'
+import { resumeTemplates, TEMPLATE_KINDS } from '../../tenants/templates.ts'
 import { discardJob, retryJobs } from '../../worker/failed_jobs.ts'
 import {
   deliveryPage,
@@ -168,8 +168,7 @@ alertPages.post(
         await setConnectionState(trx, context.signIn, wanted)
       } else {
         const kind = z.enum(TEMPLATE_KINDS).parse(form['kind'])
-        const wanted = { tenantId, kind, resume: true, backToDefault: false }
-        await changeTemplate(trx, context.signIn, wanted)
+        await resumeTemplates(trx, context.signIn, { tenantId, kind })
       }
     })
     return { flash: alertTexts[context.language].paused.resumed, to: returnPath(form) }

@@ -89,13 +89,9 @@ const verdictOf = (template: TemplateInUse, { context: { language } }: View): Ve
           : reason === 'template REJECTED'
             ? ([states.rejected, 'bad'] as const)
             : ([states.paused, 'bad'] as const)
-    const means = look === 'warn' ? texts.waitingMeans : texts.pausedMeans
-    return {
-      badge,
-      look,
-      why: `${means} ${because === '' ? why : why.replace(/\.$/, `${because}.`)}`,
-      whatNow,
-    }
+    const means = look === 'warn' ? '' : `${texts.pausedMeans} `
+    const explained = because === '' ? why : why.replace(/\.$/, `${because}.`)
+    return { badge, look, why: `${means}${explained}`, whatNow }
   }
   if (isHeld) return { badge: states.held, look: 'warn', ...advice('template MARKETING') }
   if (differs.length > 0)
@@ -229,12 +225,14 @@ const resubmitForm = (view: View, template: TemplateInUse): Html | false => {
   </details>`
 }
 
-const isDefault = ({ kind, name, language, buttons, state, isHeld, id }: TemplateInUse): boolean =>
-  id === null ||
-  (ownTemplateNamed(kind, name, language)?.name === name &&
-    buttons.length === 0 &&
-    state === 'active' &&
-    !isHeld)
+/** A button would not help. */
+const ENDED_BY_META = ['PENDING', 'IN_APPEAL', 'MISSING', 'REJECTED']
+
+const isDefault = ({ kind, name, language, variables, id }: TemplateInUse): boolean => {
+  const own = ownTemplateNamed(kind, name, language)
+  const isOurs = own?.buttons.length === 0 && own.variables.join(',') === variables
+  return id === null || isOurs
+}
 
 export const templateCard = (view: View, template: TemplateInUse): Html => {
   const { context, tenant } = view
@@ -244,8 +242,7 @@ export const templateCard = (view: View, template: TemplateInUse): Html => {
   const verdict = verdictOf(template, view)
   const path = (action: string) => tenantPath(tenant.tenantId, 'templates', action)
   const fields = scopeFields(template)
-  // Only Meta ends these.
-  const waits = ['template PENDING', 'template IN_APPEAL', 'template MISSING'].includes(reason)
+  const waits = ENDED_BY_META.some(status => reason === `template ${status}`)
   const resume =
     state === 'paused'
       ? waits
