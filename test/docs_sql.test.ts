@@ -67,6 +67,7 @@ const MAY_BE_EMPTY = [
   /state = 'unknown'/,
   /state = 'failed'/,
   /state = 'paused'/,
+  /^select tenant_id, kind, dialled_number/,
   /from opt_outs/,
   /excluded/,
   /from alerts/,
