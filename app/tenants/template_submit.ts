@@ -25,7 +25,8 @@ import {
   storeTemplates,
   type Synced,
 } from './template_sync.ts'
-import { type TemplateInUse, type templateResubmit, templatesOf } from './templates.ts'
+import { type templateResubmit } from './template_change.ts'
+import { type TemplateInUse, templatesOf } from './templates.ts'
 
 /** `edits` is Meta's id of the template that gets another text. Null = it is created if Meta has none. */
 type Planned = Submission & { edits: string | null }

@@ -13,7 +13,8 @@ import { followGraph, type GraphTemplate } from '../whatsapp/follow_graph.ts'
 import { type Hours, ownTemplate } from '../whatsapp/own_templates.ts'
 import { BUTTONS, type Language, type TemplateKind, VARIABLES } from '../whatsapp/templates.ts'
 import { NUMBER_MOVED, storeGraphAnswer } from './accounts.ts'
-import { MISSING, noConnection, TEMPLATE_KINDS } from './templates.ts'
+import { MISSING, TEMPLATE_KINDS } from './template_change.ts'
+import { noConnection } from './templates.ts'
 import { stateAfter } from './template_updates.ts'
 
 /** A connection whose account is asked. */

@@ -5,7 +5,7 @@ import type { Trx } from '../db/kysely.ts'
 import { ownTemplate } from '../whatsapp/own_templates.ts'
 import { LANGUAGES } from '../whatsapp/templates.ts'
 import type { categoryEvent, templateEvent } from '../whatsapp/webhook.ts'
-import { TEMPLATE_KINDS } from './templates.ts'
+import { TEMPLATE_KINDS } from './template_change.ts'
 
 /** Meta's words, in updates and in the list of templates. Others change nothing: FLAGGED is only a warning. */
 const STATE_AFTER = new Map<string, 'active' | 'paused'>(

@@ -18,13 +18,11 @@ import {
   type Submitted,
 } from '../../app/tenants/template_submit.ts'
 import {
-  changeTemplate,
-  resumeTemplates,
   templateChange,
-  type TemplateInUse,
   templateResubmit,
   templateResume,
-} from '../../app/tenants/templates.ts'
+} from '../../app/tenants/template_change.ts'
+import { changeTemplate, resumeTemplates, type TemplateInUse } from '../../app/tenants/templates.ts'
 import { showTenant } from '../../app/tenants/tenants.ts'
 import { sendTestMessage, testMessageState } from '../../app/tenants/test_message.ts'
 import {

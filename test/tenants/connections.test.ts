@@ -2,7 +2,8 @@
 import { sql } from 'kysely'
 import { test } from 'tap'
 import { connect, newConnection, setConnectionState } from '../../app/tenants/connections.ts'
-import { templateChange, changeTemplate } from '../../app/tenants/templates.ts'
+import { templateChange } from '../../app/tenants/template_change.ts'
+import { changeTemplate } from '../../app/tenants/templates.ts'
 import { sendTestMessage, testMessageState } from '../../app/tenants/test_message.ts'
 import {
   business,

@@ -5,7 +5,8 @@ import { resolveUnknown } from '../../messages/statuses.ts'
 import { discardDelivery } from '../../rejected_deliveries.ts'
 import { connectionStateChange, setConnectionState } from '../../tenants/connections.ts'
 import { addNumber, tenantNumber } from '../../tenants/tenants.ts'
-import { resumeTemplates, TEMPLATE_KINDS } from '../../tenants/templates.ts'
+import { TEMPLATE_KINDS } from '../../tenants/template_change.ts'
+import { resumeTemplates } from '../../tenants/templates.ts'
 import { discardJob, retryJobs } from '../../worker/failed_jobs.ts'
 import {
   deliveryPage,

@@ -9,13 +9,8 @@ import {
   submitPlan,
 } from '../../../tenants/template_submit.ts'
 import { askAccounts, requireAccounts, storeTemplates } from '../../../tenants/template_sync.ts'
-import {
-  changeTemplate,
-  templateChange,
-  type TemplateInUse,
-  templateResubmit,
-  templatesOf,
-} from '../../../tenants/templates.ts'
+import { templateChange, templateResubmit } from '../../../tenants/template_change.ts'
+import { changeTemplate, type TemplateInUse, templatesOf } from '../../../tenants/templates.ts'
 import { LANGUAGES } from '../../../whatsapp/templates.ts'
 import { dayTime } from '../format.ts'
 import {
