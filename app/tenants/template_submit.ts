@@ -2,6 +2,7 @@
  * Submits the templates of a business to Meta. First a plan is read, then Graph is asked while no transaction is open, then the
  * answers are stored. Submitting twice creates nothing twice.
  */
+import { sql } from 'kysely'
 import type { z } from 'zod'
 import { type Actor, audit } from '../audit.ts'
 import { decrypt, tokenOwner } from '../crypto.ts'
@@ -88,13 +89,20 @@ export const planSubmit = async (trx: Trx, tenantId: string): Promise<SubmitPlan
  * A template that Meta has, with another text.
  *
  * @param body absent = our text of this template, or the one that is known
- * @throws UserError if there is no such template, if Meta does not have it, or if no text is known
+ * @throws UserError if there is no such template, if Meta does not have it, if no text is known, or if a business would
+ * change the template of another one that shares its account at Meta
  */
 export const planResubmit = async (
   trx: Trx,
+  actor: Actor,
   { tenantId, kind, number, hours, body: given }: z.infer<typeof templateResubmit>,
 ): Promise<SubmitPlan[]> => {
   const accounts = await requireAccounts(trx, tenantId)
+  if (actor.as === 'tenant' && (await isShared(trx, tenantId)))
+    throw userError(
+      'shared_account',
+      'other businesses use this account at Meta and its templates: ask the operator',
+    )
   const templates = (await templatesOf(trx, tenantId)).filter(
     one => one.kind === kind && one.number === (number ?? null) && one.hours === (hours ?? null),
   )
@@ -113,6 +121,14 @@ export const planResubmit = async (
     const one = submissionOf(template, body, labels, account.businessName)
     return [{ account, planned: [{ ...one, edits: metaId }] }]
   })
+}
+
+/** Whether another business has a number in the same account at Meta. */
+const isShared = async (trx: Trx, tenantId: string): Promise<boolean> => {
+  const { rows } = await sql`
+    select from whatsapp_connections own join whatsapp_connections other on other.waba_id = own.waba_id
+    where own.tenant_id = ${tenantId} and other.tenant_id <> ${tenantId} limit 1`.execute(trx)
+  return rows.length > 0
 }
 
 /** What became of one template. */

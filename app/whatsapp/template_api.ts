@@ -18,6 +18,11 @@ const PAGE_SIZE = 100
 /** An account has 250 templates; a verified business may have 6,000. */
 const MAX_PAGES = 60
 
+/** Meta's own limits are lower. */
+const LONGEST_BODY = 4096
+const LONGEST_LABEL = 100
+const MAX_BUTTONS = 20
+
 const text = z.string().optional().catch(undefined)
 const button = z.looseObject({ type: z.string().catch(''), text: z.string().catch('') })
 const component = z.looseObject({
@@ -55,11 +60,13 @@ const templateIn = (found: z.infer<typeof listed>): GraphTemplate => {
     status: found.status,
     category: found.category?.toUpperCase() ?? null,
     rejectedReason: reason && reason !== 'NONE' ? reason : null,
-    body: part('BODY')?.text ?? null,
-    buttons: (part('BUTTONS')?.buttons ?? []).map(({ type, text: label }) => ({
-      isQuickReply: type.toUpperCase() === 'QUICK_REPLY',
-      label,
-    })),
+    body: part('BODY')?.text?.slice(0, LONGEST_BODY) ?? null,
+    buttons: (part('BUTTONS')?.buttons ?? [])
+      .slice(0, MAX_BUTTONS)
+      .map(({ type, text: label }) => ({
+        isQuickReply: type.toUpperCase() === 'QUICK_REPLY',
+        label: label.slice(0, LONGEST_LABEL),
+      })),
     isNamed: found.parameter_format?.toUpperCase() === 'NAMED',
   }
 }

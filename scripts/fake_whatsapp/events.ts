@@ -48,7 +48,15 @@ type OtherEvent = Common &
     | { kind: 'user_preferences'; from: string; value: 'stop' | 'resume' }
     /** The owner wrote to the person in the WhatsApp Business app. */
     | { kind: 'echo'; to: string; text: string; id?: string }
-    | { kind: 'template_category'; template: string; category?: string }
+    | { kind: 'template_category'; template: string; language?: string; category?: string }
+    /** Meta approved, rejected or paused a template: the fake then knows it as such. */
+    | {
+        kind: 'template_status'
+        template: string
+        language?: string
+        event: string
+        reason?: string
+      }
     /** A call on WhatsApp has ended; without seconds, it was not answered. */
     | { kind: 'call'; with: string; by?: 'person' | 'business'; seconds?: number; id?: string }
     /** An error of the system or the account, which belongs to no message. */
@@ -112,11 +120,26 @@ export const updateFor = (state: State, event: WebhookEvent, id: string): Update
       return update('smb_message_echoes', { ...common, message_echoes: [echo] })
     }
     // Events of templates and accounts name the account only, not a number.
+    case 'template_status': {
+      const { template: name, language = 'he', event: status, reason } = event
+      const template = state.template(number.wabaId, name, language)
+      if (template) Object.assign(template, { status, rejectedReason: reason })
+      return update('message_template_status_update', {
+        event: status,
+        message_template_id: template?.id ?? '594425479261596',
+        message_template_name: name,
+        message_template_language: language,
+        reason: reason ?? 'NONE',
+      })
+    }
     case 'template_category':
+      Object.assign(state.template(number.wabaId, event.template, event.language ?? 'he') ?? {}, {
+        category: event.category ?? 'MARKETING',
+      })
       return update('template_category_update', {
         message_template_id: 594425479261596,
         message_template_name: event.template,
-        message_template_language: 'he',
+        message_template_language: event.language ?? 'he',
         previous_category: 'UTILITY',
         new_category: event.category ?? 'MARKETING',
       })

@@ -112,7 +112,7 @@ export const template: Command = async (args, terminal) => {
     if (Object.keys(others).length > 0)
       fail('template resubmit: only --tenant, --kind, --number, --hours, --body and --json')
     const wanted = check(templateResubmit, { tenantId, kind, number, hours, body })
-    const plan = await inTransaction(terminal, trx => planResubmit(trx, wanted))
+    const plan = await inTransaction(terminal, trx => planResubmit(trx, COMMAND_LINE, wanted))
     return submit(terminal, tenantId, plan, json)
   }
   if (action === 'sync' || action === 'submit') {

@@ -440,8 +440,13 @@ await test('a call is held during the review, and answered after the approval', 
   await miss(shop, who.local)
   await workAsIfDue()
   t.equal(fake.inbox(who.e164).length, 0)
-  fake.addTemplate({ wabaId: accountOf(shop), name: 'ringback_missed_call', body: BODY })
-  await told(shop, 'APPROVED', 1)
+  const { phoneNumberId } = shop
+  await happens({
+    kind: 'template_status',
+    template: 'ringback_missed_call',
+    event: 'APPROVED',
+    phoneNumberId,
+  })
   await workAsIfDue()
   t.match(fake.inbox(who.e164), [{ text: filledText(BODY, ['מספרת נועה']).slice(0, 20) }])
 })

@@ -74,7 +74,7 @@ for (const name of SECTION_NAMES) {
     }
     const prepare = async (context: Context, form: Form) => {
       const tenantId = allowed(context)
-      return ask?.({ action: actionName, tenantId, form })
+      return ask?.({ action: actionName, actor: context.signIn, tenantId, form })
     }
     const showAgain = (trx: Trx, context: Context, form: Form) =>
       tenantPage(trx, context, allowed(context), name, {

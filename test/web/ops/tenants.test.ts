@@ -653,6 +653,18 @@ t.test('templates are submitted, followed and resubmitted on the page', async t 
   const none = { kind: 'initial', number: shop.line, hours: '', body }
   t.equal((await operator.submit(at(shop, '/templates/resubmit'), none)).status, 404)
 
+  const owner = await asTenant(shop.tenantId)
+  await owner.submit(at(shop, '/templates/resubmit'), { ...wrong, body: `${body} תודה.` })
+  t.match(await page(), /Meta did not take the template: 100: Only approved/, 'during a review')
+  const other = await business()
+  await db
+    .updateTable('whatsapp_connections')
+    .set({ waba_id: wabaId })
+    .where('tenant_id', 'in', [shop.tenantId, other.tenantId])
+    .execute()
+  const shared = await owner.submit(at(shop, '/templates/resubmit'), { ...wrong, body })
+  t.match([shared.status, shared.text], [400, /Other businesses use this account/])
+
   fake.addNumber({ phoneNumberId: shop.phoneNumberId, token: 'another' })
   t.match(await after('/templates/sync'), 'Meta does not accept the access token')
 })

@@ -66,6 +66,8 @@ export const formTexts = translations(
       variables_missing: 'The text needs as many variables as are named here.',
       not_at_meta: 'Meta does not have this template yet. Press “Submit to Meta”.',
       no_body: 'The text of this template is not known. Enter one.',
+      shared_account:
+        'Other businesses use this account at Meta and its templates. Ask the operator.',
       number_unknown: 'This is not one of the numbers of the business.',
       no_owner_phone: 'Enter the owner’s phone in the settings first.',
       template_paused: 'The template of the first message is paused.',
@@ -137,6 +139,7 @@ export const formTexts = translations(
       variables_missing: 'מספר המשתנים בנוסח צריך להיות כמספר המשתנים שנבחרו כאן.',
       not_at_meta: 'התבנית הזאת עוד לא קיימת אצל Meta. יש ללחוץ על ״הגשה ל־Meta״.',
       no_body: 'הנוסח של התבנית הזאת לא ידוע. יש להזין נוסח.',
+      shared_account: 'עסקים אחרים משתמשים בחשבון הזה אצל Meta ובתבניות שלו. יש לפנות למפעיל.',
       number_unknown: 'זה לא אחד המספרים של העסק.',
       no_owner_phone: 'יש להזין קודם את הטלפון של בעלי העסק בהגדרות.',
       template_paused: 'התבנית של ההודעה הראשונה מושהית.',

@@ -1,6 +1,7 @@
 /** What the pages of one business have in common. */
 import type { Trx } from '../../../db/kysely.ts'
 import type { TenantShown } from '../../../tenants/tenants.ts'
+import type { Actor } from '../../../audit.ts'
 import type { UserError } from '../../../errors.ts'
 import type { SubmitAnswers } from '../../../tenants/template_submit.ts'
 import type { Asked } from '../../../tenants/template_sync.ts'
@@ -55,7 +56,7 @@ export type Prepared = {
   /** Why it was not asked. */
   refused?: UserError
 }
-type Question = { action: string; tenantId: string; form: Form }
+type Question = { action: string; actor: Actor; tenantId: string; form: Form }
 /** A message; or a page that is shown only once, such as a new password. */
 export type SectionResult = { flash: string } | { once: Html }
 

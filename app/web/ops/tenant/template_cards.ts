@@ -63,18 +63,19 @@ const preview = (template: TemplateInUse, businessName: string, unknown: string)
 type Verdict = { badge: string; look: 'good' | 'warn' | 'bad' | ''; why: string; whatNow: string }
 
 /** What Meta said, and what to do. */
-const verdictOf = (template: TemplateInUse, { context: { language } }: View): Verdict => {
+const verdictOf = (template: TemplateInUse, view: View): Verdict => {
+  const { submitError, metaStatus } = template
+  const verdict = stateOf(template, view)
+  if (submitError === null || metaStatus === 'APPROVED') return verdict
+  const texts = templateTexts[view.context.language]
+  return { ...verdict, look: 'bad', why: texts.notTaken(submitError), whatNow: texts.changeIt }
+}
+
+const stateOf = (template: TemplateInUse, { context: { language } }: View): Verdict => {
   const texts = templateTexts[language]
   const { states } = texts
-  const { state, reason, metaStatus, metaReason, isHeld, differs, submitError } = template
+  const { state, reason, metaStatus, metaReason, isHeld, differs } = template
   const advice = (of: string) => pauseReason(language, of)
-  if (submitError !== null && metaStatus !== 'APPROVED')
-    return {
-      badge: states.missing,
-      look: 'bad',
-      why: texts.notTaken(submitError),
-      whatNow: texts.changeIt,
-    }
   if (state === 'paused') {
     const { why, whatNow } = advice(reason)
     const because =

@@ -160,7 +160,7 @@ export const templates: Section = {
       <div class="columns">${addCard(view)} ${settingsCard(view)}</div>`
   },
 
-  ask: ({ action, tenantId, form }) =>
+  ask: ({ action, actor, tenantId, form }) =>
     prepared(async () => {
       const database = opsDb
       if (action === 'sync') {
@@ -179,7 +179,9 @@ export const templates: Section = {
         })
         // The action reports what is wrong.
         if (!wanted.success) return {}
-        const plan = await database.transaction().execute(trx => planResubmit(trx, wanted.data))
+        const plan = await database
+          .transaction()
+          .execute(trx => planResubmit(trx, actor, wanted.data))
         return { submitted: await submitPlan(plan) }
       }
       return {}
