@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { sql } from 'kysely'
 import pg from 'pg'
 import t from 'tap'
-import type { Trx } from '../../app/db/kysely.ts'
+import { type Trx, useGenericPlan } from '../../app/db/kysely.ts'
 import { push } from '../../scripts/demo/cdr.ts'
 import { contacted } from '../outreach/support.ts'
 import { business, type Business, customer, db, post, work } from '../support/ringback.ts'
@@ -61,6 +61,8 @@ type ForeignKey = {
   name: string
   table: string
   target: string
+  /** The index of the key that it refers to. */
+  index: string
   /** Each column with the one that it refers to, and whether it may be null. */
   columns: [string, string, boolean][]
   /** `on delete set null` without a list sets all columns to null. */
@@ -70,6 +72,7 @@ type ForeignKey = {
 const readForeignKeys = async (trx: Trx): Promise<ForeignKey[]> => {
   const { rows } = await sql<ForeignKey>`
     select k.conname as name, k.conrelid::regclass::text as "table", k.confrelid::regclass::text as target,
+           k.conindid::regclass::text as index,
            (select jsonb_agg(jsonb_build_array(a.attname, b.attname, not a.attnotnull) order by c.n)
             from unnest(k.conkey, k.confkey) with ordinality as c (own, other, n)
             join pg_attribute a on a.attrelid = k.conrelid and a.attnum = c.own
@@ -265,6 +268,26 @@ t.test('rows go with their tenant, and a message stays without its connection', 
     )
     t.strictSame(await counts(trx, theirs), before.theirs)
   })
+})
+
+/** The plan of a query as the tasks run it. */
+const planOf = (query: string): Promise<string> =>
+  tryOut(async trx => {
+    await useGenericPlan(trx)
+    const { rows } = await sql.raw(`explain (format json) ${query}`).execute(trx)
+    return JSON.stringify(rows)
+  })
+
+t.test('a key is looked up in its own index, also before the table is analysed', async t => {
+  for (const { name, target, index, columns } of await tryOut(readForeignKeys)) {
+    // A tenant has a handful.
+    if (target === 'whatsapp_connections') continue
+    const isKey = columns.map(([, other]) => `${other} = 1`).join(' and ')
+    const plan = await planOf(`select 1 from only ${target} where ${isKey} for key share`)
+    t.match(plan, `"Index Name":"${index}"`, `${name} refers to ${target}`)
+  }
+  const isRecorded = `select outreach_reason from missed_calls where tenant_id = 1 and call_id = 'a'`
+  t.match(await planOf(isRecorded), '"Index Name":"missed_calls_once"')
 })
 
 /** The indexes of raw_cdrs that hold this CDR. */
