@@ -1,7 +1,11 @@
 import type { Trx } from './db/kysely.ts'
 
-/** Who acts: a user of /ops, or a command on the machine. */
-export type Actor = { as: 'operator' } | { as: 'tenant'; tenantId: string } | { as: 'command line' }
+/** Who acts: a user of /ops, a program with an API token, or a command on the machine. */
+export type Actor =
+  | { as: 'operator' }
+  | { as: 'tenant'; tenantId: string }
+  | { as: 'api token'; tokenId: string }
+  | { as: 'command line' }
 
 /** An action of a person. It must not contain phone numbers of callers or secrets, only ids. */
 export type AuditEntry = {
@@ -16,8 +20,10 @@ export type AuditEntry = {
   after: Record<string, unknown> | null
 }
 
-const actorName = (actor: Actor): string =>
-  actor.as === 'tenant' ? `tenant ${actor.tenantId}` : actor.as
+const actorName = (actor: Actor): string => {
+  if (actor.as === 'tenant') return `tenant ${actor.tenantId}`
+  return actor.as === 'api token' ? `api token ${actor.tokenId}` : actor.as
+}
 
 /** Records an action in the transaction of the action, so that neither exists without the other. */
 export const audit = async (trx: Trx, actor: Actor, entry: AuditEntry): Promise<void> => {

@@ -1,6 +1,6 @@
 /** npm run tenant: manages businesses from the command line. */
 import { callLog, connect, connection } from './tenant/connections.ts'
-import { password, signOut, token } from './tenant/credentials.ts'
+import { apiToken, password, signOut, token } from './tenant/credentials.ts'
 import { exclusion, optOut, optOuts } from './tenant/do_not_contact.ts'
 import { number } from './tenant/numbers.ts'
 import { forget } from './tenant/people.ts'
@@ -16,6 +16,7 @@ const COMMANDS: Record<string, [summary: string, command: Command]> = {
   set: ['change name, mode, intervals, quiet windows, what counts as missed', set],
   number: ['the numbers that customers dial', number],
   token: ['add or revoke a webhook token', token],
+  'api-token': ['add or revoke a token for the API', apiToken],
   connect: ['connect a WhatsApp number, or store a new access token', connect],
   connection: ['pause or resume a WhatsApp number', connection],
   template: ['choose the WhatsApp templates', template],

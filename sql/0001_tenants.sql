@@ -108,14 +108,16 @@ create table tenant_numbers (
 );
 create index tenant_numbers_of_tenant on tenant_numbers (tenant_id);
 
--- The tokens with which Voicenter accounts send CDRs and the events of the Pop-Up Screen. Only the SHA-256 is stored: a token is 256 random bits, so it
--- cannot be guessed from its hash. The token itself is printed once, when it is made.
+-- The tokens with which Voicenter accounts send CDRs and the events of the Pop-Up Screen, and programs use the API. Only the
+-- SHA-256 is stored: a token is 256 random bits, so it cannot be guessed from its hash. The token itself is printed once, when
+-- it is made.
 create table webhook_tokens (
   id         bigint generated always as identity primary key,
   -- Null = unbound: the dialled number decides the tenant. Meant for an account that belongs to the operator.
   tenant_id  bigint references tenants on delete cascade,
-  -- The one endpoint that the token opens. Agents' browsers know a popup token, so it must not open another one.
-  kind       text not null default 'cdr' constraint webhook_tokens_kind_known check (kind in ('cdr', 'popup')),
+  -- What the token opens, and nothing else: an endpoint for Voicenter, or /api/v1. Agents' browsers know a popup token, and an
+  -- api token reads and answers people.
+  kind       text not null default 'cdr' constraint webhook_tokens_kind_known check (kind in ('cdr', 'popup', 'api')),
   hash       bytea not null constraint webhook_tokens_hash_key unique
              constraint webhook_tokens_hash_sha256 check (octet_length(hash) = 32),
   created_at timestamptz not null default now(),

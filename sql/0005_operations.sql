@@ -60,7 +60,7 @@ create index sessions_expiring on sessions (expires_at);
 create table audit_log (
   id        bigint generated always as identity primary key,
   at        timestamptz not null default now(),
-  -- 'operator', 'tenant <id>', or 'command line'.
+  -- 'operator', 'tenant <id>', 'api token <id>' (the id in webhook_tokens), or 'command line'.
   who       text not null,
   -- Null = the change concerns no tenant. No foreign key, since the row must outlive the tenant.
   tenant_id bigint,

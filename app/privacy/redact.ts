@@ -78,14 +78,14 @@ export const redactMessages = async (
 ): Promise<number> => {
   const { numAffectedRows: own = 0n } = await sql`
     update messages m set
-      text = null, wamid = null, wa_id = null, occasion = null, lead_id = null,
+      text = null, wamid = null, wa_id = null, occasion = null, idempotency_key = null, lead_id = null,
       to_phone = case when m.kind = 'owner_notice' then m.to_phone end,
       whatsapp_connection_id = case when m.direction = 'in' then m.whatsapp_connection_id end,
       state = case m.state when 'scheduled' then ${MESSAGE_TRANSITIONS.cancel.to} when 'sending' then ${MESSAGE_TRANSITIONS.lose.to} else m.state end,
       reason = case m.state when 'scheduled' then 'by_operator' when 'sending' then ${ERASED} else m.reason end
     where m.tenant_id = ${tenantId} and ${isTheirs(person)}
       -- A reminder that was never sent holds no personal data.
-      and (m.state in ('scheduled', 'sending') or num_nonnulls(m.text, m.wamid, m.wa_id, m.occasion, m.lead_id,
+      and (m.state in ('scheduled', 'sending') or num_nonnulls(m.text, m.wamid, m.wa_id, m.occasion, m.idempotency_key, m.lead_id,
         case when m.kind <> 'owner_notice' then m.to_phone end,
         case when m.direction = 'out' then m.whatsapp_connection_id end) > 0)`.execute(trx)
   const { numAffectedRows: quotes = 0n } = await sql`

@@ -59,7 +59,7 @@ const BATCHES = {
     returning received_at as at`,
   // Not messages that are still to be sent, and not while the conversation is open.
   messages: (age: Age) => sql<Taken>`
-    update messages set text = null
+    update messages set text = null, idempotency_key = null
     where id in (
       select id from messages m
       where text is not null and state not in ('scheduled', 'sending') and ${isExpired('created_at', age)}

@@ -2,7 +2,7 @@
 import { sql } from 'kysely'
 import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto'
 import { z } from 'zod'
-import { type Actor, audit } from '../audit.ts'
+import { type Actor, audit, type AuditEntry } from '../audit.ts'
 import { lockTenant } from '../db/locks.ts'
 import { config } from '../config.ts'
 import { callLogOwner, encrypt, sha256 } from '../crypto.ts'
@@ -81,17 +81,22 @@ export const setPassword = async (
   return { changed: true }
 }
 
-/** What a token opens: the webhook for CDRs, or the endpoint of the Pop-Up Screen. */
-export const TOKEN_KINDS = ['cdr', 'popup'] as const
-export const tokenKind = z.enum(TOKEN_KINDS, 'cdr or popup')
-export type TokenKind = z.infer<typeof tokenKind>
-export const newToken = z.object({ tenantId, kind: tokenKind.default('cdr') })
+/** Voicenter's tokens: for the webhook for CDRs, and for the endpoint of the Pop-Up Screen. */
+export const WEBHOOK_KINDS = ['cdr', 'popup'] as const
+export type WebhookKind = (typeof WEBHOOK_KINDS)[number]
+/** What a token opens, and nothing else. `api` = /api/v1. */
+export const TOKEN_KINDS = [...WEBHOOK_KINDS, 'api'] as const
+export type TokenKind = (typeof TOKEN_KINDS)[number]
+export const newToken = z.object({
+  tenantId,
+  kind: z.enum(WEBHOOK_KINDS, 'cdr or popup').default('cdr'),
+})
 
 export const tenantToken = z.object({ tenantId, tokenId, force: z.boolean().default(false) })
 
 /**
- * Adds a webhook token, which opens only the endpoint of its kind. The existing ones stay valid, so that no call is lost until the new URL is entered at
- * Voicenter. A token has 256 random bits, so its plain SHA-256 can be stored safely.
+ * Adds a webhook token, which opens only the endpoint of its kind. The existing ones stay valid, so that no call is lost
+ * until the new URL is entered at Voicenter.
  *
  * @returns the token, which cannot be read again: the database stores only its hash
  */
@@ -99,23 +104,43 @@ export const addToken = async (
   trx: Trx,
   actor: Actor,
   tenantId: string,
-  kind: TokenKind = 'cdr',
+  kind: WebhookKind = 'cdr',
 ): Promise<{ tokenId: string; webhookToken: string }> => {
+  const { tokenId, token } = await insertToken(trx, actor, tenantId, kind)
+  return { tokenId, webhookToken: token }
+}
+
+/**
+ * Adds a token for the API.
+ *
+ * @returns the token, which cannot be read again
+ */
+export const addApiToken = async (
+  trx: Trx,
+  actor: Actor,
+  tenantId: string,
+): Promise<{ tokenId: string; apiToken: string }> => {
+  const { tokenId, token } = await insertToken(trx, actor, tenantId, 'api')
+  return { tokenId, apiToken: token }
+}
+
+/** A token has 256 random bits, so its plain SHA-256 can be stored safely. */
+const insertToken = async (trx: Trx, actor: Actor, tenantId: string, kind: TokenKind) => {
   await lockTenant(trx, tenantId)
-  const webhookToken = randomBytes(32).toString('base64url')
+  const token = randomBytes(32).toString('base64url')
   const { id } = await trx
     .insertInto('webhook_tokens')
-    .values({ tenant_id: tenantId, kind, hash: sha256(webhookToken) })
+    .values({ tenant_id: tenantId, kind, hash: sha256(token) })
     .returning('id')
     .executeTakeFirstOrThrow()
   await audit(trx, actor, {
     tenantId,
-    action: 'webhook_token.add',
+    action: kind === 'api' ? 'api_token.add' : 'webhook_token.add',
     subject: `webhook_tokens ${id}`,
     before: null,
-    after: { state: 'valid', ...(kind !== 'cdr' && { kind }) },
+    after: { state: 'valid', ...(kind === 'popup' && { kind }) },
   })
-  return { tokenId: id, webhookToken }
+  return { tokenId: id, token }
 }
 
 /**
@@ -133,42 +158,86 @@ export const revokeToken = async (
   const tokens = await tokensOf(trx, tenantId)
   const token = tokens.find(one => one.tokenId === tokenId)
   if (!token) throw notFound(`webhook token ${tokenId} of tenant ${tenantId}`)
-  if (token.revokedAt) return { revoked: false }
   const isLast =
     token.kind === 'cdr' && tokens.filter(one => one.kind === 'cdr' && !one.revokedAt).length === 1
-  if (isLast && !force)
+  if (isLast && !token.revokedAt && !force)
     throw userError(
       'last_token',
       `webhook token ${tokenId} is the last valid one: without it Voicenter's deliveries are rejected, so add another token first`,
       'tokenId',
     )
-  await trx
+  return { revoked: await revokeById(trx, actor, { tenantId, tokenId }, 'webhook_token.revoke') }
+}
+
+export const apiTokensFilter = z.object({ tenantId: tenantId.optional() })
+export const apiTokenKey = apiTokensFilter.extend({ tokenId })
+
+/** The API tokens of one business or of all, oldest first, without the tokens themselves. */
+export const apiTokensOf = (trx: Trx, { tenantId }: z.infer<typeof apiTokensFilter>) =>
+  trx
+    .selectFrom('webhook_tokens')
+    .select(['id as tokenId', 'tenant_id as tenantId'])
+    .select(['created_at as createdAt', 'revoked_at as revokedAt'])
+    .where('kind', '=', 'api')
+    .$if(tenantId !== undefined, query => query.where('tenant_id', '=', tenantId ?? null))
+    .orderBy('id')
+    .execute()
+
+/**
+ * Revokes an API token. Requests with it are then answered 401.
+ *
+ * @returns whether it was valid before
+ * @throws UserError if there is no such API token, or the business has none
+ */
+export const revokeApiToken = async (
+  trx: Trx,
+  actor: Actor,
+  { tokenId, ...filter }: z.infer<typeof apiTokenKey>,
+): Promise<{ tenantId: string; tokenId: string; revoked: boolean }> => {
+  const token = (await apiTokensOf(trx, filter)).find(one => one.tokenId === tokenId)
+  if (!token?.tenantId) throw notFound(`API token ${tokenId}`)
+  const key = { tenantId: token.tenantId, tokenId }
+  const revoked = await revokeById(trx, actor, key, 'api_token.revoke')
+  return { ...key, revoked }
+}
+
+const revokeById = async (
+  trx: Trx,
+  actor: Actor,
+  { tenantId, tokenId }: { tenantId: string; tokenId: string },
+  action: AuditEntry['action'],
+): Promise<boolean> => {
+  const revoked = await trx
     .updateTable('webhook_tokens')
     .set({ revoked_at: sql<Date>`now()` })
     .where('id', '=', tokenId)
     .where('tenant_id', '=', tenantId)
-    .execute()
+    .where('revoked_at', 'is', null)
+    .returning('id')
+    .executeTakeFirst()
+  if (!revoked) return false
   await audit(trx, actor, {
     tenantId,
-    action: 'webhook_token.revoke',
+    action,
     subject: `webhook_tokens ${tokenId}`,
     before: { state: 'valid' },
     after: { state: 'revoked' },
   })
-  return { revoked: true }
+  return true
 }
 
-/** The tokens of a business, oldest first, without the tokens themselves. */
+/** The webhook tokens of a business, oldest first, without the tokens themselves. */
 export const tokensOf = (trx: Trx, tenantId: string) =>
   trx
     .selectFrom('webhook_tokens')
     .select(['id as tokenId', 'kind', 'created_at as createdAt', 'revoked_at as revokedAt'])
     .where('tenant_id', '=', tenantId)
+    .where('kind', 'in', WEBHOOK_KINDS)
     .orderBy('id')
     .execute()
 
 /** The URL to enter in Voicenter's CPanel: under Integrations, CDR Notification, or for the Pop-Up Screen. */
-export const webhookUrl = (webhookToken: string, kind: TokenKind = 'cdr'): string =>
+export const webhookUrl = (webhookToken: string, kind: WebhookKind = 'cdr'): string =>
   `${config().PUBLIC_URL}/webhooks/voicenter/${kind}?token=${webhookToken}`
 
 // The access to Voicenter's call log.

@@ -1,9 +1,14 @@
-/** npm run tenant -- token, password */
+/** npm run tenant -- token, api-token, password, sign-out */
 import {
+  addApiToken,
   addToken,
+  apiTokenKey,
+  apiTokensFilter,
+  apiTokensOf,
   generatePassword,
   newToken,
   passwordChange,
+  revokeApiToken,
   revokeToken,
   setPassword,
   tenantToken,
@@ -75,6 +80,44 @@ export const token: Command = async (args, terminal) => {
   console.error('the other tokens of this business stay valid until you revoke them')
   if (flags.json) console.log(JSON.stringify({ tenantId, ...added, webhookUrl: url }))
   else console.log(`Webhook URL for Voicenter (token ${added.tokenId}, shown this once):\n${url}`)
+}
+
+const API_TOKEN_HELP = `Usage: npm run tenant -- api-token add --tenant ID
+       npm run tenant -- api-token list [--tenant ID]
+       npm run tenant -- api-token revoke --id ID [--tenant ID]
+
+The tokens with which programs use the API of a business (docs/api.md). A token reads all calls and people of this business,
+answers them, and opens nothing else. A token is shown only when it is added.
+
+  --tenant ID    the business; without it, list shows the tokens of all
+  --id ID        the id of the token, from the list
+  --json         the last line of stdout is one JSON object. list: apiTokens; add: tenantId, tokenId, apiToken; revoke:
+                 tenantId, tokenId, revoked (false = it was already revoked)
+  --help         show this text`
+
+export const apiToken: Command = async (args, terminal) => {
+  const { console } = terminal
+  const [action, rest] = readAction(args, ['list', 'add', 'revoke'])
+  const flags = readFlags(rest, API_TOKEN_HELP, { tenant: STRING, id: STRING, json: BOOLEAN })
+  if (action === 'revoke') {
+    const wanted = check(apiTokenKey, { tenantId: flags.tenant, tokenId: flags.id ?? '' })
+    const revoked = await inTransaction(terminal, trx => revokeApiToken(trx, COMMAND_LINE, wanted))
+    console.error(`API token ${revoked.tokenId} ${revoked.revoked ? 'is' : 'was already'} revoked`)
+    if (flags.json) console.log(JSON.stringify(revoked))
+    return
+  }
+  if (flags.id !== undefined) fail(`api-token ${action}: no --id`)
+  if (action === 'list') {
+    const wanted = check(apiTokensFilter, { tenantId: flags.tenant })
+    const apiTokens = await inTransaction(terminal, trx => apiTokensOf(trx, wanted))
+    if (flags.json) console.log(JSON.stringify({ apiTokens }))
+    else console.table(apiTokens)
+    return
+  }
+  const { tenantId } = check(tenantOnly, { tenantId: flags.tenant ?? '' })
+  const added = await inTransaction(terminal, trx => addApiToken(trx, COMMAND_LINE, tenantId))
+  if (flags.json) console.log(JSON.stringify({ tenantId, ...added }))
+  else console.log(`API token ${added.tokenId} (shown this once):\n${added.apiToken}`)
 }
 
 const PASSWORD_HELP = `Usage: npm run tenant -- password --tenant ID (--generate | --password-env NAME | --password-stdin | --clear)

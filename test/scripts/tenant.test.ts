@@ -7,7 +7,7 @@ import { parse } from 'csv-parse/sync'
 import { sql } from 'kysely'
 import t from 'tap'
 import { z } from 'zod'
-import { callLogOwner, decrypt, tokenOwner } from '../../app/crypto.ts'
+import { callLogOwner, decrypt, sha256, tokenOwner } from '../../app/crypto.ts'
 import { isPassword } from '../../app/tenants/credentials.ts'
 import { push } from '../../scripts/demo/cdr.ts'
 import { rowsWith } from '../privacy/support.ts'
@@ -485,6 +485,43 @@ await t.test('a token for the Pop-Up Screen, and the last look', async t => {
   t.match(on.json, { before: { lastLook: false }, after: { lastLook: true } })
   const off = await answered(['set', '--tenant', tenantId, '--last-look', 'off'])
   t.match(off.json, { after: { lastLook: false } })
+})
+
+await t.test('API tokens', async t => {
+  const { tenantId, token } = await business()
+  const written = await auditSince(tenantId)
+  const added = await answered(['api-token', 'add', '--tenant', tenantId])
+  const { tokenId, apiToken } = z
+    .strictObject({ tenantId: z.literal(tenantId), tokenId: z.string(), apiToken: z.string() })
+    .parse(added.json)
+  const stored = await db
+    .selectFrom('webhook_tokens')
+    .select(['hash', 'kind'])
+    .where('id', '=', tokenId)
+    .executeTakeFirstOrThrow()
+  t.strictSame(stored, { hash: sha256(apiToken), kind: 'api' })
+  const listed = await answered(['api-token', 'list', '--tenant', tenantId])
+  t.match(listed.json, { apiTokens: [{ tokenId, tenantId, revokedAt: null }] })
+  t.notMatch(listed.line, apiToken)
+  const { json: webhooks } = await answered(['token', 'list', '--tenant', tenantId])
+  t.equal(Object(webhooks).webhookTokens.length, 1, 'it is no webhook token')
+  t.match(await tenant(['token', 'revoke', '--tenant', tenantId, '--id', tokenId]), { status: 1 })
+
+  t.equal((await post(push(), { token: apiToken })).status, 401)
+  t.equal((await post(push(), { token })).status, 200)
+
+  const { tenantId: other } = await business()
+  const foreign = ['api-token', 'revoke', '--tenant', other, '--id', tokenId]
+  t.match(await tenant(foreign), { status: 1, stderr: `there is no API token ${tokenId}\n` })
+  const revoke = ['api-token', 'revoke', '--id', tokenId]
+  t.strictSame((await answered(revoke)).json, { tenantId, tokenId, revoked: true })
+  t.strictSame((await answered(revoke)).json, { tenantId, tokenId, revoked: false })
+  t.match(await written(), [
+    ['command line', 'api_token.add'],
+    ['command line', 'api_token.revoke'],
+  ])
+  t.match(await tenant(['api-token', 'revoke']), { status: 2, stderr: /^--id: expected the id/ })
+  t.match(await tenant(['api-token', 'add']), { status: 2, stderr: /^--tenant: expected the id/ })
 })
 
 await t.test('pause stops a business, and resume restores the previous mode', async t => {

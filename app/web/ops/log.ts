@@ -42,10 +42,13 @@ const loadEntries = async (
   return rows
 }
 
+const API_TOKEN = 'api token '
+
 const actorName = (who: string, language: Language): Html => {
-  const { operator, commandLine } = layoutTexts[language]
+  const { operator, commandLine, apiToken } = layoutTexts[language]
   if (who === 'operator') return html`${operator}`
   if (who === 'command line') return html`${commandLine}`
+  if (who.startsWith(API_TOKEN)) return html`${apiToken} ${who.slice(API_TOKEN.length)}`
   return html`<a href="/ops/tenants/${who.replace('tenant ', '')}"><bdi>${who}</bdi></a>`
 }
 
@@ -200,6 +203,8 @@ export const logTexts = translations(
       'test_message.send': 'Sent a test message',
       'webhook_token.add': 'Created a webhook URL',
       'webhook_token.revoke': 'Revoked a webhook URL',
+      'api_token.add': 'Created an API token',
+      'api_token.revoke': 'Revoked an API token',
     },
   },
   {
@@ -274,6 +279,8 @@ export const logTexts = translations(
       'test_message.send': 'שליחת הודעת בדיקה',
       'webhook_token.add': 'יצירת כתובת Webhook',
       'webhook_token.revoke': 'ביטול כתובת Webhook',
+      'api_token.add': 'יצירת מפתח API',
+      'api_token.revoke': 'ביטול מפתח API',
     },
   },
 )

@@ -207,9 +207,12 @@ const answerEntries = (facts: CallFacts, language: Language): TimelineEntry[] =>
 
 const actionEntries = ({ actions }: CallFacts, language: Language): TimelineEntry[] => {
   const texts = callTexts[language]
-  const { operator, commandLine } = layoutTexts[language]
-  const nameOf = (who: string) =>
-    who === 'operator' ? operator : who === 'command line' ? commandLine : texts.tenant
+  const { operator, commandLine, apiToken } = layoutTexts[language]
+  const nameOf = (who: string) => {
+    if (who === 'operator') return operator
+    if (who === 'command line') return commandLine
+    return who.startsWith('api token ') ? apiToken : texts.tenant
+  }
   return actions.map(({ at, who, action }) => ({
     sortBy: at,
     at,

@@ -3,7 +3,7 @@ import {
   addToken,
   revokeToken,
   tenantToken,
-  type TokenKind,
+  type WebhookKind,
   webhookUrl,
 } from '../../../tenants/credentials.ts'
 import { dateTime, relativeTime } from '../format.ts'
@@ -15,7 +15,11 @@ import { type ActionContext, failedForm, type Section, tenantPath, type View } f
 type Token = View['tenant']['webhookTokens'][number]
 
 /** A new URL with instructions. It cannot be shown again, because only its hash is stored. */
-export const newUrl = (language: Language, webhookToken: string, kind: TokenKind = 'cdr'): Html => {
+export const newUrl = (
+  language: Language,
+  webhookToken: string,
+  kind: WebhookKind = 'cdr',
+): Html => {
   const texts = webhookTexts[language]
   const steps = kind === 'popup' ? texts.popupSteps : texts.steps
   return html`<h2>${texts.urls[kind]}</h2>
@@ -81,7 +85,7 @@ const callLogCard = ({ context, tenant: { callLog } }: View): Html => {
   </section>`
 }
 
-const addUrl = async ({ trx, context, tenantId }: ActionContext, kind: TokenKind) => {
+const addUrl = async ({ trx, context, tenantId }: ActionContext, kind: WebhookKind) => {
   const { webhookToken } = await addToken(trx, context.signIn, tenantId, kind)
   const texts = webhookTexts[context.language]
   return {
