@@ -15,8 +15,7 @@ create table leads (
   called_back_at    timestamptz,
   -- When they last wrote or called on WhatsApp. For 24 hours after that, free text may be sent to them. Null = never.
   heard_at          timestamptz,
-  -- When they asked for a call by a button: the created_at of that message. Null = no request is open. An answered call and
-  -- "called back" close it.
+  -- When they asked for a call by a button. Null = no request is open. An answered call and "called back" close it.
   callback_requested_at timestamptz,
   -- The request that "called back" closed. The undo opens it again.
   callback_closed   timestamptz,
@@ -171,6 +170,8 @@ create table messages (
   -- The text received or sent; of a template, the text that the person got, where its body is known. Of a notice, what it is
   -- about. Null after retention emptied it.
   text                   text,
+  -- The button of ours that the person tapped. Null = another message.
+  button                 text constraint messages_button_known check (button in ('callback', 'stop')),
   -- The template that it was sent with. Null = free text, or not sent yet.
   template_name          text,
   template_language      text,

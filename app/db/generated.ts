@@ -160,6 +160,7 @@ export interface LiveCalls {
 export interface Messages {
   accepted_at: Timestamp | null;
   attempts: Generated<number>;
+  button: string | null;
   claimed_at: Timestamp | null;
   created_at: Generated<Timestamp>;
   direction: MessageDirection;

@@ -128,11 +128,12 @@ export const cancelForAllReached = async (trx: Trx, reached: readonly Reached[])
     ${asked.map(({ phone }) => phone)}::text[],
     ${asked.map(({ until }) => until)}::timestamptz[]) as r (n, tenant_id, phone, until)`
   // The leads are locked before pending messages are read, because another transaction may be about to schedule one.
-  const { rows: leads } = await sql`
+  const { rows: leads } = await sql<{ hasAsked: boolean }>`
     /* talked_with */
-    select l.id from leads l where (l.tenant_id, l.phone) in (select r.tenant_id, r.phone from ${people})
+    select l.callback_requested_at is not null as "hasAsked" from leads l where (l.tenant_id, l.phone) in (select r.tenant_id, r.phone from ${people})
     order by l.id for update`.execute(trx)
   if (leads.length === 0) return
+  if (leads.some(({ hasAsked }) => hasAsked)) await closeRequests(trx, reached)
   const { rows: pending } = await sql<{ n: number }>`
     /* pending_outreach */
     select distinct r.n from ${people}
@@ -146,6 +147,18 @@ export const cancelForAllReached = async (trx: Trx, reached: readonly Reached[])
     const one = reached[n]
     if (one) await cancelForReached(trx, one)
   }
+}
+
+/** A talk closes the requests for a call that came before its end. The leads must be locked. */
+export const closeRequests = async (trx: Trx, reached: readonly Reached[]): Promise<void> => {
+  for (const { tenantId, phone, until } of reached)
+    await trx
+      .updateTable('leads')
+      .set({ callback_requested_at: null, callback_closed: null })
+      .where('tenant_id', '=', tenantId)
+      .where(sql<boolean>`phone = any(${spellings(phone)}::text[])`)
+      .where('callback_requested_at', '<=', until)
+      .execute()
 }
 
 /**

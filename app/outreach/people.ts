@@ -69,7 +69,9 @@ const FACTS = sql`
   left join lead_conversations c on c.missed_call_id = k.id
   left join lateral (
     select s.created_at as at, s.text from messages s
-    where s.lead_id = l.id and s.direction = 'in' order by s.created_at desc limit 1) wrote on true
+    -- A tap on "call me back" is the request itself.
+    where s.lead_id = l.id and s.direction = 'in' and s.button is distinct from 'callback'
+    order by s.created_at desc limit 1) wrote on true
   cross join lateral (select
     -- The business wrote to them, here or in WhatsApp itself.
     (select max(coalesce(s.claimed_at, s.created_at)) from messages s

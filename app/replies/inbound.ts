@@ -4,10 +4,11 @@ import { addJob } from '../db/jobs.ts'
 import type { Trx } from '../db/kysely.ts'
 import { lockLeads, lockPeople, peopleOf } from '../db/locks.ts'
 import { moveConversations, moveLead } from '../db/transitions.ts'
-import { cancelForReached, cancelPending } from '../outreach/cancel.ts'
+import { cancelForReached, cancelPending, closeRequests } from '../outreach/cancel.ts'
 import { recordMissedCalls } from '../outreach/missed_calls.ts'
 import { notifyOwner } from '../outreach/notify_owner.ts'
 import { spellings } from '../phone.ts'
+import type { OwnButton } from '../whatsapp/own_templates.ts'
 import { LANGUAGES, OPT_OUT_CONFIRMATIONS } from '../whatsapp/templates.ts'
 import type { CallEvent, echoEvent, MessageEvent, preferenceEvent } from '../whatsapp/webhook.ts'
 import {
@@ -29,7 +30,7 @@ import {
   writerOf,
   writerPhone,
 } from './contacts.ts'
-import { isStopPayload, parseKeyword } from './keywords.ts'
+import { isCallbackPayload, isStopPayload, parseKeyword } from './keywords.ts'
 
 // Each function handles one event and returns its outcome in one word, for `whatsapp_events.outcome`.
 
@@ -55,7 +56,8 @@ export const handleInbound = async (
   )
   const leadId = await findLead(trx, tenantId, writer)
   const text = textOf(item)
-  await storeMessage(trx, connection, leadId, { wamid: item.id, waId: writer.waId, text })
+  const button = buttonOf(item)
+  await storeMessage(trx, connection, leadId, { wamid: item.id, waId: writer.waId, text, button })
   if (leadId) {
     await rememberIdentities(trx, tenantId, leadId, identitiesOf(writer))
     await heardFrom(trx, leadId, connection.receivedAt)
@@ -66,13 +68,17 @@ export const handleInbound = async (
         .where('id', '=', leadId)
         .execute()
   }
-  const keyword = isStopButton(item) ? 'stop' : parseKeyword(text ?? '')
+  const keyword =
+    button === 'stop' ? 'stop' : button === 'callback' ? null : parseKeyword(text ?? '')
   for (const other of await leadsWithSameNumber(trx, tenantId, leadId, writer))
     await cancelPending(trx, other, keyword === 'stop' ? 'opted_out' : 'replied')
   // These also cancel the pending messages of the lead itself.
   if (keyword === 'stop') return handleStop(trx, connection, leadId, writer)
   if (keyword === 'start') return handleStart(trx, connection, leadId, writer)
-  return leadId ? handleReply(trx, connection, leadId, item.id, text) : 'unassigned'
+  if (!leadId) return 'unassigned'
+  return button === 'callback'
+    ? handleCallback(trx, connection, leadId, item.id)
+    : handleReply(trx, connection, leadId, item.id, text)
 }
 
 /** The outcome of an update whose job failed for good. If the job is run again, the update is read after all. */
@@ -111,9 +117,15 @@ const isReply = ({ type, reaction, interactive, group_id }: MessageEvent['item']
   return group_id === undefined
 }
 
-/** A tap on a button says what its payload says, whatever the language of its label. */
-const isStopButton = ({ button, interactive }: MessageEvent['item']): boolean =>
-  [button?.payload, interactive?.button_reply?.id, interactive?.list_reply?.id].some(isStopPayload)
+/**
+ * The button of ours that was tapped: it says what its payload says, whatever the language of its label. Null = another
+ * message.
+ */
+const buttonOf = ({ button, interactive }: MessageEvent['item']): OwnButton | null => {
+  const payloads = [button?.payload, interactive?.button_reply?.id, interactive?.list_reply?.id]
+  if (payloads.some(isStopPayload)) return 'stop'
+  return payloads.some(isCallbackPayload) ? 'callback' : null
+}
 
 const textOf = (item: MessageEvent['item']): string | null =>
   item.text?.body ??
@@ -130,15 +142,20 @@ const storeMessage = async (
   trx: Trx,
   { tenantId, connectionId, receivedAt }: Connection,
   leadId: string | null,
-  { wamid, waId, text }: { wamid: string; waId: string | null; text: string | null },
+  {
+    wamid,
+    waId,
+    text,
+    button,
+  }: { wamid: string; waId: string | null; text: string | null; button: OwnButton | null },
 ) => {
   await sql`
     insert into messages (tenant_id, lead_id, lead_conversation_id, whatsapp_connection_id, direction, kind, state, wamid, wa_id, text,
-      created_at)
+      button, created_at)
     values (${tenantId}, ${leadId},
       (select id from lead_conversations where lead_id = ${leadId} order by id desc limit 1),
       ${connectionId}, 'in', 'inbound', 'received', ${wamid}, ${waId}, ${text},
-      coalesce(${receivedAt ?? null}, now()))
+      ${button}, coalesce(${receivedAt ?? null}, now()))
     on conflict (tenant_id, wamid) where direction = 'in' do nothing`.execute(trx)
 }
 
@@ -173,9 +190,22 @@ const handleReply = async (
     .select('state')
     .where('id', '=', leadId)
     .executeTakeFirstOrThrow()
-  const calls = await callsUntil(trx, leadId, connection.receivedAt)
-  const [conversation] =
-    calls?.length === 0 ? [] : await cancelPending(trx, leadId, 'replied', calls)
+  const [conversation] = await endAsReplied(trx, connection, leadId)
+  const isFirst = before.state !== 'replied' && before.state !== 'opted_out'
+  // The owner is notified once for each conversation. Without one, for this message.
+  const occasion = `reply:${conversation ?? wamid}`
+  if (isFirst) await notifyOwner(trx, leadId, occasion, text ? `כתב/ה: ${text}` : 'שלח/ה הודעה')
+  return 'reply'
+}
+
+/** @returns the conversations that were open */
+const endAsReplied = async (
+  trx: Trx,
+  { receivedAt }: Connection,
+  leadId: string,
+): Promise<string[]> => {
+  const calls = await callsUntil(trx, leadId, receivedAt)
+  const ended = calls?.length === 0 ? [] : await cancelPending(trx, leadId, 'replied', calls)
   await moveConversations(trx, 'late_reply', 'replied')
     .where('id', '=', eb =>
       eb
@@ -184,11 +214,28 @@ const handleReply = async (
         .where('c.lead_id', '=', leadId),
     )
     .execute()
-  const isFirst = before.state !== 'replied' && before.state !== 'opted_out'
-  // The owner is notified once for each conversation. Without one, for this message.
-  const occasion = `reply:${conversation ?? wamid}`
-  if (isFirst) await notifyOwner(trx, leadId, occasion, text ? `כתב/ה: ${text}` : 'שלח/ה הודעה')
-  return 'reply'
+  return ended
+}
+
+/**
+ * The person tapped "call me back". That is a reply, and the owner is notified at once. While the request is open, another tap
+ * changes nothing. A talk or an opt-out since then has closed it.
+ */
+const handleCallback = async (
+  trx: Trx,
+  connection: Connection,
+  leadId: string,
+  wamid: string,
+): Promise<string> => {
+  await endAsReplied(trx, connection, leadId)
+  const { rows } = await sql`
+    update leads l set callback_requested_at = coalesce(${connection.receivedAt ?? null}, now()), callback_closed = null
+    where id = ${leadId} and (callback_requested_at is null or callback_requested_at < greatest(
+      (select max(r.reached_until) from raw_cdrs r where r.tenant_id = l.tenant_id and r.reached_phone = l.phone),
+      (select max(o.created_at) from opt_outs o where o.tenant_id = l.tenant_id and o.phone = l.phone)))
+    returning id`.execute(trx)
+  if (rows.length > 0) await notifyOwner(trx, leadId, `callback:${wamid}`, 'בקשה לשיחה חוזרת')
+  return 'callback'
 }
 
 /** "Stop" holds for every number of the person. The first one is confirmed. */
@@ -399,8 +446,11 @@ const recordTalk = async (
     returning to_timestamp((payload -> 'talk' ->> 'until')::float8) as until`.execute(trx)
   const [talk] = rows
   if (!talk) return 'kept'
-  for (const phone of await knownPhones(trx, leadId, writer))
-    await cancelForReached(trx, { tenantId, phone, until: talk.until })
+  for (const phone of await knownPhones(trx, leadId, writer)) {
+    const reached = { tenantId, phone, until: talk.until }
+    await cancelForReached(trx, reached)
+    await closeRequests(trx, [reached])
+  }
   return 'reached'
 }
 

@@ -15,6 +15,7 @@ import {
   OPT_OUT,
   POLITE,
   WEAK,
+  withoutForms,
 } from './sentences.ts'
 import { LABELS } from '../whatsapp/own_templates.ts'
 
@@ -32,11 +33,13 @@ const without = (text: string, left: RegExp): string =>
 
 /** The clauses of a text: in lower case, corrected, without signs and without politeness. */
 const clausesIn = (text: string): string[] => {
-  const plain = text
-    .toLowerCase()
-    .replace(IGNORED, '')
-    // "stoppp", "דייי"
-    .replace(/(\p{L})\1{2,}/gu, '$1')
+  const plain = withoutForms(
+    text
+      .toLowerCase()
+      .replace(IGNORED, '')
+      // "stoppp", "דייי"
+      .replace(/(\p{L})\1{2,}/gu, '$1'),
+  )
   return (SPELLED.test(plain) ? plain.replace(/\P{L}/gu, '') : plain)
     .replace(NO_THANKS, 'no.')
     .split(/[.,;:!\n|]+|\s[-–—]+\s/)
@@ -94,3 +97,13 @@ const STOP_PAYLOADS = new Set([
 /** Whether the payload of a tapped button says stop. */
 export const isStopPayload = (payload: string | undefined): boolean =>
   STOP_PAYLOADS.has(payload?.trim().toLowerCase() ?? '')
+
+/** What the button "call me back" carries, or its label. */
+const CALLBACK_PAYLOADS = new Set([
+  'ringback:callback',
+  ...LABELS.map(({ callback }) => callback.toLowerCase()),
+])
+
+/** Whether the payload of a tapped button asks for a call. */
+export const isCallbackPayload = (payload: string | undefined): boolean =>
+  CALLBACK_PAYLOADS.has(payload?.trim().toLowerCase() ?? '')

@@ -69,6 +69,19 @@ const isOneEditAway = (a: string, b: string): boolean => {
   )
 }
 
+/** Hebrew that addresses everybody: הסר/י, תסיר.י, הסר/הסירי, מבקש/ת. */
+const FORMS =
+  /(?<!\p{L})(\p{Script=Hebrew}{2,})[/\\.](\p{Script=Hebrew}+)(?:[/\\.]([יוהתן]))?(?!\p{L})/gu
+/** The letters that the forms of one word share. */
+const stemOf = (word: string): string =>
+  word.charAt(0) + word.slice(1).replace(/[יו]/g, '').replace(/[תה]$/, '')
+
+/** Keeps the first of the forms of a word. */
+export const withoutForms = (text: string): string =>
+  text.replace(FORMS, (whole, first: string, second: string) =>
+    /^[יוהתן]$/.test(second) || stemOf(first) === stemOf(second) ? first : whole,
+  )
+
 export const corrected = (word: string): string =>
   Object.keys(TYPOS).find(name => TYPOS[name]?.test(word)) ??
   (OTHER_WORDS.has(word) ? word : (LONG_WORDS.find(long => isOneEditAway(word, long)) ?? word))
@@ -171,6 +184,7 @@ export const NAMES: [name: string, pattern: RegExp][] = [
   ['NUMBER', wholeWords(`ו?(?:את )?(?:מספרי|מספר(?: ה?טלפון)? \\d[\\d ]{5,16})`)],
   ['ANUMBER', wholeWords('ו?(?:את )?המספר(?: ה?(?:טלפון|נייד|פלאפון))?')],
   ['DETAILS', wholeWords('ו?(?:את )?(?:פרטיי|שמי|ה?(?:טלפון|נייד|פלאפון|פרטים|שם) שלי)')],
+  ['SUBSCRIPTION', wholeWords('(?:את )?(?:ה?(?:מנוי|הרשמה|רישום)(?: שלי| שלנו)?|הרשמתי)')],
   ['ME', wholeWords('אותי|אותנו|(?:את )?עצמי|(?:את )?עצמנו')],
   ['TOME', wholeWords('לי|אלי|אליי|לנו|אלינו|למספר (?:הזה|שלי)')],
   [
@@ -226,6 +240,7 @@ const TAKE_HE =
 const STOP_HE =
   verbs(`הפסק, הפסיקי, הפסיקו, תפסיק, תפסיקי, תפסיקו, להפסיק, עצור, עצרי, עצרו, תעצור, תעצרי, תעצרו, לעצור, חדל, חדלי
   חדלו, תחדל, תחדלי, תחדלו, לחדול`)
+const CANCEL_HE = verbs('בטל, בטלי, בטלו, תבטל, תבטלי, תבטלו, לבטל')
 const ENOUGH_HE = any('די, מספיק, חלאס, חאלס, די די')
 const TO_SEND_HE = `מ?ל${any('שלוח, שלח, סמס, כתוב, הטריד, הציק, חפור, ספאם, נגס, פנות, הפציץ, התקשר ולשלוח')}`
 const SEND_HE = any('תשלח, תשלחי, תשלחו')
@@ -245,7 +260,8 @@ const HEBREW = anyLine(`
   ${ENOUGH_HE} ${TO_SEND_HE}(?: TOME| כל הזמן)* MESSAGES${TAIL_HE}|די (?:${TO_SEND_HE} (?:TOME|ME)|ל(?:הציק|הטריד|חפור))
   (?:${STOP_HE}|${ENOUGH_HE}) (?:להתקשר|לצלצל|לטלפן) TOME${TAIL_HE}
   (?:${STOP_HE}|${ENOUGH_HE}) לקבל (?:HERE )?MESSAGES${TAIL_HE}
-  (?:${STOP_HE}|${ENOUGH_HE}|NOMORE|בלי|לבטל|בטלו|תבטלו|ביטול|הפסקת|עצירת)(?: קבלת| שליחת)?(?: TOME)? MESSAGES${TAIL_HE}
+  (?:${STOP_HE}|${ENOUGH_HE}|${CANCEL_HE}|NOMORE|בלי|ביטול|הפסקת|עצירת)(?: קבלת| שליחת)?(?: TOME)? MESSAGES${TAIL_HE}
+  ${CANCEL_HE}(?: TOME)?(?: ME(?: LIST)?| SUBSCRIPTION(?: LIST| MESSAGES)?| LIST)
   (?:${STOP_HE}|${ENOUGH_HE}) עם זה
   ו?(?:אל|על) ${SEND_HE}(?: TOME| MORE| MESSAGES?| דברים| כלום| שום דבר)*
   ו?(?:אל|על) ${WRITE_HE} (?:TOME|ME)(?: MORE| MESSAGES)*|(?:אל (?:תטריד|תטרידי|תטרידו|תציק|תציקי|תציקו)|לא ל(?:הטריד|הציק))(?: MORE)*
@@ -267,7 +283,9 @@ const ALONE =
   any(`stop, remove, הסר, הסירי, הסירו, תסיר, תסירי, תסירו, להסיר, הסרה, להסרה, הפסק, הפסיקי, הפסיקו, תפסיק
   תפסיקי, תפסיקו, להפסיק, עצור, עצרי, עצרו, תעצור, תעצרי, תעצרו, חדל, חדלו`)
 /** So do these, but they often mean something else ("cancel" an appointment), so they count only if nothing else is said. */
-export const WEAK = wholeText(any('end, quit, cancel, revoke, די(?: כבר)?(?: די)*'))
+export const WEAK = wholeText(
+  any('end, quit, cancel, revoke, בטל, בטלי, לבטל, די(?: כבר)?(?: די)*'),
+)
 const SENTENCE = `(?:${ENGLISH}|${HEBREW})`
 const SAID = `(?:${ASK}|${ASK_HE}) ${SENTENCE}|(?:(?:i said|i told you to|(?:אני )?(?:אמרתי|ביקשתי|מבקשת?|מבקשים|אבקש)) )?(?:${SENTENCE}|${ALONE})`
 const NOT_INTERESTED = '(?:im |i am )?not interested|(?:אני )?לא (?:מעוניין|רלוונטי)'

@@ -11,7 +11,7 @@ import {
   whyWaiting,
 } from '../../app/outreach/rules.ts'
 import { readPhone } from '../../app/phone.ts'
-import { isStopPayload, parseKeyword } from '../../app/replies/keywords.ts'
+import { isCallbackPayload, isStopPayload, parseKeyword } from '../../app/replies/keywords.ts'
 import {
   OPT_OUTS_ENGLISH,
   OPT_OUTS_HEBREW,
@@ -625,6 +625,13 @@ await test('a tapped button says stop by its payload', async t => {
     t.ok(isStopPayload(payload), payload)
   for (const payload of [undefined, '', 'ringback:callback', 'STOPPER', 'cancel', 'button-1'])
     t.equal(isStopPayload(payload), false, String(payload))
+})
+
+await test('a tapped button asks for a call by its payload, or by our label', async t => {
+  for (const payload of ['ringback:callback', ' RINGBACK:CALLBACK ', 'חזרו אליי', 'Call me back'])
+    t.ok(isCallbackPayload(payload), payload)
+  for (const payload of [undefined, '', 'ringback:stop', 'callback', 'call me back tomorrow'])
+    t.equal(isCallbackPayload(payload), false, String(payload))
 })
 
 await test('no text takes long to read', async t => {

@@ -1,6 +1,10 @@
 /** What people write: replies, who wrote, opt-outs; and what the owner writes. */
 import { sql } from 'kysely'
 import { test } from 'tap'
+import { callBackPush } from '../../scripts/demo/cdr.ts'
+import { markCalledBack, undoCalledBack } from '../../app/outreach/lead_actions.ts'
+import { waitingPeople } from '../../app/outreach/people.ts'
+import { owned } from '../outreach/support.ts'
 import {
   business,
   type Business,
@@ -33,9 +37,11 @@ import {
   messagesAfter,
   miss,
   requestsOf,
+  tell,
   until,
   waitingFor,
 } from '../tasks/support.ts'
+import { act, OPERATOR } from '../tenants/support.ts'
 
 type Event = Parameters<typeof fake.inbound>[0]
 type OneEvent = Exclude<Event, readonly unknown[]>
@@ -616,6 +622,75 @@ for (const { text, payload } of TAPS)
     t.equal((await optOutsOf(shop)).length, 1)
     t.strictSame(more(dana.e164), [CONFIRMED])
   })
+
+const CALLBACK_TAPS: [string, Act][] = [
+  ['a button of our template', { kind: 'button', text: 'חזרו אליי', payload: 'ringback:callback' }],
+  ['a button without a payload of ours', { kind: 'button', text: 'Call me back' }],
+  [
+    'a button of a message',
+    {
+      kind: 'interactive',
+      reply: { type: 'button_reply', id: 'ringback:callback', title: 'חזרו אליי' },
+    },
+  ],
+]
+for (const [name, tapped] of CALLBACK_TAPS)
+  await test(`a tap on "call me back" (${name}) is a reply, and the owner is notified at once`, async t => {
+    const { shop, who, told } = await owned()
+    await happens({ ...tapped, from: who.e164, phoneNumberId: shop.phoneNumberId })
+    t.strictSame(await storyOf(shop, who.e164), ['replied', 'sent / accepted', 'replied / replied'])
+    t.match(await leadsOf(shop.tenantId), [{ callback_requested_at: Date }])
+    t.equal(told().length, 1)
+    t.match(await eventsOf(shop.tenantId), [{ kind: 'message', outcome: 'callback' }])
+  })
+
+await test('a request for a call is open until a talk, "called back" or an opt-out', async t => {
+  const { shop, who, told } = await owned()
+  const { tenantId, phoneNumberId } = shop
+  const tap = () =>
+    happens({
+      kind: 'button',
+      text: 'חזרו אליי',
+      payload: 'ringback:callback',
+      from: who.e164,
+      phoneNumberId,
+    })
+  const requested = async () => (await leadsOf(tenantId))[0]?.callback_requested_at ?? null
+  const waits = async () => {
+    const people = await act(trx => waitingPeople(trx, { tenantId, before: null, limit: 9 }))
+    return people.map(one => [one.waits, one.since])
+  }
+
+  await tap()
+  const first = await requested()
+  t.strictSame(await waits(), [['asked', first]])
+  await tap()
+  t.strictSame(await requested(), first, 'while it is open, another tap changes nothing')
+  t.strictSame(await waits(), [['asked', first]])
+  t.equal(told().length, 1)
+
+  await tell(shop.token, callBackPush({ caller: shop.did, target: who.local }))
+  t.strictSame([await requested(), await waits()], [null, []], 'a talk closes it')
+  await sql`update raw_cdrs set reached_until = reached_until - interval '1 minute'
+            where tenant_id = ${tenantId}`.execute(db)
+  await tap()
+  t.strictSame(await waits(), [['asked', await requested()]], 'a later tap is a new request')
+  t.equal(told().length, 2)
+
+  const { id: leadId } = (await leadsOf(tenantId))[0] ?? { id: '' }
+  await act(trx => markCalledBack(trx, OPERATOR, { tenantId, leadId }))
+  await tap()
+  t.equal(told().length, 3)
+  await act(trx => markCalledBack(trx, OPERATOR, { tenantId, leadId }))
+  const closed = (await leadsOf(tenantId))[0]?.callback_closed
+  await act(trx => undoCalledBack(trx, OPERATOR, { tenantId, leadId }))
+  t.strictSame(await requested(), closed, 'the undo opens it again')
+
+  await writesTo(shop, who.e164, 'הסר')
+  t.strictSame(await waits(), [])
+  await tap()
+  t.match(await waits(), [['asked', await requested()]], 'an opt-out of messages is none of calls')
+})
 
 await test('after an opt-out before the first message, none is sent', async t => {
   const shop = await business()
