@@ -44,10 +44,9 @@ export const FAILPOINTS = [
   'live_call:committed',
   ...STEPS.map(step => `owner_notice:${step}` as const),
   ...STEPS.map(step => `opt_out_confirmation:${step}` as const),
+  ...STEPS.map(step => `manual:${step}` as const),
 ] as const
-
-/** Chaos writes no replies by hand, so their steps are not in the list. They are those of every other message. */
-export type Failpoint = (typeof FAILPOINTS)[number] | `manual:${(typeof STEPS)[number]}`
+export type Failpoint = (typeof FAILPOINTS)[number]
 
 /** The diagnostics channel, for scripts/chaos and tests. */
 export const FAILPOINT_CHANNEL = 'ringback:point'

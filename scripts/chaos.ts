@@ -22,7 +22,7 @@ const SHORT = {
   long: false,
   cdrs: 800,
   seconds: 90,
-  kills: 48,
+  kills: 55,
   burstKillsAtEach: 1,
   postgresKills: 2,
   cuts: 6,

@@ -138,6 +138,7 @@ export const startEnvironment = async (onCleanUp: OnCleanUp, keepFolder: boolean
     WHATSAPP_GRAPH_URL: fake.url,
     WHATSAPP_APP_SECRET: randomBytes(16).toString('hex'),
     WHATSAPP_VERIFY_TOKEN: randomBytes(16).toString('hex'),
+    OPS_PASSWORD: randomBytes(16).toString('hex'),
     PUBLIC_URL: `http://127.0.0.1:${router.port}`,
   }
   const names = ['Noa', 'Dan', 'Tamar', 'Lior']
@@ -177,6 +178,7 @@ export const startEnvironment = async (onCleanUp: OnCleanUp, keepFolder: boolean
       env.ENCRYPTION_KEY,
       env.WHATSAPP_APP_SECRET,
       env.WHATSAPP_VERIFY_TOKEN,
+      env.OPS_PASSWORD,
       ...tenants.flatMap(one => [one.webhookToken, one.accessToken, one.popupToken]),
       new URL(cluster.checkingUrl).password,
     ],

@@ -5,6 +5,7 @@ import type { Pool } from 'pg'
 import type { FakeWhatsApp } from '../fake_whatsapp/server.ts'
 import type { Tenant } from './environment.ts'
 import type { Busy, Stop } from './monitor.ts'
+import type { ByHand } from './owner.ts'
 import { keyOf, type Promised, type Stored } from './traffic.ts'
 
 type StoredRow = Stored & { deliveries: number }
@@ -23,12 +24,14 @@ export type Message = {
   dueAt: number | null
   claimedAt: number | null
   answered: boolean
+  text: string | null
 }
 /** A message that the fake WhatsApp accepted, whatever it answered. */
 export type Accepted = {
   messageId: string
   to: string
   template: string
+  text: string
   phoneNumberId: string
   /** WhatsApp answered with a code that says "not accepted". */
   answeredFalsely: boolean
@@ -45,6 +48,8 @@ export type Evidence = {
   busy: Busy[]
   /** Missed calls on WhatsApp whose webhooks were acknowledged. */
   whatsAppCalls: { tenantId: string; callId: string }[]
+  /** What the business wrote by hand, and the page acknowledged. */
+  byHand: ByHand[]
   tenants: Pick<Tenant, 'tenantId' | 'phoneNumberId'>[]
   /** Every caller, with the tenants that they called. */
   called: Map<string, Set<string>>
@@ -78,7 +83,7 @@ export const readDatabase = async (database: Pool) => {
              c.id::text as "conversationId", k.outreach_state as "callState",
              (extract(epoch from k.called_at) * 1000)::float8 as "calledAt", coalesce(m.to_phone, k.caller_phone) as phone,
              (extract(epoch from case m.kind when 'initial' then k.outreach_due_at else m.due_at end) * 1000)::float8 as "dueAt",
-             (extract(epoch from m.claimed_at) * 1000)::float8 as "claimedAt", m.accepted_at is not null as answered
+             (extract(epoch from m.claimed_at) * 1000)::float8 as "claimedAt", m.accepted_at is not null as answered, m.text
       from messages m
       left join whatsapp_connections w on w.id = m.whatsapp_connection_id
       left join lead_conversations c on c.id = m.lead_conversation_id
@@ -108,6 +113,7 @@ export const readFake = (fake: FakeWhatsApp): Pick<Evidence, 'accepted' | 'wrong
       messageId: message.biz_opaque_callback_data ?? '',
       to: message.to,
       template: message.template?.name ?? message.type,
+      text: message.text,
       phoneNumberId: message.phoneNumberId,
       answeredFalsely: answeredFalsely.has(message.wamid),
       statuses: statuses.get(message.wamid) ?? [],
@@ -161,6 +167,7 @@ export const check = (evidence: Evidence) => {
   for (const { tenantId, callId } of evidence.whatsAppCalls)
     if (!calls.has(`${tenantId} ${callId}`))
       wrong(`the call ${callId} on WhatsApp was acknowledged but is no missed call`)
+  checkByHand(evidence, wrong)
   for (const { id, kind, claimedAt, dueAt } of outreach)
     if (claimedAt !== null && dueAt !== null && claimedAt < dueAt)
       wrong(`message ${id} (${kind}) was claimed before it was due`)
@@ -236,6 +243,20 @@ const checkSentOnce = ({ accepted, messages }: Evidence, wrong: Wrong): number =
   const byPerson = sameKey(once, one => `${one.phoneNumberId} ${one.to} ${one.template}`)
   for (const ids of byPerson) wrong(`one person received the same template twice: messages ${ids}`)
   return byId.length + byPerson.length
+}
+
+/** Each reply by hand is one message, which was sent or is known to be doubtful, and the person got it once at most. */
+const checkByHand = ({ byHand, messages, accepted }: Evidence, wrong: Wrong): void => {
+  for (const { tenantId, to, text } of byHand) {
+    const found = messages.filter(
+      one => one.tenantId === tenantId && one.phone === to && one.text === text,
+    )
+    const arrived = accepted.filter(one => one.to === to && one.text === text)
+    const about = `reply by hand ${found.map(({ id, state }) => `${id} (${state})`).join()}`
+    if (found.length !== 1) wrong(`${about}: an acknowledged reply is ${found.length} messages`)
+    if (arrived.length > 1) wrong(`${about}: the person got it ${arrived.length} times`)
+    if (found.some(({ state }) => !ACCEPTED.has(state))) wrong(`${about} was acknowledged`)
+  }
 }
 
 /** What WhatsApp accepted is a message of the right tenant to the right person, and the database says so. */

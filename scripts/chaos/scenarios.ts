@@ -24,7 +24,13 @@ export type Post = {
 }
 /** An event of the Pop-Up Screen, or a call on WhatsApp that is not answered. */
 export type LiveCall = { afterMs: number } & ({ event: PopupFields } | { wacid: string })
-export type Reply = { text: string; afterMessage: number; delayMs: number }
+export type Reply = {
+  text: string
+  afterMessage: number
+  delayMs: number
+  /** How many times the business then writes by hand. */
+  answers: number
+}
 export type Scenario = {
   tenant: Tenant
   /** E.164; null when no person can be written to. */
@@ -73,11 +79,11 @@ const calledBack = ({ target, tenant, newId }: Call): Push =>
 const inTurn = ({ random }: Call, mostMs: number, ...cdrs: Cdr[]): Made => {
   return { cdrs, gapMs: random.int(0, mostMs) }
 }
-const replies = (call: Call, text: string): Made => {
+const replies = (call: Call, text: string, answers = 0): Made => {
   const afterMessage = call.random.pick([1, 1, 1, 2])
   // With a short delay the reply arrives while the program still records that the message was accepted.
   const delayMs = call.random.pick([0, 20, 100, 500, 2000])
-  return { cdrs: [missed(call)], reply: { text, afterMessage, delayMs } }
+  return { cdrs: [missed(call)], reply: { text, afterMessage, delayMs, answers } }
 }
 const transfer = (call: Call): Made => {
   const root = call.random.chance(0.5) ? answered(call, 30) : missed(call)
@@ -125,13 +131,15 @@ const onWhatsApp = ({ newId }: Call): Made => ({
   live: [{ afterMs: 0, wacid: `wacid.${newId()}` }],
 })
 
+const ANSWERED_BY_HAND = 'missed, replies, answered by hand'
 const TWO_TENANTS = 'one call id, two tenants'
 const HOSTILE = 'hostile'
 
-/** How many of a hundred calls follow this scenario. */
+/** How often a call follows this scenario, compared with the others. */
 const KINDS: [weight: number, kind: string, make: (call: Call) => Made][] = [
   [26, 'missed', call => ({ cdrs: [missed(call)] })],
   [10, 'missed, replies', call => replies(call, 'אשמח שתחזרו אליי')],
+  [5, ANSWERED_BY_HAND, call => replies(call, 'מתי אפשר לבוא?', call.random.int(1, 3))],
   [5, 'missed, opts out', call => replies(call, 'הסר')],
   [8, 'missed, then answered', call => inTurn(call, 4 * SECOND, missed(call), answered(call))],
   [6, 'missed, then called back', call => inTurn(call, 6 * SECOND, missed(call), calledBack(call))],
@@ -156,6 +164,7 @@ const LEADS_TO: Record<string, string[]> = {
   live_call: ['missed, then on the line and answered'],
   owner_notice: ['missed, replies', 'missed three times'],
   opt_out_confirmation: ['missed, opts out'],
+  manual: [ANSWERED_BY_HAND],
 }
 
 /** Every fifth CDR comes again, mostly at the same moment. */

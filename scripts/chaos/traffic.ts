@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Failpoint } from '../../app/failpoints.ts'
 import type { Environment, Tenant } from './environment.ts'
 import { count } from './monitor.ts'
+import { newOwner } from './owner.ts'
 import type { Random } from './random.ts'
 import { type PopupFields, sendPopup } from '../fake_voicenter/popup.ts'
 import { type LiveCall, type Post, type Reply, type Scenario, scenarioMaker } from './scenarios.ts'
@@ -110,6 +111,7 @@ export const newTraffic = (
   const playing: Promise<void>[] = []
   /** Every caller, with the tenants that they called. */
   const called = new Map<string, Set<string>>()
+  const owner = newOwner({ env, database })
   const willReply = new Map<string, Scenario>()
   const received = new Map<string, number>()
   let seen = 0
@@ -158,11 +160,16 @@ export const newTraffic = (
       await sender.post(post)
     }
   }
-  const sendReply = async (from: string, { text, delayMs }: Reply, { phoneNumberId }: Tenant) => {
+  const sendReply = async (
+    from: string,
+    { text, delayMs, answers }: Reply,
+    { phoneNumberId, tenantId }: Tenant,
+  ) => {
     await sleep(delayMs)
     replies++
     // The first delivery may fail; the fake repeats it until the program takes it.
     await fake.inbound({ kind: 'text', from, text, phoneNumberId })
+    await owner.answer(tenantId, from, answers)
   }
   const watchMessages = async () => {
     for (; !stopped; await sleep(100)) {
@@ -172,7 +179,7 @@ export const newTraffic = (
         const { reply, tenant } = willReply.get(to) ?? {}
         if (!reply || !tenant || (received.get(to) ?? 0) < reply.afterMessage) continue
         willReply.delete(to)
-        void sendReply(to, reply, tenant)
+        playing.push(sendReply(to, reply, tenant))
       }
       seen = accepted.length
     }
@@ -182,6 +189,8 @@ export const newTraffic = (
   return {
     called,
     whatsAppCalls,
+    byHand: owner.acknowledged,
+    refusedByHand: owner.refused,
     popupEvents: () => popupEvents,
     replies: () => replies,
     /**
@@ -218,6 +227,7 @@ export const newTraffic = (
     },
     stop: async () => {
       stopped = true
+      owner.stop()
       await watching
     },
   }

@@ -36,12 +36,14 @@ const message = (changes: Partial<Message> = {}): Message => ({
   dueAt: CALLED_AT + 3000,
   claimedAt: CALLED_AT + 3000,
   answered: true,
+  text: null,
   ...changes,
 })
 const accepted = (changes: Partial<Accepted> = {}): Accepted => ({
   messageId: '7',
   to: CALLER,
   template: 'ringback_missed_call',
+  text: '',
   phoneNumberId: '101',
   answeredFalsely: false,
   statuses: ['sent', 'delivered'],
@@ -68,6 +70,7 @@ const good: Evidence = {
   stops: [],
   busy: [],
   whatsAppCalls: [],
+  byHand: [],
   tenants: [
     { tenantId: '1', phoneNumberId: '101' },
     { tenantId: '2', phoneNumberId: '102' },
@@ -77,6 +80,10 @@ const good: Evidence = {
   lockedJobs: [],
   leaks: [],
 }
+const byHand = { tenantId: '1', to: CALLER, text: 'at ten' }
+const reply = message({ id: '9', kind: 'manual', conversationId: null, text: 'at ten' })
+const got = accepted({ messageId: '9', template: 'text', text: 'at ten' })
+const replied = { byHand: [byHand], messages: [message(), reply], accepted: [accepted(), got] }
 const twin = message({ id: '8', conversationId: '4' })
 const other = accepted({ messageId: '8' })
 
@@ -107,6 +114,19 @@ const RUNS: [what: string, changes: Partial<Evidence>, violation: RegExp | null]
     'WhatsApp said that it had not accepted it',
     { accepted: [accepted({ answeredFalsely: true }), accepted()] },
     null,
+  ],
+  ['a reply by hand', replied, null],
+  ['a reply by hand is missing', { byHand: [byHand] }, /is 0 messages/],
+  [
+    'it is two messages',
+    { ...replied, messages: [reply, { ...reply, id: '10' }] },
+    /is 2 messages/,
+  ],
+  ['its text comes twice', { ...replied, accepted: [got, { ...got, messageId: '10' }] }, /2 times/],
+  [
+    'it was cancelled',
+    { ...replied, messages: [message(), { ...reply, state: 'cancelled' }], accepted: [accepted()] },
+    /9 \(cancelled\) was acknowledged/,
   ],
   ['a message without a row', { messages: [] }, /without a row/],
   ...['scheduled', 'sending', 'cancelled', 'skipped', 'failed'].map(
