@@ -1,10 +1,12 @@
 /** The state machine, the check constraints of the database and the diagrams of docs/states.md say the same. */
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { sql } from 'kysely'
 import t from 'tap'
 import { moveCall, moveCalls, moveMessage } from '../app/db/transitions.ts'
 import {
+  allows,
   CONVERSATION_KINDS,
+  CONVERSATION_STATES,
   HOLDS,
   INCOMING_STATES,
   MACHINES,
@@ -97,6 +99,69 @@ await t.test('every state can be reached, and every transition names known state
         table,
       )
   }
+})
+
+/** The state after a transition, which changes nothing in a state that does not allow it. */
+const after = ({ from, to }: { from: readonly string[]; to: string }, state: string): string =>
+  from.includes(state) ? to : state
+
+await t.test('cancel_outreach() in SQL makes the transitions of the code', async t => {
+  const shop = await business()
+  const { id } = await miss(shop, customer().local)
+  await sql`
+    with c as (insert into lead_conversations (tenant_id, missed_call_id) values (${shop.tenantId}, ${id}) returning id)
+    insert into messages (tenant_id, lead_conversation_id, direction, kind, state, claimed_at)
+    select ${shop.tenantId}, id, 'out', 'reminder_1', 'scheduled', now() from c`.execute(db)
+  const outreach = Object.entries(OUTREACH_REASONS)
+  const { missed_calls, messages, lead_conversations } = MACHINES
+  for (const [n, message] of OUTGOING_STATES.entries()) {
+    const [call, [reason]] = outreach[n % outreach.length] ?? ['scheduled', ['waiting']]
+    for (const conversation of CONVERSATION_STATES)
+      for (const why of conversation === 'stopped' ? ['undeliverable', 'opted_out'] : [null]) {
+        await sql`update missed_calls set outreach_state = ${call}, outreach_reason = ${reason} where id = ${id}`.execute(
+          db,
+        )
+        await sql`update lead_conversations set state = ${conversation}, reason = ${why} where missed_call_id = ${id}`.execute(
+          db,
+        )
+        await sql`
+          update messages set state = ${message} where lead_conversation_id in (
+            select id from lead_conversations where missed_call_id = ${id})`.execute(db)
+        await sql`select cancel_outreach(${id})`.execute(db)
+        const { rows } = await sql`
+          select k.outreach_state as call, m.state as message, c.state as conversation, c.reason as why
+          from missed_calls k join lead_conversations c on c.missed_call_id = k.id
+          join messages m on m.lead_conversation_id = c.id where k.id = ${id}`.execute(db)
+        const isFinal = why === 'opted_out'
+        const { by_operator } = lead_conversations.transitions
+        t.strictSame(rows, [
+          {
+            call: after(missed_calls.transitions.cancel, call),
+            message: after(messages.transitions.cancel, message),
+            conversation: isFinal ? conversation : after(by_operator, conversation),
+            why: !isFinal && allows<string>(by_operator, conversation) ? 'by_operator' : why,
+          },
+        ])
+      }
+  }
+})
+
+/** The second one decides a call anew after another CDR has named its caller, and sets the lead's state by its transition. */
+const SETTING = ['db/transitions.ts', 'outreach/missed_calls.ts']
+const SETS_STATE = [
+  /update (?:messages|missed_calls|lead_conversations|leads)\b[^`]*?\bset\b(?:(?!\bwhere\b)[^`])*?\b(?:outreach_)?state = /,
+  /updateTable\('(?:messages|missed_calls|lead_conversations|leads)'\)\s*\.set\(\{[^}]*\b(?:outreach_)?state:/,
+]
+
+await t.test('only the transitions change a state', t => {
+  const app = new URL('../app/', import.meta.url)
+  const found = readdirSync(app, { recursive: true, encoding: 'utf8' }).filter(
+    file =>
+      file.endsWith('.ts') &&
+      SETS_STATE.some(pattern => pattern.test(readFileSync(new URL(file, app), 'utf8'))),
+  )
+  t.strictSame(found.toSorted(), SETTING)
+  t.end()
 })
 
 await t.test('a transition that the state does not allow throws and changes nothing', async t => {

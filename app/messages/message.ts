@@ -2,7 +2,7 @@ import { type RawBuilder, sql } from 'kysely'
 import { addJob } from '../db/jobs.ts'
 import type { Trx } from '../db/kysely.ts'
 import { lockLead } from '../db/locks.ts'
-import { moveCall, NOT_HELD } from '../db/transitions.ts'
+import { moveCall, moveMessages, NOT_HELD } from '../db/transitions.ts'
 import { scheduleUnresponsive } from '../outreach/cancel.ts'
 import { spellings } from '../phone.ts'
 import {
@@ -10,7 +10,6 @@ import {
   type ConversationState,
   type HoldReason,
   HOLDS,
-  MESSAGE_TRANSITIONS,
   type OutgoingKind,
   type OutgoingState,
   type OutreachState,
@@ -203,12 +202,11 @@ export const expireClaim = async (
   trx: Trx,
   { id, missedCallId, kind }: Pick<UnclaimedMessage, 'missedCallId' | 'kind'> & { id: string },
 ): Promise<boolean> => {
-  const { from, to } = MESSAGE_TRANSITIONS.lose
-  const { rows } = await sql`
-    update messages set state = ${to}, reason = 'sender_died'
-    where id = ${id} and state = any(${from}) and claimed_at < now() - make_interval(secs => ${CLAIM_SECONDS})
-    returning id`.execute(trx)
-  if (rows.length === 0) return false
+  const { numUpdatedRows } = await moveMessages(trx, 'lose', 'sender_died')
+    .where('id', '=', id)
+    .where(sql<boolean>`claimed_at < now() - make_interval(secs => ${CLAIM_SECONDS})`)
+    .executeTakeFirst()
+  if (numUpdatedRows === 0n) return false
   if (kind === 'initial' && missedCallId) await moveCall(trx, missedCallId, 'lose', 'no_answer')
   return true
 }

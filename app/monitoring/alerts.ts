@@ -2,6 +2,7 @@
 import { sql } from 'kysely'
 import { addJob } from '../db/jobs.ts'
 import { db, type Trx } from '../db/kysely.ts'
+import { moveMessages } from '../db/transitions.ts'
 import { log } from '../log.ts'
 import { isUnusual, type Period, samePeriodsBefore, SILENT_FOR_MINUTES } from './webhook_silence.ts'
 import { JOB_FAILED } from '../replies/inbound.ts'
@@ -134,14 +135,15 @@ const end = async (trx: Trx, silent: string[]): Promise<void> => {
         where p.tenant_id is not distinct from a.tenant_id and p.kind = a.kind and p.subject = a.subject)
       end`.execute(trx)
   // A notice that waits for the end of quiet hours is cancelled if all its alerts have ended.
-  await sql`
-    update messages m set state = 'cancelled', reason = 'over'
-    where m.state = 'scheduled' and m.kind = 'owner_notice' and m.occasion like 'alert:%'
-      and exists (
-        select from alerts a where m.occasion = 'alert:' || a.id and a.ended_at is not null
-        and not exists (
+  await moveMessages(trx, 'cancel', 'over')
+    .where('kind', '=', 'owner_notice')
+    .where(
+      sql<boolean>`occasion in (
+        select 'alert:' || a.id from alerts a where a.ended_at is not null and not exists (
           select from alerts o where o.tenant_id = a.tenant_id and o.kind = a.kind and o.ended_at is null
-          and o.notified_at = a.notified_at))`.execute(trx)
+          and o.notified_at = a.notified_at))`,
+    )
+    .execute()
 }
 
 /** A tenant whose webhooks have been silent for a while. */

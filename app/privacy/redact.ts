@@ -1,11 +1,11 @@
 /** The parts of an erasure, one function for each table. */
-import { sqlJobKey } from '../db/jobs.ts'
-import { MESSAGE_TRANSITIONS, OUTREACH_TRANSITIONS } from '../states.ts'
 import { type RawBuilder, sql } from 'kysely'
 import { splitByBytes } from '../batcher.ts'
 import { phoneHash } from '../crypto.ts'
+import { sqlJobKey } from '../db/jobs.ts'
 import type { Trx } from '../db/kysely.ts'
 import type { Call } from '../db/locks.ts'
+import { moveCalls, moveMessages } from '../db/transitions.ts'
 import { userError } from '../errors.ts'
 import { ERASED } from '../voicenter/stored_calls.ts'
 
@@ -76,16 +76,20 @@ export const redactMessages = async (
   person: Person,
   quoting: string[],
 ): Promise<number> => {
+  const theirs = sql<boolean>`
+    id in (select m.id from messages m where m.tenant_id = ${tenantId} and ${isTheirs(person)})`
+  const ended = [
+    ...(await moveMessages(trx, 'cancel', 'by_operator').where(theirs).returning('id').execute()),
+    ...(await moveMessages(trx, 'lose', ERASED).where(theirs).returning('id').execute()),
+  ]
   const { numAffectedRows: own = 0n } = await sql`
     update messages m set
       text = null, wamid = null, wa_id = null, occasion = null, idempotency_key = null, lead_id = null,
       to_phone = case when m.kind = 'owner_notice' then m.to_phone end,
-      whatsapp_connection_id = case when m.direction = 'in' then m.whatsapp_connection_id end,
-      state = case m.state when 'scheduled' then ${MESSAGE_TRANSITIONS.cancel.to} when 'sending' then ${MESSAGE_TRANSITIONS.lose.to} else m.state end,
-      reason = case m.state when 'scheduled' then 'by_operator' when 'sending' then ${ERASED} else m.reason end
+      whatsapp_connection_id = case when m.direction = 'in' then m.whatsapp_connection_id end
     where m.tenant_id = ${tenantId} and ${isTheirs(person)}
       -- A reminder that was never sent holds no personal data.
-      and (m.state in ('scheduled', 'sending') or num_nonnulls(m.text, m.wamid, m.wa_id, m.occasion, m.idempotency_key, m.lead_id,
+      and (m.id = any(${ended.map(({ id }) => id)}::bigint[]) or num_nonnulls(m.text, m.wamid, m.wa_id, m.occasion, m.idempotency_key, m.lead_id,
         case when m.kind <> 'owner_notice' then m.to_phone end,
         case when m.direction = 'out' then m.whatsapp_connection_id end) > 0)`.execute(trx)
   const { numAffectedRows: quotes = 0n } = await sql`
@@ -96,13 +100,18 @@ export const redactMessages = async (
 
 /** Deletes the leads. Missed calls and conversations stay, without a lead. */
 export const eraseLead = async (trx: Trx, tenantId: string, { leadIds, phones }: Person) => {
+  // WhatsApp may have accepted a message that was being sent. No later answer finds its row.
+  await moveCalls(trx, 'lose', 'no_answer')
+    .where('tenant_id', '=', tenantId)
+    .where(
+      sql<boolean>`(lead_id = any(${leadIds}::bigint[]) or caller_phone = any(${phones}::text[]))`,
+    )
+    .execute()
   const { numAffectedRows: calls = 0n } = await sql`
     update missed_calls set
       lead_id = null, caller_phone = null,
       -- WhatsApp's id of a call contains the number.
-      call_id = case source when 'whatsapp' then ${ERASED} || ' ' || id else call_id end,
-      outreach_state = case outreach_state when 'sending' then ${OUTREACH_TRANSITIONS.lose.to} else outreach_state end,
-      outreach_reason = case outreach_state when 'sending' then 'no_answer' else outreach_reason end
+      call_id = case source when 'whatsapp' then ${ERASED} || ' ' || id else call_id end
     where tenant_id = ${tenantId}
       and (lead_id = any(${leadIds}::bigint[]) or caller_phone = any(${phones}::text[]))`.execute(
     trx,

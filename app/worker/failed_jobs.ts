@@ -3,6 +3,7 @@ import { type Actor, audit } from '../audit.ts'
 import { TASK_NAMES, type TaskName } from '../db/jobs.ts'
 import { db, type Trx } from '../db/kysely.ts'
 import { isTransient } from '../db/retry.ts'
+import { moveMessages } from '../db/transitions.ts'
 import { notFound, userError } from '../errors.ts'
 import { log } from '../log.ts'
 import { handleFailed, JOB_FAILED } from '../replies/inbound.ts'
@@ -168,39 +169,58 @@ const endFailedEvent = (id: string): Promise<void> =>
 /** The tenant of the row, and its new state. */
 export type Abandoned = { tenantId: string | null; became: string }
 type Row = { tenant_id: string | null; became: string | null }
+type Abandon = (trx: Trx, entity: string) => Promise<Row | undefined>
 
-const cancel = (missedCallId: RawBuilder<unknown>) => sql<Row>`
-  select tenant_id, cancel_outreach(id) as became from missed_calls where id = ${missedCallId}`
-const callOf = (conversationId: string) =>
-  cancel(
-    sql`(select missed_call_id from lead_conversations where id = ${conversationId.split(':')[0]}::bigint)`,
+const first = async (trx: Trx, query: RawBuilder<Row>): Promise<Row | undefined> =>
+  (await query.execute(trx)).rows[0]
+
+const cancelCall: Abandon = (trx, missedCallId) =>
+  first(
+    trx,
+    sql`select tenant_id, cancel_outreach(id) as became from missed_calls where id = ${missedCallId}::bigint`,
   )
-const cancelNotice = (messageId: string) => sql<Row>`
-  update messages set state = 'cancelled', reason = 'by_operator'
-  where id = ${messageId}::bigint and state = 'scheduled'
-  returning tenant_id, state as became`
+const cancelConversation: Abandon = (trx, conversationId) =>
+  first(
+    trx,
+    sql`
+      select tenant_id, cancel_outreach(missed_call_id) as became
+      from lead_conversations where id = ${conversationId.split(':')[0]}::bigint`,
+  )
+const cancelMessage: Abandon = (trx, messageId) =>
+  moveMessages(trx, 'cancel', 'by_operator')
+    .where('id', '=', messageId)
+    .returning(['tenant_id', 'state as became'])
+    .executeTakeFirst()
 
-/** How the row of an abandoned job changes. The argument is the part of the job key after the colon. */
+/** How the row of an abandoned job changes. `entity` is the part of the job key after the colon. */
 const ABANDON: Record<
   Exclude<TaskName, 'call_log' | 'live_call' | 'retention' | 'template_sync'>,
-  (entity: string) => RawBuilder<Row>
+  Abandon
 > = {
   // The CDRs of all tenants that share the CallID.
-  voicenter_cdr: callId => sql<Row>`
-    with abandoned as (
-      update raw_cdrs set verdict = 'unknown', reason = 'given_up'
-      where call_id = ${callId} and verdict is null returning tenant_id)
-    select min(tenant_id) as tenant_id, 'given_up' as became from abandoned having count(*) > 0`,
-  lead_outreach: missedCallId => cancel(sql`${missedCallId}::bigint`),
-  lead_reminder: callOf,
-  lead_silence: callOf,
-  whatsapp_event: eventId => sql<Row>`
-    update whatsapp_events set outcome = 'given_up'
-    where id = ${eventId}::bigint and (outcome is null or outcome = ${JOB_FAILED})
-    returning tenant_id, outcome as became`,
-  owner_notice: cancelNotice,
-  opt_out_confirmation: cancelNotice,
-  manual: cancelNotice,
+  voicenter_cdr: (trx, callId) =>
+    first(
+      trx,
+      sql`
+        with abandoned as (
+          update raw_cdrs set verdict = 'unknown', reason = 'given_up'
+          where call_id = ${callId} and verdict is null returning tenant_id)
+        select min(tenant_id) as tenant_id, 'given_up' as became from abandoned having count(*) > 0`,
+    ),
+  lead_outreach: cancelCall,
+  lead_reminder: cancelConversation,
+  lead_silence: cancelConversation,
+  whatsapp_event: (trx, eventId) =>
+    first(
+      trx,
+      sql`
+        update whatsapp_events set outcome = 'given_up'
+        where id = ${eventId}::bigint and (outcome is null or outcome = ${JOB_FAILED})
+        returning tenant_id, outcome as became`,
+    ),
+  owner_notice: cancelMessage,
+  opt_out_confirmation: cancelMessage,
+  manual: cancelMessage,
 }
 
 const canAbandon = (task: string): task is keyof typeof ABANDON => Object.hasOwn(ABANDON, task)
@@ -214,6 +234,6 @@ export const abandonJob = async (trx: Trx, task: string, entity: string): Promis
   if (task === 'call_log')
     throw userError('call_log_active', 'retry it, or remove the access to the call log')
   if (!canAbandon(task)) return { tenantId: null, became: 'removed' }
-  const { rows } = await ABANDON[task](entity).execute(trx)
-  return { tenantId: rows[0]?.tenant_id ?? null, became: rows[0]?.became ?? 'nothing to abandon' }
+  const row = await ABANDON[task](trx, entity)
+  return { tenantId: row?.tenant_id ?? null, became: row?.became ?? 'nothing to abandon' }
 }
