@@ -244,3 +244,9 @@ export const identify = (written: string | null | undefined) => {
   const line = lineOf(written)
   return { caller, phones, lines: line === null ? phones : [...phones, line] }
 }
+
+/** As people in Israel write it: `050-234-5678`. Foreign numbers stay in E.164. */
+export const localNumber = (e164: string): string => {
+  const [, area = '', a = '', b = ''] = /^\+972(5\d|7\d|[23489])(\d{3})(\d{4})$/.exec(e164) ?? []
+  return area ? `0${area}-${a}-${b}` : e164
+}

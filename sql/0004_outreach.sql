@@ -177,7 +177,7 @@ create table messages (
   template_language      text,
   -- The recipient, if it is not the caller of a missed call: the owner, or a person who wrote "stop".
   to_phone               text constraint messages_to_phone_e164 check (to_phone ~ '^\+[1-9][0-9]{6,14}$'),
-  -- What a notice is about, so that no notice is sent twice: reply:<conversation>, silence:<conversation> ...
+  -- What a notice is about, so that no notice is sent twice: reply:<wamid>, third_call:<missed call> ...
   occasion               text,
   -- Of a reply by hand: one submission of the form, so that a second tap sends nothing. Null = of no submission.
   idempotency_key        text constraint messages_idempotency_key_length check (length(idempotency_key) between 1 and 255),

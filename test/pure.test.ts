@@ -11,6 +11,7 @@ const PURE = [
   'states.ts',
   'outreach/calendar.ts',
   'outreach/line.ts',
+  'outreach/notices.ts',
   'outreach/quiet_hours.ts',
   'outreach/rules.ts',
   'replay/compare.ts',

@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import { z } from 'zod'
 import { decrypt, tokenOwner } from '../crypto.ts'
 import type { Trx } from '../db/kysely.ts'
+import { localNumber } from '../phone.ts'
 import type { Outgoing, TemplateContent } from '../whatsapp/client.ts'
 import {
   BUTTONS,
@@ -104,9 +105,10 @@ export const fillTemplate = ({ template, ...sender }: Sender, about: About): Fil
   const { body, buttons, language } = template
   const content = fill(template, {
     business_name: sender.businessName,
-    caller_name: about.callerName ?? unknownName(language),
+    caller_name: about.callerName ?? unknownName(language, about.whatHappened !== undefined),
     call_time: about.calledAt ? callTime(about.calledAt, sender.timezone) : '',
-    caller_phone: about.callerPhone,
+    // In a right-to-left text a plus would be shown at the end.
+    caller_phone: localNumber(about.callerPhone).replace(/^\+/, '\u200e+'),
     what_happened: about.whatHappened ?? '',
   })
   // Meta refuses more values than the template has variables.

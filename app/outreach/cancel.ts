@@ -13,7 +13,6 @@ import { spellings } from '../phone.ts'
 import { CONVERSATION_KINDS, type ReasonOf } from '../states.ts'
 import { readContext } from './contact_context.ts'
 import { quietEnd, scheduleOutreach } from './missed_calls.ts'
-import { notifyOwner } from './notify_owner.ts'
 import { decide, isTooOld } from './rules.ts'
 
 /** Of `missed_calls m`: calls that were skipped longer ago are history. */
@@ -287,7 +286,7 @@ export const scheduleUnresponsive = async (
   )
 }
 
-/** Ends a conversation in which the person has not answered, and notifies the owner. */
+/** Ends a conversation in which the person has not answered. */
 export const closeUnresponsive = async (trx: Trx, conversationId: string): Promise<void> => {
   await lockLead(trx, sql`(select lead_id from lead_conversations where id = ${conversationId})`)
   const ended = await moveConversations(trx, 'silence', 'unresponsive')
@@ -305,5 +304,4 @@ export const closeUnresponsive = async (trx: Trx, conversationId: string): Promi
   )
   if (pending.length) return
   await moveLead(trx, leadId, 'silence')
-  await notifyOwner(trx, leadId, `silence:${conversationId}`, 'לא ענה/ענתה להודעות')
 }

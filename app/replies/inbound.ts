@@ -6,7 +6,8 @@ import { lockLeads, lockPeople, peopleOf } from '../db/locks.ts'
 import { moveConversations, moveLead } from '../db/transitions.ts'
 import { cancelForReached, cancelPending, closeRequests } from '../outreach/cancel.ts'
 import { recordMissedCalls } from '../outreach/missed_calls.ts'
-import { notifyOwner } from '../outreach/notify_owner.ts'
+import { CALLBACK_NOTICE } from '../outreach/notices.ts'
+import { notifyOfReply, notifyOwner } from '../outreach/notify_owner.ts'
 import { spellings } from '../phone.ts'
 import type { OwnButton } from '../whatsapp/own_templates.ts'
 import { LANGUAGES, OPT_OUT_CONFIRMATIONS } from '../whatsapp/templates.ts'
@@ -185,27 +186,18 @@ const handleReply = async (
   wamid: string,
   text: string | null,
 ): Promise<string> => {
-  const before = await trx
-    .selectFrom('leads')
-    .select('state')
-    .where('id', '=', leadId)
-    .executeTakeFirstOrThrow()
-  const [conversation] = await endAsReplied(trx, connection, leadId)
-  const isFirst = before.state !== 'replied' && before.state !== 'opted_out'
-  // The owner is notified once for each conversation. Without one, for this message.
-  const occasion = `reply:${conversation ?? wamid}`
-  if (isFirst) await notifyOwner(trx, leadId, occasion, text ? `כתב/ה: ${text}` : 'שלח/ה הודעה')
+  await endAsReplied(trx, connection, leadId)
+  await notifyOfReply(trx, leadId, wamid, text)
   return 'reply'
 }
 
-/** @returns the conversations that were open */
 const endAsReplied = async (
   trx: Trx,
   { receivedAt }: Connection,
   leadId: string,
-): Promise<string[]> => {
+): Promise<void> => {
   const calls = await callsUntil(trx, leadId, receivedAt)
-  const ended = calls?.length === 0 ? [] : await cancelPending(trx, leadId, 'replied', calls)
+  if (calls?.length !== 0) await cancelPending(trx, leadId, 'replied', calls)
   await moveConversations(trx, 'late_reply', 'replied')
     .where('id', '=', eb =>
       eb
@@ -214,7 +206,6 @@ const endAsReplied = async (
         .where('c.lead_id', '=', leadId),
     )
     .execute()
-  return ended
 }
 
 /**
@@ -234,7 +225,7 @@ const handleCallback = async (
       (select max(r.reached_until) from raw_cdrs r where r.tenant_id = l.tenant_id and r.reached_phone = l.phone),
       (select max(o.created_at) from opt_outs o where o.tenant_id = l.tenant_id and o.phone = l.phone)))
     returning id`.execute(trx)
-  if (rows.length > 0) await notifyOwner(trx, leadId, `callback:${wamid}`, 'בקשה לשיחה חוזרת')
+  if (rows.length > 0) await notifyOwner(trx, leadId, `callback:${wamid}`, CALLBACK_NOTICE)
   return 'callback'
 }
 

@@ -47,7 +47,7 @@ const TEXTS: Record<Language, Texts> = {
     reminder_2:
       'שלום, כאן {{1}}. זו הודעתנו האחרונה לגבי השיחה שלך בשעה {{2}}. אם זה עדיין רלוונטי, אפשר להשיב כאן ונחזור אליך.',
     optOut: 'להסרה השיבו: הסר',
-    owner_notice: 'עדכון מ-Ringback: {{1}} ({{2}}) {{3}} — זה הזמן לחזור אליו/אליה.',
+    owner_notice: 'עדכון מ-Ringback: {{1}} ({{2}}) {{3}} — כדאי לטפל בהקדם.',
     labels: { callback: 'חזרו אליי', stop: 'להסרה' },
   },
   en: {
@@ -60,7 +60,7 @@ const TEXTS: Record<Language, Texts> = {
     reminder_2:
       'Hello, this is {{1}}. This is our last message about your call at {{2}}. If you still need us, reply here and we will call you back.',
     optOut: 'To get no more messages, reply: STOP',
-    owner_notice: 'News from Ringback: {{1}} ({{2}}) {{3}} — now is the time to call back.',
+    owner_notice: 'News from Ringback: {{1}} ({{2}}) {{3}} — please take a look soon.',
     labels: { callback: 'Call me back', stop: 'Stop messages' },
   },
   ar: {
@@ -73,7 +73,7 @@ const TEXTS: Record<Language, Texts> = {
     reminder_2:
       'مرحبًا، هنا {{1}}. هذه رسالتنا الأخيرة بخصوص اتصالك في الساعة {{2}}. إذا ما زلت بحاجة إلينا، يمكنك الرد هنا وسنعاود الاتصال بك.',
     optOut: 'لإيقاف الرسائل يرجى الرد بكلمة: إيقاف',
-    owner_notice: 'تحديث من Ringback: {{1}} ({{2}}) {{3}} — حان وقت معاودة الاتصال.',
+    owner_notice: 'تحديث من Ringback: {{1}} ({{2}}) {{3}} — يُفضل التعامل مع ذلك قريبًا.',
     labels: { callback: 'اتصلوا بي', stop: 'إيقاف الرسائل' },
   },
   ru: {
@@ -86,7 +86,7 @@ const TEXTS: Record<Language, Texts> = {
     reminder_2:
       'Здравствуйте, это {{1}}. Это наше последнее сообщение по поводу вашего звонка в {{2}}. Если вопрос ещё актуален, напишите нам здесь, и мы вам перезвоним.',
     optOut: 'Чтобы больше не получать сообщений, ответьте: СТОП',
-    owner_notice: 'Новости от Ringback: {{1}} ({{2}}) {{3}} — пора перезвонить.',
+    owner_notice: 'Новости от Ringback: {{1}} ({{2}}) {{3}} — пожалуйста, проверьте.',
     labels: { callback: 'Перезвоните мне', stop: 'Не писать мне' },
   },
 }

@@ -10,7 +10,7 @@ export const VARIABLES = [
   'caller_name',
   /** The local time of the call: 14:05. */
   'call_time',
-  /** The caller's number with the plus. WhatsApp makes it a link. */
+  /** The caller's number: 052-345-6789, or with a plus if it is not Israeli. WhatsApp makes it a link. */
   'caller_phone',
   /** In a notice to the owner. */
   'what_happened',
@@ -31,9 +31,17 @@ const UNKNOWN_NAMES: Record<Language, string> = {
   ru: 'клиент',
 }
 
+/** For the owner. Customers may be addressed by the names above. */
+const UNKNOWN_CALLERS: Record<Language, string> = {
+  he: 'מספר לא מוכר',
+  en: 'unknown number',
+  ar: 'رقم غير معروف',
+  ru: 'неизвестный номер',
+}
+
 /** Stands for a name that is not known, because Meta refuses empty variables. */
-export const unknownName = (language: string): string =>
-  UNKNOWN_NAMES[LANGUAGES.find(one => one === language) ?? 'he']
+export const unknownName = (language: string, isNotice = false): string =>
+  (isNotice ? UNKNOWN_CALLERS : UNKNOWN_NAMES)[LANGUAGES.find(one => one === language) ?? 'he']
 
 export type Template = {
   name: string

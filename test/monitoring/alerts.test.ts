@@ -7,6 +7,7 @@ import { dueSince, miss, requestsOf, tell, unboundToken } from '../tasks/support
 import { alertsOf, callsCame } from './support.ts'
 import { encrypt, tokenOwner } from '../../app/crypto.ts'
 import { checkAlerts } from '../../app/monitoring/alerts.ts'
+import { localNumber } from '../../app/phone.ts'
 
 /** The program has been available for a day. */
 const LONG = 24 * 60 * 60_000
@@ -40,7 +41,7 @@ await t.test('a number that belongs to no business', async t => {
   await look()
   t.strictSame(await alertsOf(shop), [['unmatched_number', '+972772000001', true, false]])
   t.equal(shop.told().length, 1, 'the owner gets one notice')
-  t.ok(isOf(shop.told()[0], 'מספרת נועה', shop.line, '+972772000001'))
+  t.ok(isOf(shop.told()[0], 'מספרת נועה', localNumber(shop.line), '+972772000001'))
 
   await db
     .insertInto('tenant_numbers')

@@ -1,12 +1,13 @@
 /** Notices to the owner: what they are about, once for each occasion, and their failures. */
 import { sql } from 'kysely'
 import { test } from 'tap'
+import { combine, isNews } from '../../app/outreach/notices.ts'
+import { localNumber } from '../../app/phone.ts'
 import { fill, unknownName } from '../../app/whatsapp/templates.ts'
-
-const UNKNOWN_NAME = unknownName('he')
 import { addStraySilence, contacted, noticesOf, owned, reported, writes } from './support.ts'
 import {
   business,
+  type Business,
   customer,
   db,
   fake,
@@ -15,8 +16,11 @@ import {
   silenceDue,
   work,
 } from '../support/ringback.ts'
+import { asOperator, asTenant } from '../support/ops.ts'
+import { missedBy } from '../support/steps.ts'
 import { happens, optOutsOf, storyOf } from '../support/whatsapp.ts'
 import { dueSince, leadsOf, miss, requestsOf, runAtOnce } from '../tasks/support.ts'
+import { leadOf } from '../web/ops/support.ts'
 
 /** Both reminders are sent, and the person does not answer. */
 const staysSilent = async (conversation: string) => {
@@ -30,10 +34,14 @@ const staysSilent = async (conversation: string) => {
   await silenceDue(conversation)
 }
 
+/** What a notice says of an unknown caller. */
+const UNKNOWN = unknownName('he', true)
+
 await test('the owner is notified of the first reply, with the number and the text', async t => {
   const { shop, who, told } = await owned()
   await writes(who.e164, 'מתי אפשר לבוא?')
-  t.strictSame(told(), [['דנה', who.e164, 'כתב/ה: מתי אפשר לבוא?']])
+  t.strictSame(told(), [['דנה', localNumber(who.e164), '– הודעה חדשה: מתי אפשר לבוא?']])
+  t.match(told()[0]?.[1], /^05\d-\d{3}-\d{4}$/)
   await writes(who.e164, 'הלו?')
   await happens({ kind: 'reaction', from: who.e164, emoji: '👍' })
   t.equal(told().length, 1, 'and of no later reply')
@@ -43,8 +51,79 @@ await test('the owner is notified of the first reply, with the number and the te
 await test('a reply without text has its own notice', async t => {
   const { who, told } = await owned()
   await happens({ kind: 'media', from: who.e164, media: 'audio' })
-  t.strictSame(told(), [['דנה', who.e164, 'שלח/ה הודעה']])
+  t.strictSame(told(), [['דנה', localNumber(who.e164), '– התקבלה הודעה']])
 })
+
+await test('a notice is in the language of the tenant, and a foreign number keeps its plus', async t => {
+  const owner = customer().e164
+  const shop = await business({
+    columns: { owner_phone: owner, languages: ['en'], contact_foreign: true },
+  })
+  const id = await missedBy(shop, '+447911123456')
+  await dueSince(id)
+  await happens({ kind: 'media', from: '+447911123456', media: 'audio' })
+  const [notice] = fake.inbox(owner)
+  t.strictSame(notice?.template?.parameters.slice(1), ['\u200e+447911123456', '– sent a message'])
+})
+
+const AT = (minute: number) => new Date(Date.UTC(2026, 0, 1, 12, minute))
+
+for (const [what, seen, expected] of [
+  ['the first message', {}, true],
+  ['the second message', { notifiedAt: AT(5) }, false],
+  ['the owner had read it before the notice', { notifiedAt: AT(5), readAt: AT(4) }, false],
+  ['the owner has read it since', { notifiedAt: AT(5), readAt: AT(6) }, true],
+  ['a talk before the notice', { notifiedAt: AT(5), talkedAt: AT(4) }, false],
+  ['a talk since', { notifiedAt: AT(5), talkedAt: AT(6) }, true],
+  ['a message because of an earlier call', { notifiedAt: AT(5), conversationAt: AT(4) }, false],
+  ['a message because of a later call', { notifiedAt: AT(5), conversationAt: AT(6) }, true],
+] as const)
+  await test(`whether a message is news: ${what}`, async t => {
+    const never = { notifiedAt: null, readAt: null, talkedAt: null, conversationAt: null }
+    t.equal(isNews({ ...never, ...seen }), expected)
+  })
+
+const dana = { leadId: '1', name: 'דנה', phone: '052-345-6789', text: '– הודעה חדשה: היי' }
+const another = (leadId: string) => ({
+  leadId,
+  name: null,
+  phone: `052-345-678${leadId}`,
+  text: '–',
+})
+const week = { leadId: null, name: null, phone: '', text: '– השבוע: 3 שיחות' }
+
+for (const [what, collected, expected] of [
+  ['nothing', [], null],
+  ['one', [dana], { leadId: '1', text: dana.text }],
+  [
+    'two of one person',
+    [dana, { ...dana, text: '– התקבלה בקשה לשיחה חוזרת' }],
+    { leadId: '1', text: '– הודעה חדשה: היי – התקבלה בקשה לשיחה חוזרת' },
+  ],
+  [
+    'of two people',
+    [dana, another('2'), dana],
+    { leadId: null, text: '– 2 פניות מחכות לתשובה: דנה, 052-345-6782' },
+  ],
+  [
+    'of five people',
+    [dana, ...['2', '3', '4', '5'].map(another)],
+    {
+      leadId: null,
+      text: '– 5 פניות מחכות לתשובה: דנה, 052-345-6782, 052-345-6783, ועוד 2',
+    },
+  ],
+  ['of nobody', [week], { leadId: null, text: week.text }],
+  [
+    'of a person and of nobody',
+    [dana, week],
+    { leadId: null, text: '– פנייה אחת מחכה לתשובה: דנה – השבוע: 3 שיחות' },
+  ],
+] as const)
+  await test(`notices that waited come as one: ${what}`, async t => {
+    t.strictSame(combine(collected, 'he'), expected)
+    t.equal(combine(collected, 'xx')?.text, expected?.text)
+  })
 
 await test('a reply in the next conversation is another occasion', async t => {
   const { shop, who, told } = await owned({ repeat_window: '0 seconds' })
@@ -56,7 +135,7 @@ await test('a reply in the next conversation is another occasion', async t => {
   await writes(who.e164, 'שוב אני')
   t.strictSame(
     told().map(([, , what]) => what),
-    ['כתב/ה: היי', 'כתב/ה: שוב אני'],
+    ['– הודעה חדשה: היי', '– הודעה חדשה: שוב אני'],
   )
 })
 
@@ -66,15 +145,52 @@ await test('an opt-out causes no notice', async t => {
   t.strictSame(told(), [])
 })
 
-await test('the owner is notified once of a lead who stays silent', async t => {
+await test('a lead who stays silent causes no notice at once, but a late reply does', async t => {
   const { shop, who, conversation, told } = await owned()
   await staysSilent(conversation)
   t.match(await leadsOf(shop.tenantId), [{ state: 'unresponsive' }])
-  t.match(told(), [[UNKNOWN_NAME, who.e164, /לא ענה/]])
   await addStraySilence(conversation)
-  t.equal(told().length, 1)
+  t.strictSame(told(), [])
   await writes(who.e164, 'סליחה, רק עכשיו ראיתי')
-  t.equal(told()[1]?.[2], 'כתב/ה: סליחה, רק עכשיו ראיתי', 'a late reply causes a notice too')
+  t.equal(told()[0]?.[2], '– הודעה חדשה: סליחה, רק עכשיו ראיתי')
+})
+
+for (const [what, deal] of [
+  [
+    'opened the conversation',
+    async (shop, lead) => (await asTenant(shop.tenantId)).get(`/ops/leads/${lead}`),
+  ],
+  [
+    'answered in WhatsApp',
+    async (_shop, _lead, phone) => happens({ kind: 'echo', to: phone, text: 'בוא מחר' }),
+  ],
+  [
+    'called back',
+    async (shop, lead) => (await asTenant(shop.tenantId)).submit(`/ops/leads/${lead}/called-back`),
+  ],
+  [
+    'recorded an outcome',
+    async (shop, lead) =>
+      (await asTenant(shop.tenantId)).submit(`/ops/leads/${lead}/outcome`, { outcome: 'lost' }),
+  ],
+] as [string, (shop: Business, leadId: string, phone: string) => Promise<unknown>][])
+  await test(`the next message is news again after the owner ${what}`, async t => {
+    const { shop, who, told } = await owned()
+    await writes(who.e164, 'היי')
+    await writes(who.e164, 'הלו?')
+    t.equal(told().length, 1)
+    await deal(shop, (await leadOf(shop.tenantId, who.e164)).id, who.e164)
+    await writes(who.e164, 'ומה עכשיו?')
+    await writes(who.e164, 'הלו?')
+    t.equal(told().length, 2)
+  })
+
+await test('what the operator looks at is news for the owner still', async t => {
+  const { shop, who, told } = await owned()
+  await writes(who.e164, 'היי')
+  await (await asOperator()).get(`/ops/leads/${(await leadOf(shop.tenantId, who.e164)).id}`)
+  await writes(who.e164, 'הלו?')
+  t.equal(told().length, 1)
 })
 
 await test('the owner is notified once of a person who calls a third time', async t => {
@@ -82,7 +198,7 @@ await test('the owner is notified once of a person who calls a third time', asyn
   await miss(shop, who.local)
   t.strictSame(told(), [], 'not at the second call')
   await miss(shop, who.local)
-  t.match(told(), [[UNKNOWN_NAME, who.e164, /התקשר.* 3 /]])
+  t.match(told(), [[UNKNOWN, localNumber(who.e164), /^– התקבלו 3 שיחות/]])
   await miss(shop, who.local)
   t.equal(told().length, 1, 'nor at the fourth')
 })
@@ -172,8 +288,8 @@ await test('the text of a person fits into a template', async t => {
   const { who, told } = await owned()
   await writes(who.e164, `שלום\n\n\tרב\u2028  ${'      '}${'🙂'.repeat(2000)}`)
   const [[name, phone, what = ''] = []] = told()
-  t.strictSame([name, phone], ['דנה', who.e164])
-  t.match(what, /^כתב\/ה: שלום רב 🙂+$/u)
+  t.strictSame([name, phone], ['דנה', localNumber(who.e164)])
+  t.match(what, /^– הודעה חדשה: שלום רב 🙂+$/u)
   t.ok(what.isWellFormed(), 'no character is cut')
   t.ok(what.length > 200 && what.length <= 300, 'and the whole text stays within 1,024')
 })
@@ -183,5 +299,5 @@ await test('no variable of a template is empty', async t => {
   const template = { name: 'x', language: 'he', variables }
   const blank = { business_name: ' \n', caller_name: '  ', call_time: '' }
   const filled = fill(template, { ...blank, caller_phone: '', what_happened: '' })
-  t.strictSame(filled.variables, ['-', UNKNOWN_NAME, '-'])
+  t.strictSame(filled.variables, ['-', unknownName('he'), '-'])
 })

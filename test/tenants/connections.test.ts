@@ -1,6 +1,7 @@
 /** WhatsApp numbers, their templates, and the test message. */
 import { sql } from 'kysely'
 import { test } from 'tap'
+import { localNumber } from '../../app/phone.ts'
 import { connect, newConnection, setConnectionState } from '../../app/tenants/connections.ts'
 import { templateChange } from '../../app/tenants/template_change.ts'
 import { changeTemplate } from '../../app/tenants/templates.ts'
@@ -261,7 +262,7 @@ await test("the test message uses the business's own template", async t => {
     select tenant_id, id, 'initial', 'hello', 'en', '{caller_phone,caller_name,business_name}' from whatsapp_connections
     where tenant_id = ${shop.tenantId}`.execute(db)
   await send(shop)
-  t.match(got(), [{ name: 'hello', parameters: [owner, 'a customer', 'מספרת נועה'] }])
+  t.match(got(), [{ name: 'hello', parameters: [localNumber(owner), 'a customer', 'מספרת נועה'] }])
 })
 
 await test('a job that runs again does not send the test message again', async t => {

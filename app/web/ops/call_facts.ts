@@ -3,6 +3,7 @@ import { sql } from 'kysely'
 import { z } from 'zod'
 import type { Trx } from '../../db/kysely.ts'
 import { isAbout } from '../../outreach/exclusions.ts'
+import { NEWS_OCCASIONS } from '../../outreach/notices.ts'
 import { spellings } from '../../phone.ts'
 import type { ConversationKind, OutgoingState } from '../../states.ts'
 import { type Cdr, readIfPossible } from '../../voicenter/parse.ts'
@@ -233,7 +234,7 @@ const loadReplies = async (trx: Trx, call: MissedCallFacts): Promise<Reply[]> =>
   return rows
 }
 
-type Notice = { at: Date; occasion: 'reply' | 'silence' | 'third_call'; state: string }
+type Notice = { at: Date; occasion: 'reply' | 'callback' | 'third_call'; state: string }
 
 /** Notices to the owner about this call. */
 const loadNotices = async (
@@ -241,13 +242,13 @@ const loadNotices = async (
   tenantId: string,
   { id, conversationId }: MissedCallFacts,
 ): Promise<Notice[]> => {
-  const occasions = [
-    `third_call:${id}`,
-    ...(conversationId ? [`reply:${conversationId}`, `silence:${conversationId}`] : []),
-  ]
   const { rows } = await sql<Notice>`
     select coalesce(accepted_at, created_at) as at, split_part(occasion, ':', 1) as occasion, state from messages
-    where tenant_id = ${tenantId} and occasion = any(${occasions}::text[]) order by id`.execute(trx)
+    where tenant_id = ${tenantId} and occasion = any(
+      array(select what || ':' || m.wamid from messages m, unnest(${NEWS_OCCASIONS}::text[]) as what
+            where m.lead_conversation_id = ${conversationId} and m.direction = 'in')
+      || ${`third_call:${id}`}::text)
+    order by id`.execute(trx)
   return rows
 }
 

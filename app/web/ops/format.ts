@@ -1,4 +1,5 @@
 /** Dates, times, phone numbers and spans of time, as they are shown and as they are entered. */
+import { localNumber } from '../../phone.ts'
 import { html, type Html } from './html.ts'
 import type { Language } from './language.ts'
 
@@ -85,12 +86,6 @@ const formatted = (
   const format = formats.get(key) ?? new Intl.DateTimeFormat(locale, { timeZone, ...options })
   formats.set(key, format)
   return format.format(at)
-}
-
-/** `050-234-5678`; foreign numbers in E.164. */
-const localNumber = (e164: string): string => {
-  const [, area = '', a = '', b = ''] = /^\+972(5\d|7\d|[23489])(\d{3})(\d{4})$/.exec(e164) ?? []
-  return area ? `0${area}-${a}-${b}` : e164
 }
 
 export const telephone = (e164: string | null): Html =>

@@ -123,7 +123,7 @@ export const callTexts = translations(
     thatCall: 'this call',
     notices: {
       reply: 'The owner was told about the reply.',
-      silence: 'The owner was told that the caller did not reply.',
+      callback: 'The owner was told that the caller asks for a call.',
       third_call: 'The owner was told that the caller called several times.',
     },
     noticeStates: {
@@ -279,7 +279,7 @@ export const callTexts = translations(
     thatCall: 'השיחה ההיא',
     notices: {
       reply: 'נשלח לבעלי העסק עדכון על התשובה.',
-      silence: 'נשלח לבעלי העסק עדכון שלא התקבלה תשובה.',
+      callback: 'נשלח לבעלי העסק עדכון על הבקשה לשיחה חוזרת.',
       third_call: 'נשלח לבעלי העסק עדכון על שיחות חוזרות מהמספר הזה.',
     },
     noticeStates: {

@@ -221,14 +221,14 @@ export const templateTexts = translations(
 export const sampleValues = (language: string, businessName: string): Record<string, string> => ({
   business_name: businessName,
   call_time: '14:05',
-  caller_phone: '+972501234567',
+  caller_phone: '050-123-4567',
   ...(SAMPLES[language] ?? SAMPLES['he']),
 })
 const SAMPLES: Record<string, { caller_name: string; what_happened: string }> = {
-  he: { caller_name: 'דנה', what_happened: 'כתב/ה: אפשר לקבוע תור?' },
-  en: { caller_name: 'Dana', what_happened: 'wrote: Can I book an appointment?' },
-  ar: { caller_name: 'دانا', what_happened: 'كتب/ت: هل يمكنني حجز موعد؟' },
-  ru: { caller_name: 'Дана', what_happened: 'пишет: Можно записаться?' },
+  he: { caller_name: 'דנה', what_happened: '– הודעה חדשה: אפשר לקבוע תור?' },
+  en: { caller_name: 'Dana', what_happened: '– wrote: Can I book an appointment?' },
+  ar: { caller_name: 'دانا', what_happened: '– رسالة جديدة: هل يمكنني حجز موعد؟' },
+  ru: { caller_name: 'Дана', what_happened: '– новое сообщение: Можно записаться?' },
 }
 
 /** Why Meta rejected a template. Other words of Meta's are shown as they are. */
