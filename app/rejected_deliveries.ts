@@ -97,6 +97,7 @@ export const discardDelivery = async (
     where id in (
       select id from rejected_deliveries
       where discarded_at is null and id <= ${id} and (id = ${id} or (
+        reread_result is distinct from 'stored' and
         ${alike}::boolean and tenant_id is not distinct from ${delivery.tenant_id}::bigint
         and source = ${delivery.source} and reason = ${delivery.reason}))
       order by id desc limit ${MAX_DISCARDED} for update)

@@ -4,6 +4,7 @@ import { apiToken, password, signOut, token } from './tenant/credentials.ts'
 import { exclusion, optOut, optOuts } from './tenant/do_not_contact.ts'
 import { number } from './tenant/numbers.ts'
 import { forget } from './tenant/people.ts'
+import { refused } from './tenant/refused.ts'
 import { pause, resume, set } from './tenant/settings.ts'
 import { template, testMessage } from './tenant/templates.ts'
 import { add, list, show } from './tenant/tenants.ts'
@@ -29,6 +30,7 @@ const COMMANDS: Record<string, [summary: string, command: Command]> = {
   'opt-out': ['opt out one person by hand, or take that back', optOut],
   'opt-outs': ['import a list of people who must not get messages', optOuts],
   exclusion: ['the numbers of staff and suppliers, who never get messages', exclusion],
+  refused: ['deliveries that could not be read: list them, and read them again', refused],
   'call-log': ["compare the calls with Voicenter's Call Log, to find lost webhooks", callLog],
 }
 

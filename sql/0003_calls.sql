@@ -121,9 +121,15 @@ create table rejected_deliveries (
   received_at  timestamptz not null default now(),
   -- When a person discarded it on /ops. The row stays, so that a repeat is recognised.
   discarded_at timestamptz,
+  -- When a person last had it read again, and what happened. stored = its records are stored; if it was an array, a record
+  -- that is still not readable has a row of its own here. rejected = still not readable; reason says why.
+  reread_at     timestamptz,
+  reread_result text constraint rejected_deliveries_reread_known check (reread_result in ('stored', 'rejected')),
+  constraint rejected_deliveries_reread_has_result check ((reread_at is null) = (reread_result is null)),
   constraint rejected_deliveries_same_body unique nulls not distinct (source, tenant_id, body_hash)
 );
-create index rejected_deliveries_open on rejected_deliveries (received_at, id) where discarded_at is null;
+create index rejected_deliveries_open on rejected_deliveries (received_at, id)
+  where discarded_at is null and reread_result is distinct from 'stored';
 -- For retention.
 create index rejected_deliveries_full on rejected_deliveries (received_at) where body is not null;
 

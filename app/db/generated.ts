@@ -264,6 +264,8 @@ export interface RejectedDeliveries {
   id: Generated<Int8>;
   reason: string;
   received_at: Generated<Timestamp>;
+  reread_at: Timestamp | null;
+  reread_result: string | null;
   source: string;
   tenant_id: Int8 | null;
 }

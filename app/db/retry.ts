@@ -37,7 +37,7 @@ const TRY_FOR_MS = 5000
 /** The longest pause between two attempts. Random, so that the same transactions do not conflict again. */
 const PAUSE_MS = 20
 
-/** Repeats the work after a conflict with another transaction. */
+/** Repeats the work after a conflict with another transaction: a whole transaction, or a statement outside one. */
 export const retryOnConflict = async <T>(work: () => Promise<T>): Promise<T> => {
   const until = performance.now() + TRY_FOR_MS
   for (let tries = 1; ; tries++)
@@ -50,3 +50,9 @@ export const retryOnConflict = async <T>(work: () => Promise<T>): Promise<T> => 
       await sleep(Math.random() * PAUSE_MS)
     }
 }
+
+/** Repeats a statement. Inside a transaction it is not repeated: the conflict has aborted the transaction, which repeats as a whole. */
+export const retryStatement = <T>(
+  database: { isTransaction: boolean },
+  run: () => Promise<T>,
+): Promise<T> => (database.isTransaction ? run() : retryOnConflict(run))

@@ -4,7 +4,7 @@ import { batcher, concatBuffers, dedupe } from '../batcher.ts'
 import { sha256 } from '../crypto.ts'
 import { jobSpec } from '../db/jobs.ts'
 import { webDb } from '../db/kysely.ts'
-import { retryOnConflict } from '../db/retry.ts'
+import { retryStatement } from '../db/retry.ts'
 import { STORE_TIMEOUT_MS } from '../errors.ts'
 import { canonical } from '../json.ts'
 import {
@@ -245,7 +245,7 @@ export const storeAll = async (
        join rejected on rejected.hash = r.body_hash and rejected.source = r.source
          and rejected.tenant_id is not distinct from r.tenant_id
        where r.is_new) as newly_rejected`
-  const [result] = (await retryOnConflict(() => statement.execute(database))).rows
+  const [result] = (await retryStatement(database, () => statement.execute(database))).rows
   if (!result?.is_valid) throw new NoLongerValid('a token that was shown is not valid any more')
   const newlyRejected = deliveries.map(() => ({ records: 0, bytes: 0 }))
   for (const { of, bytes } of result.newly_rejected ?? []) {

@@ -75,6 +75,31 @@ export const readBody = (bytes: Buffer, strings = 0): ParsedBody => {
   return { wrong: 'the body is neither a JSON object, nor an array of them, nor a form' }
 }
 
+/**
+ * The elements of a body, as they are stored: the records, or one element with the reason why there are none. `kind`
+ * decides the answer to the sender.
+ */
+export const readDelivery = (
+  bytes: Buffer,
+): { kind: 'records' | 'xml_rpc' | 'ivr_layer'; elements: BodyElement[] } => {
+  const body = readBody(bytes)
+  if ('xmlRpc' in body) return { kind: 'xml_rpc', elements: [{ bytes, wrong: 'XML-RPC' }] }
+  const elements = 'wrong' in body ? [{ bytes, wrong: body.wrong }] : body.elements
+  if (!isIvrLayer(elements)) return { kind: 'records', elements }
+  const wrong = 'IVR_LAYER_INPUT: an External Layer points here'
+  return { kind: 'ivr_layer', elements: [{ bytes, wrong }] }
+}
+
+/**
+ * Whether Voicenter's IVR asks what to do with a call (its "External Layer"): someone entered the webhook URL there by
+ * mistake. Only a single element counts. In an array, the other records would be lost.
+ */
+const isIvrLayer = ([element, ...others]: readonly BodyElement[]): boolean =>
+  element !== undefined &&
+  others.length === 0 &&
+  'record' in element &&
+  element.record['METHOD'] === 'IVR_LAYER_INPUT'
+
 /** A single record has the bytes of the body as received, also if it was text inside a JSON string. */
 const ownBytes = (body: ParsedBody, bytes: Buffer): ParsedBody =>
   'elements' in body && body.elements.length === 1

@@ -1,5 +1,5 @@
 import { type ErrorRequestHandler, type RequestHandler, type Response, Router } from 'express'
-import { type BodyElement, readBody } from '../voicenter/parse.ts'
+import { readDelivery } from '../voicenter/parse.ts'
 import { failpoint } from '../failpoints.ts'
 import { type DeliverySource, ingest, NoLongerValid } from '../voicenter/ingest.ts'
 import { answerUnauthorized, authenticate, evictToken } from './auth.ts'
@@ -69,9 +69,9 @@ const handle = async (
   res: Parameters<Handler>[1],
 ): Promise<void> => {
   const contentType = req.get('content-type')?.slice(0, 200) ?? null
-  const body = readBody(bytes)
-  if ('xmlRpc' in body) {
-    await store(res.locals.sender, [{ bytes, wrong: 'XML-RPC' }], contentType)
+  const { kind, elements } = readDelivery(bytes)
+  const wrong = await store(res.locals.sender, elements, contentType)
+  if (kind === 'xml_rpc') {
     res.status(415).json({
       Err: 1,
       Errdesc:
@@ -79,18 +79,11 @@ const handle = async (
     })
     return
   }
-  const elements = 'wrong' in body ? [{ bytes, wrong: body.wrong }] : body.elements
-  if (isIvrLayer(elements)) {
-    await store(
-      res.locals.sender,
-      [{ bytes, wrong: 'IVR_LAYER_INPUT: an External Layer points here' }],
-      contentType,
-    )
-    // A caller waits in the IVR for this answer. 1 means: continue with the fallback layer.
+  // A caller waits in the IVR for this answer. 1 means: continue with the fallback layer.
+  if (kind === 'ivr_layer') {
     res.json({ STATUS: 1 })
     return
   }
-  const wrong = await store(res.locals.sender, elements, contentType)
   if (wrong.length === 0) acknowledge(res)
   else res.status(400).json({ Err: 1, Errdesc: summary(wrong, elements.length) })
 }
@@ -115,16 +108,6 @@ const onError: OnError = (error: unknown, req, res, next) => {
   if (error instanceof Error && error.cause instanceof NoLongerValid) answerUnauthorized(req, res)
   else next(error)
 }
-
-/**
- * Whether Voicenter's IVR asks what to do with a call (its "External Layer"): someone entered the webhook URL there by
- * mistake. Only a single element counts. In an array, the other records would be lost.
- */
-const isIvrLayer = ([element, ...others]: readonly BodyElement[]): boolean =>
-  element !== undefined &&
-  others.length === 0 &&
-  'record' in element &&
-  element.record['METHOD'] === 'IVR_LAYER_INPUT'
 
 /** Names each reason once, even if many elements have it. */
 const summary = (wrong: string[], count: number): string =>

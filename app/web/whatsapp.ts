@@ -6,7 +6,7 @@ import { config } from '../config.ts'
 import { appSecretOwner, decrypt, sha256 } from '../crypto.ts'
 import { EVENT_LANE, jobSpec } from '../db/jobs.ts'
 import { webDb } from '../db/kysely.ts'
-import { retryOnConflict } from '../db/retry.ts'
+import { retryStatement } from '../db/retry.ts'
 import { STORE_TIMEOUT_MS, withTimeout } from '../errors.ts'
 import { failpoint } from '../failpoints.ts'
 import { canonical, readJson, storable } from '../json.ts'
@@ -218,7 +218,7 @@ const isSignedBy = (
 const MAX_CANDIDATES = 20
 
 /** A body that is not valid UTF-8 is rejected, because decoding it would change what people wrote. */
-const readText = (body: Buffer): ReturnType<typeof readJson> => {
+export const readText = (body: Buffer): ReturnType<typeof readJson> => {
   let text: string
   try {
     text = new TextDecoder('utf-8', { fatal: true }).decode(body)
@@ -314,5 +314,5 @@ export const storeUpdates = async (
     )
     select assert_all_queued(wanted, (select count(*) from graphile_worker.add_jobs(specs)))
     from jobs where wanted > 0`
-  await retryOnConflict(() => statement.execute(database))
+  await retryStatement(database, () => statement.execute(database))
 }

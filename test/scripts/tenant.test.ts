@@ -27,7 +27,7 @@ import {
   workAsIfDue,
 } from '../support/ringback.ts'
 import { accessRow, call, checksOf, voicenter, webhook } from '../support/voicenter.ts'
-import { happens, optOutsOf } from '../support/whatsapp.ts'
+import { change, envelope, happens, optOutsOf } from '../support/whatsapp.ts'
 import { leadsOf, miss, requestsOf, secondsUntil, tell, until } from '../tasks/support.ts'
 import { auditOf, auditSince } from '../tenants/support.ts'
 import { answered, exportRows, type Options, tenant } from './tenant.ts'
@@ -1007,6 +1007,154 @@ await t.test('export writes to a file with mode 0600, or to standard output', as
     status: 0,
     stderr: /^0 calls/,
   })
+})
+
+/** A delivery that an earlier version could not read, as it was kept then. */
+const refusedEarlier = async (
+  tenantId: string | null,
+  body: string | Uint8Array,
+  source: 'voicenter' | 'whatsapp' | 'call_log' = 'voicenter',
+  hoursAgo = 0,
+): Promise<string> => {
+  const bytes = Buffer.from(body)
+  const { id } = await db
+    .insertInto('rejected_deliveries')
+    .values({
+      tenant_id: tenantId,
+      source,
+      reason: 'the program could not read it',
+      content_type: 'application/json',
+      body: bytes,
+      body_hash: sha256(bytes),
+      received_at: sql<Date>`now() - make_interval(hours => ${hoursAgo})`,
+    })
+    .returning('id')
+    .executeTakeFirstOrThrow()
+  return id
+}
+const rereadState = (id: string) =>
+  db
+    .selectFrom('rejected_deliveries')
+    .select(['reread_result', 'reason', 'tenant_id', 'deliveries'])
+    .where('id', '=', id)
+    .executeTakeFirstOrThrow()
+/** דנה in windows-1255. */
+const DANA = Buffer.from([0xe3, 0xf0, 0xe4])
+
+await t.test('refused reread stores what is readable now, and nothing twice', async t => {
+  const shop = await business()
+  const [json, form, one, two, undated] = Array.from({ length: 5 }, () =>
+    push({ caller: customer().local, did: shop.did }),
+  )
+  const [before = '', after = ''] = JSON.stringify({ ...json, callername: 'X' }).split('X')
+  const writer = customer().e164
+  const message = change(shop.phoneNumberId, {
+    messages: [{ id: 'wamid.REREAD', from: writer.slice(1), type: 'text', text: { body: 'STOP' } }],
+  })
+  const { time: _, ...withoutTime } = { ...undated, ivruniqueid: 'no-date-in-this-id' }
+  const entry = call({ did: shop.did, caller: customer().local })
+  const stored = {
+    'JSON in windows-1255': await refusedEarlier(
+      shop.tenantId,
+      Buffer.concat([Buffer.from(before), DANA, Buffer.from(after)]),
+    ),
+    'a form in windows-1255': await refusedEarlier(
+      shop.tenantId,
+      `${new URLSearchParams(Object.entries(form ?? {}).map(([k, v]): [string, string] => [k, String(v)])).toString()}&callername=%E3%F0%E4`,
+    ),
+    'an array': await refusedEarlier(shop.tenantId, JSON.stringify([one, { no: 'id' }, two])),
+    'an entry of the call log': await refusedEarlier(
+      shop.tenantId,
+      JSON.stringify(entry.record),
+      'call_log',
+    ),
+    'an old call without a time': await refusedEarlier(
+      shop.tenantId,
+      JSON.stringify(withoutTime),
+      'voicenter',
+      3,
+    ),
+    'an event of WhatsApp': await refusedEarlier(
+      null,
+      JSON.stringify(envelope(message)),
+      'whatsapp',
+      3,
+    ),
+  }
+  const rejected = {
+    nonsense: await refusedEarlier(shop.tenantId, 'nonsense'),
+    'the question of an IVR': await refusedEarlier(
+      shop.tenantId,
+      JSON.stringify({ METHOD: 'IVR_LAYER_INPUT', did: shop.did }),
+    ),
+    'half an event': await refusedEarlier(null, '{"entry":', 'whatsapp'),
+  }
+  // One of them came again meanwhile, in a form that could be read.
+  await webhook(shop, two ?? entry.push)
+
+  const listed = await answered(['refused', 'list', '--tenant', shop.tenantId])
+  t.equal(z.object({ deliveries: z.array(z.unknown()) }).parse(listed.json).deliveries.length, 7)
+  const first = await answered(['refused', 'reread'])
+  t.strictSame(first.json, { stored: 6, rejected: 3 })
+  for (const [name, id] of Object.entries(stored))
+    t.match(await rereadState(id), { reread_result: 'stored', deliveries: 1 }, name)
+  t.match(await rereadState(rejected.nonsense), { reread_result: 'rejected', reason: /neither/ })
+  t.match(await rereadState(rejected['the question of an IVR']), { reason: /^IVR_LAYER_INPUT/ })
+  t.match(await rereadState(rejected['half an event']), { reason: /not valid JSON/ })
+
+  await work()
+  const rows = await db
+    .selectFrom('raw_cdrs')
+    .select(['call_id', 'token_tenant_id', 'source', 'verdict', 'deliveries', 'payload'])
+    .where('tenant_id', '=', shop.tenantId)
+    .orderBy('id')
+    .execute()
+  t.equal(rows.length, 6, 'each record once')
+  t.ok(rows.every(one => one.token_tenant_id === shop.tenantId && one.verdict === 'missed'))
+  t.strictSame(
+    rows.flatMap(
+      ({ payload }) =>
+        z.object({ callername: z.string() }).safeParse(payload).data?.callername ?? [],
+    ),
+    ['דנה', 'דנה'],
+  )
+  t.strictSame(
+    rows.filter(one => one.deliveries === 2).map(one => one.call_id),
+    [two?.ivruniqueid],
+  )
+  t.strictSame(
+    rows.filter(one => one.source === 'call_log').map(one => one.call_id),
+    [entry.callId],
+  )
+  t.strictSame(await outreachOf(shop.tenantId, 'no-date-in-this-id'), ['skipped', 'too_late'])
+  t.strictSame(await optOutsOf(shop), [[writer, 'typed']])
+  const kept = await answered(['refused', '--tenant', shop.tenantId])
+  t.match(kept.line, /call id \(.*?\) is missing/, 'the record of the array that is not readable')
+
+  const now = await contents()
+  const again = await answered(['refused', 'reread'])
+  t.strictSame(again.json, { stored: 0, rejected: 4 })
+  const id = stored['an array']
+  t.strictSame((await answered(['refused', 'reread', '--id', id])).json, { stored: 0, rejected: 0 })
+  const { 'public.rejected_deliveries': __, 'public.audit_log': ___, ...rest } = await contents()
+  t.match(now, rest, 'nothing else has changed')
+  t.match(
+    (await auditOf(shop.tenantId)).find(([, action]) => action === 'delivery.reread'),
+    ['command line', 'delivery.reread', /^rejected_deliveries /, null, { stored: 5, rejected: 2 }],
+  )
+})
+
+await t.test('refused reread refuses an unknown or emptied delivery', async t => {
+  const shop = await business()
+  const other = await business()
+  const id = await refusedEarlier(shop.tenantId, JSON.stringify(push({ did: shop.did })))
+  t.match(await tenant(['refused', 'reread', '--id', id, '--tenant', other.tenantId]), {
+    status: 1,
+    stderr: `there is no rejected delivery ${id}`,
+  })
+  await sql`update rejected_deliveries set body = null where id = ${id}`.execute(db)
+  t.match(await tenant(['refused', 'reread', '--id', id]), { status: 1, stderr: /was deleted/ })
+  t.match(await tenant(['refused', 'reread', '--id', 'x']), { status: 2, stderr: /--id/ })
 })
 
 await t.test('without any business, list is empty', async t => {

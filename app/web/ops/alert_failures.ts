@@ -96,7 +96,8 @@ export const rejectedDeliveries: LoadSection = async (trx, context, tenantId) =>
   const { rows } = await sql<RejectedGroup>`
     with lately as (
       select id, tenant_id, source, reason, deliveries, received_at from rejected_deliveries
-      where discarded_at is null and received_at > now() - interval '30 days'
+      where discarded_at is null and reread_result is distinct from 'stored'
+        and received_at > now() - interval '30 days'
         ${tenantId === null ? sql`` : sql`and tenant_id = ${tenantId}`}
       order by received_at desc, id desc limit ${MAX_DELIVERIES}
     )
@@ -135,7 +136,13 @@ export const rejectedDeliveries: LoadSection = async (trx, context, tenantId) =>
       [
         whatNow,
         ({ id, different, reason }) =>
-          confirmForm(context, {
+          html`${actionForm(context, {
+            path: `/ops/trouble/deliveries/${id}/reread`,
+            fields: { alike: 'yes' },
+            label: texts.reread,
+            about: rejectionText(context.language, reason),
+          })}
+          ${confirmForm(context, {
             id: `discard-delivery-${id}`,
             open: texts.discard,
             warning: texts.discardMeans(different),
@@ -143,7 +150,7 @@ export const rejectedDeliveries: LoadSection = async (trx, context, tenantId) =>
             fields: { alike: 'yes' },
             label: texts.discardYes,
             about: rejectionText(context.language, reason),
-          }),
+          })}`,
       ],
     ],
     rows[0]?.cut,
@@ -160,7 +167,8 @@ export const deliveryPage = async (trx: Trx, context: Context, id: string): Prom
     .selectFrom('rejected_deliveries as r')
     .leftJoin('tenants as t', 't.id', 'r.tenant_id')
     .select(['r.id', 'r.source', 'r.reason', 'r.content_type', 'r.body', 'r.deliveries'])
-    .select(['r.received_at', 'r.discarded_at', 't.name', 't.timezone'])
+    .select(['r.received_at', 'r.discarded_at', 'r.reread_at', 'r.reread_result'])
+    .select(['t.name', 't.timezone'])
     .where('r.id', '=', id)
     .$if(context.tenantScope !== null, query =>
       query.where('r.tenant_id', '=', context.tenantScope),
@@ -184,11 +192,24 @@ export const deliveryPage = async (trx: Trx, context: Context, id: string): Prom
         <dd>${found.deliveries}</dd>
         <dt>${texts.type}</dt>
         <dd><code>${found.content_type ?? '–'}</code></dd>
+        ${
+          found.reread_at !== null &&
+          html`<dt>${texts.rereadAt}</dt>
+            <dd>
+              ${dateTime(found.reread_at, context.language, found.timezone ?? undefined)}:
+              ${found.reread_result === 'stored' ? texts.isStored : texts.isStillRejected}
+            </dd>`
+        }
       </dl>
     </div>
     <h2>${texts.body}</h2>
     ${body === null ? html`<p class="empty">${texts.noBody}</p>` : html`<pre>${body.slice(0, MAX_BODY)}</pre>`}
     ${body !== null && body.length > MAX_BODY && html`<p class="quiet">${texts.cut}</p>`}
+    ${
+      body !== null &&
+      found.reread_result !== 'stored' &&
+      actionForm(context, { path: `/ops/trouble/deliveries/${id}/reread`, label: texts.reread })
+    }
     ${
       found.discarded_at === null &&
       confirmForm(

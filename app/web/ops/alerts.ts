@@ -3,6 +3,7 @@ import { Router } from 'express'
 import { z } from 'zod'
 import { resolveUnknown } from '../../messages/statuses.ts'
 import { discardDelivery } from '../../rejected_deliveries.ts'
+import { rereadDeliveries } from '../reread_rejected.ts'
 import { connectionStateChange, setConnectionState } from '../../tenants/connections.ts'
 import { addNumber, tenantNumber } from '../../tenants/tenants.ts'
 import { TEMPLATE_KINDS } from '../../tenants/template_change.ts'
@@ -127,6 +128,20 @@ alertPages.post(
     }
     const count = await orAbort({}, () => discardDelivery(trx, context.signIn, which))
     return { flash: texts.discarded(count), to: returnPath(form) }
+  }),
+)
+
+alertPages.post(
+  '/trouble/deliveries/:id/reread',
+  action(async (trx, context, form) => {
+    const { deliveries: texts } = alertTexts[context.language]
+    const which = {
+      id: idParam(context),
+      tenantId: context.tenantScope,
+      alike: form['alike'] === 'yes',
+    }
+    const counts = await orAbort({}, () => rereadDeliveries(trx, context.signIn, which))
+    return { flash: texts.wasReread(counts), to: returnPath(form) }
   }),
 )
 

@@ -4,6 +4,7 @@ import { randomInt } from 'node:crypto'
 import t from 'tap'
 import { requeueDueRows } from '../../../app/worker/reconcile.ts'
 import { push } from '../../../scripts/demo/cdr.ts'
+import { sha256 } from '../../../app/crypto.ts'
 import { reported } from '../../outreach/support.ts'
 import { asOperator, asTenant, browser, auditLogOf } from '../../support/ops.ts'
 import {
@@ -260,6 +261,34 @@ t.test('a rejected delivery can be viewed and discarded', async t => {
   ])
 })
 
+t.test('rejected deliveries are read again, one or all of the same reason', async t => {
+  const shop = await business()
+  const bodies = [0, 1, 2].map(() => push({ caller: customer().local, did: shop.did }))
+  const insert = (body: string) =>
+    sql<{ id: string }>`
+      insert into rejected_deliveries (tenant_id, source, reason, body, body_hash)
+      values (${shop.tenantId}, 'voicenter', 'not readable then', ${Buffer.from(body)}, ${sha256(body)}) returning id`.execute(
+      db,
+    )
+  const ids: string[] = []
+  for (const body of [...bodies.map(one => JSON.stringify(one)), 'nonsense'])
+    ids.push((await insert(body)).rows[0]?.id ?? '')
+  const [first = '', , , nonsense = ''] = ids
+  const owner = await asTenant(shop.tenantId)
+  t.match(partOf(await owner.get('/ops/trouble'), 'deliveries'), /Read again/)
+  await owner.submit(`/ops/trouble/deliveries/${first}/reread`)
+  t.match((await owner.get('/ops/trouble')).text, 'Read again: 1 stored, 0 still not readable.')
+  t.match((await owner.get(`/ops/trouble/deliveries/${first}`)).text, 'it is stored')
+  await owner.submit(`/ops/trouble/deliveries/${nonsense}/reread`, { alike: 'yes' })
+  t.match((await owner.get('/ops/trouble')).text, 'Read again: 2 stored, 1 still not readable.')
+  const one = await owner.get(`/ops/trouble/deliveries/${nonsense}`)
+  t.match(one.text, 'it is still not readable')
+  t.match(partOf(await owner.get('/ops/trouble'), 'deliveries'), /neither a JSON object/)
+  await work()
+  for (const { ivruniqueid } of bodies)
+    t.strictSame(await outreachOf(shop.tenantId, ivruniqueid), ['scheduled', 'waiting'])
+})
+
 t.test('a paused number and a paused template can be resumed', async t => {
   const shop = await business()
   await sql`update whatsapp_connections set state = 'paused', state_reason = 'WhatsApp error 131042' where tenant_id = ${shop.tenantId}`.execute(
@@ -353,6 +382,7 @@ t.test('a business sees no alerts of another and cannot act on them', async t =>
     [`/ops/trouble/${ours}/messages/${messageId}/arrived`, {}],
     [`/ops/trouble/${theirs}/messages/${messageId}/lost`, {}],
     [`/ops/trouble/deliveries/${id}/discard`, { alike: 'yes' }],
+    [`/ops/trouble/deliveries/${id}/reread`, { alike: 'yes' }],
     [`/ops/trouble/${ours}/resume`, { phoneNumberId: shop.phoneNumberId }],
     [`/ops/trouble/${theirs}/resume`, { phoneNumberId: shop.phoneNumberId }],
     ['/ops/trouble/numbers', { phone: line.e164, tenant: ours }],

@@ -1,3 +1,4 @@
+import type { RereadCounts } from '../../reread_rejected.ts'
 import { type Language, translations } from '../language.ts'
 
 export const alertTexts = translations(
@@ -69,7 +70,7 @@ export const alertTexts = translations(
     },
     deliveries: {
       title: 'Rejected reports',
-      help: 'Reports of the last 30 days that could not be read. They are kept.',
+      help: 'Reports of the last 30 days that could not be read. They are kept. After the cause is mended, read them again.',
       why: 'Reason',
       howOften: 'How often',
       times: (different: number, deliveries: number) =>
@@ -82,6 +83,17 @@ export const alertTexts = translations(
       body: 'Content',
       noBody: 'The content was deleted.',
       cut: 'Only the beginning is shown.',
+      reread: 'Read again',
+      rereadAt: 'Read again',
+      isStored: 'it is stored',
+      isStillRejected: 'it is still not readable',
+      wasReread: ({ stored, rejected, more }: RereadCounts) =>
+        [
+          `Read again: ${stored} stored, ${rejected} still not readable.`,
+          more && 'There are more: press again.',
+        ]
+          .filter(Boolean)
+          .join(' '),
       discard: 'Discard…',
       discardMeans: (count: number) =>
         `Deletes the content of ${count === 1 ? 'this report' : `these ${count} reports`} for good. Do it only if you know the cause.`,
@@ -229,7 +241,7 @@ export const alertTexts = translations(
     },
     deliveries: {
       title: 'דיווחים שנדחו',
-      help: 'דיווחים מ־30 הימים האחרונים שלא היו קריאים. הם נשמרים.',
+      help: 'דיווחים מ־30 הימים האחרונים שלא היו קריאים. הם נשמרים. כשהסיבה תוקנה, אפשר לקרוא אותם שוב.',
       why: 'סיבה',
       howOften: 'כמה פעמים',
       times: (different, deliveries) =>
@@ -242,6 +254,17 @@ export const alertTexts = translations(
       body: 'תוכן',
       noBody: 'התוכן נמחק.',
       cut: 'מוצגת רק ההתחלה.',
+      reread: 'קריאה חוזרת',
+      rereadAt: 'קריאה חוזרת',
+      isStored: 'הדיווח נשמר',
+      isStillRejected: 'הדיווח עדיין לא קריא',
+      wasReread: ({ stored, rejected, more }) =>
+        [
+          `קריאה חוזרת: ${stored} נשמרו, ${rejected} עדיין לא קריאים.`,
+          more && 'יש עוד: יש ללחוץ שוב.',
+        ]
+          .filter(Boolean)
+          .join(' '),
       discard: 'מחיקה…',
       discardMeans: count =>
         `${count === 1 ? 'התוכן של הדיווח הזה יימחק' : `התוכן של ${count} הדיווחים האלה יימחק`} לצמיתות. מומלץ רק כשהסיבה ידועה.`,
