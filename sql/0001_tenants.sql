@@ -74,6 +74,10 @@ create table tenants (
                      constraint tenants_reminder_quiet_windows_form check (are_quiet_windows(reminder_quiet_windows)),
   -- When a person chose the quiet windows; no windows is a choice as well. Null = never.
   quiet_chosen_at    timestamptz,
+  -- When the last digest of silent callers, and the last weekly line, was due for which the owner's notice was added, if there
+  -- was something to say. Null = none yet.
+  digest_at          timestamptz,
+  week_at            timestamptz,
   -- Where the sun sets for 'shabbat' and 'holidays'.
   location           text not null default 'Tel Aviv' constraint tenants_location_known check (is_location(location)),
   -- Ask Voicenter's Active Calls before each message whether the person is on the line.

@@ -25,6 +25,8 @@ create table leads (
   later_until       timestamptz,
   -- When the owner last opened, answered or closed the conversation. What came after that is unread. Null = never.
   read_at           timestamptz,
+  -- When the digest was due that listed them last. Null = none has. Only a later call lists them again.
+  digested_at       timestamptz,
   -- What the business made of them, and when it said so. The value is in the currency of the business.
   outcome           text constraint leads_outcome_known check (outcome in ('won', 'lost', 'not_relevant')),
   outcome_value     numeric(12, 2) constraint leads_outcome_value_positive check (outcome_value >= 0),

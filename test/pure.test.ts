@@ -14,6 +14,7 @@ const PURE = [
   'outreach/notices.ts',
   'outreach/quiet_hours.ts',
   'outreach/rules.ts',
+  'outreach/summaries.ts',
   'replay/compare.ts',
   'replay/person.ts',
   'replay/simulate.ts',

@@ -15,6 +15,7 @@ import type { LeadRow, RecordedRow } from '../app/outreach/missed_calls.ts'
 import type { Notice, RepeatCalls } from '../app/outreach/notify_owner.ts'
 import { type LockedLead, markCalledBack } from '../app/outreach/lead_actions.ts'
 import { cancelOutreach, type Progress } from '../app/outreach/operator_actions.ts'
+import { figuresOf, queueSummaries, type Recipient } from '../app/outreach/owner_summaries.ts'
 import {
   findPeople,
   findPerson,
@@ -22,6 +23,7 @@ import {
   type PersonDetails,
   waitingPeople,
 } from '../app/outreach/people.ts'
+import type { WeekFigures } from '../app/outreach/summaries.ts'
 import { type CallRow, loadThread, type MessageRow } from '../app/outreach/thread.ts'
 import {
   type EarlierSubmission,
@@ -64,6 +66,7 @@ const MESSAGE: Columns<Message> & Columns<UnclaimedMessage> = {
   templateName: 'text',
   templateLanguage: 'text',
   isTest: 'bool',
+  isDigest: 'bool',
   tenantId: 'int8',
   to: 'text',
   dueAt: 'timestamptz',
@@ -284,6 +287,27 @@ const GO_LIVE: Columns<GoLiveRow> = {
   quietWindows: '_text',
   hasOwnSecrets: 'bool',
 }
+const RECIPIENT: Columns<Recipient> = {
+  tenantId: 'int8',
+  now: 'timestamptz',
+  language: 'text',
+  timezone: 'text',
+  location: 'text',
+  quietWindows: '_text',
+  reminderQuietWindows: '_text',
+  ownerPhone: 'text',
+  grace: 'float8',
+  digestAt: 'timestamptz',
+  weekAt: 'timestamptz',
+}
+const WEEK: Columns<WeekFigures> = {
+  missed: 'int4',
+  contacted: 'int4',
+  replied: 'int4',
+  reached: 'int4',
+  won: 'int4',
+  value: 'float8',
+}
 const EXPECTED: Record<string, Record<string, string>> = {
   MESSAGE,
   CONTEXT,
@@ -308,6 +332,8 @@ const EXPECTED: Record<string, Record<string, string>> = {
   UPCOMING,
   EVENT,
   GO_LIVE,
+  RECIPIENT,
+  WEEK,
 }
 
 const nameOfType = new Map(Object.entries(pg.types.builtins).map(([name, oid]) => [oid, name]))
@@ -360,8 +386,10 @@ await t.test('the rows have the columns that their types say', async t => {
     await sendManual(trx, { as: 'command line' }, { tenantId, leadId, text: 'hi', key: 'one' })
     await markCalledBack(trx, { as: 'command line' }, { tenantId, leadId })
     await listExclusions(trx, shop.tenantId)
+    await figuresOf(trx, { tenantId, from: new Date(0), until: new Date() })
     await cancelOutreach(trx, { as: 'command line' }, { tenantId: shop.tenantId, missedCallId: id })
   })
+  await queueSummaries(new Date(0))
   const report = { id: 'wamid.of no message', status: 'sent', recipient_id: who.e164.slice(1) }
   t.equal(await settled(await connectionOf(shop), report), 'no_message')
   await sql`select 1`.execute(db)

@@ -126,6 +126,7 @@ export interface Leads {
   callback_requested_at: Timestamp | null;
   called_back_at: Timestamp | null;
   created_at: Generated<Timestamp>;
+  digested_at: Timestamp | null;
   heard_at: Timestamp | null;
   id: Generated<Int8>;
   later_until: Timestamp | null;
@@ -291,6 +292,7 @@ export interface TenantNumbers {
 export interface Tenants {
   contact_foreign: Generated<boolean>;
   created_at: Generated<Timestamp>;
+  digest_at: Timestamp | null;
   grace: Generated<Interval>;
   id: Generated<Int8>;
   languages: Generated<string[]>;
@@ -314,6 +316,7 @@ export interface Tenants {
   repeat_window: Generated<Interval>;
   timezone: Generated<string>;
   unresponsive_after: Generated<Interval>;
+  week_at: Timestamp | null;
 }
 
 export interface WebhookTokens {

@@ -133,6 +133,7 @@ const claimLocked = async (
   const filled = isFreeText(message.kind) ? null : fillTemplate(sender, details.about)
   const marked = await markClaimed(trx, message, sender.connectionId, filled)
   if (!marked) return lookAgain(trx, message, afterUnread(message))
+  await rules.claimed?.(trx, message, details)
   const { id, attempt } = marked
   const content = filled ?? { text: message.text ?? '' }
   return { ...buildMessage(sender, { messageId: id, to, content }), attempt }

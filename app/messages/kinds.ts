@@ -3,6 +3,7 @@ import type { Trx } from '../db/kysely.ts'
 import type { StopReason } from '../outreach/cancel.ts'
 import type { KnownContext } from '../outreach/contact_context.ts'
 import { readReplyState, type ReplyRefusal } from '../outreach/reply_by_hand.ts'
+import { composeDigest, lockListed, markListed } from '../outreach/owner_summaries.ts'
 import { decide, hasLeft } from '../outreach/rules.ts'
 import type { HoldReason, NoticeKind, OutgoingState } from '../states.ts'
 import type { TemplateKind } from '../whatsapp/templates.ts'
@@ -30,6 +31,8 @@ type Details = {
   nextIsDue?: boolean
   /** For a reply by hand: why it may not be sent. */
   refusal?: ReplyRefusal | null
+  /** For a digest: the people that it lists. */
+  listed?: string[]
 }
 type Situation = {
   message: UnclaimedMessage
@@ -50,6 +53,8 @@ export type Rules = {
   template: (message: UnclaimedMessage) => TemplateKind
   details: (trx: Trx, message: UnclaimedMessage, context: KnownContext) => Promise<Details>
   next: (situation: Situation) => Step
+  /** What else is written when the message is claimed. */
+  claimed?: (trx: Trx, message: UnclaimedMessage, details: Details) => Promise<void>
 }
 
 export type MessageTask = 'lead_outreach' | 'lead_reminder' | NoticeKind | 'manual'
@@ -153,12 +158,25 @@ const NOTICE: Rules = {
       trx,
     )
     const [found = { name: null, phone: '', dialled: null }] = rows
+    const digest = message.isDigest ? await composeDigest(trx, message) : null
     const about = message.isTest
       ? { callerName: null, callerPhone: message.to ?? '', calledAt: context.now }
-      : { callerName: found.name, callerPhone: found.phone, whatHappened: message.text ?? '' }
-    return { connectionId: message.connectionId, dialled: found.dialled, about }
+      : {
+          callerName: found.name,
+          callerPhone: found.phone,
+          whatHappened: digest?.text ?? message.text ?? '',
+        }
+    return {
+      connectionId: message.connectionId,
+      dialled: found.dialled,
+      about,
+      ...(digest && { listed: digest.leadIds }),
+    }
   },
-  next: ({ message, context, late, sender }) => {
+  claimed: async (trx, { dueAt }, { listed }) => {
+    if (listed) await markListed(trx, listed, dueAt)
+  },
+  next: ({ message, context, details, late, sender }) => {
     const skip = (reason: string): Step => ({ do: 'end', as: 'skip', reason })
     const isNotice = message.kind === 'owner_notice'
     if (late) return skip('too_late')
@@ -169,6 +187,8 @@ const NOTICE: Rules = {
     if (!message.isTest && context.mode === 'shadow')
       return { do: 'end', as: 'shadow', reason: 'shadow' }
     if (!sender) return skip('no_connection')
+    // They have been answered since the digest was due.
+    if (details.listed?.length === 0) return skip('nobody_waits')
     return isNotice && sender.templatePaused ? skip('connection_paused') : { do: 'send' }
   },
 }
@@ -228,7 +248,10 @@ export const reminder = (leadConversationId: string, reminderNumber: 1 | 2): Cla
 export const notice = (task: NoticeKind, messageId: string): Claimable => ({
   task,
   rules: NOTICE,
-  lock: trx => lockMessage(trx, messageId),
+  lock: async trx => {
+    if (task === 'owner_notice') await lockListed(trx, messageId)
+    return lockMessage(trx, messageId)
+  },
   ids: {},
 })
 

@@ -142,12 +142,13 @@ const CANDIDATES: Record<WaitReason, { from: RawBuilder<unknown>; at: RawBuilder
 /** So many candidates are looked at together. Most people have been answered. */
 const BATCH = 200
 
-/** Whether or not they wait, the newest first. */
+/** Whether or not they wait, the newest first. `only`: a condition that begins with "and". */
 const candidates = async (
   trx: Trx,
   why: WaitReason,
   tenantId: string | null,
   before: string | null,
+  only = sql``,
 ): Promise<Person[]> => {
   const { from, at } = CANDIDATES[why]
   const [, place, micros, id] = PERSON_CURSOR.exec(before ?? '') ?? []
@@ -161,12 +162,31 @@ const candidates = async (
           micros && id && Number(place) === n
             ? sql`and (${at}, l.id) < (timestamptz 'epoch' + ${micros}::bigint * interval '1 microsecond', ${id}::bigint)`
             : sql``
-        }
+        } ${only}
       order by ${at} desc, l.id desc
       limit ${BATCH}) l
     ${FACTS}
     order by l.listed_at desc, l.id desc`.execute(trx)
   return rows
+}
+
+/** Those of `people` that the rows hold in this order, looked at in batches. */
+const walk = async (
+  limit: number,
+  before: string | null,
+  read: (cursor: string | null) => Promise<Person[]>,
+  isWanted: (person: Person) => boolean,
+): Promise<Person[]> => {
+  const found: Person[] = []
+  let cursor = before
+  let isMore = true
+  while (isMore && found.length < limit) {
+    const rows = await read(cursor)
+    found.push(...rows.filter(isWanted))
+    cursor = rows.at(-1)?.cursor ?? null
+    isMore = rows.length === BATCH
+  }
+  return found
 }
 
 type Page = { tenantId: string | null; before: string | null; limit: number }
@@ -184,16 +204,42 @@ export const waitingPeople = async (
 ): Promise<Person[]> => {
   const first = Number(PERSON_CURSOR.exec(before ?? '')?.[1] ?? 0)
   const found: Person[] = []
-  for (const why of REASONS.slice(first)) {
-    let cursor = before
-    let isMore = true
-    while (isMore && found.length < limit) {
-      const rows = await candidates(trx, why, tenantId, cursor)
-      found.push(...rows.filter(({ waits }) => waits === why))
-      cursor = rows.at(-1)?.cursor ?? null
-      isMore = rows.length === BATCH
-    }
-  }
+  for (const why of REASONS.slice(first))
+    found.push(
+      ...(await walk(
+        limit - found.length,
+        before,
+        cursor => candidates(trx, why, tenantId, cursor),
+        ({ waits }) => waits === why,
+      )),
+    )
+  return found.slice(0, limit)
+}
+
+/**
+ * Lists the silent callers for a digest: they wait, and no earlier digest has listed them since their last call. A caller whose
+ * first message is still pending is left for the next one.
+ *
+ * @param before when the digest is due: later calls are left for the next one too
+ */
+export const silentPeople = async (
+  trx: Trx,
+  { tenantId, before, limit }: { tenantId: string; before: Date; limit: number },
+): Promise<Person[]> => {
+  const found = await walk(
+    limit,
+    null,
+    cursor =>
+      candidates(
+        trx,
+        'called',
+        tenantId,
+        cursor,
+        sql`and q.created_at < ${before} and q.outreach_state not in ('scheduled', 'sending')
+          and (l.digested_at is null or l.digested_at < q.created_at or l.digested_at = ${before})`,
+      ),
+    ({ waits }) => waits === 'called',
+  )
   return found.slice(0, limit)
 }
 

@@ -59,7 +59,7 @@ export const OPT_OUT_CONFIRMATIONS: Record<Language, string> = {
 }
 
 /** With values up to this length, the default texts fit into Meta's 1,024 characters for a body. */
-const LONGEST_VALUE = 300
+export const MAX_VALUE_LENGTH = 300
 
 /**
  * Fills in a template. Meta refuses a value that is empty, or has line breaks, tabs or more than four spaces in a row
@@ -79,7 +79,7 @@ const oneLine = (value: string): string =>
   value
     .replace(/\s+/g, ' ')
     .trim()
-    .slice(0, LONGEST_VALUE)
+    .slice(0, MAX_VALUE_LENGTH)
     .replace(/[\ud800-\udbff]$/, '')
 
 /**

@@ -4,6 +4,7 @@ import { isTransient } from '../db/retry.ts'
 import { log } from '../log.ts'
 import { checkAlerts } from '../monitoring/alerts.ts'
 import { deleteOldLiveCalls } from '../outreach/live_calls.ts'
+import { queueSummaries } from '../outreach/owner_summaries.ts'
 import { fillQuietDays } from '../tenants/quiet_days.ts'
 import { scheduleChecks } from '../voicenter/call_log/check.ts'
 import { endFailedEvents } from './failed_jobs.ts'
@@ -28,7 +29,7 @@ export type Maintenance = {
   stop: () => Promise<void>
 }
 
-/** Looks for expired claims every five seconds, for alerts twice a minute, and once a minute for due rows without a job. */
+/** Looks for expired claims every five seconds, for alerts twice a minute, and once a minute for due rows without a job and for due summaries. */
 export const startMaintenance = (): Maintenance => {
   const ending = new AbortController()
   let sweepAt = performance.now() + SWEEP_EVERY
@@ -50,6 +51,7 @@ export const startMaintenance = (): Maintenance => {
       log.error({ count: failed }, 'updates from WhatsApp count as replies: their jobs failed')
     await db.transaction().execute(fillQuietDays)
     await deleteOldLiveCalls()
+    await queueSummaries()
     if (checkCallLogs) await scheduleChecks()
     checkCallLogs = false
     sweepAt = performance.now() + (count < BATCH_SIZE ? SWEEP_EVERY : 0)
