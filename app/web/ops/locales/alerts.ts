@@ -122,7 +122,7 @@ export const alertTexts = translations(
         voicenter_cdr: 'The report is kept, but its call is never decided and gets no message.',
         lead_outreach: 'No message is sent for this call.',
         lead_reminder: 'No more messages are sent for this call.',
-        lead_silence: 'The conversation ends without a notice to the owner.',
+        lead_silence: 'The conversation ends.',
         whatsapp_event:
           'A report of WhatsApp is not read. It may be a reply, or a request for no messages.',
         owner_notice: 'The owner does not get this notice.',
@@ -292,7 +292,7 @@ export const alertTexts = translations(
         voicenter_cdr: 'הדיווח נשמר, אבל השיחה לא תיבדק ולא תישלח עליה הודעה.',
         lead_outreach: 'לא תישלח הודעה על השיחה הזאת.',
         lead_reminder: 'לא יישלחו עוד הודעות על השיחה הזאת.',
-        lead_silence: 'ההתכתבות תסתיים בלי עדכון לבעלי העסק.',
+        lead_silence: 'ההתכתבות תסתיים.',
         whatsapp_event: 'דיווח של WhatsApp לא ייקרא. אולי זו תשובה, או בקשת הסרה.',
         owner_notice: 'העדכון הזה לא יגיע לבעלי העסק.',
         opt_out_confirmation: 'אישור ההסרה לא יישלח. ההסרה עצמה בתוקף.',
