@@ -1,4 +1,5 @@
 /** npm run tenant: manages businesses from the command line. */
+import { check } from './tenant/check.ts'
 import { callLog, connect, connection } from './tenant/connections.ts'
 import { apiToken, password, signOut, token } from './tenant/credentials.ts'
 import { exclusion, optOut, optOuts } from './tenant/do_not_contact.ts'
@@ -14,6 +15,7 @@ const COMMANDS: Record<string, [summary: string, command: Command]> = {
   list: ['list every business', list],
   show: ['show everything about one business', show],
   add: ['add a business, and print its webhook URL for Voicenter', add],
+  check: ['show what is done of the set-up, and what is missing', check],
   set: ['change name, mode, intervals, quiet windows, what counts as missed', set],
   number: ['the numbers that customers dial', number],
   token: ['add or revoke a webhook token', token],

@@ -108,6 +108,10 @@ create table tenant_numbers (
   phone      text not null
              constraint tenant_numbers_phone_form check (phone ~ '^(\+[1-9][0-9]{6,14}|\*[0-9]{3,6})$'),
   created_at timestamptz not null default now(),
+  -- When the first call to it was classified. Null = none came yet.
+  seen_at    timestamptz,
+  -- When a person confirmed that customers dial it, before a call came.
+  confirmed_at timestamptz,
   constraint tenant_numbers_phone_key primary key (phone)
 );
 create index tenant_numbers_of_tenant on tenant_numbers (tenant_id);

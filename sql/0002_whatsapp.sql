@@ -15,9 +15,19 @@ create table whatsapp_connections (
   -- The WhatsApp Business account. Template updates name only the account. Meta's Graph API tells it, or the first webhook,
   -- or a person. Null = not known yet.
   waba_id              text,
-  -- When Graph confirmed the number with this token, and when it was last asked. Null = never.
+  -- When Graph last confirmed the number with this token, and when it was last asked. Null = never.
   confirmed_at         timestamptz,
   checked_at           timestamptz,
+  -- When Graph or a signed event told that the number belongs to waba_id. Null = only a person said so.
+  account_confirmed_at timestamptz,
+  -- What Graph did not accept when it was last asked: the access token, the number with this token, or the account of the
+  -- number. Null = nothing.
+  graph_refusal        text constraint whatsapp_connections_refusal_known
+                       check (graph_refusal in ('token', 'number', 'account')),
+  -- When a signed event about the number or its account came. It is renewed once an hour, not by every event.
+  event_at             timestamptz,
+  -- When an event about the number or its account came with a wrong signature: Meta signs with another app secret.
+  wrong_signature_at   timestamptz,
   -- The secret of the connection's own Meta app, encrypted like the token. Null = one of WHATSAPP_APP_SECRET.
   app_secret           text constraint whatsapp_connections_secret_sealed check (app_secret like 'v1:%'),
   created_at           timestamptz not null default now(),
@@ -25,6 +35,14 @@ create table whatsapp_connections (
 );
 create index whatsapp_connections_of_tenant on whatsapp_connections (tenant_id);
 create index whatsapp_connections_of_account on whatsapp_connections (waba_id);
+
+-- Meta's verification of the callback URL (GET), which is for all tenants. One row, once Meta has asked.
+create table whatsapp_verification (
+  only_row    boolean primary key default true constraint whatsapp_verification_one_row check (only_row),
+  -- With the right verify token, and with another one. Null = never.
+  verified_at timestamptz,
+  refused_at  timestamptz
+);
 
 -- The templates of a connection, with what Meta's Graph API and webhooks tell about them. Where there is no row for a kind of
 -- message, the connection uses the default template (app/whatsapp/templates.ts).

@@ -2,6 +2,7 @@ import type { Task } from 'graphile-worker'
 import { payloads } from '../app/db/jobs.ts'
 import { db } from '../app/db/kysely.ts'
 import { log } from '../app/log.ts'
+import { askAboutNumbers, storeAskedNumbers } from '../app/tenants/accounts.ts'
 import {
   accountsOf,
   askAccounts,
@@ -9,13 +10,18 @@ import {
   storeTemplates,
 } from '../app/tenants/template_sync.ts'
 
-/** Asks Meta about the templates of a tenant, every night. Without a tenant, adds the jobs of all. Safe to run twice. */
+/**
+ * Asks Meta about the WhatsApp numbers and templates of a tenant, every night. Without a tenant, adds the jobs of all. Safe
+ * to run twice.
+ */
 const templateSync: Task = async payload => {
   const { tenantId } = payloads.template_sync.parse(payload)
   if (tenantId === undefined) {
     await scheduleSyncs()
     return
   }
+  const numbers = await askAboutNumbers(db, tenantId)
+  await db.transaction().execute(trx => storeAskedNumbers(trx, numbers))
   const accounts = await db.transaction().execute(trx => accountsOf(trx, tenantId))
   if (accounts.length === 0) return
   const asked = await askAccounts(accounts)

@@ -133,9 +133,15 @@ const handle = async (trx: Trx, event: Event): Promise<string> => {
   if (event.waba_id)
     await trx
       .updateTable('whatsapp_connections')
-      .set({ waba_id: event.waba_id })
+      .set({
+        waba_id: event.waba_id,
+        account_confirmed_at: sql<Date>`now()`,
+        graph_refusal: sql`nullif(graph_refusal, 'account')`,
+      })
       .where('id', '=', connection.connectionId)
-      .where('waba_id', 'is distinct from', event.waba_id)
+      .where(
+        sql<boolean>`waba_id is distinct from ${event.waba_id} or account_confirmed_at is null`,
+      )
       .execute()
   return outcome
 }

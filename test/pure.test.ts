@@ -22,6 +22,7 @@ const PURE = [
   'privacy/mentions.ts',
   'replies/keywords.ts',
   'replies/sentences.ts',
+  'tenants/checklist.ts',
   'tenants/schema.ts',
   'monitoring/webhook_silence.ts',
   'voicenter/call_log/entries.ts',

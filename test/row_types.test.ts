@@ -33,7 +33,8 @@ import {
 } from '../app/outreach/reply_by_hand.ts'
 import { upcoming, type UpcomingMessage } from '../app/outreach/waiting.ts'
 import { type Exclusion, listExclusions } from '../app/privacy/do_not_contact.ts'
-import { type GoLiveRow, loadGoLiveWarnings } from '../app/tenants/go_live.ts'
+import type { ChecklistRow } from '../app/tenants/checklist_facts.ts'
+import { loadGoLiveWarnings } from '../app/tenants/go_live.ts'
 import type { Event } from '../tasks/whatsapp_event.ts'
 import { contacted, owned, reported, writes } from './outreach/support.ts'
 import { db, reminderDue } from './support/ringback.ts'
@@ -280,12 +281,16 @@ const EVENT: Columns<Event> = {
   is_late: 'bool',
   received_at: 'timestamptz',
 }
-const GO_LIVE: Columns<GoLiveRow> = {
-  lastTest: 'text',
-  hasWebhookFromMeta: 'bool',
+const CHECKLIST: Columns<ChecklistRow> = {
+  firstCallAt: 'timestamptz',
   quietChosenAt: 'timestamptz',
-  quietWindows: '_text',
-  hasOwnSecrets: 'bool',
+  verifiedAt: 'timestamptz',
+  refusedAt: 'timestamptz',
+  testState: 'text',
+  testCode: 'int4',
+  testWamid: 'text',
+  testPhoneNumberId: 'text',
+  acceptedAt: 'timestamptz',
 }
 const RECIPIENT: Columns<Recipient> = {
   tenantId: 'int8',
@@ -331,7 +336,7 @@ const EXPECTED: Record<string, Record<string, string>> = {
   MESSAGE_ROW,
   UPCOMING,
   EVENT,
-  GO_LIVE,
+  CHECKLIST,
   RECIPIENT,
   WEEK,
 }

@@ -284,8 +284,10 @@ export interface Sessions {
 }
 
 export interface TenantNumbers {
+  confirmed_at: Timestamp | null;
   created_at: Generated<Timestamp>;
   phone: string;
+  seen_at: Timestamp | null;
   tenant_id: Int8;
 }
 
@@ -330,17 +332,21 @@ export interface WebhookTokens {
 
 export interface WhatsappConnections {
   access_token: string;
+  account_confirmed_at: Timestamp | null;
   app_secret: string | null;
   checked_at: Timestamp | null;
   confirmed_at: Timestamp | null;
   created_at: Generated<Timestamp>;
   display_phone_number: string;
+  event_at: Timestamp | null;
+  graph_refusal: string | null;
   id: Generated<Int8>;
   phone_number_id: string;
   state: Generated<string>;
   state_reason: string | null;
   tenant_id: Int8;
   waba_id: string | null;
+  wrong_signature_at: Timestamp | null;
 }
 
 export interface WhatsappEvents {
@@ -386,6 +392,12 @@ export interface WhatsappTemplates {
   whatsapp_connection_id: Int8;
 }
 
+export interface WhatsappVerification {
+  only_row: Generated<boolean>;
+  refused_at: Timestamp | null;
+  verified_at: Timestamp | null;
+}
+
 export interface WorkerPools {
   id: string;
   started_at: Generated<Timestamp>;
@@ -417,5 +429,6 @@ export interface DB {
   whatsapp_connections: WhatsappConnections;
   whatsapp_events: WhatsappEvents;
   whatsapp_templates: WhatsappTemplates;
+  whatsapp_verification: WhatsappVerification;
   worker_pools: WorkerPools;
 }

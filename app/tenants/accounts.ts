@@ -1,6 +1,7 @@
 /** Which WhatsApp Business account a number belongs to, and whether Graph confirmed the number. */
-import { sql } from 'kysely'
+import { type Kysely, sql } from 'kysely'
 import { decrypt, tokenOwner } from '../crypto.ts'
+import type { DB } from '../db/generated.ts'
 import { db, type Trx } from '../db/kysely.ts'
 import { log } from '../log.ts'
 import { readPhone } from '../phone.ts'
@@ -27,10 +28,15 @@ export const storeGraphAnswer = async (
   connectionId: string,
   answer: GraphAnswer,
 ): Promise<string[]> => {
+  const refusal = refusalOf(answer)
+  // Without an answer, the one before it still counts.
   await sql`
     update whatsapp_connections set
       checked_at = now(),
-      confirmed_at = case when ${answer.kind === 'confirmed'} then now() else confirmed_at end
+      graph_refusal = case when ${answer.kind === 'unconfirmed'} then graph_refusal else ${refusal} end,
+      confirmed_at = case when ${answer.kind === 'confirmed'} then now() else confirmed_at end,
+      account_confirmed_at = case when ${answer.kind === 'confirmed' && answer.wabaId !== null} then now()
+                                  when ${refusal === 'account'} then null else account_confirmed_at end
     where id = ${connectionId}`.execute(trx)
   if (answer.kind !== 'confirmed') return []
   if (answer.wabaId !== null)
@@ -55,6 +61,57 @@ export const storeGraphAnswer = async (
       where whatsapp_connection_id = ${id}
       on conflict on constraint whatsapp_templates_key do nothing`.execute(trx)
   return rows.map(({ phone_number_id }) => phone_number_id)
+}
+
+/** What Graph did not accept. Null = nothing that is clear. */
+const refusalOf = (answer: GraphAnswer): 'token' | 'number' | 'account' | null => {
+  if (answer.kind === 'refused') return answer.code === 190 ? 'token' : 'number'
+  return answer.kind === 'confirmed' && answer.isAccountWrong ? 'account' : null
+}
+
+/** What Graph told about one number of a business. */
+export type AskedNumber = { connectionId: string; accessToken: string; answer: GraphAnswer }
+
+/** Asks Graph about every number of a business, five seconds at most. No transaction may be open. */
+export const askAboutNumbers = async (
+  database: Kysely<DB>,
+  tenantId: string,
+): Promise<AskedNumber[]> => {
+  const { rows } = await sql<Unconfirmed>`
+    select id, tenant_id as "tenantId", phone_number_id as "phoneNumberId", access_token as "accessToken",
+           waba_id as "wabaId"
+    from whatsapp_connections
+    where tenant_id = ${tenantId} and state_reason is distinct from ${NUMBER_MOVED} order by id`.execute(
+    database,
+  )
+  return Promise.all(
+    rows.map(async ({ id, phoneNumberId, accessToken, wabaId }) => {
+      const token = decrypt(accessToken, tokenOwner(tenantId))
+      const answer = await askGraph({ phoneNumberId, accessToken: token, wabaId })
+      return { connectionId: id, accessToken, answer }
+    }),
+  )
+}
+
+/** Stores these answers, except those about an access token that was replaced meanwhile. */
+export const storeAskedNumbers = async (
+  trx: Trx,
+  asked: readonly AskedNumber[],
+): Promise<GraphAnswer[]> => {
+  const stored: GraphAnswer[] = []
+  for (const { connectionId, accessToken, answer } of asked) {
+    const same = await trx
+      .selectFrom('whatsapp_connections')
+      .select('id')
+      .where('id', '=', connectionId)
+      .where('access_token', '=', accessToken)
+      .forNoKeyUpdate()
+      .executeTakeFirst()
+    if (!same) continue
+    await storeGraphAnswer(trx, connectionId, answer)
+    stored.push(answer)
+  }
+  return stored
 }
 
 /** How soon Graph is asked again about a number whose account is not known: sooner if it did not answer. */

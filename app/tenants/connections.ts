@@ -67,6 +67,10 @@ export const connectionsOf = (trx: Trx, tenantId: string) =>
       'state_reason as reason',
       'waba_id as wabaId',
       'confirmed_at as confirmedAt',
+      'account_confirmed_at as accountConfirmedAt',
+      'graph_refusal as graphRefusal',
+      'event_at as eventAt',
+      'wrong_signature_at as wrongSignatureAt',
       sql<boolean>`app_secret is not null`.as('hasAppSecret'),
       'created_at as createdAt',
     ])
@@ -164,6 +168,11 @@ export const connect = async (
           waba_id: eb.fn.coalesce('excluded.waba_id', 'whatsapp_connections.waba_id'),
           state: 'active',
           state_reason: null,
+          // They told about the token, and the account, before.
+          confirmed_at: null,
+          graph_refusal: null,
+          account_confirmed_at: sql<Date | null>`case when excluded.waba_id <> whatsapp_connections.waba_id then null
+            else whatsapp_connections.account_confirmed_at end`,
         }))
         // Another business may have connected the id since it was looked up.
         .where('whatsapp_connections.tenant_id', '=', tenantId),

@@ -1,9 +1,10 @@
 /** What speaks against going live. The pages ask for a confirmation; the command line warns and proceeds. */
-import { sql } from 'kysely'
 import { config } from '../config.ts'
 import type { Trx } from '../db/kysely.ts'
 import { userError } from '../errors.ts'
-import { hasChosenQuiet, type TenantSettings } from './settings.ts'
+import type { Step, StepName } from './checklist.ts'
+import { loadChecklist } from './checklist_facts.ts'
+import { showTenant } from './tenants.ts'
 
 /** In the order in which they are shown, with the text of the command line. */
 const WARNINGS = {
@@ -18,70 +19,34 @@ const WARNINGS = {
 }
 export type GoLiveWarning = keyof typeof WARNINGS
 
-type Facts = {
-  /** The state of the last test message; null = there was none. */
-  lastTest: string | null
-  hasAppSecret: boolean
-  hasWebhookFromMeta: boolean
-  hasChosenQuiet: boolean
-}
-
-/** All warnings that apply. A pure function. */
-export const goLiveWarnings = (facts: Facts): GoLiveWarning[] => {
-  const applies: Record<GoLiveWarning, boolean> = {
-    test_not_arrived: facts.lastTest !== 'delivered' && facts.lastTest !== 'read',
-    no_app_secret: !facts.hasAppSecret,
-    no_webhook_from_meta: !facts.hasWebhookFromMeta,
-    no_quiet_windows: !facts.hasChosenQuiet,
-  }
-  return warningNames.filter(name => applies[name])
-}
-
 const isWarning = (name: string): name is GoLiveWarning => Object.hasOwn(WARNINGS, name)
 const warningNames = Object.keys(WARNINGS).filter(isWarning)
 
 export const describeWarning = (warning: GoLiveWarning): string => WARNINGS[warning]
 
-const hasAppSecret = (): boolean => config().WHATSAPP_APP_SECRET !== undefined
+/** All warnings that follow from the checklist. A pure function. */
+export const goLiveWarnings = (steps: readonly Step[]): GoLiveWarning[] => {
+  const step = (name: StepName) => steps.find(one => one.name === name)
+  const isMissing = (name: StepName) => step(name)?.state !== 'done'
+  const { evidence = [], missing = [] } = step('events') ?? {}
+  const applies: Record<GoLiveWarning, boolean> = {
+    test_not_arrived: isMissing('test'),
+    no_app_secret: missing.some(({ code }) => code === 'app_secret_missing'),
+    no_webhook_from_meta: !evidence.some(({ code }) => code === 'signed_event'),
+    no_quiet_windows: isMissing('quiet'),
+  }
+  return warningNames.filter(name => applies[name])
+}
 
 /** The warnings for a business that is only being added. */
 export const newTenantWarnings = (): GoLiveWarning[] =>
-  goLiveWarnings({
-    lastTest: null,
-    hasAppSecret: hasAppSecret(),
-    hasWebhookFromMeta: false,
-    hasChosenQuiet: false,
-  })
-
-export type GoLiveRow = Pick<Facts, 'lastTest' | 'hasWebhookFromMeta'> &
-  Pick<TenantSettings, 'quietChosenAt' | 'quietWindows'> & {
-    /** Each connection has the secret of its own Meta app. */
-    hasOwnSecrets: boolean
-  }
+  warningNames.filter(
+    name => name !== 'no_app_secret' || config().WHATSAPP_APP_SECRET === undefined,
+  )
 
 /** The warnings that apply to a business now. */
-export const loadGoLiveWarnings = async (trx: Trx, tenantId: string): Promise<GoLiveWarning[]> => {
-  // A reply, or a report on a test message or notice, can only come by webhook. There is no index on the events of a
-  // tenant, because each event would have to be entered into it.
-  const { rows } = await sql<GoLiveRow>`
-    select
-      (select m.state from messages m where m.tenant_id = t.id and m.occasion like 'test:%'
-       order by m.id desc limit 1) as "lastTest",
-      exists (select from messages m where m.tenant_id = t.id and m.direction = 'in')
-        or exists (select from messages m where m.tenant_id = t.id and m.occasion is not null
-                     and m.state in ('sent', 'delivered', 'read')) as "hasWebhookFromMeta",
-      t.quiet_chosen_at as "quietChosenAt", t.quiet_windows as "quietWindows",
-      coalesce((select bool_and(c.app_secret is not null) from whatsapp_connections c where c.tenant_id = t.id), false)
-        as "hasOwnSecrets"
-    from tenants t where t.id = ${tenantId}`.execute(trx)
-  const [facts] = rows
-  if (!facts) return []
-  return goLiveWarnings({
-    ...facts,
-    hasAppSecret: hasAppSecret() || facts.hasOwnSecrets,
-    hasChosenQuiet: hasChosenQuiet(facts),
-  })
-}
+export const loadGoLiveWarnings = async (trx: Trx, tenantId: string): Promise<GoLiveWarning[]> =>
+  goLiveWarnings(await loadChecklist(trx, await showTenant(trx, tenantId)))
 
 /**
  * @param confirmed the warnings that the person saw when they decided to go live

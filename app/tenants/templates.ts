@@ -269,6 +269,7 @@ export const templatesOf = async (trx: Trx, tenantId: string) => {
       'w.meta_reason as metaReason',
       'w.submit_error as submitError',
       'w.synced_at as syncedAt',
+      'w.state_at as stateAt',
     ])
     .where('c.tenant_id', '=', tenantId)
     .orderBy('c.id')
@@ -305,6 +306,7 @@ export const templatesOf = async (trx: Trx, tenantId: string) => {
         metaReason: row?.metaReason ?? null,
         submitError: row?.submitError ?? null,
         syncedAt: row?.syncedAt ?? null,
+        stateAt: row?.stateAt ?? null,
       }))
     }),
   )

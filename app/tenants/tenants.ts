@@ -154,7 +154,12 @@ export const showTenant = async (trx: Trx, tenantId: string) => {
   if (!facts) throw notFound(`tenant ${tenantId}`)
   const numbers = await trx
     .selectFrom('tenant_numbers')
-    .select(['phone', 'created_at as createdAt'])
+    .select([
+      'phone',
+      'created_at as createdAt',
+      'seen_at as seenAt',
+      'confirmed_at as confirmedAt',
+    ])
     .where('tenant_id', '=', tenantId)
     .orderBy('created_at')
     .orderBy('phone')
@@ -248,6 +253,34 @@ export const removeNumber = async (
     subject: `tenant_numbers ${phone}`,
     before: { phone },
     after: null,
+  })
+}
+
+/**
+ * A person says that customers dial the number, though no call to it came yet.
+ *
+ * @throws UserError if the business does not have the number
+ */
+export const confirmNumber = async (
+  trx: Trx,
+  actor: Actor,
+  { tenantId, phone }: TenantNumber,
+): Promise<void> => {
+  await lockTenant(trx, tenantId)
+  const confirmed = await trx
+    .updateTable('tenant_numbers')
+    .set({ confirmed_at: sql<Date>`now()` })
+    .where('tenant_id', '=', tenantId)
+    .where('phone', '=', phone)
+    .returning('phone')
+    .executeTakeFirst()
+  if (!confirmed) throw notFound(`number ${phone} of tenant ${tenantId}`)
+  await audit(trx, actor, {
+    tenantId,
+    action: 'number.confirm',
+    subject: `tenant_numbers ${phone}`,
+    before: null,
+    after: { phone },
   })
 }
 

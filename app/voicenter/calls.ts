@@ -29,6 +29,7 @@ import {
   type RedactedCall,
   newLegsOf,
   type RulesOf,
+  markNumbersSeen,
   readTenantRules,
   writeVerdicts,
 } from './stored_calls.ts'
@@ -92,6 +93,7 @@ export const classifyCalls = async (
     }),
   )
   await waitForRoots(trx, classified)
+  await markNumbersSeen(trx, classified, rulesOf)
   failpoint('voicenter_cdr:classified')
 
   // Record and cancel, group by group: the result for a person's second call depends on that for their first.

@@ -106,7 +106,12 @@ export const newLegsOf = ({ legs, large }: StoredCall): StoredLeg[] =>
   large ? legs.filter(({ known }) => !known) : legs
 
 /** `hash` differs if any of these differ. */
-export type TenantRules = ClassifyRules<Leg> & TenantReading & { hash: string }
+export type TenantRules = ClassifyRules<Leg> &
+  TenantReading & {
+    hash: string
+    /** The numbers that no call was classified for yet. */
+    unseen: readonly string[]
+  }
 export type RulesOf = (tenantId: string | null) => TenantRules
 
 /** For calls whose tenant is unknown: no number belongs to them. */
@@ -117,6 +122,7 @@ const UNASSIGNED_RULES: TenantRules = {
   isOwnLine: () => false,
   timezone: DEFAULT_TIMEZONE,
   hash: '',
+  unseen: [],
 }
 
 export const readTenantRules = async (trx: Trx, calls: readonly Call[]): Promise<RulesOf> => {
@@ -127,24 +133,24 @@ export const readTenantRules = async (trx: Trx, calls: readonly Call[]): Promise
     statuses: string[]
     ring: number
     lines: string[]
+    unseen: string[]
   }>`
     /* settings */
     select t.id, t.timezone, t.missed_statuses as statuses, t.min_ring_seconds as ring, array(
       select n.phone from tenant_numbers n where n.tenant_id = t.id
-      union select c.display_phone_number from whatsapp_connections c where c.tenant_id = t.id order by 1) as lines
+      union select c.display_phone_number from whatsapp_connections c where c.tenant_id = t.id order by 1) as lines,
+      array(select n.phone from tenant_numbers n where n.tenant_id = t.id and n.seen_at is null) as unseen
     from tenants t where t.id = any(${tenants}::bigint[])`.execute(trx)
   const rules = new Map(
-    rows.map(({ id, timezone, statuses, ring, lines }): [string, TenantRules] => {
+    rows.map(({ id, timezone, statuses, ring, lines, unseen }): [string, TenantRules] => {
       const known = new Set(lines)
       const isOurs = usesNumberOf(known)
       const isOwnLine = (e164: string): boolean => known.has(e164)
       const hash = sha256(JSON.stringify([READING, timezone, statuses, ring, lines])).toString(
         'hex',
       )
-      return [
-        id,
-        { timezone, missedStatuses: statuses, minRingSeconds: ring, isOurs, isOwnLine, hash },
-      ]
+      const reading = { timezone, missedStatuses: statuses, minRingSeconds: ring }
+      return [id, { ...reading, isOurs, isOwnLine, hash, unseen }]
     }),
   )
   return tenantId => (tenantId ? rules.get(tenantId) : null) ?? UNASSIGNED_RULES
@@ -172,4 +178,27 @@ export const writeVerdicts = async (trx: Trx, rows: readonly ClassifiedLeg[]): P
       ${rows.map(row => (row.reachedPhone ? row.reachedUntil : null))}::timestamptz[]
     ) as leg (id, verdict, reason, called_at, clock, business_phone, customer_phone, reached_phone, reached_until)
     where r.id = leg.id`.execute(trx)
+}
+
+/** The first call of a customer to a number shows that the number is right (app/tenants/checklist.ts). */
+export const markNumbersSeen = async (
+  trx: Trx,
+  calls: readonly ClassifiedCall[],
+  rulesOf: RulesOf,
+): Promise<void> => {
+  const seen = new Set(
+    calls.flatMap(({ call, legs, verdict }) => {
+      if (!['missed', 'answered'].includes(verdict.verdict)) return []
+      const { unseen } = rulesOf(call.tenantId)
+      return legs.flatMap(({ businessPhone }) =>
+        businessPhone !== null && unseen.includes(businessPhone) ? businessPhone : [],
+      )
+    }),
+  )
+  if (seen.size === 0) return
+  // Another transaction may be writing the same.
+  await sql`
+    update tenant_numbers set seen_at = now() where phone in (
+      select phone from tenant_numbers where phone = any(${[...seen]}::text[]) and seen_at is null
+      for update skip locked)`.execute(trx)
 }

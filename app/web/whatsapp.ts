@@ -1,5 +1,5 @@
 import { type RequestHandler, Router } from 'express'
-import { sql } from 'kysely'
+import { type RawBuilder, sql } from 'kysely'
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { dedupe } from '../batcher.ts'
 import { config } from '../config.ts'
@@ -11,7 +11,8 @@ import { STORE_TIMEOUT_MS, withTimeout } from '../errors.ts'
 import { failpoint } from '../failpoints.ts'
 import { canonical, readJson, storable } from '../json.ts'
 import { log } from '../log.ts'
-import { personIdsIn, statusKey, type Update, updatesIn } from '../whatsapp/webhook.ts'
+import { contentKey } from '../whatsapp/event_keys.ts'
+import { personIdsIn, type Update, updatesIn } from '../whatsapp/webhook.ts'
 import { addressCounter, addressKey } from './addresses.ts'
 import { measureAnswers } from './monitoring.ts'
 import { bodyMemory, readRawBody } from './raw_body.ts'
@@ -45,18 +46,59 @@ const readUpdateBody = readRawBody({
 })
 
 /** Meta's verification, when the URL is entered in its dashboard. Without a verify token nothing is verified. */
-whatsapp.get(PATH, (req, res) => {
+whatsapp.get(PATH, async (req, res) => {
   const { 'hub.mode': mode, 'hub.verify_token': token, 'hub.challenge': challenge } = req.query
   const expected = config().WHATSAPP_VERIFY_TOKEN
   const isKnown =
     typeof token === 'string' &&
     expected !== undefined &&
     timingSafeEqual(sha256(token), sha256(expected))
-  if (mode === 'subscribe' && isKnown && typeof challenge === 'string')
+  const isVerification = mode === 'subscribe' && typeof challenge === 'string'
+  if (isVerification) await (isKnown ? record(VERIFIED) : recordRefusal(WRONG_VERIFY_TOKEN))
+  if (isVerification && isKnown)
     // As plain text, so that no browser reads the challenge as a page.
     res.type('text/plain').set('X-Content-Type-Options', 'nosniff').send(challenge)
   else res.status(403).type('text/plain').send('wrong verify token')
 })
+
+/**
+ * Runs a statement whose result only the checklist shows (app/tenants/checklist.ts). Without the database, Meta still gets
+ * its answer.
+ */
+const record = async (statement: RawBuilder<unknown>): Promise<void> => {
+  await withTimeout(STORE_TIMEOUT_MS, statement.execute(webDb)).catch((err: unknown) =>
+    log.warn({ err }, 'what Meta asked for was not recorded'),
+  )
+}
+
+/**
+ * Anyone can send what is refused. So at most one connection is used for it at a time, and a row is written once a minute.
+ */
+let isRecordingRefusal = false
+const recordRefusal = async (statement: RawBuilder<unknown>): Promise<void> => {
+  if (isRecordingRefusal) return
+  isRecordingRefusal = true
+  await record(statement)
+  isRecordingRefusal = false
+}
+
+const VERIFIED = sql`
+  insert into whatsapp_verification (verified_at) values (now())
+  on conflict (only_row) do update set verified_at = now()`
+const WRONG_VERIFY_TOKEN = sql`
+  insert into whatsapp_verification as v (refused_at) values (now())
+  on conflict (only_row) do update set refused_at = now()
+  where coalesce(v.refused_at < now() - interval '1 minute', true)`
+
+/** A body that names a number or account of ours, with a signature that no secret fits. */
+const recordWrongSignature = async (body: Buffer): Promise<void> => {
+  const named = idsIn(body)
+  if (named.length > 0)
+    await recordRefusal(sql`
+      update whatsapp_connections set wrong_signature_at = now()
+      where (phone_number_id = any(${named}::text[]) or waba_id = any(${named}::text[]))
+        and coalesce(wrong_signature_at < now() - interval '1 minute', true)`)
+}
 
 /** Without a signature header, or without a secret that could fit it, no byte of the body is read. */
 const requireSignature: RequestHandler = async (req, res, next) => {
@@ -74,6 +116,7 @@ const receive: RequestHandler = async (req, res) => {
   const isOurs = appSecrets().some(secret => isSigned(body, header, secret))
   const ownUpdates = isOurs ? null : await updatesOfOwnApp(body, header)
   if (!isOurs && !ownUpdates) {
+    await recordWrongSignature(body)
     res.status(401).json({ error: 'wrong signature' })
     return
   }
@@ -238,14 +281,6 @@ const reject = async (body: Buffer, reason: string, contentType: string | null):
   )
 }
 
-/** Recognises a repeat: Meta may deliver an update several times. */
-const contentKey = (phoneNumberId: string | null, key: string): Buffer =>
-  sha256(`${phoneNumberId} ${key}`)
-
-/** The key of a status report. It still identifies the report after retention has emptied it. */
-export const reportKey = (phoneNumberId: string, wamid: string, status: string): Buffer =>
-  contentKey(phoneNumberId, statusKey(wamid, status))
-
 const EVENT_JOB = jobSpec({
   task: 'whatsapp_event',
   entity: sql`id`,
@@ -278,8 +313,31 @@ export const storeUpdates = async (
     }),
     ({ hash }) => hash.toString('hex'),
   )
+  const sources = dedupe(
+    updates.map(({ phoneNumberId, wabaId, tenantId = null }) => ({
+      phoneNumberId: phoneNumberId && storable(phoneNumberId),
+      wabaId: phoneNumberId === null ? wabaId && storable(wabaId) : null,
+      tenantId,
+    })),
+    source => JSON.stringify(source),
+  )
   const statement = sql`
-    with stored as (
+    with source as (
+      select * from unnest(
+        ${sources.map(({ phoneNumberId }) => phoneNumberId)}::text[],
+        ${sources.map(({ wabaId }) => wabaId)}::text[],
+        ${sources.map(({ tenantId }) => tenantId)}::bigint[]
+      ) as s (phone_number_id, waba_id, tenant_id)
+    ), heard as (
+      -- Evidence for the checklist. An event does not wait for a connection that is being changed.
+      update whatsapp_connections set event_at = now()
+      where id in (
+        select c.id from whatsapp_connections c join source s
+          on c.phone_number_id = s.phone_number_id
+          or c.waba_id = s.waba_id and coalesce(s.tenant_id = c.tenant_id, true)
+        where coalesce(c.event_at < now() - interval '1 hour', true)
+        for update of c skip locked)
+    ), stored as (
       insert into whatsapp_events as e
         (tenant_id, phone_number_id, waba_id, field, kind, payload, person_ids, sent_at, content_key, deliveries)
       select coalesce(c.tenant_id, u.tenant_id), u.phone_number_id, u.waba_id, u.field, u.kind, u.payload::jsonb,

@@ -3,8 +3,16 @@ import { z } from 'zod'
 import { refusalIn, requestGraph } from './graph.ts'
 
 export type GraphAnswer =
-  /** `displayNumber` as Graph writes it. Null = Graph did not tell. */
-  | { kind: 'confirmed'; displayNumber: string | null; wabaId: string | null }
+  /**
+   * `displayNumber` as Graph writes it. Null = Graph did not tell. `isAccountWrong`: the account that was named does not have
+   * this number, and no other one is known.
+   */
+  | {
+      kind: 'confirmed'
+      displayNumber: string | null
+      wabaId: string | null
+      isAccountWrong: boolean
+    }
   /** A clear no: the token is not valid (190), or it cannot see such a number (100/33). */
   | { kind: 'refused'; code: number }
   /** No answer, or one that says nothing. */
@@ -49,18 +57,25 @@ export const askGraph = async ({
   const found = number.safeParse(about).data
   if (!found || (found.id ?? phoneNumberId) !== phoneNumberId) return { kind: 'unconfirmed' }
 
-  const owns = async (account: string): Promise<boolean> => {
+  /** Null = Graph does not tell. */
+  const owns = async (account: string): Promise<boolean | null> => {
     const answer = await ask(`${encodeURIComponent(account)}/phone_numbers?fields=id&limit=200`)
-    return numbers.safeParse(answer).data?.data.some(({ id }) => id === phoneNumberId) ?? false
+    const no = refusalIn(answer)
+    if (no) return no.code === 100 && no.error_subcode === 33 ? false : null
+    return numbers.safeParse(answer).data?.data.some(({ id }) => id === phoneNumberId) ?? null
   }
-  const displayNumber = found.display_phone_number ?? null
-  if (wabaId && (await owns(wabaId))) return { kind: 'confirmed', displayNumber, wabaId }
+  const confirmed = {
+    kind: 'confirmed',
+    displayNumber: found.display_phone_number ?? null,
+  } as const
+  const isOwner = wabaId ? await owns(wabaId) : null
+  if (wabaId && isOwner) return { ...confirmed, wabaId, isAccountWrong: false }
   for (const account of accountsOf(
     await ask(`debug_token?input_token=${encodeURIComponent(accessToken)}`),
   ))
     if (account !== wabaId && (await owns(account)))
-      return { kind: 'confirmed', displayNumber, wabaId: account }
-  return { kind: 'confirmed', displayNumber, wabaId: null }
+      return { ...confirmed, wabaId: account, isAccountWrong: false }
+  return { ...confirmed, wabaId: null, isAccountWrong: isOwner === false }
 }
 
 /** The accounts that the token was given, by its granular scopes. */

@@ -777,7 +777,12 @@ t.test('a number with a new id: the old connection is retired', async t => {
   await db
     .transaction()
     .execute(async trx =>
-      connect(trx, OPERATOR, back, { kind: 'confirmed', displayNumber: null, wabaId: null }),
+      connect(trx, OPERATOR, back, {
+        kind: 'confirmed',
+        displayNumber: null,
+        wabaId: null,
+        isAccountWrong: false,
+      }),
     )
   t.strictSame(await connectionState(shop), ['active null', 'paused number_moved'], 'and back')
 })

@@ -44,7 +44,7 @@ const TENANT_MAY_BE_NULL = [
   'webhook_tokens',
   'whatsapp_events',
 ]
-const WITHOUT_TENANT = ['quiet_days', 'tenants', 'worker_pools']
+const WITHOUT_TENANT = ['quiet_days', 'tenants', 'whatsapp_verification', 'worker_pools']
 
 /** The tables, and whether their tenant_id may be null. Null = they have none. */
 const readTables = async (trx: Trx): Promise<Map<string, boolean | null>> => {

@@ -9,7 +9,7 @@ import type { ConversationKind, OutgoingState } from '../../states.ts'
 import { type Cdr, readIfPossible } from '../../voicenter/parse.ts'
 import { DEFAULT_TIMEZONE } from './format.ts'
 import type { CallOutcome } from './why.ts'
-import { reportKey } from '../whatsapp.ts'
+import { reportKey } from '../../whatsapp/event_keys.ts'
 import { statusEvent } from '../../whatsapp/webhook.ts'
 
 /** Far more than a phone system sends for one call. */

@@ -4,7 +4,7 @@ import type { Trx } from '../../db/kysely.ts'
 import { showTenant } from '../../tenants/tenants.ts'
 import type { Context } from './access.ts'
 import { abort } from './errors.ts'
-import { type FailedForm, handleForm } from './forms.ts'
+import { type FailedForm, handleForm, returnPath } from './forms.ts'
 import type { Page } from './layout.ts'
 import { action, allowedTenant, page } from './page.ts'
 import type { Form } from './sign_in_form.ts'
@@ -58,6 +58,13 @@ export const tenantPage = async (
   return { ...tenantLayout(context, tenant, name, body), live: name === 'overview' && !failed }
 }
 
+/** The checklist has buttons of other sections. After them it is shown again. */
+const pathAfter = (form: Form, tenantId: string, name: SectionName): string => {
+  const overview = tenantPath(tenantId, 'overview')
+  const isChecklist = ['/ops/tenants', overview, `${overview}/overview`].includes(returnPath(form))
+  return isChecklist ? overview : tenantPath(tenantId, name)
+}
+
 const tenantParam = (context: Context): string => allowedTenant(context, context.params['tenantId'])
 
 export const tenantPages = Router()
@@ -93,7 +100,7 @@ for (const name of SECTION_NAMES) {
             async () => {
               const result = await act({ trx, context, tenantId, form, prepared })
               return 'flash' in result
-                ? { flash: result.flash, to: tenantPath(tenantId, name) }
+                ? { flash: result.flash, to: pathAfter(form, tenantId, name) }
                 : tenantLayout(context, await showTenant(trx, tenantId), name, result.once)
             },
             problems =>

@@ -1,4 +1,5 @@
 /** Trial, live or paused: what each mode means, and the buttons to change it. */
+import { z } from 'zod'
 import { checkConfirmed, type GoLiveWarning } from '../../../tenants/go_live.ts'
 import { resumeTenant, settingsChange, setTenant } from '../../../tenants/settings.ts'
 import { formatSpan, formatWindow } from '../format.ts'
@@ -17,6 +18,14 @@ const QUIET_CHOICES = {
   none: [],
 }
 const QUIET_NAMES = ['all', 'holy', 'none'] as const
+
+/** The choice in the checklist. */
+export const quietForm = (view: View): Html => {
+  const { context, tenant } = view
+  const path = tenantPath(tenant.tenantId, 'overview', 'quiet')
+  const label = modeTexts[context.language].saveQuiet
+  return actionForm(context, { path, label }, quietQuestion(view))
+}
 
 const quietQuestion = (view: View): Html => {
   const { language } = view.context
@@ -135,6 +144,12 @@ export const modeActions: Section['actions'] = {
     if (wanted.mode === 'live') await checkConfirmed(trx, tenantId, formValues(form, 'confirmed'))
     return { flash: modeFlash(context.language, after) }
   },
+  quiet: async ({ trx, context, tenantId, form }) => {
+    const quiet = z.enum(QUIET_NAMES).parse(formValue(form, 'quiet'))
+    const wanted = settingsChange.parse({ tenantId, quietWindows: QUIET_CHOICES[quiet] })
+    await setTenant(trx, context.signIn, wanted)
+    return { flash: modeTexts[context.language].quietSaved }
+  },
   resume: async ({ trx, context, tenantId }) => {
     const { after } = await resumeTenant(trx, context.signIn, tenantId)
     return { flash: modeFlash(context.language, after) }
@@ -172,6 +187,8 @@ const modeTexts = translations(
       holy: 'On Shabbat and holidays',
       none: 'Messages may be sent at any time',
     },
+    saveQuiet: 'Save this choice',
+    quietSaved: 'The quiet times are saved.',
     quietLater: 'You can set other times and the place in the settings.',
     waiting: (count: number) =>
       count === 1
@@ -223,6 +240,8 @@ const modeTexts = translations(
       holy: 'בשבת ובחגים',
       none: 'אפשר לשלוח בכל זמן',
     },
+    saveQuiet: 'שמירת הבחירה',
+    quietSaved: 'הזמנים השקטים נשמרו.',
     quietLater: 'אפשר לקבוע זמנים אחרים ואת המקום בהגדרות.',
     waiting: count =>
       count === 1 ? 'תישלח ההודעה שממתינה עכשיו.' : `יישלחו ${count} ההודעות שממתינות עכשיו.`,

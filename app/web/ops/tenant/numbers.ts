@@ -1,48 +1,45 @@
 /** The numbers that customers call. */
-import { sql } from 'kysely'
-import type { Trx } from '../../../db/kysely.ts'
-import { addNumber, removeNumber, tenantNumber } from '../../../tenants/tenants.ts'
-import { dateTime, formatSpan, telephone } from '../format.ts'
+import { loadUnknownNumbers, type UnknownNumber } from '../../../tenants/checklist_facts.ts'
+import { addNumber, confirmNumber, removeNumber, tenantNumber } from '../../../tenants/tenants.ts'
+import { dayTime, formatSpan, telephone } from '../format.ts'
 import { actionForm, buttonAlert, confirmForm, formAlert, formValue, input } from '../forms.ts'
 import { html, type Html } from '../html.ts'
 import { translations } from '../language.ts'
 import type { Form } from '../sign_in_form.ts'
 import { failedForm, type Section, sectionForm, tenantPath, type View } from './section.ts'
 
-type UnknownNumber = { phone: string; calls: number }
-
-/** The query reads only this many call records. */
-const MAX_RECORDS = 1000
-
-/** Numbers in call records that came with this tenant's token and that belong to no tenant. */
-export const loadUnknownNumbers = async (trx: Trx, tenantId: string): Promise<UnknownNumber[]> => {
-  const { rows } = await sql<UnknownNumber>`
-    with unmatched as (
-      select business_phone as phone, call_id from raw_cdrs
-      where token_tenant_id = ${tenantId} and verdict = 'unmatched_number' and business_phone is not null
-      limit ${MAX_RECORDS}
-    )
-    select phone, count(distinct call_id)::int as calls from unmatched u
-    -- A number that was added since belongs to another tenant, or its calls are still being classified.
-    where not exists (select from tenant_numbers n where n.phone = u.phone)
-    group by phone order by calls desc, phone`.execute(trx)
-  return rows
-}
-
 const numbersCard = ({ context, tenant, failed }: View): Html => {
   const texts = numbersTexts[context.language]
+  const at = (time: Date) => dayTime(time, new Date(), context.language, tenant.timezone)
   return html`<section class="card">
     <h2>${texts.title}</h2>
     ${buttonAlert(failed, 'remove')}
     <ul class="rows">
       ${tenant.numbers.map(
-        ({ phone, createdAt }) =>
+        ({ phone, createdAt, seenAt, confirmedAt }) =>
           html`<li>
             <span
               ><strong>${telephone(phone)}</strong><br /><small
-                >${texts.since} ${dateTime(createdAt, context.language, tenant.timezone)}</small
+                >${texts.since} ${at(createdAt)}.
+                ${
+                  seenAt
+                    ? html`${texts.seen} ${at(seenAt)}`
+                    : confirmedAt
+                      ? html`${texts.confirmedAt} ${at(confirmedAt)}`
+                      : texts.unseen
+                }</small
               ></span
             >
+            ${
+              !seenAt &&
+              !confirmedAt &&
+              actionForm(context, {
+                path: tenantPath(tenant.tenantId, 'numbers', 'confirm'),
+                label: texts.confirm,
+                fields: { phone },
+                about: phone,
+              })
+            }
             ${
               context.tenantScope === null &&
               confirmForm(context, {
@@ -127,6 +124,10 @@ export const numbers: Section = {
       const result = await addNumber(trx, context.signIn, parseNumber(tenantId, form))
       return { flash: result.added ? texts.added(result.reclassified) : texts.unchanged }
     },
+    confirm: async ({ trx, context, tenantId, form }) => {
+      await confirmNumber(trx, context.signIn, parseNumber(tenantId, form))
+      return { flash: numbersTexts[context.language].confirmed }
+    },
     remove: async ({ trx, context, tenantId, form }) => {
       await removeNumber(trx, context.signIn, parseNumber(tenantId, form))
       return { flash: numbersTexts[context.language].removed }
@@ -138,6 +139,11 @@ const numbersTexts = translations(
   {
     title: 'Numbers that customers dial',
     since: 'Added',
+    seen: 'First call:',
+    confirmedAt: 'Confirmed by hand:',
+    unseen: 'No call to it has come yet.',
+    confirm: 'Customers dial this number',
+    confirmed: 'The number is confirmed.',
     add: 'Add a number',
     phone: 'Number',
     phoneHelp: 'In any common form: 0722776772, *2700.',
@@ -163,6 +169,11 @@ const numbersTexts = translations(
   {
     title: 'המספרים שהלקוחות מחייגים',
     since: 'נוסף',
+    seen: 'השיחה הראשונה:',
+    confirmedAt: 'אושר ידנית:',
+    unseen: 'עוד לא התקבלה אליו שיחה.',
+    confirm: 'הלקוחות מחייגים את המספר הזה',
+    confirmed: 'המספר אושר.',
     add: 'הוספת מספר',
     phone: 'מספר',
     phoneHelp: 'בכל צורה מקובלת: 0722776772, \u200e*2700.',

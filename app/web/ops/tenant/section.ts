@@ -3,6 +3,7 @@ import type { Trx } from '../../../db/kysely.ts'
 import type { TenantShown } from '../../../tenants/tenants.ts'
 import type { Actor } from '../../../audit.ts'
 import type { UserError } from '../../../errors.ts'
+import type { AskedNumber } from '../../../tenants/accounts.ts'
 import type { SubmitAnswers } from '../../../tenants/template_submit.ts'
 import type { Asked } from '../../../tenants/template_sync.ts'
 import type { GraphAnswer } from '../../../whatsapp/account.ts'
@@ -50,6 +51,8 @@ export type ActionContext = {
 export type Prepared = {
   /** About the number in the form. */
   answer?: GraphAnswer
+  /** About the numbers that are connected. */
+  numbers?: AskedNumber[]
   /** About the templates. */
   asked?: Asked[]
   submitted?: SubmitAnswers

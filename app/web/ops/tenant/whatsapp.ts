@@ -1,5 +1,9 @@
 /** The WhatsApp numbers that a business sends from. */
+import { audit } from '../../../audit.ts'
+import { opsDb } from '../../../db/kysely.ts'
 import { notFound } from '../../../errors.ts'
+import { askAboutNumbers, NUMBER_MOVED, storeAskedNumbers } from '../../../tenants/accounts.ts'
+import { connectionProblems } from '../../../tenants/checklist.ts'
 import {
   connect,
   newConnection,
@@ -9,7 +13,7 @@ import {
 } from '../../../tenants/connections.ts'
 import { askGraph } from '../../../whatsapp/account.ts'
 import type { TenantShown } from '../../../tenants/tenants.ts'
-import { telephone } from '../format.ts'
+import { dayTime, telephone } from '../format.ts'
 import {
   actionForm,
   buttonAlert,
@@ -23,6 +27,7 @@ import {
 import { html, type Html } from '../html.ts'
 import { type Language, translations } from '../language.ts'
 import { pauseReason } from '../locales/whatsapp_errors.ts'
+import { problemText } from './checklist.ts'
 import { failedForm, type Section, sectionForm, tenantPath, type View } from './section.ts'
 
 type Connection = TenantShown['connections'][number]
@@ -69,19 +74,35 @@ const stateForm = ({ context, tenant }: View, { phoneNumberId, state }: Connecti
 const connectionCard = (view: View, one: Connection): Html => {
   const { language } = view.context
   const texts = whatsappTexts[language]
-  const isActive = one.state === 'active'
+  const problems = one.reason === NUMBER_MOVED ? [] : connectionProblems(one)
+  const state = one.state === 'active' ? (problems.length > 0 ? 'unconfirmed' : 'active') : 'paused'
   const { why, whatNow } = pauseReason(language, one.reason)
   return html`<section class="card">
     <div class="row">
       <h2>${telephone(one.displayNumber)}</h2>
-      <span class="badge ${isActive ? 'good' : 'bad'}"
-        >${isActive ? texts.states.active : texts.states.paused}</span
-      >
+      <span class="badge ${BADGES[state]}">${texts.states[state]}</span>
     </div>
     <p class="quiet">${texts.id}: <bdi>${one.phoneNumberId}</bdi></p>
-    ${!isActive && html`<p>${why} ${whatNow}</p>`} ${stateForm(view, one)} ${tokenForm(view, one)}
+    ${one.wabaId !== null && html`<p class="quiet">${texts.account}: <bdi>${one.wabaId}</bdi></p>`}
+    ${
+      one.confirmedAt &&
+      html`<p class="quiet">
+        ${texts.confirmedAt} ${dayTime(one.confirmedAt, new Date(), language, view.tenant.timezone)}
+      </p>`
+    }
+    ${
+      state === 'paused'
+        ? html`<p>${why} ${whatNow}</p>`
+        : problems.map(problem => {
+            const text = problemText(view, problem)
+            return html`<p><b>${text.why}</b> ${text.whatNow}</p>`
+          })
+    }
+    ${stateForm(view, one)} ${tokenForm(view, one)}
   </section>`
 }
+
+const BADGES = { active: 'good', unconfirmed: 'warn', paused: 'bad' }
 
 const connectCard = (view: View): Html => {
   const { language } = view.context
@@ -109,7 +130,14 @@ const connectCard = (view: View): Html => {
           direction: 'ltr',
           failed,
         })}
-        ${tokenInput(language, failed)} <button class="main">${texts.connectSubmit}</button>`,
+        ${tokenInput(language, failed)}
+        ${input({
+          name: 'wabaId',
+          label: texts.account,
+          help: texts.accountHelp,
+          direction: 'ltr',
+          failed,
+        })} <button class="main">${texts.connectSubmit}</button>`,
     )}
   </section>`
 }
@@ -119,17 +147,22 @@ export const whatsapp: Section = {
     const texts = whatsappTexts[view.context.language]
     const { connections } = view.tenant
     return html`${connections.length === 0 && html`<p class="empty">${texts.none}</p>`}
-    ${buttonAlert(view.failed, 'state')} ${connections.map(one => connectionCard(view, one))}
+    ${buttonAlert(view.failed, 'state')}
+    ${connections.length > 0 && actionForm(view.context, { path: tenantPath(view.tenant.tenantId, 'whatsapp', 'check'), label: texts.check })}
+    ${connections.map(one => connectionCard(view, one))}
     ${
       view.context.tenantScope === null
         ? connectCard(view)
         : html`<p class="quiet">${texts.askOperator}</p>`
     }`
   },
-  ask: async ({ form }) => {
-    const asked = newConnection.pick({ phoneNumberId: true, accessToken: true }).safeParse({
+  ask: async ({ action, tenantId, form }) => {
+    if (action === 'check') return { numbers: await askAboutNumbers(opsDb, tenantId) }
+    const question = { phoneNumberId: true, accessToken: true, wabaId: true } as const
+    const asked = newConnection.pick(question).safeParse({
       phoneNumberId: formValue(form, 'phoneNumberId')?.trim(),
       accessToken: formValue(form, 'accessToken'),
+      wabaId: formValue(form, 'wabaId')?.trim() || undefined,
     })
     return { answer: asked.success ? await askGraph(asked.data) : { kind: 'unconfirmed' } }
   },
@@ -139,6 +172,7 @@ export const whatsapp: Section = {
         tenantId,
         phoneNumberId: formValue(form, 'phoneNumberId')?.trim(),
         whatsappNumber: formValue(form, 'whatsappNumber') ?? '',
+        wabaId: formValue(form, 'wabaId')?.trim() || undefined,
         accessToken: formValue(form, 'accessToken'),
       })
       const { isConfirmed } = await connect(trx, context.signIn, wanted, prepared?.answer)
@@ -158,6 +192,20 @@ export const whatsapp: Section = {
       await connect(trx, context.signIn, { tenantId, phoneNumberId, accessToken }, prepared?.answer)
       return { flash: whatsappTexts[context.language].tokenSaved }
     },
+    check: async ({ trx, context, tenantId, prepared }) => {
+      const answers = await storeAskedNumbers(trx, prepared?.numbers ?? [])
+      await audit(trx, context.signIn, {
+        tenantId,
+        action: 'connection.check',
+        subject: `tenants ${tenantId}`,
+        before: null,
+        after: { answers: answers.map(({ kind }) => kind) },
+      })
+      const texts = whatsappTexts[context.language]
+      return {
+        flash: answers.every(({ kind }) => kind === 'unconfirmed') ? texts.noAnswer : texts.checked,
+      }
+    },
     state: async ({ trx, context, tenantId, form }) => {
       const wanted = connectionStateChange.parse({
         tenantId,
@@ -174,11 +222,17 @@ export const whatsapp: Section = {
 const whatsappTexts = translations(
   {
     none: 'No WhatsApp number is connected, so no messages can be sent.',
-    states: { active: 'connected', paused: 'paused' },
+    states: { active: 'connected', unconfirmed: 'not confirmed', paused: 'paused' },
+    confirmedAt: 'Meta confirmed the access token and the number:',
     id: 'Phone number ID',
     idHelp: 'In Meta’s App Dashboard, under WhatsApp, API Setup.',
     number: 'WhatsApp number',
     numberHelp: 'Customers see it as the sender.',
+    account: 'WhatsApp Business Account ID',
+    accountHelp: 'On the same page at Meta. You can leave it empty: Ringback asks Meta for it.',
+    check: 'Ask Meta now',
+    checked: 'Meta answered. The checklist shows the result.',
+    noAnswer: 'Meta did not answer. Try again in a minute.',
     token: 'Access token',
     tokenHelp:
       'Of a system user with whatsapp_business_messaging. It is stored encrypted and never shown.',
@@ -202,11 +256,17 @@ const whatsappTexts = translations(
   },
   {
     none: 'לא מחובר מספר WhatsApp, ולכן אי אפשר לשלוח הודעות.',
-    states: { active: 'מחובר', paused: 'מושהה' },
+    states: { active: 'מחובר', unconfirmed: 'לא מאושר', paused: 'מושהה' },
+    confirmedAt: 'Meta אישרה את מפתח הגישה ואת המספר:',
     id: 'מזהה המספר (Phone number ID)',
     idHelp: 'ב־App Dashboard של Meta, תחת WhatsApp, API Setup.',
     number: 'מספר WhatsApp',
     numberHelp: 'הלקוחות רואים אותו כשולח.',
+    account: 'מזהה החשבון (WhatsApp Business Account ID)',
+    accountHelp: 'באותו הדף אצל Meta. אפשר להשאיר ריק: Ringback שואלת את Meta.',
+    check: 'בדיקה מול Meta',
+    checked: 'Meta ענתה. התוצאה מופיעה ברשימת הבדיקה.',
+    noAnswer: 'Meta לא ענתה. אפשר לנסות שוב בעוד דקה.',
     token: 'מפתח גישה (access token)',
     tokenHelp: 'של משתמש מערכת (system user) עם whatsapp_business_messaging. נשמר מוצפן ולא מוצג.',
     pause: 'השהיה…',
