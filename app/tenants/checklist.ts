@@ -100,7 +100,7 @@ export type Facts = {
   ownerPhone: string | null
   /** The last test message. `reportedAt`: when WhatsApp reported that it was delivered or read. */
   test: { state: MessageState; code: number | null; reportedAt: Date | null } | null
-  quiet: { isChosen: boolean; chosenAt: Date | null; windows: readonly string[] }
+  quiet: { isChosen: boolean; chosenAt: Date | null }
 }
 type Connection = {
   displayNumber: string

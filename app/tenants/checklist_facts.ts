@@ -22,7 +22,7 @@ export type ChecklistRow = {
 }
 
 export const loadChecklist = async (trx: Trx, tenant: TenantShown): Promise<Step[]> => {
-  const { tenantId, connections, numbers, ownerPhone, quietChosen, quietWindows } = tenant
+  const { tenantId, connections, numbers, ownerPhone, quietChosen } = tenant
   const { rows } = await sql<ChecklistRow>`
     select
       (select min(r.received_at) from raw_cdrs r where r.tenant_id = t.id and r.source = 'push') as "firstCallAt",
@@ -60,7 +60,7 @@ export const loadChecklist = async (trx: Trx, tenant: TenantShown): Promise<Step
       code: row.testCode,
       reportedAt: await reportedAt(trx, row),
     },
-    quiet: { isChosen: quietChosen, chosenAt: row.quietChosenAt, windows: quietWindows },
+    quiet: { isChosen: quietChosen, chosenAt: row.quietChosenAt },
   })
 }
 

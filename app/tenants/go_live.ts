@@ -32,7 +32,9 @@ export const goLiveWarnings = (steps: readonly Step[]): GoLiveWarning[] => {
   const applies: Record<GoLiveWarning, boolean> = {
     test_not_arrived: isMissing('test'),
     no_app_secret: missing.some(({ code }) => code === 'app_secret_missing'),
-    no_webhook_from_meta: !evidence.some(({ code }) => code === 'signed_event'),
+    // A report that the test message arrived came by webhook too.
+    no_webhook_from_meta:
+      isMissing('test') && !evidence.some(({ code }) => code === 'signed_event'),
     no_quiet_windows: isMissing('quiet'),
   }
   return warningNames.filter(name => applies[name])

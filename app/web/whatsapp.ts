@@ -335,7 +335,7 @@ export const storeUpdates = async (
         select c.id from whatsapp_connections c join source s
           on c.phone_number_id = s.phone_number_id
           or c.waba_id = s.waba_id and coalesce(s.tenant_id = c.tenant_id, true)
-        where coalesce(c.event_at < now() - interval '1 hour', true)
+        where coalesce(c.event_at < greatest(now() - interval '1 hour', c.wrong_signature_at), true)
         for update of c skip locked)
     ), stored as (
       insert into whatsapp_events as e

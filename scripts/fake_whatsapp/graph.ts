@@ -162,7 +162,8 @@ export const graphRoutes = (
     '/:version/debug_token',
     question((ofToken, { query }) => {
       const asked = [...state.numbers.values()].filter(one => one.token === query['input_token'])
-      const target_ids = [...new Set(asked.map(({ wabaId }) => wabaId))]
+      const seen = asked.filter(one => sees(one.wabaId)(one))
+      const target_ids = [...new Set(seen.map(({ wabaId }) => wabaId))]
       const scopes = ['whatsapp_business_management', 'whatsapp_business_messaging']
       const granular_scopes = scopes.map(scope => ({ scope, target_ids }))
       return { data: { is_valid: ofToken.length > 0 && asked.length > 0, scopes, granular_scopes } }
@@ -171,7 +172,7 @@ export const graphRoutes = (
   router.get(
     '/:version/:phoneNumberId/phone_numbers',
     question((ofToken, { params: { phoneNumberId: account } }) => {
-      if (!ofToken.some(({ wabaId }) => wabaId === account)) throw noSuchObject(account)
+      if (!ofToken.some(sees(account))) throw noSuchObject(account)
       const own = [...state.numbers.values()].filter(({ wabaId }) => wabaId === account)
       return { data: own.map(numberFields) }
     }),
@@ -179,7 +180,7 @@ export const graphRoutes = (
   router.get(
     '/:version/:phoneNumberId/message_templates',
     question((ofToken, { params: { phoneNumberId: account }, query }) => {
-      if (!ofToken.some(({ wabaId }) => wabaId === account)) throw noSuchObject(account)
+      if (!ofToken.some(sees(account))) throw noSuchObject(account)
       const { limit, after } = templatePage.parse(query)
       const all = state.templatesOf(account)
       const page = all.slice(after, after + limit)
@@ -209,7 +210,7 @@ export const graphRoutes = (
     readBody,
     question((ofToken, req) => {
       const { phoneNumberId: account } = req.params
-      if (!ofToken.some(({ wabaId }) => wabaId === account)) throw noSuchObject(account)
+      if (!ofToken.some(sees(account))) throw noSuchObject(account)
       const { id, status, category } = state.createTemplate(account, bodyOf(req))
       return { id, status, category }
     }),
@@ -229,6 +230,11 @@ export const graphRoutes = (
   router.post('/:version/:phoneNumberId/messages', readBody, handle)
   return { router, report }
 }
+
+const sees =
+  (account: string) =>
+  ({ wabaId, seesNoAccount = false }: WhatsAppNumber): boolean =>
+    wabaId === account && !seesNoAccount
 
 const numberFields = ({ phoneNumberId, displayNumber, name }: WhatsAppNumber) => ({
   id: phoneNumberId,

@@ -14,6 +14,8 @@ export type WhatsAppNumber = {
   appSecret: string
   verifyToken: string
   callbackUrl?: string | undefined
+  /** The token may send, but it has no whatsapp_business_management: it sees no account. */
+  seesNoAccount?: boolean
 }
 export type NumberInput = Partial<WhatsAppNumber>
 

@@ -774,16 +774,14 @@ t.test('a number with a new id: the old connection is retired', async t => {
     phoneNumberId: shop.phoneNumberId,
     accessToken: old.token,
   })
-  await db
-    .transaction()
-    .execute(async trx =>
-      connect(trx, OPERATOR, back, {
-        kind: 'confirmed',
-        displayNumber: null,
-        wabaId: null,
-        isAccountWrong: false,
-      }),
-    )
+  await db.transaction().execute(async trx =>
+    connect(trx, OPERATOR, back, {
+      kind: 'confirmed',
+      displayNumber: null,
+      wabaId: null,
+      isAccountWrong: false,
+    }),
+  )
   t.strictSame(await connectionState(shop), ['active null', 'paused number_moved'], 'and back')
 })
 

@@ -2,7 +2,16 @@
 import { createHmac } from 'node:crypto'
 import { sql } from 'kysely'
 import { asciiJson } from '../../scripts/fake_whatsapp/webhooks.ts'
-import { APP_SECRET, type Business, customer, db, fake, WHATSAPP, work } from './ringback.ts'
+import {
+  APP_SECRET,
+  type Business,
+  customer,
+  db,
+  fake,
+  VERIFY_TOKEN,
+  WHATSAPP,
+  work,
+} from './ringback.ts'
 import { dueSince, miss } from '../tasks/support.ts'
 
 type Played = Parameters<typeof fake.inbound>
@@ -29,6 +38,18 @@ export const deliver = async (
 
 export const hmac = (bytes: Buffer | string): string =>
   createHmac('sha256', APP_SECRET).update(bytes).digest('hex')
+
+/** What Meta does when the callback URL is entered. @returns the status of the answer */
+export const verifyCallback = async (verifyToken = VERIFY_TOKEN): Promise<number> => {
+  const query = new URLSearchParams({
+    'hub.mode': 'subscribe',
+    'hub.challenge': '1158201444',
+    'hub.verify_token': verifyToken,
+  })
+  const answer = await fetch(`${WHATSAPP}?${query.toString()}`)
+  await answer.body?.cancel()
+  return answer.status
+}
 
 /** One change of a POST, for one number. */
 export const change = (

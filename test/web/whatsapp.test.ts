@@ -99,7 +99,12 @@ await test('with a wrong signature, the answer is 401 and nothing is stored', as
     'two of them': `sha256=${right}, sha256=${right}`,
     'a space': `sha256= ${right}`,
   }
-  const before = await contents()
+  const stored = async () => {
+    const { 'public.whatsapp_connections': seen, ...tables } = await contents()
+    t.type(seen, 'string')
+    return tables
+  }
+  const before = await stored()
   for (const [name, signature] of Object.entries(headers))
     t.match(await deliver(body, { 'x-hub-signature-256': signature }), { status: 401 }, name)
 
@@ -113,7 +118,7 @@ await test('with a wrong signature, the answer is 401 and nothing is stored', as
   )
   const response = await fetch(WHATSAPP, { method: 'POST', body })
   t.equal(response.status, 401, 'none at all')
-  t.strictSame(await contents(), before)
+  t.strictSame(await stored(), before, 'only the time of a wrong signature')
 
   t.match(await deliver(body, signed), { status: 200 }, 'the signed bytes are stored')
   t.equal((await eventsOf(tenantId)).length, 1)

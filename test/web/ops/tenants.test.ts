@@ -198,54 +198,6 @@ const isRefused = async (
 }
 type Tap = Pick<typeof t, 'equal' | 'match' | 'strictSame'>
 
-t.test(
-  'the checklist shows the steps that are missing before the business can go live',
-  async t => {
-    const shop = await business({ mode: 'shadow', connected: false })
-    const states = async () => {
-      const { text } = await operator.get(at(shop))
-      return [...text.matchAll(/<b aria-hidden="true">(.)<\/b>/g)].map(([, mark]) => mark).join('')
-    }
-    t.equal(await states(), '○✓○○○○○○', 'only the numbers are done')
-
-    const record = push({ did: shop.did, caller: customer().local })
-    t.strictSame(await post(record, { token: shop.token }), OK)
-    await post(push({ did: '0729990001', caller: customer().local }), { token: shop.token })
-    await work()
-    const number = fake.addNumber()
-    await operator.submit(at(shop, '/whatsapp/connect'), {
-      whatsappNumber: shop.did,
-      phoneNumberId: number.phoneNumberId,
-      accessToken: number.token,
-    })
-    t.equal(await states(), '✓!✓✓○○○○')
-    t.match((await operator.get(at(shop))).text, 'one number that is not entered here')
-
-    await db
-      .updateTable('tenants')
-      .set({ owner_phone: customer().e164 })
-      .where('id', '=', shop.tenantId)
-      .execute()
-    await operator.submit(at(shop, '/overview/test'))
-    t.equal(await states(), '✓!✓✓✓…○○')
-    await work()
-    await db
-      .updateTable('messages')
-      .set({ state: 'read' })
-      .where('tenant_id', '=', shop.tenantId)
-      .where('kind', '=', 'owner_notice')
-      .execute()
-    await operator.submit(at(shop, '/numbers/add'), { phone: '0729990001' })
-    await work()
-    t.equal(await states(), '✓✓✓✓✓✓○○')
-    await operator.submit(at(shop, '/overview/mode'), { mode: 'live', quiet: 'none' })
-    t.equal(await states(), '✓✓✓✓✓✓✓✓')
-    t.match((await operator.get(at(shop))).text, 'Everything is ready')
-    await operator.submit(at(shop, '/overview/mode'), { mode: 'paused' })
-    t.equal(await states(), '✓✓✓✓✓✓✓–', 'paused, not "to do"')
-  },
-)
-
 /** The warnings that the page shows beside the button to go live, and that the button confirms. */
 const warningsOf = (text: string): string[] =>
   [...text.matchAll(/name="confirmed" value="(\w+)"/g)].map(([, warning = '']) => warning)
