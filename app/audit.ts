@@ -1,9 +1,10 @@
 import type { Trx } from './db/kysely.ts'
 
-/** Who acts: a user of /ops, a program with an API token, or a command on the machine. */
+/** Who acts: a user of /ops, an owner by WhatsApp, a program with an API token, or a command on the machine. */
 export type Actor =
   | { as: 'operator' }
   | { as: 'tenant'; tenantId: string }
+  | { as: 'owner'; tenantId: string }
   | { as: 'api token'; tokenId: string }
   | { as: 'command line' }
 
@@ -21,7 +22,7 @@ export type AuditEntry = {
 }
 
 const actorName = (actor: Actor): string => {
-  if (actor.as === 'tenant') return `tenant ${actor.tenantId}`
+  if (actor.as === 'tenant' || actor.as === 'owner') return `${actor.as} ${actor.tenantId}`
   return actor.as === 'api token' ? `api token ${actor.tokenId}` : actor.as
 }
 

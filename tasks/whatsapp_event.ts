@@ -34,6 +34,7 @@ export type Event = {
   id: string
   tenant_id: string | null
   connection_id: string | null
+  owner_phone: string | null
   waba_id: string | null
   /** Whether a connection of this account is known. */
   is_known_account: boolean
@@ -103,7 +104,8 @@ const lockEvent = async (trx: Trx, eventId: string): Promise<Event | null> => {
       on c.phone_number_id = same.phone_number_id and c.tenant_id = coalesce(same.tenant_id, c.tenant_id)
     where e.id = ${eventId} and same.id = e.id and (e.outcome is null or e.outcome = ${JOB_FAILED})
       and e.payload is not null
-    returning e.id, e.tenant_id, c.id as connection_id, e.waba_id, e.field, e.kind, e.payload, e.sent_at,
+    returning e.id, e.tenant_id, c.id as connection_id,
+              (select owner_phone from tenants t where t.id = c.tenant_id) as owner_phone, e.waba_id, e.field, e.kind, e.payload, e.sent_at,
               exists (select from whatsapp_connections a where a.waba_id = e.waba_id) as is_known_account,
               exists (select from whatsapp_connections a where a.waba_id is null and a.confirmed_at is null
                 and a.state_reason is distinct from ${NUMBER_MOVED}) as is_awaited,
@@ -125,6 +127,7 @@ const handle = async (trx: Trx, event: Event): Promise<string> => {
   const connection = {
     tenantId: event.tenant_id,
     connectionId: event.connection_id,
+    ownerPhone: event.owner_phone,
     isListening: event.field === 'standby',
     ...(event.is_late && { receivedAt: event.received_at }),
   }

@@ -20,6 +20,7 @@ const PURE = [
   'replay/simulate.ts',
   'privacy/inputs.ts',
   'privacy/mentions.ts',
+  'replies/answers.ts',
   'replies/keywords.ts',
   'replies/sentences.ts',
   'tenants/checklist.ts',

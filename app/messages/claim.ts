@@ -130,7 +130,8 @@ const claimLocked = async (
   if (step.do === 'stop_lead') return stopLead(trx, message, step)
   if (!sender) throw new Error('a message without a sender was not held back')
 
-  const filled = isFreeText(message.kind) ? null : fillTemplate(sender, details.about)
+  const filled =
+    isFreeText(message.kind) || message.isAnswer ? null : fillTemplate(sender, details.about)
   const marked = await markClaimed(trx, message, sender.connectionId, filled)
   if (!marked) return lookAgain(trx, message, afterUnread(message))
   await rules.claimed?.(trx, message, details)

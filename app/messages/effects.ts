@@ -171,7 +171,7 @@ export const pause = async (
       .where('id', '=', message.connectionId)
       .execute()
   // It ends when Meta approves the template again, or by hand.
-  if (policy.do === 'pause_template' && !isFreeText(message.kind)) {
+  if (policy.do === 'pause_template' && !isFreeText(message.kind) && !message.isAnswer) {
     await storeTemplate(trx, message, message.kind)
     await sql`
       update whatsapp_templates w set state = 'paused', state_reason = ${reason}
@@ -218,7 +218,8 @@ export const policyAfterRow = async (
   code: number | null,
 ): Promise<ErrorPolicy> => {
   // Free text has no template that could be paused, and its errors (a closed 24-hour window) are its own.
-  if (isFreeText(message.kind)) return policy.do === 'pause_template' ? { do: 'fail' } : policy
+  if (isFreeText(message.kind) || message.isAnswer)
+    return policy.do === 'pause_template' ? { do: 'fail' } : policy
   if (policy.do !== 'fail' || code === null || !isAboutSetup(code) || message.isTest) return policy
   const { rows: failures } = await sql<EarlierFailure>`
     select coalesce(m.to_phone, c.lead_id::text, m.id::text) as person, m.claimed_at as "claimedAt"
@@ -249,7 +250,7 @@ const REPORTED = ['sent', 'delivered', 'read']
  * Once they have, later prices change nothing.
  */
 export const markAsMarketing = async (trx: Trx, message: Message): Promise<void> => {
-  if (isFreeText(message.kind) || message.isTest) return
+  if (isFreeText(message.kind) || message.isAnswer || message.isTest) return
   await storeTemplate(trx, message, message.kind)
   await sql`
     update whatsapp_templates w set category = 'MARKETING', category_at = null, marketing_agreed = false

@@ -189,7 +189,9 @@ const NOTICE: Rules = {
     if (!sender) return skip('no_connection')
     // They have been answered since the digest was due.
     if (details.listed?.length === 0) return skip('nobody_waits')
-    return isNotice && sender.templatePaused ? skip('connection_paused') : { do: 'send' }
+    return isNotice && !message.isAnswer && sender.templatePaused
+      ? skip('connection_paused')
+      : { do: 'send' }
   },
 }
 

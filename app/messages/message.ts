@@ -48,6 +48,8 @@ type MessageFields = {
   isTest: boolean
   /** A digest for the owner. It is composed when it is claimed (outreach/owner_summaries.ts). */
   isDigest: boolean
+  /** Free text to the owner, in answer to what they wrote (replies/owner.ts). */
+  isAnswer: boolean
   leadId: string | null
   leadName: string | null
   conversationId: string | null
@@ -68,7 +70,8 @@ const columns = (dueAt: RawBuilder<unknown>, held: RawBuilder<unknown>) => sql`
   m.claimed_at as "claimedAt", m.whatsapp_connection_id as "connectionId", m.text,
   m.template_name as "templateName", m.template_language as "templateLanguage",
   coalesce(m.occasion like 'test:%', false) as "isTest",
-  coalesce(m.occasion like 'digest:%', false) as "isDigest", coalesce(m.tenant_id, k.tenant_id) as "tenantId",
+  coalesce(m.occasion like 'digest:%', false) as "isDigest",
+  coalesce(m.occasion like 'answer:%', false) as "isAnswer", coalesce(m.tenant_id, k.tenant_id) as "tenantId",
   coalesce(m.to_phone, k.caller_phone) as "to", ${dueAt} as "dueAt", ${dueAt} <= now() as "isDue",
   ${held}.hold_reason as "holdReason", coalesce(${held}.hold_until <= now(), false) as "isHoldOver",
   l.id as "leadId", l.name as "leadName", c.id as "conversationId", c.state as "conversationState",

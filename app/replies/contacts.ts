@@ -10,6 +10,8 @@ import type { Contacts } from '../whatsapp/webhook.ts'
 export type Connection = {
   tenantId: string
   connectionId: string
+  /** Of the tenant. */
+  ownerPhone?: string | null
   /** Another app holds the conversation (field `standby`): we read, and do not answer. */
   isListening?: boolean
   /** When the event came, if it is read later. */

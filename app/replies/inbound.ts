@@ -32,6 +32,7 @@ import {
   writerPhone,
 } from './contacts.ts'
 import { isCallbackPayload, isStopPayload, parseKeyword } from './keywords.ts'
+import { findOwner, handleOwner, writesAsCaller } from './owner.ts'
 
 // Each function handles one event and returns its outcome in one word, for `whatsapp_events.outcome`.
 
@@ -55,9 +56,17 @@ export const handleInbound = async (
     item.from_parent_user_id,
     ...idsOf(contacts),
   )
-  const leadId = await findLead(trx, tenantId, writer)
   const text = textOf(item)
   const button = buttonOf(item)
+  const keyword =
+    button === 'stop' ? 'stop' : button === 'callback' ? null : parseKeyword(text ?? '')
+  const owner = await findOwner(trx, connection, writer)
+  // The owner may opt out of the notices as anybody may.
+  if (owner && !keyword && !button && !writesAsCaller(owner, text))
+    return item.reaction
+      ? 'owner_message'
+      : handleOwner(trx, connection, owner, { wamid: item.id, context: writer.context, text })
+  const leadId = await findLead(trx, tenantId, writer)
   await storeMessage(trx, connection, leadId, { wamid: item.id, waId: writer.waId, text, button })
   if (leadId) {
     await rememberIdentities(trx, tenantId, leadId, identitiesOf(writer))
@@ -69,8 +78,6 @@ export const handleInbound = async (
         .where('id', '=', leadId)
         .execute()
   }
-  const keyword =
-    button === 'stop' ? 'stop' : button === 'callback' ? null : parseKeyword(text ?? '')
   for (const other of await leadsWithSameNumber(trx, tenantId, leadId, writer))
     await cancelPending(trx, other, keyword === 'stop' ? 'opted_out' : 'replied')
   // These also cancel the pending messages of the lead itself.

@@ -43,12 +43,14 @@ const loadEntries = async (
 }
 
 const API_TOKEN = 'api token '
+const OWNER = 'owner '
 
 const actorName = (who: string, language: Language): Html => {
-  const { operator, commandLine, apiToken } = layoutTexts[language]
+  const { operator, commandLine, apiToken, ownerByWhatsApp } = layoutTexts[language]
   if (who === 'operator') return html`${operator}`
   if (who === 'command line') return html`${commandLine}`
   if (who.startsWith(API_TOKEN)) return html`${apiToken} ${who.slice(API_TOKEN.length)}`
+  if (who.startsWith(OWNER)) return html`${ownerByWhatsApp}`
   return html`<a href="/ops/tenants/${who.replace('tenant ', '')}"><bdi>${who}</bdi></a>`
 }
 

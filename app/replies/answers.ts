@@ -1,0 +1,72 @@
+/** What the owner writes to the business number: an answer to a notice with 1, 2 or 3, or something else. */
+import { type Language, LANGUAGES } from '../whatsapp/templates.ts'
+
+export type Answer = 'won' | 'lost' | 'later'
+
+const DIGITS: Record<Answer, string> = {
+  // European, Arabic and Persian digits, and Hebrew letters as numbers.
+  won: '1١۱א',
+  lost: '2٢۲ב',
+  later: '3٣۳ג',
+}
+
+/** Spaces, emoji, the parts of 1️⃣, and signs that people put around a number. Not + or %, which change it. */
+const AROUND = /[\s\p{M}\p{Cf}\p{So}\p{Sk}.,:;!()[\]*_~'"׳״’–—-]/gu
+
+/** Reads `1`, `2.`, `٣`, ` 1️⃣ 👍`. Null = no answer: the whole message must be the number. */
+export const parseAnswer = (text: string): Answer | null => {
+  const bare = text.normalize('NFKC').replace(AROUND, '')
+  if (Array.from(bare).length !== 1) return null
+  const answers: Answer[] = ['won', 'lost', 'later']
+  return answers.find(answer => DIGITS[answer].includes(bare)) ?? null
+}
+
+/** A notice to the owner. */
+export type AnsweredNotice = {
+  /** Null = it is not about one person. */
+  leadId: string | null
+  /** `reply:...`, `digest:...` */
+  occasion: string | null
+}
+
+export type OwnerMessage = {
+  answer: Answer | null
+  /** The notice that it quotes. Null = it quotes nothing, or something else. */
+  quoted: AnsweredNotice | null
+  quotesOther: boolean
+  /** The notices of the last 24 hours. */
+  recent: readonly AnsweredNotice[]
+}
+
+/** A digest, a week and an alert are about no person, so no answer counts for them. */
+const isAboutPerson = ({ leadId, occasion }: AnsweredNotice): boolean =>
+  leadId !== null && /^(?:reply|callback|third_call|collected):/.test(occasion ?? '')
+
+/**
+ * Decides whom an answer is about: the person of the quoted notice, or without a quote that of the only notice within 24 hours.
+ * Otherwise the owner gets a link, to the page of the person if the message quotes a notice about one.
+ */
+export const decideAnswer = ({
+  answer,
+  quoted,
+  quotesOther,
+  recent,
+}: OwnerMessage):
+  { do: 'apply'; leadId: string; answer: Answer } | { do: 'link'; leadId: string | null } => {
+  const [only] = recent
+  const meant = quoted ?? (!quotesOther && recent.length === 1 ? only : null)
+  if (answer && meant?.leadId && isAboutPerson(meant))
+    return { do: 'apply', leadId: meant.leadId, answer }
+  return { do: 'link', leadId: quoted?.leadId ?? null }
+}
+
+const HELP: Record<Language, string> = {
+  he: 'ההודעה לא שויכה לפנייה, ולא הועברה הלאה. אפשר לצטט עדכון ולהשיב: 1 נסגר, 2 לא נסגר, 3 מאוחר יותר. כל הפניות כאן:',
+  en: 'This message was not matched to a person, and was not passed on. You can quote a notice and answer: 1 won, 2 lost, 3 later. Everybody who waits:',
+  ar: 'لم يتم ربط هذه الرسالة بأي طلب ولم يتم تمريرها. يمكن اقتباس التحديث والرد: 1 تم، 2 لم يتم، 3 لاحقًا. كل الطلبات هنا:',
+  ru: 'Это сообщение не связано ни с одним обращением и никому не передано. Процитируйте уведомление и ответьте: 1 – сделка, 2 – нет, 3 – позже. Все обращения здесь:',
+}
+
+/** What Ringback answers where it does not know whom the owner means. The link follows. */
+export const helpText = (language: string): string =>
+  HELP[LANGUAGES.find(one => one === language) ?? 'he']
