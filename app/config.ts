@@ -154,14 +154,34 @@ export const readConfig = (env: Record<string, string | undefined>) => {
 /** Stored, because WhatsApp tokens that are stored today must be readable tomorrow. */
 const developmentKey = (): string => {
   const file = `${dataFolder}encryption-key`
-  mkdirSync(dataFolder, { recursive: true })
   try {
+    mkdirSync(dataFolder, { recursive: true })
     writeFileSync(file, randomBytes(32).toString('base64'), { mode: 0o600, flag: 'wx' })
   } catch (error) {
     // Two processes may start at once.
-    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error
+    if (codeOf(error) !== 'EEXIST') throw folderProblem(error)
   }
-  return readFileSync(file, 'utf8')
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    throw folderProblem(error)
+  }
+}
+
+const codeOf = (error: unknown): unknown =>
+  error instanceof Error && 'code' in error ? error.code : null
+
+/** The folder `.data` cannot be used, and what to do. */
+const folderProblem = (cause: unknown): Error => {
+  const remedy =
+    codeOf(cause) === 'ENOSPC'
+      ? 'The disk is full: free some space'
+      : 'Run as the user to whom this folder belongs, or give it to this user (chown)'
+  const reason = cause instanceof Error ? cause.message : String(cause)
+  return startupError(
+    `${dataFolder} cannot be used: ${reason}. ${remedy}, or set ENCRYPTION_KEY and DATABASE_URL`,
+    { cause },
+  )
 }
 
 let cached: Config | undefined

@@ -23,8 +23,8 @@ export const isUserError = (error: unknown): error is UserError =>
   error instanceof Error && 'userError' in error
 
 /** An error that ends the start. Its message says what to do, so it has no stack. */
-export const startupError = (message: string): Error => {
-  const error = new Error(message)
+export const startupError = (message: string, options?: { cause: unknown }): Error => {
+  const error = new Error(message, options)
   delete error.stack
   return error
 }

@@ -11,10 +11,13 @@
  *            call_log, every hour          finds calls whose webhook never arrived      tasks/call_log.ts
  *            retention, every night        deletes old texts and bodies                 tasks/retention.ts
  */
-import { config } from './config.ts'
-import { closeDatabase } from './db/kysely.ts'
+import { dirname, resolve } from 'node:path'
+import { sql } from 'kysely'
+import { config, dataFolder } from './config.ts'
+import { closeDatabase, opsDb } from './db/kysely.ts'
 import { databaseUrl } from './db/pool.ts'
 import { configWarnings, databaseReady, retryUntilAvailable } from './db/preflight.ts'
+import { announce, isDevelopment, settingsFrom, welcome } from './development.ts'
 import { isStartupError } from './errors.ts'
 import { log } from './log.ts'
 import { gracefulShutdown, portOf, startWeb } from './web/server.ts'
@@ -24,6 +27,11 @@ import { type RunningWorker, startWorker } from './worker/run.ts'
 const STOP_WITHIN_MS = 24_000
 /** After an unexpected error, only the requests that have arrived are answered. */
 const CRASH_WITHIN_MS = 5_000
+
+/** On a terminal a person reads what the start says. Other programs get the log. */
+const isTerminal = process.stdout.isTTY
+const fake = settingsFrom('fake_whatsapp', process.env)
+Object.assign(process.env, fake)
 
 /** A wrong setting ends the process with a message that names it. */
 const readSettings = () => {
@@ -35,20 +43,27 @@ const readSettings = () => {
     process.exit(1)
   }
 }
-const { ROLE, LOG_LEVEL, DATABASE_URL } = readSettings()
+const { ROLE, LOG_LEVEL, DATABASE_URL, PORT, PUBLIC_URL, production } = readSettings()
 log.level = LOG_LEVEL
 
 const stopping = new AbortController()
 let stopWeb = async () => {}
+let takeBack = () => {}
+let url = PUBLIC_URL
 let worker: RunningWorker | null = null
 
 const start = async () => {
-  for (const line of configWarnings(config())) log.warn(line)
+  if (production || !isTerminal) for (const line of configWarnings(config())) log.warn(line)
   if (ROLE !== 'worker') {
     // First, because the platform waits for the port, and during an outage the web can answer 503.
     const web = await startWeb(() => (ROLE === 'web' ? null : (worker?.isRunning() ?? false)))
     stopWeb = gracefulShutdown(web)
-    log.info({ role: ROLE, port: portOf(web) }, 'Ringback listens')
+    const port = portOf(web)
+    log.info({ role: ROLE, port }, 'Ringback listens')
+    // With PORT=0, the port is known only now.
+    if (PORT === 0) url = PUBLIC_URL.replace(/:0$/, `:${port}`)
+    if (isDevelopment(process.env) && port !== null)
+      takeBack = announce('start', { port, settings: { PUBLIC_URL: url } })
   }
   await databaseReady(stopping.signal)
   if (ROLE !== 'web' && !stopping.signal.aborted) {
@@ -60,7 +75,26 @@ const start = async () => {
   }
   if (stopping.signal.aborted) return
   log.info({ role: ROLE }, 'Ringback is running')
-  if (!DATABASE_URL) log.info(`database: ${await databaseUrl()}`)
+  if (!DATABASE_URL) await showDatabase()
+  if (isTerminal && ROLE !== 'worker') await showWelcome()
+}
+
+/** The embedded Postgres may be in a place that does not last. */
+const showDatabase = async (): Promise<void> => {
+  log.info(`database: ${await databaseUrl()}`)
+  const { rows } = await sql<{ path: string }>`
+    select current_setting('data_directory') as path`.execute(opsDb)
+  const path = resolve(rows[0]?.path ?? dataFolder)
+  if (!path.startsWith(resolve(dataFolder))) {
+    const { temporaryDataNotice } = await import('./db/embedded_postgres.ts')
+    log.warn(temporaryDataNotice(dirname(path)))
+  }
+}
+
+const showWelcome = async (): Promise<void> => {
+  const business = await opsDb.selectFrom('tenants').select('id').limit(1).executeTakeFirst()
+  const fakeUrl = fake['WHATSAPP_GRAPH_URL']
+  console.log(`\n${welcome({ url, production, fakeUrl, hasBusiness: business !== undefined })}\n`)
 }
 
 const stop = async (exitCode: number) => {
@@ -68,6 +102,7 @@ const stop = async (exitCode: number) => {
   if (stopping.signal.aborted) return
   stopping.abort()
   log.info('stopping')
+  takeBack()
   setTimeout(
     () => {
       log.warn('stopped before everything had ended')

@@ -169,7 +169,7 @@ Ringback keeps running until you press Ctrl-C.
   the pages    ${environment.url}/ops   (what became of every call, and why)
   phones       ${fake.url}   (read the messages, and answer as the customer)
   webhook      ${environment.webhookUrl}
-  look inside  psql '${environment.databaseUrl}' -c 'select * from call_report()'
+  look inside  DATABASE_URL='${environment.databaseUrl}' npm run sql -- "select * from call_report()"
   its log      ${environment.log}`)
   await Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')])
 }

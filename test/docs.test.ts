@@ -49,7 +49,7 @@ t.test('every path and every npm command in docs and code exists', t => {
     const text = read(file)
     const paths = /(?<![\w/.@-])((?:app|tasks|scripts|sql|test|docs)\/[\w./-]*\w)/g
     for (const path of new Set(all(text, paths))) if (!exists(path)) t.fail(`${file}: ${path}`)
-    for (const name of new Set(all(text, /npm run ([a-z]+(?::[a-z]+)*)/g)))
+    for (const name of new Set(all(text, /npm run ([a-z]+(?:[:-][a-z]+)*)/g)))
       if (!(name in scripts)) t.fail(`${file}: npm run ${name}`)
   }
   t.end()

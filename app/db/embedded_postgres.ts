@@ -14,6 +14,7 @@ import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import pg from 'pg'
+import { startupError } from '../errors.ts'
 
 const run = promisify(execFile)
 
@@ -56,7 +57,7 @@ export const embeddedPostgres = async (options: Options = {}): Promise<string> =
     }
     throw new Error('the server stopped again and again')
   } catch (cause) {
-    throw new Error(`Postgres does not start: ${withAdvice(cause, path)}`, { cause })
+    throw startupError(`Postgres does not start: ${withAdvice(cause, path)}`, { cause })
   }
 }
 
@@ -158,6 +159,12 @@ const serverAccount = async () => {
   })
 }
 
+/** @param path of the data */
+export const temporaryDataNotice = (path: string): string =>
+  `The database is in ${path}: Postgres does not run as root, and its own user cannot reach the folder of Ringback. Many ` +
+  'systems empty that place when they restart, and then all calls, businesses and webhook URLs are gone. To keep them, move ' +
+  'the folder out of the private home directory (to /opt/ringback), run as a normal user, or set DATABASE_URL'
+
 /** Data and a copy of the programs in a folder that the user postgres can reach. */
 const temporaryPlace = async ({ folder, bin }: Place): Promise<Place> => {
   const path = join(tmpdir(), `ringback-postgres-${keyOf(folder).toString(36)}`)
@@ -166,7 +173,7 @@ const temporaryPlace = async ({ folder, bin }: Place): Promise<Place> => {
   // Anyone can guess the name and prepare the folder, or a link.
   if (uid !== 0 || mode & 0o022) throw new Error(`${path} was prepared by another user`)
   await fs.chmod(path, 0o755)
-  console.error(`The user postgres cannot reach this folder. Postgres uses ${path}`)
+  console.error(temporaryDataNotice(path))
 
   const native = dirname(bin)
   const { version } = JSON.parse(await fs.readFile(join(native, '../package.json'), 'utf8'))

@@ -124,14 +124,20 @@ const address = async (name: string, connectionString?: string) => {
   }
 }
 
-/** A connection outside the pools, for session state such as locks. Not connected yet. */
-export const newConnection = async (name: string): Promise<pg.Client> => {
+/**
+ * A connection outside the pools, for session state such as locks. Not connected yet.
+ *
+ * @param options.patient without timeouts, for a person who waits for a report
+ */
+export const newConnection = async (
+  name: string,
+  { patient = false }: { patient?: boolean } = {},
+): Promise<pg.Client> => {
   const client = new pg.Client({
     ...(await address(name)),
     connectionTimeoutMillis: 2 * SECOND,
-    ...limits,
     // Its queries are small, and a silent session must be replaced soon.
-    query_timeout: 3 * SECOND,
+    ...(!patient && { ...limits, query_timeout: 3 * SECOND }),
     // The server notices a vanished client within half a minute instead of two hours.
     options: '-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3',
   })

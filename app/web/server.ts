@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { config } from '../config.ts'
+import { startupError } from '../errors.ts'
 import { log } from '../log.ts'
 import { health, type WorkerState } from './health.ts'
 import { metrics } from './monitoring.ts'
@@ -142,6 +143,17 @@ const onError: ErrorRequestHandler = (error: unknown, _req, res, next) => {
   res.status(status).json({ Err: status === 503 ? 2 : 1, Errdesc: PUBLIC_REASON[status] })
 }
 
+/** A port that cannot be used, and what to do. */
+const portProblem = (cause: Error): string => {
+  const { PORT } = config()
+  const code = 'code' in cause ? cause.code : ''
+  if (code === 'EADDRINUSE')
+    return `cannot listen on port ${PORT}: another program uses it. End that program, or choose another port: PORT=${PORT + 1} npm start`
+  if (code === 'EACCES')
+    return `cannot listen on port ${PORT}: this user may not use a port below 1024. Choose another: PORT=3000 npm start`
+  return `cannot listen on port ${PORT}: ${cause.message}. Set PORT`
+}
+
 /** @param checkEveryMs how often /readyz asks the database at most */
 export const startWeb = async (
   workerState: WorkerState,
@@ -166,13 +178,7 @@ export const startWeb = async (
   server.listen(config().PORT)
   await new Promise((resolve, reject) => {
     server.once('listening', resolve)
-    server.once('error', cause => {
-      reject(
-        new Error(`cannot listen on port ${config().PORT}: another program may use it. Set PORT`, {
-          cause,
-        }),
-      )
-    })
+    server.once('error', cause => reject(startupError(portProblem(cause))))
   })
   return server
 }

@@ -13,7 +13,8 @@ import { createWebhooks, type Delivery } from './webhooks.ts'
 
 export type FakeWhatsApp = Awaited<ReturnType<typeof startFakeWhatsApp>>
 
-export const startFakeWhatsApp = async () => {
+/** @param wantedPort of loopback; 0 = a free one */
+export const startFakeWhatsApp = async (wantedPort = 0) => {
   const state = createState()
   const scripts = createScripts()
   const webhooks = createWebhooks()
@@ -49,7 +50,7 @@ export const startFakeWhatsApp = async () => {
     res.status(error.httpStatus).json(error.body())
   })
   app.use(fail)
-  const listener = await listen(createServer(app))
+  const listener = await listen(createServer(app), wantedPort)
 
   return {
     url: listener.url,
@@ -99,9 +100,9 @@ export const startFakeWhatsApp = async () => {
   }
 }
 
-/** Listens on a free port of loopback, and can stop and start again on the same port. */
-const listen = async (server: ReturnType<typeof createServer>) => {
-  let port = 0
+/** Listens on loopback, and can stop and start again on the same port. */
+const listen = async (server: ReturnType<typeof createServer>, wantedPort: number) => {
+  let port = wantedPort
   let reopening: NodeJS.Timeout | undefined
   const accept = async () => {
     clearTimeout(reopening)

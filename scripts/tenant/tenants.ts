@@ -1,4 +1,6 @@
 /** npm run tenant -- list, show, add */
+import { config } from '../../app/config.ts'
+import { curlMissedCall, TRIAL_CALLER } from '../../app/development.ts'
 import { webhookUrl } from '../../app/tenants/credentials.ts'
 import { describeWarning, loadGoLiveWarnings } from '../../app/tenants/go_live.ts'
 import { tenantOnly } from '../../app/tenants/schema.ts'
@@ -147,6 +149,17 @@ export const add: Command = async (args, terminal) => {
     console.error(`WhatsApp refuses the number or the token (${answer.code})`)
   if (connected) describeConnection(console, connected)
   else console.error('no WhatsApp connection: nothing is sent until you add one')
-  if (flags.json) console.log(JSON.stringify({ tenantId, webhookToken, webhookUrl: url }))
-  else console.log(`Webhook URL for Voicenter (shown this once):\n${url}`)
+  if (flags.json) return console.log(JSON.stringify({ tenantId, webhookToken, webhookUrl: url }))
+  if (!config().production) {
+    const isHarmless = isLoopback(config().WHATSAPP_GRAPH_URL) || !connected
+    const caller = isHarmless ? TRIAL_CALLER : 'YOUR_MOBILE'
+    console.log('To post a missed call to the running program:')
+    console.log(`  ${curlMissedCall(url, tenant.numbers[0] ?? '', caller)}`)
+    console.log(`It is then on ${config().PUBLIC_URL}/ops/calls\n`)
+  }
+  console.log(`Webhook URL for Voicenter (shown this once):\n${url}`)
 }
+
+/** No message that is sent there reaches a real phone. */
+const isLoopback = (url: string): boolean =>
+  /^(localhost|127\.[\d.]+|\[::1\])$/.test(new URL(url).hostname)

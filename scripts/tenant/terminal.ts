@@ -11,6 +11,7 @@ import type { DB } from '../../app/db/generated.ts'
 import { closeDatabase, db, type Trx } from '../../app/db/kysely.ts'
 import { migrate } from '../../app/db/migrate.ts'
 import { retryOnConflict } from '../../app/db/retry.ts'
+import { settingsFrom } from '../../app/development.ts'
 import { isUserError } from '../../app/errors.ts'
 
 /** Anyone who can run commands on the machine. */
@@ -61,6 +62,9 @@ export const runProcess = async (
   run: (args: string[], io: Io) => Promise<number>,
 ): Promise<void> => {
   const { stdin, stdout, stderr, env } = process
+  // PORT alone says where the program listens, too.
+  const start = env['PORT'] ? {} : settingsFrom('start', env)
+  Object.assign(env, settingsFrom('fake_whatsapp', env), start)
   const openDatabase = async () => {
     // This may be the first command on a new machine. In production the release phase migrates.
     if (!config().production) await migrate()

@@ -276,6 +276,7 @@ const FLAGS: Record<string, string> = {
   'opt-out': 'tenant number json',
   'opt-outs': 'tenant file json',
   exclusion: 'tenant number note file json',
+  refused: 'tenant id json',
   list: 'json',
   show: 'tenant json',
   check: 'tenant json',

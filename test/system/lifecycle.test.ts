@@ -109,7 +109,11 @@ await t.test('the start is refused', async t => {
     const port = String(address && typeof address === 'object' ? address.port : '')
     const program = startProcess({ PORT: port })
     t.match(await program.ended(), REFUSED)
-    t.match(why(program), `cannot listen on port ${port}: another program may use it. Set PORT`)
+    t.match(
+      why(program),
+      `cannot listen on port ${port}: another program uses it. End that program, or choose another port: PORT=`,
+    )
+    t.notMatch(why(program), 'app/web/server.ts', 'no stack')
     other.close()
   })
 
