@@ -86,36 +86,42 @@ const playCall = async ({ who, onTheLine = [] }: Scenario): Promise<void> => {
   }
 }
 const reply = async (scenario: Scenario): Promise<void> => {
-  if (!scenario.phone || !scenario.reply) return
+  const { phone: from, who, reply: text, tap } = scenario
+  if (!from || !(text ?? tap)) return
   await messagesTo(scenario, 1)
   await sleep(1000)
   if (isOver()) return
-  say(`  ${scenario.who} writes: ${scenario.reply}`)
-  await fake.inbound({ kind: 'text', from: scenario.phone, text: scenario.reply })
+  say(`  ${who} ${tap ? `taps "${tap}"` : `writes: ${text}`}`)
+  if (tap) await fake.inbound({ kind: 'button', from, text: tap })
+  else if (text) await fake.inbound({ kind: 'text', from, text })
 }
 
 const resultOf = async ({ callId, phone, expected }: Scenario): Promise<Result> => {
-  const { rows } = await database.query<Record<'verdict' | 'outreach' | 'lead', string | null>>(
-    `select verdict, outreach_state || ' / ' || outreach_reason as outreach,
-            (select l.state from leads l where l.phone = $2) as lead
-     from call_report() where call_id = $1`,
+  const { rows } = await database.query<
+    Record<'verdict' | 'outreach' | 'lead', string | null> & { asked: boolean }
+  >(
+    `select verdict, outreach_state || ' / ' || outreach_reason as outreach, l.state as lead,
+            l.callback_requested_at is not null as asked
+     from call_report() left join leads l on l.phone = $2 where call_id = $1`,
     [callId, phone],
   )
-  const { verdict, outreach, lead } = rows[0] ?? {}
+  const { verdict, outreach, lead, asked } = rows[0] ?? {}
   return {
     ...(verdict && { verdict }),
     ...(outreach && { outreach }),
     ...(expected.lead && lead && { lead }),
+    ...(asked && { asked }),
     messages: phone ? fake.inbox(phone).length : 0,
   }
 }
 /** As text: "missed, sent / accepted, 1 message". */
-const textOf = ({ answer, verdict, outreach, lead, messages }: Result): string =>
+const textOf = ({ answer, verdict, outreach, lead, asked, messages }: Result): string =>
   [
     answer && `answered ${answer}`,
     verdict,
     outreach,
     lead && `lead ${lead}`,
+    asked && 'asked for a call',
     messages === 1 ? '1 message' : `${messages} messages`,
   ]
     .filter(Boolean)

@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { z } from 'zod'
-import { DEFAULT_TEMPLATES } from '../app/whatsapp/own_templates.ts'
+import { DEFAULT_TEMPLATES, OWN_BUTTONS, ownTemplate } from '../app/whatsapp/own_templates.ts'
 import type { FakeWhatsApp } from './fake_whatsapp/server.ts'
 import type { NumberInput, WhatsAppNumber } from './fake_whatsapp/state.ts'
 
@@ -209,11 +209,25 @@ export const addPopupToken = async (tenantId: string, env: Env) => {
   return added.parse(parseLastLine(await run(['scripts/tenant.ts', ...args], { env })))
 }
 
+/** Gives the first message the buttons "call me back" and "stop", with the command that an operator uses. */
+export const useButtons = async (tenantId: string, env: Env): Promise<void> => {
+  const args = ['template', '--tenant', tenantId, '--kind', 'initial', '--buttons', 'callback,stop']
+  await run(['scripts/tenant.ts', ...args], { env })
+}
+
 /** Adds a business number with the program's templates to the fake WhatsApp. */
 export const addNumber = (fake: FakeWhatsApp, input: NumberInput): WhatsAppNumber => {
   const number = fake.addNumber(input)
-  for (const { name, language, text: body, variables } of Object.values(DEFAULT_TEMPLATES))
-    fake.addTemplate({ wabaId: number.wabaId, name, language, body, parameters: variables.length })
+  const withButtons = ownTemplate('initial', { buttons: OWN_BUTTONS })
+  for (const own of [...Object.values(DEFAULT_TEMPLATES), withButtons])
+    fake.addTemplate({
+      wabaId: number.wabaId,
+      name: own.name,
+      language: own.language,
+      body: own.text,
+      parameters: own.variables.length,
+      buttons: own.labels.map(text => ({ text })),
+    })
   return number
 }
 

@@ -3,7 +3,14 @@ import pg from 'pg'
 import { dataFolder } from '../../app/config.ts'
 import { embeddedPostgres } from '../../app/db/embedded_postgres.ts'
 import { startFakeWhatsApp } from '../fake_whatsapp/server.ts'
-import { addNumber, addPopupToken, addTenant, freePort, startRingback } from '../processes.ts'
+import {
+  addNumber,
+  addPopupToken,
+  addTenant,
+  freePort,
+  startRingback,
+  useButtons,
+} from '../processes.ts'
 
 /** In seconds, instead of minutes and hours. */
 export const DELAYS = { outreach: 3, reminder1: 4, reminder2: 8, unresponsive: 2 }
@@ -38,6 +45,7 @@ export const startEnvironment = async (port: string | undefined) => {
   const tenant = { name, number: '0722776772', ownerPhone: '0502223344' }
   const { tenantId, webhookUrl } = await addTenant({ ...tenant, phoneNumberId, accessToken }, env)
   const { webhookUrl: popupUrl } = await addPopupToken(tenantId, env)
+  await useButtons(tenantId, env)
   const database = new pg.Pool({ connectionString: databaseUrl, max: 2 })
   // The demo also plays at night and on Shabbat.
   await database.query(`update tenants set reminder_quiet_windows = '{}'`)

@@ -1,5 +1,6 @@
 /** The calls of the demo: a morning at a hairdresser's, and how each call must end. */
 import type { ScriptInput } from '../fake_whatsapp/scripts.ts'
+import { labelOf } from '../../app/whatsapp/own_templates.ts'
 import { popupCall, type PopupFields } from '../fake_voicenter/popup.ts'
 import { answeredPush, callBackPush, type Push, push } from './cdr.ts'
 import { DELAYS } from './environment.ts'
@@ -12,6 +13,8 @@ export type Result = {
   outreach?: string
   /** The state of the lead, where it matters. */
   lead?: string
+  /** The caller asked for a call, and the request is open. */
+  asked?: boolean
   messages: number
 }
 
@@ -29,6 +32,8 @@ export type Scenario = {
   afterMessages?: number
   whatsApp?: ScriptInput
   reply?: string
+  /** The caller taps this button of the first message. */
+  tap?: string
   /** What Voicenter's Pop-Up Screen reports after the call, and how many seconds later. */
   onTheLine?: { afterSeconds: number; event: PopupFields }[]
   /** The call comes by WhatsApp, and nobody answers. */
@@ -36,6 +41,7 @@ export type Scenario = {
   expected: Result
 }
 
+const CALL_ME_BACK = labelOf('he', 'callback')
 const DAY = 24 * 60 * 60
 const local = (phone: string): string => phone.replace('+972', '0')
 
@@ -86,6 +92,10 @@ const conversations = (): Scenario[] => {
       cdr: abandoned,
       cdrs: [abandoned, abandoned, abandoned],
       expected: { lead: 'unresponsive', messages: 3 },
+    }),
+    missed('Rina', `calls and is not answered; will tap "${CALL_ME_BACK}"`, '+972532345682', {
+      tap: CALL_ME_BACK,
+      expected: { lead: 'replied', asked: true },
     }),
     missed('Ruth', 'calls a busy line; the CDR is a form; will write "remove"', '+972542345678', {
       cdr: busy,

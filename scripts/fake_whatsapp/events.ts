@@ -16,7 +16,7 @@ type MessageEvent = Common & {
   /** The person, in E.164. */
   from: string
   id?: string
-  context?: string
+  context?: string | undefined
   /** The person hides the phone number behind a username: only the user id is reported. */
   bsuidOnly?: boolean
   /** Another app holds the conversation, so the update has the field `standby`. */

@@ -9,7 +9,7 @@ const person = { from: z.string(), phoneNumberId: z.string().optional() }
 const text = z.string().min(1)
 /** Without a `phoneNumberId`, the business that last wrote to the person is meant. */
 const pageEvent = z.discriminatedUnion('kind', [
-  z.object({ kind: z.literal('text'), text, ...person }),
+  z.object({ kind: z.literal('text'), text, context: text.optional(), ...person }),
   z.object({ kind: z.literal('button'), text, context: text, payload: text, ...person }),
   z.object({ kind: z.literal('echo'), text, to: z.string() }),
 ])
@@ -65,10 +65,6 @@ const phoneOf = (state: State, { phone, name, lines }: Person): Html => {
     ...inbox.map(one => ({ at: one.acceptedAt, item: message(one, nameOf(one.phoneNumberId)) })),
     ...lines.map(one => ({ at: one.at, item: line(one, nameOf(one.phoneNumberId)) })),
   ].toSorted((one, other) => one.at.localeCompare(other.at))
-  const textField = (placeholder: string) =>
-    html`<input name="text" dir="auto" placeholder="${placeholder}" required /><button>
-        Send
-      </button>`
   return html`<section id="${phone}">
     <h2 dir="auto">${name} <small>${phone}</small></h2>
     <ol>
@@ -90,8 +86,15 @@ const message = (one: InboxMessage, business: string): Html => {
     <p dir="auto">${one.text}</p>
     <small>${time(one.acceptedAt)} <i class="${last}">${last ? TICKS[last] : '·'}</i></small>
     ${template?.buttons.map(button => form({ ...tap, ...button }, html`<button dir="auto">${button.text}</button>`))}
+    <details>
+      <summary>Quote</summary>
+      ${form({ ...tap, kind: 'text' }, textField('Answer this message'))}
+    </details>
   </li>`
 }
+
+const textField = (placeholder: string): Html =>
+  html`<input name="text" dir="auto" placeholder="${placeholder}" required /><button>Send</button>`
 
 const line = ({ by, text, at }: Person['lines'][number], business: string): Html =>
   html`<li class="${by}">
@@ -120,7 +123,8 @@ const refresh = async () => {
     if (!shown) main.append(phone)
     else {
       const [now, next] = [shown.querySelector('ol'), phone.querySelector('ol')]
-      if (now.innerHTML === next.innerHTML) continue
+      // Nor one that quotes a message, while it is being written.
+      if (now.querySelector('details[open]') || now.innerHTML === next.innerHTML) continue
       now.innerHTML = next.innerHTML
       now.scrollTop = now.scrollHeight
     }
@@ -132,7 +136,10 @@ addEventListener('submit', async event => {
   const form = event.target
   const body = new URLSearchParams(new FormData(form))
   const answer = await fetch(form.getAttribute('action'), { method: 'POST', body })
-  if (answer.ok) form.reset()
+  if (answer.ok) {
+    form.reset()
+    form.closest('details')?.removeAttribute('open')
+  }
   else alert(await answer.text())
   await refresh()
 })

@@ -785,6 +785,10 @@ await test('the page shows what a person received and wrote, and acts for them',
   const context = fake.inbox(dana)[0]?.wamid ?? ''
   await submit('event', { kind: 'button', from: dana, context, text: 'Stop', payload: 'STOP' })
   t.match(fake.people()[0]?.lines.at(-1), { by: 'person', text: 'Stop' })
+  const [, quote = ''] = /<summary>Quote<\/summary>([^]*?)<\/details>/.exec(phones) ?? []
+  t.match(quote, /name="kind" value="text"/)
+  t.ok(quote.includes(`name="context" value="${context}"`), 'an answer may quote a message')
+  t.equal((await submit('event', { kind: 'text', from: dana, context, text: '1' })).status, 303)
   t.equal((await submit('event', { kind: 'text', from: 'dana', text: 'x' })).status, 400)
   t.doesNotThrow(() => new Script(PAGE_SCRIPT))
 })
