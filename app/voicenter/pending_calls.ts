@@ -33,6 +33,47 @@ export const findCalls = async (
   database: Kysely<DB>,
   callIds: readonly string[],
 ): Promise<{ calls: FoundCall[]; unfinished: Set<string> }> => {
+  const single = await findSingle(database, callIds)
+  const others = callIds.filter(id => !single.has(id))
+  const { calls, unfinished } = await findOthers(database, others)
+  return { calls: [...single.values(), ...calls], unfinished }
+}
+
+/**
+ * Those of the calls that have one record, which no other record names. Nearly all are such calls, and this takes a fifth
+ * of the time that findOthers takes.
+ */
+const findSingle = async (
+  database: Kysely<DB>,
+  callIds: readonly string[],
+): Promise<Map<string, FoundCall>> => {
+  const { rows } = await sql<{ callId: string; tenantId: string; isSingle: boolean }>`
+    /* single_calls */
+    select r.call_id as "callId", r.tenant_id as "tenantId",
+           r.root_call_id = r.call_id and r.tenant_id is not null and r.verdict is null
+           and (select count(*) from (select from raw_cdrs o where o.root_call_id = asked.call_id limit 2) o) = 1 as "isSingle"
+    from unnest(${callIds}::text[]) as asked (call_id)
+    cross join lateral (
+      select call_id, root_call_id, tenant_id, verdict from raw_cdrs where call_id = asked.call_id limit 2
+    ) r`.execute(database)
+  const records = Map.groupBy(rows, ({ callId }) => callId)
+  return new Map(
+    [...records].flatMap(([callId, [record, another]]) =>
+      record?.isSingle && !another
+        ? [
+            [
+              callId,
+              { ...SINGLE, tenantId: record.tenantId, rootCallId: callId, callIds: [callId] },
+            ],
+          ]
+        : [],
+    ),
+  )
+}
+const SINGLE = { isLinked: false, isLarge: false, isWaiting: true }
+
+const findOthers: typeof findCalls = async (database, callIds) => {
+  if (callIds.length === 0) return { calls: [], unfinished: new Set() }
   const read = async () => {
     const { rows } = await sql<Omit<FoundCall, 'callIds'> & { callId: string; records: number }>`
       /* calls_of_records */
@@ -233,8 +274,9 @@ export const claimQueued = async (trx: Trx): Promise<string[]> => {
           where verdict is null and tenant_id = t.id order by received_at desc limit ${MAX_CLAIMED}
         ) as w
         union all
+        -- Sorted by both columns of raw_cdrs_unclassified, or Postgres would read and sort all that match.
         (select tenant_id, call_id, root_call_id, received_at from raw_cdrs
-         where verdict is null and tenant_id is null order by received_at desc limit ${MAX_CLAIMED})
+         where verdict is null and tenant_id is null order by tenant_id desc, received_at desc limit ${MAX_CLAIMED})
       ) as w
     ), candidate as (
       select call_id, root_call_id, min(turn) as turn, max(received_at) as received_at from newest

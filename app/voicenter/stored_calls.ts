@@ -42,7 +42,7 @@ export type ClassifiedCall = StoredCall & { verdict: Verdict<StoredLeg> }
 export type Row = StoredCdr & {
   id: string
   receivedAt: Date
-  now: Date
+  hasWaited: boolean
   verdict: string | null
   reason: string | null
 }
@@ -50,7 +50,7 @@ export type RowOfCall = Row & { n: number; recorded: string | null }
 
 /** A large payload stays on the disk, unless it is asked for. */
 export const COLUMNS = sql`r.id, r.facts, case when r.facts is null then r.payload end as payload, r.received_at as "receivedAt",
-  now() as now, r.verdict, r.reason`
+  r.received_at <= now() - make_interval(secs => ${ROOT_WAIT_SECONDS}) as "hasWaited", r.verdict, r.reason`
 
 export const storedCall = (
   { call, recorded, large }: Pick<StoredCall, 'call' | 'large'> & { recorded: string | null },
@@ -63,7 +63,7 @@ export const storedCall = (
     call,
     legs: completeLegs(legs),
     receivedAt,
-    hasWaited: rows.some(({ now }) => now >= rootDeadline(receivedAt)),
+    hasWaited: rows.some(({ hasWaited }) => hasWaited),
     isRecorded: recorded !== null,
     isWithheld: recorded === 'withheld_number',
     redacted: legs.length < rows.length ? redactedCall(rows) : null,
