@@ -35,6 +35,9 @@ export const OUTREACH_REASONS = {
   unknown: ['no_answer'],
 } as const
 export type OutreachState = keyof typeof OUTREACH_REASONS
+const isOutreachState = (state: string): state is OutreachState =>
+  Object.hasOwn(OUTREACH_REASONS, state)
+export const OUTREACH_STATES = Object.keys(OUTREACH_REASONS).filter(isOutreachState)
 export type ReasonOf<State extends OutreachState> = (typeof OUTREACH_REASONS)[State][number]
 export type OutreachReason = ReasonOf<OutreachState>
 
@@ -128,6 +131,7 @@ export type NoticeKind = (typeof NOTICE_KINDS)[number]
 /** `manual` = what the business wrote by hand, here or in WhatsApp itself. */
 export type OutgoingKind = ConversationKind | NoticeKind | 'manual'
 export type MessageKind = OutgoingKind | 'inbound'
+export const MESSAGE_KINDS = [...CONVERSATION_KINDS, ...NOTICE_KINDS, 'manual', 'inbound'] as const
 
 /** These are sent as free text, which WhatsApp allows for 24 hours after the person wrote. All others have a template. */
 export const isFreeText = (kind: MessageKind): kind is 'opt_out_confirmation' | 'manual' =>

@@ -42,6 +42,8 @@ create table leads (
 -- Each call of the lead updates the counter and the state, and no index holds these columns. With free space in
 -- the page, Postgres then writes no index entry (a HOT update).
 with (fillfactor = 85);
+-- The list of people in the API.
+create index leads_of_tenant on leads (tenant_id, id);
 -- Until the table is analysed, leads_one_per_person looks as good as the primary key for the check of a foreign key, but it
 -- reads all leads of the tenant. Of two indexes that look equally good, Postgres takes the newer one.
 alter table leads add primary key (id, tenant_id);
@@ -181,8 +183,9 @@ create table messages (
   to_phone               text constraint messages_to_phone_e164 check (to_phone ~ '^\+[1-9][0-9]{6,14}$'),
   -- What a notice is about, so that no notice is sent twice: reply:<wamid>, third_call:<missed call> ...
   occasion               text,
-  -- Of a reply by hand: one submission of the form, so that a second tap sends nothing. Null = of no submission.
-  idempotency_key        text constraint messages_idempotency_key_length check (length(idempotency_key) between 1 and 255),
+  -- Of a reply by hand: one submission of the form, or 'api:' and the client's key, so that a second one sends nothing. Null =
+  -- of no submission, or emptied by retention.
+  idempotency_key        text constraint messages_idempotency_key_length check (length(idempotency_key) between 1 and 260),
   -- WhatsApp's price category: utility, marketing, service ...; null until a status reports it.
   price_category         text,
   created_at             timestamptz not null default now(),

@@ -28,6 +28,7 @@ const PURE = [
   'monitoring/webhook_silence.ts',
   'voicenter/call_log/entries.ts',
   'voicenter/call_kind.ts',
+  'voicenter/campaign.ts',
   'voicenter/classify.ts',
   'voicenter/live.ts',
   'voicenter/parse.ts',

@@ -202,14 +202,17 @@ const PERSON: Columns<Person> = {
   outreachReason: 'text',
   conversationState: 'text',
   conversationReason: 'text',
-  cursor: 'text',
-}
-const PERSON_DETAILS: Columns<PersonDetails> = {
-  ...PERSON,
   outcomeValue: 'text',
   outcomeAt: 'timestamptz',
   note: 'text',
   calledBackAt: 'timestamptz',
+  callbackRequestedAt: 'timestamptz',
+  windowOpenUntil: 'timestamptz',
+  createdAt: 'timestamptz',
+  cursor: 'text',
+}
+const PERSON_DETAILS: Columns<PersonDetails> = {
+  ...PERSON,
   optOutSource: 'text',
   isExcluded: 'bool',
   exclusionNote: 'text',

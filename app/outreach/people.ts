@@ -15,7 +15,7 @@ import { isAbout } from './exclusions.ts'
 // called and were not answered. The rows decide: a person waits if what they did last is newer than the last answer.
 
 /** Why a person waits, the most urgent first. */
-const REASONS = ['wrote', 'asked', 'called'] as const
+export const REASONS = ['wrote', 'asked', 'called'] as const
 export type WaitReason = (typeof REASONS)[number]
 
 export type Person = {
@@ -45,6 +45,14 @@ export type Person = {
   outreachReason: OutreachReason | null
   conversationState: ConversationState | null
   conversationReason: ConversationReason | null
+  outcomeValue: string | null
+  outcomeAt: Date | null
+  note: string | null
+  calledBackAt: Date | null
+  callbackRequestedAt: Date | null
+  /** Null = they have never written or called on WhatsApp. */
+  windowOpenUntil: Date | null
+  createdAt: Date
   /** Where the next page begins, in microseconds: a Date holds only milliseconds. */
   cursor: string
 }
@@ -119,7 +127,10 @@ const COLUMNS = sql`
   coalesce(greatest(wrote.at, k.created_at, l.callback_requested_at) > coalesce(l.read_at, '-infinity'), false) as "isUnread",
   wrote.at as "wroteAt", wrote.text, k.called_at as "calledAt", k.id as "missedCallId",
   k.outreach_state as "outreachState", k.outreach_reason as "outreachReason",
-  c.state as "conversationState", c.reason as "conversationReason"`
+  c.state as "conversationState", c.reason as "conversationReason",
+  l.outcome_value::text as "outcomeValue", l.outcome_at as "outcomeAt", l.note, l.called_back_at as "calledBackAt",
+  l.callback_requested_at as "callbackRequestedAt", l.heard_at + interval '24 hours' as "windowOpenUntil",
+  l.created_at as "createdAt"`
 
 /** The people who may have a reason to wait, by the column that orders them. An index holds both. */
 const CANDIDATES: Record<WaitReason, { from: RawBuilder<unknown>; at: RawBuilder<unknown> }> = {
@@ -189,7 +200,13 @@ const walk = async (
   return found
 }
 
-type Page = { tenantId: string | null; before: string | null; limit: number }
+type Page = {
+  tenantId: string | null
+  before: string | null
+  limit: number
+  /** Only leads "l" with this. */
+  where?: RawBuilder<boolean>
+}
 
 /**
  * Lists the people who wait for an answer, whether or not a message was sent: first those who wrote, then those who asked
@@ -200,7 +217,7 @@ type Page = { tenantId: string | null; before: string | null; limit: number }
  */
 export const waitingPeople = async (
   trx: Trx,
-  { tenantId, before, limit }: Page,
+  { tenantId, before, limit, where }: Page,
 ): Promise<Person[]> => {
   const first = Number(PERSON_CURSOR.exec(before ?? '')?.[1] ?? 0)
   const found: Person[] = []
@@ -209,7 +226,7 @@ export const waitingPeople = async (
       ...(await walk(
         limit - found.length,
         before,
-        cursor => candidates(trx, why, tenantId, cursor),
+        cursor => candidates(trx, why, tenantId, cursor, where && sql`and ${where}`),
         ({ waits }) => waits === why,
       )),
     )
@@ -252,9 +269,23 @@ const anywhere = (written: string): string => `%${written.replace(/[\\%_]/g, '\\
 /** Whether a message, a name or a note may hold it, and not only a number. */
 const MIN_DIGITS = 3
 
+/** The ids of the leads with this name, number, note or text of theirs. It reads the tenant's rows, and no others. */
+const matching = (tenantId: string | null, written: string): RawBuilder<unknown> => {
+  const text = anywhere(written)
+  const phone = readPhone(written)
+  const whole = phone.kind === 'number' ? spellings(phone.e164) : []
+  const digits = written.replace(/\D/g, '').replace(/^0+/, '')
+  const part = /^[\d\s()+.-]+$/.test(written) && digits.length >= MIN_DIGITS ? anywhere(digits) : ''
+  const own = tenantId === null ? sql`` : sql`and tenant_id = ${tenantId}`
+  return sql`
+    select id from leads
+    where (name ilike ${text} or note ilike ${text} or phone = any(${whole}::text[]) or phone like ${part}) ${own}
+    union
+    select lead_id from messages where direction = 'in' and text ilike ${text} ${own}`
+}
+
 /**
- * Searches all people by name, number, note and the texts that they wrote. The search reads the tenant's rows, and no
- * others.
+ * Searches all people by name, number, note and the texts that they wrote.
  *
  * @param written at least one character
  * @returns the newest first, at most MAX_FOUND
@@ -263,21 +294,10 @@ export const findPeople = async (
   trx: Trx,
   { tenantId, written }: { tenantId: string | null; written: string },
 ): Promise<Person[]> => {
-  const text = anywhere(written)
-  const phone = readPhone(written)
-  const whole = phone.kind === 'number' ? spellings(phone.e164) : []
-  const digits = written.replace(/\D/g, '').replace(/^0+/, '')
-  const part = /^[\d\s()+.-]+$/.test(written) && digits.length >= MIN_DIGITS ? anywhere(digits) : ''
-  const own = tenantId === null ? sql`` : sql`and tenant_id = ${tenantId}`
   const { rows } = await sql<Person>`
     select ${COLUMNS}, '' as cursor
     from (
-      select l.* from leads l where l.id in (
-      select id from leads
-      where (name ilike ${text} or note ilike ${text} or phone = any(${whole}::text[]) or phone like ${part}) ${own}
-      union
-      select lead_id from messages where direction = 'in' and text ilike ${text} ${own}
-)
+      select l.* from leads l where l.id in (${matching(tenantId, written)})
       order by greatest(l.heard_at, l.created_at) desc, l.id desc
       limit ${MAX_FOUND}) l
     ${FACTS}
@@ -285,12 +305,70 @@ export const findPeople = async (
   return rows
 }
 
+export type PeopleFilter = {
+  tenantId: string
+  state: LeadState | null
+  /** `none` = no outcome yet. */
+  outcome: Outcome | 'none' | null
+  /** Null = whether or not they wait. */
+  waiting: boolean | null
+  /** As findPeople. */
+  written: string | null
+  /** A cursor of this list with the same filter. */
+  before: string | null
+  limit: number
+}
+
+/** So many people are looked at for one page. Of those who do not wait there may be few among many. */
+const MAX_LOOKED_AT = 2000
+
+/**
+ * Lists the people of a tenant, the newest lead first. Those who wait come in the order of waitingPeople.
+ *
+ * @returns `next`: the cursor of the next page, null = there is none. A page may hold fewer than `limit`
+ */
+export const listPeople = async (
+  trx: Trx,
+  { tenantId, state, outcome, waiting, written, before, limit }: PeopleFilter,
+): Promise<{ people: Person[]; next: string | null }> => {
+  const conditions = [
+    state !== null && sql`l.state = ${state}`,
+    outcome !== null && (outcome === 'none' ? sql`l.outcome is null` : sql`l.outcome = ${outcome}`),
+    written !== null && sql`l.id in (${matching(tenantId, written)})`,
+  ].filter(condition => condition !== false)
+  const where = sql<boolean>`${sql.join([sql`true`, ...conditions], sql` and `)}`
+  if (waiting) {
+    const people = await waitingPeople(trx, { tenantId, before, limit: limit + 1, where })
+    return pageOf(people, limit)
+  }
+  const people: Person[] = []
+  let cursor = before
+  for (let lookedAt = 0; people.length <= limit; lookedAt += BATCH) {
+    // The page ends here, and the next one goes on from the last lead.
+    if (lookedAt >= MAX_LOOKED_AT) return { people, next: cursor }
+    const batch = waiting === false ? BATCH : limit + 1
+    const { rows } = await sql<Person>`
+      select ${COLUMNS}, l.id::text as cursor
+      from (
+        select l.* from leads l
+        where l.tenant_id = ${tenantId} and ${cursor === null ? sql`true` : sql`l.id < ${cursor}`} and ${where}
+        order by l.id desc limit ${batch}) l
+      ${FACTS}
+      order by l.id desc`.execute(trx)
+    people.push(...rows.filter(({ waits }) => waiting === null || waits === null))
+    if (rows.length < batch) break
+    cursor = rows.at(-1)?.cursor ?? null
+  }
+  return pageOf(people, limit)
+}
+
+const pageOf = (people: Person[], limit: number): { people: Person[]; next: string | null } => ({
+  people: people.slice(0, limit),
+  next: people.length > limit ? (people[limit - 1]?.cursor ?? null) : null,
+})
+
 /** What only the page of one person shows. */
 export type PersonDetails = Person & {
-  outcomeValue: string | null
-  outcomeAt: Date | null
-  note: string | null
-  calledBackAt: Date | null
   /** Null = they have not opted out. */
   optOutSource: string | null
   isExcluded: boolean
@@ -316,8 +394,7 @@ export const findPerson = async (
   if (!key) return null
   const isTheirs = isAbout(key.phone)
   const { rows } = await sql<PersonDetails>`
-    select ${COLUMNS}, '' as cursor, l.outcome_value::text as "outcomeValue", l.outcome_at as "outcomeAt", l.note,
-           l.called_back_at as "calledBackAt",
+    select ${COLUMNS}, '' as cursor,
            (select source from opt_outs where tenant_id = l.tenant_id and ${isTheirs} order by id limit 1) as "optOutSource",
            excluded.id is not null as "isExcluded", excluded.note as "exclusionNote"
     from leads l ${FACTS}

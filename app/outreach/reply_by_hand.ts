@@ -78,8 +78,8 @@ export const replyInput = leadInput.extend({
       text => text.length <= MAX_TEXT && !text.includes('\0') && /[^\s\p{Cf}]/u.test(text),
       TEXT,
     ),
-  /** The same for each submission of one form. */
-  key: z.string().min(1).max(255),
+  /** The same for each submission of one form. Of the API: `api:` and the client's key. */
+  key: z.string().min(1).max(260),
 })
 
 export type SentByHand = { id: string; state: OutgoingState } | { refused: ReplyRefusal }

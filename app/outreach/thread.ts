@@ -140,7 +140,10 @@ const loadCalls = async (
   }))
 }
 
-/** Messages that were not sent and never will be are no part of the conversation. Those that wait are its end. */
+/**
+ * Messages that were not sent and never will be are no part of the conversation, except what the business wrote by hand.
+ * Those that wait are its end.
+ */
 const loadMessages = async (
   trx: Trx,
   person: Key,
@@ -154,7 +157,7 @@ const loadMessages = async (
       from messages m
       where (m.lead_id = ${person.leadId} or m.lead_conversation_id = any(array(
                select id from lead_conversations where lead_id = ${person.leadId})))
-        and m.kind <> 'owner_notice' and m.state not in ('cancelled', 'skipped')
+        and m.kind <> 'owner_notice' and (m.kind = 'manual' or m.state not in ('cancelled', 'skipped'))
     ), newest as (
       select * from messages where ${isBefore(before)} order by at desc, source desc, id desc limit ${limit}
     )

@@ -15,7 +15,7 @@ const FAILURES_A_MINUTE = 100
 const failures = addressCounter({ windowMs: 60_000 })
 
 /** A token opens one endpoint (`webhook_tokens.kind`). */
-type Kind = 'cdr' | 'popup'
+type Kind = 'cdr' | 'popup' | 'api'
 type Found = { sender: DeliverySource; kind: string }
 
 /** Tokens that were valid within the last minute, by their hash. */
@@ -38,7 +38,7 @@ type CdrRequest = Request<object, unknown, unknown, object>
  * address.
  */
 export const authenticate =
-  (kind: Kind): Handler =>
+  (kind: 'cdr' | 'popup'): Handler =>
   async (req, res, next) => {
     const sender = await senderOf(req, kind)
     if (sender) {
@@ -61,7 +61,13 @@ export const answerUnauthorized = (req: CdrRequest, res: Response): void => {
     .json({ Err: 1, Errdesc: status === 401 ? 'wrong or missing token' : 'too many wrong tokens' })
 }
 
-const senderOf = async (req: CdrRequest, kind: Kind): Promise<DeliverySource | null> => {
+/** The sender with the API token of a request, or null. The API takes it only as Bearer, because URLs are logged. */
+export const apiSenderOf = async (req: Pick<CdrRequest, 'get'>): Promise<DeliverySource | null> => {
+  const token = bearerOf(req)
+  return token === undefined ? null : findSender(token, 'api')
+}
+
+const senderOf = async (req: CdrRequest, kind: 'cdr' | 'popup'): Promise<DeliverySource | null> => {
   const tokens = tokensOf(req)
   const [token] = tokens
   if (token === undefined)
@@ -70,6 +76,10 @@ const senderOf = async (req: CdrRequest, kind: Kind): Promise<DeliverySource | n
       : null
   // Two different tokens: it is not clear which business is meant.
   if (tokens.some(other => other !== token)) return null
+  return findSender(token, kind)
+}
+
+const findSender = async (token: string, kind: Kind): Promise<DeliverySource | null> => {
   // By its SHA-256, so the time of the comparison reveals nothing about the token.
   const hash = sha256(token).toString('hex')
   const known = recent.get(hash)
@@ -102,11 +112,20 @@ const tokensOf = (req: CdrRequest): string[] => {
   // Node accepts absolute request targets that URL cannot parse, so the query is split off by hand.
   const [, search] = req.url.split(/\?(.*)/s)
   const tokens = new URLSearchParams(search).getAll('token')
-  const [scheme = '', value = ''] = (req.get('authorization') ?? '').split(/ +(.*)/s)
-  if (/^bearer$/i.test(scheme)) tokens.push(value)
+  const bearer = bearerOf(req)
+  if (bearer !== undefined) tokens.push(bearer)
+  const [scheme = '', value = ''] = authorizationOf(req)
   if (/^basic$/i.test(scheme))
     tokens.push(Buffer.from(value, 'base64').toString('utf8').split(/:(.*)/s)[1] ?? '')
   return tokens
+}
+
+const authorizationOf = (req: Pick<CdrRequest, 'get'>): string[] =>
+  (req.get('authorization') ?? '').split(/ +(.*)/s)
+
+const bearerOf = (req: Pick<CdrRequest, 'get'>): string | undefined => {
+  const [scheme = '', value] = authorizationOf(req)
+  return /^bearer$/i.test(scheme) ? value : undefined
 }
 
 /** Outside production, deliveries are accepted without a token until the first token exists. */

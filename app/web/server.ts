@@ -6,6 +6,7 @@ import type { Socket } from 'node:net'
 import { config } from '../config.ts'
 import { startupError } from '../errors.ts'
 import { log } from '../log.ts'
+import { api } from './api/router.ts'
 import { health, type WorkerState } from './health.ts'
 import { metrics } from './monitoring.ts'
 import { operatorOnly } from './ops/access.ts'
@@ -110,6 +111,7 @@ const newApp = (healthRouter: Router, isListening: () => boolean) => {
   app.use(voicenter)
   app.use(popup)
   app.use(whatsapp)
+  app.use('/api/v1', api)
   app.use(healthRouter)
   app.use('/ops', ops)
   app.use('/metrics', operatorOnly, metrics)

@@ -31,7 +31,7 @@ export const CALL_STATES = {
 export type CallState = (typeof CALL_STATES)[keyof typeof CALL_STATES][number]
 
 /** On the call records (`r`) or on the missed calls (`m`). */
-type Condition = { of: 'records' | 'missed'; where: RawBuilder<boolean> }
+export type Condition = { of: 'records' | 'missed'; where: RawBuilder<boolean> }
 
 const verdict = (verdict: string): Condition => ({
   of: 'records',
@@ -75,9 +75,9 @@ const CONDITIONS: Record<CallState, Condition> = {
 const isState = (written: string): written is CallState => Object.hasOwn(CONDITIONS, written)
 
 /** A whole number in all its spellings, or its last digits. */
-type NumberQuery = { whole: string[] } | { ends: string } | 'unreadable'
+export type NumberQuery = { whole: string[] } | { ends: string } | 'unreadable'
 
-const parseNumber = (written: string): NumberQuery | null => {
+export const parseNumber = (written: string): NumberQuery | null => {
   if (written.trim() === '') return null
   const phone = readPhone(written)
   if (phone.kind === 'number') return { whole: spellings(phone.e164) }
@@ -89,7 +89,7 @@ const parseNumber = (written: string): NumberQuery | null => {
 const day = z.union([z.literal(''), z.iso.date().refine(date => date >= '2000-01-01')]).default('')
 
 /** Where the previous page ended: microseconds and id of its last row. */
-const cursor = z
+export const callCursor = z
   .string()
   .regex(/^\d{1,17}\.\d{1,18}$/)
   .transform(written => {
@@ -102,7 +102,7 @@ const fields = z.object({
   number: z.string().max(100).default(''),
   from: day,
   until: day,
-  before: cursor.optional(),
+  before: callCursor.optional(),
 })
 
 export type CallFilter = {
@@ -162,18 +162,25 @@ const hasNumber = (column: RawBuilder<unknown>, number: NumberQuery): RawBuilder
     : sql`reverse(${column}) like ${`${backwards(number.ends)}%`}`
 }
 
-/** The conditions that both queries share. */
+/** What both queries share. The calls began at `since` or later, and before `until`. */
+export type CallQuery = {
+  tenantId: string | null
+  number: NumberQuery | null
+  since: RawBuilder<unknown> | null
+  until: RawBuilder<unknown> | null
+  before: { at: string; id: string } | null
+  limit: number
+}
+
 const within = (
-  { tenantId, timezone, from, until, before }: CallFilter,
+  { tenantId, since, until, before }: CallQuery,
   row: RawBuilder<unknown>,
   at: RawBuilder<unknown>,
 ): RawBuilder<boolean> => {
-  const midnight = (day: string, later: number) =>
-    sql`((${day}::date + ${later}::int)::timestamp at time zone ${timezone})`
   const conditions = [
     tenantId !== null && sql`${row}.tenant_id = ${tenantId}`,
-    from !== null && sql`${at} >= ${midnight(from, 0)}`,
-    until !== null && sql`${at} < ${midnight(until, 1)}`,
+    since !== null && sql`${at} >= ${since}`,
+    until !== null && sql`${at} < ${until}`,
     before !== null &&
       sql`(${at}, ${row}.id) < (timestamptz 'epoch' + ${before.at}::bigint * ${MICROSECOND}, ${before.id}::bigint)`,
   ].filter(condition => condition !== false)
@@ -186,12 +193,12 @@ const IS_FIRST = sql`not exists (
   where e.root_call_id = r.root_call_id and e.tenant_id is not distinct from r.tenant_id
     and (coalesce(e.called_at, e.received_at), e.id) < (${STARTED_AT}, r.id))`
 
-const byRecords = (filter: CallFilter, where: RawBuilder<boolean>) => {
+const byRecords = (query: CallQuery, where: RawBuilder<boolean>) => {
   const r = sql.ref('r')
-  const wanted = sql`${where} and ${within(filter, r, STARTED_AT)} and ${IS_FIRST}`
+  const wanted = sql`${where} and ${within(query, r, STARTED_AT)} and ${IS_FIRST}`
   const one = sql`r.id as record_id, null::bigint as missed_id, r.id, ${STARTED_AT} as at`
-  const order = sql`order by ${STARTED_AT} desc, r.id desc limit ${PAGE_SIZE + 1}`
-  const { number, tenantId } = filter
+  const order = sql`order by ${STARTED_AT} desc, r.id desc limit ${query.limit}`
+  const { number, tenantId } = query
   if (number === null) return sql`select ${one} from raw_cdrs r where ${wanted} ${order}`
   // Any record of the call may hold the number. It is searched first, because one number never has many calls.
   return sql`
@@ -205,8 +212,8 @@ const byRecords = (filter: CallFilter, where: RawBuilder<boolean>) => {
     where ${wanted} ${order}`
 }
 
-const byMissedCalls = (filter: CallFilter, where: RawBuilder<boolean>) => {
-  const { number } = filter
+const byMissedCalls = (query: CallQuery, where: RawBuilder<boolean>) => {
+  const { number, limit } = query
   return sql`
     select f.record_id, m.id as missed_id, m.id, m.called_at as at
     from missed_calls m
@@ -215,10 +222,28 @@ const byMissedCalls = (filter: CallFilter, where: RawBuilder<boolean>) => {
       where r.root_call_id = m.call_id and r.tenant_id = m.tenant_id
       order by ${STARTED_AT}, r.id limit 1
     ) f on true
-    where ${where} and (f.record_id is not null or m.source = 'whatsapp') and ${within(filter, sql.ref('m'), sql.ref('m.called_at'))}
+    where ${where} and (f.record_id is not null or m.source = 'whatsapp') and ${within(query, sql.ref('m'), sql.ref('m.called_at'))}
       and ${number === null ? sql`true` : hasNumber(sql.ref('m.caller_phone'), number)}
-    order by m.called_at desc, m.id desc limit ${PAGE_SIZE + 1}`
+    order by m.called_at desc, m.id desc limit ${limit}`
 }
+
+/**
+ * Selects calls, newest first: `record_id` (the first record; null = a call on WhatsApp), `missed_id`, `at`, and `id`, which
+ * orders calls of the same moment.
+ *
+ * @param withWhatsApp whether missed calls on WhatsApp, which have no records, fulfil a condition on records
+ */
+export const foundCalls = (
+  { of, where }: Condition,
+  withWhatsApp: boolean,
+  query: CallQuery,
+): RawBuilder<unknown> =>
+  of === 'missed'
+    ? byMissedCalls(query, where)
+    : sql`select * from (
+        (${byRecords(query, where)})
+        union all (${byMissedCalls(query, sql`${withWhatsApp} and m.source = 'whatsapp'`)})) f
+      order by at desc, id desc limit ${query.limit}`
 
 /**
  * One page of calls, newest first. The other tables are joined only to the rows of this page.
@@ -229,16 +254,15 @@ export const findCalls = async (
   trx: Trx,
   filter: CallFilter,
 ): Promise<{ calls: CallRow[]; next: string | null }> => {
-  const { of, where } = conditionOf(filter.state)
-  const isMissed = filter.state === null || filter.state === 'missed'
-  const found =
-    of === 'missed'
-      ? byMissedCalls(filter, where)
-      : sql`select * from (
-          (${byRecords(filter, where)})
-          -- A call on WhatsApp has no records.
-          union all (${byMissedCalls(filter, sql`${isMissed} and m.source = 'whatsapp'`)})) f
-        order by at desc, id desc limit ${PAGE_SIZE + 1}`
+  const { state, from, until, timezone } = filter
+  const midnight = (day: string, later: number) =>
+    sql`((${day}::date + ${later}::int)::timestamp at time zone ${timezone})`
+  const found = foundCalls(conditionOf(state), state === null || state === 'missed', {
+    ...filter,
+    since: from === null ? null : midnight(from, 0),
+    until: until === null ? null : midnight(until, 1),
+    limit: PAGE_SIZE + 1,
+  })
   const { rows } = await sql<Omit<CallRow, 'record'> & StoredCdr & { mark: string }>`
     with found as materialized (${found})
     select coalesce(r.id::text, 'missed/' || m.id) as page, f.at, t.name as "tenantName", t.timezone,

@@ -1,0 +1,47 @@
+/** /report: the figures of a period. */
+import { z } from 'zod'
+import { figuresOf } from '../../outreach/owner_summaries.ts'
+import { problem } from './problem.ts'
+import { moment, route, time } from './route.ts'
+
+const DAY_MS = 24 * 60 * 60_000
+const DEFAULT_DAYS = 30
+
+export const report = [
+  route({
+    method: 'get',
+    path: '/report',
+    name: 'getReport',
+    summary: 'Get the figures of a period',
+    description: `The last ${DEFAULT_DAYS} days, unless \`since\` and \`until\` say otherwise.`,
+    request: z.object({
+      query: z.strictObject({
+        since: moment.optional().describe('The start.'),
+        until: moment.optional().describe('The end, which is not included.'),
+      }),
+    }),
+    answer: z
+      .object({
+        since: time,
+        until: time,
+        missed: z.int().describe('Missed calls.'),
+        written_to: z.int().describe('Of these, with a first message that was sent.'),
+        replied: z.int().describe('Of these, whose caller then wrote.'),
+        reached: z.int().describe('Of these, whose caller was then reached by phone.'),
+        won: z.int().describe('People whose outcome was set to won within the period.'),
+        value: z.number().describe('The sum of their values.'),
+        lift: z.null().describe('Reserved for the effect compared with a control group.'),
+      })
+      .meta({ id: 'Report' }),
+    act: async (trx, { tenantId }, { query }) => {
+      const until = query.until ?? new Date()
+      const since = query.since ?? new Date(until.getTime() - DEFAULT_DAYS * DAY_MS)
+      if (since > until)
+        throw problem('invalid_request', {
+          errors: [{ detail: 'a time that is not after until', parameter: 'since' }],
+        })
+      const figures = await figuresOf(trx, { tenantId, from: since, until })
+      return { ...figures, since, until, written_to: figures.contacted, lift: null }
+    },
+  }),
+]

@@ -1,0 +1,144 @@
+/** What an endpoint of the API is. The router, the OpenAPI document and the tests read the same definitions. */
+import { z } from 'zod'
+import type { Actor } from '../../audit.ts'
+import type { Trx } from '../../db/kysely.ts'
+import { invalidRequest, MISSING, problem, PROBLEMS, type ProblemCode } from './problem.ts'
+
+/** Who asks. */
+export type Caller = { tenantId: string; actor: Actor }
+
+/** A part of a request as it was received, before it is checked. */
+export type Received = Partial<Record<'id' | 'query' | 'key' | 'body', unknown>>
+
+type Definition<Request extends z.ZodObject, Answer extends z.ZodType> = {
+  method: 'get' | 'post' | 'put' | 'delete'
+  /** As in OpenAPI: /leads/{id} */
+  path: string
+  /** Its name in generated clients. */
+  name: string
+  summary: string
+  description?: string
+  /** What it takes: any of `id`, `query`, `key` (Idempotency-Key) and `body`. */
+  request: Request
+  status?: 200 | 202
+  answer: Answer
+  /** The problems that only this endpoint has. */
+  problems?: ProblemCode[]
+  /** Runs in a transaction. A refusal is returned and not thrown where its row in the audit log must be committed. */
+  act: (
+    trx: Trx,
+    caller: Caller,
+    request: z.infer<Request>,
+  ) => Promise<z.input<Answer> | { refused: ProblemCode }>
+}
+
+export type Route = Omit<Definition<z.ZodObject, z.ZodType>, 'act' | 'status'> & {
+  status: 200 | 202
+  /** @throws problem of a request that is not valid */
+  respond: (trx: Trx, caller: Caller, received: Received) => Promise<Answered>
+}
+export type Answered = { body: unknown } | { refused: ProblemCode }
+
+const isRefused = (result: unknown): result is { refused: ProblemCode } =>
+  typeof result === 'object' && result !== null && 'refused' in result
+
+export const route = <Request extends z.ZodObject, Answer extends z.ZodType>({
+  act,
+  ...definition
+}: Definition<Request, Answer>): Route => ({
+  status: 200,
+  ...definition,
+  respond: async (trx, caller, received) => {
+    const request = definition.request.safeParse(received)
+    if (!request.success) throw invalidRequest(request.error, null)
+    const result = await act(trx, caller, request.data)
+    // What it answers is ours: an error here is a fault of the program.
+    return isRefused(result) ? result : { body: definition.answer.parse(result) }
+  },
+})
+
+/** Checks a body together with what it is about, by the schema that the page and the commands use. */
+export const checked = <Schema extends z.ZodType>(
+  schema: Schema,
+  input: z.input<Schema>,
+): z.output<Schema> => {
+  const result = schema.safeParse(input)
+  if (!result.success) throw invalidRequest(result.error, 'body')
+  return result.data
+}
+
+// The parts of requests and answers.
+
+export const id = z
+  .string()
+  .regex(/^[1-9]\d{0,17}$/, 'an id')
+  .describe('The id, in decimal digits.')
+
+/** An id in an answer. */
+export const rowId = z.string().regex(/^[1-9]\d*$/)
+
+/** A time in an answer: ISO 8601 in UTC. */
+export const time = z
+  .date()
+  .transform(date => date.toISOString())
+  .pipe(z.iso.datetime())
+
+/** A time in a request, with its offset from UTC. A date is its midnight in UTC. */
+export const moment = z
+  .union(
+    [z.iso.datetime({ offset: true }), z.iso.date()],
+    'a time such as 2026-11-30T08:00:00Z, or a date',
+  )
+  .transform(written => new Date(written))
+
+/** Of a text in a request: Postgres stores no NUL. */
+export const plainText = (maxLength: number) =>
+  z
+    .string()
+    .min(1)
+    .max(maxLength, `at most ${maxLength} characters`)
+    .refine(text => !text.includes('\0'), 'a text without NUL')
+
+export const key = z
+  .string(MISSING)
+  .min(1, MISSING)
+  .max(255, 'at most 255 characters')
+  .describe(
+    'Chosen by the client, a new one for each message. The same key with the same text again sends nothing, and returns the message of then.',
+  )
+
+const LIMIT = 'a number from 1 to 200'
+
+export const pageQuery = {
+  limit: z.coerce
+    .number(LIMIT)
+    .int(LIMIT)
+    .min(1, LIMIT)
+    .max(200, LIMIT)
+    .default(50)
+    .describe('How many, from 1 to 200.'),
+  cursor: z
+    .string()
+    .max(100)
+    .optional()
+    .describe(
+      '`next_cursor` of the page before, with the same filters. Without it, the first page.',
+    ),
+}
+
+export const pageOf = <Item extends z.ZodType>(item: Item) =>
+  z.object({
+    data: z.array(item),
+    next_cursor: z
+      .string()
+      .nullable()
+      .describe('The `cursor` of the next page; null = this is the last page.'),
+  })
+
+/** @throws problem */
+export const invalidCursor = () =>
+  problem('invalid_request', {
+    errors: [{ detail: 'next_cursor of a page with the same filters', parameter: 'cursor' }],
+  })
+
+export const statusOf = (code: ProblemCode): number => PROBLEMS[code][0]
