@@ -6,6 +6,7 @@ import { business, type Business, customer, db, fake, post, work } from '../supp
 import { dueSince, miss, requestsOf, tell, unboundToken } from '../tasks/support.ts'
 import { alertsOf, callsCame } from './support.ts'
 import { encrypt, tokenOwner } from '../../app/crypto.ts'
+import { log } from '../../app/log.ts'
 import { checkAlerts } from '../../app/monitoring/alerts.ts'
 import { localNumber } from '../../app/phone.ts'
 
@@ -330,13 +331,20 @@ await t.test('a notice waits for the end of a quiet window', async t => {
   t.ok(Math.abs((notice.due_at?.getTime() ?? 0) - (quiet?.ends.getTime() ?? 0)) <= 60_000)
 })
 
-await t.test('several checks at once raise one alert and send one notice', async t => {
+await t.test('several checks at once raise and log one alert and send one notice', async t => {
   const shop = await owned()
   await dial(shop, '0772000007')
+  const warned = t.capture(log, 'warn')
   await Promise.all(Array.from({ length: 5 }, () => checkAlerts(LONG)))
   await work()
   t.equal((await alertsOf(shop)).length, 1)
   t.equal(shop.told().length, 1)
+  const logged = warned().map(({ args }) => args)
+  t.match(logged, [
+    [{ tenantId: shop.tenantId, kind: 'unmatched_number', alertId: /^\d+$/ }, /something is wrong/],
+  ])
+  t.equal(logged.length, 1)
+  t.notMatch(JSON.stringify(logged), '72000007', 'the number is not logged')
 })
 
 await t.test('a notice is cancelled if the problem ends before it is sent', async t => {

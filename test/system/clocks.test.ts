@@ -27,9 +27,9 @@ for (const [name, first, then] of CLOCKS)
   await t.test(`with a clock that is ${name}, each message is sent once and in time`, async t => {
     const shop = await business({
       columns: {
-        outreach_delay: '2 seconds',
-        reminder_1_after: '3 seconds',
-        reminder_2_after: '6 seconds',
+        outreach_delay: '1 second',
+        reminder_1_after: '2 seconds',
+        reminder_2_after: '4 seconds',
         unresponsive_after: '1 second',
       },
     })

@@ -21,7 +21,7 @@ import { ATTACKS, type Target } from './isolation_attacks.ts'
 
 t.setTimeout(900_000)
 
-const SECONDS = 6
+const SECONDS = 4
 const CALLS_EVERY_MS = 50
 const EVENTS_EVERY_MS = 200
 const PAGES_EVERY_MS = 500
@@ -224,7 +224,7 @@ const during = async <T>(t: Test, name: string, work: () => Promise<T>) => {
   const lines: string[] = []
   createInterface(child.stdout).on('line', line => lines.push(line))
   await waitUntil('the attack has begun', () => lines.includes('attacking'))
-  await sleep(2500)
+  await sleep(1500)
   const result = await work()
   child.kill('SIGTERM')
   await Promise.race([ended, sleep(3000)])

@@ -4,6 +4,7 @@ import pg from 'pg'
 import t from 'tap'
 import { testDatabaseUrl } from '../support/postgres.ts'
 import { run } from '../scripts/command.ts'
+import { ask, IN_ORDER, startProcess, waitUntil } from '../support/process.ts'
 
 const admin = new pg.Client({ connectionString: await testDatabaseUrl('postgres') })
 await admin.connect()
@@ -111,6 +112,42 @@ await t.test('a database that was made from other files is refused', async t => 
     t.notMatch(stderr, /\n +at /, 'without a stack trace')
     t.strictSame(await structure(url), before)
   }
+})
+
+await t.test('a program that is stopped during a migration leaves nothing half done', async t => {
+  const url = await emptyDatabase(t)
+  const name = new URL(url).pathname.slice(1)
+  const other = new pg.Client({ connectionString: url })
+  await other.connect()
+  const { rows: own } = await other.query<{ pid: number }>('select pg_backend_pid() as pid')
+  // An open transaction holds the name of one of the last tables.
+  await other.query('begin; create table audit_log ()')
+  const program = startProcess({ NODE_ENV: 'test', DATABASE_URL: url })
+  await program.url()
+  const sessions = async (condition: string) => {
+    const { rowCount } = await admin.query(
+      `select from pg_stat_activity where datname = $1 and pid <> $2 and ${condition}`,
+      [name, own[0]?.pid],
+    )
+    return rowCount
+  }
+  const isWaiting = async () => (await sessions(`wait_event_type = 'Lock'`)) === 1
+  await waitUntil('the migration waits for the lock', isWaiting)
+  program.signal('SIGTERM')
+  t.match(await program.ended(), IN_ORDER)
+  await other.query('rollback')
+  await waitUntil('its session has ended', async () => (await sessions('true')) === 0)
+  const { rows } = await other.query(
+    `select tablename from pg_tables where schemaname = 'public' and tablename not like 'kysely%'`,
+  )
+  t.strictSame(rows, [])
+  await other.end()
+
+  const next = startProcess({ NODE_ENV: 'test', DATABASE_URL: url })
+  await next.running()
+  t.match(await ask(`${await next.url()}/readyz`), { status: 200 }, 'the next start migrates')
+  next.signal('SIGTERM')
+  t.match(await next.ended(), IN_ORDER)
 })
 
 await t.test('without a database it fails', async t => {

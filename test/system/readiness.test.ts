@@ -7,17 +7,30 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import t from 'tap'
-import { mountDisk, unmountDisk } from '../../scripts/chaos/postgres.ts'
+import { mountDisk, startCluster, unmountDisk } from '../../scripts/chaos/postgres.ts'
 import { push } from '../../scripts/demo/cdr.ts'
-import { ask, IN_ORDER, startProcess, waitUntil } from '../support/process.ts'
-import { business } from '../support/ringback.ts'
+import { run as runScript } from '../../scripts/processes.ts'
 
-const DATABASE_URL = process.env['DATABASE_URL'] ?? ''
-const DATABASE = new URL(DATABASE_URL).pathname.slice(1)
+// Settings of a server apply to all its databases, so this file has a server of its own. What reads DATABASE_URL is imported after.
+const cluster = await startCluster(mkdtempSync(join(tmpdir(), 'ringback-readiness-')), {
+  connectionLimit: -1,
+})
+t.teardown(() => cluster.remove())
+const DATABASE_URL = cluster.checkingUrl
+process.env['DATABASE_URL'] = DATABASE_URL
+await runScript(['scripts/migrate.ts'], { env: process.env })
+const { ask, IN_ORDER, startProcess, waitUntil } = await import('../support/process.ts')
+const { business } = await import('../support/ringback.ts')
+
 const admin = new pg.Client({ connectionString: DATABASE_URL })
 await admin.connect()
 t.teardown(() => admin.end())
 const run = (statement: string) => admin.query(statement)
+const setStandby = async (name: string) => {
+  await run(`alter system set synchronous_standby_names = '${name}'`)
+  await run('select pg_reload_conf()')
+  await sleep(200)
+}
 
 const start = async (env: NodeJS.ProcessEnv = {}) => {
   const { token } = await business()
@@ -91,31 +104,17 @@ await t.test('a full disk', async t => {
 })
 
 await t.test('a synchronous standby that is gone: commits hang', async t => {
-  const standby = async (name: string) => {
-    await run(`alter system set synchronous_standby_names = '${name}'`)
-    await run('select pg_reload_conf()')
-    await sleep(200)
-  }
-  // The server of the tests does not wait for commits. Nor do the databases of other tests.
-  await run(`alter database ${DATABASE} set synchronous_commit = on`)
-  t.teardown(async () => {
-    await standby('')
-    await run(`alter database ${DATABASE} reset synchronous_commit`)
-  })
+  t.teardown(() => setStandby(''))
   const program = await start()
-  await standby('gone')
+  await setStandby('gone')
   t.equal(await program.post({}, 1000), 'cut', 'the sender gives up')
   t.ok((await program.unready()) < 5)
   const waiting = async () =>
-    (
-      await run(
-        `select from pg_stat_activity where wait_event = 'SyncRep' and datname = '${DATABASE}'`,
-      )
-    ).rowCount ?? 0
-  await sleep(12_000)
+    (await run(`select from pg_stat_activity where wait_event = 'SyncRep'`)).rowCount ?? 0
+  await sleep(8000)
   t.ok((await program.unready()) < 0.2, 'it stays so')
   t.ok((await waiting()) <= 2, 'and its own checks do not add a hanging commit each time')
-  await standby('')
+  await setStandby('')
   const took = await program.ready()
   t.ok(took < 15, `ready ${took.toFixed(1)} s after the standby is back, without traffic`)
   t.equal(await program.post(), 200)
@@ -123,15 +122,8 @@ await t.test('a synchronous standby that is gone: commits hang', async t => {
 })
 
 await t.test('without a standby, and without traffic since the start', async t => {
-  await run(`alter database ${DATABASE} set synchronous_commit = on`)
-  await run(`alter system set synchronous_standby_names = 'gone'`)
-  await run('select pg_reload_conf()')
-  t.teardown(async () => {
-    await run(`alter system reset synchronous_standby_names`)
-    await run('select pg_reload_conf()')
-    await run(`alter database ${DATABASE} reset synchronous_commit`)
-  })
-  await sleep(200)
+  await setStandby('gone')
+  t.teardown(() => setStandby(''))
   const program = startProcess({ ROLE: 'web' })
   const url = await program.url()
   await program.running()
@@ -139,8 +131,7 @@ await t.test('without a standby, and without traffic since the start', async t =
     t.match(await ask(`${url}/readyz`), { status: 503 })
     await sleep(1100)
   }
-  await run(`alter system reset synchronous_standby_names`)
-  await run('select pg_reload_conf()')
+  await setStandby('')
   const took = await waitUntil('ready', async () => (await ask(`${url}/readyz`)).status === 200)
   t.ok(took < 15, `ready within ${took.toFixed(1)} s`)
   program.signal('SIGTERM')

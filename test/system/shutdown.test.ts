@@ -3,10 +3,8 @@ import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { sql } from 'kysely'
-import pg from 'pg'
 import t, { type Test } from 'tap'
 import { push } from '../../scripts/demo/cdr.ts'
-import { testDatabaseUrl } from '../support/postgres.ts'
 import {
   ask,
   databaseProxy,
@@ -19,10 +17,6 @@ import {
 import { business, db, OK, post } from '../support/ringback.ts'
 import { beingSent } from '../support/sending.ts'
 import { acknowledged, classified, startTraffic } from './traffic.ts'
-
-const admin = new pg.Client({ connectionString: process.env['DATABASE_URL'] })
-await admin.connect()
-t.teardown(() => admin.end())
 
 await t.test('without work it ends at once', async t => {
   for (const ROLE of ['web', 'worker', 'all']) {
@@ -132,44 +126,6 @@ await t.test('during the start', async t => {
     program.signal('SIGTERM')
     t.match(await program.ended(), IN_ORDER)
   })
-})
-
-await t.test('during a migration it leaves nothing half done', async t => {
-  const name = `ringback_test_${process.pid}_half`
-  await admin.query(`create database ${name}`)
-  t.teardown(() => admin.query(`drop database ${name} with (force)`))
-  const url = await testDatabaseUrl(name)
-  const other = new pg.Client({ connectionString: url })
-  await other.connect()
-  const { rows: own } = await other.query<{ pid: number }>('select pg_backend_pid() as pid')
-  // An open transaction holds the name of one of the last tables.
-  await other.query('begin; create table audit_log ()')
-  const program = startProcess({ NODE_ENV: 'test', DATABASE_URL: url })
-  await program.url()
-  const sessions = async (condition: string) => {
-    const { rowCount } = await admin.query(
-      `select from pg_stat_activity where datname = $1 and pid <> $2 and ${condition}`,
-      [name, own[0]?.pid],
-    )
-    return rowCount
-  }
-  const isWaiting = async () => (await sessions(`wait_event_type = 'Lock'`)) === 1
-  await waitUntil('the migration waits for the lock', isWaiting)
-  program.signal('SIGTERM')
-  t.match(await program.ended(), IN_ORDER)
-  await other.query('rollback')
-  await waitUntil('its session has ended', async () => (await sessions('true')) === 0)
-  const { rows } = await other.query(
-    `select tablename from pg_tables where schemaname = 'public' and tablename not like 'kysely%'`,
-  )
-  t.strictSame(rows, [])
-  await other.end()
-
-  const next = startProcess({ NODE_ENV: 'test', DATABASE_URL: url })
-  await next.running()
-  t.match(await ask(`${await next.url()}/readyz`), { status: 200 }, 'the next start migrates')
-  next.signal('SIGTERM')
-  t.match(await next.ended(), IN_ORDER)
 })
 
 type Proxy = Awaited<ReturnType<typeof databaseProxy>>

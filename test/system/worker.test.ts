@@ -5,7 +5,6 @@ import t from 'tap'
 import { startHeartbeat } from '../../app/worker/liveness.ts'
 import { requeueDueRows } from '../../app/worker/reconcile.ts'
 import { push } from '../../scripts/demo/cdr.ts'
-import { alertsOf } from '../monitoring/support.ts'
 import {
   databaseProxy,
   freezeAt,
@@ -17,7 +16,7 @@ import {
   waitUntil,
   workerPools,
 } from '../support/process.ts'
-import { business, db, post, work } from '../support/ringback.ts'
+import { business, db, post } from '../support/ringback.ts'
 import { beingSent, claimedSince, dueMessage } from '../support/sending.ts'
 import { requestsOf, runAtOnce } from '../tasks/support.ts'
 import { lockedBy, lockerOf, sessionOf } from '../worker/support.ts'
@@ -186,8 +185,8 @@ await t.test('a worker whose connections fall silent gets new ones and keeps its
   await message.begin()
   await waitUntil('sent', async () => (await message.outreach()) === 'sent accepted')
   await waitUntil('the lock is held again', async () => (await sessionOf(pool)) !== undefined)
-  // Long enough for the other worker to find it dead.
-  await sleep(8000)
+  // The other worker has checked again.
+  await sleep(1500)
   t.same(await workerPools(), [pool, 'pool-other'])
   t.strictSame(await registration(pool), registered, 'it was never removed')
   await stop(program)
@@ -205,7 +204,7 @@ await t.test('messages that fall due during an outage are sent after it', async 
   )
   await sql`select graphile_worker.reschedule_jobs(array_agg(id), run_at := now() + interval '2 seconds')
             from graphile_worker.jobs where key = ${message.key}`.execute(db)
-  await sleep(6000)
+  await sleep(4000)
   t.ok(program.isAlive())
   t.equal(await message.outreach(), 'scheduled waiting')
   await proxy.accept()
@@ -225,26 +224,4 @@ await t.test('messages that fall due during an outage are sent after it', async 
   const found = await waitUntil('done', async () => (await lockerOf(key)) === undefined)
   t.ok(found < 10, `${found.toFixed(1)} s after it was due`)
   await stop(program)
-})
-
-await t.test('two workers raise and log an alert once', async t => {
-  const shop = await business()
-  await post(push({ did: '0772000001' }), shop)
-  await work()
-  const workers = [startProcess({ ROLE }), startProcess({ ROLE })]
-  const lines = () => workers.flatMap(program => program.lines)
-  const logged = () => lines().filter(line => line.includes('something is wrong'))
-  await waitUntil('logged', () => logged().length > 0)
-  // By then the other one has checked too.
-  await sleep(10_000)
-  t.equal((await alertsOf(shop)).length, 1)
-  t.equal(logged().length, 1)
-  t.match(JSON.parse(logged()[0] ?? ''), {
-    level: 40,
-    tenantId: shop.tenantId,
-    kind: 'unmatched_number',
-    alertId: /^\d+$/,
-  })
-  t.notMatch(lines().join('\n'), '72000001', 'the number is not logged')
-  await stop(...workers)
 })
