@@ -6,7 +6,7 @@ import { drain } from './bench/drain.ts'
 import { type Environment, startPostgres } from './bench/environment.ts'
 import { ingest, latency } from './bench/ingest.ts'
 import { lateness } from './bench/lateness.ts'
-import { loadGenerator } from './bench/load.ts'
+import { wrkVersion } from './bench/load.ts'
 import { describeMachine, HOME } from './bench/machine.ts'
 import { memory, start } from './bench/memory.ts'
 import { pages } from './bench/pages.ts'
@@ -44,9 +44,11 @@ cores. Run nothing else meanwhile.
   --help         this text
 
 Install the peers (BullMQ on Redis, pg-boss) once: npm ci --prefix scripts/bench/peers
-The load generator is wrk, or else autocannon from the peers (Debian and Ubuntu: apt-get install wrk redis-server).`
+The load generator is wrk (Debian and Ubuntu: apt-get install wrk redis-server).`
 
 const LIMIT_MS = 60 * 60_000
+/** The sections that send requests as fast as they are answered. */
+const LOADED = ['ingest', 'latency', 'scale', 'memory', 'trips']
 
 const { values: flags } = parseArgs({
   options: {
@@ -75,10 +77,8 @@ const [rounds, seconds] = [wholeNumber('rounds'), wholeNumber('seconds')]
 const wanted = flags.only?.split(',') ?? Object.keys(sections)
 for (const name of wanted)
   if (!(name in sections)) exitWithHelp(`--only: there is no section ${name}`)
-if (!loadGenerator())
-  exitWithHelp(
-    'There is no load generator: install wrk (apt-get install wrk) or the peers (npm ci --prefix scripts/bench/peers).',
-  )
+if (!wrkVersion() && wanted.some(name => LOADED.includes(name)))
+  exitWithHelp(`These sections need wrk (apt-get install wrk): ${LOADED.join(', ')}`)
 
 const say = newProgress(console.error)
 const interrupted = interruption(say)
@@ -86,8 +86,7 @@ const interrupted = interruption(say)
 try {
   say('starting a Postgres with fsync on')
   await using postgres = await startPostgres()
-  const [redis, generator] = [redisVersion(), loadGenerator()]
-  const tools = { postgres: postgres.version, redis, loadGenerator: generator }
+  const tools = { postgres: postgres.version, redis: redisVersion(), wrk: wrkVersion() }
   const { at, machine, versions, ...source } = await describeMachine(tools)
   const fsync = `one fsync ${machine.fsyncMs?.toFixed(2)} ms`
   console.log(`${machine.cpu}, ${machine.cores} cores, ${machine.system}; ${fsync}`)

@@ -1,13 +1,10 @@
 /** Sends calls to a program under test: one burst of the load generator, or calls to be stored for later. */
 import { spawnSync } from 'node:child_process'
 import { randomBytes, randomInt } from 'node:crypto'
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import { z } from 'zod'
 import { push } from '../demo/cdr.ts'
 import { parseLastLine, run, startRingback, type WebProgram } from '../processes.ts'
 import { DID, type Environment } from './environment.ts'
-import { PEERS } from './machine.ts'
 import { type Figures, InvalidTurn } from './results.ts'
 
 /** The number of connections in all sections but latency, which uses one. */
@@ -16,7 +13,6 @@ const WARM_UP_SECONDS = 2
 const CALLS_PER_POST = 100
 /** The Israeli mobiles 052-2000000 to 052-9999999. */
 const MOBILES = 8_000_000
-const AUTOCANNON = join(PEERS, 'node_modules/autocannon/autocannon.js')
 
 /**
  * A missed call as Voicenter pushes it, in three parts. The last seven digits of the caller and the number of the call
@@ -41,12 +37,10 @@ export const callBodies = (): (() => string) => {
   }
 }
 
-/** The load generator of this machine and its version; null if there is none. */
-export const loadGenerator = (): string | null => {
+/** The version of the load generator; null if there is none. */
+export const wrkVersion = (): string | null => {
   const { stdout } = spawnSync('wrk', ['--version'], { encoding: 'utf8' })
-  const version = /^wrk (\S+)/.exec(stdout ?? '')?.[1]
-  if (version) return `wrk ${version}`
-  return existsSync(AUTOCANNON) ? 'autocannon' : null
+  return /^wrk (\S+)/.exec(stdout ?? '')?.[1] ?? null
 }
 
 export const timings = z.object({
@@ -57,7 +51,6 @@ export const timings = z.object({
 })
 /** `failed`: requests without an answer, or with an error. */
 const wrkResult = timings.extend({ failed: z.number() })
-type Load = z.infer<typeof wrkResult>
 
 /** Sends as many requests as the program answers, over connections that stay open. */
 export const drive = async (
@@ -65,39 +58,14 @@ export const drive = async (
   connections: number,
   seconds: number,
   signal: AbortSignal,
-): Promise<Load> => {
-  const size = ['-c', `${connections}`, '-d', `${seconds}`]
+): Promise<z.infer<typeof wrkResult>> => {
   const options = { signal, timeout: (seconds + 30) * 1000 }
-  if (!loadGenerator()?.startsWith('wrk')) return autocannon(url, size, options)
   const { first, middle, last, firstCaller } = bodyParts()
+  const size = ['-c', `${connections}`, '-d', `${seconds}`]
   const flags = ['-t', '1', ...size, '--timeout', '10', '-s', 'scripts/bench/load.lua']
   const script = [first, middle, last, `${firstCaller}`]
   const output = await run([...flags, url, '--', ...script], options, { command: 'wrk' })
   return wrkResult.parse(parseLastLine(output))
-}
-
-const autocannonResult = z.object({
-  duration: z.number(),
-  latency: z.object({ p50: z.number(), p99: z.number() }),
-  '2xx': z.number(),
-  non2xx: z.number(),
-  errors: z.number(),
-  timeouts: z.number(),
-})
-
-/** Its latencies are whole milliseconds, and all its calls have the same caller. */
-const autocannon = async (url: string, size: string[], options: object): Promise<Load> => {
-  const { first, middle, last } = bodyParts()
-  const body = `${first}2345678${middle}[<id>]${last}`
-  const request = ['-m', 'POST', '-H', 'content-type=application/json', '-b', body, '-I']
-  const args = [AUTOCANNON, ...size, ...request, '--json', '--no-progress', url]
-  const result = autocannonResult.parse(JSON.parse(await run(args, options)))
-  return {
-    requests: result['2xx'] + result.non2xx,
-    seconds: result.duration,
-    ...result.latency,
-    failed: result.non2xx + result.errors + result.timeouts,
-  }
 }
 
 const post = async (url: string, body: string, signal: AbortSignal): Promise<Response> => {
