@@ -7,6 +7,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { Agent, request } from 'node:http'
+import { availableParallelism, loadavg } from 'node:os'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -28,6 +29,8 @@ const PAGES_EVERY_MS = 500
 const MESSAGES = 3
 const GIVE_UP_AFTER = 20
 const MOST_MEMORY_MB = 400
+/** How many processes wait for each core because of others. On a busy machine everything takes longer. */
+const BUSY = (loadavg()[0] ?? 0) / availableParallelism()
 
 const program = startProcess({ OPS_PASSWORD: 'a long password of the operator' })
 const url = await program.url()
@@ -247,8 +250,7 @@ for (const name of Object.keys(ATTACKS).filter(name => name.includes(process.env
   await t.test(name, async t => {
     const { result: seen, answers } = await during(t, name, () => observe(nextToLeave()))
     t.comment(describe(name, seen, answers))
-    // On a busy machine everything takes longer.
-    const slack = Math.max(1, seen.idle.p99 / 30)
+    const slack = Math.max(1, seen.idle.p99 / 30, BUSY)
     t.match(seen.calls.statuses, /^\{"200":\d+\}$/, 'every call is stored')
     t.match(seen.events.statuses, /^\{"200":\d+\}$/, 'every update of WhatsApp is stored')
     t.match(seen.pages.statuses, /^\{"200":\d+\}$/, 'the pages answer')
