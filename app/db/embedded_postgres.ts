@@ -159,7 +159,7 @@ const serverAccount = async () => {
   })
 }
 
-/** @param path of the data */
+/** What it means that the data is elsewhere, and what to do. */
 export const temporaryDataNotice = (path: string): string =>
   `The database is in ${path}: Postgres does not run as root, and its own user cannot reach the folder of Ringback. Many ` +
   'systems empty that place when they restart, and then all calls, businesses and webhook URLs are gone. To keep them, move ' +
@@ -173,7 +173,7 @@ const temporaryPlace = async ({ folder, bin }: Place): Promise<Place> => {
   // Anyone can guess the name and prepare the folder, or a link.
   if (uid !== 0 || mode & 0o022) throw new Error(`${path} was prepared by another user`)
   await fs.chmod(path, 0o755)
-  console.error(temporaryDataNotice(path))
+  console.error(`The user postgres cannot reach this folder. Postgres uses ${path}`)
 
   const native = dirname(bin)
   const { version } = JSON.parse(await fs.readFile(join(native, '../package.json'), 'utf8'))

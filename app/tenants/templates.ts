@@ -273,8 +273,8 @@ export const templatesOf = async (trx: Trx, tenantId: string) => {
     ])
     .where('c.tenant_id', '=', tenantId)
     .orderBy('c.id')
-    .orderBy('w.dialled_number', sql`asc nulls first`)
-    .orderBy('w.hours', sql`asc nulls first`)
+    .orderBy('w.dialled_number', order => order.asc().nullsFirst())
+    .orderBy('w.hours', order => order.asc().nullsFirst())
     .execute()
   const connections = new Map(rows.map(row => [row.connectionId, row]))
   return [...connections.values()].flatMap(({ connectionId, phoneNumberId, languages }) =>

@@ -267,7 +267,7 @@ t.test('as root', needsRoot, async t => {
   const inside = join(home, 'checkout')
   await mkdir(inside)
   const found = await ask({ folder: inside })
-  const spare = /The database is in (\S+): .* set DATABASE_URL$/m.exec(found.stderr)?.[1] ?? ''
+  const spare = /Postgres uses (.*)/.exec(found.stderr)?.[1] ?? ''
   t.match(spare, join(tmpdir(), 'ringback-postgres-'))
   t.teardown(() => rm(spare, { recursive: true }))
   t.equal((await ask({ folder: inside })).url, found.url)
