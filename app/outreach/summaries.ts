@@ -81,7 +81,7 @@ type Texts = {
   more: (count: string) => string
   /** Names are separated by this. */
   comma: string
-  week: (figures: Record<keyof WeekFigures, string>) => string
+  week: (figures: Record<Exclude<keyof WeekFigures, 'value'>, string>) => string
 }
 const TEXTS: Record<Language, Texts> = {
   he: {
@@ -90,7 +90,7 @@ const TEXTS: Record<Language, Texts> = {
     more: count => `ועוד ${count}`,
     comma: ', ',
     week: one =>
-      `השבוע: ${one.missed} שיחות שלא נענו, ${one.contacted} הודעות נשלחו, ${one.replied} השיבו, ${one.reached} שוחחו בטלפון, ${one.won} נסגרו (${one.value})`,
+      `סיכום השבוע: שיחות שלא נענו ${one.missed}, הודעות שנשלחו ${one.contacted}, השיבו ${one.replied}, שוחחו בטלפון ${one.reached}, נסגרו ${one.won}`,
   },
   en: {
     waiting: count =>
@@ -98,21 +98,21 @@ const TEXTS: Record<Language, Texts> = {
     more: count => `and ${count} more`,
     comma: ', ',
     week: one =>
-      `this week: ${one.missed} missed calls, ${one.contacted} messages sent, ${one.replied} replied, ${one.reached} reached by phone, ${one.won} won (${one.value})`,
+      `last week: missed calls ${one.missed}, messages sent ${one.contacted}, replied ${one.replied}, reached by phone ${one.reached}, won ${one.won}`,
   },
   ar: {
     waiting: count => `مكالمات بانتظار الرد: ${count}`,
     more: count => `و${count} أخرى`,
     comma: '، ',
     week: one =>
-      `هذا الأسبوع: مكالمات فائتة ${one.missed}، رسائل مرسلة ${one.contacted}، ردود ${one.replied}، تواصل هاتفي ${one.reached}، صفقات ${one.won} (${one.value})`,
+      `الأسبوع الماضي: مكالمات فائتة ${one.missed}، رسائل مرسلة ${one.contacted}، ردود ${one.replied}، تواصل هاتفي ${one.reached}، صفقات ${one.won}`,
   },
   ru: {
     waiting: count => `ждут ответа после звонка: ${count}`,
     more: count => `и ещё ${count}`,
     comma: ', ',
     week: one =>
-      `за неделю: пропущено звонков ${one.missed}, отправлено сообщений ${one.contacted}, ответили ${one.replied}, поговорили ${one.reached}, сделок ${one.won} (${one.value})`,
+      `за прошлую неделю: пропущено звонков ${one.missed}, отправлено сообщений ${one.contacted}, ответили ${one.replied}, поговорили ${one.reached}, сделок ${one.won}`,
   },
 }
 
@@ -164,14 +164,14 @@ export type WeekFigures = {
 export const weekText = (figures: WeekFigures, language: string): string | null => {
   if (Object.values(figures).every(figure => figure === 0)) return null
   const number = new Intl.NumberFormat('en-US', { maximumFractionDigits: 2 })
-  const { missed, contacted, replied, reached, won, value } = figures
   const shown = {
-    missed: number.format(missed),
-    contacted: number.format(contacted),
-    replied: number.format(replied),
-    reached: number.format(reached),
-    won: number.format(won),
-    value: `₪${number.format(value)}`,
+    missed: number.format(figures.missed),
+    contacted: number.format(figures.contacted),
+    replied: number.format(figures.replied),
+    reached: number.format(figures.reached),
+    // The pages show amounts in the same currency.
+    won:
+      number.format(figures.won) + (figures.value > 0 ? ` (₪${number.format(figures.value)})` : ''),
   }
   return `– ${TEXTS[languageOf(language)].week(shown)}`
 }

@@ -70,16 +70,21 @@ const isOneEditAway = (a: string, b: string): boolean => {
 }
 
 /** Hebrew that addresses everybody: הסר/י, תסיר.י, הסר/הסירי, מבקש/ת. */
-const FORMS =
-  /(?<!\p{L})(\p{Script=Hebrew}{2,})[/\\.](\p{Script=Hebrew}+)(?:[/\\.]([יוהתן]))?(?!\p{L})/gu
+const FORMS = /(?<!\p{L})(\p{Script=Hebrew}{2,})((?:[/\\.]\p{Script=Hebrew}+)+)(?!\p{L})/gu
+const ENDINGS = new Set(['י', 'ו', 'ה', 'ת', 'ן'])
 /** The letters that the forms of one word share. */
 const stemOf = (word: string): string =>
   word.charAt(0) + word.slice(1).replace(/[יו]/g, '').replace(/[תה]$/, '')
 
 /** Keeps the first of the forms of a word. */
 export const withoutForms = (text: string): string =>
-  text.replace(FORMS, (whole, first: string, second: string) =>
-    /^[יוהתן]$/.test(second) || stemOf(first) === stemOf(second) ? first : whole,
+  text.replace(FORMS, (whole, first: string, others: string) =>
+    others
+      .split(/[/\\.]/)
+      .slice(1)
+      .every(other => ENDINGS.has(other) || stemOf(other) === stemOf(first))
+      ? first
+      : whole,
   )
 
 export const corrected = (word: string): string =>
