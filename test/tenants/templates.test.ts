@@ -594,6 +594,75 @@ await test('the text of a template that Meta has is changed with resubmit only',
   t.match([status, stderr], [1, /Meta has the template ours already/])
 })
 
+/** What Meta decides about a template, and what follows. */
+const DECISIONS: [name: string, meta: Given, expected: object, alerts: string[]][] = [
+  [
+    'approved',
+    { status: 'APPROVED' },
+    { state: 'active', meta_status: 'APPROVED', state_reason: null },
+    [],
+  ],
+  [
+    'rejected',
+    { status: 'REJECTED', rejectedReason: 'PROMOTIONAL' },
+    { state: 'paused', state_reason: 'template REJECTED', meta_reason: 'PROMOTIONAL' },
+    ['template_paused'],
+  ],
+  [
+    'paused',
+    { status: 'PAUSED' },
+    { state: 'paused', state_reason: 'template PAUSED' },
+    ['template_paused'],
+  ],
+  [
+    'recategorised',
+    { category: 'MARKETING' },
+    { state: 'active', category: 'MARKETING', marketing_agreed: false },
+    ['template_marketing'],
+  ],
+]
+/** The nightly job. */
+const night = async ({ tenantId }: Business) => {
+  await sql`select graphile_worker.add_job('template_sync', json_build_object('tenantId', ${tenantId}::text))`.execute(
+    db,
+  )
+  await work()
+}
+const PATHS = [['webhook'], ['night'], ['webhook', 'night'], ['night', 'webhook']] as const
+for (const [name, meta, expected, alerts] of DECISIONS)
+  for (const path of PATHS)
+    await test(`${name}, told by ${path.join(', then ')}`, async t => {
+      const shop = await business()
+      await submit(shop)
+      if (meta.status !== 'APPROVED') {
+        for (const one of fake.templates(accountOf(shop)))
+          fake.addTemplate({ ...one, status: 'APPROVED' })
+        await night(shop)
+      }
+      const [template] = fake
+        .templates(accountOf(shop))
+        .filter(one => one.name === 'ringback_missed_call')
+      if (!template) throw new Error('it was not submitted')
+      // Meta has decided, whichever way tells it first.
+      fake.addTemplate({ ...template, ...meta })
+      for (const how of path)
+        if (how === 'night') await night(shop)
+        else
+          await happens({
+            ...(meta.category
+              ? { kind: 'template_category', category: meta.category }
+              : {
+                  kind: 'template_status',
+                  event: meta.status ?? '',
+                  ...(meta.rejectedReason && { reason: meta.rejectedReason }),
+                }),
+            template: template.name,
+            phoneNumberId: shop.phoneNumberId,
+          })
+      t.match(await initialOf(shop), expected)
+      t.strictSame(await alertsOf(shop), alerts)
+    })
+
 await test('every night the templates of every business are asked for', async t => {
   const shop = await shopWith({ status: 'PAUSED' })
   const none = await business({ connected: false })

@@ -303,7 +303,7 @@ t.test('a paused number and a paused template can be resumed', async t => {
   const owner = await asTenant(shop.tenantId)
   const section = partOf(await owner.get('/ops/trouble'), 'paused')
   t.match(section, /WhatsApp cannot charge the account\. \(131042\)/)
-  t.match(section, /Meta has paused, disabled or rejected the template/)
+  t.match(section, /Meta has paused the template, because people blocked or reported it/)
   const path = `/ops/trouble/${shop.tenantId}/resume`
   t.equal((await owner.submit(path, { phoneNumberId: shop.phoneNumberId })).status, 303)
   t.equal((await owner.submit(path, { kind: 'initial' })).status, 303)

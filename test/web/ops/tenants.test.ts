@@ -621,6 +621,26 @@ t.test('templates are submitted, followed and resubmitted on the page', async t 
   t.match(await after('/templates/sync'), 'Meta does not accept the access token')
 })
 
+t.test('marketing waits until a person agrees on the page, or submits another text', async t => {
+  const shop = await business()
+  fake.setReview(wabaOf(shop), { status: 'APPROVED', category: 'MARKETING' })
+  await operator.submit(at(shop, '/templates/submit'))
+  const owner = await asTenant(shop.tenantId)
+  const page = async () => (await owner.get(at(shop, '/templates'))).text
+  const first = await page()
+  t.match(first, 'WhatsApp counts this template as marketing')
+  t.equal([...first.matchAll(/>Send it as marketing</g)].length, 4)
+  const agree = { kind: 'reminder_1', number: '', hours: '' }
+  t.equal((await owner.submit(at(shop, '/templates/resume'), agree)).status, 303)
+  t.equal([...(await page()).matchAll(/>Send it as marketing</g)].length, 3)
+  t.match(await lastEntry(shop), { action: 'template.set', after: { isHeld: false } })
+
+  fake.setReview(wabaOf(shop), { status: 'APPROVED', category: 'UTILITY' })
+  const body = 'שלום, כאן {{1}}. התקשרת בשעה {{2}}, אפשר להשיב כאן.'
+  await owner.submit(at(shop, '/templates/resubmit'), { ...agree, kind: 'initial', body })
+  t.equal([...(await page()).matchAll(/>Send it as marketing</g)].length, 2)
+})
+
 t.test('a text for closed hours is added, and the languages are chosen, on the page', async t => {
   const shop = await business()
   const settings = at(shop, '/templates/settings')
@@ -711,7 +731,7 @@ t.test('a template is changed, resumed and reset', async t => {
     .set({ state: 'paused', state_reason: 'template PAUSED' })
     .where('name', '=', 'our_reminder')
     .execute()
-  t.match((await operator.get(at(shop, '/templates'))).text, 'Meta has paused, disabled')
+  t.match((await operator.get(at(shop, '/templates'))).text, 'Meta has paused the template')
   await operator.submit(save, wanted)
   t.equal((await row())?.state, 'paused', 'saving without a change does not resume it')
   await operator.submit(at(shop, '/templates/resume'), { kind: 'reminder_1' })

@@ -34,6 +34,15 @@ const advice = translations(
       why: 'The template at Meta has different variables.',
       whatNow: 'Enter the variables in the order of the template, then resume.',
     },
+    low_quality: {
+      why: 'Meta has paused the template, because people blocked or reported it.',
+      whatNow:
+        'Meta ends the pause by itself: the first after 3 hours, the second after 6. After a third one the template is disabled. A calmer text helps: submit one on the page “Templates”.',
+    },
+    disabled: {
+      why: 'Meta has disabled the template for good.',
+      whatNow: 'Give it another text and another name on the page “Templates”, and submit it.',
+    },
     template: {
       why: 'Meta has paused, disabled or rejected the template.',
       whatNow: 'Fix or replace it in Meta Business. It resumes when Meta approves it.',
@@ -46,7 +55,7 @@ const advice = translations(
     marketing: {
       why: 'WhatsApp counts this template as marketing. Marketing costs more and needs consent, so reminders wait.',
       whatNow:
-        'Change the template in Meta Business so that it is utility again, or resume to agree that it is sent as it is.',
+        'On the page “Templates”, submit a text that offers nothing, or agree that it is sent as it is.',
     },
     rejected: {
       why: 'Meta has rejected the template.',
@@ -103,6 +112,15 @@ const advice = translations(
       why: 'המשתנים בתבנית אצל Meta שונים.',
       whatNow: 'יש להזין את המשתנים לפי הסדר שבתבנית, ואז לחדש.',
     },
+    low_quality: {
+      why: 'Meta השהתה את התבנית, כי אנשים חסמו אותה או דיווחו עליה.',
+      whatNow:
+        'Meta מסיימת את ההשהיה בעצמה: הראשונה אחרי 3 שעות, השנייה אחרי 6. אחרי השלישית התבנית מבוטלת. נוסח רגוע יותר עוזר: אפשר להגיש אותו בדף ״תבניות״.',
+    },
+    disabled: {
+      why: 'Meta ביטלה את התבנית לצמיתות.',
+      whatNow: 'יש לתת לה נוסח אחר ושם אחר בדף ״תבניות״, ולהגיש אותה.',
+    },
     template: {
       why: 'Meta השהתה, ביטלה או דחתה את התבנית.',
       whatNow: 'יש לתקן או להחליף אותה ב־Meta Business. כשתאושר, השליחה תתחדש מעצמה.',
@@ -114,8 +132,7 @@ const advice = translations(
     },
     marketing: {
       why: 'WhatsApp מחשיב את התבנית כפרסומת. פרסומת יקרה יותר ודורשת הסכמה, ולכן התזכורות ממתינות.',
-      whatNow:
-        'אפשר לשנות את התבנית ב־Meta Business כך שלא תיחשב כפרסומת, או לחדש ובכך לאשר לשלוח אותה כמו שהיא.',
+      whatNow: 'בדף ״תבניות״ אפשר להגיש נוסח שלא מציע דבר, או לאשר לשלוח אותה כמו שהיא.',
     },
     rejected: {
       why: 'Meta דחתה את התבנית.',
@@ -156,13 +173,17 @@ const CODES: Partial<Record<Kind, number[]>> = {
   quality: [131048, 131064],
   missing: [132001],
   variables: [100, 131008, 131009, 132000, 132012, 132018],
-  template: [132007, 132015, 132016, 131063],
+  low_quality: [132015],
+  disabled: [132016],
+  template: [132007, 131063],
 }
 /** What Meta's state of a template means. */
 const STATUSES: Record<string, Kind> = {
   MARKETING: 'marketing',
   DIFFERS: 'differs',
   REJECTED: 'rejected',
+  PAUSED: 'low_quality',
+  DISABLED: 'disabled',
   PENDING: 'pending',
   IN_APPEAL: 'pending',
   MISSING: 'absent',

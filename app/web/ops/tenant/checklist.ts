@@ -10,7 +10,7 @@ import { checklistTexts } from '../locales/checklist.ts'
 import { rejectionText, templateTexts } from '../locales/templates.ts'
 import { pauseReason } from '../locales/whatsapp_errors.ts'
 import { quietForm } from './mode.ts'
-import { type SectionName, tenantPath, type View } from './section.ts'
+import { type SectionName, sectionName, tenantPath, type View } from './section.ts'
 
 const MARKS: Record<Step['state'], { mark: string; badge: string }> = {
   done: { mark: '✓', badge: 'good' },
@@ -32,15 +32,16 @@ const SECTIONS = {
 /** The numbers, and the templates, of a step are listed up to this many; the others are folded. */
 const SHOWN = 4
 
-export const checklistCard = (view: View, steps: readonly Step[]): Html => {
-  const { context, tenant } = view
+/** @param testForm what belongs to the step of the test message */
+export const checklistCard = (view: View, steps: readonly Step[], testForm: Html): Html => {
+  const { context, tenant, failed } = view
   const texts = checklistTexts[context.language]
   const done = steps.filter(({ state }) => state === 'done').length
   const list = html`<ol class="checklist">
-    ${steps.map(step => stepItem(view, step))}
+    ${steps.map(step => stepItem(view, step, step.name === 'test' ? testForm : null))}
   </ol>`
   // A business that is live needs the list only if something broke.
-  const isFolded = done === steps.length && tenant.mode !== 'shadow'
+  const isFolded = done === steps.length && tenant.mode !== 'shadow' && failed?.action !== 'test'
   return html`<section class="card" id="setup">
     <h2>${texts.title}</h2>
     <p>${done === steps.length ? texts.ready : texts.progress(done, steps.length)}</p>
@@ -55,7 +56,11 @@ export const checklistCard = (view: View, steps: readonly Step[]): Html => {
   </section>`
 }
 
-const stepItem = (view: View, { name, state, evidence, missing }: Step): Html => {
+const stepItem = (
+  view: View,
+  { name, state, evidence, missing }: Step,
+  form: Html | null,
+): Html => {
   const { context, tenant } = view
   const texts = checklistTexts[context.language]
   const { mark, badge } = MARKS[state]
@@ -69,8 +74,10 @@ const stepItem = (view: View, { name, state, evidence, missing }: Step): Html =>
       evidence.map(one => html`<li>${proof(view, one)}</li>`),
       texts.evidence,
     )}
-    ${missing.map(problem => html`<div class="todo">${todo(view, problem)}</div>`)}
-    ${stepAction(view, name, missing)}
+    ${missing.map(
+      problem => html`<div class="todo">${todo(view, problem, name !== 'whatsapp')}</div>`,
+    )}
+    ${stepAction(view, name, missing)} ${form}
   </li>`
 }
 
@@ -133,10 +140,12 @@ export const problemText = (view: View, problem: Problem): { why: string; whatNo
     : text
 }
 
-const todo = (view: View, problem: Problem): Html => {
+/** @param isLater an earlier step says what to do about a missing connection */
+const todo = (view: View, problem: Problem, isLater: boolean): Html => {
   const { context, tenant } = view
   const { language, tenantScope } = context
   const texts = checklistTexts[language]
+  if (problem.code === 'not_connected' && isLater) return html`<p>${texts.connectFirst}</p>`
   const { why, whatNow } = problemText(view, problem)
   const id = `${problem.code}-${(problem.about ?? '').replace(/\W/g, '')}`
   const value = (label: string, shown: string) =>
@@ -180,16 +189,49 @@ const metaValues = ({ context }: View, code: Problem['code']): Html => {
   }`
 }
 
-/** One button for all problems of a step. */
+/** Where a problem is solved, if not in the checklist itself. */
+const PAGES: Partial<Record<Problem['code'], SectionName>> = {
+  no_number: 'numbers',
+  not_connected: 'whatsapp',
+  token_wrong: 'whatsapp',
+  number_id_wrong: 'whatsapp',
+  account_wrong: 'whatsapp',
+  account_unknown: 'whatsapp',
+  connection_paused: 'whatsapp',
+  template_refused: 'templates',
+  template_rejected: 'templates',
+  template_paused: 'templates',
+  template_marketing: 'templates',
+  template_differs: 'templates',
+  no_owner_phone: 'settings',
+}
+
+/** The buttons for all problems of a step. */
 const stepAction = (view: View, name: Step['name'], missing: readonly Problem[]): Html | null => {
   const { context, tenant } = view
   const texts = checklistTexts[context.language]
   const has = (...codes: Problem['code'][]) => missing.some(({ code }) => codes.includes(code))
   const button = (section: SectionName, action: string, label: string) =>
     actionForm(context, { path: tenantPath(tenant.tenantId, section, action), label })
-  if (name === 'whatsapp' && missing.length > 0 && !has('not_connected'))
-    return button('whatsapp', 'check', texts.askAgain)
-  if (name === 'templates' && has('template_missing', 'template_unknown'))
-    return button('templates', 'submit', texts.submit)
-  return name === 'quiet' && missing.length > 0 ? quietForm(view) : null
+  if (name === 'quiet') return missing.length > 0 ? quietForm(view) : null
+  const page = missing.map(({ code }) => PAGES[code]).find(section => section === SECTIONS[name])
+  return html`<div class="row">
+    ${
+      page &&
+      html`<a class="button" href="${tenantPath(tenant.tenantId, page)}"
+        >${texts.open(sectionName(context.language, page))}</a
+      >`
+    }
+    ${
+      name === 'whatsapp' &&
+      missing.length > 0 &&
+      !has('not_connected') &&
+      button('whatsapp', 'check', texts.askAgain)
+    }
+    ${
+      name === 'templates' &&
+      has('template_missing', 'template_unknown') &&
+      button('templates', 'submit', texts.submit)
+    }
+  </div>`
 }

@@ -5,7 +5,7 @@ import { isSetUp } from '../../../tenants/checklist.ts'
 import { loadChecklist } from '../../../tenants/checklist_facts.ts'
 import { goLiveWarnings } from '../../../tenants/go_live.ts'
 import { sendTestMessage } from '../../../tenants/test_message.ts'
-import { dateTime } from '../format.ts'
+import { dayTime } from '../format.ts'
 import { actionForm, buttonAlert } from '../forms.ts'
 import { html, type Html } from '../html.ts'
 import { translations } from '../language.ts'
@@ -13,12 +13,12 @@ import { checklistCard } from './checklist.ts'
 import { modeActions, modeCard } from './mode.ts'
 import { type Section, tenantPath, type View } from './section.ts'
 
-type LastTest = { state: MessageState; code: number | null; at: Date }
+type LastTest = { state: MessageState; at: Date }
 
 const loadLastTest = async (trx: Trx, tenantId: string): Promise<LastTest | null> =>
   (await trx
     .selectFrom('messages')
-    .select(['state', 'error_code as code', 'created_at as at'])
+    .select(['state', 'created_at as at'])
     .where('tenant_id', '=', tenantId)
     .where('occasion', 'like', 'test:%')
     .orderBy('id', 'desc')
@@ -26,26 +26,35 @@ const loadLastTest = async (trx: Trx, tenantId: string): Promise<LastTest | null
     .executeTakeFirst()) ?? null
 
 /** A message to the owner's own phone, and the result of the last one. */
-const testCard = ({ context, tenant, failed }: View, last: LastTest | null): Html => {
+const testForm = ({ context, tenant, failed }: View, last: LastTest | null): Html => {
   const { test: texts } = overviewTexts[context.language]
   const states: Record<string, string> = texts.states
-  return html`<section class="card" id="test">
-    <h2>${texts.title}</h2>
-    <p class="quiet">${texts.help}</p>
+  const button = actionForm(context, {
+    path: tenantPath(tenant.tenantId, 'overview', 'test'),
+    label: texts.send,
+  })
+  const hasArrived = last?.state === 'delivered' || last?.state === 'read'
+  return html`<div id="test">
     ${buttonAlert(failed, 'test')}
     ${
       last &&
       html`<p>
-        ${texts.last} (${dateTime(last.at, context.language, tenant.timezone)}):
-        <b>${states[last.state] ?? last.state}</b>
-        ${last.code !== null && texts.code(last.code)}
+        ${texts.last} (${dayTime(last.at, new Date(), context.language, tenant.timezone)}):
+        ${states[last.state] ?? last.state}
       </p>`
     }
-    ${actionForm(context, {
-      path: tenantPath(tenant.tenantId, 'overview', 'test'),
-      label: texts.send,
-    })}
-  </section>`
+    ${
+      hasArrived
+        ? html`<details id="test-again">
+            <summary>${texts.again}</summary>
+            ${button}
+          </details>`
+        : tenant.ownerPhone !== null &&
+          tenant.connections.length > 0 &&
+          html`<p class="quiet">${texts.help}</p>
+            ${button}`
+    }
+  </div>`
 }
 
 export const overview: Section = {
@@ -53,11 +62,10 @@ export const overview: Section = {
     const { trx, tenant } = view
     const steps = await loadChecklist(trx, tenant)
     const test = await loadLastTest(trx, tenant.tenantId)
-    const checks = checklistCard(view, steps)
+    const checks = checklistCard(view, steps, testForm(view, test))
     const mode = modeCard(view, isSetUp(steps), goLiveWarnings(steps))
     // Of a business that is live, the mode is what a person looks for.
-    return html`${tenant.mode === 'shadow' ? html`${checks} ${mode}` : html`${mode} ${checks}`}
-    ${testCard(view, test)}`
+    return tenant.mode === 'shadow' ? html`${checks} ${mode}` : html`${mode} ${checks}`
   },
   actions: {
     ...modeActions,
@@ -71,10 +79,10 @@ export const overview: Section = {
 const overviewTexts = translations(
   {
     test: {
-      title: 'Test message',
       help: 'Sends the first message that customers get to the owner’s phone, also in trial mode and during a pause. If it arrives, the number, the token and the template work.',
       send: 'Send test message',
-      sent: 'The test message will be sent now. See the result below.',
+      again: 'Send another test message',
+      sent: 'The test message will be sent now. The checklist shows the result.',
       last: 'Last test',
       states: {
         scheduled: 'It will be sent now.',
@@ -89,15 +97,14 @@ const overviewTexts = translations(
         skipped: 'It was not sent.',
         shadow: 'It was not sent.',
       } satisfies Record<OutgoingState, string>,
-      code: (code: number) => `WhatsApp error ${code}`,
     },
   },
   {
     test: {
-      title: 'הודעת בדיקה',
       help: 'ההודעה הראשונה שהלקוחות מקבלים נשלחת לטלפון של בעלי העסק, גם במצב ניסיון וגם בזמן השהיה. אם היא מגיעה, המספר, המפתח והתבנית תקינים.',
       send: 'שליחת הודעת בדיקה',
-      sent: 'הודעת הבדיקה תישלח עכשיו. התוצאה תופיע למטה.',
+      again: 'שליחת הודעת בדיקה נוספת',
+      sent: 'הודעת הבדיקה תישלח עכשיו. התוצאה תופיע ברשימת הבדיקה.',
       last: 'הבדיקה האחרונה',
       states: {
         scheduled: 'תישלח עכשיו.',
@@ -112,7 +119,6 @@ const overviewTexts = translations(
         skipped: 'לא נשלחה.',
         shadow: 'לא נשלחה.',
       },
-      code: code => `שגיאת WhatsApp ${code}`,
     },
   },
 )

@@ -10,7 +10,7 @@ import type { GraphAnswer } from '../../../whatsapp/account.ts'
 import type { Context } from '../access.ts'
 import type { FailedForm } from '../forms.ts'
 import { html, type Html } from '../html.ts'
-import { translations } from '../language.ts'
+import { type Language, translations } from '../language.ts'
 import type { Page } from '../layout.ts'
 import type { Form } from '../sign_in_form.ts'
 
@@ -86,6 +86,10 @@ export const modeBadge = (mode: string, { language }: Pick<Context, 'language'>)
   isMode(mode)
     ? html`<span class="badge ${BADGES[mode]}">${sectionTexts[language].modes[mode]}</span>`
     : html`<span class="badge">${mode}</span>`
+
+/** The name of a section in the navigation. */
+export const sectionName = (language: Language, section: SectionName): string =>
+  sectionTexts[language].sections[section]
 
 /** A section with its heading and navigation. */
 export const tenantLayout = (

@@ -202,7 +202,9 @@ const resubmitForm = (view: View, template: TemplateInUse): Html | false => {
   const texts = templateTexts[view.context.language]
   const failed = failedOf(view, 'resubmit', template)
   const isUseful =
-    ['REJECTED', 'PAUSED'].includes(template.metaStatus ?? '') || template.differs.includes('body')
+    ['REJECTED', 'PAUSED'].includes(template.metaStatus ?? '') ||
+    template.isHeld ||
+    template.differs.includes('body')
   if (template.metaId === null || (!isUseful && !failed)) return false
   const own = ownTemplateNamed(template.kind, template.name, template.language)
   return html`<details id="resubmit-${idOf(template)}" ${failed && html`open`}>

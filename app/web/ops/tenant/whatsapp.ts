@@ -37,13 +37,13 @@ const tokenInput = (language: Language, failed: FailedForm | null): Html => {
   return secretInput({ name: 'accessToken', label: texts.token, help: texts.tokenHelp, failed })
 }
 
-const tokenForm = (view: View, { phoneNumberId }: Connection): Html => {
+const tokenForm = (view: View, { phoneNumberId }: Connection, isWanted: boolean): Html => {
   const { language } = view.context
   const texts = whatsappTexts[language]
   // Each number has such a form. Only the one that was sent failed.
   const sent = failedForm(view, 'token')
   const failed = sent && formValue(sent.entered, 'phoneNumberId') === phoneNumberId ? sent : null
-  return html`<details id="token-${phoneNumberId}" ${failed && html`open`}>
+  return html`<details id="token-${phoneNumberId}" ${(failed ?? isWanted) && html`open`}>
     <summary>${texts.newToken}</summary>
     ${failed && formAlert(language, failed, 'token')}
     ${sectionForm(
@@ -98,7 +98,12 @@ const connectionCard = (view: View, one: Connection): Html => {
             return html`<p><b>${text.why}</b> ${text.whatNow}</p>`
           })
     }
-    ${stateForm(view, one)} ${tokenForm(view, one)}
+    ${stateForm(view, one)}
+    ${tokenForm(
+      view,
+      one,
+      problems.some(({ code }) => code === 'token_wrong'),
+    )}
   </section>`
 }
 
