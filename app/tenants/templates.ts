@@ -1,5 +1,4 @@
 /** Which WhatsApp template each kind of message uses, for each WhatsApp number of a business. */
-import { sql } from 'kysely'
 import type { z } from 'zod'
 import { type Actor, audit, changedFields } from '../audit.ts'
 import { addJob } from '../db/jobs.ts'
