@@ -15,6 +15,8 @@ const SECOND = 1000
 const ANSWER_LIMIT_MS = 12 * SECOND
 const FIRST_RETRY_MS = 100
 const LAST_RETRY_MS = 2 * SECOND
+/** The body is sent again: it could not be stored, or it seemed to arrive slowly because the program was stopped meanwhile. */
+const AGAIN = [503, 408]
 
 /** A stored body: where it is kept, the tenant of its token (null: unbound), and the hash of its bytes. */
 export type Stored = { kept: 'raw' | 'rejected'; tenantId: string | null; hash: string }
@@ -68,10 +70,11 @@ export const newSender = (url: string) => {
       const status = await attempt(post)
       count(stats.answers, String(status ?? 'no answer'))
       if (status !== null && post.answers.includes(status)) return acknowledge(post)
-      if (status !== null && status !== 503)
+      if (status !== null && !AGAIN.includes(status)) {
         stats.wrongAnswers.push(`${status} instead of ${post.answers.join(' or ')}: ${post.what}`)
-      // A retry does not change a 4xx. It is a violation, and the run continues.
-      if (status !== null && status < 500) return
+        // A retry does not change a 4xx. It is a violation, and the run continues.
+        if (status < 500) return
+      }
       await sleep(pause * (0.5 + Math.random()))
     }
   }
