@@ -64,15 +64,15 @@ export const startMaintenance = (): Maintenance => {
     await checkAlerts(performance.now() - upSince)
   }
   const repeat = async (work: () => Promise<void>) => {
+    // At once, because a process that crashes again and again may not live until the next round.
     while (!ending.signal.aborted) {
-      await sleep(CLAIMS_EVERY, undefined, { signal: ending.signal }).catch(() => {})
-      if (ending.signal.aborted) return
       try {
         await work()
       } catch (err) {
         // An outage ends by itself. Any other error is a bug in our own statements.
         log[isTransient(err) ? 'warn' : 'error']({ err }, 'maintenance failed')
       }
+      await sleep(CLAIMS_EVERY, undefined, { signal: ending.signal }).catch(() => {})
     }
   }
   // Separate loops, because a slow sweep must not delay the claims.
