@@ -4,6 +4,7 @@
  *   web      POST /webhooks/voicenter/cdr  stores a CDR and its job                     app/web/voicenter.ts
  *            POST /webhooks/whatsapp       stores events of WhatsApp and their jobs     app/web/whatsapp.ts
  *            GET /ops, /metrics            pages and metrics                            app/web/ops/
+ *            /api/v1                       what programs read and do                    app/web/api/
  *   worker   voicenter_cdr                 classifies the call, records a missed call   tasks/voicenter_cdr.ts
  *            lead_outreach, 2 min later    sends the first message                      tasks/lead_outreach.ts
  *            lead_reminder, 2 and 24 h     sends a reminder                             tasks/lead_reminder.ts

@@ -32,6 +32,8 @@ import {
   sendManual,
 } from '../app/outreach/reply_by_hand.ts'
 import { upcoming, type UpcomingMessage } from '../app/outreach/waiting.ts'
+import { type ApiCallRow, loadCalls } from '../app/web/api/calls.ts'
+import { findListed, type ListedRow } from '../app/web/api/leads.ts'
 import { type Exclusion, listExclusions } from '../app/privacy/do_not_contact.ts'
 import type { ChecklistRow } from '../app/tenants/checklist_facts.ts'
 import { loadGoLiveWarnings } from '../app/tenants/go_live.ts'
@@ -318,6 +320,26 @@ const WEEK: Columns<WeekFigures> = {
   won: 'int4',
   value: 'float8',
 }
+const API_CALL: Columns<ApiCallRow> = {
+  recordId: 'int8',
+  missedId: 'int8',
+  callId: 'text',
+  channel: 'text',
+  at: 'timestamptz',
+  receivedAt: 'timestamptz',
+  caller: 'text',
+  businessPhone: 'text',
+  verdict: 'text',
+  reason: 'text',
+  outreachState: 'text',
+  outreachReason: 'text',
+  dueAt: 'timestamptz',
+  conversationState: 'text',
+  leadId: 'int8',
+  customData: 'jsonb',
+  mark: 'text',
+}
+const LISTED: Columns<ListedRow> = { phone: 'text', optedOut: 'bool', excluded: 'bool' }
 const EXPECTED: Record<string, Record<string, string>> = {
   MESSAGE,
   CONTEXT,
@@ -344,6 +366,8 @@ const EXPECTED: Record<string, Record<string, string>> = {
   CHECKLIST,
   RECIPIENT,
   WEEK,
+  API_CALL,
+  LISTED,
 }
 
 const nameOfType = new Map(Object.entries(pg.types.builtins).map(([name, oid]) => [oid, name]))
@@ -396,6 +420,9 @@ await t.test('the rows have the columns that their types say', async t => {
     await sendManual(trx, { as: 'command line' }, { tenantId, leadId, text: 'hi', key: 'one' })
     await markCalledBack(trx, { as: 'command line' }, { tenantId, leadId })
     await listExclusions(trx, shop.tenantId)
+    await findListed(trx, tenantId, [other.e164])
+    const found = sql`select id as record_id, null::bigint as missed_id, id, received_at as at from raw_cdrs`
+    await loadCalls(trx, found)
     await figuresOf(trx, { tenantId, from: new Date(0), until: new Date() })
     await cancelOutreach(trx, { as: 'command line' }, { tenantId: shop.tenantId, missedCallId: id })
   })

@@ -38,7 +38,7 @@ export const noteInput = leadInput.extend({
   /** Empty = no note. */
   note: z
     .string(NOTE)
-    .transform(written => written.replaceAll('\r\n', '\n').trim())
+    .transform(written => written.toWellFormed().replaceAll('\r\n', '\n').trim())
     // Postgres stores no NUL.
     .refine(note => note.length <= 2000 && !note.includes('\0'), NOTE),
 })

@@ -320,7 +320,7 @@ export type PeopleFilter = {
 }
 
 /** So many people are looked at for one page. Of those who do not wait there may be few among many. */
-const MAX_LOOKED_AT = 2000
+const MAX_LOOKED_AT = 1000
 
 /**
  * Lists the people of a tenant, the newest lead first. Those who wait come in the order of waitingPeople.

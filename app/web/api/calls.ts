@@ -196,7 +196,7 @@ const conditionOf = ({ verdict, outreach_state: state }: Filters): Condition => 
   return { of: 'missed', where: sql`${isState} and ${hasVerdict}` }
 }
 
-const CALLER = 'a telephone number, or at least its last 4 digits'
+const CALLER = 'A telephone number, or at least its last 4 digits'
 
 const firstRecord = (tenantId: string, where: RawBuilder<unknown>) => sql`
   select r.id as record_id, null::bigint as missed_id, r.id, coalesce(r.called_at, r.received_at) as at

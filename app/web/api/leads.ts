@@ -122,15 +122,17 @@ const leadDetailsSchema = leadFields
 /** So many calls and messages together. */
 const THREAD_LENGTH = 200
 
-/** The numbers among these that are on the lists of people who get no messages. */
-const findListed = async (trx: Trx, tenantId: string, phones: readonly string[]) => {
+export type ListedRow = { phone: string; optedOut: boolean; excluded: boolean }
+
+/** Which of these numbers are on the lists of people who get no messages. */
+export const findListed = async (trx: Trx, tenantId: string, phones: readonly string[]) => {
   const pairs = phones.flatMap(phone =>
     spellings(phone).map(spelling => ({ phone, spelling, hash: phoneHash(spelling) })),
   )
   const listed = (table: 'opt_outs' | 'excluded_numbers') => sql`exists (
     select from ${sql.table(table)} x
     where x.tenant_id = ${tenantId} and (x.phone = p.spelling or x.phone_hash = p.hash))`
-  const { rows } = await sql<{ phone: string; optedOut: boolean; excluded: boolean }>`
+  const { rows } = await sql<ListedRow>`
     select p.phone, bool_or(${listed('opt_outs')}) as "optedOut", bool_or(${listed('excluded_numbers')}) as excluded
     from unnest(${pairs.map(pair => pair.phone)}::text[], ${pairs.map(pair => pair.spelling)}::text[],
                 ${pairs.map(pair => pair.hash)}::bytea[]) p (phone, spelling, hash)

@@ -1,9 +1,11 @@
 /** /api/v1: its document, who may use it, its limits, and hostile requests. */
+import { readFileSync } from 'node:fs'
 import { sql } from 'kysely'
 import t from 'tap'
 import { z } from 'zod'
 import { ROUTES } from '../../../app/web/api/endpoints.ts'
 import { PROBLEMS } from '../../../app/web/api/problem.ts'
+import { apiReference } from '../../../scripts/api_reference.ts'
 import { push } from '../../../scripts/demo/cdr.ts'
 import { contacted, writes } from '../../outreach/support.ts'
 import { business, contents, db, post, url } from '../../support/ringback.ts'
@@ -22,6 +24,11 @@ const scene = async () => {
     .executeTakeFirstOrThrow()
   return { shop, who, api: await clientOf(shop), leadId, missedCallId, recordId }
 }
+
+t.test('docs/api-reference.md is as `npm run api-reference` writes it', async t => {
+  const page = readFileSync(new URL('../../../docs/api-reference.md', import.meta.url), 'utf8')
+  t.equal(page, await apiReference())
+})
 
 /** The part of OpenAPI 3.1 that the document uses. */
 const schema = z.record(z.string(), z.unknown())
