@@ -13,7 +13,7 @@ const POSTGRES = /^(08...|40...|53...|57...|58...|55P03|25P03|25006)$/
 const THIS_STATEMENT = /^(40...|53200|57014|55P03)$/
 /** Errors of node-postgres have no code. */
 const WORDS =
-  /Connection terminated|connection timeout|timeout exceeded when trying to connect|Query read timeout|not queryable/
+  /Connection terminated|connection timeout|timeout exceeded when trying to connect|timeout expired|Query read timeout|not queryable/
 
 /** Whether the same query may succeed later. */
 export const isTransient = (error: unknown): boolean => {

@@ -84,6 +84,21 @@ await t.test('away for five seconds: 503 meanwhile, then all work continues', as
   t.match(await program.ended(), IN_ORDER)
 })
 
+await t.test(
+  'a start waits for a database that accepts connections and does not answer',
+  async t => {
+    const proxy = await databaseProxy()
+    proxy.delay(10_000)
+    const program = startProcess({ DATABASE_URL: proxy.DATABASE_URL })
+    await program.says('waiting for the database')
+    t.match(await ask(`${await program.url()}/readyz`), { status: 503 })
+    proxy.delay(0)
+    await program.running()
+    program.signal('SIGTERM')
+    t.match(await program.ended(), IN_ORDER)
+  },
+)
+
 await t.test('connections end all the time: nothing is lost and nothing is sent twice', async t => {
   const CALLS = 30
   const shop = await business({ columns: { outreach_delay: '1 second' } })
