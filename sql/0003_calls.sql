@@ -48,25 +48,13 @@ create table raw_cdrs (
   reason          text,
   constraint raw_cdrs_verdict_has_reason check ((verdict is null) = (reason is null)),
   -- A payload of 2,048 bytes of text is never larger than this.
-  constraint raw_cdrs_long_payload_has_facts check (facts is not null or pg_column_size(payload) <= 32768),
-
-  -- A CDR that comes again is not stored again: it only increments deliveries. The call id alone is not the key, since
-  -- the two legs of a Click2Call share one. Nulls are not distinct, or CDRs of an unbound token would be stored twice.
-  -- call_id comes first, so that the key also answers "which CDRs have this CallID?". Call ids grow with time, so new
-  -- entries go to the end of the index.
-  constraint raw_cdrs_same_record unique nulls not distinct (call_id, token_tenant_id, content_hash)
+  constraint raw_cdrs_long_payload_has_facts check (facts is not null or pg_column_size(payload) <= 32768)
 )
 -- Classification leaves a dead version of each row. By default, autovacuum clears them when they are 20 % of the table.
 -- In a table of ten million rows these would be two million, with as many dead entries in the indexes of open rows,
 -- which are read every minute.
 with (autovacuum_vacuum_scale_factor = 0.05);
 
--- The legs of a call, and of very many legs those that are not classified yet. Queries for these say coalesce(verdict, '')
--- = '', here and below. For "verdict is null", Postgres may read all of raw_cdrs_unclassified, which was empty when the
--- plan was made.
-create index raw_cdrs_by_root on raw_cdrs (root_call_id, (coalesce(verdict, '')));
--- "Is one of the CDRs with this CallID not classified yet?"
-create index raw_cdrs_waiting on raw_cdrs (call_id) where coalesce(verdict, '') = '';
 -- "Has a person spoken with the caller since?"
 create index raw_cdrs_reached on raw_cdrs (tenant_id, reached_phone, reached_until) where reached_phone is not null;
 -- When a number is added, these CDRs are classified again: calls to it, and CDRs without a tenant that contain it.
@@ -91,6 +79,20 @@ create index raw_cdrs_undecided on raw_cdrs (verdict, (coalesce(called_at, recei
 create index raw_cdrs_by_number on raw_cdrs (reverse(customer_phone) text_pattern_ops) where customer_phone is not null;
 -- Retention empties the oldest first, but no CDR that is not classified.
 create index raw_cdrs_full on raw_cdrs (received_at) where payload is not null and verdict is not null;
+
+-- The last three find the CDRs of one call. Until the table is analysed, an index on (tenant_id, ...) looks as good for that,
+-- but it reads all CDRs of the tenant. Of indexes that look equally good, Postgres takes the newest.
+--
+-- A CDR that comes again is not stored again: it only increments deliveries. The call id alone is not the key, since
+-- the two legs of a Click2Call share one. Nulls are not distinct, or CDRs of an unbound token would be stored twice.
+-- call_id comes first, so that the key also answers "which CDRs have this CallID?". Call ids grow with time, so new
+-- entries go to the end of the index.
+alter table raw_cdrs add constraint raw_cdrs_same_record unique nulls not distinct (call_id, token_tenant_id, content_hash);
+-- "Is one of the CDRs with this CallID not classified yet?" Queries say coalesce(verdict, '') = '', here and below. For
+-- "verdict is null", Postgres may read all of raw_cdrs_unclassified, which was empty when the plan was made.
+create index raw_cdrs_waiting on raw_cdrs (call_id) where coalesce(verdict, '') = '';
+-- The legs of a call, and of very many legs those that are not classified yet.
+create index raw_cdrs_by_root on raw_cdrs (root_call_id, (coalesce(verdict, '')));
 
 -- Calls with so many CDRs that not all are read again when another one arrives. A phone system sends a handful for a call.
 create table large_calls (

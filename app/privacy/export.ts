@@ -130,7 +130,7 @@ export const PAGES: Record<ExportKind, (page: Page) => RawBuilder<Row>> = {
          left join missed_calls m on m.tenant_id = r.tenant_id and m.call_id = r.root_call_id,
          lateral (
            select count(*) as records, sum(l.deliveries) as deliveries, min(l.customer_phone) as customer_phone, min(l.id) as first
-           from raw_cdrs l where l.root_call_id = r.root_call_id and l.tenant_id = r.tenant_id) as legs
+           from raw_cdrs l where l.root_call_id = r.root_call_id and l.tenant_id is not distinct from r.tenant_id) as legs
          where r.tenant_id = ${page.tenantId} and legs.first = r.id and ${within(at, page)} and ${isLater(at, sql`r.id`)}
          order by ${at}, r.id limit ${page.limit})
         union all

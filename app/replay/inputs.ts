@@ -229,7 +229,9 @@ export async function* storedRecords(
     from raw_cdrs r, lateral (
       select count(*)::int as records, count(*) filter (where o.payload is null)::int as emptied
       from (select payload from raw_cdrs o
-            where o.root_call_id = r.root_call_id and o.tenant_id = r.tenant_id limit ${sql.lit(MAX_LEGS + 1)}) o) as call
+            -- With "=", until the table is analysed, Postgres would read all index entries of the tenant for each record.
+            where o.root_call_id = r.root_call_id and o.tenant_id is not distinct from r.tenant_id
+            limit ${sql.lit(MAX_LEGS + 1)}) o) as call
     where r.tenant_id = ${tenantId} and r.received_at >= ${from} and r.received_at < ${to}
     order by r.tenant_id, r.received_at, r.id`.execute(trx)
   const nextBatch = () => sql<Row>`fetch ${sql.lit(BATCH)} from replay`.execute(trx)

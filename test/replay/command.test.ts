@@ -613,6 +613,30 @@ const replayedOutcomes = (tenantId: string) =>
       )
     })
 
+await t.test('stored records are read once each, also before the table is analysed', async t => {
+  const { tenantId } = await business()
+  await sql`
+    insert into raw_cdrs (tenant_id, call_id, root_call_id, content_hash)
+    select ${tenantId}, 'copied ' || n, 'copied ' || n, sha256(n::text::bytea) from generate_series(1, 3000) n`.execute(
+    db,
+  )
+  await db.transaction().execute(async trx => {
+    const readSoFar = async () => {
+      const { rows } = await sql<{ entries: number }>`
+        select sum(pg_stat_get_xact_tuples_returned(indexrelid))::int as entries
+        from pg_index where indrelid = 'raw_cdrs'::regclass`.execute(trx)
+      return rows[0]?.entries ?? 0
+    }
+    const before = await readSoFar()
+    const to = new Date(Date.now() + 1000)
+    let records = 0
+    for await (const _ of storedRecords(trx, tenantId, new Date(0), to, 'Asia/Jerusalem')) records++
+    t.equal(records, 3000)
+    const read = (await readSoFar()) - before
+    t.ok(read < 5 * records, `${read} entries of indexes were read`)
+  })
+})
+
 await t.test(
   `a replay with the current settings gives what the program did (SEED=${seed})`,
   async t => {

@@ -286,8 +286,18 @@ t.test('a key is looked up in its own index, also before the table is analysed',
     const plan = await planOf(`select 1 from only ${target} where ${isKey} for key share`)
     t.match(plan, `"Index Name":"${index}"`, `${name} refers to ${target}`)
   }
-  const isRecorded = `select outreach_reason from missed_calls where tenant_id = 1 and call_id = 'a'`
-  t.match(await planOf(isRecorded), '"Index Name":"missed_calls_once"')
+  for (const [query, index] of [
+    [`missed_calls where tenant_id = 1 and call_id = 'a'`, 'missed_calls_once'],
+    [`raw_cdrs where tenant_id = 1 and root_call_id = 'a'`, 'raw_cdrs_by_root'],
+    [`raw_cdrs where tenant_id is null and root_call_id = 'a'`, 'raw_cdrs_by_root'],
+    [`raw_cdrs where call_id = 'a' and coalesce(verdict, '') = ''`, 'raw_cdrs_waiting'],
+    [`raw_cdrs where tenant_id = 1 and call_id = 'a'`, 'raw_cdrs_same_record'],
+    [
+      `raw_cdrs where tenant_id is null and call_id = 'a' and verdict is not null`,
+      'raw_cdrs_same_record',
+    ],
+  ] as const)
+    t.match(await planOf(`select * from ${query}`), `"Index Name":"${index}"`, query)
 })
 
 /** The indexes of raw_cdrs that hold this CDR. */

@@ -219,7 +219,7 @@ const byMissedCalls = (query: CallQuery, where: RawBuilder<boolean>) => {
     from missed_calls m
     left join lateral (
       select r.id as record_id from raw_cdrs r
-      where r.root_call_id = m.call_id and r.tenant_id = m.tenant_id
+      where r.root_call_id = m.call_id and r.tenant_id is not distinct from m.tenant_id
       order by ${STARTED_AT}, r.id limit 1
     ) f on true
     where ${where} and (f.record_id is not null or m.source = 'whatsapp') and ${within(query, sql.ref('m'), sql.ref('m.called_at'))}
