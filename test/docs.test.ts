@@ -204,6 +204,43 @@ t.test('deploy.md', t => {
   t.end()
 })
 
+t.test('the container starts the program as the Procfile does', t => {
+  const dockerfile = read('Dockerfile')
+  const [command = ''] = all(dockerfile, /^CMD (\[.+\])$/gm)
+  const [, web = ''] = /^web: (.+)$/m.exec(read('Procfile')) ?? []
+  t.equal(z.array(z.string()).parse(JSON.parse(command)).join(' '), web)
+  const copied = all(dockerfile, /^COPY (?!--from)(.+) \S+$/gm).flatMap(files => files.split(' '))
+  const allowed = all(read('.dockerignore'), /^!(.+)$/gm)
+  t.ok(copied.length > 5)
+  for (const file of copied) {
+    t.ok(exists(file), file)
+    t.ok(allowed.includes(file.split('/')[0] ?? ''), `${file} is not ignored`)
+  }
+  t.match(dockerfile, /^USER node$/m)
+
+  const compose = read('compose.yaml')
+  const key = Buffer.alloc(32).toString('base64')
+  const env = Object.fromEntries(
+    [...compose.matchAll(/^ {4}([A-Z_]+): (.+)$/gm)].map(([, name = '', value = '']) => [
+      name,
+      name === 'ENCRYPTION_KEY'
+        ? key
+        : name === 'PUBLIC_URL'
+          ? 'https://ringback.example.com'
+          : value.replace(/\$\{\w+:-\}/, '').replace(/\$\{\w+(:\?[^}]*)?\}/, 'abc'),
+    ]),
+  )
+  t.match(readConfig({ ...env, NODE_ENV: 'production' }), { production: true, ROLE: 'all' })
+  for (const name of Object.keys(env)) t.ok(name in settings.shape, `${name} is a setting`)
+  const [example = ''] = blocks(read('docs/operations.md'), 'sh').filter(one =>
+    one.includes('.env'),
+  )
+  for (const name of all(compose, /\$\{(\w+):\?/g)) t.match(example, `${name}=`)
+  // The program takes up to 24 seconds to stop (app/main.ts).
+  t.match(compose, 'stop_grace_period: 30s')
+  t.end()
+})
+
 t.test('app.json', t => {
   /** The part of https://devcenter.heroku.com/articles/app-json-schema that app.json uses. */
   const manifest = z.strictObject({

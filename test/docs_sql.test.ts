@@ -1,4 +1,4 @@
-/** Every query of docs/sql.md, docs/deploy.md and docs/monitoring.md runs on the rows of a day of calls. */
+/** Every query of docs/sql.md, docs/deploy.md, docs/monitoring.md and docs/operations.md runs on the rows of a day of calls. */
 import { readFileSync } from 'node:fs'
 import { sql } from 'kysely'
 import { type Test, test } from 'tap'
@@ -125,3 +125,43 @@ await test('monitoring.md: its query finds an open alert', t =>
     const { rows } = await sql<{ kind: string }>`${sql.raw(query)}`.execute(trx)
     t.ok(rows.some(({ kind }) => kind === 'call_log_failing'))
   }))
+
+await test('the role of operations.md reads everything but secrets, and changes nothing', async t => {
+  const [script = ''] = queriesOf('operations.md')
+  await rolledBack(t, async trx => {
+    const tries = async (statement: string): Promise<string> => {
+      await sql`savepoint one`.execute(trx)
+      try {
+        const { rows } = await sql.raw<object>(statement).execute(trx)
+        return `${rows.length} rows`
+      } catch (error) {
+        await sql`rollback to savepoint one`.execute(trx)
+        return error instanceof Error ? error.message : String(error)
+      }
+    }
+    await sql.raw(script).execute(trx)
+    await sql`set local role ringback_reports`.execute(trx)
+    t.match(await tries('select * from call_report()'), /^[1-9]\d* rows$/)
+    t.match(await tries('select name, mode from tenants'), /^[1-9]\d* rows$/)
+    t.match(await tries('select phone_number_id, state from whatsapp_connections'), /^[1-9]/)
+    t.match(await tries('select caller_phone, text from missed_calls, messages'), /^[1-9]/)
+    for (const forbidden of [
+      'select ops_password from tenants',
+      'select access_token from whatsapp_connections',
+      'select app_secret from whatsapp_connections',
+      'select * from webhook_tokens',
+      'select * from sessions',
+      'select * from call_log_access',
+      `update tenants set mode = 'live'`,
+      'delete from leads',
+      'select cancel_outreach(1)',
+    ])
+      t.match(await tries(forbidden), /permission denied/, forbidden)
+    const { rows } = await sql`
+      select c.relname, a.attname from pg_attribute a join pg_class c on c.oid = a.attrelid
+      where c.relnamespace = 'public'::regnamespace and c.relkind = 'r' and a.attnum > 0
+        and a.attname ~ 'secret|access_token|credential|password'
+        and has_column_privilege(c.oid, a.attnum, 'select')`.execute(trx)
+    t.strictSame(rows, [], 'no column with the name of a secret')
+  })
+})
