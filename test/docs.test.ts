@@ -241,6 +241,15 @@ t.test('the container starts the program as the Procfile does', t => {
   t.end()
 })
 
+t.test('engines has no range that may bring a new major version of Node by itself', t => {
+  const engines = z.object({ engines: z.object({ node: z.string() }) })
+  const { node } = engines.parse(JSON.parse(read('package.json'))).engines
+  t.match(node, /^(\d+\.x|\^\d+\.\d+\.\d+)( \|\| (\d+\.x|\^\d+\.\d+\.\d+))*$/)
+  const lock = z.object({ packages: z.object({ '': engines }) })
+  t.equal(lock.parse(JSON.parse(read('package-lock.json'))).packages[''].engines.node, node)
+  t.end()
+})
+
 t.test('app.json', t => {
   /** The part of https://devcenter.heroku.com/articles/app-json-schema that app.json uses. */
   const manifest = z.strictObject({

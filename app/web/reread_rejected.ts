@@ -5,7 +5,7 @@ import type { Trx } from '../db/kysely.ts'
 import { notFound, userError } from '../errors.ts'
 import { readJson } from '../json.ts'
 import type { Sender } from '../rejected_deliveries.ts'
-import { readEntry } from '../voicenter/call_log/entries.ts'
+import { MARGIN, readEntry } from '../voicenter/call_log/entries.ts'
 import { ingest, partition } from '../voicenter/ingest.ts'
 import { type BodyElement, readDelivery } from '../voicenter/parse.ts'
 import { readText, storeUpdates } from './whatsapp.ts'
@@ -120,12 +120,12 @@ const reread = async (trx: Trx, id: string): Promise<boolean> => {
   return wrong === null
 }
 
-/** An entry of the call log was rejected as it stood in the log. A time after its arrival was not asked for. */
+/** An entry of the call log was rejected as it stood in the log. Its window ended this long before it was read. */
 const logElements = (body: Buffer, receivedAt: Date): BodyElement[] => {
   const json = readJson(body.toString('utf8'))
   return 'wrong' in json
     ? [{ bytes: body, wrong: json.wrong }]
-    : [{ ...readEntry(json.value, receivedAt).element, bytes: body }]
+    : [{ ...readEntry(json.value, new Date(receivedAt.getTime() - MARGIN)).element, bytes: body }]
 }
 
 type Source = { sender: Sender; contentType: string | null; receivedAt: Date }

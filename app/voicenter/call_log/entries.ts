@@ -16,7 +16,7 @@ const MINUTE = 60_000
 const HOUR = 60 * MINUTE
 
 /** A call enters the log, and its webhook arrives, minutes after its end. Before that there is nothing to compare. */
-const MARGIN = 5 * MINUTE
+export const MARGIN = 5 * MINUTE
 
 /** How far a check overlaps the previous one: a call of several hours began long before it enters the log. */
 const OVERLAP = 6 * HOUR
