@@ -239,6 +239,7 @@ const countOpen = Object.entries(OPEN)
  * Waits until no work is open.
  *
  * @param pending what chaos itself still waits for
+ * @param onOpen gets what is open, at each look
  * @returns what was still open after that time
  */
 export const settled = async (
@@ -246,6 +247,7 @@ export const settled = async (
   pending: () => Record<string, number>,
   withinMs: number,
   signal: AbortSignal,
+  onOpen: (left: string[]) => void,
 ): Promise<string[]> => {
   for (const until = Date.now() + withinMs; ; await sleep(250)) {
     const mine = Object.entries(pending()).map(([what, n]) => ({ what, n }))
@@ -253,6 +255,7 @@ export const settled = async (
       .query<{ what: string; n: number }>(countOpen)
       .catch((error: unknown) => ({ rows: [{ what: `database error: ${String(error)}`, n: 1 }] }))
     const left = [...mine, ...rows].filter(({ n }) => n > 0).map(({ what, n }) => `${n} ${what}`)
+    onOpen(left)
     if (left.length === 0 || Date.now() > until || signal.aborted) return left
   }
 }

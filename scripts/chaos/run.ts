@@ -52,10 +52,12 @@ export const run = async (
   const sender = newSender(`http://127.0.0.1:${environment.router.port}`)
   const traffic = newTraffic(plan, environment, sender, seeded(plan.seed, 'scenarios'))
   const monitor = startMonitor(database)
+  let left: string[] = []
   const progress = setInterval(() => {
     const messages = fake.accepted().length
     const faults = `${journal.faults.length} faults at ${journal.kills.size} failpoints and elsewhere`
-    say(`${sender.stats.posts} records, ${messages} messages, ${faults}`)
+    const open = left.length ? `; open: ${left.join(', ')}` : ''
+    say(`${sender.stats.posts} records, ${messages} messages, ${faults}${open}`)
   }, 10 * SECOND)
   const stopWatching = async () => {
     await traffic.stop()
@@ -93,7 +95,9 @@ export const run = async (
     'records not acknowledged': sender.stats.unanswered,
     'webhooks of WhatsApp not acknowledged': undelivered().length,
   })
-  const open = await settled(database, pending, SETTLE_LIMIT_MS, interrupted)
+  const open = await settled(database, pending, SETTLE_LIMIT_MS, interrupted, now => {
+    left = now
+  })
   interrupted.throwIfAborted()
   const healthy = await Promise.all(instances.map(({ port }) => isHealthy(port)))
   await sleep(2 * SECOND)
