@@ -7,13 +7,9 @@ import { failpoint } from '../app/failpoints.ts'
 import { log } from '../app/log.ts'
 import { applyStatus } from '../app/messages/statuses.ts'
 import type { Connection } from '../app/replies/contacts.ts'
-import {
-  applyPreference,
-  handleCall,
-  handleInbound,
-  JOB_FAILED,
-  recordOwnerReply,
-} from '../app/replies/inbound.ts'
+import { handleInbound, JOB_FAILED, recordOwnerReply } from '../app/replies/inbound.ts'
+import { applyPreference } from '../app/replies/opt_outs.ts'
+import { handleCall } from '../app/replies/whatsapp_calls.ts'
 import { findUnknownAccount, NUMBER_MOVED } from '../app/tenants/accounts.ts'
 import { categoryChanged, templateChanged } from '../app/tenants/template_updates.ts'
 import {

@@ -1,37 +1,29 @@
 import { sql } from 'kysely'
 import type { z } from 'zod'
-import { addJob } from '../db/jobs.ts'
 import type { Trx } from '../db/kysely.ts'
-import { lockLeads, lockPeople, peopleOf } from '../db/locks.ts'
-import { moveConversations, moveLead } from '../db/transitions.ts'
-import { cancelForReached, cancelPending, closeRequests } from '../outreach/cancel.ts'
-import { recordMissedCalls } from '../outreach/missed_calls.ts'
+import { lockLeads } from '../db/locks.ts'
+import { moveConversations } from '../db/transitions.ts'
+import { cancelPending } from '../outreach/cancel.ts'
 import { CALLBACK_NOTICE } from '../outreach/notices.ts'
 import { notifyOfReply, notifyOwner } from '../outreach/notify_owner.ts'
 import { spellings } from '../phone.ts'
 import type { OwnButton } from '../whatsapp/own_templates.ts'
-import { LANGUAGES, OPT_OUT_CONFIRMATIONS } from '../whatsapp/templates.ts'
-import type { CallEvent, echoEvent, MessageEvent, preferenceEvent } from '../whatsapp/webhook.ts'
+import type { echoEvent, MessageEvent } from '../whatsapp/webhook.ts'
 import {
   type Connection,
   findLead,
   heardFrom,
   identitiesOf,
   idsOf,
-  knownPhones,
   leadsWithSameNumber,
   optedOutBy,
-  optIn,
   optOut,
-  phoneOfIdentity,
   rememberIdentities,
-  resume,
-  SWITCH,
-  type Writer,
   writerOf,
   writerPhone,
 } from './contacts.ts'
 import { isCallbackPayload, isStopPayload, parseKeyword } from './keywords.ts'
+import { handleStart, handleStop } from './opt_outs.ts'
 import { findOwner, handleOwner, writesAsCaller } from './owner.ts'
 
 // Each function handles one event and returns its outcome in one word, for `whatsapp_events.outcome`.
@@ -236,70 +228,6 @@ const handleCallback = async (
   return 'callback'
 }
 
-/** "Stop" holds for every number of the person. The first one is confirmed. */
-const handleStop = async (
-  trx: Trx,
-  connection: Connection,
-  leadId: string | null,
-  writer: Writer,
-): Promise<string> => {
-  const phones = await knownPhones(trx, leadId, writer)
-  const [phone] = phones
-  if (!phone) return 'unassigned'
-  const isNew = await optOut(trx, connection.tenantId, phone, 'typed')
-  for (const other of phones.slice(1)) await optOut(trx, connection.tenantId, other, 'typed')
-  if (leadId) await cancelPending(trx, leadId, 'opted_out')
-  // To the number that they wrote from: its 24-hour window is open, so free text is allowed. Not while another app holds
-  // the conversation: with a message of ours we would take it over.
-  if (isNew && !connection.isListening)
-    await confirmOptOut(trx, connection, leadId, phones.at(-1) ?? phone)
-  return 'opt_out'
-}
-
-const confirmOptOut = async (
-  trx: Trx,
-  { tenantId, connectionId }: Connection,
-  leadId: string | null,
-  to: string,
-): Promise<void> => {
-  const { languages } = await trx
-    .selectFrom('tenants')
-    .select('languages')
-    .where('id', '=', tenantId)
-    .executeTakeFirstOrThrow()
-  const language = LANGUAGES.find(one => one === languages[0]) ?? 'he'
-  const { id } = await trx
-    .insertInto('messages')
-    .values({
-      tenant_id: tenantId,
-      lead_id: leadId,
-      whatsapp_connection_id: connectionId,
-      direction: 'out',
-      kind: 'opt_out_confirmation',
-      state: 'scheduled',
-      due_at: sql<Date>`now()`,
-      to_phone: to,
-      text: OPT_OUT_CONFIRMATIONS[language],
-    })
-    .returning('id')
-    .executeTakeFirstOrThrow()
-  await addJob(trx, 'opt_out_confirmation', id, { messageId: id }, { tenantId })
-}
-
-/** "Start" takes back any opt-out. It is also a reply. */
-const handleStart = async (
-  trx: Trx,
-  { tenantId }: Connection,
-  leadId: string | null,
-  writer: Writer,
-): Promise<string> => {
-  for (const phone of await knownPhones(trx, leadId, writer)) await optIn(trx, tenantId, phone)
-  if (!leadId) return 'opt_in'
-  await moveLead(trx, leadId, 'opted_in')
-  await cancelPending(trx, leadId, 'replied')
-  return 'opt_in'
-}
-
 /** The person has a new number or identifier. That is no reply. An opt-out holds for both numbers. */
 const addIdentity = async (
   trx: Trx,
@@ -327,35 +255,6 @@ const addIdentity = async (
   const source = await optedOutBy(trx, tenantId, lead.phone)
   if (phone && source !== null) await optOut(trx, tenantId, phone, source)
   return 'identity'
-}
-
-/**
- * Handles "stop" or "resume" in WhatsApp's own settings. They name marketing messages, but the person means ours. There
- * is no confirmation, since the tap opens no 24-hour window.
- */
-export const applyPreference = async (
-  trx: Trx,
-  { tenantId }: Connection,
-  { item, contacts }: z.infer<typeof preferenceEvent>,
-): Promise<string> => {
-  const writer = writerOf(null, item.wa_id, item.user_id, ...idsOf(contacts))
-  const leadId = await findLead(trx, tenantId, writer)
-  const phones = await knownPhones(trx, leadId, writer)
-  if (phones.length === 0) return 'unassigned'
-  if (item.value === 'stop') {
-    for (const phone of phones) await optOut(trx, tenantId, phone, SWITCH)
-    const others = await leadsWithSameNumber(trx, tenantId, leadId, writer)
-    for (const id of [...(leadId ? [leadId] : []), ...others])
-      await cancelPending(trx, id, 'opted_out')
-    return 'opt_out'
-  }
-  if (item.value !== 'resume') return 'kept'
-  let isBack = false
-  for (const phone of phones) isBack = (await resume(trx, tenantId, phone)) || isBack
-  // The business may have opted out one of their numbers.
-  for (const phone of phones) isBack &&= (await optedOutBy(trx, tenantId, phone)) === null
-  if (isBack) await moveLead(trx, leadId, 'resumed')
-  return isBack ? 'opt_in' : 'kept'
 }
 
 /** The owner wrote to a person in the WhatsApp Business app, so nothing of ours follows. The thread shows the message. */
@@ -399,95 +298,4 @@ export const recordOwnerReply = async (
     .execute()
   await trx.updateTable('leads').set({ read_at: at }).where('id', '=', leadId).execute()
   return 'owner_replied'
-}
-
-/**
- * Handles a call on WhatsApp that has ended. A talk counts as reaching the person, like a talk by telephone, in either
- * direction. A call of a person without an answer is a missed call.
- */
-export const handleCall = async (
-  trx: Trx,
-  connection: Connection,
-  event: { id: string; received_at: Date },
-  call: CallEvent,
-): Promise<string> => {
-  const { item, contacts } = call
-  if (item.event !== 'terminate') return 'kept'
-  const isOurs = item.direction === 'BUSINESS_INITIATED'
-  const writer = isOurs
-    ? writerOf(null, item.to, item.to_user_id, item.to_parent_user_id, ...idsOf(contacts))
-    : writerOf(null, item.from, item.from_user_id, item.from_parent_user_id, ...idsOf(contacts))
-  const isTalk = item.status.toUpperCase() === 'COMPLETED' && item.duration > 0
-  if (isTalk) return recordTalk(trx, connection, event.id, writer, call)
-  return isOurs ? 'kept' : recordMissed(trx, connection, event.received_at, writer, call)
-}
-
-const recordTalk = async (
-  trx: Trx,
-  { tenantId }: Connection,
-  eventId: string,
-  writer: Writer,
-  { item }: CallEvent,
-): Promise<string> => {
-  const leadId = await findLead(trx, tenantId, writer)
-  if (leadId) await rememberIdentities(trx, tenantId, leadId, identitiesOf(writer))
-  if (leadId && item.direction !== 'BUSINESS_INITIATED') await heardFrom(trx, leadId)
-  // A talk is a span: a call that was missed before its end was answered by it.
-  const end =
-    item.end_time ?? (item.start_time && item.start_time + item.duration) ?? item.timestamp
-  const { rows } = await sql<{ until: Date }>`
-    -- For calls whose CDR comes later (outreach/contact_context.ts).
-    update whatsapp_events e set payload = e.payload || jsonb_build_object('talk', jsonb_build_object(
-      'until', extract(epoch from least(coalesce(to_timestamp(${end ?? null}::float8), e.received_at), e.received_at)),
-      'ids', ${JSON.stringify(identitiesOf(writer).filter(Boolean))}::jsonb))
-    where id = ${eventId}
-    returning to_timestamp((payload -> 'talk' ->> 'until')::float8) as until`.execute(trx)
-  const [talk] = rows
-  if (!talk) return 'kept'
-  for (const phone of await knownPhones(trx, leadId, writer)) {
-    const reached = { tenantId, phone, until: talk.until }
-    await cancelForReached(trx, reached)
-    await closeRequests(trx, [reached])
-  }
-  return 'reached'
-}
-
-/**
- * Records a call on WhatsApp without an answer, like a missed call by telephone. In a running conversation it changes
- * nothing: the reminders stay.
- */
-const recordMissed = async (
-  trx: Trx,
-  { tenantId, connectionId }: Connection,
-  receivedAt: Date,
-  writer: Writer,
-  { item }: CallEvent,
-): Promise<string> => {
-  const caller = (await phoneOfIdentity(trx, tenantId, writer)) ?? writerPhone(writer)
-  if (!item.id || !caller) return 'unassigned'
-  await lockPeople(trx, peopleOf(tenantId, [caller]))
-  const { display_phone_number: businessPhone } = await trx
-    .selectFrom('whatsapp_connections')
-    .select('display_phone_number')
-    .where('id', '=', connectionId)
-    .executeTakeFirstOrThrow()
-  const began = item.start_time ?? item.timestamp
-  const calledAt = began === undefined ? receivedAt : new Date(began * 1000)
-  const missed = {
-    tenantId,
-    source: 'whatsapp',
-    callId: item.id,
-    caller,
-    businessPhone,
-    status: 'NOANSWER',
-    // Meta's clock may be ahead.
-    calledAt: calledAt < receivedAt ? calledAt : receivedAt,
-  } as const
-  const [recorded] = await recordMissedCalls(trx, [missed])
-  const leadId = await findLead(trx, tenantId, writer)
-  if (leadId) {
-    await rememberIdentities(trx, tenantId, leadId, identitiesOf(writer))
-    await heardFrom(trx, leadId)
-  }
-  return recorded ? 'missed_call' : 'kept'
 }

@@ -1,0 +1,116 @@
+/** "Stop" and "start", as a message or as a setting of WhatsApp. Each function returns the outcome of the event in one word. */
+import { sql } from 'kysely'
+import type { z } from 'zod'
+import { addJob } from '../db/jobs.ts'
+import type { Trx } from '../db/kysely.ts'
+import { moveLead } from '../db/transitions.ts'
+import { cancelPending } from '../outreach/cancel.ts'
+import { LANGUAGES, OPT_OUT_CONFIRMATIONS } from '../whatsapp/templates.ts'
+import type { preferenceEvent } from '../whatsapp/webhook.ts'
+import {
+  type Connection,
+  findLead,
+  idsOf,
+  knownPhones,
+  leadsWithSameNumber,
+  optedOutBy,
+  optIn,
+  optOut,
+  resume,
+  SWITCH,
+  type Writer,
+  writerOf,
+} from './contacts.ts'
+
+/** "Stop" holds for every number of the person. The first one is confirmed. */
+export const handleStop = async (
+  trx: Trx,
+  connection: Connection,
+  leadId: string | null,
+  writer: Writer,
+): Promise<string> => {
+  const phones = await knownPhones(trx, leadId, writer)
+  const [phone] = phones
+  if (!phone) return 'unassigned'
+  const isNew = await optOut(trx, connection.tenantId, phone, 'typed')
+  for (const other of phones.slice(1)) await optOut(trx, connection.tenantId, other, 'typed')
+  if (leadId) await cancelPending(trx, leadId, 'opted_out')
+  // To the number that they wrote from: its 24-hour window is open, so free text is allowed. Not while another app holds
+  // the conversation: with a message of ours we would take it over.
+  if (isNew && !connection.isListening)
+    await confirmOptOut(trx, connection, leadId, phones.at(-1) ?? phone)
+  return 'opt_out'
+}
+
+const confirmOptOut = async (
+  trx: Trx,
+  { tenantId, connectionId }: Connection,
+  leadId: string | null,
+  to: string,
+): Promise<void> => {
+  const { languages } = await trx
+    .selectFrom('tenants')
+    .select('languages')
+    .where('id', '=', tenantId)
+    .executeTakeFirstOrThrow()
+  const language = LANGUAGES.find(one => one === languages[0]) ?? 'he'
+  const { id } = await trx
+    .insertInto('messages')
+    .values({
+      tenant_id: tenantId,
+      lead_id: leadId,
+      whatsapp_connection_id: connectionId,
+      direction: 'out',
+      kind: 'opt_out_confirmation',
+      state: 'scheduled',
+      due_at: sql<Date>`now()`,
+      to_phone: to,
+      text: OPT_OUT_CONFIRMATIONS[language],
+    })
+    .returning('id')
+    .executeTakeFirstOrThrow()
+  await addJob(trx, 'opt_out_confirmation', id, { messageId: id }, { tenantId })
+}
+
+/** "Start" takes back any opt-out. It is also a reply. */
+export const handleStart = async (
+  trx: Trx,
+  { tenantId }: Connection,
+  leadId: string | null,
+  writer: Writer,
+): Promise<string> => {
+  for (const phone of await knownPhones(trx, leadId, writer)) await optIn(trx, tenantId, phone)
+  if (!leadId) return 'opt_in'
+  await moveLead(trx, leadId, 'opted_in')
+  await cancelPending(trx, leadId, 'replied')
+  return 'opt_in'
+}
+
+/**
+ * Handles "stop" or "resume" in WhatsApp's own settings. They name marketing messages, but the person means ours. There
+ * is no confirmation, since the tap opens no 24-hour window.
+ */
+export const applyPreference = async (
+  trx: Trx,
+  { tenantId }: Connection,
+  { item, contacts }: z.infer<typeof preferenceEvent>,
+): Promise<string> => {
+  const writer = writerOf(null, item.wa_id, item.user_id, ...idsOf(contacts))
+  const leadId = await findLead(trx, tenantId, writer)
+  const phones = await knownPhones(trx, leadId, writer)
+  if (phones.length === 0) return 'unassigned'
+  if (item.value === 'stop') {
+    for (const phone of phones) await optOut(trx, tenantId, phone, SWITCH)
+    const others = await leadsWithSameNumber(trx, tenantId, leadId, writer)
+    for (const id of [...(leadId ? [leadId] : []), ...others])
+      await cancelPending(trx, id, 'opted_out')
+    return 'opt_out'
+  }
+  if (item.value !== 'resume') return 'kept'
+  let isBack = false
+  for (const phone of phones) isBack = (await resume(trx, tenantId, phone)) || isBack
+  // The business may have opted out one of their numbers.
+  for (const phone of phones) isBack &&= (await optedOutBy(trx, tenantId, phone)) === null
+  if (isBack) await moveLead(trx, leadId, 'resumed')
+  return isBack ? 'opt_in' : 'kept'
+}
