@@ -330,16 +330,17 @@ const GRAPH_FAULTS: [weight: number, fault: GraphFault][] = [
   // Accepted, and answered with a code that says "not accepted, try again": Meta's answer is false.
   [1, { outcome: { kind: 'error', code: 131056, accept: true }, statuses: [] }],
 ]
-/** The message stays unknown, and the next reminder waits a minute or more for a status. */
+/** The message is sent half a minute later, or stays unknown, and the next reminder waits a minute or more for a status. */
 const isSlow = ({ outcome, statuses }: GraphFault): boolean =>
   statuses?.length === 0 ||
   outcome?.kind === 'hang' ||
-  (outcome !== undefined && !('accept' in outcome))
+  (outcome?.kind === 'error' && outcome.code === 131016) ||
+  ((outcome?.kind === 'http' || outcome?.kind === 'reset') && outcome.accept !== true)
 
 const graphFaults = (to: string, random: Random, isLate: boolean): ScriptInput[] =>
   (['initial', 'reminder_1', 'reminder_2'] as const).flatMap(kind => {
     if (!random.chance(GRAPH_FAULT_SHARE)) return []
     const fault = random.weighted(GRAPH_FAULTS)
-    if (isLate && kind === 'reminder_1' && isSlow(fault)) return []
+    if (isLate && isSlow(fault)) return []
     return [{ to, template: DEFAULT_TEMPLATES[kind].name, ...fault }]
   })

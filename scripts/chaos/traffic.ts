@@ -100,8 +100,8 @@ const LATER_CDRS_PER_SECOND = 6
 const MOST_WAITING = 80
 /** While more failpoints than this are wanted, any scenario is useful. */
 const FEW_FAILPOINTS = 16
-/** After this share of the CDRs no scenario starts that takes minutes. */
-const LATE_SHARE = 0.5
+/** In this time before the last planned CDR no scenario starts that takes minutes. */
+const LATE_SECONDS = 45
 
 /** Plays scenarios: posts their CDRs, and lets callers reply once they have received enough messages. */
 export const newTraffic = (
@@ -208,7 +208,7 @@ export const newTraffic = (
       while (goOn()) {
         const pace = planned < plan.cdrs ? plan.cdrs / plan.seconds : LATER_CDRS_PER_SECOND
         const points = wanted()
-        const isLate = planned > LATE_SHARE * plan.cdrs
+        const isLate = planned > plan.cdrs * (1 - LATE_SECONDS / plan.seconds)
         const scenario = nextScenario(points.length > FEW_FAILPOINTS ? [] : points, isLate)
         const { phone, posts } = scenario
         const receivers = [scenario.tenant, ...posts.map(({ tenant }) => tenant)]
