@@ -4,6 +4,7 @@ import { test } from 'tap'
 import { decideAnswer, helpText, parseAnswer } from '../../app/replies/answers.ts'
 import { LANGUAGES } from '../../app/whatsapp/templates.ts'
 import { queueSummaries } from '../../app/outreach/owner_summaries.ts'
+import { asTenant } from '../support/ops.ts'
 import { auditOf } from '../tenants/support.ts'
 import { contacted, owned, writes } from '../outreach/support.ts'
 import { customer, db, fake, work } from '../support/ringback.ts'
@@ -175,6 +176,8 @@ await test('1, 2 and 3 set the outcome of the person, and are no message of a pe
     [who, 'lead.outcome'],
     [who, 'lead.later'],
   ])
+  const log = await (await asTenant(tenantId, 'he')).get('/ops/log')
+  t.match(log.text, 'בעלי העסק, ב־WhatsApp')
 })
 
 await test('where it is not clear whom the owner means, they get a link, and nothing changes', async t => {
