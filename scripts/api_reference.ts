@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs'
 import { format, resolveConfig } from 'prettier'
 import { z } from 'zod'
-import { openApiDocument } from '../app/web/api/openapi.ts'
+import { openApiText } from '../app/web/api/openapi.ts'
 
 const PAGE = new URL('../docs/api-reference.md', import.meta.url)
 
@@ -115,7 +115,7 @@ const section = (path: string, method: string, one: z.infer<typeof operation>): 
 
 /** The page, as it should be in docs/. */
 export const apiReference = async (): Promise<string> => {
-  const { info, paths, components } = document.parse(openApiDocument())
+  const { info, paths, components } = document.parse(JSON.parse(openApiText()))
   const text = [
     '# API reference',
     'Made by `npm run api-reference` from the OpenAPI document (`GET /api/v1/openapi.json`). How to begin: [api.md](api.md).',

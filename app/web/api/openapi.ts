@@ -153,7 +153,7 @@ const newDocument = () => {
   }
 }
 
-let document: ReturnType<typeof newDocument> | undefined
+let document: string | undefined
 
-/** Made at the first request, since it does not change. */
-export const openApiDocument = () => (document ??= newDocument())
+/** The document as JSON. It is made at the first request, since it does not change. */
+export const openApiText = (): string => (document ??= JSON.stringify(newDocument()))

@@ -6,6 +6,7 @@ import { type ErrorRequestHandler, type RequestHandler, Router } from 'express'
 import { sql } from 'kysely'
 import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible'
 import { opsDb } from '../../db/kysely.ts'
+import { setConfig } from '../../db/pool.ts'
 import { retryOnConflict } from '../../db/retry.ts'
 import { log } from '../../log.ts'
 import type { DeliverySource } from '../../voicenter/ingest.ts'
@@ -14,7 +15,7 @@ import { apiSenderOf, evictToken } from '../auth.ts'
 import { bodyMemory, readRawBody } from '../raw_body.ts'
 import { oneAtATime } from '../turns.ts'
 import { ROUTES } from './endpoints.ts'
-import { openApiDocument } from './openapi.ts'
+import { openApiText } from './openapi.ts'
 import { answerTo, problem } from './problem.ts'
 import type { Answered, Caller, Received, Route } from './route.ts'
 
@@ -89,6 +90,8 @@ const jsonIn = (body: unknown): unknown => {
 const takeTurn = oneAtATime()
 /** Later a client no longer waits. */
 const MAX_WAIT_MS = 10_000
+/** The pages wait meanwhile. After these the answer is 503. */
+const LIMITS = { lock_timeout: '1s', statement_timeout: '2s' }
 
 const inTransaction = ({ method, respond }: Route, sender: DeliverySource, received: Received) =>
   retryOnConflict(() =>
@@ -96,7 +99,7 @@ const inTransaction = ({ method, respond }: Route, sender: DeliverySource, recei
       .transaction()
       .setAccessMode(method === 'get' ? 'read only' : 'read write')
       .execute(async (trx): Promise<Answered> => {
-        await sql`set local lock_timeout = '1s'`.execute(trx)
+        await sql.raw(`select ${setConfig(LIMITS, true).join()}`).execute(trx)
         return respond(trx, await callerOf(trx, sender), received)
       }),
   )
@@ -179,7 +182,7 @@ api.use(setHeaders)
 api
   .route('/openapi.json')
   .get((_req, res) => {
-    res.json(openApiDocument())
+    res.type('json').send(openApiText())
   })
   .all(notAllowed(['get', 'head']))
 api.use(requireToken)

@@ -320,6 +320,28 @@ t.test('a fault of the program tells nothing', async t => {
   t.equal((await api.get('/leads')).status, 200)
 })
 
+t.test('a lock that is held for long: 503, and the next request is answered', async t => {
+  const { api, leadId } = await scene()
+  const locked = Promise.withResolvers<void>()
+  const release = Promise.withResolvers<void>()
+  const holder = db.transaction().execute(async trx => {
+    await sql`select from leads where id = ${leadId} for update`.execute(trx)
+    locked.resolve()
+    await release.promise
+  })
+  await locked.promise
+  const [busy, read] = await Promise.all([
+    api.put(`/leads/${leadId}/called-back`),
+    api.get(`/leads/${leadId}`),
+  ])
+  release.resolve()
+  await holder
+  t.match(busy, { status: 503, json: { code: 'unavailable' } })
+  t.equal(busy.headers.get('retry-after'), '5')
+  t.equal(read.status, 200)
+  t.equal((await api.put(`/leads/${leadId}/called-back`)).status, 200)
+})
+
 t.test('only an API token opens the API, and it opens nothing else', async t => {
   const { api, shop } = await scene()
   const { apiToken, tokenId } = api
