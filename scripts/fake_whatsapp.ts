@@ -59,10 +59,17 @@ const numbers = ['1', '2', '3'].map(last =>
 const takeBack = announce('fake_whatsapp', { port, settings })
 
 /** The webhooks follow `npm start`, whatever its port. */
+let verified = ''
 const followStart = () => {
-  const ringback = flags.ringback ?? `http://127.0.0.1:${findRunning('start')?.port ?? 3000}`
+  const running = findRunning('start')
+  const ringback = flags.ringback ?? `http://127.0.0.1:${running?.port ?? 3000}`
   const callbackUrl = `${ringback}/webhooks/whatsapp`
   for (const { phoneNumberId } of numbers) fake.addNumber({ phoneNumberId, callbackUrl })
+  const [number] = numbers
+  if (number && (running || flags.ringback) && verified !== callbackUrl)
+    void fake.verify(number.phoneNumberId).then(isVerified => {
+      if (isVerified) verified = callbackUrl
+    })
 }
 followStart()
 

@@ -352,12 +352,14 @@ t.test('every command of tenants.md runs, in order', async t => {
     [...command.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, word]) => quoted ?? word ?? ''),
   )
   t.ok(commands.length > 20, String(commands.length))
-  const { token } = fake.addNumber({ phoneNumberId: '106540352242922' })
+  const { token, wabaId } = fake.addNumber({ phoneNumberId: '106540352242922' })
+  fake.setReview(wabaId, { status: 'APPROVED' })
   const env = { WHATSAPP_TOKEN: token, SALON_PASSWORD: 'a long enough one' }
   for (const args of commands) {
     const command = tenant(args, { env })
     const { status, stderr } = await (args[0] === 'test-message' ? withWorker(command) : command)
-    t.equal(status, 0, `${args.join(' ')}\n${stderr}`)
+    // Meta reports nothing here, so something stays missing.
+    t.equal(status, args[0] === 'check' ? 1 : 0, `${args.join(' ')}\n${stderr}`)
   }
   t.equal(fake.inbox('+972502345678').length, 1, "the test message is on the owner's phone")
   t.match(await db.selectFrom('tenants').selectAll().execute(), [{ id: '1', mode: 'live' }])

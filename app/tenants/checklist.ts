@@ -223,14 +223,19 @@ const events = ({ connections, meta }: Facts): [Evidence[], Problem[]] => {
   const ofInstallation: Problem[] = []
   if (connections.length === 0 ? !hasAppSecret : !connections.every(hasSecret))
     ofInstallation.push(problem('app_secret_missing'))
+  // Anyone can ask with a wrong token. Where events come, it means nothing.
+  const areHeard = connections.length > 0 && connections.every(({ eventAt }) => eventAt !== null)
+  const isRefused = isAfter(refusedAt, verifiedAt) && !(verifiedAt && areHeard)
   if (!hasVerifyToken) ofInstallation.push(problem('verify_token_missing'))
-  else if (isAfter(refusedAt, verifiedAt)) ofInstallation.push(problem('verify_token_wrong'))
+  else if (isRefused) ofInstallation.push(problem('verify_token_wrong'))
   else if (!verifiedAt) ofInstallation.push(problem('not_verified'))
   const ofNumbers = connections.filter(hasSecret).flatMap((one): Problem[] => {
-    const { displayNumber: about, eventAt, wrongSignatureAt } = one
+    const { displayNumber: about, wabaId, eventAt, wrongSignatureAt } = one
     if (isAfter(wrongSignatureAt, eventAt)) return [problem('app_secret_wrong', about)]
     // Without the verification nothing can come.
-    return eventAt || !verifiedAt ? [] : [problem('no_events', about)]
+    return eventAt || isRefused || !verifiedAt
+      ? []
+      : [problem('no_events', about, { reason: wabaId })]
   })
   return [
     [

@@ -88,7 +88,9 @@ export const loadUnknownNumbers = async (trx: Trx, tenantId: string): Promise<Un
   const { rows } = await sql<UnknownNumber>`
     with unmatched as (
       select business_phone as phone, call_id from raw_cdrs
-      where token_tenant_id = ${tenantId} and verdict = 'unmatched_number' and business_phone is not null
+      -- As in raw_cdrs_unmatched_numbers. The token's tenant is the tenant.
+      where coalesce(tenant_id, 0) = ${tenantId} and token_tenant_id = ${tenantId} and verdict = 'unmatched_number'
+        and business_phone is not null
       limit ${MAX_RECORDS}
     )
     select phone, count(distinct call_id)::int as calls from unmatched u

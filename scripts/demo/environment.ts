@@ -56,6 +56,7 @@ export const startEnvironment = async (port: string | undefined) => {
   )
   const log = `${dataFolder}demo.log`
   const { stop } = await startRingback('all', env, log)
+  await fake.verify(phoneNumberId)
   return {
     url,
     webhookUrl,

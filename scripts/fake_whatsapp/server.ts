@@ -35,6 +35,26 @@ export const startFakeWhatsApp = async (wantedPort = 0) => {
     return { ids, deliveries: await webhooks.send(updates, { copies }) }
   }
 
+  /** What Meta does when the callback URL is entered in its dashboard. @returns whether it is verified */
+  const verify = async (phoneNumberId: string): Promise<boolean> => {
+    const { callbackUrl, verifyToken } = state.numberFor(phoneNumberId)
+    if (!callbackUrl) return false
+    const challenge = newWamid()
+    const query = new URLSearchParams({
+      'hub.mode': 'subscribe',
+      'hub.challenge': challenge,
+      'hub.verify_token': verifyToken,
+    })
+    try {
+      const answer = await fetch(`${callbackUrl}?${query.toString()}`, {
+        signal: AbortSignal.timeout(5000),
+      })
+      return answer.status === 200 && (await answer.text()) === challenge
+    } catch {
+      return false // Nothing answers there yet.
+    }
+  }
+
   const sendStatus = async (wamid: string, step: StatusStep): Promise<Delivery[]> => {
     const message = state.messages.get(wamid)
     if (!message) throw new Error('no such message', { cause: { wamid } })
@@ -81,6 +101,7 @@ export const startFakeWhatsApp = async (wantedPort = 0) => {
     acceptConnections: listener.accept,
 
     inbound,
+    verify,
     sendStatus,
 
     requests: () => [...requests],

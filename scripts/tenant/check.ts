@@ -90,7 +90,7 @@ const whatToDo = (problem: Problem, tenantId: string): string => {
     verify_token_wrong: `Meta asked with another verify token: enter WHATSAPP_VERIFY_TOKEN and ${callback} under WhatsApp, Configuration`,
     not_verified: `enter ${callback} and WHATSAPP_VERIFY_TOKEN in Meta's App Dashboard under WhatsApp, Configuration, and press Verify and save`,
     no_events:
-      'Meta sends no events: subscribe to messages and message_template_status_update under WhatsApp, Configuration, and the app to the account (docs/whatsapp.md); then write to the number',
+      'Meta sends no events: subscribe to messages, message_template_status_update and template_category_update under WhatsApp, Configuration, and the app to the account (docs/whatsapp.md); then write to the number',
     template_unknown: `Meta was not asked about it yet: template submit ${of}`,
     template_missing: `Meta has no such template: template submit ${of}`,
     template_pending: 'Meta reviews it, usually within minutes',

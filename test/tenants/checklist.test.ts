@@ -107,7 +107,12 @@ const FOUND: [facts: Partial<Facts>, ...problems: [StepName, ProblemCode][]][] =
   [connected({ wrongSignatureAt: LATER }), ['events', 'app_secret_wrong']],
   [connected({ wrongSignatureAt: AT, eventAt: LATER })],
   [{ meta: { ...meta, hasVerifyToken: false } }, ['events', 'verify_token_missing']],
-  [{ meta: { ...meta, refusedAt: LATER } }, ['events', 'verify_token_wrong']],
+  [{ meta: { ...meta, refusedAt: LATER } }],
+  [
+    { meta: { ...meta, refusedAt: LATER }, ...connected({ eventAt: null }) },
+    ['events', 'verify_token_wrong'],
+  ],
+  [{ meta: { ...meta, verifiedAt: null, refusedAt: AT } }, ['events', 'verify_token_wrong']],
   [{ meta: { ...meta, refusedAt: AT, verifiedAt: LATER } }],
   [{ meta: { ...meta, verifiedAt: null } }, ['events', 'not_verified']],
   [connected({ eventAt: null }), ['events', 'no_events']],
@@ -385,7 +390,8 @@ const MISTAKES: Record<string, Mistake> = {
   },
   'a wrong verify token': {
     make: () => verifyCallback('another'),
-    codes: ['verify_token_wrong'],
+    isHeard: false,
+    codes: ['verify_token_wrong', 'no_test'],
     en: /with another verify token[^]*Verify and save[^]*webhooks\/whatsapp</,
     he: /עם verify token אחר[^]*Verify and save/,
   },

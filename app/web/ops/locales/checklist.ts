@@ -1,8 +1,8 @@
 import type { EvidenceCode, ProblemCode, StepName, StepState } from '../../../tenants/checklist.ts'
 import { translations } from '../language.ts'
 
-/** What a text is about: a number, an account or a template, and why. */
-type Told = { about: string; reason: string; calls: number }
+/** What a text is about: a number, an account or a template; why, and what the error of Meta asks for. */
+type Told = { about: string; reason: string; remedy: string; calls: number }
 /** What is missing, and what to do. */
 type Advice = { why: string; whatNow: string }
 
@@ -95,9 +95,9 @@ export const checklistTexts = translations(
         whatNow:
           'Enter a token with the permission whatsapp_business_management, or connect the number again with the WhatsApp Business Account ID.',
       }),
-      connection_paused: ({ about, reason }: Told) => ({
+      connection_paused: ({ about, reason, remedy }: Told) => ({
         why: `${about} is paused. ${reason}`,
-        whatNow: '',
+        whatNow: remedy,
       }),
       app_secret_missing: {
         why: 'The app secret is not set (WHATSAPP_APP_SECRET). Replies and requests for no messages do not arrive, and no reminder is sent.',
@@ -150,7 +150,10 @@ export const checklistTexts = translations(
         whatNow:
           'Submit another text on the page “Templates”. It must not offer or promote anything.',
       }),
-      template_paused: ({ about, reason }: Told) => ({ why: `${about}: ${reason}`, whatNow: '' }),
+      template_paused: ({ about, reason, remedy }: Told) => ({
+        why: `${about}: ${reason}`,
+        whatNow: remedy,
+      }),
       template_marketing: ({ about }: Told) => ({
         why: `${about}: Meta counts it as marketing, which costs more and needs consent. Reminders wait.`,
         whatNow:
@@ -172,9 +175,9 @@ export const checklistTexts = translations(
         why: 'The test message is on its way.',
         whatNow: 'Look at the owner’s phone. This page shows when it has arrived.',
       },
-      test_failed: ({ reason }: Told) => ({
+      test_failed: ({ reason, remedy }: Told) => ({
         why: `The last test message failed.${reason && ` ${reason}`}`,
-        whatNow: 'Then send another one.',
+        whatNow: `${remedy} Then send another one.`,
       }),
       test_unanswered: {
         why: 'WhatsApp did not answer, so the test message may or may not have been sent.',
@@ -192,9 +195,12 @@ export const checklistTexts = translations(
     confirmNumber: 'Customers dial this number',
     askAgain: 'Ask Meta now',
     submit: 'Submit to Meta',
+    local:
+      'Meta cannot reach this address, because it is on this machine only. The operator sets PUBLIC_URL to the public address.',
     values: {
       callback: 'Callback URL',
       verifyToken: 'Verify token',
+      subscribe: 'Subscribes the app to the account, with the access token in WHATSAPP_TOKEN',
       displayNumber: 'The number, as Meta writes it',
     },
   },
@@ -283,9 +289,9 @@ export const checklistTexts = translations(
         whatNow:
           'יש להזין מפתח גישה עם ההרשאה whatsapp_business_management, או לחבר את המספר מחדש עם ה־WhatsApp Business Account ID.',
       }),
-      connection_paused: ({ about, reason }) => ({
+      connection_paused: ({ about, reason, remedy }) => ({
         why: `המספר ${about} מושהה. ${reason}`,
-        whatNow: '',
+        whatNow: remedy,
       }),
       app_secret_missing: {
         why: 'ה־app secret לא הוגדר (WHATSAPP_APP_SECRET). תשובות ובקשות הסרה לא מגיעות, ולא נשלחות תזכורות.',
@@ -337,7 +343,10 @@ export const checklistTexts = translations(
         why: `${about}: Meta דחתה את הנוסח${reason && ` (${reason})`}.`,
         whatNow: 'יש להגיש נוסח אחר בדף ״תבניות״. אסור שיציע או יפרסם משהו.',
       }),
-      template_paused: ({ about, reason }) => ({ why: `${about}: ${reason}`, whatNow: '' }),
+      template_paused: ({ about, reason, remedy }) => ({
+        why: `${about}: ${reason}`,
+        whatNow: remedy,
+      }),
       template_marketing: ({ about }) => ({
         why: `${about}: Meta מחשיבה את הנוסח כפרסומת. פרסומת יקרה יותר ודורשת הסכמה, והתזכורות ממתינות.`,
         whatNow: 'בדף ״תבניות״ אפשר להגיש נוסח אחר, או לאשר לשלוח אותו כפרסומת.',
@@ -358,9 +367,9 @@ export const checklistTexts = translations(
         why: 'הודעת הבדיקה בדרך.',
         whatNow: 'כדאי להסתכל בטלפון של בעלי העסק. הדף יראה כשהיא תגיע.',
       },
-      test_failed: ({ reason }) => ({
+      test_failed: ({ reason, remedy }) => ({
         why: `הודעת הבדיקה האחרונה נכשלה.${reason && ` ${reason}`}`,
-        whatNow: 'אחר כך יש לשלוח הודעה נוספת.',
+        whatNow: `${remedy} אחר כך יש לשלוח הודעה נוספת.`,
       }),
       test_unanswered: {
         why: 'WhatsApp לא ענה, ולכן לא ידוע אם הודעת הבדיקה נשלחה.',
@@ -378,9 +387,12 @@ export const checklistTexts = translations(
     confirmNumber: 'הלקוחות מחייגים את המספר הזה',
     askAgain: 'בדיקה מול Meta',
     submit: 'הגשה ל־Meta',
+    local:
+      'Meta לא יכולה להגיע לכתובת הזאת, כי היא פועלת רק במחשב הזה. המפעיל צריך להגדיר ב־PUBLIC_URL את הכתובת הציבורית.',
     values: {
       callback: 'כתובת לדיווחים (Callback URL)',
       verifyToken: 'Verify token',
+      subscribe: 'רושם את האפליקציה לחשבון, עם מפתח הגישה במשתנה WHATSAPP_TOKEN',
       displayNumber: 'המספר, כפי שהוא נרשם אצל Meta',
     },
   },

@@ -115,17 +115,18 @@ const proof = (view: View, evidence: Evidence): Html => {
   return html`${text} ${evidence.at && dayTime(evidence.at, new Date(), language, tenant.timezone)}`
 }
 
-/** Why something is paused or failed, for a person to read. */
-const reasonText = (view: View, { code, reason }: Problem): string => {
+/** Why something is paused or failed, for a person to read, and what to do about it. */
+const reasonOf = (view: View, { code, reason }: Problem): { reason: string; remedy: string } => {
   const { language } = view.context
-  if (!reason) return ''
-  if (code === 'template_rejected') return rejectionText(language, reason)
+  if (!reason) return { reason: '', remedy: '' }
+  if (code === 'template_rejected') return { reason: rejectionText(language, reason), remedy: '' }
   if (code !== 'connection_paused' && code !== 'template_paused' && code !== 'test_failed')
-    return reason
+    return { reason, remedy: '' }
   const known = callTexts[language].errors[Number(/^WhatsApp error (\d+)$/.exec(reason)?.[1])]
-  if (code === 'test_failed' && known !== undefined) return `${known} (${reason}).`
+  if (code === 'test_failed' && known !== undefined)
+    return { reason: `${known} (${reason}).`, remedy: '' }
   const { why, whatNow } = pauseReason(language, reason)
-  return `${why} ${whatNow}`
+  return { reason: why, remedy: whatNow }
 }
 
 /** What is missing, and what to do. */
@@ -134,7 +135,7 @@ export const problemText = (view: View, problem: Problem): { why: string; whatNo
   return typeof text === 'function'
     ? text({
         about: named(view, problem),
-        reason: reasonText(view, problem),
+        ...reasonOf(view, problem),
         calls: problem.calls ?? 0,
       })
     : text
@@ -167,7 +168,18 @@ const todo = (view: View, problem: Problem, isLater: boolean): Html => {
       problem.code === 'not_connected' &&
       tenant.numbers.slice(0, 1).map(({ phone }) => value(texts.values.displayNumber, phone))
     }
-    ${NEEDS_CALLBACK.includes(problem.code) && metaValues(view, problem.code)}`
+    ${NEEDS_CALLBACK.includes(problem.code) && metaValues(view, problem.code)}
+    ${
+      problem.code === 'no_events' &&
+      problem.reason &&
+      tenantScope === null &&
+      value(texts.values.subscribe, subscribeCommand(problem.reason))
+    }`
+}
+
+const subscribeCommand = (wabaId: string): string => {
+  const { WHATSAPP_GRAPH_URL: base, WHATSAPP_GRAPH_VERSION: version } = config()
+  return `curl -X POST "${base}/${version}/${wabaId}/subscribed_apps" -H "Authorization: Bearer $WHATSAPP_TOKEN"`
 }
 
 const NEEDS_CALLBACK: Problem['code'][] = [
@@ -179,9 +191,11 @@ const NEEDS_CALLBACK: Problem['code'][] = [
 /** What is entered at Meta so that it reports. The verify token is for all businesses, so only the operator sees it. */
 const metaValues = ({ context }: View, code: Problem['code']): Html => {
   const { language, tenantScope } = context
-  const { values } = checklistTexts[language]
+  const { values, local } = checklistTexts[language]
   const { PUBLIC_URL, WHATSAPP_VERIFY_TOKEN: token } = config()
+  const isLocal = ['localhost', '127.0.0.1', '[::1]'].includes(new URL(PUBLIC_URL).hostname)
   return html`${copyable(language, `${code}-url`, values.callback, `${PUBLIC_URL}/webhooks/whatsapp`)}
+  ${isLocal && html`<p class="problem">⚠ ${local}</p>`}
   ${
     tenantScope === null &&
     token !== undefined &&
@@ -214,7 +228,10 @@ const stepAction = (view: View, name: Step['name'], missing: readonly Problem[])
   const button = (section: SectionName, action: string, label: string) =>
     actionForm(context, { path: tenantPath(tenant.tenantId, section, action), label })
   if (name === 'quiet') return missing.length > 0 ? quietForm(view) : null
-  const page = missing.map(({ code }) => PAGES[code]).find(section => section === SECTIONS[name])
+  const page = missing
+    .filter(({ code }) => name === 'whatsapp' || code !== 'not_connected')
+    .map(({ code }) => PAGES[code])
+    .find(section => section === SECTIONS[name])
   return html`<div class="row">
     ${
       page &&

@@ -38,6 +38,7 @@ const testForm = ({ context, tenant, failed }: View, last: LastTest | null): Htm
     ${buttonAlert(failed, 'test')}
     ${
       last &&
+      !hasArrived &&
       html`<p>
         ${texts.last} (${dayTime(last.at, new Date(), context.language, tenant.timezone)}):
         ${states[last.state] ?? last.state}
