@@ -283,6 +283,7 @@ const FLAGS: Record<string, string> = {
   set: 'tenant name mode owner-phone timezone outreach-delay reminder-1-after reminder-2-after unresponsive-after repeat-window oldest-call grace reminder-grace missed-statuses min-ring-seconds contact-foreign quiet no-quiet reminder-quiet no-reminder-quiet location languages opening-hours no-opening-hours json',
   number: 'tenant number json',
   token: 'tenant id force json',
+  'api-token': 'tenant id json',
   connection: 'tenant phone-number-id json',
   pause: 'tenant json',
   resume: 'tenant json',
