@@ -6,7 +6,7 @@ import type { Environment } from './environment.ts'
 export type ByHand = { tenantId: string; to: string; text: string }
 
 const ANSWER_LIMIT_MS = 12_000
-const RETRY_MS = 300
+const RETRY_MS = 1000
 
 export const newOwner = ({ env, database }: Pick<Environment, 'env' | 'database'>) => {
   const acknowledged: ByHand[] = []
