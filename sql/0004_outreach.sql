@@ -50,6 +50,8 @@ alter table leads add primary key (id, tenant_id);
 -- The lists of people who wrote and of those who asked for a call.
 create index leads_heard on leads (tenant_id, heard_at, id) where heard_at is not null;
 create index leads_callbacks on leads (tenant_id, callback_requested_at) where callback_requested_at is not null;
+-- The people with an outcome, by the day on which it was set.
+create index leads_closed on leads (outcome, outcome_at) where outcome is not null;
 
 -- The identifiers of a lead on WhatsApp: the wa_id (which may differ from the phone number), the user id of a person
 -- who hides their number, a new number. Stored when WhatsApp accepts a message to them, and when they write.

@@ -367,6 +367,30 @@ const pageOf = (people: Person[], limit: number): { people: Person[]; next: stri
   next: people.length > limit ? (people[limit - 1]?.cursor ?? null) : null,
 })
 
+/**
+ * The people with an outcome that was set on or after a day.
+ *
+ * @param from the day in the time zone `timezone`: 2026-11-30
+ * @returns the newest first, at most MAX_FOUND
+ */
+export const peopleWithOutcome = async (
+  trx: Trx,
+  wanted: { tenantId: string | null; outcome: Outcome; from: string; timezone: string },
+): Promise<Person[]> => {
+  const { tenantId, outcome, from, timezone } = wanted
+  const { rows } = await sql<Person>`
+    select ${COLUMNS}, '' as cursor
+    from (
+      select * from leads
+      where outcome = ${outcome} and outcome_at >= (${from}::date)::timestamp at time zone ${timezone}
+        and (${tenantId}::bigint is null or tenant_id = ${tenantId})
+      order by outcome_at desc, id desc
+      limit ${MAX_FOUND}) l
+    ${FACTS}
+    order by l.outcome_at desc, l.id desc`.execute(trx)
+  return rows
+}
+
 /** What only the page of one person shows. */
 export type PersonDetails = Person & {
   /** Null = they have not opted out. */

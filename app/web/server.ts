@@ -114,6 +114,7 @@ const newApp = (healthRouter: Router, isListening: () => boolean) => {
   app.use('/api/v1', api)
   app.use(healthRouter)
   app.use('/ops', ops)
+  app.get('/', (_req, res) => res.redirect('/ops'))
   app.use('/metrics', operatorOnly, metrics)
   app.use((_req, res) => {
     res.status(404).json({ error: 'not found' })

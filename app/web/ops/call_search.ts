@@ -3,14 +3,23 @@ import { type RawBuilder, sql } from 'kysely'
 import { z } from 'zod'
 import type { Trx } from '../../db/kysely.ts'
 import { readPhone, spellings } from '../../phone.ts'
-import type { OutreachState, ReasonOf } from '../../states.ts'
+import type { MessageState, OutreachState, ReasonOf } from '../../states.ts'
 import { type Cdr, readIfPossible, type StoredCdr } from '../../voicenter/parse.ts'
 import type { CallOutcome } from './why.ts'
 
 /** What the form offers, in its order. */
 export const CALL_STATES = {
   call: ['missed', 'answered', 'not_inbound', 'unmatched_number', 'undecided'],
-  message: ['waiting', 'contacted', 'replied', 'reached_by_phone', 'failed', 'uncertain'],
+  message: [
+    'waiting',
+    'contacted',
+    'delivered',
+    'read',
+    'replied',
+    'reached_by_phone',
+    'failed',
+    'uncertain',
+  ],
   none: [
     'not_contacted',
     'withheld_number',
@@ -45,6 +54,12 @@ const ended = (how: string) =>
   missed(sql`(m.outreach_reason = ${sql.lit(how)} or exists (
     select from lead_conversations c where c.missed_call_id = m.id and c.state = ${sql.lit(how)}))`)
 
+/** The first message got at least so far. A reply shows that it was read, even if WhatsApp does not report it. */
+const gotTo = (...states: MessageState[]) =>
+  missed(sql`m.outreach_state = 'sent' and exists (
+    select from lead_conversations c left join messages s on s.lead_conversation_id = c.id and s.kind = 'initial'
+    where c.missed_call_id = m.id and (c.state = 'replied' or s.state in (${sql.join(states.map(state => sql.lit(state)))})))`)
+
 const CONDITIONS: Record<CallState, Condition> = {
   missed: verdict('missed'),
   answered: verdict('answered'),
@@ -53,6 +68,8 @@ const CONDITIONS: Record<CallState, Condition> = {
   undecided: verdict('unknown'),
   waiting: missed(sql`m.outreach_state in ('scheduled', 'sending')`),
   contacted: missed(sql`m.outreach_state = 'sent'`),
+  delivered: gotTo('delivered', 'read'),
+  read: gotTo('read'),
   replied: ended('replied'),
   reached_by_phone: ended('reached_by_phone'),
   failed: missed(sql`m.outreach_state = 'failed'`),
@@ -72,7 +89,8 @@ const CONDITIONS: Record<CallState, Condition> = {
   by_operator: outreach('cancelled', 'by_operator'),
 }
 
-const isState = (written: string): written is CallState => Object.hasOwn(CONDITIONS, written)
+/** Whether the search offers it. */
+export const isState = (written: string): written is CallState => Object.hasOwn(CONDITIONS, written)
 
 /** A whole number in all its spellings, or its last digits. */
 export type NumberQuery = { whole: string[] } | { ends: string } | 'unreadable'

@@ -2,7 +2,7 @@
 import { html, type Html } from './html.ts'
 import type { Hour } from './today_figures.ts'
 
-type Bar = { label: string; value: number }
+type Bar = { label: string; value: number; href: string }
 type Texts = { missed: string; answered: string; hour: string; asTable: string }
 
 const WIDTH = 360
@@ -10,11 +10,12 @@ const HEIGHT = 160
 const BELOW = 20
 const BESIDE = 36
 
-/** The top of the axis: the smallest of 4, 6, 10, 20, 40, 60, 100, ... that is at least `most`. */
+/** The top of the axis: the smallest of 4, 6, 8, 10, 12, 16, 20, 30, 40, 50, ... that is at least `most`. Its half is whole. */
 export const axisTop = (most: number): number => {
-  const power = 10 ** Math.floor(Math.log10(Math.max(most, 1)))
-  const step = [1, 2, 4, 6, 10].find(times => times * power >= most) ?? 10
-  return Math.max(4, step * power)
+  if (most < 10) return Math.max(4, Math.ceil(most / 2) * 2)
+  const power = 10 ** Math.floor(Math.log10(most))
+  const step = [1, 1.2, 1.6, 2, 3, 4, 5, 6, 8].find(times => times * power >= most) ?? 10
+  return step * power
 }
 
 const dataTable = (id: string, texts: Texts, head: string[], rows: (string | number)[][]): Html =>
@@ -37,32 +38,41 @@ const dataTable = (id: string, texts: Texts, head: string[], rows: (string | num
     </table>
   </details>`
 
-/** Missed calls stacked on answered ones, for each hour of the day. Time runs from left to right in both languages. */
-export const hoursChart = (id: string, title: string, hours: Hour[], texts: Texts): Html => {
-  const top = axisTop(Math.max(...hours.map(({ missed, answered }) => missed + answered)))
+/** The hours of the day that a chart shows if there are no earlier and no later calls. */
+const FIRST_HOUR = 8
+const LAST_HOUR = 20
+
+/** Missed calls beside answered ones, for each hour of the day. Time runs from left to right in both languages. */
+export const hoursChart = (
+  id: string,
+  { title, href, hours: allHours }: { title: string; href: string; hours: Hour[] },
+  texts: Texts,
+): Html => {
+  const busy = allHours.filter(({ missed, answered }) => missed + answered > 0)
+  const first = Math.min(FIRST_HOUR, busy[0]?.hour ?? FIRST_HOUR)
+  const last = Math.max(LAST_HOUR, busy.at(-1)?.hour ?? LAST_HOUR)
+  const hours = allHours.slice(first, last + 1)
+  const top = axisTop(Math.max(...hours.map(({ missed, answered }) => Math.max(missed, answered))))
   const y = (value: number) => (HEIGHT - BELOW) * (1 - value / top)
   const step = (WIDTH - BESIDE) / hours.length
-  const bar = (kind: 'missed' | 'answered', hour: Hour) => {
-    const below = kind === 'missed' ? hour.answered : 0
-    const size = HEIGHT - BELOW - y(hour[kind])
-    return (
-      hour[kind] > 0 &&
-      html`<rect
-        class="${kind}"
-        x="${(BESIDE + hour.hour * step + 1).toFixed(1)}"
-        y="${(y(below) - size).toFixed(1)}"
-        width="${(step - 2).toFixed(1)}"
-        height="${size.toFixed(1)}"
-        rx="2"
-      />`
-    )
-  }
+  const width = (step - 2) / 2
+  const x = (hour: number) => BESIDE + (hour - first) * step
+  const bar = (kind: 'missed' | 'answered', hour: Hour) =>
+    hour[kind] > 0 &&
+    html`<rect
+      class="${kind}"
+      x="${(x(hour.hour) + 1 + (kind === 'missed' ? 0 : width)).toFixed(1)}"
+      y="${y(hour[kind]).toFixed(1)}"
+      width="${width.toFixed(1)}"
+      height="${(HEIGHT - BELOW - y(hour[kind])).toFixed(1)}"
+      rx="1"
+    />`
   const line = (value: number) => html`
     <line class="grid" x1="${BESIDE}" x2="${WIDTH}" y1="${y(value)}" y2="${y(value)}" />
     <text x="${BESIDE - 6}" y="${y(value) + 4}" text-anchor="end">${value}</text>
   `
   return html`<figure class="card">
-    <h2>${title}</h2>
+    <h2><a href="${href}">${title}</a></h2>
     <ul class="legend">
       <li class="missed">${texts.missed}</li>
       <li class="answered">${texts.answered}</li>
@@ -75,13 +85,13 @@ export const hoursChart = (id: string, title: string, hours: Hour[], texts: Text
       aria-label="${title}"
     >
       ${[top, top / 2, 0].map(line)}
-      ${hours.map(hour => [bar('answered', hour), bar('missed', hour)])}
+      ${hours.map(hour => [bar('missed', hour), bar('answered', hour)])}
       ${hours
         .filter(({ hour }) => hour % 3 === 0)
         .map(
           ({ hour }) =>
             html`<text
-              x="${BESIDE + hour * step + step / 2}"
+              x="${(x(hour) + step / 2).toFixed(1)}"
               y="${HEIGHT - 4}"
               text-anchor="middle"
             >
@@ -93,9 +103,7 @@ export const hoursChart = (id: string, title: string, hours: Hour[], texts: Text
       id,
       texts,
       [texts.hour, texts.missed, texts.answered],
-      hours
-        .filter(({ missed, answered }) => missed + answered > 0)
-        .map(({ hour, missed, answered }) => [`${hour}:00`, missed, answered]),
+      busy.map(({ hour, missed, answered }) => [`${hour}:00`, missed, answered]),
     )}
   </figure>`
 }
@@ -108,14 +116,15 @@ export const funnelChart = (title: string, bars: Bar[]): Html => {
     <h2>${title}</h2>
     <ol class="funnel">
       ${bars.map(
-        ({ label, value }) =>
+        ({ label, value, href }) =>
           html`<li>
-            <span>${label}</span> <strong>${value}</strong> <small dir="ltr">${share(value)}</small>
+            <a href="${href}"><strong>${value}</strong> ${label}</a>
+            <small dir="ltr">${share(value)}</small>
             <svg class="chart" viewBox="0 0 100 4" preserveAspectRatio="none" aria-hidden="true">
               <rect class="rest" width="100" height="4" rx="1" />
               <rect
                 class="answered"
-                width="${((100 * value) / most).toFixed(1)}"
+                width="${Math.min(100, (100 * value) / most).toFixed(1)}"
                 height="4"
                 rx="1"
               />

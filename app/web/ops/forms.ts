@@ -231,7 +231,7 @@ export const actionForm = (
     <button ${about && html`aria-label="${label}: ${about}"`}>${label}</button>
   </form>`
 
-/** For an action that cannot be undone: it shows a warning first. live.js keeps a <details> with an id open. */
+/** For an action that cannot be undone: it shows a warning first. An update of the page leaves it open. */
 export const confirmForm = (
   context: Context,
   { id, open, warning, ...button }: Button & { id: string; open: string; warning: string },

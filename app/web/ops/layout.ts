@@ -21,7 +21,7 @@ export type Page = {
   name: PageName
   title: string
   body: Html
-  /** The page reloads itself every few seconds. */
+  /** The page stays up to date by itself. */
   live?: boolean
   /** The result of the last action. */
   flash?: string | null
@@ -38,6 +38,7 @@ const document = (language: Language, title: string, head: Html | null, body: Ht
         <title>${title} · Ringback</title>
         <link rel="stylesheet" href="/ops/style.css" />
         <link rel="icon" href="/ops/icon.svg" />
+        <script src="/ops/page.js" defer></script>
         ${head}
       </head>
       <body>
@@ -82,9 +83,9 @@ export const layout = (page: Page, options: LayoutOptions): string => {
   return document(
     language,
     page.title,
-    page.live === true
-      ? html`<script src="/ops/live.js" defer></script>
-          <noscript><meta http-equiv="refresh" content="30" /></noscript>`
+    // Not where something may be typed: it would be lost.
+    page.live === true && !page.body.html.includes('<textarea')
+      ? html`<noscript><meta http-equiv="refresh" content="60" /></noscript>`
       : null,
     html`<a class="skip" href="#content">${texts.skip}</a>
       <header>
@@ -115,19 +116,24 @@ export const layout = (page: Page, options: LayoutOptions): string => {
       ${
         page.live === true &&
         html`<p id="signed-out" role="alert" hidden>
-          ${texts.signedOut} <a href="${url}">${texts.signInAgain}</a>
+          ${texts.signedOut} <a class="button" href="${url}">${texts.signInAgain}</a>
         </p>`
       }
-      <main id="content">
-        ${page.flash && html`<p class="flash" role="status">${page.flash}</p>`} ${page.body}
-      </main>`,
+      ${page.flash && html`<p class="flash outside" role="status">${page.flash}</p>`}
+      <main id="content" ${page.live === true && html`data-live`}>${page.body}</main>
+      ${
+        page.live === true &&
+        html`<p id="news" role="status" hidden>
+          <button type="button" data-new="${texts.news}" data-changed="${texts.changed}"></button>
+        </p>`
+      }`,
   )
 }
 
 /** Their names never change, so browsers keep them for an hour only. */
 export const staticFiles = Router()
 staticFiles.get(
-  ['/style.css', '/live.js', '/icon.svg'],
+  ['/style.css', '/page.js', '/icon.svg'],
   express.static(fileURLToPath(new URL('static', import.meta.url)), {
     setHeaders: res => res.setHeader('Cache-Control', 'public, max-age=3600'),
   }),
@@ -148,6 +154,9 @@ export const layoutTexts = translations(
     otherLanguage: 'עברית',
     signOut: 'Sign out',
     signedOut: 'You are no longer signed in. This page shows what was known until then.',
+    /** # stands for a number. */
+    news: 'New: # · show',
+    changed: 'There is news · show',
     signInAgain: 'Sign in',
     signedInAgain: {
       form: 'You are signed in again. Nothing was changed yet. Please check the form and send it again.',
@@ -187,6 +196,8 @@ export const layoutTexts = translations(
     otherLanguage: 'English',
     signOut: 'יציאה',
     signedOut: 'החיבור הסתיים. הדף מציג את מה שהיה ידוע עד אז.',
+    news: 'חדש: # · הצגה',
+    changed: 'יש עדכון · הצגה',
     signInAgain: 'כניסה',
     signedInAgain: {
       form: 'החיבור חודש. דבר עוד לא השתנה. נא לבדוק את הטופס ולשלוח אותו שוב.',

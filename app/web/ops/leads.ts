@@ -1,18 +1,21 @@
 /** The people who wait for an answer, and the search among all people. */
 import { Router } from 'express'
+import { z } from 'zod'
 import {
   findPeople,
   MAX_FOUND,
   type Person,
+  peopleWithOutcome,
   PERSON_CURSOR,
   type WaitReason,
   waitingPeople,
 } from '../../outreach/people.ts'
 import { undoCalledBack, markCalledBack } from '../../outreach/lead_actions.ts'
 import { numberOfLead } from '../../privacy/do_not_contact.ts'
+import { OUTCOMES } from '../../states.ts'
 import type { Context } from './access.ts'
 import { abort, orAbort } from './errors.ts'
-import { dayTime, telephone, telephoneText } from './format.ts'
+import { dayTime, DEFAULT_TIMEZONE, telephone, telephoneText } from './format.ts'
 import { actionForm, returnPath } from './forms.ts'
 import { html, type Html } from './html.ts'
 import { leadTexts } from './locales/leads.ts'
@@ -106,6 +109,11 @@ const undoBar = (leadId: string, phone: string, context: Context): Html => {
   </div>`
 }
 
+/** `?outcome=won&from=2026-11-30`: to these leads a figure of /ops. */
+const closedFields = z.object({ outcome: z.enum(OUTCOMES), from: z.iso.date() })
+const closedParams = (params: Record<string, string>) =>
+  params['outcome'] === undefined ? null : (closedFields.safeParse(params).data ?? abort(404))
+
 /** The path without the mark of the person who was called back. */
 const withoutDone = (path: string): string =>
   path.replace(/([?&])done=\d+(&|$)/, '$1').replace(/[?&]$/, '')
@@ -118,14 +126,19 @@ leadsPages.get(
     const context = { ...given, url: withoutDone(given.url) }
     const { language, params } = context
     const texts = leadTexts[language]
-    const { tenants, tenantId } = await tenantsFor(trx, context)
+    const { tenants, tenantId, chosen } = await tenantsFor(trx, context)
     const written = (params['q'] ?? '').trim().slice(0, MAX_SEARCH).replaceAll('\0', '')
     const { before = null, done = '' } = params
     if (before !== null && !PERSON_CURSOR.test(before)) abort(404)
-    const isSearch = written !== ''
-    const found = isSearch
-      ? await findPeople(trx, { tenantId, written })
-      : await waitingPeople(trx, { tenantId, before, limit: PAGE_SIZE + 1 })
+    const closed = closedParams(params)
+    const isSearch = written !== '' || closed !== null
+    const timezone = chosen?.timezone ?? DEFAULT_TIMEZONE
+    const found =
+      written !== ''
+        ? await findPeople(trx, { tenantId, written })
+        : closed
+          ? await peopleWithOutcome(trx, { tenantId, timezone, ...closed })
+          : await waitingPeople(trx, { tenantId, before, limit: PAGE_SIZE + 1 })
     const shown = isSearch ? found : found.slice(0, PAGE_SIZE)
     const hasMore = !isSearch && found.length > PAGE_SIZE
     const calledBack = isId(done)
@@ -156,7 +169,8 @@ leadsPages.get(
         ${searchForm(context, tenantId)}
         ${
           isSearch &&
-          html`${shown.length === 0 ? html`<p class="empty">${texts.notFound}</p>` : people(shown, context)}
+          html`${closed && written === '' && html`<h2>${texts.outcomes[closed.outcome]}</h2>`}
+            ${shown.length === 0 ? html`<p class="empty">${texts.notFound}</p>` : people(shown, context)}
             <p>
               <a class="alone" href="/ops/leads${tenant && `?${tenant}`}">${texts.allWaiting}</a>
             </p>`

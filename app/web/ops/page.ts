@@ -1,6 +1,7 @@
 /** A page is shown in a read-only transaction; an action runs in a transaction and then shows a page. */
 import type { Request, RequestHandler, Response } from 'express'
 import { sql } from 'kysely'
+import { hash } from 'node:crypto'
 import { z } from 'zod'
 import { opsDb, type Trx } from '../../db/kysely.ts'
 import { retryOnConflict } from '../../db/retry.ts'
@@ -44,8 +45,17 @@ export const page =
     const shown = await inReadOnly(trx => show(trx, contextOf(req, visit)))
     const flash = readCookie(req, FLASH_COOKIE)
     if (flash) res.clearCookie(FLASH_COOKIE, { path: '/ops' })
-    res.send(render(visit, { ...shown, flash: flash === null ? null : decodeFlash(flash) }, true))
+    const flashed = { ...shown, flash: flash === null ? null : decodeFlash(flash) }
+    sendUnlessKnown(req, res, render(visit, flashed, true))
   }
+
+/** An open page asks again and again (static/page.js). If it has this version already, the answer is empty. */
+const sendUnlessKnown = (req: Request, res: Response, body: string): void => {
+  const etag = `"${hash('sha256', body, 'base64url')}"`
+  res.set('ETag', etag)
+  if (req.get('if-none-match') === etag) res.status(304).end()
+  else res.send(body)
+}
 
 const inReadOnly = <Result>(work: (trx: Trx) => Promise<Result>): Promise<Result> =>
   opsDb.transaction().setAccessMode('read only').execute(work)

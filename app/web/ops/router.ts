@@ -1,5 +1,5 @@
 /**
- * /ops: pages for the operator and for the businesses. The server renders all HTML; live.js only reloads it.
+ * /ops: pages for the operator and for the businesses. The server renders all HTML; page.js keeps it up to date.
  *
  *   GET /ops            figures of the day               today.ts
  *   GET /ops/leads      people who wait, one person      leads.ts, lead.ts
@@ -9,6 +9,7 @@
  *   GET /ops/tenants    the businesses                   tenants.ts, tenant.ts
  *   GET /ops/log        the audit log                    log.ts
  */
+import compression from 'compression'
 import { type ErrorRequestHandler, Router } from 'express'
 import { log } from '../../log.ts'
 import {
@@ -36,8 +37,18 @@ import { tenantsPages } from './tenants.ts'
 import { todayPages } from './today.ts'
 import { waitingPages } from './waiting.ts'
 
+/**
+ * Only for requests that another site cannot cause: from the size of a compressed page, that site could guess what stands
+ * beside a text that it chose (BREACH).
+ */
+const compressed = compression({
+  filter: (req, res) =>
+    ['same-origin', 'none'].includes(String(req.headers['sec-fetch-site'])) &&
+    /^(text\/(html|css|javascript)|image\/svg)/.test(String(res.getHeader('content-type'))),
+})
+
 export const ops = Router()
-ops.use(securityHeaders, checkConnection, staticFiles, sessionPages, signInPages)
+ops.use(compressed, securityHeaders, checkConnection, staticFiles, sessionPages, signInPages)
 ops.use(requireSignIn, requireFormToken)
 ops.use(
   todayPages,

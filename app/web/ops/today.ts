@@ -1,14 +1,23 @@
 /** The figures of today and of the last 30 days. */
 import { Router } from 'express'
 import { DateTime } from 'luxon'
-import { waitingPeople } from '../../outreach/people.ts'
+import { type Person, REASONS, type WaitReason, waitingPeople } from '../../outreach/people.ts'
 import type { ReasonOf } from '../../states.ts'
+import type { Context } from './access.ts'
+import { isState } from './call_search.ts'
 import { funnelChart, hoursChart } from './charts.ts'
 import { DEFAULT_TIMEZONE } from './format.ts'
 import { html } from './html.ts'
 import { translations } from './language.ts'
+import type { Page } from './layout.ts'
 import { page, tenantFilter, tenantsFor } from './page.ts'
-import { type Figures, loadCallsByHour, loadFigures, loadLast30Days } from './today_figures.ts'
+import {
+  type Figures,
+  loadCallsByHour,
+  loadFigures,
+  loadLast30Days,
+  loadWon,
+} from './today_figures.ts'
 
 type Texts = (typeof todayTexts)['en']
 
@@ -23,22 +32,71 @@ const figure = (value: number | string, label: string, href: string) =>
 const isReason = (reason: string): reason is keyof Texts['reasons'] =>
   Object.hasOwn(todayTexts.en.reasons, reason)
 
-const skippedCard = (figures: Figures, texts: Texts) => {
+type Links = ReturnType<typeof linksOf>
+
+/** The lists behind the figures. */
+const linksOf = (tenant: string, today: string) => ({
+  calls: (state: string, from = today) => `/ops/calls?${tenant}state=${state}&from=${from}`,
+  leads: `/ops/leads${tenant && `?${tenant.slice(0, -1)}`}`,
+  won: `/ops/leads?${tenant}outcome=won&from=${today}`,
+})
+
+/** The first thing on the page. */
+const waitingCard = (people: Person[], links: Links, texts: Texts) => {
+  const count = people.length
+  const reasons = REASONS.map(why => ({
+    why,
+    n: people.filter(({ waits }) => waits === why).length,
+  })).filter(({ n }) => n > 0)
+  return html`<a id="waiting" class="card" href="${links.leads}">
+    <strong>${count > MAX_COUNTED ? `${MAX_COUNTED}+` : count}</strong>
+    <span
+      >${texts.people(count)}
+      <small
+        >${count === 0 ? texts.allClear : reasons.map(({ why, n }) => texts.why[why](n)).join(' · ')}</small
+      ></span
+    >
+  </a>`
+}
+
+const skippedCard = (figures: Figures, links: Links, texts: Texts) => {
   const reasons = Object.entries(figures.skipped)
   return html`<section class="card">
     <h2>${texts.skipped}</h2>
     ${reasons.length === 0 && html`<p class="quiet">${texts.skippedNone}</p>`}
     ${
       reasons.length > 0 &&
-      html`<dl class="values">
-        ${reasons.map(
-          ([reason, count]) =>
-            html`<dt>${isReason(reason) ? texts.reasons[reason] : reason}</dt>
-              <dd>${count}</dd>`,
-        )}
-      </dl>`
+      html`<ul class="counts">
+        ${reasons.map(([reason, count]) => {
+          const label = html`${isReason(reason) ? texts.reasons[reason] : reason}
+            <strong>${count}</strong>`
+          return html`<li>
+            ${isState(reason) ? html`<a href="${links.calls(reason)}">${label}</a>` : html`<span>${label}</span>`}
+          </li>`
+        })}
+      </ul>`
     }
   </section>`
+}
+
+const startPage = (context: Context): Page => {
+  const texts = todayTexts[context.language]
+  const { start } = texts
+  return {
+    name: 'today',
+    title: start.title,
+    live: true,
+    body: html`<h1>${start.title}</h1>
+      <section class="card">
+        <p>${start.why}</p>
+        <ol>
+          ${start.steps.map(step => html`<li>${step}</li>`)}
+        </ol>
+        <p><a class="button main" href="/ops/tenants/add">${start.add}</a></p>
+        <p class="quiet">${start.command}</p>
+        <pre>npm run tenant -- add --name "Noa's Salon" --number 072-277-6772</pre>
+      </section>`,
+  }
 }
 
 export const todayPages = Router()
@@ -46,17 +104,32 @@ export const todayPages = Router()
 todayPages.get(
   '/',
   page(async (trx, context) => {
-    const texts = todayTexts[context.language]
+    const { language } = context
+    const texts = todayTexts[language]
     const { tenants, tenantId, chosen } = await tenantsFor(trx, context)
+    if (tenants.length === 0) return startPage(context)
     const scope = { tenantId, timezone: chosen?.timezone ?? DEFAULT_TIMEZONE }
     const today = await loadFigures(trx, scope, 0)
-    const { figures: month, hours } = await loadLast30Days(trx, scope, new Date())
-    const callBack = await waitingPeople(trx, { tenantId, before: null, limit: MAX_COUNTED + 1 })
-    const tenant = tenantId && !context.tenantScope ? `tenant=${tenantId}&` : ''
-    const day = DateTime.now().setZone(scope.timezone).toISODate()
-    const calls = (state: string) => `/ops/calls?${tenant}state=${state}&from=${day}`
-    const waiting = `/ops/waiting${tenant && `?${tenant}`}`
-    const leads = `/ops/leads${tenant && `?${tenant}`}`
+    const hoursToday = await loadCallsByHour(trx, scope, 0)
+    const { won, value } = await loadWon(trx, scope)
+    const { figures: month, hours: hoursMonth } = await loadLast30Days(trx, scope, new Date())
+    const people = await waitingPeople(trx, { tenantId, before: null, limit: MAX_COUNTED + 1 })
+    const day = DateTime.now().setZone(scope.timezone)
+    const from = day.minus({ days: 29 }).toISODate() ?? ''
+    const links = linksOf(
+      tenantId && !context.tenantScope ? `tenant=${tenantId}&` : '',
+      day.toISODate() ?? '',
+    )
+    const step = (label: string, value: number, state: string) => ({
+      label,
+      value,
+      href: links.calls(state, from),
+    })
+    const amount = new Intl.NumberFormat(language, {
+      style: 'currency',
+      currency: 'ILS',
+      maximumFractionDigits: 0,
+    }).format(value)
     return {
       name: 'today',
       title: texts.title,
@@ -65,34 +138,30 @@ todayPages.get(
           <h1>${texts.title}${chosen && html`: <bdi>${chosen.name}</bdi>`}</h1>
           ${tenantFilter('/ops', tenants, context)}
         </div>
-        ${
-          tenants.length === 0 &&
-          html`<p class="empty">
-            ${texts.noTenants} <a href="/ops/tenants">${texts.addTenant}</a>
-          </p>`
-        }
+        ${waitingCard(people, links, texts)}
+        <h2>${texts.done}</h2>
         <ul class="figures">
-          ${figure(today.missed, texts.missed, calls('missed'))}
-          ${figure(today.contacted, texts.contacted, calls('contacted'))}
-          ${figure(today.replied, texts.replied, calls('replied'))}
-          ${figure(today.reached, texts.reached, calls('reached_by_phone'))}
-          ${figure(callBack.length > MAX_COUNTED ? `${MAX_COUNTED}+` : callBack.length, texts.callBack, leads)}
-          ${figure(today.waiting, texts.waiting, waiting)}
-          ${today.failed > 0 && figure(today.failed, texts.failed, calls('failed'))}
-          ${today.unknown > 0 && figure(today.unknown, texts.unknown, '/ops/trouble')}
+          ${figure(today.missed, texts.missed, links.calls('missed'))}
+          ${figure(today.contacted, texts.contacted, links.calls('contacted'))}
+          ${figure(today.replied, texts.replied, links.calls('replied'))}
+          ${figure(today.reached, texts.reached, links.calls('reached_by_phone'))}
+          ${figure(won, value > 0 ? texts.wonFor(amount) : texts.won, links.won)}
+          ${figure(today.waiting, texts.waiting, links.calls('waiting'))}
+          ${today.failed > 0 && figure(today.failed, texts.failed, links.calls('failed'))}
+          ${today.unknown > 0 && figure(today.unknown, texts.unknown, links.calls('uncertain'))}
         </ul>
         <div class="columns">
-          ${hoursChart('hours-today', texts.hoursToday, await loadCallsByHour(trx, scope, 0), texts.chart)}
-          ${skippedCard(today, texts)}
+          ${hoursChart('hours-today', { title: texts.hoursToday, href: links.calls(''), hours: hoursToday }, texts.chart)}
           ${funnelChart(texts.funnel, [
-            { label: texts.missed, value: month.missed },
-            { label: texts.contacted, value: month.contacted },
-            { label: texts.delivered, value: month.delivered },
-            { label: texts.read, value: month.read },
-            { label: texts.replied, value: month.replied },
-            { label: texts.reached, value: month.reached },
+            step(texts.missed, month.missed, 'missed'),
+            step(texts.contacted, month.contacted, 'contacted'),
+            step(texts.delivered, month.delivered, 'delivered'),
+            step(texts.read, month.read, 'read'),
+            step(texts.replied, month.replied, 'replied'),
+            step(texts.reached, month.reached, 'reached_by_phone'),
           ])}
-          ${hoursChart('hours-month', texts.hours30, hours, texts.chart)}
+          ${hoursChart('hours-month', { title: texts.hours30, href: links.calls('', from), hours: hoursMonth }, texts.chart)}
+          ${skippedCard(today, links, texts)}
         </div>`,
     }
   }),
@@ -105,8 +174,18 @@ const todayTexts = translations(
     contacted: 'messages sent',
     replied: 'replied',
     reached: 'reached by phone',
-    waiting: 'messages to be sent',
-    callBack: 'people wait for an answer',
+    won: 'won',
+    wonFor: (amount: string) => `won, for ${amount}`,
+    waiting: 'first messages to be sent',
+    people: (count: number): string =>
+      count === 1 ? 'person waits for your answer' : 'people wait for your answer',
+    allClear: 'All clear.',
+    why: {
+      wrote: (count: number) => `${count} wrote`,
+      asked: (count: number) => `${count} asked for a call`,
+      called: (count: number) => `${count} called`,
+    } satisfies Record<WaitReason, (count: number) => string>,
+    done: 'What Ringback did today',
     failed: 'messages failed',
     unknown: 'messages with unknown delivery',
     skipped: 'Calls without a message',
@@ -129,8 +208,18 @@ const todayTexts = translations(
     delivered: 'delivered',
     read: 'read',
     chart: { missed: 'missed', answered: 'answered', hour: 'Hour', asTable: 'As a table' },
-    noTenants: 'There are no businesses yet.',
-    addTenant: 'Add the first one',
+    start: {
+      title: 'Welcome to Ringback',
+      why: 'When a business misses a call, Ringback writes to the caller on WhatsApp. There is no business yet. This is how to begin:',
+      steps: [
+        'Add a business: its name, and the number that its customers dial.',
+        'Enter the webhook URL, which you get then, in Voicenter’s CPanel. From now on each missed call is listed here.',
+        'Connect the WhatsApp number of the business, and choose the quiet times.',
+        'Send a test message to the owner, then go live. Until then nothing is sent to callers.',
+      ],
+      add: 'Add a business',
+      command: 'Or on the command line:',
+    },
   },
   {
     title: 'היום',
@@ -138,8 +227,17 @@ const todayTexts = translations(
     contacted: 'הודעות שנשלחו',
     replied: 'השיבו',
     reached: 'שוחחו בטלפון',
-    waiting: 'הודעות שיישלחו',
-    callBack: 'פניות ממתינות לתשובה',
+    won: 'נסגרו',
+    wonFor: amount => `נסגרו, ב־${amount}`,
+    waiting: 'הודעות ראשונות שיישלחו',
+    people: count => (count === 1 ? 'פנייה ממתינה לתשובה' : 'פניות ממתינות לתשובה'),
+    allClear: 'הכול מטופל.',
+    why: {
+      wrote: count => `כתבו: ${count}`,
+      asked: count => `ביקשו שיחה: ${count}`,
+      called: count => `התקשרו: ${count}`,
+    },
+    done: 'מה Ringback עשה היום',
     failed: 'הודעות שנכשלו',
     unknown: 'הודעות שלא ידוע אם הגיעו',
     skipped: 'שיחות בלי הודעה',
@@ -162,7 +260,17 @@ const todayTexts = translations(
     delivered: 'נמסרו',
     read: 'נקראו',
     chart: { missed: 'לא נענו', answered: 'נענו', hour: 'שעה', asTable: 'הצגה כטבלה' },
-    noTenants: 'עדיין אין עסקים.',
-    addTenant: 'הוספת העסק הראשון',
+    start: {
+      title: 'ברוכים הבאים ל־Ringback',
+      why: 'כששיחה לעסק לא נענית, Ringback כותב למי שהתקשר ב־WhatsApp. עדיין אין עסק. כך מתחילים:',
+      steps: [
+        'מוסיפים עסק: השם שלו, והמספר שהלקוחות מחייגים.',
+        'מזינים ב־CPanel של Voicenter את כתובת ה־Webhook שמתקבלת אז. מעכשיו כל שיחה שלא נענתה מופיעה כאן.',
+        'מחברים את מספר ה־WhatsApp של העסק, ובוחרים שעות שקט.',
+        'שולחים הודעת בדיקה לבעלי העסק, ומפעילים. עד אז לא נשלח דבר למי שהתקשר.',
+      ],
+      add: 'הוספת עסק',
+      command: 'או בשורת הפקודה:',
+    },
   },
 )

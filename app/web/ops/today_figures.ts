@@ -5,6 +5,7 @@ import type { Trx } from '../../db/kysely.ts'
 export type Figures = {
   missed: number
   contacted: number
+  /** A message that was read has been delivered, and a reply shows that it was read. */
   delivered: number
   read: number
   replied: number
@@ -44,8 +45,8 @@ export const loadFigures = async (
     select
       count(*)::int as missed,
       count(*) filter (where state = 'sent')::int as contacted,
-      count(*) filter (where message in ('delivered', 'read'))::int as delivered,
-      count(*) filter (where message = 'read')::int as read,
+      count(*) filter (where state = 'sent' and (message in ('delivered', 'read') or conversation = 'replied'))::int as delivered,
+      count(*) filter (where state = 'sent' and (message = 'read' or conversation = 'replied'))::int as read,
       count(*) filter (where conversation = 'replied' or reason = 'replied')::int as replied,
       count(*) filter (where conversation = 'reached_by_phone' or reason = 'reached_by_phone')::int as reached,
       count(*) filter (where state in ('scheduled', 'sending'))::int as waiting,
@@ -57,6 +58,19 @@ export const loadFigures = async (
   const [figures] = rows
   if (!figures) throw new Error('an aggregate query returned no row')
   return figures
+}
+
+/** How many people became customers today, and for how much. */
+export const loadWon = async (
+  trx: Trx,
+  { tenantId, timezone }: DayScope,
+): Promise<{ won: number; value: number }> => {
+  const { rows } = await sql<{ won: number; value: number }>`
+    select count(*)::int as won, coalesce(sum(l.outcome_value), 0)::float8 as value
+    from leads l
+    where l.outcome = 'won' and l.outcome_at >= ${dayStart(timezone, 0)}
+      and (${tenantId}::bigint is null or l.tenant_id = ${tenantId})`.execute(trx)
+  return rows[0] ?? { won: 0, value: 0 }
 }
 
 /** Calls by hour of the day, all 24 hours. A call with several call records counts once. */

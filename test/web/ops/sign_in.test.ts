@@ -497,7 +497,7 @@ t.test('the security headers', async t => {
 t.test('static files need no session and may be cached', async t => {
   for (const [name, type] of [
     ['style.css', /^text\/css/],
-    ['live.js', /^text\/javascript/],
+    ['page.js', /^text\/javascript/],
     ['icon.svg', /^image\/svg/],
   ] as const) {
     const { status, headers } = await browser().get(`/ops/${name}`)

@@ -15,7 +15,7 @@ import {
 } from '../../../app/web/ops/format.ts'
 import { logTexts } from '../../../app/web/ops/log.ts'
 import { answeredPush, push } from '../../../scripts/demo/cdr.ts'
-import { asOperator, asTenant } from '../../support/ops.ts'
+import { asOperator, asTenant, browser } from '../../support/ops.ts'
 import {
   business,
   customer,
@@ -27,16 +27,21 @@ import {
   workAsIfDue,
 } from '../../support/ringback.ts'
 
+import { leadOf } from './support.ts'
+
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
 
-/** The figures of the page, by label. */
-const figuresIn = (text: string): Record<string, number> =>
+/** The figures of a part of the page, by label. */
+const figuresIn = (
+  text: string,
+  part = /<ul class="figures">[^]*?<\/ul>/,
+): Record<string, number> =>
   Object.fromEntries(
-    [...text.matchAll(/<strong>(\d+)<\/strong>\s+([^<]+?)\s*<\/a/g)].map(([, count, label]) => [
-      label,
-      Number(count),
-    ]),
+    [...(part.exec(text)?.[0] ?? '').matchAll(/<strong>(\d+)<\/strong>\s+([^<]+?)\s*<\/a/g)].map(
+      ([, count, label]) => [label, Number(count)],
+    ),
   )
+const funnelIn = (text: string) => figuresIn(text, /<ol class="funnel">[^]*?<\/ol>/)
 
 t.test('the figures count each missed call of today', async t => {
   const shop = await business()
@@ -59,7 +64,7 @@ t.test('the figures count each missed call of today', async t => {
   const owner = await asTenant(shop.tenantId)
   t.match(figuresIn((await owner.get('/ops')).text), {
     'missed calls': 5,
-    'messages to be sent': 2,
+    'first messages to be sent': 2,
     'messages sent': 0,
   })
 
@@ -72,10 +77,10 @@ t.test('the figures count each missed call of today', async t => {
     'messages sent': 2,
     replied: 1,
     'reached by phone': 0,
-    'messages to be sent': 0,
+    'first messages to be sent': 0,
   })
-  t.match(page, /not a mobile number<\/dt>\s*<dd>1</)
-  t.match(page, /number withheld<\/dt>\s*<dd>2</)
+  t.match(page, /not a mobile number\s*<strong>1</)
+  t.match(page, /number withheld\s*<strong>2</)
   t.match(page, /<td>5<\/td>\s*<td>1<\/td>/, 'the table of the chart: 5 missed, 1 answered')
 
   const operator = await asOperator()
@@ -83,6 +88,71 @@ t.test('the figures count each missed call of today', async t => {
   const one = await operator.get(`/ops?tenant=${other.tenantId}`)
   t.equal(figuresIn(one.text)['missed calls'], 1, 'or one')
   t.equal((await operator.get('/ops?tenant=999999')).status, 404)
+})
+
+t.test('each figure leads to the list that it counts', async t => {
+  const shop = await business()
+  const replies = customer()
+  for (const caller of [replies.local, customer().local, '031234567', ''])
+    await post(push({ did: shop.did, caller }), { token: shop.token })
+  await work()
+  await workAsIfDue()
+  await fake.inbound({ kind: 'text', from: replies.e164, text: 'כן' })
+  await post(push({ did: shop.did, caller: customer().local }), { token: shop.token })
+  await work()
+  const lead = await leadOf(shop.tenantId, replies.e164)
+  const owner = await asTenant(shop.tenantId)
+  await owner.submit(`/ops/leads/${lead.id}/outcome`, { outcome: 'won', value: '350' })
+  const { text } = await owner.get('/ops')
+  t.match(text, /<strong>3<\/strong>\s*<span\s*>people wait for your answer\s*<small\s*>3 called</)
+  t.match(text, /<strong>1<\/strong>\s*won, for ₪350/)
+  t.match(
+    funnelIn(text),
+    { 'missed calls': 5, 'messages sent': 2, delivered: 1, read: 1, replied: 1 },
+    'WhatsApp reported nothing, but who replied has read the message',
+  )
+  const links = [
+    ...text.matchAll(/<a(?: [^>]*)? href="([^"]+)"[^>]*>(?:[^<]*)<strong>(\d+)<\/strong>/g),
+  ]
+  t.ok(links.length >= 15, String(links.length))
+  for (const [, path = '', count] of links) {
+    const list = await owner.get(path.replaceAll('&amp;', '&'))
+    const rows = list.text.match(/<li class="person|<tr>(?=\s*<td)/g) ?? []
+    t.equal(String(rows.length), count, path)
+  }
+  for (const wrong of ['outcome=great&from=2026-01-01', 'outcome=won&from=monday', 'outcome=won'])
+    t.equal((await owner.get(`/ops/leads?${wrong}`)).status, 404, wrong)
+})
+
+t.test('a page that has not changed is not sent again', async t => {
+  const shop = await business()
+  const owner = await asTenant(shop.tenantId)
+  const first = await owner.get('/ops')
+  const etag = first.headers.get('etag') ?? ''
+  const again = () => owner.ask('/ops', { headers: { 'if-none-match': etag } })
+  const same = await again()
+  t.match(same, { status: 304, text: '' })
+  t.equal(same.headers.get('cache-control'), 'no-store')
+  await post(push({ did: shop.did, caller: customer().local }), { token: shop.token })
+  await work()
+  t.equal((await again()).status, 200)
+  const other = await asTenant((await business()).tenantId)
+  t.equal((await other.ask('/ops', { headers: { 'if-none-match': etag } })).status, 200)
+})
+
+t.test('pages are compressed, except for requests that another site caused', async t => {
+  const encoding = async (site?: string) => {
+    const headers = { ...(site && { 'sec-fetch-site': site }), 'accept-encoding': 'gzip' }
+    return (await browser().ask('/ops', { headers })).headers.get('content-encoding')
+  }
+  t.equal(await encoding('same-origin'), 'gzip')
+  t.equal(await encoding('none'), 'gzip')
+  for (const site of ['cross-site', 'same-site', undefined]) t.equal(await encoding(site), null)
+})
+
+t.test('the address of the service leads to the pages', async t => {
+  const answer = await browser().get('/')
+  t.match(answer, { status: 302, location: '/ops' })
 })
 
 t.test("a day begins at midnight in the business's time zone", async t => {
@@ -116,7 +186,12 @@ t.test('names are escaped', async t => {
 
 t.test('the axis of a chart ends in a round number', t => {
   const tops = [0, 1, 4, 5, 9, 11, 20, 21, 99, 100, 101, 4999].map(axisTop)
-  t.strictSame(tops, [4, 4, 4, 6, 10, 20, 20, 40, 100, 100, 200, 6000])
+  t.strictSame(tops, [4, 4, 4, 6, 10, 12, 20, 30, 100, 100, 120, 5000])
+  for (let most = 0; most < 2000; most++) {
+    const top = axisTop(most)
+    t.ok(top >= most && top % 2 === 0, String(most))
+    t.ok(top <= Math.max(4, most * 1.5 + 1), `${most} fills the chart`)
+  }
   t.end()
 })
 
