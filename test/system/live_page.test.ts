@@ -184,7 +184,7 @@ await t.test('an idle open page costs under 1 MB an hour', async t => {
   for (let n = 0; n < 30; n++) await misses(shop)
   const { counted, at, stop } = await countingProxy()
   const { page, context } = await ownerOf(shop.tenantId, { at, fakeClock: true })
-  for (const path of ['/ops', '/ops/leads', '/ops/calls', '/ops/waiting']) {
+  for (const path of ['/ops', '/ops/waiting']) {
     await page.goto(at + path)
     counted.bytes = 0
     const first = nextAnswer(page)

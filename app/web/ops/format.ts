@@ -6,30 +6,17 @@ import type { Language } from './language.ts'
 /** The default of `tenants.timezone`. */
 export const DEFAULT_TIMEZONE = 'Asia/Jerusalem'
 
-const dateFormats = new Map<string, Intl.DateTimeFormat>()
-
-/** Cached, because creating a format costs as much as a thousand uses. */
-const dateFormat = (language: Language, timezone: string): Intl.DateTimeFormat => {
-  const key = `${language} ${timezone}`
-  const cached = dateFormats.get(key)
-  if (cached) return cached
-  const created = new Intl.DateTimeFormat(language === 'he' ? 'he-IL' : 'en-GB', {
-    timeZone: timezone,
-    day: 'numeric',
-    month: 'short',
-    hour: '2-digit',
-    minute: '2-digit',
-    second: '2-digit',
-    hourCycle: 'h23',
-  })
-  dateFormats.set(key, created)
-  return created
+/** `today 14:05`, `Fri 27 Nov 14:05`: for a sentence. Without seconds: the attribute has the exact time. */
+export const dateTime = (
+  at: Date | null,
+  language: Language,
+  timezone = DEFAULT_TIMEZONE,
+  now = new Date(),
+): Html => {
+  if (!at) return html`–`
+  const day = dayName(at, now, language, timezone)
+  return timeElement(at, /\d/.test(day) ? day : day.toLowerCase(), language, timezone)
 }
-
-export const dateTime = (at: Date | null, language: Language, timezone = DEFAULT_TIMEZONE): Html =>
-  at
-    ? html`<time datetime="${at.toISOString()}">${dateFormat(language, timezone).format(at)}</time>`
-    : html`–`
 
 /** `Fri 16:07`; with the date if that is not within a week. */
 export const weekdayTime = (at: Date, now: Date, language: Language, timezone: string): string => {
@@ -48,15 +35,19 @@ export const weekdayTime = (at: Date, now: Date, language: Language, timezone: s
   return `${part('weekday')}${date} ${part('hour')}:${part('minute')}`
 }
 
+const MAX_DAYS_WITHOUT_YEAR = 180
+
 /** `14:05` */
 export const clockTime = (at: Date, language: Language, timezone: string): string =>
   formatted(at, language, timezone, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' })
 
-/** `Today`, `Yesterday`, `Fri 27 Nov`. */
+/** `Today`, `Yesterday`, `Fri 27 Nov`, `27 Nov 2025`. */
 export const dayName = (at: Date, now: Date, language: Language, timezone: string): string => {
   const days = Math.round(
     (dayNumber(at, timezone) - dayNumber(now, timezone)) / (UNITS[0][1] * 1000),
   )
+  if (Math.abs(days) > MAX_DAYS_WITHOUT_YEAR)
+    return formatted(at, language, timezone, { day: 'numeric', month: 'short', year: 'numeric' })
   if (Math.abs(days) > 1)
     return formatted(at, language, timezone, { weekday: 'short', day: 'numeric', month: 'short' })
   const name = new Intl.RelativeTimeFormat(language, { numeric: 'auto' }).format(days, 'day')
@@ -69,9 +60,10 @@ const dayNumber = (at: Date, timezone: string): number =>
 
 /** `Today 14:05`, `Fri 27 Nov 14:05` */
 export const dayTime = (at: Date, now: Date, language: Language, timezone: string): Html =>
-  html`<time datetime="${at.toISOString()}"
-    >${dayName(at, now, language, timezone)} ${clockTime(at, language, timezone)}</time
-  >`
+  timeElement(at, dayName(at, now, language, timezone), language, timezone)
+
+const timeElement = (at: Date, day: string, language: Language, timezone: string): Html =>
+  html`<time datetime="${at.toISOString()}">${day} ${clockTime(at, language, timezone)}</time>`
 
 const formats = new Map<string, Intl.DateTimeFormat>()
 

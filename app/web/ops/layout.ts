@@ -124,7 +124,9 @@ export const layout = (page: Page, options: LayoutOptions): string => {
       ${
         page.live === true &&
         html`<p id="news" role="status" hidden>
-          <button type="button" data-new="${texts.news}" data-changed="${texts.changed}"></button>
+          <button type="button" data-new="${texts.news}" data-changed="${texts.changed}">
+            ${texts.changed}
+          </button>
         </p>`
       }`,
   )

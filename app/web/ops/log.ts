@@ -2,10 +2,11 @@
 import { Router } from 'express'
 import { sql } from 'kysely'
 import type { Trx } from '../../db/kysely.ts'
-import { dateTime, telephone } from './format.ts'
+import { dateTime, formatSpan, formatWindow, telephone } from './format.ts'
 import { html, type Html, table } from './html.ts'
 import { type Language, translations } from './language.ts'
 import { layoutTexts } from './layout.ts'
+import { logFieldTexts } from './locales/log_fields.ts'
 import { page, requestedTenant } from './page.ts'
 
 const PAGE_SIZE = 50
@@ -20,6 +21,10 @@ type AuditRow = {
   after: Record<string, unknown> | null
   /** The log holds no phone numbers. This one comes from the lead or the missed call, if it still exists. */
   phone: string | null
+  leadId: string | null
+  /** The name of the business that it is about, and of the business that did it. */
+  tenant: string | null
+  actorTenant: string | null
 }
 
 const loadEntries = async (
@@ -34,9 +39,13 @@ const loadEntries = async (
       where (${tenantId}::bigint is null or tenant_id = ${tenantId}) and (${before}::bigint is null or id < ${before})
       order by id desc limit ${PAGE_SIZE}
     )
-    select e.id, e.at, e.who, e.action, e.subject, e.before, e.after, coalesce(l.phone, m.caller_phone) as phone
+    select e.id, e.at, e.who, e.action, e.subject, e.before, e.after, coalesce(l.phone, m.caller_phone) as phone,
+           l.id as "leadId", t.name as tenant, a.name as "actorTenant"
     from entries e
-    left join leads l on e.kind = 'leads' and l.id = e.subject_id and l.tenant_id = e.tenant_id
+    left join messages s on e.kind = 'messages' and s.id = e.subject_id and s.tenant_id = e.tenant_id
+    left join leads l on l.id = case e.kind when 'leads' then e.subject_id else s.lead_id end and l.tenant_id = e.tenant_id
+    left join tenants t on t.id = e.tenant_id
+    left join tenants a on a.id = substring(e.who from '^tenant ([0-9]{1,18})$')::bigint
     left join missed_calls m on e.kind = 'missed_calls' and m.id = e.subject_id and m.tenant_id = e.tenant_id
     order by e.id desc`.execute(trx)
   return rows
@@ -45,13 +54,14 @@ const loadEntries = async (
 const API_TOKEN = 'api token '
 const OWNER = 'owner '
 
-const actorName = (who: string, language: Language): Html => {
-  const { operator, commandLine, apiToken, ownerByWhatsApp } = layoutTexts[language]
+const actorName = ({ who, actorTenant }: AuditRow, language: Language): Html => {
+  const { operator, commandLine, apiToken, business, ownerByWhatsApp } = layoutTexts[language]
   if (who === 'operator') return html`${operator}`
   if (who === 'command line') return html`${commandLine}`
   if (who.startsWith(API_TOKEN)) return html`${apiToken} ${who.slice(API_TOKEN.length)}`
   if (who.startsWith(OWNER)) return html`${ownerByWhatsApp}`
-  return html`<a href="/ops/tenants/${who.replace('tenant ', '')}"><bdi>${who}</bdi></a>`
+  const id = who.replace('tenant ', '')
+  return html`<a href="/ops/tenants/${id}"><bdi>${actorTenant ?? `${business} ${id}`}</bdi></a>`
 }
 
 const SUBJECT_PAGES: Record<string, string> = {
@@ -61,36 +71,71 @@ const SUBJECT_PAGES: Record<string, string> = {
   tenants: '/ops/tenants/',
 }
 
-const subjectLink = ({ subject, phone }: AuditRow, language: Language): Html => {
+const subjectLink = (entry: AuditRow, language: Language): Html => {
+  const { subject, phone, leadId } = entry
   const [kind = '', id = ''] = subject.split(' ')
+  const rest = subject.slice(kind.length + 1)
   const kinds: Record<string, string> = logTexts[language].subjects
-  const name = phone
-    ? telephone(phone)
-    : html`${kinds[kind] ?? kind} <bdi>${subject.slice(kind.length + 1)}</bdi>`
+  const label = kinds[kind] ?? kind.replaceAll('_', ' ')
+  const about = kind === 'tenants' || kind === 'call_log_access' ? entry.tenant : null
+  const name =
+    phone !== null
+      ? telephone(phone)
+      : about !== null
+        ? html`<bdi>${about}</bdi>`
+        : html`${label} ${rest.startsWith('+') ? telephone(rest) : html`<bdi>${rest}</bdi>`}`
+  if (leadId !== null) return html`<a href="/ops/leads/${leadId}">${name}</a>`
   // An erased person has no page.
-  const isGone = kind === 'leads' && !phone
+  const isGone = kind === 'leads'
   const path =
     SUBJECT_PAGES[kind] && /^\d+$/.test(id) && !isGone ? `${SUBJECT_PAGES[kind]}${id}` : null
   return path ? html`<a href="${path}">${name}</a>` : name
 }
 
 const ISO_DATE = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/
+const E164 = /^\+\d{8,15}$/
+
+const lookUp = (texts: Record<string, string>, key: string): string | null =>
+  Object.hasOwn(texts, key) ? (texts[key] ?? null) : null
+
+/** A name that has no text, in plain words: `some_column`, `someField`. */
+const inWords = (name: string): string =>
+  name
+    .replaceAll('_', ' ')
+    .replace(/([a-z\d])([A-Z])/g, '$1 $2')
+    .toLowerCase()
+
+const fieldName = (name: string, language: Language): string =>
+  lookUp(logFieldTexts[language].fields, name) ?? inWords(name)
 
 const changedValue = (value: unknown, language: Language): Html => {
-  if (value === null || value === undefined || value === '')
+  if (value === null || value === undefined || value === '' || (Array.isArray(value) && !value[0]))
     return html`${logTexts[language].nothing}`
-  if (typeof value === 'string' && ISO_DATE.test(value)) return dateTime(new Date(value), language)
-  return html`<bdi>${typeof value === 'string' ? value : JSON.stringify(value)}</bdi>`
+  if (Array.isArray(value))
+    return html`${value.map((one, n) => html`${n > 0 && ', '}${changedValue(one, language)}`)}`
+  if (typeof value === 'object')
+    return html`${Object.entries(value).map(
+      ([name, one], n) =>
+        html`${n > 0 && ', '}${fieldName(name, language)}: ${changedValue(one, language)}`,
+    )}`
+  const text = typeof value === 'string' ? value : JSON.stringify(value)
+  if (ISO_DATE.test(text)) return dateTime(new Date(text), language)
+  if (E164.test(text)) return telephone(text)
+  return html`<bdi
+    >${lookUp(logFieldTexts[language].values, text) ?? formatWindow(language, formatSpan(language, text))}</bdi
+  >`
 }
 
 const changes = ({ before, after }: AuditRow, language: Language): Html => {
   const names = [...new Set([...Object.keys(before ?? {}), ...Object.keys(after ?? {})])]
+  // It points in the direction of reading.
+  const arrow = language === 'he' ? '←' : '→'
   return html`<dl class="values">
     ${names.map(
       name =>
-        html`<dt>${name}</dt>
+        html`<dt>${fieldName(name, language)}</dt>
           <dd>
-            ${before && name in before && html`${changedValue(before[name], language)} → `}
+            ${before && name in before && html`${changedValue(before[name], language)} ${arrow} `}
             ${changedValue(after?.[name], language)}
           </dd>`,
     )}
@@ -120,7 +165,7 @@ logPages.get(
             ? html`<p class="empty">${texts.none}</p>`
             : table(rows, [
                 [texts.when, ({ at }) => dateTime(at, language)],
-                [texts.who, ({ who }) => actorName(who, language)],
+                [texts.who, entry => actorName(entry, language)],
                 [texts.what, ({ action }) => html`${actions[action] ?? action}`],
                 [texts.subject, entry => subjectLink(entry, language)],
                 [texts.changes, entry => changes(entry, language)],

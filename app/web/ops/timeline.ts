@@ -130,7 +130,7 @@ const messageEntries = (message: SentMessage, language: Language, now: Date): Ti
       return [entry(texts.sentUnknown(name))]
     case 'cancelled':
     case 'skipped': {
-      const why = texts.whyNotSent[reason ?? ''] ?? reason ?? ''
+      const why = texts.whyNotSent[reason ?? ''] ?? null
       const isPlanned = dueAt !== null && dueAt > now
       const text = isPlanned ? texts.willNotBeSent(name, why) : texts.notSent(name, why)
       return [{ sortBy: dueAt ?? sentAt, at: dueAt, isPlanned, text }]

@@ -13,7 +13,9 @@ import {
   parseWindow,
   relativeTime,
 } from '../../../app/web/ops/format.ts'
+import { logFieldTexts } from '../../../app/web/ops/locales/log_fields.ts'
 import { logTexts } from '../../../app/web/ops/log.ts'
+import { formatSettings, readSettings } from '../../../app/tenants/settings.ts'
 import { answeredPush, push } from '../../../scripts/demo/cdr.ts'
 import { asOperator, asTenant, browser } from '../../support/ops.ts'
 import {
@@ -222,8 +224,10 @@ t.test('the log shows the action, its subject and the changes', async t => {
   const { text } = await owner.get('/ops/log')
   t.match(text, 'Cancelled a message')
   t.match(text, `<a href="/ops/calls/missed/${call.id}"><bdi dir="ltr">${dana.local.slice(0, 3)}-`)
-  t.match(text, /scheduled<\/bdi> →\s+<bdi>&lt;cancelled&gt;/)
-  t.match((await (await asTenant(shop.tenantId, 'he')).get('/ops/log')).text, 'ביטול הודעה')
+  t.match(text, /planned<\/bdi\s*> →\s+<bdi\s*>&lt;cancelled&gt;/)
+  const hebrew = (await (await asTenant(shop.tenantId, 'he')).get('/ops/log')).text
+  t.match(hebrew, 'ביטול הודעה')
+  t.match(hebrew, /מתוכנן<\/bdi\s*> ←/, 'the arrow points in the direction of reading')
 
   const other = await asTenant((await business()).tenantId)
   t.notMatch(
@@ -269,6 +273,75 @@ t.test('each action that is logged has a text', t => {
   t.ok(actions.length > 15)
   for (const action of actions) t.ok(Object.hasOwn(logTexts.en.actions, action), action)
   t.end()
+})
+
+t.test('the log names fields, values and subjects in words', async t => {
+  const shop = await business({ columns: { name: 'Salon Noa' } })
+  const { tenantId } = shop
+  const entry = (action: string, subject: string, before: object | null, after: object | null) => ({
+    who: `tenant ${tenantId}`,
+    tenant_id: tenantId,
+    action,
+    subject,
+    before: before && JSON.stringify(before),
+    after: after && JSON.stringify(after),
+  })
+  await db
+    .insertInto('audit_log')
+    .values([
+      entry('tenant.set', `tenants ${tenantId}`, { mode: 'shadow' }, { mode: 'live' }),
+      entry(
+        'tenant.set',
+        `tenants ${tenantId}`,
+        { quietWindows: [] },
+        { quietWindows: ['shabbat'] },
+      ),
+      entry('tenant.set', `tenants ${tenantId}`, null, { outreachDelay: '2 minutes' }),
+      entry('connection.set', 'whatsapp_connections 7', null, {
+        accessToken: 'new',
+        newerField: 1,
+      }),
+      entry('number.add', 'tenant_numbers +97237654321', null, { phone: '+97237654321' }),
+    ])
+    .execute()
+  const [en, he] = await Promise.all(
+    (['en', 'he'] as const).map(async language => {
+      const { text } = await (await asTenant(tenantId, language)).get('/ops/log')
+      return (/<tbody>[^]*<\/tbody>/.exec(text)?.[0] ?? '')
+        .replace(/<[^>]*>/g, ' ')
+        .replace(/\s+/g, ' ')
+    }),
+  )
+  for (const words of [
+    'mode trial → live',
+    'quiet times empty → Shabbat',
+    'first message after 2 minutes',
+    'newer field 1 access token new',
+    'number 03-765-4321',
+    'Salon Noa',
+  ])
+    t.match(en, words)
+  for (const words of ['מצב ניסיון ← פעיל', 'שבת', 'הודעה ראשונה אחרי 2 דקות', 'אסימון גישה חדש'])
+    t.match(he, words)
+  for (const raw of ['tenants', 'accessToken', 'shadow', `tenant ${tenantId}`, '_'])
+    for (const text of [en, he]) t.notMatch(text, raw)
+})
+
+t.test('each field of the settings and of the audit log has a word', async t => {
+  const { fields } = logFieldTexts.en
+  const shop = await business()
+  const { before } = await db
+    .transaction()
+    .execute(async trx => ({ before: await readSettings(trx, shop.tenantId) }))
+  const names = Object.keys(formatSettings(before))
+  t.ok(names.length > 20)
+  for (const name of names) t.ok(Object.hasOwn(fields, name), name)
+  for (const file of globSync('app/**/*.ts', { cwd: ROOT })) {
+    const text = readFileSync(join(ROOT, file), 'utf8')
+    for (const [, object = ''] of text.matchAll(/^ +(?:before|after): \{ ([^{}]*) \},?$/gm))
+      for (const [, name = ''] of object.matchAll(/(?:^|, )(\w+)(?=[:,]|$)/g))
+        t.ok(Object.hasOwn(fields, name), `${name} in ${file}`)
+  }
 })
 
 t.test('spans are shown and parsed in both languages', async t => {

@@ -92,8 +92,11 @@ export const callTexts = translations(
     } as Record<string, (message: string) => string>,
     wouldHaveBeenSent: (message: string) =>
       `${message} would have been sent, but the business is in trial mode.`,
-    notSent: (message: string, why: string) => `${message} was due and was not sent: ${why}.`,
-    willNotBeSent: (message: string, why: string) => `${message} will not be sent: ${why}.`,
+    /** Without a reason if none is stored, or a newer version stored it. */
+    notSent: (message: string, why: string | null) =>
+      `${message} was due and was not sent${why === null ? '' : `: ${why}`}.`,
+    willNotBeSent: (message: string, why: string | null) =>
+      `${message} will not be sent${why === null ? '' : `: ${why}`}.`,
     whyNotSent: {
       replied: 'the caller replied',
       reached_by_phone: 'the caller was reached by phone',
@@ -248,8 +251,9 @@ export const callTexts = translations(
       failed: message => `${message} נכשלה.`,
     },
     wouldHaveBeenSent: message => `${message} הייתה נשלחת, אבל העסק במצב ניסיון.`,
-    notSent: (message, why) => `${message} הייתה אמורה להישלח ולא נשלחה: ${why}.`,
-    willNotBeSent: (message, why) => `${message} לא תישלח: ${why}.`,
+    notSent: (message, why) =>
+      `${message} הייתה אמורה להישלח ולא נשלחה${why === null ? '' : `: ${why}`}.`,
+    willNotBeSent: (message, why) => `${message} לא תישלח${why === null ? '' : `: ${why}`}.`,
     whyNotSent: {
       replied: 'התקבלה תשובה',
       reached_by_phone: 'שוחחו בטלפון',
