@@ -115,14 +115,14 @@ export const percentile = (values: readonly number[], share: number): number => 
 
 /**
  * Work that no process has claimed, and claims. Work that waits for a reason is left out: a retry after an answer that
- * asked for a delay, and a reminder after a message without a status.
+ * asked for a delay, and a reminder after a message without a status. A message that was held waits since its hold ended.
  */
 const WAITING = `
   select 'cdr' as kind, id::text, received_at as since, now() from raw_cdrs where verdict is null
   union all
   select 'event', id::text, received_at, now() from whatsapp_events where outcome is null
   union all
-  select 'outreach', k.id::text, k.outreach_due_at, now() from missed_calls k
+  select 'outreach', k.id::text, greatest(k.outreach_due_at, k.hold_until), now() from missed_calls k
   where k.outreach_state = 'scheduled' and k.outreach_reason = 'waiting' and k.outreach_due_at <= now()
     and (k.hold_until is null or k.hold_until <= now())
     and not exists (select from messages m join lead_conversations c on c.id = m.lead_conversation_id
