@@ -228,12 +228,14 @@ const OPEN = {
   'events not handled': 'whatsapp_events where outcome is null',
   'calls scheduled or being sent': `missed_calls where outreach_state in ('scheduled', 'sending')`,
   'messages scheduled or being sent': `messages where state in ('scheduled', 'sending')`,
-  'jobs waiting or running': `graphile_worker.jobs
-    where attempts < max_attempts and run_at < now() + interval '10 minutes'`,
 }
-const countOpen = Object.entries(OPEN)
-  .map(([what, from]) => `select '${what}' as what, count(*)::int as n from ${from}`)
-  .join(' union all ')
+const countOpen = [
+  ...Object.entries(OPEN).map(
+    ([what, from]) => `select '${what}' as what, count(*)::int as n from ${from}`,
+  ),
+  `select 'jobs ' || task_identifier, count(*)::int from graphile_worker.jobs
+   where attempts < max_attempts and run_at < now() + interval '10 minutes' group by 1`,
+].join(' union all ')
 
 /**
  * Waits until no work is open.
