@@ -1,5 +1,4 @@
 /** npm run fake-whatsapp: a WhatsApp on this machine, for a first message without Meta. */
-import { setInterval } from 'node:timers'
 import { parseArgs } from 'node:util'
 import { ADD_WITH_FAKE, announce, FAKE_NUMBER, findRunning } from '../app/development.ts'
 import { startFakeWhatsApp } from './fake_whatsapp/server.ts'
@@ -56,7 +55,7 @@ const numbers = ['1', '2', '3'].map(last =>
     verifyToken: settings.WHATSAPP_VERIFY_TOKEN,
   }),
 )
-const takeBack = announce('fake_whatsapp', { port, settings })
+const takeBack = announce('fake_whatsapp', { port: Number(new URL(fake.url).port), settings })
 
 /** The webhooks follow `npm start`, whatever its port. */
 let verified = ''
