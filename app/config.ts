@@ -31,6 +31,10 @@ export const tlsProblem = (databaseUrl: string): string | null => {
   return null
 }
 
+/** Whether only this machine can reach an address of the web. */
+export const isLoopback = (url: string): boolean =>
+  /^(localhost|127\.[\d.]+|\[::1\])$/.test(new URL(url).hostname)
+
 /** A server on this machine needs no TLS and usually offers none. */
 const isLocal = (databaseUrl: string): boolean => {
   const { hostname, searchParams } = new URL(databaseUrl)

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isNativeError } from 'node:util/types'
 import type pg from 'pg'
-import { type Config, config, isUnencrypted } from '../config.ts'
+import { type Config, config, isLoopback, isUnencrypted } from '../config.ts'
 import { appSecretOwner, callLogOwner, decrypt, tokenOwner } from '../crypto.ts'
 import { startupError } from '../errors.ts'
 import { log } from '../log.ts'
@@ -298,8 +298,8 @@ const canDecrypt = (value: string, owner: string): boolean => {
 export const configWarnings = (config: Config): string[] => {
   const lines: string[] = []
   if (config.ROLE !== 'worker') {
-    const { protocol, hostname } = new URL(config.PUBLIC_URL)
-    if (/^(localhost|127\.[\d.]+|\[::1\])$/.test(hostname))
+    const { protocol } = new URL(config.PUBLIC_URL)
+    if (isLoopback(config.PUBLIC_URL))
       lines.push('PUBLIC_URL is this machine: the printed webhook URLs do not work')
     else if (protocol === 'http:')
       lines.push('PUBLIC_URL is not https: Meta requires https, and tokens are sent unencrypted')

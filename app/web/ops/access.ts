@@ -145,6 +145,8 @@ export type Context = {
   url: string
   /** Parameters of the path and the query. A repeated one has its last value. */
   params: Record<string, string>
+  /** What the last action made, if this page shows it. */
+  secret: string | null
 }
 
 export type Visit = { context: Context; visitor: Visitor }
@@ -177,6 +179,7 @@ const newVisit = (req: Request, visitor: Visitor, url: string): Visit => ({
     formToken: formToken(visitor.formKey, new Date()),
     url,
     params: lastValues(req.query),
+    secret: null,
   },
 })
 

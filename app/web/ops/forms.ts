@@ -160,7 +160,7 @@ ${fieldValue(field)}</textarea>`,
 export const select = (field: Field & { options: Record<string, string> }): Html =>
   labelled(
     field,
-    html`<select name="${field.name}">
+    html`<select name="${field.name}" ${invalidMark(field)}>
       ${Object.entries(field.options).map(
         ([value, label]) =>
           html`<option value="${value}" ${value === fieldValue(field) && html`selected`}>

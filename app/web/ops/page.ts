@@ -3,6 +3,7 @@ import type { Request, RequestHandler, Response } from 'express'
 import { sql } from 'kysely'
 import { hash } from 'node:crypto'
 import { z } from 'zod'
+import { decrypt, encrypt } from '../../crypto.ts'
 import { opsDb, type Trx } from '../../db/kysely.ts'
 import { retryOnConflict } from '../../db/retry.ts'
 import { type Context, lastValues, resumedVisit, signedIn, type Visit } from './access.ts'
@@ -10,7 +11,7 @@ import { abort } from './errors.ts'
 import { html } from './html.ts'
 import { readCookie } from './language.ts'
 import { layout, layoutTexts, type Page } from './layout.ts'
-import type { Form } from './sign_in_form.ts'
+import { type Form, secretCookie } from './sign_in_form.ts'
 
 /** Holds the text that the next page shows, after an action. */
 const FLASH_COOKIE = 'ringback_said'
@@ -42,7 +43,8 @@ export const page =
   (show: (trx: Trx, context: Context) => Promise<Page>): RequestHandler =>
   async (req, res) => {
     const visit = signedIn(req)
-    const shown = await inReadOnly(trx => show(trx, contextOf(req, visit)))
+    const context = { ...contextOf(req, visit), secret: secretFor(req, visit) }
+    const shown = await inReadOnly(trx => show(trx, context))
     const flash = readCookie(req, FLASH_COOKIE)
     if (flash) res.clearCookie(FLASH_COOKIE, { path: '/ops' })
     const flashed = { ...shown, flash: flash === null ? null : decodeFlash(flash) }
@@ -71,8 +73,46 @@ const goTo = (res: Response, path: string, flash: string): void => {
   res.redirect(303, path)
 }
 
-/** A message and the page to go to; or a page, to show a secret once. */
-export type ActionResult = { flash: string; to: string } | Page
+/**
+ * A secret is shown on the next page. A reload of that page shows it again for ten minutes and makes no new one. Only the
+ * visitor's browser keeps it, encrypted for this session and this page.
+ */
+const SECRET_MS = 10 * 60 * 1000
+const secretOwner = ({ formKey }: Visit['visitor'], path: string): string =>
+  `once:${formKey}:${path}`
+const keptSecret = z.object({ secret: z.string(), until: z.number() })
+
+const keepSecret = (
+  req: Request,
+  res: Response,
+  visit: Visit,
+  secret: string,
+  to: string,
+): void => {
+  const { name, options } = secretCookie(req)
+  const kept = JSON.stringify({ secret, until: Date.now() + SECRET_MS })
+  const value = encrypt(kept, secretOwner(visit.visitor, to))
+  res.cookie(name, value, { ...options, maxAge: SECRET_MS })
+}
+
+const secretFor = (req: Request, { visitor }: Visit): string | null => {
+  const { value } = secretCookie(req)
+  if (value === null) return null
+  try {
+    const kept = decrypt(decodeURIComponent(value), secretOwner(visitor, req.originalUrl))
+    const { secret, until } = keptSecret.parse(JSON.parse(kept))
+    return until > Date.now() ? secret : null
+  } catch {
+    // It is for another page or another session, or the visitor's browser sent something else.
+    return null
+  }
+}
+
+/**
+ * A message and the page to go to; or the page that shows a secret; or a page, to show a form again or a secret that the
+ * visitor may see only now.
+ */
+export type ActionResult = { flash: string; to: string } | { secret: string; to: string } | Page
 
 type ActionOptions<Prepared> = {
   /** What must be known before: it runs once, and no transaction is open meanwhile. */
@@ -115,9 +155,33 @@ export const action =
         return act(trx, context, form, prepared)
       }),
     )
-    if ('to' in result) goTo(res, result.to, result.flash)
-    else res.status(result.status ?? 200).send(render(visit, result, false))
+    if ('secret' in result) {
+      keepSecret(req, res, visit, result.secret, result.to)
+      res.redirect(303, result.to)
+    } else if ('to' in result) goTo(res, result.to, result.flash)
+    else
+      res.status(result.status ?? 200).send(render(visit, withFocus(result, result.status), false))
   }
+
+/** What is wrong: a field, the text below several fields, or the text above the form. */
+const FIRST_PROBLEM = /aria-invalid="true"|<small class="problem">(?=⚠)/
+
+/** A form that failed leads to its first problem: the browser scrolls there, and a screen reader reads it. */
+const withFocus = (page: Page, status: number | undefined): Page => {
+  if (status === undefined || status === 200) return page
+  const { html } = page.body
+  const [found = 'role="alert"'] = FIRST_PROBLEM.exec(html) ?? []
+  const focus = found.startsWith('aria') ? ' autofocus' : ' tabindex="-1" autofocus'
+  return {
+    ...page,
+    body: {
+      html: html.replace(
+        found,
+        found.endsWith('>') ? `${found.slice(0, -1)}${focus}>` : found + focus,
+      ),
+    },
+  }
+}
 
 export const isId = (written: string): boolean => /^[1-9]\d{0,17}$/.test(written)
 

@@ -17,6 +17,8 @@ const cookie = (req: Request, name: string) => ({
 
 export const sessionCookie = (req: Request) => cookie(req, 'ringback')
 export const deviceCookie = (req: Request) => cookie(req, 'ringback_device')
+/** A secret that is shown once (page.ts). */
+export const secretCookie = (req: Request) => cookie(req, 'ringback_once')
 
 /** A path that a form sent. Only pages of /ops are allowed, so that no link can lead to another site. */
 export const safePath = (path: unknown): string =>

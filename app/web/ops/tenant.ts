@@ -99,9 +99,11 @@ for (const name of SECTION_NAMES) {
             context.language,
             async () => {
               const result = await act({ trx, context, tenantId, form, prepared })
-              return 'flash' in result
-                ? { flash: result.flash, to: pathAfter(form, tenantId, name) }
-                : tenantLayout(context, await showTenant(trx, tenantId), name, result.once)
+              if ('flash' in result)
+                return { flash: result.flash, to: pathAfter(form, tenantId, name) }
+              if ('secret' in result)
+                return { secret: result.secret, to: tenantPath(tenantId, name, actionName) }
+              return tenantLayout(context, await showTenant(trx, tenantId), name, result.page)
             },
             problems =>
               tenantPage(trx, context, tenantId, name, {
@@ -114,7 +116,17 @@ for (const name of SECTION_NAMES) {
         { prepare, showAgain },
       ),
     )
-    // A failed form is shown at this address, so a reload must find a page here.
-    tenantPages.get(`${path}/${actionName}`, show)
+    // A failed form is shown at this address, so a reload must find a page here. The result may be here too.
+    tenantPages.get(
+      `${path}/${actionName}`,
+      page(async (trx, context) => {
+        const tenantId = tenantParam(context)
+        const { once } = SECTIONS[name]
+        if (!once || context.secret === null) return tenantPage(trx, context, tenantId, name)
+        const tenant = await showTenant(trx, tenantId)
+        const view = { trx, context, tenant, failed: null }
+        return tenantLayout(context, tenant, name, once(view, actionName, context.secret))
+      }),
+    )
   }
 }

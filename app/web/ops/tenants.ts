@@ -25,7 +25,7 @@ import {
 import { html, type Html, table } from './html.ts'
 import { translations } from './language.ts'
 import type { Page } from './layout.ts'
-import { action, operatorOnly, page } from './page.ts'
+import { action, allowedTenant, operatorOnly, page } from './page.ts'
 import { tenantPage } from './tenant.ts'
 import { confirmWarnings } from './tenant/mode.ts'
 import { modeBadge, tenantLayout, tenantPath } from './tenant/section.ts'
@@ -127,12 +127,11 @@ const addPage = (context: Context, failed: FailedForm | null): Page => {
   }
 }
 
-/** Shows the webhook URL, once. */
-const addedPage = async (
-  trx: Trx,
-  context: Context,
-  { tenantId, webhookToken }: { tenantId: string; webhookToken: string },
-): Promise<Page> => {
+/** Shows the webhook URL, once. Later it shows the business. */
+const addedPage = async (trx: Trx, context: Context): Promise<Page> => {
+  const tenantId = allowedTenant(context, context.params['tenantId'])
+  const { secret: webhookToken } = context
+  if (webhookToken === null) return tenantPage(trx, context, tenantId, 'overview')
   const tenant = await showTenant(trx, tenantId)
   const { added: texts } = tenantsTexts[context.language]
   const body = html`<p class="flash" role="status">${texts.title(tenant.name)}</p>
@@ -183,7 +182,10 @@ tenantsPages.post(
           const added = await addTenant(trx, context.signIn, tenant)
           if (tenant.mode === 'live')
             await checkConfirmed(trx, added.tenantId, formValues(form, 'confirmed'))
-          return addedPage(trx, context, added)
+          return {
+            secret: added.webhookToken,
+            to: `${tenantPath(added.tenantId, 'overview')}/added`,
+          }
         },
         async problems => addPage(context, { action: 'add', problems, entered: form }),
       )
@@ -196,6 +198,8 @@ tenantsPages.post(
     },
   ),
 )
+
+tenantsPages.get('/tenants/:tenantId/added', page(addedPage))
 
 const tenantsTexts = translations(
   {

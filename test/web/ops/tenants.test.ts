@@ -48,13 +48,14 @@ t.test('the list shows the status of each business', async t => {
 
 t.test('a business is added, and its webhook URL is shown once', async t => {
   const numbers = `072${customer().local.slice(-7)}\r\n\r\n *2${customer().local.slice(-3)} \r\n`
-  const { status, text } = await operator.submit('/ops/tenants/add', {
+  const made = await operator.submit('/ops/tenants/add', {
     name: ' Rami <accounts> ',
     numbers,
     ownerPhone: '050-234-5678',
     mode: 'shadow',
   })
-  t.equal(status, 200)
+  t.equal(made.status, 303)
+  const { text } = await operator.get(made.location ?? '')
   t.match(text, 'Rami &lt;accounts&gt; was added')
   t.match(text, 'CDR Notification')
   const [, token = ''] = /cdr\?token=([\w-]{43})/.exec(text) ?? []
@@ -285,7 +286,7 @@ t.test('a new business goes live only after a confirmation', async t => {
   t.strictSame(await tenantsCalled('At once'), [])
   const confirmed = warningsOf(asked.text)
   t.strictSame(confirmed, ['test_not_arrived', 'no_webhook_from_meta', 'no_quiet_windows'])
-  t.equal((await operator.submit('/ops/tenants/add', { ...fields, confirmed })).status, 200)
+  t.equal((await operator.submit('/ops/tenants/add', { ...fields, confirmed })).status, 303)
   t.match(await tenantsCalled('At once'), [{ mode: 'live' }])
 })
 
@@ -753,7 +754,8 @@ t.test(
       [operator, 'URL for the Pop-Up Screen'],
       [await asOperator('he'), 'כתובת עבור Pop-Up Screen'],
     ] as const) {
-      const { text } = await signIn.submit(at(shop, '/webhook/popup'))
+      const { location } = await signIn.submit(at(shop, '/webhook/popup'))
+      const { text } = await signIn.get(location ?? '')
       t.match(text, title)
       const [, token = ''] = /popup\?token=([\w-]{43})/.exec(text) ?? []
       t.equal((await post(push({ did: shop.did }), { token })).status, 401)
@@ -770,8 +772,11 @@ t.test(
 
 t.test('a new URL works beside the old one until the old one is revoked', async t => {
   const shop = await business()
-  const { status, text } = await operator.submit(at(shop, '/webhook/fresh'))
-  t.equal(status, 200)
+  const { status, location } = await operator.submit(at(shop, '/webhook/fresh'))
+  t.equal(status, 303)
+  const { text } = await operator.get(location ?? '')
+  t.match(text, 'data-copy="new-url"')
+  t.match(text, 'Only this machine can reach')
   const [, fresh = ''] = /cdr\?token=([\w-]{43})/.exec(text) ?? []
   t.ok(fresh)
   const answerTo = async (token: string) =>
@@ -807,13 +812,45 @@ t.test('a new URL works beside the old one until the old one is revoked', async 
   t.equal(await answerTo(fresh), 401)
 })
 
+t.test('a secret that is shown once survives a reload, and nobody else can read it', async t => {
+  const shop = await business()
+  const other = await business()
+  const visitor = await asOperator()
+  const { location } = await visitor.submit(at(shop, '/webhook/fresh'))
+  const path = location ?? ''
+  const urlIn = ({ text }: { text: string }) => /cdr\?token=([\w-]{43})/.exec(text)?.[1]
+  const token = urlIn(await visitor.get(path))
+  t.ok(token)
+  t.equal(urlIn(await visitor.get(path)), token, 'a reload shows the same one')
+  const tokens = () =>
+    db
+      .selectFrom('webhook_tokens')
+      .select(({ fn }) => fn.countAll<string>().as('n'))
+      .where('tenant_id', '=', shop.tenantId)
+      .executeTakeFirstOrThrow()
+  t.strictSame(await tokens(), { n: '2' }, 'and makes no new one')
+  const kept = visitor.cookies.get('ringback_once') ?? ''
+  t.notMatch(decodeURIComponent(kept), token ?? '')
+  t.notOk(urlIn(await visitor.get(at(shop, '/webhook/popup'))), 'not on another page')
+  t.notOk(urlIn(await visitor.get(at(other, '/webhook/fresh'))), 'not of another business')
+  const thief = await asOperator()
+  thief.cookies.set('ringback_once', kept)
+  t.notOk(urlIn(await thief.get(path)), 'not in another session')
+  visitor.cookies.set('ringback_once', 'v1%3Anonsense')
+  t.match(await visitor.get(path), { status: 200 })
+  const owner = await asTenant(shop.tenantId)
+  const { status, text } = await owner.submit(at(shop, '/password/set'), { password: '' })
+  t.equal(status, 200, 'a business that changes its own password is signed out by that')
+  t.match(text, 'data-copy="new-password"')
+})
+
 t.test('a business gets a password and changes it', async t => {
   const shop = await business()
   const set = at(shop, '/password/set')
   await isRefused(t, set, { password: 'short' }, /At least 12 characters/)
-  const made = await operator.submit(set, { password: '' })
-  t.equal(made.status, 200)
-  const [, password = ''] = /<pre>([\w-]{20})<\/pre>/.exec(made.text) ?? []
+  const { location } = await operator.submit(set, { password: '' })
+  const made = await operator.get(location ?? '')
+  const [, password = ''] = /<code[^>]*>([\w-]{20})<\/code>/.exec(made.text) ?? []
   t.match(made.text, shop.did.replace(/^(\d{3})(\d{3})/, '$1-$2-'), 'with the name to sign in')
   const owner = browser()
   t.equal((await owner.signIn(shop.did, password)).status, 303)

@@ -3,6 +3,7 @@ import { generatePassword, passwordChange, setPassword } from '../../../tenants/
 import { signOutEverywhere } from '../../../tenants/sessions.ts'
 import { showTenant, type TenantShown } from '../../../tenants/tenants.ts'
 import type { Context } from '../access.ts'
+import { copyable } from '../copy.ts'
 import { telephone } from '../format.ts'
 import { confirmForm, formAlert, formValue, secretInput } from '../forms.ts'
 import { html, type Html } from '../html.ts'
@@ -15,7 +16,20 @@ const signInNames = ({ language }: Context, { numbers: [first], tenantId }: Tena
   return html`${texts.name}: <b>${first && telephone(first.phone)}</b> ${texts.orId(tenantId)}`
 }
 
+const newPassword = (context: Context, tenant: TenantShown, value: string): Html => {
+  const texts = passwordTexts[context.language]
+  return html`<section class="card">
+    <h2>${texts.generated}</h2>
+    <p>${signInNames(context, tenant)}</p>
+    ${copyable(context.language, 'new-password', texts.password, value)}
+    <p><b>${texts.once}</b></p>
+    <p>${texts.signsOut}</p>
+    <p><a class="button" href="${tenantPath(tenant.tenantId, 'password')}">${texts.back}</a></p>
+  </section>`
+}
+
 export const password: Section = {
+  once: ({ context, tenant }, _action, secret) => newPassword(context, tenant, secret),
   show: view => {
     const { context, tenant } = view
     const texts = passwordTexts[context.language]
@@ -66,17 +80,9 @@ export const password: Section = {
       const wanted = passwordChange.parse({ tenantId, password: generated ?? entered })
       await setPassword(trx, context.signIn, wanted)
       if (generated === null) return { flash: texts.saved }
-      return {
-        once: html`<section class="card">
-          <h2>${texts.generated}</h2>
-          <p>${signInNames(context, await showTenant(trx, tenantId))}</p>
-          <p>${texts.password}:</p>
-          <pre>${generated}</pre>
-          <p><b>${texts.once}</b></p>
-          <p>${texts.signsOut}</p>
-          <p><a class="button" href="${tenantPath(tenantId, 'password')}">${texts.back}</a></p>
-        </section>`,
-      }
+      if (context.tenantScope === null) return { secret: generated }
+      // The business that changed its own password is signed out now, so it sees no other page.
+      return { page: newPassword(context, await showTenant(trx, tenantId), generated) }
     },
     end: async ({ trx, context, tenantId }) => {
       await setPassword(trx, context.signIn, { tenantId, password: null })

@@ -60,11 +60,13 @@ export type Prepared = {
   refused?: UserError
 }
 type Question = { action: string; actor: Actor; tenantId: string; form: Form }
-/** A message; or a page that is shown only once, such as a new password. */
-export type SectionResult = { flash: string } | { once: Html }
+/** A message; or a secret that `once` shows; or a page that is shown only in this answer. */
+export type SectionResult = { flash: string } | { secret: string } | { page: Html }
 
 export type Section = {
   show: (view: View) => Html | Promise<Html>
+  /** Shows what an action made, such as a new password. */
+  once?: (view: View, action: string, secret: string) => Html
   /** By the last part of their path. */
   actions: Record<string, (action: ActionContext) => Promise<SectionResult>>
   /** Asks Graph before one of its actions, outside the transaction. */

@@ -6,6 +6,8 @@ import {
   type WebhookKind,
   webhookUrl,
 } from '../../../tenants/credentials.ts'
+import { config, isLoopback } from '../../../config.ts'
+import { copyable } from '../copy.ts'
 import { dateTime, relativeTime } from '../format.ts'
 import { actionForm, buttonAlert, checkbox, formValue } from '../forms.ts'
 import { html, type Html } from '../html.ts'
@@ -23,7 +25,11 @@ export const newUrl = (
   const texts = webhookTexts[language]
   const steps = kind === 'popup' ? texts.popupSteps : texts.steps
   return html`<h2>${texts.urls[kind]}</h2>
-    <pre>${webhookUrl(webhookToken, kind)}</pre>
+    ${copyable(language, 'new-url', texts.url, webhookUrl(webhookToken, kind))}
+    ${
+      isLoopback(config().PUBLIC_URL) &&
+      html`<p class="problem">⚠ ${texts.onlyHere(config().PUBLIC_URL)}</p>`
+    }
     <p><b>${kind === 'popup' ? texts.popupOnce : texts.once}</b></p>
     <h3>${texts.nextSteps}</h3>
     <ol>
@@ -87,14 +93,7 @@ const callLogCard = ({ context, tenant: { callLog } }: View): Html => {
 
 const addUrl = async ({ trx, context, tenantId }: ActionContext, kind: WebhookKind) => {
   const { webhookToken } = await addToken(trx, context.signIn, tenantId, kind)
-  const texts = webhookTexts[context.language]
-  return {
-    once: html`<section class="card">
-      ${newUrl(context.language, webhookToken, kind)}
-      <p>${kind === 'cdr' && texts.oldUrls}</p>
-      <p><a class="button" href="${tenantPath(tenantId, 'webhook')}">${texts.back}</a></p>
-    </section>`,
-  }
+  return { secret: webhookToken }
 }
 
 export const webhook: Section = {
@@ -131,6 +130,14 @@ export const webhook: Section = {
       </section>
       ${callLogCard(view)}`
   },
+  once: ({ context: { language }, tenant: { tenantId } }, action, webhookToken) => {
+    const texts = webhookTexts[language]
+    return html`<section class="card">
+      ${newUrl(language, webhookToken, action === 'popup' ? 'popup' : 'cdr')}
+      <p>${action === 'fresh' && texts.oldUrls}</p>
+      <p><a class="button" href="${tenantPath(tenantId, 'webhook')}">${texts.back}</a></p>
+    </section>`
+  },
   actions: {
     fresh: request => addUrl(request, 'cdr'),
     popup: request => addUrl(request, 'popup'),
@@ -151,6 +158,9 @@ const webhookTexts = translations(
   {
     urls: { cdr: 'Webhook URL for Voicenter', popup: 'URL for the Pop-Up Screen' },
     once: 'The URL is shown only once. Copy it now. Keep it secret like a password: anyone who has it can report calls of this business.',
+    url: 'URL',
+    onlyHere: (address: string) =>
+      `Only this machine can reach ${address}, and Voicenter cannot. Set PUBLIC_URL to the public address of this service, start it again, and create the URL then.`,
     nextSteps: 'Next steps',
     steps: [
       'In Voicenter’s CPanel, open Integrations, CDR Notification.',
@@ -197,6 +207,9 @@ const webhookTexts = translations(
   {
     urls: { cdr: 'כתובת ה־Webhook עבור Voicenter', popup: 'כתובת עבור Pop-Up Screen' },
     once: 'הכתובת מוצגת פעם אחת בלבד. יש להעתיק אותה עכשיו ולשמור עליה כמו על סיסמה: מי שהיא בידיו יכול לדווח על שיחות של העסק.',
+    url: 'כתובת',
+    onlyHere: address =>
+      `רק המחשב הזה יכול להגיע אל \u2066${address}\u2069, ו־Voicenter לא. יש לקבוע ב־PUBLIC_URL את הכתובת הציבורית של השירות, להפעיל אותו מחדש, וליצור את הכתובת אז.`,
     nextSteps: 'השלבים הבאים',
     steps: [
       'ב־CPanel של Voicenter פותחים את Integrations, CDR Notification.',
