@@ -159,11 +159,11 @@ const quietCard = (view: View): Html => {
     <p class="quiet">${texts.quietHelp}</p>
     <div class="columns">
       <div role="group" aria-labelledby="quiet-all">
-        <h3 id="quiet-all">${texts.quietAll}</h3>
+        <h2 id="quiet-all">${texts.quietAll}</h2>
         ${windowFields(view, 'quietWindows')}
       </div>
       <div role="group" aria-labelledby="quiet-reminders">
-        <h3 id="quiet-reminders">${texts.quietReminders}</h3>
+        <h2 id="quiet-reminders">${texts.quietReminders}</h2>
         ${windowFields(view, 'reminderQuietWindows')}
       </div>
     </div>
@@ -191,7 +191,7 @@ const whichCard = (view: View): Html => {
   const lastLook = failed ? formValue(failed.entered, 'lastLook') === 'yes' : tenant.lastLook
   return html`<fieldset class="card">
     <legend>${texts.which}</legend>
-    <h3 id="missed">${texts.missed}</h3>
+    <h2 id="missed">${texts.missed}</h2>
     <p class="quiet">${texts.missedHelp}</p>
     <div class="ticks" role="group" aria-labelledby="missed">
       ${[...KNOWN_STATUSES].map(status =>
