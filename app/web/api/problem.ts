@@ -74,6 +74,9 @@ const isProblem = (error: unknown): error is ProblemError =>
 /** What a route takes. All but the body are parameters. */
 const PARTS = ['id', 'query', 'key', 'body'] as const
 
+/** A body of 100 kB may have thousands of unknown fields. */
+const MAX_ERRORS = 20
+
 /** @param part the part of the request that was checked; null = the path of an issue begins with it */
 export const invalidRequest = (
   { issues }: z.ZodError,
@@ -89,7 +92,7 @@ export const invalidRequest = (
   if (found.some(({ first }) => first === 'id')) return problem('not_found')
   if (found.some(({ first, detail }) => first === 'key' && detail === MISSING))
     return problem('missing_idempotency_key')
-  const errors = found.map(({ first, path, detail }) => {
+  const errors = found.slice(0, MAX_ERRORS).map(({ first, path, detail }) => {
     if (first === 'key') return { detail, parameter: 'Idempotency-Key' }
     return first === 'body'
       ? { detail, pointer: `#${path.map(name => `/${pointerName(name)}`).join('')}` }
