@@ -351,7 +351,7 @@ export const listPeople = async (
       select ${COLUMNS}, l.id::text as cursor
       from (
         select l.* from leads l
-        where l.tenant_id = ${tenantId} and ${cursor === null ? sql`true` : sql`l.id < ${cursor}`} and ${where}
+        where l.tenant_id + 0 = ${tenantId}::bigint and ${cursor === null ? sql`true` : sql`l.id < ${cursor}`} and ${where}
         order by l.id desc limit ${batch}) l
       ${FACTS}
       order by l.id desc`.execute(trx)

@@ -40,8 +40,8 @@ export const findCalls = async (
 }
 
 /**
- * Those of the calls that have one record, which no other record names. Nearly all are such calls, and this takes a fifth
- * of the time that findOthers takes.
+ * Those of the calls that have one record, which no other record names. Nearly all are such calls, and this takes less than
+ * half of the time that findOthers takes.
  */
 const findSingle = async (
   database: Kysely<DB>,

@@ -4,6 +4,7 @@ import { randomInt } from 'node:crypto'
 import t from 'tap'
 import { encrypt, tokenOwner } from '../../app/crypto.ts'
 import { useGenericPlan } from '../../app/db/kysely.ts'
+import { classifyCalls } from '../../app/voicenter/calls.ts'
 import { claimQueued, findCalls } from '../../app/voicenter/pending_calls.ts'
 import { answeredPush, callBackPush, type Push, push } from '../../scripts/demo/cdr.ts'
 import {
@@ -893,6 +894,39 @@ await t.test('a batch reads few records to find queued calls, however many there
   await trx.rollback().execute()
   t.ok(read < 500, `${read} of 4,000`)
   await sql`delete from raw_cdrs where call_id like 'no tenant %'`.execute(db)
+})
+
+await t.test('a batch reads few index entries for each call, however many came before', async t => {
+  const shop = await business()
+  const many = (count: number) =>
+    Array.from({ length: count }, () => push({ caller: customer().local, did: shop.did }))
+  await post(many(400), shop)
+  await work(AT_ONCE)
+  const records = many(50)
+  await post(records, shop)
+  const trx = await db.startTransaction().execute()
+  await useGenericPlan(trx)
+  const readSoFar = async () => {
+    const { rows } = await sql<{ name: string; entries: number }>`
+      select indexrelid::regclass::text as name, pg_stat_get_xact_tuples_returned(indexrelid)::int as entries
+      from pg_index`.execute(trx)
+    return new Map(rows.map(({ name, entries }) => [name, entries]))
+  }
+  const before = await readSoFar()
+  const { calls } = await findCalls(
+    trx,
+    records.map(({ ivruniqueid }) => ivruniqueid),
+  )
+  t.equal((await classifyCalls(trx, calls)).length, records.length)
+  const read = [...(await readSoFar())].map(([name, entries]) => ({
+    name,
+    perCall: (entries - (before.get(name) ?? 0)) / records.length,
+  }))
+  await trx.rollback().execute()
+  t.strictSame(
+    read.filter(({ name, perCall }) => perCall > 30 && !name.startsWith('pg_')),
+    [],
+  )
 })
 
 await t.test('a call with a thousand records is classified as a whole', async t => {
