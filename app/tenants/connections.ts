@@ -7,7 +7,12 @@ import { lockTenant } from '../db/locks.ts'
 import type { Trx } from '../db/kysely.ts'
 import { notFound, userError } from '../errors.ts'
 import type { GraphAnswer } from '../whatsapp/account.ts'
-import { displayNumberOf, storeGraphAnswer } from './accounts.ts'
+import {
+  type AskedNumber,
+  displayNumberOf,
+  storeAskedNumbers,
+  storeGraphAnswer,
+} from './accounts.ts'
 import { accessToken, appSecret, phoneNumberId, phoneNumber, tenantId, wabaId } from './schema.ts'
 
 export const connectionStateChange = z.object({
@@ -53,6 +58,30 @@ export const setConnectionState = async (
     after,
   })
   return { changed: true }
+}
+
+/**
+ * Stores what Graph told when a person asked about the numbers of a business.
+ *
+ * @returns whether it answered
+ * @throws UserError if there is no such business
+ */
+export const checkConnections = async (
+  trx: Trx,
+  actor: Actor,
+  tenantId: string,
+  asked: readonly AskedNumber[],
+): Promise<boolean> => {
+  await lockTenant(trx, tenantId)
+  const answers = (await storeAskedNumbers(trx, asked)).map(({ kind }) => kind)
+  await audit(trx, actor, {
+    tenantId,
+    action: 'connection.check',
+    subject: `tenants ${tenantId}`,
+    before: null,
+    after: { answers },
+  })
+  return answers.some(kind => kind !== 'unconfirmed')
 }
 
 /** The WhatsApp numbers of a business, oldest first. It does not read their access tokens. */

@@ -5,6 +5,7 @@ import { z } from 'zod'
 import { reloadConfig } from '../../app/config.ts'
 import {
   checklist,
+  type EvidenceCode,
   type Facts,
   isSetUp,
   PROBLEMS,
@@ -12,7 +13,7 @@ import {
   STEPS,
   type StepName,
 } from '../../app/tenants/checklist.ts'
-import { push } from '../../scripts/demo/cdr.ts'
+import { callBackPush, push } from '../../scripts/demo/cdr.ts'
 import { tenant } from '../scripts/tenant.ts'
 import { asOperator, asTenant, auditLogOf } from '../support/ops.ts'
 import { business, type Business, customer, db, fake, post, work } from '../support/ringback.ts'
@@ -219,6 +220,12 @@ t.test('everything is done, and every mark has its evidence', async t => {
   t.match(page, /First call report:\s*<time/)
   t.match(page, 'Everything is set up')
   t.match((await hebrew.get(at(shop))).text, /הודעת הבדיקה הגיעה:\s*<time/)
+
+  await sql`
+    insert into whatsapp_connections (tenant_id, display_phone_number, phone_number_id, access_token, state, state_reason)
+    select tenant_id, display_phone_number, 'old' || phone_number_id, access_token, 'paused', 'number_moved'
+    from whatsapp_connections where tenant_id = ${shop.tenantId}`.execute(db)
+  t.equal((await checked(shop)).done, true, 'an id that the number had before does not count')
 })
 
 t.test('a new business: each missing step says what to do, with the values to copy', async t => {
@@ -258,9 +265,7 @@ t.test('a number is seen with its first call, or a person confirms it', async t 
   }
   const second = `+97277${customer().local.slice(-7)}`
   await tenant(['number', 'add', '--tenant', shop.tenantId, '--number', second])
-  await post(push({ did: shop.did, caller: customer().local, type: 'Extension Outgoing' }), {
-    token: shop.token,
-  })
+  await post(callBackPush({ caller: shop.did, target: customer().local }), { token: shop.token })
   await work()
   t.strictSame(await seen(), [[], [`number_unseen ${shop.line}`, `number_unseen ${second}`]])
   await miss(shop, customer().local)
@@ -342,6 +347,8 @@ type Mistake = {
   he: RegExp
   env?: Record<string, string>
   isHeard?: boolean
+  /** The evidence that is gone. */
+  without?: EvidenceCode[]
 }
 const MISTAKES: Record<string, Mistake> = {
   'a wrong token': {
@@ -369,6 +376,7 @@ const MISTAKES: Record<string, Mistake> = {
       await night(shop)
     },
     codes: ['account_wrong'],
+    without: ['account_confirmed'],
     en: /account 555 does not have[^]*Copy the WhatsApp Business Account ID/,
     he: /555 אין את [^]*יש להעתיק את ה־WhatsApp Business Account ID/,
   },
@@ -445,13 +453,17 @@ const MISTAKES: Record<string, Mistake> = {
   },
 }
 
-for (const [name, { make, codes, en, he, env = {}, isHeard }] of Object.entries(MISTAKES))
+for (const [name, { make, codes, en, he, env = {}, isHeard, without = [] }] of Object.entries(
+  MISTAKES,
+))
   t.test(`${name}: the page and the command say what to do`, async t => {
     const shop = await readyShop({ ...(isHeard !== undefined && { isHeard }) })
     await make(shop)
     await withEnvironment(env, async () => {
       const found = await checked(shop)
       t.strictSame([found.status, found.done, found.codes], [1, false, codes])
+      for (const code of without)
+        t.notOk(found.steps.some(({ evidence }) => evidence.some(one => one.code === code)))
       for (const { missing } of found.steps)
         for (const { what } of missing) t.ok(what.length > 10, what)
       t.match((await english.get(at(shop))).text, en)

@@ -1,10 +1,10 @@
 /** The WhatsApp numbers that a business sends from. */
-import { audit } from '../../../audit.ts'
 import { opsDb } from '../../../db/kysely.ts'
 import { notFound } from '../../../errors.ts'
-import { askAboutNumbers, NUMBER_MOVED, storeAskedNumbers } from '../../../tenants/accounts.ts'
+import { askAboutNumbers, NUMBER_MOVED } from '../../../tenants/accounts.ts'
 import { connectionProblems } from '../../../tenants/checklist.ts'
 import {
+  checkConnections,
   connect,
   newConnection,
   connectionsOf,
@@ -198,18 +198,10 @@ export const whatsapp: Section = {
       return { flash: whatsappTexts[context.language].tokenSaved }
     },
     check: async ({ trx, context, tenantId, prepared }) => {
-      const answers = await storeAskedNumbers(trx, prepared?.numbers ?? [])
-      await audit(trx, context.signIn, {
-        tenantId,
-        action: 'connection.check',
-        subject: `tenants ${tenantId}`,
-        before: null,
-        after: { answers: answers.map(({ kind }) => kind) },
-      })
+      const asked = prepared?.numbers ?? []
+      const isAnswered = await checkConnections(trx, context.signIn, tenantId, asked)
       const texts = whatsappTexts[context.language]
-      return {
-        flash: answers.every(({ kind }) => kind === 'unconfirmed') ? texts.noAnswer : texts.checked,
-      }
+      return { flash: isAnswered ? texts.checked : texts.noAnswer }
     },
     state: async ({ trx, context, tenantId, form }) => {
       const wanted = connectionStateChange.parse({
