@@ -15,6 +15,7 @@ const columns = {
   'lead_conversations.state': generated('ConversationState'),
   'lead_conversations.reason': state('ConversationReason'),
   'leads.state': generated('LeadState'),
+  'leads.called_back_from': state('CalledBackFrom'),
   'leads.outcome': state('Outcome'),
 }
 const names = Object.values(columns).flatMap(node => (node.args ?? [node]).map(({ name }) => name))

@@ -244,8 +244,14 @@ export const LEAD_TRANSITIONS = {
   /** The lead tapped "resume" in WhatsApp, which is no message to us, or the business removed its own opt-out. */
   resumed: { from: ['opted_out'], to: 'contacted' },
   silence: { from: ['new', 'contacted'], to: 'unresponsive' },
+  // "Called back" was a mistake: the state before it is restored.
+  undo_to_new: { from: ['reached_by_phone'], to: 'new' },
+  undo_to_contacted: { from: ['reached_by_phone'], to: 'contacted' },
+  undo_to_unresponsive: { from: ['reached_by_phone'], to: 'unresponsive' },
 } as const satisfies Transitions<LeadState>
 export type LeadTransition = keyof typeof LEAD_TRANSITIONS
+/** A state that "called back" changes: leads.called_back_from. */
+export type CalledBackFrom = (typeof LEAD_TRANSITIONS.reached_by_phone.from)[number]
 
 /** For docs/states.md and its test. */
 export const MACHINES = {

@@ -13,6 +13,9 @@ create table leads (
   missed_call_count integer not null default 0,
   -- When a person marked them as called back, from whatever phone. Null = not marked.
   called_back_at    timestamptz,
+  -- The state before that, which the undo restores. Null = "called back" did not change it.
+  called_back_from  text constraint leads_called_back_from_known
+                    check (called_back_from in ('new', 'contacted', 'unresponsive')),
   -- When they last wrote or called on WhatsApp. For 24 hours after that, free text may be sent to them. Null = never.
   heard_at          timestamptz,
   -- When they asked for a call by a button. Null = no request is open. An answered call and "called back" close it.

@@ -3,7 +3,7 @@
  * Please do not edit it manually.
  */
 
-import type { ConversationReason, ConversationState, HoldReason, LeadState, MessageDirection, MessageKind, MessageState, Outcome, OutreachReason, OutreachState } from "../states.ts";
+import type { CalledBackFrom, ConversationReason, ConversationState, HoldReason, LeadState, MessageDirection, MessageKind, MessageState, Outcome, OutreachReason, OutreachState } from "../states.ts";
 import type { ColumnType } from "kysely";
 import type { IPostgresInterval } from "postgres-interval";
 
@@ -125,6 +125,7 @@ export interface Leads {
   callback_closed: Timestamp | null;
   callback_requested_at: Timestamp | null;
   called_back_at: Timestamp | null;
+  called_back_from: CalledBackFrom | null;
   created_at: Generated<Timestamp>;
   digested_at: Timestamp | null;
   heard_at: Timestamp | null;
@@ -278,6 +279,7 @@ export interface Sessions {
   hash: Buffer;
   id: Generated<Int8>;
   kind: string;
+  lead_id: Int8 | null;
   revoked_at: Timestamp | null;
   scope: string;
   tenant_id: Int8 | null;

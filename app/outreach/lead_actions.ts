@@ -3,7 +3,14 @@ import { z } from 'zod'
 import { type Actor, audit, changedFields } from '../audit.ts'
 import type { Trx } from '../db/kysely.ts'
 import { notFound } from '../errors.ts'
-import { type LeadState, type Outcome, OUTCOMES } from '../states.ts'
+import { moveLead } from '../db/transitions.ts'
+import {
+  type CalledBackFrom,
+  LEAD_TRANSITIONS,
+  type LeadState,
+  type Outcome,
+  OUTCOMES,
+} from '../states.ts'
 import { cancelPending } from './cancel.ts'
 
 // What the business says about a person: called back, later, the outcome, a note. The page, the API and the commands call
@@ -47,6 +54,7 @@ export type LockedLead = {
   phone: string
   state: LeadState
   calledBackAt: Date | null
+  calledBackFrom: CalledBackFrom | null
   callbackRequestedAt: Date | null
   callbackClosed: Date | null
   reopenedAt: Date | null
@@ -56,15 +64,21 @@ export type LockedLead = {
   note: string | null
   /** They have called or written since they were marked as called back. */
   heardSince: boolean
+  /** The business talked with them by telephone since their last missed call. */
+  wasReached: boolean
 }
 
 const lockedLead = async (trx: Trx, { tenantId, leadId }: LeadKey): Promise<LockedLead> => {
   const { rows } = await sql<LockedLead>`
-    select phone, state, called_back_at as "calledBackAt", callback_requested_at as "callbackRequestedAt",
+    select phone, state, called_back_at as "calledBackAt", called_back_from as "calledBackFrom",
+           callback_requested_at as "callbackRequestedAt",
            callback_closed as "callbackClosed", reopened_at as "reopenedAt", later_until as "laterUntil",
            outcome, outcome_value::text as "outcomeValue", note,
            coalesce(heard_at > called_back_at, false) or exists (
-             select from missed_calls k where k.lead_id = l.id and k.called_at > l.called_back_at) as "heardSince"
+             select from missed_calls k where k.lead_id = l.id and k.called_at > l.called_back_at) as "heardSince",
+           exists (
+             select from raw_cdrs r where r.tenant_id = l.tenant_id and r.reached_phone = l.phone and r.reached_until
+               >= (select max(k.called_at) from missed_calls k where k.lead_id = l.id)) as "wasReached"
     from leads l where id = ${leadId} and tenant_id = ${tenantId} for update`.execute(trx)
   const [lead] = rows
   if (!lead) throw notFound(`lead ${leadId} of tenant ${tenantId}`)
@@ -75,6 +89,8 @@ const update = (trx: Trx, { tenantId, leadId }: LeadKey) =>
   trx.updateTable('leads').where('id', '=', leadId).where('tenant_id', '=', tenantId)
 
 const NOW = sql<Date>`now()`
+
+const CALLED_BACK = LEAD_TRANSITIONS.reached_by_phone
 
 /**
  * Records that a person of the business spoke with a lead by a phone that Voicenter does not know. It has the effect of
@@ -95,6 +111,7 @@ export const markCalledBack = async (
   const after = await update(trx, key)
     .set({
       called_back_at: NOW,
+      called_back_from: CALLED_BACK.from.find(one => one === state) ?? null,
       callback_requested_at: null,
       callback_closed: callbackRequestedAt,
       reopened_at: null,
@@ -114,8 +131,8 @@ export const markCalledBack = async (
 }
 
 /**
- * Takes "called back" back: the lead waits again, and their request for a call is open again. Cancelled messages stay
- * cancelled.
+ * Takes "called back" back: the lead waits again in the state before it, and their request for a call is open again.
+ * Cancelled messages stay cancelled.
  *
  * @throws UserError as markCalledBack
  */
@@ -127,20 +144,28 @@ export const undoCalledBack = async (
   const lead = await lockedLead(trx, key)
   const { phone, calledBackAt, callbackRequestedAt } = lead
   if (!calledBackAt) return { phone }
+  // What happened since stays: another call, a reply, a talk.
+  const from = lead.wasReached ? null : lead.calledBackFrom
+  if (from) await moveLead(trx, key.leadId, `undo_to_${from}`)
   const after = await update(trx, key)
     .set({
       called_back_at: null,
+      called_back_from: null,
       callback_requested_at: callbackRequestedAt ?? lead.callbackClosed,
       callback_closed: null,
       reopened_at: NOW,
     })
-    .returning(['called_back_at', 'callback_requested_at'])
+    .returning(['state', 'called_back_at', 'callback_requested_at'])
     .executeTakeFirstOrThrow()
   await audit(trx, actor, {
     tenantId: key.tenantId,
     action: 'lead.called_back_undo',
     subject: `leads ${key.leadId}`,
-    before: { called_back_at: calledBackAt, callback_requested_at: callbackRequestedAt },
+    before: {
+      state: lead.state,
+      called_back_at: calledBackAt,
+      callback_requested_at: callbackRequestedAt,
+    },
     after,
   })
   return { phone }

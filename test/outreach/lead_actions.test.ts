@@ -13,10 +13,11 @@ import {
   undoCalledBack,
 } from '../../app/outreach/lead_actions.ts'
 import type { Trx } from '../../app/db/kysely.ts'
+import { callBackPush } from '../../scripts/demo/cdr.ts'
 import { auditLogOf } from '../support/ops.ts'
 import { business, customer, db, outreachOf } from '../support/ringback.ts'
 import { happens } from '../support/whatsapp.ts'
-import { miss } from '../tasks/support.ts'
+import { miss, tell } from '../tasks/support.ts'
 import { leadOf } from '../web/ops/support.ts'
 
 const OPERATOR = { as: 'operator' } as const
@@ -83,6 +84,28 @@ t.test('called back and its undo', async t => {
   await run(trx => markCalledBack(trx, OPERATOR, key))
   t.match(await lead(), { called_back_at: Date, callback_requested_at: null, reopened_at: null })
 })
+
+for (const [what, from, meanwhile, expected] of [
+  ['a new lead', 'new', null, 'new'],
+  ['a lead with a message', 'contacted', null, 'contacted'],
+  ['a silent lead', 'unresponsive', null, 'unresponsive'],
+  ['a lead who replied', 'replied', null, 'replied'],
+  ['a lead who opted out', 'opted_out', null, 'opted_out'],
+  ['a lead who was reached before', 'reached_by_phone', null, 'reached_by_phone'],
+  ['a lead who wrote meanwhile', 'contacted', 'writes', 'replied'],
+  ['a lead who was reached meanwhile', 'contacted', 'answers', 'reached_by_phone'],
+] as const)
+  t.test(`the undo of "called back" restores the state: ${what}`, async t => {
+    const met = await missed()
+    const { shop, who, key, lead } = met
+    await db.updateTable('leads').set({ state: from }).where('id', '=', key.leadId).execute()
+    await run(trx => markCalledBack(trx, OPERATOR, key))
+    if (meanwhile === 'writes') await writes(met)
+    if (meanwhile === 'answers')
+      await tell(shop.token, callBackPush({ did: shop.did, target: who.local }))
+    await run(trx => undoCalledBack(trx, OPERATOR, key))
+    t.match(await lead(), { state: expected, called_back_at: null, called_back_from: null })
+  })
 
 t.test('a call or a message after "called back" can be marked again', async t => {
   const { shop, who, key, actions } = await missed()
