@@ -84,4 +84,13 @@ export const phoneHash = (e164: string): Buffer =>
 export const signInMac = (text: string): Buffer =>
   createHmac('sha256', keyFor('sign-in')).update(text).digest()
 
+/** Identifies the password of an account without revealing it. */
+export const credentialMac = ({
+  tenantId,
+  credential,
+}: {
+  tenantId: string | null
+  credential: string | null
+}): Buffer => signInMac(JSON.stringify(['credential', tenantId, credential]))
+
 export const sha256 = (data: string | Uint8Array): Buffer => hash('sha256', data, 'buffer')

@@ -173,7 +173,7 @@ if (!flags.once) {
   console.log(`
 Ringback keeps running until you press Ctrl-C.
   the pages    ${environment.url}/ops   (what became of every call, and why)
-  phones       ${fake.url}   (read the messages, and answer as the customer)
+  phones       ${fake.url}   (read the messages, answer as the customer, and tap the links of the owner)
   webhook      ${environment.webhookUrl}
   look inside  DATABASE_URL='${environment.databaseUrl}' npm run sql -- "select * from call_report()"
   its log      ${environment.log}`)

@@ -32,7 +32,7 @@ create unique index alerts_open on alerts (kind, tenant_id, subject) nulls not d
 create index alerts_of_tenant on alerts (tenant_id, id);
 
 -- Who may use /ops: a browser that signed in (session), or a link that was sent to the owner and with which a browser
--- signs in. Only the SHA-256 of the token is stored: a token is 256 random bits. A row is read for each page, and is not
+-- signs in, any number of times. Only the SHA-256 of the token is stored: a token is 256 random bits. A row is read for each page, and is not
 -- written by it. Retention deletes expired rows.
 create table sessions (
   id         bigint generated always as identity primary key,
@@ -43,6 +43,9 @@ create table sessions (
   tenant_id  bigint references tenants on delete cascade,
   -- full = everything that the account may do; leads = read and answer leads, for the rest the password is asked.
   scope      text not null constraint sessions_scope_known check (scope in ('full', 'leads')),
+  -- The person whose page a link opens. Null = the list of people. No foreign key, since the tenant may be null. Erasing
+  -- the person deletes the link.
+  lead_id    bigint,
   -- A keyed hash of the password that the account had. With another password the row is no longer valid.
   credential bytea not null constraint sessions_credential_hmac check (octet_length(credential) = 32),
   created_at timestamptz not null default now(),
@@ -50,10 +53,12 @@ create table sessions (
   -- When the visitor signed out, or all sessions and links of the tenant were ended.
   revoked_at timestamptz,
   constraint sessions_in_order check (expires_at > created_at),
-  constraint sessions_of_operator check (tenant_id is not null or kind = 'session' and scope = 'full')
+  constraint sessions_of_operator check (tenant_id is not null or kind = 'session' and scope = 'full'),
+  constraint sessions_of_link check (kind = 'session' and lead_id is null or kind = 'link' and scope = 'leads')
 );
 create index sessions_of_tenant on sessions (tenant_id, id);
 create index sessions_expiring on sessions (expires_at);
+create index sessions_of_lead on sessions (lead_id) where lead_id is not null;
 
 -- Every change that a person made on /ops or with npm run tenant, written in the transaction of the change. Rows are
 -- never changed or deleted. They contain a tenant's own numbers, but no customer's number and no token.

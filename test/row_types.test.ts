@@ -12,7 +12,13 @@ import type { SenderRow } from '../app/messages/sender.ts'
 import type { UnknownMessage } from '../app/messages/statuses.ts'
 import type { ContextRow } from '../app/outreach/contact_context.ts'
 import type { LeadRow, RecordedRow } from '../app/outreach/missed_calls.ts'
-import type { Notice, RepeatCalls } from '../app/outreach/notify_owner.ts'
+import type { Seen } from '../app/outreach/notices.ts'
+import {
+  type CollectedRow,
+  type Notice,
+  readCollected,
+  type RepeatCalls,
+} from '../app/outreach/notify_owner.ts'
 import { type LockedLead, markCalledBack } from '../app/outreach/lead_actions.ts'
 import { cancelOutreach, type Progress } from '../app/outreach/operator_actions.ts'
 import { figuresOf, queueSummaries, type Recipient } from '../app/outreach/owner_summaries.ts'
@@ -68,6 +74,7 @@ const MESSAGE: Columns<Message> & Columns<UnclaimedMessage> = {
   text: 'text',
   templateName: 'text',
   templateLanguage: 'text',
+  occasion: 'text',
   isTest: 'bool',
   isDigest: 'bool',
   isAnswer: 'bool',
@@ -127,7 +134,26 @@ const SENDER: Columns<SenderRow> = {
   isMarketing: 'bool',
 }
 const REMINDER: Columns<ReminderRow> = { previous: 'text', connectionId: 'int8', nextIsDue: 'bool' }
-const NOTICE: Columns<NoticeRow> = { name: 'text', phone: 'text', dialled: 'text' }
+const NOTICE: Columns<NoticeRow> = {
+  name: 'text',
+  phone: 'text',
+  dialled: 'text',
+  ownerPhone: 'text',
+  credential: 'text',
+}
+const SEEN: Columns<Seen> = {
+  notifiedAt: 'timestamptz',
+  readAt: 'timestamptz',
+  talkedAt: 'timestamptz',
+  conversationAt: 'timestamptz',
+}
+const COLLECTED: Columns<CollectedRow> = {
+  leadId: 'int8',
+  name: 'text',
+  phone: 'text',
+  text: 'text',
+  language: 'text',
+}
 const SCHEDULED: Columns<ScheduledReminder> = {
   id: 'int8',
   kind: 'text',
@@ -173,6 +199,7 @@ const LOCKED_LEAD: Columns<LockedLead> = {
   phone: 'text',
   state: 'text',
   calledBackAt: 'timestamptz',
+  calledBackFrom: 'text',
   callbackRequestedAt: 'timestamptz',
   callbackClosed: 'timestamptz',
   reopenedAt: 'timestamptz',
@@ -181,6 +208,7 @@ const LOCKED_LEAD: Columns<LockedLead> = {
   outcomeValue: 'text',
   note: 'text',
   heardSince: 'bool',
+  wasReached: 'bool',
 }
 const PERSON: Columns<Person> = {
   leadId: 'int8',
@@ -346,6 +374,8 @@ const EXPECTED: Record<string, Record<string, string>> = {
   SENDER,
   REMINDER,
   NOTICE,
+  SEEN,
+  COLLECTED,
   SCHEDULED,
   UNKNOWN,
   LEAD,
@@ -424,6 +454,7 @@ await t.test('the rows have the columns that their types say', async t => {
     const found = sql`select id as record_id, null::bigint as missed_id, id, received_at as at from raw_cdrs`
     await loadCalls(trx, found)
     await figuresOf(trx, { tenantId, from: new Date(0), until: new Date() })
+    await readCollected(trx, { id: null, tenantId, dueAt: new Date() })
     await cancelOutreach(trx, { as: 'command line' }, { tenantId: shop.tenantId, missedCallId: id })
   })
   await queueSummaries(new Date(0))

@@ -7,7 +7,8 @@ import { cancelPending } from '../outreach/cancel.ts'
 import { readContext } from '../outreach/contact_context.ts'
 import { dueAfterCall, heldBy } from '../outreach/line.ts'
 import { awaitConfirmation } from '../outreach/live_calls.ts'
-import { firstAllowed, quietTimesOf } from '../outreach/quiet_hours.ts'
+import { collectNotice } from '../outreach/notify_owner.ts'
+import { firstAllowed, noticeWaits, quietTimesOf } from '../outreach/quiet_hours.ts'
 import { isTooLate } from '../outreach/rules.ts'
 import {
   type HoldReason,
@@ -101,9 +102,15 @@ const claimLocked = async (
   })
   const isAboutCall = message.kind === 'initial' || isReminder(message)
   const held = isAboutCall ? heldBy(context.line, message.dueAt, context.now) : null
-  const quiet = quietTimesOf(message.kind, context)
+  // A test of the set-up, and an answer to what the owner wrote, are notices that wait for nothing.
+  const waits = !message.isTest && !message.isAnswer
+  const quiet = quietTimesOf(waits ? message.kind : 'manual', context)
   const allowed = (moment: Date) => firstAllowed(moment, quiet, to)
   const due = allowed(message.dueAt)
+  if (message.kind === 'owner_notice') {
+    const until = noticeWaits(context.now, message.dueAt, quiet, to)
+    if (until) return waitAsOne(trx, message, until)
+  }
   if (due > context.now && !context.reached)
     return held ? hold(trx, message, held.until, held.why) : postpone(trx, message, due)
 
@@ -136,7 +143,8 @@ const claimLocked = async (
   if (!marked) return lookAgain(trx, message, afterUnread(message))
   await rules.claimed?.(trx, message, details)
   const { id, attempt } = marked
-  const content = filled ?? { text: message.text ?? '' }
+  const text = message.isAnswer ? details.about.whatHappened : message.text
+  const content = filled ?? { text: text ?? '' }
   return { ...buildMessage(sender, { messageId: id, to, content }), attempt }
 }
 
@@ -188,6 +196,13 @@ const postpone = async (trx: Trx, message: UnclaimedMessage, due: Date): Promise
       await trx.updateTable('messages').set({ due_at: due }).where('id', '=', message.id).execute()
   await releaseMessage(trx, message)
   return null
+}
+
+/** A notice in a quiet window. */
+const waitAsOne = async (trx: Trx, message: UnclaimedMessage, until: Date): Promise<null> => {
+  const { id } = message
+  const isCollected = id !== null && (await collectNotice(trx, { ...message, id }, until))
+  return isCollected ? null : postpone(trx, message, until)
 }
 
 /** The message waits until a time, or a minute for a paused connection, a paused template or the message before it. */

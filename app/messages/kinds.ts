@@ -2,11 +2,13 @@ import { sql } from 'kysely'
 import type { Trx } from '../db/kysely.ts'
 import type { StopReason } from '../outreach/cancel.ts'
 import type { KnownContext } from '../outreach/contact_context.ts'
+import { COLLECTED, readCollected } from '../outreach/notify_owner.ts'
 import { readReplyState, type ReplyRefusal } from '../outreach/reply_by_hand.ts'
+import { newLink, type NewLink, saveLink } from '../outreach/owner_links.ts'
 import { composeDigest, lockListed, markListed } from '../outreach/owner_summaries.ts'
 import { decide, hasLeft } from '../outreach/rules.ts'
 import type { HoldReason, NoticeKind, OutgoingState } from '../states.ts'
-import type { TemplateKind } from '../whatsapp/templates.ts'
+import { type TemplateKind, withLink } from '../whatsapp/templates.ts'
 import { lockFirstMessage, lockMessage, type UnclaimedMessage } from './message.ts'
 import type { About, Sender } from './sender.ts'
 
@@ -33,6 +35,9 @@ type Details = {
   refusal?: ReplyRefusal | null
   /** For a digest: the people that it lists. */
   listed?: string[]
+  /** For a notice: why it is no longer of use, and its link. */
+  notNeeded?: 'owner_changed' | 'over' | null
+  link?: NewLink | null
 }
 type Situation = {
   message: UnclaimedMessage
@@ -149,35 +154,63 @@ const NOTICE: Rules = {
   // A test is the message that customers get.
   template: ({ isTest }) => (isTest ? 'initial' : 'owner_notice'),
   details: async (trx, message, context) => {
+    const { tenantId, connectionId, isTest } = message
+    const collected = message.occasion?.startsWith(COLLECTED)
+      ? await readCollected(trx, message)
+      : null
+    const leadId = collected ? (collected.combined?.leadId ?? null) : message.leadId
+    const isNotice = message.kind === 'owner_notice' && !isTest
     const { rows } = await sql<NoticeRow>`
       select case when l.id is null then t.name else l.name end as name,
              coalesce(l.phone, (select phone from tenant_numbers n where n.tenant_id = t.id
                                 order by n.created_at, phone limit 1), '') as phone,
-             (select k.business_phone from missed_calls k where k.lead_id = l.id order by k.id desc limit 1) as dialled
-      from tenants t left join leads l on l.id = ${message.leadId} where t.id = ${message.tenantId}`.execute(
-      trx,
-    )
-    const [found = { name: null, phone: '', dialled: null }] = rows
-    const digest = message.isDigest ? await composeDigest(trx, message) : null
-    const about = message.isTest
-      ? { callerName: null, callerPhone: message.to ?? '', calledAt: context.now }
-      : {
-          callerName: found.name,
-          callerPhone: found.phone,
-          whatHappened: digest?.text ?? message.text ?? '',
-        }
+             (select k.business_phone from missed_calls k where k.lead_id = l.id order by k.id desc limit 1) as dialled,
+             t.owner_phone as "ownerPhone", t.ops_password as credential
+      from tenants t left join leads l on l.id = ${leadId} where t.id = ${tenantId}
+      -- Nobody changes the owner's phone, or revokes all links, before the link of this notice is stored.
+      ${isNotice ? sql`for share of t` : sql``}`.execute(trx)
+    const [found = NO_TENANT] = rows
+    const { name: callerName, phone: callerPhone, dialled } = found
+    if (isTest) {
+      const about = { callerName: null, callerPhone: message.to ?? '', calledAt: context.now }
+      return { connectionId, dialled, about }
+    }
+    const details = {
+      connectionId,
+      dialled,
+      about: { callerName, callerPhone, whatHappened: message.text ?? '' },
+    }
+    if (!isNotice) return details
+    const isOwnersPhone = message.to === found.ownerPhone
+    if (!isOwnersPhone && found.ownerPhone !== null)
+      return { ...details, notNeeded: 'owner_changed' }
+    if (collected && !collected.combined) return { ...details, notNeeded: 'over' }
+    // The owner acts on an alert with the password.
+    const isAlert = message.occasion?.startsWith('alert:') === true
+    const hasLink = isOwnersPhone && !isAlert
+    const link = hasLink ? newLink({ leadId, credential: found.credential }) : null
+    const digest = message.isDigest ? await composeDigest(trx, message, link?.url ?? '') : null
+    const text = collected?.combined?.text ?? message.text ?? ''
+    // An answer is free text, which may be longer.
+    const withUrl = message.isAnswer ? `${text} ${link?.url ?? ''}` : withLink(text, link)
     return {
-      connectionId: message.connectionId,
-      dialled: found.dialled,
-      about,
+      ...details,
+      about: { callerName, callerPhone, whatHappened: digest?.text ?? withUrl },
+      link,
       ...(digest && { listed: digest.leadIds }),
     }
   },
-  claimed: async (trx, { dueAt }, { listed }) => {
+  claimed: async (trx, { id, tenantId, leadId, dueAt }, { listed, link }) => {
     if (listed) await markListed(trx, listed, dueAt)
+    if (!link) return
+    await saveLink(trx, tenantId, link)
+    // A notice that waited, about one person: the owner may answer it with 1, 2 or 3.
+    if (link.leadId !== leadId)
+      await trx.updateTable('messages').set({ lead_id: link.leadId }).where('id', '=', id).execute()
   },
   next: ({ message, context, details, late, sender }) => {
     const skip = (reason: string): Step => ({ do: 'end', as: 'skip', reason })
+    if (details.notNeeded) return skip(details.notNeeded)
     const isNotice = message.kind === 'owner_notice'
     if (late) return skip('too_late')
     if (isNotice && context.optedOut) return skip('opted_out')
@@ -222,7 +255,20 @@ export type ReminderRow = {
   connectionId: string | null
   nextIsDue: boolean
 }
-export type NoticeRow = { name: string | null; phone: string; dialled: string | null }
+export type NoticeRow = {
+  name: string | null
+  phone: string
+  dialled: string | null
+  ownerPhone: string | null
+  credential: string | null
+}
+const NO_TENANT: NoticeRow = {
+  name: null,
+  phone: '',
+  dialled: null,
+  ownerPhone: null,
+  credential: null,
+}
 
 const aboutCall = ({ leadName, to, calledAt }: UnclaimedMessage) => ({
   about: { callerName: leadName, callerPhone: to ?? '', calledAt },

@@ -44,6 +44,8 @@ type MessageFields = {
   /** The template that it was sent with. Null = free text, or not sent yet. */
   templateName: string | null
   templateLanguage: string | null
+  /** What a notice is about. */
+  occasion: string | null
   /** A test of the set-up, sent once to the owner's phone. Nothing follows from it (tenants/test_message.ts). */
   isTest: boolean
   /** A digest for the owner. It is composed when it is claimed (outreach/owner_summaries.ts). */
@@ -69,7 +71,7 @@ const columns = (dueAt: RawBuilder<unknown>, held: RawBuilder<unknown>) => sql`
   m.id, m.state, m.reason, coalesce(m.kind, 'initial') as kind, coalesce(m.attempts, 0) as attempts,
   m.claimed_at as "claimedAt", m.whatsapp_connection_id as "connectionId", m.text,
   m.template_name as "templateName", m.template_language as "templateLanguage",
-  coalesce(m.occasion like 'test:%', false) as "isTest",
+  m.occasion, coalesce(m.occasion like 'test:%', false) as "isTest",
   coalesce(m.occasion like 'digest:%', false) as "isDigest",
   coalesce(m.occasion like 'answer:%', false) as "isAnswer", coalesce(m.tenant_id, k.tenant_id) as "tenantId",
   coalesce(m.to_phone, k.caller_phone) as "to", ${dueAt} as "dueAt", ${dueAt} <= now() as "isDue",

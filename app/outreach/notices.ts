@@ -59,8 +59,7 @@ export const isNews = ({ notifiedAt, readAt, talkedAt, conversationAt }: Seen): 
 
 /** A notice that came during Shabbat or a holiday. */
 export type Collected = {
-  /** Null = it is not about one person. */
-  leadId: string | null
+  leadId: string
   name: string | null
   /** As it is shown: 052-345-6789. */
   phone: string
@@ -71,10 +70,8 @@ export type Collected = {
 const NAMED = 3
 
 const PEOPLE: Record<Language, (count: number, names: string) => string> = {
-  he: (count, names) =>
-    `– ${count === 1 ? 'פנייה אחת מחכה' : `${count} פניות מחכות`} לתשובה: ${names}`,
-  en: (count, names) =>
-    `– ${count === 1 ? 'one person waits' : `${count} people wait`} for an answer: ${names}`,
+  he: (count, names) => `– ${count} פניות מחכות לתשובה: ${names}`,
+  en: (count, names) => `– ${count} people wait for an answer: ${names}`,
   ar: (count, names) => `– بانتظار الرد (${count}): ${names}`,
   ru: (count, names) => `– ждут ответа: ${count}: ${names}`,
 }
@@ -86,29 +83,21 @@ const MORE: Record<Language, (count: number) => string> = {
 }
 
 /**
- * Makes one notice of those that waited.
+ * Makes one notice of those that waited. If all are about one person, it says what they say.
  *
- * @returns null if none is left; with the lead that it is about, if it is about one
+ * @returns null if there are none; `leadId` if it is about one person
  */
 export const combine = (
   collected: readonly Collected[],
   written: string,
 ): { leadId: string | null; text: string } | null => {
   const language = LANGUAGES.find(one => one === written) ?? 'he'
-  const people = new Map(
-    collected.flatMap(one => (one.leadId === null ? [] : [[one.leadId, one] as const])),
-  )
-  const others = collected.flatMap(({ leadId, text }) => (leadId === null ? [text] : []))
-  const [only] = people.values()
-  if (people.size === 0 || !only) return others.length ? { leadId: null, text: join(others) } : null
-  if (people.size === 1 && others.length === 0) {
-    const texts = collected.map(({ text }) => text)
-    return { leadId: only.leadId, text: join(texts) }
-  }
-  const names = [...people.values()].slice(0, NAMED).map(({ name, phone }) => name ?? phone)
-  if (people.size > NAMED) names.push(MORE[language](people.size - NAMED))
-  return { leadId: null, text: join([PEOPLE[language](people.size, names.join(', ')), ...others]) }
+  const people = [...new Map(collected.map(one => [one.leadId, one])).values()]
+  const [first, second] = people
+  if (!first) return null
+  // Each text begins with a dash.
+  if (!second) return { leadId: first.leadId, text: collected.map(({ text }) => text).join(' ') }
+  const names = people.slice(0, NAMED).map(({ name, phone }) => name ?? phone)
+  if (people.length > NAMED) names.push(MORE[language](people.length - NAMED))
+  return { leadId: null, text: PEOPLE[language](people.length, names.join(', ')) }
 }
-
-/** Each text begins with a dash. */
-const join = (texts: readonly string[]): string => texts.join(' ')

@@ -1,8 +1,12 @@
 import { sql } from 'kysely'
 import { addJob } from '../db/jobs.ts'
 import type { Trx } from '../db/kysely.ts'
+import { moveMessages } from '../db/transitions.ts'
+import { localNumber } from '../phone.ts'
 import { isExcluded } from './exclusions.ts'
 import {
+  type Collected,
+  combine,
   isNews,
   NEWS_OCCASIONS,
   type NoticeText,
@@ -68,6 +72,62 @@ export const notifyOfReply = async (
     from leads l where l.id = ${leadId}`.execute(trx)
   const [seen] = rows
   if (seen && isNews(seen)) await notifyOwner(trx, leadId, `reply:${wamid}`, wroteNotice(text))
+}
+
+/** The occasion of the one notice that is sent for all that came during a quiet window. */
+export const COLLECTED = 'collected:'
+
+type Waiting = {
+  id: string
+  tenantId: string
+  to: string | null
+  leadId: string | null
+  occasion: string | null
+}
+
+/**
+ * Ends a notice that may not be sent until the end of Shabbat or a holiday. One notice, due then, is sent for all of them.
+ *
+ * @returns false if this notice must wait for itself: it is not about a person, it is that one notice, or that one has been
+ * claimed
+ */
+export const collectNotice = async (trx: Trx, notice: Waiting, until: Date): Promise<boolean> => {
+  const { id, tenantId, to, leadId, occasion } = notice
+  if (leadId === null || occasion?.startsWith(COLLECTED)) return false
+  const { rows } = await sql<{ id: string }>`
+    insert into messages as m (tenant_id, direction, kind, state, due_at, to_phone, occasion)
+    values (${tenantId}, 'out', 'owner_notice', 'scheduled', ${until}, ${to}, ${COLLECTED + until.toISOString()})
+    on conflict (tenant_id, occasion) where occasion is not null
+      -- Locks the row until this transaction ends, so its claim sees this notice.
+      do update set to_phone = excluded.to_phone where m.state = 'scheduled'
+    returning id`.execute(trx)
+  const [one] = rows
+  if (!one) return false
+  await addJob(trx, 'owner_notice', one.id, { messageId: one.id }, { tenantId, at: until })
+  await moveMessages(trx, 'skip', 'collected').set({ due_at: until }).where('id', '=', id).execute()
+  return true
+}
+
+export type CollectedRow = Collected & { language: string | null }
+
+/** Of the notices that waited, those that the owner has not dealt with meanwhile, as one. */
+export const readCollected = async (
+  trx: Trx,
+  { id, tenantId, dueAt }: { id: string | null; tenantId: string; dueAt: Date },
+): Promise<{ combined: ReturnType<typeof combine> }> => {
+  const { rows } = await sql<CollectedRow>`
+    select l.id as "leadId", l.name, l.phone, m.text, t.languages[1] as language
+    from messages m join tenants t on t.id = m.tenant_id join leads l on l.id = m.lead_id
+    where m.tenant_id = ${tenantId} and m.occasion is not null and m.kind = 'owner_notice'
+      and m.state = 'skipped' and m.reason = 'collected'
+      and m.due_at > (select created_at from messages where id = ${id}) and m.due_at <= ${dueAt}
+      -- Retention and erasure empty texts.
+      and m.text is not null
+      and (l.read_at is null or l.read_at < m.created_at)
+      and not exists (select from excluded_numbers x where x.tenant_id = m.tenant_id and x.phone = l.phone)
+    order by m.id`.execute(trx)
+  const collected = rows.map(row => ({ ...row, phone: localNumber(row.phone) }))
+  return { combined: combine(collected, rows[0]?.language ?? 'he') }
 }
 
 /** After how many calls within the repeat window the owner is notified. */

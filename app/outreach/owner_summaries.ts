@@ -1,5 +1,4 @@
 import { sql } from 'kysely'
-import { config } from '../config.ts'
 import { addJob } from '../db/jobs.ts'
 import { db, type Trx } from '../db/kysely.ts'
 import { lockLeads } from '../db/locks.ts'
@@ -138,6 +137,7 @@ export const lockListed = async (trx: Trx, messageId: string): Promise<void> => 
 export const composeDigest = async (
   trx: Trx,
   { tenantId, dueAt }: { tenantId: string; dueAt: Date },
+  link: string,
 ): Promise<{ text: string; leadIds: string[] }> => {
   const { languages } = await trx
     .selectFrom('tenants')
@@ -145,7 +145,7 @@ export const composeDigest = async (
     .where('id', '=', tenantId)
     .executeTakeFirstOrThrow()
   const people = await silentPeople(trx, { tenantId, before: dueAt, limit: MAX_LISTED })
-  const text = digestText(people, languages[0] ?? 'he', `${config().PUBLIC_URL}/ops/leads`)
+  const text = digestText(people, languages[0] ?? 'he', link)
   return { text, leadIds: people.map(({ leadId }) => leadId) }
 }
 

@@ -93,17 +93,23 @@ export type QuietSettings = {
 /** The windows that hold back one kind of message. */
 export type QuietTimes = { timezone: string; location: string; windows: readonly string[] }
 
-/** A notice, a test and the confirmation of an opt-out answer what a person did, so they are never held back. */
+/**
+ * A test, a reply by hand and the confirmation of an opt-out answer what a person did, so they are never held back. Notices to
+ * the owner wait for the end of Shabbat and holidays only.
+ */
 export const quietTimesOf = (
   kind: OutgoingKind,
   { timezone, location, quietWindows, reminderQuietWindows }: QuietSettings,
 ): QuietTimes => {
   const isReminder = kind === 'reminder_1' || kind === 'reminder_2'
+  const all = [...quietWindows, ...reminderQuietWindows]
   const windows = isReminder
-    ? [...quietWindows, ...reminderQuietWindows]
+    ? all
     : kind === 'initial'
       ? quietWindows
-      : []
+      : kind === 'owner_notice'
+        ? CALENDAR_WORDS.filter(word => all.includes(word))
+        : []
   return { timezone, location, windows }
 }
 
@@ -134,6 +140,10 @@ export const firstAllowed = (
   }
   return moment
 }
+
+/** Until when a notice to the owner waits. Null = it is sent now. Its windows may have been set since it was due. */
+export const noticeWaits = (now: Date, due: Date, quiet: QuietTimes, owner: string): Date | null =>
+  [now, due].map(at => firstAllowed(at, quiet, owner)).find(end => end > now) ?? null
 
 /** Whether a time is in one of the windows. */
 export const isQuiet = (moment: Date, { windows, timezone, location }: QuietTimes): boolean => {

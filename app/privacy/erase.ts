@@ -136,6 +136,7 @@ export type Erased = Record<
   | 'lead_identities'
   | 'live_calls'
   | 'popup_lookups'
+  | 'sessions'
   | 'leads'
   | 'opt_outs'
   | 'excluded_numbers'

@@ -98,7 +98,7 @@ export const redactMessages = async (
   return Number(own + quotes)
 }
 
-/** Deletes the leads. Missed calls and conversations stay, without a lead. */
+/** Deletes the leads, and the links to their pages. Missed calls and conversations stay, without a lead. */
 export const eraseLead = async (trx: Trx, tenantId: string, { leadIds, phones }: Person) => {
   // WhatsApp may have accepted a message that was being sent. No later answer finds its row.
   await moveCalls(trx, 'lose', 'no_answer')
@@ -122,12 +122,16 @@ export const eraseLead = async (trx: Trx, tenantId: string, { leadIds, phones }:
   )
   const { numAffectedRows: identities = 0n } = await sql`
     delete from lead_identities where lead_id = any(${leadIds}::bigint[])`.execute(trx)
+  // The links to their page.
+  const { numAffectedRows: links = 0n } = await sql`
+    delete from sessions where lead_id = any(${leadIds}::bigint[])`.execute(trx)
   const { numAffectedRows: leads = 0n } = await sql`
     delete from leads where id = any(${leadIds}::bigint[])`.execute(trx)
   return {
     missed_calls: Number(calls),
     lead_conversations: Number(conversations),
     lead_identities: Number(identities),
+    sessions: Number(links),
     leads: Number(leads),
   }
 }

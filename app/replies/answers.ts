@@ -67,6 +67,6 @@ const HELP: Record<Language, string> = {
   ru: 'Это сообщение не связано ни с одним обращением и никому не передано. Процитируйте уведомление и ответьте: 1 – сделка, 2 – нет, 3 – позже. Все обращения здесь:',
 }
 
-/** What Ringback answers where it does not know whom the owner means. The link follows. */
+/** What Ringback answers where it does not know whom the owner means. The claim adds the link. */
 export const helpText = (language: string): string =>
   HELP[LANGUAGES.find(one => one === language) ?? 'he']

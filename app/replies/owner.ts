@@ -1,5 +1,4 @@
 import { sql } from 'kysely'
-import { config } from '../config.ts'
 import { addJob } from '../db/jobs.ts'
 import type { Trx } from '../db/kysely.ts'
 import { markLater, setOutcome } from '../outreach/lead_actions.ts'
@@ -114,7 +113,7 @@ const sendHelp = async (
   const { rows } = await sql<{ id: string }>`
     insert into messages (tenant_id, lead_id, whatsapp_connection_id, direction, kind, state, due_at, to_phone, text, occasion)
     select ${tenantId}, ${leadId}, ${connectionId}, 'out', 'owner_notice', 'scheduled', now(), ${ownerPhone},
-           ${`${helpText(language)} ${config().PUBLIC_URL}/ops/leads${leadId === null ? '' : `/${leadId}`}`}, ${`answer:${wamid}`}
+           ${helpText(language)}, ${`answer:${wamid}`}
     where ${MAX_HELP} > (
       select count(*) from messages where tenant_id = ${tenantId} and occasion like 'answer:%'
         and created_at > now() - interval '10 minutes')

@@ -1,9 +1,12 @@
-/** Who is signed in to /ops. A browser keeps a random token; the table `sessions` holds its hash. */
+/**
+ * Who is signed in to /ops, and the links with which an owner signs in. A browser or a link holds a random token; the table
+ * `sessions` holds its hash.
+ */
 import { randomBytes } from 'node:crypto'
 import { type Kysely, sql } from 'kysely'
 import { type Actor, audit } from '../audit.ts'
 import { config } from '../config.ts'
-import { sha256, signInMac } from '../crypto.ts'
+import { credentialMac, sha256 } from '../crypto.ts'
 import type { DB } from '../db/generated.ts'
 import type { Trx } from '../db/kysely.ts'
 import { lockTenant } from '../db/locks.ts'
@@ -19,12 +22,11 @@ export type Account = {
 
 const SESSION_HOURS = 12
 const REMEMBERED_HOURS = 30 * 24
-/** A new session beyond this number deletes the oldest one of the account, so that sign-ins cannot fill the table. */
+/**
+ * A new session beyond this number deletes the oldest one of the account with the same scope, so that sign-ins cannot fill the
+ * table, and those by a link cannot end the others.
+ */
 const MAX_SESSIONS = 100
-
-/** Identifies the password of an account without revealing it. */
-const credentialMac = ({ tenantId, credential }: Account): Buffer =>
-  signInMac(JSON.stringify(['credential', tenantId, credential]))
 
 type Login = {
   /** The visitor asked to stay signed in on this device, or came from a link. */
@@ -42,11 +44,13 @@ export const startSession = async (
   const { tenantId } = account
   const token = randomBytes(32).toString('base64url')
   const hours = remembered ? REMEMBERED_HOURS : SESSION_HOURS
+  const scope = leadsOnly ? 'leads' : 'full'
   const oldest = database
     .selectFrom('sessions')
     .select('id')
     .where('tenant_id', tenantId === null ? 'is' : '=', tenantId)
     .where('kind', '=', 'session')
+    .where('scope', '=', scope)
     .orderBy('id', 'desc')
     .offset(MAX_SESSIONS - 1)
   await database.deleteFrom('sessions').where('id', 'in', oldest).execute()
@@ -56,7 +60,7 @@ export const startSession = async (
       kind: 'session',
       hash: sha256(token),
       tenant_id: tenantId,
-      scope: leadsOnly ? 'leads' : 'full',
+      scope,
       credential: credentialMac(account),
       expires_at: sql<Date>`now() + make_interval(hours => ${hours})`,
     })
@@ -99,6 +103,74 @@ export const operatorAccount = (): Account | null => {
   const { OPS_PASSWORD } = config()
   return OPS_PASSWORD ? { tenantId: null, business: null, credential: OPS_PASSWORD } : null
 }
+
+export type Link = {
+  account: Account & { tenantId: string }
+  /** Null = it opens the list of people. */
+  leadId: string | null
+  /** Of the tenant. */
+  language: string | null
+  /** Why it is no longer valid. Null = it is valid. */
+  ended: 'old' | 'revoked' | null
+}
+
+/**
+ * The link with this token. Nothing is changed.
+ *
+ * @returns null if there is no such link, or if it ended so long ago that it was deleted
+ */
+export const findLink = async (database: Kysely<DB>, token: string): Promise<Link | null> => {
+  if (!TOKEN.test(token)) return null
+  const row = await database
+    .selectFrom('sessions as s')
+    .innerJoin('tenants as t', 't.id', 's.tenant_id')
+    .leftJoin('leads as l', join =>
+      join.onRef('l.id', '=', 's.lead_id').onRef('l.tenant_id', '=', 's.tenant_id'),
+    )
+    .select([
+      't.id as tenantId',
+      't.name as business',
+      't.ops_password',
+      't.languages',
+      'l.id as leadId',
+      's.credential',
+      sql<boolean>`s.revoked_at is not null`.as('isRevoked'),
+      sql<boolean>`s.expires_at <= now()`.as('isOld'),
+    ])
+    .where('s.hash', '=', sha256(token))
+    .where('s.kind', '=', 'link')
+    .executeTakeFirst()
+  if (!row) return null
+  const { tenantId, business, leadId, languages, isOld } = row
+  const account = { tenantId, business, credential: row.ops_password }
+  const isRevoked = row.isRevoked || !credentialMac(account).equals(row.credential)
+  const ended = isRevoked ? 'revoked' : isOld ? 'old' : null
+  return { account, leadId, language: languages[0] ?? null, ended }
+}
+
+/**
+ * Signs a browser in for thirty days, to read and answer leads.
+ *
+ * @returns null if the link is not valid
+ */
+export const signInByLink = (
+  database: Kysely<DB>,
+  token: string,
+): Promise<{ link: Link; session: Awaited<ReturnType<typeof startSession>> } | null> =>
+  database.transaction().execute(async trx => {
+    const found = await findLink(trx, token)
+    if (!found) return null
+    // All pages share one connection.
+    await sql`set local lock_timeout = '1s'`.execute(trx)
+    // Otherwise a session could begin while all sessions of the tenant are being ended.
+    await lockTenant(trx, found.account.tenantId)
+    const link = await findLink(trx, token)
+    if (!link || link.ended !== null) return null
+    return {
+      link,
+      session: await startSession(trx, link.account, { remembered: true, leadsOnly: true }),
+    }
+  })
 
 /** Signs this browser out. */
 export const endSession = async (database: Kysely<DB>, token: string): Promise<void> => {

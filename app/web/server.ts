@@ -10,6 +10,7 @@ import { api } from './api/router.ts'
 import { health, type WorkerState } from './health.ts'
 import { metrics } from './monitoring.ts'
 import { operatorOnly } from './ops/access.ts'
+import { links } from './ops/link.ts'
 import { ops } from './ops/router.ts'
 import { popup } from './popup.ts'
 import { voicenter } from './voicenter.ts'
@@ -114,6 +115,7 @@ const newApp = (healthRouter: Router, isListening: () => boolean) => {
   app.use('/api/v1', api)
   app.use(healthRouter)
   app.use('/ops', ops)
+  app.use('/l', links)
   app.get('/', (_req, res) => res.redirect('/ops'))
   app.use('/metrics', operatorOnly, metrics)
   app.use((_req, res) => {

@@ -75,12 +75,16 @@ export const fill = ({ name, language, variables }: Template, values: Values) =>
 })
 
 /** Removes half of a surrogate pair at the end. */
-const oneLine = (value: string): string =>
+const oneLine = (value: string, longest = MAX_VALUE_LENGTH): string =>
   value
     .replace(/\s+/g, ' ')
     .trim()
-    .slice(0, MAX_VALUE_LENGTH)
+    .slice(0, longest)
     .replace(/[\ud800-\udbff]$/, '')
+
+/** A value that ends with a link, if there is one. The text is cut, so that the link stays whole. */
+export const withLink = (text: string, link: { url: string } | null): string =>
+  link ? `${oneLine(text, Math.max(0, MAX_VALUE_LENGTH - link.url.length - 1))} ${link.url}` : text
 
 /**
  * The text that a person reads: a body with {{1}}, {{2}} ... filled in. A variable without a value stays as it is.

@@ -15,6 +15,9 @@ import {
 /** In seconds, instead of minutes and hours. */
 export const DELAYS = { outreach: 3, reminder1: 4, reminder2: 8, unresponsive: 2 }
 
+/** It gets the notices, with links. */
+const OWNER_PHONE = '+972502223344'
+
 export type Environment = Awaited<ReturnType<typeof startEnvironment>>
 
 /**
@@ -41,8 +44,9 @@ export const startEnvironment = async (port: string | undefined) => {
     WHATSAPP_APP_SECRET: number.appSecret,
     WHATSAPP_VERIFY_TOKEN: number.verifyToken,
   }
+  fake.setPerson({ phone: OWNER_PHONE, name: 'The owner' })
   const { phoneNumberId, token: accessToken } = number
-  const tenant = { name, number: '0722776772', ownerPhone: '0502223344' }
+  const tenant = { name, number: '0722776772', ownerPhone: OWNER_PHONE }
   const { tenantId, webhookUrl } = await addTenant({ ...tenant, phoneNumberId, accessToken }, env)
   const { webhookUrl: popupUrl } = await addPopupToken(tenantId, env)
   await useButtons(tenantId, env)

@@ -83,7 +83,7 @@ const message = (one: InboxMessage, business: string): Html => {
   const tap = { kind: 'button', from, phoneNumberId, context }
   return html`<li class="business">
     <b dir="auto" title="${template?.name}">${business}</b>
-    <p dir="auto">${one.text}</p>
+    <p dir="auto">${linked(one.text)}</p>
     <small>${time(one.acceptedAt)} <i class="${last}">${last ? TICKS[last] : '·'}</i></small>
     ${template?.buttons.map(button => form({ ...tap, ...button }, html`<button dir="auto">${button.text}</button>`))}
     <details>
@@ -95,6 +95,10 @@ const message = (one: InboxMessage, business: string): Html => {
 
 const textField = (placeholder: string): Html =>
   html`<input name="text" dir="auto" placeholder="${placeholder}" required /><button>Send</button>`
+
+/** A text whose addresses can be tapped. */
+const linked = (text: string): Html =>
+  html`${text.split(/(https?:\/\/\S+)/).map((part, n) => (n % 2 ? html`<a href="${part}" target="_blank" rel="noreferrer">${part}</a>` : part))}`
 
 const line = ({ by, text, at }: Person['lines'][number], business: string): Html =>
   html`<li class="${by}">

@@ -539,8 +539,13 @@ await test('the kind of a message decides which windows hold it back', async t =
   t.strictSame(windows('initial'), ['01:00-02:00'])
   for (const kind of ['reminder_1', 'reminder_2'] as const)
     t.strictSame(windows(kind), ['01:00-02:00', '03:00-04:00'])
-  for (const kind of ['owner_notice', 'opt_out_confirmation'] as const)
+  for (const kind of ['owner_notice', 'opt_out_confirmation', 'manual'] as const)
     t.strictSame(windows(kind), [])
+
+  settings.quietWindows.push('holidays')
+  settings.reminderQuietWindows.push('shabbat', 'holidays')
+  t.strictSame(windows('owner_notice'), ['shabbat', 'holidays'], 'those of either list')
+  t.strictSame(windows('manual'), [])
 })
 
 await test('a location is a city of the list or coordinates', async t => {

@@ -2,21 +2,24 @@
 import { sql } from 'kysely'
 import { test } from 'tap'
 import { combine, isNews } from '../../app/outreach/notices.ts'
+import { collectNotice } from '../../app/outreach/notify_owner.ts'
+import { firstAllowed, noticeWaits } from '../../app/outreach/quiet_hours.ts'
 import { localNumber } from '../../app/phone.ts'
 import { fill, unknownName } from '../../app/whatsapp/templates.ts'
-import { addStraySilence, contacted, noticesOf, owned, reported, writes } from './support.ts'
+import { addStraySilence, contacted, LINK, noticesOf, owned, reported, writes } from './support.ts'
 import {
   business,
   type Business,
   customer,
   db,
   fake,
+  jobs,
   outreachOf,
   reminderDue,
   silenceDue,
   work,
 } from '../support/ringback.ts'
-import { asOperator, asTenant } from '../support/ops.ts'
+import { asOperator, asTenant, browser } from '../support/ops.ts'
 import { missedBy } from '../support/steps.ts'
 import { happens, optOutsOf, storyOf } from '../support/whatsapp.ts'
 import { dueSince, leadsOf, miss, requestsOf, runAtOnce } from '../tasks/support.ts'
@@ -63,7 +66,7 @@ await test('a notice is in the language of the tenant, and a foreign number keep
   await dueSince(id)
   await happens({ kind: 'media', from: '+447911123456', media: 'audio' })
   const [notice] = fake.inbox(owner)
-  t.strictSame(notice?.template?.parameters.slice(1), ['\u200e+447911123456', '– sent a message'])
+  t.match(notice?.template?.parameters.slice(1), ['\u200e+447911123456', /^– sent a message http/])
 })
 
 const AT = (minute: number) => new Date(Date.UTC(2026, 0, 1, 12, minute))
@@ -90,7 +93,6 @@ const another = (leadId: string) => ({
   phone: `052-345-678${leadId}`,
   text: '–',
 })
-const week = { leadId: null, name: null, phone: '', text: '– השבוע: 3 שיחות' }
 
 for (const [what, collected, expected] of [
   ['nothing', [], null],
@@ -112,12 +114,6 @@ for (const [what, collected, expected] of [
       leadId: null,
       text: '– 5 פניות מחכות לתשובה: דנה, 052-345-6782, 052-345-6783, ועוד 2',
     },
-  ],
-  ['of nobody', [week], { leadId: null, text: week.text }],
-  [
-    'of a person and of nobody',
-    [dana, week],
-    { leadId: null, text: '– פנייה אחת מחכה לתשובה: דנה – השבוע: 3 שיחות' },
   ],
 ] as const)
   await test(`notices that waited come as one: ${what}`, async t => {
@@ -191,6 +187,142 @@ await test('what the operator looks at is news for the owner still', async t => 
   await (await asOperator()).get(`/ops/leads/${(await leadOf(shop.tenantId, who.e164)).id}`)
   await writes(who.e164, 'הלו?')
   t.equal(told().length, 1)
+})
+
+const TEL_AVIV = { timezone: 'Asia/Jerusalem', location: 'Tel Aviv' }
+const OWNER = '+972521234567'
+const SHABBAT_ENDS = firstAllowed(
+  new Date('2027-01-08T20:00Z'),
+  { ...TEL_AVIV, windows: ['shabbat'] },
+  OWNER,
+)
+
+for (const [what, now, due, windows, expected] of [
+  ['on a weekday', '2027-01-07T20:00Z', '2027-01-07T20:00Z', ['shabbat'], null],
+  ['on Shabbat', '2027-01-08T20:00Z', '2027-01-08T20:00Z', ['shabbat'], SHABBAT_ENDS],
+  ['on Shabbat without that window', '2027-01-08T20:00Z', '2027-01-08T20:00Z', ['holidays'], null],
+  ['due before Shabbat', '2027-01-08T20:00Z', '2027-01-08T09:00Z', ['shabbat'], SHABBAT_ENDS],
+  ['after Shabbat', '2027-01-09T16:00Z', '2027-01-08T20:00Z', ['shabbat'], null],
+  [
+    'a second before the end',
+    new Date(SHABBAT_ENDS.getTime() - 1000).toISOString(),
+    '2027-01-08T20:00Z',
+    ['shabbat'],
+    SHABBAT_ENDS,
+  ],
+] as const)
+  await test(`until when a notice waits: ${what}`, async t => {
+    const quiet = { ...TEL_AVIV, windows }
+    t.strictSame(noticeWaits(new Date(now), new Date(due), quiet, OWNER), expected)
+  })
+
+/** As the claim of a notice does in a quiet window, for the notices that are scheduled. */
+const collectAll = async (tenantId: string, until: Date) => {
+  const notices = await db
+    .selectFrom('messages')
+    .select(['id', 'to_phone', 'lead_id', 'occasion'])
+    .where('tenant_id', '=', tenantId)
+    .where('kind', '=', 'owner_notice')
+    .where('state', '=', 'scheduled')
+    .where('lead_id', 'is not', null)
+    .orderBy('id')
+    .execute()
+  const collected: boolean[] = []
+  for (const { id, to_phone: to, lead_id: leadId, occasion } of notices)
+    collected.push(
+      await db
+        .transaction()
+        .execute(trx => collectNotice(trx, { id, tenantId, to, leadId, occasion }, until)),
+    )
+  return collected
+}
+
+/** Several people wrote during Shabbat, and nothing was sent. */
+const duringShabbat = async (people: number) => {
+  const { shop, owner, who } = await owned()
+  const { tenantId } = shop
+  const all = [who]
+  while (all.length < people) {
+    const next = customer()
+    await dueSince((await miss(shop, next.local)).id)
+    all.push(next)
+  }
+  const until = new Date(Date.now() + 60 * 60_000)
+  fake.script({ to: owner, times: all.length, outcome: { kind: 'error', code: 131000 } })
+  for (const { e164 } of all) await writes(e164, 'היי')
+  const collected = await collectAll(tenantId, until)
+  const ends = async () => {
+    await sql`
+      update messages set created_at = created_at - interval '2 hours', due_at = due_at - interval '1 hour 1 minute'
+      where tenant_id = ${tenantId} and kind = 'owner_notice'`.execute(db)
+    await sql`
+      select graphile_worker.reschedule_jobs(array_agg(id), run_at := now()) from graphile_worker.jobs
+      where task_identifier = 'owner_notice' having count(*) > 0`.execute(db)
+    await work()
+  }
+  return { shop, owner, all, until, collected, ends, told: () => fake.inbox(owner) }
+}
+
+await test('notices that waited come as one, at the end of the window', async t => {
+  const { shop, collected, ends, told, until } = await duringShabbat(3)
+  t.strictSame(collected, [true, true, true])
+  t.match(await noticesOf(shop), [
+    ['skipped', 'collected'],
+    ['skipped', 'collected'],
+    ['skipped', 'collected'],
+    ['scheduled', null],
+  ])
+  const [job, another] = await jobs('owner_notice').then(found =>
+    found.filter(({ run_at }) => run_at.getTime() === until.getTime()),
+  )
+  t.ok(job, 'one job, due at the end')
+  t.notOk(another)
+  await ends()
+  t.equal(told().length, 1)
+  const what = told()[0]?.template?.parameters[2] ?? ''
+  t.match(what, /^– 3 פניות מחכות לתשובה: דנה, .+, .+ http/)
+  const owner = browser('he')
+  t.match(await owner.post(LINK.exec(what)?.[1] ?? '', {}), { location: '/ops/leads' })
+  await ends()
+  t.equal(told().length, 1)
+})
+
+await test('of those that waited only what the owner has not dealt with', async t => {
+  const { shop, all, ends, told } = await duringShabbat(3)
+  const [first, excluded, last] = all
+  const { id } = await leadOf(shop.tenantId, first?.e164 ?? '')
+  await sql`update leads set read_at = now() where id = ${id}`.execute(db)
+  await db
+    .insertInto('excluded_numbers')
+    .values({ tenant_id: shop.tenantId, phone: excluded?.e164 ?? '' })
+    .execute()
+  await ends()
+  const [, phone, what] = told()[0]?.template?.parameters ?? []
+  t.equal(told().length, 1)
+  t.equal(phone, localNumber(last?.e164 ?? ''), 'one person is left: the notice is about them')
+  t.match(what, /^– הודעה חדשה: היי http/)
+  const { id: lead } = await leadOf(shop.tenantId, last?.e164 ?? '')
+  t.match(await browser().post(LINK.exec(what ?? '')?.[1] ?? '', {}), {
+    location: `/ops/leads/${lead}#latest`,
+  })
+})
+
+await test('if nothing is left of those that waited, there is no notice', async t => {
+  const { shop, ends, told } = await duringShabbat(2)
+  await sql`update leads set read_at = now() where tenant_id = ${shop.tenantId}`.execute(db)
+  await ends()
+  t.strictSame(told(), [])
+  t.match((await noticesOf(shop)).at(-1), ['skipped', 'over'])
+})
+
+await test('a notice that comes when the one of the window was claimed is not lost', async t => {
+  const { shop, all, until, ends, told } = await duringShabbat(1)
+  await ends()
+  t.equal(told().length, 1)
+  await sql`update leads set read_at = now() where tenant_id = ${shop.tenantId}`.execute(db)
+  fake.script({ to: told()[0]?.to ?? '', outcome: { kind: 'error', code: 131000 } })
+  await writes(all[0]?.e164 ?? '', 'הלו?')
+  t.strictSame(await collectAll(shop.tenantId, until), [false])
 })
 
 await test('the owner is notified once of a person who calls a third time', async t => {
@@ -291,7 +423,7 @@ await test('the text of a person fits into a template', async t => {
   t.strictSame([name, phone], ['דנה', localNumber(who.e164)])
   t.match(what, /^– הודעה חדשה: שלום רב 🙂+$/u)
   t.ok(what.isWellFormed(), 'no character is cut')
-  t.ok(what.length > 200 && what.length <= 300, 'and the whole text stays within 1,024')
+  t.ok(what.length > 200 && what.length <= 300, 'and the whole text, with the link, within 1,024')
 })
 
 await test('no variable of a template is empty', async t => {

@@ -55,11 +55,16 @@ export const owned = async (columns: Record<string, string> = {}) => {
   return { ...met, owner, told: () => toldTo(owner) }
 }
 
-/** The variables of each notice that the owner received. */
+/** The link at the end of a notice. */
+export const LINK = /https?:\/\/[^/\s]+(\/l\/[\w-]{43})$/
+
+/** The variables of each notice that the owner received, without the link. */
 const toldTo = (owner: string) =>
   fake.inbox(owner).map(({ template }) => {
     if (template?.name !== 'ringback_owner_notice') throw new Error('not a notice')
-    return template.parameters
+    const [name, phone, what = ''] = template.parameters
+    if (!LINK.test(what)) throw new Error('a notice without a link')
+    return [name, phone, what.replace(LINK, '').trim()]
   })
 
 /** [state, reason, code] of each notice, in order. */

@@ -113,7 +113,7 @@ await t.test('expired sessions and links are deleted', async t => {
   const { tenantId } = await business()
   await sql`
     insert into sessions (kind, hash, tenant_id, scope, credential, created_at, expires_at)
-    select kind, sha256((kind || ' ' || days)::bytea), ${tenantId}, 'full', sha256(''),
+    select kind, sha256((kind || ' ' || days)::bytea), ${tenantId}, 'leads', sha256(''),
            now() - interval '9 days', now() + make_interval(days => days)
     from unnest(array['session', 'link']) kind, unnest(array[-8, -1, 1]) days`.execute(db)
   const { emptied } = await redactExpired()

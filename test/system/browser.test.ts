@@ -5,7 +5,7 @@ import type { BrowserContextOptions } from 'playwright-core'
 import t from 'tap'
 import { startBrowser, whyNoBrowser } from '../../scripts/browser.ts'
 import { push } from '../../scripts/demo/cdr.ts'
-import { contacted, writes } from '../outreach/support.ts'
+import { contacted, LINK, owned, writes } from '../outreach/support.ts'
 import { OPERATOR_PASSWORD } from '../support/ops.ts'
 import {
   business,
@@ -165,6 +165,87 @@ await t.test('a reply survives a reload, and a double tap sends it once', async 
   t.strictSame(errors, [])
   await context.close()
 })
+
+await t.test('from the notice to the outcome, on the phone of the owner, in Hebrew', async t => {
+  const { shop, who, owner } = await owned()
+  await writes(who.e164, 'אפשר לבוא מחר?')
+  const what = fake.inbox(owner)[0]?.template?.parameters[2] ?? ''
+  const [, path = ''] = LINK.exec(what) ?? []
+  t.match(path, /^\/l\//, 'the notice has a link')
+
+  const context = await browser.newContext({ viewport: PHONE, locale: 'he', hasTouch: true })
+  const page = await context.newPage()
+  const errors: string[] = []
+  page.on('console', message => {
+    if (message.type() === 'error') errors.push(message.text())
+  })
+  page.on('pageerror', error => errors.push(error.message))
+  await page.goto(`${url}${path}`)
+  t.strictSame(await page.evaluate(faults), [])
+  t.equal(await page.getByRole('button').count(), 1)
+  t.strictSame(await context.cookies(), [], 'opening the link signs nobody in')
+
+  await page.getByRole('button', { name: 'פתיחת השיחה' }).tap()
+  await page.waitForURL(/\/ops\/leads\/\d+#latest$/)
+  t.match(await page.locator('.thread .in').last().textContent(), 'אפשר לבוא מחר?')
+
+  await page.locator('#reply textarea').fill('כן, בעשר')
+  await page.locator('#reply button.main').tap()
+  await page.locator('.thread .planned', { hasText: 'כן, בעשר' }).waitFor()
+  await work()
+  t.equal(fake.inbox(who.e164).at(-1)?.text, 'כן, בעשר', 'the customer gets the answer')
+
+  await page.locator('#outcome [value=won]').check()
+  await page.locator('#outcome [name=value]').fill('350')
+  await page.locator('#outcome button').tap()
+  await page.getByRole('status').waitFor()
+  t.match(await page.locator('main .badge.good').textContent(), '₪350')
+
+  await page.goto(`${url}/ops`)
+  const won = page.locator('.figures li', { hasText: 'נסגרו' })
+  t.match(await won.textContent(), /1.*350/s, 'Today counts it')
+  await page.goto(`${url}/ops/tenants/${shop.tenantId}/settings`)
+  await page.locator('[name=password]').waitFor()
+  // The browser reports the answer with status 401.
+  t.strictSame(
+    errors.filter(error => !error.includes('401')),
+    [],
+  )
+  await context.close()
+})
+
+for (const [size, viewport] of Object.entries({ phone: PHONE, desktop: DESKTOP }))
+  for (const language of ['he', 'en'])
+    await t.test(`the page of a link fits a ${size}, in ${language}`, async t => {
+      const { shop, who, owner } = await owned({
+        name: 'הסלון של נועה ורמי בעיר העתיקה '.repeat(3),
+      })
+      await db
+        .updateTable('tenants')
+        .set({ languages: [language] })
+        .where('id', '=', shop.tenantId)
+        .execute()
+      await writes(who.e164, 'היי')
+      const [, path = ''] = LINK.exec(fake.inbox(owner)[0]?.template?.parameters[2] ?? '') ?? []
+      const context = await browser.newContext({
+        viewport,
+        locale: language === 'he' ? 'en' : 'he',
+      })
+      const page = await context.newPage()
+      const direction = () => page.locator('html').getAttribute('dir')
+      await page.goto(`${url}${path}`)
+      t.strictSame(await page.evaluate(faults), [])
+      t.equal(await direction(), language === 'he' ? 'rtl' : 'ltr')
+      await db
+        .updateTable('sessions')
+        .set({ revoked_at: new Date() })
+        .where('tenant_id', '=', shop.tenantId)
+        .execute()
+      await page.reload()
+      t.strictSame(await page.evaluate(faults), [])
+      t.equal(await direction(), language === 'he' ? 'rtl' : 'ltr')
+      await context.close()
+    })
 
 await t.test('the page reloads itself', async t => {
   const { page, context } = await visit()

@@ -243,7 +243,9 @@ const loadNotices = async (
   { id, conversationId }: MissedCallFacts,
 ): Promise<Notice[]> => {
   const { rows } = await sql<Notice>`
-    select coalesce(accepted_at, created_at) as at, split_part(occasion, ':', 1) as occasion, state from messages
+    select coalesce(accepted_at, created_at) as at, split_part(occasion, ':', 1) as occasion,
+           case reason when 'collected' then reason else state end as state
+    from messages
     where tenant_id = ${tenantId} and occasion = any(
       array(select what || ':' || m.wamid from messages m, unnest(${NEWS_OCCASIONS}::text[]) as what
             where m.lead_conversation_id = ${conversationId} and m.direction = 'in')

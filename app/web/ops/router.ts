@@ -8,6 +8,7 @@
  *   GET /ops/trouble    what needs attention             alerts.ts
  *   GET /ops/tenants    the businesses                   tenants.ts, tenant.ts
  *   GET /ops/log        the audit log                    log.ts
+ *   GET /l/<token>      the link in a notice             link.ts
  */
 import compression from 'compression'
 import { type ErrorRequestHandler, Router } from 'express'
@@ -63,7 +64,8 @@ ops.use(
 ops.use(exportFile, tenantsPages, tenantPages, logPages)
 ops.use(() => abort(404))
 
-const onError: ErrorRequestHandler = (error: unknown, req, res, next) => {
+/** Shows the error of a page. */
+export const showError: ErrorRequestHandler = (error: unknown, req, res, next) => {
   if (res.headersSent) return next(error)
   // The form cannot be shown again, for example because the visitor signed in as another business.
   const resumed = resumedVisit(req)
@@ -85,4 +87,4 @@ const onError: ErrorRequestHandler = (error: unknown, req, res, next) => {
     ),
   )
 }
-ops.use(onError)
+ops.use(showError)

@@ -20,8 +20,8 @@ import { readSignInForm } from './visitor_form.ts'
 const HOUR_MS = 60 * 60 * 1000
 const YEAR_MS = 365 * 24 * HOUR_MS
 
-const rememberLanguage = (res: Response, language: Language): void => {
-  res.cookie(LANGUAGE_COOKIE, language, { sameSite: 'lax', path: '/ops', maxAge: YEAR_MS })
+export const rememberLanguage = (res: Response, language: Language): void => {
+  res.cookie(LANGUAGE_COOKIE, language, { sameSite: 'lax', path: '/', maxAge: YEAR_MS })
 }
 
 const languageFields = z.object({ language: z.enum(LANGUAGES), back: z.string().optional() })

@@ -134,6 +134,7 @@ export const callTexts = translations(
       skipped: 'this notice was not sent',
       shadow: 'this notice is sent only in live mode',
       scheduled: 'this notice will be sent',
+      collected: 'this notice comes after Shabbat or the holiday, together with others',
       unknown: 'it is unknown whether this notice arrived',
     } as Record<string, string>,
     actions: {
@@ -291,6 +292,7 @@ export const callTexts = translations(
       skipped: 'העדכון לא נשלח',
       shadow: 'העדכון נשלח רק במצב פעיל',
       scheduled: 'העדכון יישלח',
+      collected: 'העדכון נשלח אחרי השבת או החג, יחד עם עדכונים נוספים',
       unknown: 'לא ידוע אם העדכון הגיע',
     },
     actions: {
