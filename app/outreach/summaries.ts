@@ -5,8 +5,7 @@
 import { DateTime } from 'luxon'
 import { localNumber } from '../phone.ts'
 import { type Language, LANGUAGES, MAX_VALUE_LENGTH } from '../whatsapp/templates.ts'
-import { CALENDAR_WORDS, type CalendarWord } from './calendar.ts'
-import { firstAllowed, type QuietSettings, zoneOf } from './quiet_hours.ts'
+import { firstAllowed, type QuietSettings, quietTimesOf, zoneOf } from './quiet_hours.ts'
 
 export type SummaryKind = 'digest' | 'week'
 
@@ -32,9 +31,6 @@ const WEEK_HOUR = 9
 /** luxon counts weekdays from Monday = 1. */
 const SUNDAY = 7
 
-const isCalendarWord = (window: string): window is CalendarWord =>
-  CALENDAR_WORDS.some(word => word === window)
-
 /**
  * The summaries that are due. A summary that falls into Shabbat or a holiday of the tenant waits for the end. Of those that wait
  * for the same end, only the last one is left. A summary that could not be sent within the grace is left out: never at night.
@@ -57,16 +53,14 @@ export const dueSummaries = (now: Date, settings: SummarySettings): DueSummary[]
       return { kind: 'digest' as const, at, occasion, from: at, until: at }
     }),
   )
-  const windows = [...settings.quietWindows, ...settings.reminderQuietWindows].filter(
-    isCalendarWord,
-  )
+  const quiet = quietTimesOf('owner_notice', settings)
   const latest = (all: ((typeof digests)[number] | ReturnType<typeof weekOf>)[]) =>
     all.findLast(({ at }) => at.toMillis() <= now.getTime())
   return [latest(digests), latest([weekOf(sunday.minus({ weeks: 1 })), weekOf(sunday)])].flatMap(
     summary => {
       if (!summary) return []
       const { kind, at, occasion, from, until } = summary
-      const dueAt = firstAllowed(at.toJSDate(), { ...settings, windows }, settings.ownerPhone)
+      const dueAt = firstAllowed(at.toJSDate(), quiet, settings.ownerPhone)
       const late = now.getTime() - dueAt.getTime()
       if (late < 0 || late > settings.grace) return []
       return [{ kind, occasion, dueAt, from: from.toJSDate(), until: until.toJSDate() }]

@@ -61,10 +61,10 @@ export const decideAnswer = ({
 }
 
 const HELP: Record<Language, string> = {
-  he: 'ההודעה לא שויכה לפנייה, ולא הועברה הלאה. אפשר לצטט עדכון ולהשיב: 1 נסגר, 2 לא נסגר, 3 מאוחר יותר. כל הפניות כאן:',
-  en: 'This message was not matched to a person, and was not passed on. You can quote a notice and answer: 1 won, 2 lost, 3 later. Everybody who waits:',
-  ar: 'لم يتم ربط هذه الرسالة بأي طلب ولم يتم تمريرها. يمكن اقتباس التحديث والرد: 1 تم، 2 لم يتم، 3 لاحقًا. كل الطلبات هنا:',
-  ru: 'Это сообщение не связано ни с одним обращением и никому не передано. Процитируйте уведомление и ответьте: 1 – сделка, 2 – нет, 3 – позже. Все обращения здесь:',
+  he: 'ההודעה לא שויכה לפנייה, ולא הועברה הלאה. אפשר לצטט עדכון ולהשיב: 1 נסגר, 2 לא נסגר, 3 מאוחר יותר.',
+  en: 'This message was not matched to a person, and was not passed on. You can quote a notice and answer: 1 won, 2 lost, 3 later.',
+  ar: 'لم يتم ربط هذه الرسالة بأي طلب ولم يتم تمريرها. يمكن اقتباس التحديث والرد: 1 تم، 2 لم يتم، 3 لاحقًا.',
+  ru: 'Это сообщение не связано ни с одним обращением и никому не передано. Процитируйте уведомление и ответьте: 1 – сделка, 2 – нет, 3 – позже.',
 }
 
 /** What Ringback answers where it does not know whom the owner means. The claim adds the link. */

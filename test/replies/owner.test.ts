@@ -194,7 +194,7 @@ await test('where it is not clear whom the owner means, they get a link, and not
   await says('1')
   t.match(await lead(), { outcome: null })
   t.match(await lead(other.e164), { outcome: null })
-  t.match(helpTo(owner), [new RegExp(`^${help} http.*`)])
+  t.match(helpTo(owner), [new RegExp(`^${help} http.*/l/[\\w-]{43}$`)])
   await says('נחזור אליה מחר', wamid)
   t.match(await lead(), { outcome: null, state: 'replied' })
   t.equal(helpTo(owner).length, 2)
