@@ -2,8 +2,7 @@
 import { text } from 'node:stream/consumers'
 import { parseArgs } from 'node:util'
 import pg from 'pg'
-import { isStartupError } from '../app/errors.ts'
-import { databaseUrl, newConnection } from '../app/db/pool.ts'
+import { newConnection } from '../app/db/pool.ts'
 import type { Io } from './tenant/terminal.ts'
 
 const HELP = `Usage: npm run sql -- "select * from call_report()" [--json] [--write]
@@ -149,7 +148,8 @@ const explain = (error: unknown, statement: string): string => {
   if (!(error instanceof pg.DatabaseError))
     return error instanceof Error && error.message
       ? error.message
-      : `the database cannot be reached: ${String(error)}`
+      : // A host name with several addresses.
+        `the database cannot be reached (${error instanceof AggregateError && 'code' in error ? String(error.code) : String(error)})`
   if (error.code === '25006')
     return `${error.message}: add --write if the statement should change data`
   const { message, code, position } = error
@@ -170,12 +170,5 @@ const connect = async (): Promise<pg.Client> => {
 
 if (import.meta.main) {
   const { stdin, stdout, stderr } = process
-  try {
-    await databaseUrl()
-    process.exitCode = await run(process.argv.slice(2), { stdin, stdout, stderr, connect })
-  } catch (error) {
-    if (!isStartupError(error)) throw error
-    console.error(error.message)
-    process.exitCode = 1
-  }
+  process.exitCode = await run(process.argv.slice(2), { stdin, stdout, stderr, connect })
 }

@@ -3,7 +3,15 @@ import { spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { announce, findRunning, settingsFrom, welcome } from '../app/development.ts'
+import {
+  ADD_WITH_FAKE,
+  announce,
+  curlMissedCall,
+  findRunning,
+  settingsFrom,
+  TRIAL_CALLER,
+  welcome,
+} from '../app/development.ts'
 import { readable } from '../app/log.ts'
 
 const FAKE = {
@@ -61,6 +69,17 @@ t.test('the start says what to do next', t => {
   t.match(later, 'caller=0523456789')
   t.notMatch(later, 'tenant -- add')
   t.notMatch(welcome({ ...at, production: true, hasBusiness: true }), 'curl')
+  t.end()
+})
+
+t.test('the README shows the same commands', t => {
+  const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8').replace(
+    / \\\n +/g,
+    ' ',
+  )
+  t.match(readme, ADD_WITH_FAKE)
+  const url = 'http://localhost:3000/webhooks/voicenter/cdr?token=TOKEN'
+  t.match(readme, curlMissedCall(url, '+972722776772', TRIAL_CALLER))
   t.end()
 })
 
