@@ -1,4 +1,4 @@
-/** Every page of /ops in a real browser: what axe finds, what the keyboard reaches, and how large the controls are. */
+/** Every page, also that of a link, in a real browser: what axe finds, what the keyboard reaches, how large the controls are. */
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import type { Page } from 'playwright-core'
@@ -6,9 +6,9 @@ import t from 'tap'
 import { ops } from '../../app/web/ops/router.ts'
 import { startBrowser, whyNoBrowser } from '../../scripts/browser.ts'
 import { answeredPush, push } from '../../scripts/demo/cdr.ts'
-import { contacted, reported, writes } from '../outreach/support.ts'
+import { LINK, owned, reported, writes } from '../outreach/support.ts'
 import { OPERATOR_PASSWORD } from '../support/ops.ts'
-import { business, customer, db, post, url, webhookToken, work } from '../support/ringback.ts'
+import { business, customer, db, fake, post, url, webhookToken, work } from '../support/ringback.ts'
 import { leadOf } from '../web/ops/support.ts'
 
 const why = whyNoBrowser()
@@ -32,7 +32,7 @@ const pathsOf = (router: unknown): string[] => {
   })
 }
 
-const { shop, who, conversation } = await contacted()
+const { shop, who, conversation, owner } = await owned()
 const { tenantId } = shop
 await reported(conversation, 'initial', 'read')
 await writes(who.e164, 'אפשר תור ליום שלישי?')
@@ -47,6 +47,7 @@ await post(push({ did: '0733334444', caller: customer().local }), {
 await post('{"not": "a call"}', { token: shop.token })
 await work()
 const lead = await leadOf(tenantId, who.e164)
+const [, link = ''] = LINK.exec(fake.inbox(owner)[0]?.template?.parameters[2] ?? '') ?? []
 const [call] = await db
   .selectFrom('missed_calls')
   .select('id')
@@ -148,6 +149,17 @@ for (const look of LOOKS)
   await t.test(Object.values(look).join(', '), async t => {
     const { page, context } = await visit(look)
     t.strictSame(await violations(page), [], 'the sign-in form')
+    await db
+      .updateTable('tenants')
+      .set({ languages: [look.locale] })
+      .where('id', '=', tenantId)
+      .execute()
+    for (const path of [link, '/l/unknown']) {
+      await page.goto(`${url}${path}`)
+      t.equal(await page.locator('html').getAttribute('lang'), look.locale)
+      t.strictSame([...(await violations(page)), ...(await lowControls(page))], [], path)
+    }
+    await page.goto(`${url}/ops`)
     await signIn(page)
     for (const path of pages) {
       await page.goto(`${url}/ops${path}`)
