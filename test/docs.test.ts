@@ -111,7 +111,13 @@ t.test('deploy.md', t => {
   const page = read('docs/deploy.md')
 
   t.test('names settings and roles that exist', t => {
-    const OTHERS = ['OLD_ENCRYPTION_KEY', 'WHATSAPP_TOKEN', 'OLD_DATABASE_URL', 'NEW_DATABASE_URL']
+    const OTHERS = [
+      'OLD_ENCRYPTION_KEY',
+      'NODE_COMPILE_CACHE',
+      'WHATSAPP_TOKEN',
+      'OLD_DATABASE_URL',
+      'NEW_DATABASE_URL',
+    ]
     const NOT_SETTINGS = [...OTHERS, 'PGOPTIONS', 'NEW', 'BY', 'OWNER']
     const named = [
       ...all(page, /\b([A-Z]{3,}(?:_[A-Z]+)*)=/g),
