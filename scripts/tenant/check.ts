@@ -9,6 +9,7 @@ import {
 import { loadChecklist } from '../../app/tenants/checklist_facts.ts'
 import { tenantOnly } from '../../app/tenants/schema.ts'
 import { showTenant } from '../../app/tenants/tenants.ts'
+import { errorAdvice } from '../../app/web/ops/locales/whatsapp_errors.ts'
 import {
   BOOLEAN,
   check as parse,
@@ -65,9 +66,16 @@ const ofWhat = ({ about }: Pick<Problem, 'about'>): string => (about === null ? 
 const describe = (evidence: Evidence): string =>
   `${evidence.code}${ofWhat(evidence)}${evidence.at ? `, ${evidence.at.toISOString()}` : ''}`
 
+/** What an error of Meta means, and what to do. */
+export const explain = (reason: string): string => {
+  const { why, whatNow } = errorAdvice('en', reason)
+  return `${why} ${whatNow}`.trim()
+}
+
 const whatToDo = (problem: Problem, tenantId: string): string => {
   const { reason } = problem
   const of = `--tenant ${tenantId}`
+  const means = reason ? explain(reason) : 'it was not sent'
   const callback = `${config().PUBLIC_URL}/webhooks/whatsapp`
   const texts: Record<ProblemCode, string> = {
     no_calls: `enter the webhook URL in Voicenter's CPanel (Integrations, CDR Notification) and call the business; a new URL: token add ${of}`,
@@ -80,7 +88,7 @@ const whatToDo = (problem: Problem, tenantId: string): string => {
     number_id_wrong: `Meta knows no number with the id ${reason}, or the token may not use it: connect ${of} with the id from API Setup`,
     account_wrong: `the account ${reason} does not have this number, or the token may not see it: connect ${of} --waba-id, with a token that has whatsapp_business_management`,
     account_unknown: `Meta does not tell the account of the number: connect ${of} --waba-id, or with a token that has whatsapp_business_management`,
-    connection_paused: `the number is paused (${reason}): end the cause, then connection resume ${of}`,
+    connection_paused: `the number is paused. ${means} Then: connection resume ${of}`,
     app_secret_missing:
       'set WHATSAPP_APP_SECRET to the app secret of the Meta app (App settings, Basic): without it no reply and no opt-out arrives',
     app_secret_wrong:
@@ -96,13 +104,13 @@ const whatToDo = (problem: Problem, tenantId: string): string => {
     template_pending: 'Meta reviews it, usually within minutes',
     template_refused: `Meta did not take it (${reason}): change the text or the name, then template submit ${of}`,
     template_rejected: `Meta rejected it (${reason ?? 'no reason given'}): template resubmit ${of} --kind ${problem.kind} --body`,
-    template_paused: `it is paused (${reason}): template ${of} --kind ${problem.kind} (docs/templates.md)`,
+    template_paused: `it is paused. ${means} (docs/templates.md)`,
     template_marketing: `Meta counts it as marketing: change it at Meta, or agree with template resume ${of} --kind ${problem.kind}`,
     template_differs: `Meta has it otherwise than it was set here: look at it, then template resume ${of} --kind ${problem.kind}`,
     no_owner_phone: `set ${of} --owner-phone, then test-message ${of}`,
     no_test: `test-message ${of}`,
     test_pending: "the test message is on its way: look at the owner's phone",
-    test_failed: `the test message failed (${reason ?? 'it was not sent'}): end the cause, then test-message ${of}`,
+    test_failed: `the test message failed: ${means} Then: test-message ${of}`,
     test_unanswered: `WhatsApp did not answer, so it may or may not have been sent: test-message ${of}`,
     no_quiet_windows: `set ${of} --quiet shabbat --quiet holidays --quiet 21:00-08:00, or --no-quiet`,
   }

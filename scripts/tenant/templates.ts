@@ -25,6 +25,7 @@ import {
 import { changeTemplate, resumeTemplates, type TemplateInUse } from '../../app/tenants/templates.ts'
 import { showTenant } from '../../app/tenants/tenants.ts'
 import { sendTestMessage, testMessageState } from '../../app/tenants/test_message.ts'
+import { explain } from './check.ts'
 import {
   BOOLEAN,
   check,
@@ -264,5 +265,6 @@ const describe = ({
   if (state === 'scheduled') return 'still queued; is a worker running?'
   if (state === 'sending') return 'being sent'
   if (state === 'unknown') return `unknown (${reason}): it may have arrived, and is not sent again`
-  return `${state} (${reason}${code === null ? '' : `, WhatsApp error ${code}`})`
+  if (code === null) return `${state} (${reason})`
+  return `${state} (${reason}, WhatsApp error ${code}). ${explain(`WhatsApp error ${code}`)}`
 }

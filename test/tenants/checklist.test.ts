@@ -440,6 +440,27 @@ const MISTAKES: Record<string, Mistake> = {
     en: /073-111-2222[^]*2 times\. It is not entered here[^]*the operator adds it or corrects/,
     he: /התקבלו 2 שיחות אל [^]*073-111-2222[^]*להוסיף אותו או לתקן/,
   },
+  'a problem with the payment': {
+    make: async shop => {
+      await setColumn(shop, 'state', 'paused')
+      await setColumn(shop, 'state_reason', 'WhatsApp error 131042')
+    },
+    codes: ['connection_paused'],
+    en: /is paused\. WhatsApp cannot charge the account\. \(131042\)<\/b> Fix the payment method/,
+    he: /מושהה\. WhatsApp לא מצליח לחייב[^]*אמצעי התשלום/,
+  },
+  'a test message that failed': {
+    make: ({ tenantId }) =>
+      db
+        .updateTable('messages')
+        .set({ state: 'failed', error_code: 131026 })
+        .where('tenant_id', '=', tenantId)
+        .where('occasion', 'like', 'test:%')
+        .execute(),
+    codes: ['test_failed'],
+    en: /failed\. the number has no WhatsApp, or cannot receive this message/,
+    he: /נכשלה\. למספר אין WhatsApp/,
+  },
   'no quiet windows': {
     make: ({ tenantId }) =>
       db

@@ -1,5 +1,6 @@
 import { NUMBER_MOVED } from '../../../tenants/accounts.ts'
 import { type Language, translations } from '../language.ts'
+import { callTexts } from './call.ts'
 
 /** Why a WhatsApp number or template is paused, and what to do. */
 type Advice = { why: string; whatNow: string }
@@ -210,4 +211,12 @@ export const pauseReason = (language: Language, reason: string | null): Advice =
   if (code === undefined) return words.otherwise
   const { why, whatNow } = words[kindOf(Number(subcode ?? code))]
   return { why: `${why} (${code})`, whatNow }
+}
+
+/** What an error of Meta means, and what to do: one of a number, of a template, or of a message to one person. */
+export const errorAdvice = (language: Language, reason: string): Advice => {
+  const known = callTexts[language].errors[Number(/^WhatsApp error (\d+)$/.exec(reason)?.[1])]
+  const found = pauseReason(language, reason)
+  const isGeneral = found.why.startsWith(advice[language].otherwise.why)
+  return known !== undefined && isGeneral ? { why: `${known} (${reason}).`, whatNow: '' } : found
 }

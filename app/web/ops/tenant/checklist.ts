@@ -5,10 +5,9 @@ import { copyable } from '../copy.ts'
 import { dayTime, formatWindow, telephoneText } from '../format.ts'
 import { actionForm } from '../forms.ts'
 import { html, type Html } from '../html.ts'
-import { callTexts } from '../locales/call.ts'
 import { checklistTexts } from '../locales/checklist.ts'
 import { rejectionText, templateTexts } from '../locales/templates.ts'
-import { pauseReason } from '../locales/whatsapp_errors.ts'
+import { errorAdvice } from '../locales/whatsapp_errors.ts'
 import { quietForm } from './mode.ts'
 import { type SectionName, sectionName, tenantPath, type View } from './section.ts'
 
@@ -122,10 +121,7 @@ const reasonOf = (view: View, { code, reason }: Problem): { reason: string; reme
   if (code === 'template_rejected') return { reason: rejectionText(language, reason), remedy: '' }
   if (code !== 'connection_paused' && code !== 'template_paused' && code !== 'test_failed')
     return { reason, remedy: '' }
-  const known = callTexts[language].errors[Number(/^WhatsApp error (\d+)$/.exec(reason)?.[1])]
-  if (code === 'test_failed' && known !== undefined)
-    return { reason: `${known} (${reason}).`, remedy: '' }
-  const { why, whatNow } = pauseReason(language, reason)
+  const { why, whatNow } = errorAdvice(language, reason)
   return { reason: why, remedy: whatNow }
 }
 

@@ -232,7 +232,7 @@ const whatsappTexts = translations(
     noAnswer: 'Meta did not answer. Try again in a minute.',
     token: 'Access token',
     tokenHelp:
-      'Of a system user with whatsapp_business_messaging. It is stored encrypted and never shown.',
+      'Of a system user with whatsapp_business_messaging and whatsapp_business_management. It is stored encrypted and never shown.',
     pause: 'Pause…',
     pauseMeans:
       'No messages are sent from this number. They wait, and are cancelled if they become too late.',
@@ -265,7 +265,8 @@ const whatsappTexts = translations(
     checked: 'Meta ענתה. התוצאה מופיעה ברשימת הבדיקה.',
     noAnswer: 'Meta לא ענתה. אפשר לנסות שוב בעוד דקה.',
     token: 'מפתח גישה (access token)',
-    tokenHelp: 'של משתמש מערכת (system user) עם whatsapp_business_messaging. נשמר מוצפן ולא מוצג.',
+    tokenHelp:
+      'של משתמש מערכת (system user) עם whatsapp_business_messaging ו־whatsapp_business_management. נשמר מוצפן ולא מוצג.',
     pause: 'השהיה…',
     pauseMeans: 'לא נשלחות הודעות מהמספר הזה. הן ממתינות, ומתבטלות אם הן מתעכבות יותר מדי.',
     pauseYes: 'השהיית המספר',
