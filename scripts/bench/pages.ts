@@ -6,15 +6,17 @@ import type { Database, Environment } from './environment.ts'
 import { InvalidTurn, interleave, type Section } from './results.ts'
 
 const PAGES = {
-  today: '/ops',
-  'today-business': '/ops?tenant=1',
-  people: '/ops/leads',
-  'people-business': '/ops/leads?tenant=1',
+  today: '/ops?tenant=1',
+  'today-all': '/ops',
+  people: '/ops/leads?tenant=1',
+  'people-all': '/ops/leads',
   'people-search': '/ops/leads?q=1234',
   person: '/ops/leads/17',
   calls: '/ops/calls',
   'calls-number': '/ops/calls?number=0522004000',
   'calls-skipped': '/ops/calls?tenant=1&state=not_contacted',
+  'calls-read': '/ops/calls?state=read',
+  'people-won': '/ops/leads?outcome=won&from=2026-01-01',
   call: '/ops/calls/49900',
   waiting: '/ops/waiting',
   trouble: '/ops/trouble',
@@ -90,7 +92,12 @@ const takePictures = async (url: string, folder: string): Promise<void> => {
       const context = await browser.newContext(options)
       const tab = await context.newPage()
       for (const page of PICTURES) {
-        await tab.goto(url + PAGES[page])
+        if (page === 'person') {
+          // Somebody who waits. The link leads to the end of the conversation.
+          await tab.goto(url + PAGES.people)
+          await tab.locator('.person .open').first().click()
+          await tab.waitForURL(/leads\/\d/)
+        } else await tab.goto(url + PAGES[page])
         await tab.screenshot({ path: `${folder}/${page}-${size}-${locale}.png` })
       }
       await context.close()

@@ -80,6 +80,13 @@ from lead_conversations c join missed_calls m on m.id = c.missed_call_id where c
 update leads l set heard_at = m.at,
        callback_requested_at = case when l.id % 40 = 0 then m.at end
 from (select lead_id, max(created_at) as at from messages where direction = 'in' group by lead_id) m where m.lead_id = l.id;
+-- Everybody of the days before was called back, so only a few people wait.
+update leads set called_back_at = midnight, callback_requested_at = case when callback_requested_at > midnight then callback_requested_at end
+from (select date_trunc('day', now() at time zone 'Asia/Jerusalem') at time zone 'Asia/Jerusalem' as midnight) today;
+update leads set outcome = 'won', outcome_value = 200 + id % 9 * 50, outcome_at = heard_at + interval '1 day'
+where state = 'replied' and heard_at < now() - interval '2 days' and id % 3 = 0;
+update leads set outcome = 'won', outcome_value = 350, outcome_at = now() - interval '1 minute'
+where id in (select id from leads where tenant_id = 1 and outcome is null and state = 'replied' order by heard_at limit 2);
 
 insert into whatsapp_events (tenant_id, phone_number_id, field, kind, payload, content_key, received_at, outcome)
 select tenant_id, (1000 + tenant_id)::text, 'messages', 'status', '{}', sha256(convert_to(id::text, 'UTF8')), created_at, 'read'

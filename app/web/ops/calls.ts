@@ -79,6 +79,11 @@ const callsTable = (calls: CallRow[], context: Context) => {
   const texts = callsTexts[language]
   const isOutgoing = ({ verdict, reason }: CallRow) =>
     verdict === 'not_inbound' && reason === 'outgoing'
+  // The same number in every row says nothing, as for a business with one line.
+  const hasOneLine =
+    context.tenantScope !== null &&
+    !calls.some(isOutgoing) &&
+    new Set(calls.map(({ businessPhone }) => businessPhone)).size === 1
   return table(calls, [
     [
       texts.when,
@@ -88,7 +93,10 @@ const callsTable = (calls: CallRow[], context: Context) => {
         >`,
     ],
     [texts.caller, call => (isOutgoing(call) ? lineOf(call, context) : callerName(language, call))],
-    [texts.line, call => (isOutgoing(call) ? callerName(language, call) : lineOf(call, context))],
+    !hasOneLine && [
+      texts.line,
+      call => (isOutgoing(call) ? callerName(language, call) : lineOf(call, context)),
+    ],
     [
       texts.call,
       call => html`${verdictBadge(language, call)} <small>${missedReason(language, call)}</small>`,

@@ -127,7 +127,11 @@ const changedValue = (value: unknown, language: Language): Html => {
 }
 
 const changes = ({ before, after }: AuditRow, language: Language): Html => {
-  const names = [...new Set([...Object.keys(before ?? {}), ...Object.keys(after ?? {})])]
+  const isSet = (values: AuditRow['before'], name: string) => (values?.[name] ?? '') !== ''
+  const names = [...new Set([...Object.keys(before ?? {}), ...Object.keys(after ?? {})])].filter(
+    // What was empty before and after says nothing.
+    name => isSet(before, name) || isSet(after, name),
+  )
   // It points in the direction of reading.
   const arrow = language === 'he' ? '←' : '→'
   return html`<dl class="values">

@@ -53,7 +53,7 @@ const waitingCard = (people: Person[], links: Links, texts: Texts) => {
     <span
       >${texts.people(count)}
       <small
-        >${count === 0 ? texts.allClear : reasons.map(({ why, n }) => texts.why[why](n)).join(' · ')}</small
+        >${count > MAX_COUNTED ? null : count === 0 ? texts.allClear : reasons.map(({ why, n }) => texts.why[why](n)).join(' · ')}</small
       ></span
     >
   </a>`

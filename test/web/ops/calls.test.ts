@@ -4,6 +4,7 @@ import t from 'tap'
 import { classify, KNOWN_STATUSES, legOf } from '../../../app/voicenter/classify.ts'
 import { readCdr } from '../../../app/voicenter/parse.ts'
 import { LANGUAGES } from '../../../app/web/ops/language.ts'
+import { callTexts } from '../../../app/web/ops/locales/call.ts'
 import { whyTexts } from '../../../app/web/ops/locales/why.ts'
 import { type CallOutcome, explainCall, missedReason } from '../../../app/web/ops/why.ts'
 import { answeredPush, callBackPush, push } from '../../../scripts/demo/cdr.ts'
@@ -717,4 +718,12 @@ t.test('a value that a newer version wrote is shown as it is', async t => {
   t.equal(explainCall('en', outcome), 'skipped.bored')
   t.equal(explainCall('en', { ...outcome, outreachReason: 'constructor' }), 'skipped.constructor')
   t.equal(explainCall('en', { ...NOTHING, verdict: 'missed', reason: 'erased' }), texts.erased)
+})
+
+t.test('a message without a stored reason is not explained by an empty one', async t => {
+  for (const { notSent, willNotBeSent } of Object.values(callTexts))
+    for (const text of [notSent, willNotBeSent]) {
+      t.match(text('The message', 'why'), /: why\.$/)
+      t.notMatch(text('The message', null), /:/)
+    }
 })

@@ -43,6 +43,33 @@ document.addEventListener('submit', ({ target }) => {
   if (target === draftForm()) keepDraft(true)
 })
 
+// A form that leads back to its page leaves the visitor where they were. The next row is then under the thumb, so a second
+// tap at the same place must do nothing for a moment.
+const PLACE = 'ringback:place'
+const AFTER_RETURN_MS = 700
+const DOUBLE_TAP_PX = 40
+let tap = { x: -1000, y: -1000 }
+document.addEventListener('pointerdown', ({ clientX: x, clientY: y }) => (tap = { x, y }), true)
+const returnToPlace = () => {
+  const place = JSON.parse(sessionStorage.getItem(PLACE) ?? 'null')
+  sessionStorage.removeItem(PLACE)
+  if (place?.path !== location.pathname || location.hash || Date.now() - place.at > 10_000) return
+  scrollTo(0, place.scrolled)
+  const until = Date.now() + AFTER_RETURN_MS
+  const ignoreSecondTap = event => {
+    const apart = Math.hypot(event.clientX - place.tap.x, event.clientY - place.tap.y)
+    if (Date.now() < until && apart < DOUBLE_TAP_PX) event.preventDefault()
+  }
+  document.addEventListener('click', ignoreSecondTap, true)
+}
+document.addEventListener('submit', () => {
+  const place = { path: location.pathname, scrolled: scrollY, tap, at: Date.now() }
+  sessionStorage.setItem(PLACE, JSON.stringify(place))
+})
+// A form that failed leads to its first problem instead.
+if (document.querySelector('[autofocus]')) sessionStorage.removeItem(PLACE)
+else returnToPlace()
+
 // All forms of the page, while the visitor follows the link to sign in again. Secrets are left out.
 const FORMS = 'ringback:forms'
 const valueIn = ({ type, checked, value }) =>
