@@ -192,7 +192,7 @@ const NOTICE: Rules = {
     const digest = message.isDigest ? await composeDigest(trx, message, link?.url ?? '') : null
     const text = collected?.combined?.text ?? message.text ?? ''
     // An answer is free text, which may be longer.
-    const withUrl = message.isAnswer ? `${text} ${link?.url ?? ''}` : withLink(text, link)
+    const withUrl = message.isAnswer && link ? `${text} ${link.url}` : withLink(text, link)
     return {
       ...details,
       about: { callerName, callerPhone, whatHappened: digest?.text ?? withUrl },
