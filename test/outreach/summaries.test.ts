@@ -246,6 +246,16 @@ await test('people who were answered, excluded or opted out, and pending calls, 
   t.equal((await noticesOf(shop)).length, before, 'nothing to say: no row')
 })
 
+await test('each time is looked at once, also if nobody waited', async t => {
+  const { shop, told } = await owned()
+  await summarised(NOON)
+  await silent(shop, 1)
+  await summarised(yesterday('12:10:00'))
+  t.strictSame(told(), [])
+  await summarised(EVENING)
+  t.equal(told().length, 1)
+})
+
 await test('a digest that lists nobody any more is skipped', async t => {
   const { shop, told } = await owned()
   await silent(shop, 1)
