@@ -116,7 +116,7 @@ with (autovacuum_vacuum_scale_factor = 0.05);
 create index missed_calls_of_lead on missed_calls (lead_id, outreach_state);
 create index missed_calls_recent on missed_calls (tenant_id, called_at desc);
 -- These come after missed_calls_recent, for the same reason as the key of leads.
-alter table missed_calls add constraint missed_calls_once unique (tenant_id, call_id);
+alter table missed_calls add constraint missed_calls_once unique (call_id, tenant_id);
 alter table missed_calls add primary key (id, tenant_id);
 -- The list of waiting callers on /ops, of all tenants.
 create index missed_calls_by_time on missed_calls (called_at, id);

@@ -62,7 +62,7 @@ export const readContexts = async (trx: Trx, calls: readonly Call[]): Promise<Kn
     phones,
     lines,
     wa_ids: phones.map(phone => phone.slice(1)),
-    hashes: [...new Set(lines)].map(phone => phoneHash(phone).toString('hex')),
+    hashes: [...new Set(lines)].map(phone => `\\x${phoneHash(phone).toString('hex')}`),
     missed_call_id: missedCallId,
     called_at: calledAt,
   }))
@@ -87,10 +87,10 @@ export const readContexts = async (trx: Trx, calls: readonly Call[]): Promise<Kn
                    where c.tenant_id = t.id and c.display_phone_number = any(call.lines)) as "ownNumber",
       exists (select from excluded_numbers x where x.tenant_id = t.id and x.phone = any(call.lines))
         or exists (select from excluded_numbers x where x.tenant_id = t.id
-                   and x.phone_hash = any(array(select decode(h, 'hex') from unnest(call.hashes) h))) as excluded,
+                   and x.phone_hash = any(call.hashes)) as excluded,
       exists (select from opt_outs o where o.tenant_id = t.id and o.phone = any(call.phones))
         or exists (select from opt_outs o where o.tenant_id = t.id
-                   and o.phone_hash = any(array(select decode(h, 'hex') from unnest(call.hashes) h))) as "optedOut",
+                   and o.phone_hash = any(call.hashes)) as "optedOut",
       -- An active one, if there is one ('active' comes before 'paused').
       (select c.state from whatsapp_connections c where c.tenant_id = t.id order by c.state limit 1) as connection,
       -- In a call that has a CDR, or by another phone and marked by a person.
@@ -116,7 +116,7 @@ export const readContexts = async (trx: Trx, calls: readonly Call[]): Promise<Kn
       calls.sending or messages.sending as sending,
       calls."firstDueAt", messages."reminderDueAt", messages."sentAt"
     from jsonb_to_recordset(${JSON.stringify(asked)}::jsonb) as call (
-        n int, tenant_id bigint, phones text[], lines text[], wa_ids text[], hashes text[], missed_call_id bigint, called_at timestamptz)
+        n int, tenant_id bigint, phones text[], lines text[], wa_ids text[], hashes bytea[], missed_call_id bigint, called_at timestamptz)
     join tenants t on t.id = call.tenant_id,
       lateral (
         select coalesce(bool_or(m.outreach_state = 'sending'), false) as sending,

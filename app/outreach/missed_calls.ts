@@ -123,7 +123,9 @@ export const scheduleOutreach = async (trx: Trx, missedCallIds: string[]): Promi
     with call as (
       select * from missed_calls where id = any(${missedCallIds}::bigint[]) and caller_phone is not null
     ), renewed as (
-      update leads set state = ${LEAD_TRANSITIONS.scheduled.to} where id in (select lead_id from call)
+      update leads set state = ${LEAD_TRANSITIONS.scheduled.to}
+      -- Most have it already: an update that changes nothing writes the row again.
+      where id in (select lead_id from call) and state <> ${LEAD_TRANSITIONS.scheduled.to}
     ), jobs as (
       select count(*) as wanted, array_agg(${job} order by id) as specs from call
     )

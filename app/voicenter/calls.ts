@@ -120,7 +120,8 @@ const readRecords = async (trx: Trx, calls: readonly Call[]): Promise<RowOfCall[
     /* legs */
     select c.n::int, ${COLUMNS},
       (select m.outreach_reason from missed_calls m
-       where m.tenant_id = c.tenant_id and m.call_id = c.root_call_id) as recorded
+       -- Not "=": a plan that was made for few calls would use missed_calls_recent and read all calls of the tenant.
+       where m.call_id = c.root_call_id and m.tenant_id is not distinct from c.tenant_id) as recorded
     from unnest(
       ${calls.map(({ tenantId }) => tenantId)}::bigint[],
       ${calls.map(({ rootCallId }) => rootCallId)}::text[]

@@ -289,6 +289,7 @@ t.test('a key is looked up in its own index, also before the table is analysed',
   for (const [query, index] of [
     [`leads where tenant_id = 1 and phone = any('{a,b}')`, 'leads_one_per_person'],
     [`missed_calls where tenant_id = 1 and call_id = 'a'`, 'missed_calls_once'],
+    [`missed_calls where tenant_id is not distinct from 1 and call_id = 'a'`, 'missed_calls_once'],
     [`raw_cdrs where tenant_id = 1 and root_call_id = 'a'`, 'raw_cdrs_by_root'],
     [`raw_cdrs where tenant_id is null and root_call_id = 'a'`, 'raw_cdrs_by_root'],
     [`raw_cdrs where call_id = 'a' and coalesce(verdict, '') = ''`, 'raw_cdrs_waiting'],
