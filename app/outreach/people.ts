@@ -132,10 +132,17 @@ const COLUMNS = sql`
   l.callback_requested_at as "callbackRequestedAt", l.heard_at + interval '24 hours' as "windowOpenUntil",
   l.created_at as "createdAt"`
 
-/** The people who may have a reason to wait, by the column that orders them. An index holds both. */
+/** When the business last marked lead "l" as called back, or gave it an outcome. Null = never. */
+const MARKED_AT = sql`greatest(l.called_back_at, l.outcome_at)`
+
+/**
+ * The people who may have a reason to wait, by the column that orders them. An index holds both. Those who were marked since
+ * are left out at once: FACTS would leave them out too, but it costs much more for each, and they are the most.
+ */
 const CANDIDATES: Record<WaitReason, { from: RawBuilder<unknown>; at: RawBuilder<unknown> }> = {
   wrote: {
-    from: sql`leads l where l.heard_at > now() - ${WROTE_WITHIN}`,
+    from: sql`leads l where l.heard_at > now() - ${WROTE_WITHIN} and (${MARKED_AT} is null or exists (
+      select from messages s where s.lead_id = l.id and s.direction = 'in' and s.created_at > ${MARKED_AT}))`,
     at: sql`l.heard_at`,
   },
   asked: {
@@ -144,7 +151,7 @@ const CANDIDATES: Record<WaitReason, { from: RawBuilder<unknown>; at: RawBuilder
   },
   called: {
     from: sql`missed_calls q join leads l on l.id = q.lead_id
-      where q.called_at > now() - ${CALLED_WITHIN} and not exists (
+      where q.called_at > now() - ${CALLED_WITHIN} and (${MARKED_AT} is null or q.called_at > ${MARKED_AT}) and not exists (
         select from missed_calls n where n.lead_id = q.lead_id and (n.called_at, n.id) > (q.called_at, q.id))`,
     at: sql`q.called_at`,
   },

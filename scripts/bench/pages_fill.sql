@@ -80,6 +80,10 @@ from lead_conversations c join missed_calls m on m.id = c.missed_call_id where c
 update leads l set heard_at = m.at,
        callback_requested_at = case when l.id % 40 = 0 then m.at end
 from (select lead_id, max(created_at) as at from messages where direction = 'in' group by lead_id) m where m.lead_id = l.id;
+-- The last three who wrote to the first business did so just now.
+create temp table wrote as select id from leads where tenant_id = 1 and heard_at is not null order by heard_at desc limit 3;
+update messages set created_at = now() - lead_id % 7 * interval '1 minute' where direction = 'in' and lead_id in (select id from wrote);
+update leads set heard_at = now() - id % 7 * interval '1 minute' where id in (select id from wrote);
 -- Everybody of the days before was called back, so only a few people wait.
 update leads set called_back_at = midnight, callback_requested_at = case when callback_requested_at > midnight then callback_requested_at end
 from (select date_trunc('day', now() at time zone 'Asia/Jerusalem') at time zone 'Asia/Jerusalem' as midnight) today;
