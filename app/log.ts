@@ -21,7 +21,8 @@ const LEVELS: Record<string, string> = { 40: 'warning: ', 50: 'error: ', 60: 'fa
 export const readable = (line: string): string => {
   const { level, time, msg, err, ...fields } = entry.parse(JSON.parse(line))
   const rest = Object.entries(fields).map(([name, value]) => ` ${name}=${JSON.stringify(value)}`)
-  const why = err && `: ${err.stack ?? err.message ?? err.type}`
+  // A warning is nothing that a person must trace.
+  const why = err && `: ${(level >= 50 && err.stack) || (err.message ?? err.type)}`
   return `${new Date(time).toTimeString().slice(0, 8)} ${LEVELS[level] ?? ''}${msg}${rest.join('')}${why ?? ''}`
 }
 

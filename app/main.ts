@@ -51,6 +51,7 @@ const stopping = new AbortController()
 let stopWeb = async () => {}
 let takeBack = () => {}
 let url = PUBLIC_URL
+let port: number | null = null
 let worker: RunningWorker | null = null
 
 const start = async () => {
@@ -59,12 +60,10 @@ const start = async () => {
     // First, because the platform waits for the port, and during an outage the web can answer 503.
     const web = await startWeb(() => (ROLE === 'web' ? null : (worker?.isRunning() ?? false)))
     stopWeb = gracefulShutdown(web)
-    const port = portOf(web)
+    port = portOf(web)
     log.info({ role: ROLE, port }, 'Ringback listens')
     // With PORT=0, the port is known only now.
     if (PORT === 0) url = PUBLIC_URL.replace(/:0$/, `:${port}`)
-    if (isDevelopment(process.env) && port !== null)
-      takeBack = announce('start', { port, settings: { PUBLIC_URL: url } })
   }
   await databaseReady(stopping.signal)
   if (ROLE !== 'web' && !stopping.signal.aborted) {
@@ -76,6 +75,9 @@ const start = async () => {
   }
   if (stopping.signal.aborted) return
   log.info({ role: ROLE }, 'Ringback is running')
+  // Only now, because the fake WhatsApp posts to it, and a new database had no tables before.
+  if (isDevelopment(process.env) && port !== null)
+    takeBack = announce('start', { port, settings: { PUBLIC_URL: url } })
   if (!DATABASE_URL) await showDatabase()
   if (isTerminal && ROLE !== 'worker') await showWelcome()
 }

@@ -90,7 +90,9 @@ t.test('a line of the log is readable on a terminal', t => {
   t.equal(line({ level: 40, msg: 'no' }), 'warning: no')
   const err = { type: 'Error', message: 'the port is taken' }
   t.equal(line({ level: 60, msg: 'it ends', err }), 'fatal: it ends: the port is taken')
-  t.match(line({ level: 50, msg: 'x', err: { ...err, stack: 'Error: y\n  at z' } }), /at z$/)
+  const stack = { ...err, stack: 'Error: y\n  at z' }
+  t.match(line({ level: 50, msg: 'x', err: stack }), /at z$/)
+  t.equal(line({ level: 40, msg: 'x', err: stack }), 'warning: x: the port is taken')
   t.end()
 })
 
