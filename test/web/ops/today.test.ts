@@ -45,6 +45,20 @@ const figuresIn = (
   )
 const funnelIn = (text: string) => figuresIn(text, /<ol class="funnel">[^]*?<\/ol>/)
 
+// Before any business exists.
+t.test('the first page says how to begin', async t => {
+  for (const [language, words] of [
+    ['en', 'Add a business'],
+    ['he', 'ברוכים הבאים'],
+  ] as const) {
+    const { text } = await (await asOperator(language)).get('/ops')
+    t.match(text, 'href="/ops/tenants/add"')
+    t.match(text, words)
+    t.match(text, 'npm run tenant -- add')
+    t.notMatch(text, 'class="figures"', 'no figures of nothing')
+  }
+})
+
 t.test('the figures count each missed call of today', async t => {
   const shop = await business()
   const other = await business()
