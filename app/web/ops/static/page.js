@@ -55,12 +55,14 @@ const returnToPlace = () => {
   sessionStorage.removeItem(PLACE)
   if (place?.path !== location.pathname || location.hash || Date.now() - place.at > 10_000) return
   scrollTo(0, place.scrolled)
-  const until = Date.now() + AFTER_RETURN_MS
+  let until = Date.now() + AFTER_RETURN_MS
   const ignoreSecondTap = event => {
     const apart = Math.hypot(event.clientX - place.tap.x, event.clientY - place.tap.y)
     if (Date.now() < until && apart < DOUBLE_TAP_PX) event.preventDefault()
   }
   document.addEventListener('click', ignoreSecondTap, true)
+  // Who has entered something since does not tap twice.
+  document.addEventListener('input', () => (until = 0), { once: true })
 }
 document.addEventListener('submit', () => {
   const place = { path: location.pathname, scrolled: scrollY, tap, at: Date.now() }
