@@ -16,7 +16,6 @@ import { dirname, resolve } from 'node:path'
 import { sql } from 'kysely'
 import { config, dataFolder } from './config.ts'
 import { closeDatabase, opsDb } from './db/kysely.ts'
-import { databaseUrl } from './db/pool.ts'
 import { configWarnings, databaseReady, retryUntilAvailable } from './db/preflight.ts'
 import { announce, isDevelopment, settingsFrom, welcome } from './development.ts'
 import { isStartupError } from './errors.ts'
@@ -44,7 +43,8 @@ const readSettings = () => {
     process.exit(1)
   }
 }
-const { ROLE, LOG_LEVEL, DATABASE_URL, PORT, PUBLIC_URL, production } = readSettings()
+const { ROLE, LOG_LEVEL, DATABASE_URL, WHATSAPP_GRAPH_URL, PORT, PUBLIC_URL, production } =
+  readSettings()
 log.level = LOG_LEVEL
 
 const stopping = new AbortController()
@@ -78,16 +78,17 @@ const start = async () => {
   // Only now, because the fake WhatsApp posts to it, and a new database had no tables before.
   if (isDevelopment(process.env) && port !== null)
     takeBack = announce('start', { port, settings: { PUBLIC_URL: url } })
+  if (isDevelopment(process.env)) log.info(`messages go to ${WHATSAPP_GRAPH_URL}`)
   if (!DATABASE_URL) await showDatabase()
   if (isTerminal && ROLE !== 'worker') await showWelcome()
 }
 
 /** The embedded Postgres may be in a place that does not last. */
 const showDatabase = async (): Promise<void> => {
-  log.info(`database: ${await databaseUrl()}`)
   const { rows } = await sql<{ path: string }>`
     select current_setting('data_directory') as path`.execute(opsDb)
   const path = resolve(rows[0]?.path ?? dataFolder)
+  log.info(`database: ${path}`)
   if (!path.startsWith(resolve(dataFolder))) {
     const { temporaryDataNotice } = await import('./db/embedded_postgres.ts')
     log.warn(temporaryDataNotice(dirname(path)))

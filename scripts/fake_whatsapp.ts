@@ -37,7 +37,7 @@ if (!Number.isInteger(port) || port < 0 || port > 65_535) {
 const fake = await startFakeWhatsApp(port).catch((error: unknown) => {
   const why = error instanceof Error ? error.message : String(error)
   console.error(
-    `The fake WhatsApp cannot listen on port ${port}: ${why}. Choose another: -- --port ${port + 1}`,
+    `The fake WhatsApp cannot listen on port ${port}: ${why}. Choose another: npm run fake-whatsapp -- --port ${port + 1}`,
   )
   process.exit(1)
 })

@@ -1,7 +1,7 @@
 /** What the programs on a development machine know of each other, and what they say to a person. */
 import { spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import t from 'tap'
 import {
   ADD_WITH_FAKE,
@@ -97,14 +97,15 @@ t.test('a line of the log is readable on a terminal', t => {
 })
 
 t.test('an old Node is told which one to use', t => {
-  const check = (version: string) => {
+  const path = resolve('scripts/check_node.cjs')
+  const check = (version: string, cwd = process.cwd()) => {
     const { status, stderr } = spawnSync(
       process.execPath,
       [
         '--eval',
-        `Object.defineProperty(process.versions, 'node', { value: '${version}' }); require('./scripts/check_node.cjs')`,
+        `Object.defineProperty(process.versions, 'node', { value: '${version}' }); require('${path}')`,
       ],
-      { encoding: 'utf8' },
+      { encoding: 'utf8', cwd },
     )
     return [status, stderr]
   }
@@ -114,5 +115,6 @@ t.test('an old Node is told which one to use', t => {
       `Ringback needs Node 24, or Node 22 from 22.18 on. This is Node ${version}.\n`,
     ])
   for (const version of ['22.18.0', '24.0.0', '25.1.0']) t.strictSame(check(version), [0, ''])
+  t.match(check('20.20.2', t.testdir()), [1, /^Run npm ci first: /], 'nothing is installed yet')
   t.end()
 })

@@ -300,7 +300,9 @@ export const configWarnings = (config: Config): string[] => {
   if (config.ROLE !== 'worker') {
     const { protocol } = new URL(config.PUBLIC_URL)
     if (isLoopback(config.PUBLIC_URL))
-      lines.push('PUBLIC_URL is this machine: the printed webhook URLs do not work')
+      lines.push(
+        'PUBLIC_URL is this machine: the printed webhook URLs work here only, and Voicenter cannot reach them',
+      )
     else if (protocol === 'http:')
       lines.push('PUBLIC_URL is not https: Meta requires https, and tokens are sent unencrypted')
     if (!config.OPS_PASSWORD)

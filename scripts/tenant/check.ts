@@ -80,7 +80,7 @@ const whatToDo = (problem: Problem, tenantId: string): string => {
   const texts: Record<ProblemCode, string> = {
     no_calls: `enter the webhook URL in Voicenter's CPanel (Integrations, CDR Notification) and call the business; a new URL: token add ${of}`,
     no_number: `add the number that customers dial: number add ${of} --number`,
-    unknown_number: `customers called it ${problem.calls} times and it belongs to no business: number add ${of} --number ${problem.about}, or correct the number`,
+    unknown_number: `customers called it (${problem.calls}) and it belongs to no business: number add ${of} --number ${problem.about}, or correct the number`,
     number_unseen: `no call came to it yet: call it, or confirm it with number confirm ${of} --number ${problem.about}`,
     not_connected: `no WhatsApp number is connected: connect ${of}`,
     connection_unconfirmed: `Meta could not be asked about the number yet: connect ${of} again, or wait for the nightly check`,
