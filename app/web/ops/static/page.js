@@ -58,7 +58,8 @@ const returnToPlace = () => {
   let until = Date.now() + AFTER_RETURN_MS
   const ignoreSecondTap = event => {
     const apart = Math.hypot(event.clientX - place.tap.x, event.clientY - place.tap.y)
-    if (Date.now() < until && apart < DOUBLE_TAP_PX) event.preventDefault()
+    const acts = event.target.closest('button, a')
+    if (acts && Date.now() < until && apart < DOUBLE_TAP_PX) event.preventDefault()
   }
   document.addEventListener('click', ignoreSecondTap, true)
   // Who has entered something since does not tap twice.
