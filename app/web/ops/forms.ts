@@ -111,6 +111,8 @@ export const input = (
   field: Field & {
     kind?: 'text' | 'tel' | 'number'
     direction?: 'ltr' | 'auto'
+    /** The keys that a phone shows, for a text that is mostly a number. */
+    keyboard?: 'decimal' | 'numeric'
     /** What the browser offers. Other values can be entered as well. */
     suggestions?: readonly string[]
   },
@@ -122,6 +124,7 @@ export const input = (
         type="${field.kind ?? 'text'}"
         dir="${field.direction ?? 'auto'}"
         value="${fieldValue(field)}"
+        ${field.keyboard && html`inputmode="${field.keyboard}"`}
         ${field.suggestions && html`list="${field.name}-list"`}
         ${invalidMark(field)}
       />${

@@ -226,6 +226,7 @@ const outcomeForm = (person: PersonDetails, failed: FailedForm | null, context: 
         label: texts.value,
         help: texts.valueHelp,
         direction: 'ltr',
+        keyboard: 'decimal',
         value: person.outcomeValue?.replace(/\.00$/, '') ?? null,
         failed: failedHere,
       })}
@@ -425,7 +426,14 @@ leadPages.post(
           await setNote(trx, context.signIn, wanted)
           return { flash: leadTexts[context.language].noteSaved, to: returnPath(form) }
         },
-        problems => shownWith('note')(trx, context, form, problems),
+        // The note of an excluded number has another limit, and formTexts names that one.
+        problems =>
+          shownWith('note')(
+            trx,
+            context,
+            form,
+            'note' in problems ? { note: leadTexts[context.language].noteTooLong } : problems,
+          ),
       )
     },
     { showAgain: shownWith('note') },

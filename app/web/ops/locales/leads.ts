@@ -118,6 +118,7 @@ export const leadTexts = translations(
     note: 'Note',
     noteHelp: 'Only your business sees it.',
     noteSaved: 'The note is saved.',
+    noteTooLong: 'At most 2,000 characters.',
     allCalls: 'All calls of this number',
   },
   {
@@ -226,6 +227,7 @@ export const leadTexts = translations(
     note: 'הערה',
     noteHelp: 'רק העסק רואה אותה.',
     noteSaved: 'ההערה נשמרה.',
+    noteTooLong: 'עד 2,000 תווים.',
     allCalls: 'כל השיחות של המספר הזה',
   },
 )

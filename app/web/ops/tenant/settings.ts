@@ -209,6 +209,7 @@ const whichCard = (view: View): Html => {
       label: texts.minRing,
       help: texts.minRingHelp,
       direction: 'ltr',
+      keyboard: 'numeric',
       value: tenant.minRingSeconds,
       failed,
     })}
