@@ -188,6 +188,7 @@ await t.test('from the notice to the outcome, on the phone of the owner, in Hebr
   await page.getByRole('button', { name: 'פתיחת השיחה' }).tap()
   await page.waitForURL(/\/ops\/leads\/\d+#latest$/)
   t.match(await page.locator('.thread .in').last().textContent(), 'אפשר לבוא מחר?')
+  t.ok(((await page.locator('h1').boundingBox())?.y ?? -1) >= 0, 'it is in sight whose page it is')
 
   await page.locator('#reply textarea').fill('כן, בעשר')
   await page.locator('#reply button.main').tap()

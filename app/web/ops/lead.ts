@@ -305,7 +305,7 @@ const personPage = async (
     title: name ?? phone,
     live: failed === null && before === null,
     body: html`<a class="alone" href="/ops/leads">${texts.back}</a>
-      <h1>${personName(person)}</h1>
+      <h1 class="person-name"><span>${personName(person)}</span></h1>
       <p class="row">
         ${name !== null && html`<a class="call alone" href="tel:${phone}">${telephone(phone)}</a>`}
         ${tenantScope === null && html`<span class="quiet"><bdi>${tenant}</bdi></span>`}

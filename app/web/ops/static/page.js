@@ -73,6 +73,11 @@ document.addEventListener('submit', () => {
 if (document.querySelector('[autofocus]')) sessionStorage.removeItem(PLACE)
 else returnToPlace()
 
+// The result of the last action stays above the page, but does not cover it for long.
+const RESULT_MS = 8000
+const result = document.querySelector('.flash.outside')
+if (result) setTimeout(() => result.classList.add('seen'), RESULT_MS)
+
 // All forms of the page, while the visitor follows the link to sign in again. Secrets are left out.
 const FORMS = 'ringback:forms'
 const valueIn = ({ type, checked, value }) =>
