@@ -6,7 +6,7 @@ import t from 'tap'
 import { startBrowser, whyNoBrowser } from '../../scripts/browser.ts'
 import { push } from '../../scripts/demo/cdr.ts'
 import { contacted, writes } from '../outreach/support.ts'
-import { asTenant } from '../support/ops.ts'
+import { asOperator, asTenant } from '../support/ops.ts'
 import { business, customer, db, post, url, work } from '../support/ringback.ts'
 import { leadOf } from '../web/ops/support.ts'
 
@@ -99,6 +99,29 @@ await t.test('no row moves until the visitor wants to see what is new', async t 
     .where('called_back_at', 'is not', null)
     .execute()
   t.strictSame(marked, [{ phone: second.e164 }], 'the person whose button was pressed')
+  await context.close()
+})
+
+await t.test('a row that another phone has answered fades, and stays in its place', async t => {
+  const shop = await business()
+  const [first, second] = [await misses(shop), await misses(shop)]
+  const { page, context } = await ownerOf(shop.tenantId)
+  await page.goto(`${url}/ops/leads`)
+  const row = (phone: string) =>
+    page.locator('.person', { has: page.locator(`a[href="tel:${phone}"]`) })
+  const before = await row(first.e164).boundingBox()
+  const { id } = await leadOf(shop.tenantId, second.e164)
+  // Another sign-in of the business would set its password again, and end the session of the browser.
+  const colleague = await asOperator()
+  await colleague.submit(`/ops/leads/${id}/called-back`)
+  await page.locator('.person.gone').waitFor()
+  t.match(await row(second.e164).getAttribute('class'), 'gone')
+  t.notMatch(await row(first.e164).getAttribute('class'), 'gone')
+  t.strictSame(await row(first.e164).boundingBox(), before)
+
+  await colleague.submit(`/ops/leads/${id}/called-back/undo`)
+  await page.locator('.person:not(.gone)').nth(1).waitFor()
+  t.equal(await page.locator('.person').count(), 2)
   await context.close()
 })
 

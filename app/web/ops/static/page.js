@@ -211,11 +211,26 @@ const showNext = () => {
   return added
 }
 
+/**
+ * Somebody who waits no longer, because another phone has just called them back, stays in their row, but fades: so nobody
+ * calls them a second time. The last rows of a full page may only have moved to the next one.
+ */
+const fadeGone = () => {
+  const personOf = row => row.querySelector('.open').getAttribute('href')
+  const waiting = new Set([...next.querySelectorAll('.person')].map(personOf))
+  const rows = [...content.querySelectorAll('.person')]
+  const isFull = next.querySelector('a[href*="before="]') !== null
+  const end = isFull ? rows.findLastIndex(row => waiting.has(personOf(row))) : rows.length
+  for (const [at, row] of rows.entries())
+    row.classList.toggle('gone', at < end && !waiting.has(personOf(row)))
+}
+
 const settle = () => {
   if (!next) return
   const steady = isSteady(content, next)
   if ((steady || isFresh) && !isBusy()) return void showNext()
   if (steady) return
+  if (!isBusy()) fadeGone()
   const count = countNew(next).length
   hint.textContent = count > 0 ? hint.dataset.new.replace('#', count) : hint.dataset.changed
   hint.parentElement.hidden = false
