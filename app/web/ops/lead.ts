@@ -40,7 +40,7 @@ import {
   textArea,
 } from './forms.ts'
 import { html, type Html } from './html.ts'
-import { leadKey, personName } from './leads.ts'
+import { leadKey, outcomeBadge, personName } from './leads.ts'
 import { callTexts } from './locales/call.ts'
 import { leadTexts } from './locales/leads.ts'
 import { action, idParam, isId, page } from './page.ts'
@@ -256,10 +256,10 @@ const noteForm = (person: PersonDetails, failed: FailedForm | null, context: Con
   </section>`
 }
 
-const status = (person: PersonDetails, { language }: Context): Html => {
+const status = (person: PersonDetails, context: Context): Html => {
+  const { language } = context
   const texts = leadTexts[language]
-  const { waits, since, now, timezone, outcome, outcomeValue, state, optOutSource } = person
-  const { calledBackAt } = person
+  const { waits, since, now, timezone, state, optOutSource, calledBackAt } = person
   return html`<p class="row">
     ${
       waits
@@ -270,12 +270,7 @@ const status = (person: PersonDetails, { language }: Context): Html => {
           >`
     }
     ${person.isExcluded && html`<span class="badge">${texts.excluded}</span>`}
-    ${
-      outcome &&
-      html`<span class="badge ${outcome === 'won' && 'good'}"
-        >${texts.outcomes[outcome]}${outcomeValue !== null && html` <bdi dir="ltr">₪${outcomeValue.replace(/\.00$/, '')}</bdi>`}</span
-      >`
-    }
+    ${outcomeBadge(person, context)}
     ${
       waits === null &&
       calledBackAt &&

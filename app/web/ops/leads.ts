@@ -3,6 +3,7 @@ import { Router } from 'express'
 import { z } from 'zod'
 import {
   findPeople,
+  findPerson,
   MAX_FOUND,
   type Person,
   peopleWithOutcome,
@@ -30,6 +31,20 @@ const MAX_SNIPPET = 160
 export const personName = ({ name, phone }: { name: string | null; phone: string }): Html =>
   name === null ? telephone(phone) : html`<bdi>${name}</bdi>`
 
+/** The same with their number, as plain text. */
+const personText = ({ name, phone }: { name: string | null; phone: string }): string =>
+  name === null ? telephoneText(phone) : `\u2068${name}\u2069, ${telephoneText(phone)}`
+
+/** Won, with the amount, or lost. */
+export const outcomeBadge = (
+  { outcome, outcomeValue }: Pick<Person, 'outcome' | 'outcomeValue'>,
+  { language }: Context,
+): Html | false =>
+  outcome !== null &&
+  html`<span class="badge ${outcome === 'won' && 'good'}"
+    >${leadTexts[language].outcomes[outcome]}${outcomeValue !== null && html` <bdi dir="ltr">₪${outcomeValue.replace(/\.00$/, '')}</bdi>`}</span
+  >`
+
 /** What they did last, in one line. */
 const snippet = (person: Person, { language }: Context): Html => {
   const texts = leadTexts[language]
@@ -51,20 +66,33 @@ const personRow = (person: Person, context: Context): Html => {
   const texts = leadTexts[language]
   const { leadId, phone, name, since, now, timezone, waits } = person
   const isNew = person.isUnread && waits !== null
+  const hasWritten = waits === 'wrote'
+  // A row with three buttons has no room for a number.
+  const showsNumber = name !== null && !hasWritten
   return html`<li class="person ${isNew && 'unread'}">
     <a class="open" href="/ops/leads/${leadId}#latest">
       <strong>${personName(person)}</strong>
       ${isNew && html`<span class="badge new">${texts.unread}</span>`}
+      ${waits === null && outcomeBadge(person, context)}
       ${since && html`<span class="when">${dayTime(since, now, language, timezone)}</span>`}
       <span class="snippet">${snippet(person, context)}</span>
       ${tenantScope === null && html`<small class="snippet"><bdi>${person.tenant}</bdi></small>`}
     </a>
     <div class="row">
+      ${
+        hasWritten &&
+        html`<a
+          class="button main"
+          href="/ops/leads/${leadId}#reply"
+          aria-label="${texts.answerTo(name ?? telephoneText(phone))}"
+          >${texts.answer}</a
+        >`
+      }
       <a
-        class="button main"
+        class="button ${!hasWritten && 'main'}"
         href="tel:${phone}"
-        ${name === null && html`aria-label="${texts.callAbout(telephoneText(phone))}"`}
-        >${texts.call} ${name !== null && telephone(phone)}</a
+        ${!showsNumber && html`aria-label="${texts.callAbout(name ?? telephoneText(phone))}"`}
+        >${texts.call} ${showsNumber && telephone(phone)}</a
       >
       ${
         waits !== null &&
@@ -101,11 +129,14 @@ const searchForm = (context: Context, tenantId: string | null): Html => {
 }
 
 /** After "called back" in the list: the person has left it, so the undo stands above it. */
-const undoBar = (leadId: string, phone: string, context: Context): Html => {
+const undoBar = (person: Person, context: Context): Html => {
   const texts = leadTexts[context.language]
   return html`<div class="flash row spread" role="status">
-    <span>${texts.doneText(telephoneText(phone))}</span>
-    ${actionForm(context, { path: `/ops/leads/${leadId}/called-back/undo`, label: texts.undo })}
+    <span>${texts.doneText(personText(person))}</span>
+    ${actionForm(context, {
+      path: `/ops/leads/${person.leadId}/called-back/undo`,
+      label: texts.undo,
+    })}
   </div>`
 }
 
@@ -141,9 +172,7 @@ leadsPages.get(
           : await waitingPeople(trx, { tenantId, before, limit: PAGE_SIZE + 1 })
     const shown = isSearch ? found : found.slice(0, PAGE_SIZE)
     const hasMore = !isSearch && found.length > PAGE_SIZE
-    const calledBack = isId(done)
-      ? await numberOfLead(trx, done, context.tenantScope).catch(() => null)
-      : null
+    const calledBack = isId(done) ? await findPerson(trx, done, context.tenantScope) : null
     const tenant = tenantId && !context.tenantScope ? `tenant=${tenantId}&` : ''
     const count = hasMore ? `${PAGE_SIZE}+` : String(shown.length)
     const heading = isSearch
@@ -161,7 +190,7 @@ leadsPages.get(
       name: 'leads',
       title: texts.title,
       live: !isSearch && before === null,
-      body: html`${calledBack && undoBar(done, calledBack.number, context)}
+      body: html`${calledBack && undoBar(calledBack, context)}
         <div class="row spread">
           <h1>${heading}</h1>
           ${tenantFilter('/ops/leads', tenants, context)}

@@ -293,6 +293,23 @@ t.test('what came since the owner looked is marked as new', async t => {
   t.ok(await isNew())
 })
 
+t.test('a row offers what the person waits for, and names the one who was called back', async t => {
+  const { shop, who } = await contacted()
+  fake.setPerson({ phone: who.e164, name: 'Rina' })
+  const owner = await asTenant(shop.tenantId)
+  const { id } = await leadOf(shop.tenantId, who.e164)
+  const answer = `href="/ops/leads/${id}#reply"`
+  t.notMatch((await owner.get('/ops/leads')).text, answer, 'nothing to answer in writing')
+  await writes(who.e164, 'אפשר לבוא מחר?')
+  t.match((await owner.get('/ops/leads')).text, answer)
+  t.match((await owner.get(`/ops/leads/${id}`)).text, 'id="reply"')
+  await owner.submit(`/ops/leads/${id}/called-back`, { back: '/ops/leads' })
+  const done = await owner.get(`/ops/leads?done=${id}`)
+  t.match(done.text, /Rina\u2069, \u2066[\d-]+\u2069 is marked as called back/)
+  await owner.submit(`/ops/leads/${id}/outcome`, { outcome: 'won', value: '250' })
+  t.match((await owner.get('/ops/leads?q=Rina')).text, /Won <bdi dir="ltr">₪250/)
+})
+
 t.test('the search finds names, numbers, texts and notes of all people', async t => {
   const { shop, who } = await contacted()
   fake.setPerson({ phone: who.e164, name: 'דנה 100%' })

@@ -27,9 +27,11 @@ export const leadTexts = translations(
     calls: (count: number) => (count === 1 ? 'One missed call' : `${count} missed calls`),
     call: 'Call',
     callAbout: (who: string) => `Call ${who}`,
+    answer: 'Reply',
+    answerTo: (who: string) => `Reply to ${who}`,
     calledBack: 'Called back',
-    doneText: (phone: string) =>
-      `${phone} is marked as called back. No more messages are sent for the calls until now.`,
+    doneText: (who: string) =>
+      `${who} is marked as called back. No more messages are sent for the calls until now.`,
     undo: 'Undo',
     undone: 'Taken back. This person waits for your answer again.',
     back: 'All people',
@@ -143,8 +145,10 @@ export const leadTexts = translations(
     calls: count => (count === 1 ? 'שיחה אחת שלא נענתה' : `${count} שיחות שלא נענו`),
     call: 'חיוג',
     callAbout: who => `חיוג אל ${who}`,
+    answer: 'תשובה',
+    answerTo: who => `תשובה אל ${who}`,
     calledBack: 'חזרנו',
-    doneText: phone => `סומן שחזרנו אל ${phone}. לא יישלחו עוד הודעות על השיחות שהיו עד עכשיו.`,
+    doneText: who => `סומן שחזרנו אל ${who}. לא יישלחו עוד הודעות על השיחות שהיו עד עכשיו.`,
     undo: 'ביטול הסימון',
     undone: 'הסימון בוטל. הפנייה שוב ממתינה לתשובה.',
     back: 'כל הפניות',
@@ -158,7 +162,8 @@ export const leadTexts = translations(
     states: {
       new: 'עדיין לא נענתה',
       contacted: 'נשלחה הודעה, עדיין אין תשובה',
-      replied: 'התקבלה תשובה',
+      // "התקבלה תשובה" would also be understood as an answer of the business.
+      replied: 'השיבו לנו',
       reached_by_phone: 'שוחחנו בטלפון',
       opted_out: 'התקבלה בקשה לא לשלוח הודעות',
       unresponsive: 'לא התקבלה תשובה',
