@@ -72,7 +72,11 @@ export const signInForm = (
     texts.title,
     html`<form id="sign-in" class="card narrow" method="post" action="/ops/sign-in">
       <h1>Ringback</h1>
-      ${notice && html`<p role="alert">${texts.notices[notice]}</p>`}
+      ${
+        notice === 'leadsOnly'
+          ? html`<p>${texts.notices[notice]}</p>`
+          : notice && html`<p role="alert">${texts.notices[notice]}</p>`
+      }
       <input type="hidden" name="back" value="${back}" />
       ${kept && html`<input type="hidden" name="path" value="${kept.path}" />`}
       ${kept && keptInputs(kept)}
@@ -102,6 +106,7 @@ export const signInForm = (
         <p>${texts.forgotHelp}</p>
         <p class="quiet">${texts.forgotOperator}</p>
       </details>
+      ${notice === 'leadsOnly' && html`<p><a class="alone" href="/ops/leads">${texts.toPeople}</a></p>`}
     </form>`,
     html`<button
       class="link"
@@ -124,13 +129,15 @@ const signInTexts = translations(
       slow: 'Too many wrong passwords were entered from your network. Please check the password and try again in a moment.',
       ended: 'You are no longer signed in. Please sign in again.',
       kept: 'You are no longer signed in, so nothing was changed. Please sign in again: what you entered is kept.',
-      leadsOnly: 'This page needs your password.',
+      leadsOnly:
+        'This page needs your password. A link from a notice opens only the people and their calls.',
     } satisfies Record<SignInNotice, string>,
     name: 'Name',
-    nameHelp: 'operator, or the number your customers dial',
+    nameHelp: 'The number your customers dial. The operator enters: operator',
     password: 'Password',
     remember: 'Keep me signed in on this device for 30 days',
     submit: 'Sign in',
+    toPeople: 'Back to the people who wait',
     forgot: 'I forgot my password',
     forgotHelp:
       'Ask the operator, who runs this service for you, for a new password. The operator cannot see the old one.',
@@ -143,13 +150,14 @@ const signInTexts = translations(
       slow: 'הוזנו יותר מדי סיסמאות שגויות מהרשת שלך. נא לבדוק את הסיסמה ולנסות שוב בעוד רגע.',
       ended: 'החיבור הסתיים. יש להיכנס שוב.',
       kept: 'החיבור הסתיים, ולכן דבר לא השתנה. יש להיכנס שוב: מה שהוזן נשמר.',
-      leadsOnly: 'לדף הזה צריך סיסמה.',
+      leadsOnly: 'לדף הזה צריך סיסמה. קישור מעדכון פותח רק את הפניות ואת השיחות.',
     },
     name: 'שם',
-    nameHelp: 'operator, או המספר שהלקוחות מחייגים',
+    nameHelp: 'המספר שהלקוחות מחייגים. המפעיל מזין: operator',
     password: 'סיסמה',
     remember: 'השארת החיבור במכשיר הזה ל־30 יום',
     submit: 'כניסה',
+    toPeople: 'חזרה לפניות הממתינות',
     forgot: 'שכחתי את הסיסמה',
     forgotHelp:
       'יש לבקש סיסמה חדשה מהמפעיל, שמנהל את השירות בשבילך. המפעיל לא יכול לראות את הישנה.',

@@ -254,6 +254,8 @@ t.test('a session from a link reads and answers leads, and no more', async t => 
     const { status, text } = await phone.get(path)
     t.equal(status, 401, path)
     t.match(text, 'This page needs your password')
+    t.match(text, '<a class="alone" href="/ops/leads">', 'the way back')
+    t.notMatch(text, 'role="alert"', 'nothing went wrong')
     t.match(text, `name="back" value="${path}"`)
   }
   const before = await contents()
