@@ -89,9 +89,9 @@ export const leadTexts = translations(
     },
     window: {
       open: (until: string) =>
-        `You can write until ${until}. After that WhatsApp allows only templates.`,
+        `You can write until ${until}. After that, WhatsApp allows it again only once they write.`,
       closed:
-        'More than 24 hours have passed since their last message. WhatsApp now allows only templates.',
+        'More than 24 hours have passed since their last message. WhatsApp allows free text again once they write.',
       never: 'This person has not written yet. WhatsApp allows free text only after they do.',
     },
     reply: 'Your reply',
@@ -206,8 +206,10 @@ export const leadTexts = translations(
       whatsapp: 'שיחת WhatsApp שלא נענתה',
     },
     window: {
-      open: until => `אפשר לכתוב עד ${until}. אחר כך WhatsApp מאפשר רק תבניות.`,
-      closed: 'עברו יותר מ־24 שעות מההודעה האחרונה שהתקבלה. WhatsApp מאפשר עכשיו רק תבניות.',
+      open: until =>
+        `אפשר לכתוב עד ${until}. אחר כך WhatsApp מאפשר לכתוב רק אחרי שמתקבלת הודעה חדשה.`,
+      closed:
+        'עברו יותר מ־24 שעות מההודעה האחרונה שהתקבלה. WhatsApp מאפשר לכתוב שוב רק אחרי שמתקבלת הודעה חדשה.',
       never:
         'עדיין לא התקבלה הודעה מהמספר הזה. WhatsApp מאפשר לכתוב בחופשיות רק אחרי שמתקבלת הודעה.',
     },
