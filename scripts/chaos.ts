@@ -3,6 +3,7 @@
  * reply. Then it compares both ends: was anything lost or sent twice?
  */
 import { parseArgs } from 'node:util'
+import { printFailovers, runFailovers, writeFailovers } from './chaos/failover.ts'
 import { print, run, writeReport } from './chaos/run.ts'
 import { interruption, newProgress } from './processes.ts'
 
@@ -13,6 +14,8 @@ to them. Meanwhile it kills the program at every failpoint, Postgres, and the co
 exit code 1 if a promise was not kept.
 
   --long         the long run: 10,000 records, 300 kills, about half an hour; without it 3 minutes
+  --failover     loses the primary of two Postgres servers six times, under load: about eight minutes
+  --json         with --failover: the last line of stdout is the result as JSON
   --seed N       repeats the traffic and the faults of an earlier run, as far as timing allows
   --report FILE  writes the figures into this file, between its marks
   --keep         keeps the folder with the logs
@@ -43,10 +46,14 @@ const LONG = {
   minutes: 60,
 }
 
+const FAILOVER = { cdrs: 3600, seconds: 330, failovers: 6, minutes: 9.5 }
+
 const main = async (): Promise<number> => {
   const { values } = parseArgs({
     options: {
       long: { type: 'boolean', default: false },
+      failover: { type: 'boolean', default: false },
+      json: { type: 'boolean', default: false },
       seed: { type: 'string', default: String(Math.floor(Math.random() * 2 ** 31)) },
       report: { type: 'string' },
       keep: { type: 'boolean', default: false },
@@ -67,10 +74,19 @@ const main = async (): Promise<number> => {
   const say = newProgress(console.log)
   const interrupted = interruption(say)
   const cleanUps: (() => Promise<void>)[] = []
+  let lastLine = ''
   const onCleanUp = (task: () => Promise<void>) => void cleanUps.push(task)
 
   say(`seed ${seed}`)
   try {
+    if (values.failover) {
+      const failoverPlan = { seed, ...FAILOVER }
+      const report = await runFailovers(failoverPlan, interrupted, say, onCleanUp, values.keep)
+      console.log(`\n${printFailovers(report)}`)
+      if (values.report) await writeFailovers(values.report, report)
+      if (values.json) lastLine = JSON.stringify(report.result)
+      return report.violations.length > 0 ? 1 : 0
+    }
     const report = await run(plan, interrupted, say, onCleanUp, values.keep)
     console.log(`\n${print(report)}`)
     if (values.report) await writeReport(values.report, report)
@@ -81,6 +97,8 @@ const main = async (): Promise<number> => {
   } finally {
     for (const task of cleanUps.toReversed())
       await task().catch((error: unknown) => console.error('clean-up failed:', error))
+    // After the lines of the clean-up.
+    if (lastLine) console.log(lastLine)
   }
 }
 

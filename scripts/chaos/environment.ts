@@ -41,17 +41,24 @@ export type Tenant = {
   popupToken: string
 }
 
-export const startDatabase = async (
-  folder: string,
-  names: string[],
-  { fake, env, onCleanUp }: { fake: FakeWhatsApp; env: Env; onCleanUp: OnCleanUp },
-) => {
+type Parts = { fake: FakeWhatsApp; env: Env; onCleanUp: OnCleanUp }
+
+export const startDatabase = async (folder: string, names: string[], parts: Parts) => {
   const cluster = await startCluster(folder)
-  onCleanUp(cluster.remove)
-  const DATABASE_URL = cluster.programUrl(cluster.port)
+  parts.onCleanUp(cluster.remove)
+  const urls = { programUrl: cluster.programUrl(cluster.port), checkingUrl: cluster.checkingUrl }
+  return { cluster, ...(await fillDatabase(urls, names, parts)) }
+}
+
+/** Creates the tables and a tenant of each name. @returns also a pool of connections for chaos itself */
+export const fillDatabase = async (
+  { programUrl: DATABASE_URL, checkingUrl }: { programUrl: string; checkingUrl: string },
+  names: string[],
+  { fake, env, onCleanUp }: Parts,
+) => {
   await run(['scripts/migrate.ts'], { env: { ...env, DATABASE_URL } })
   const database = new pg.Pool({
-    connectionString: cluster.checkingUrl,
+    connectionString: checkingUrl,
     max: 3,
     connectionTimeoutMillis: 2000,
     query_timeout: 20_000,
@@ -67,7 +74,7 @@ export const startDatabase = async (
   )
   // A run may take place at night or on Shabbat.
   await database.query(`update tenants set ${delays.join()}, reminder_quiet_windows = '{}'`)
-  return { cluster, database, tenants }
+  return { database, tenants }
 }
 
 /** The fourth tenant posts with an unbound token. */
@@ -106,22 +113,60 @@ const newTenant = async (
   return { ...tenant, webhookToken }
 }
 
-export type Environment = Awaited<ReturnType<typeof startEnvironment>>
+/** The tenants of a run. */
+export const NAMES = ['Noa', 'Dan', 'Tamar', 'Lior']
 
-/** @param onCleanUp takes each clean-up; the last one given runs first */
-export const startEnvironment = async (onCleanUp: OnCleanUp, keepFolder: boolean) => {
+/** For the logs and the databases of a run. */
+export const newFolder = async (onCleanUp: OnCleanUp, keep: boolean): Promise<string> => {
   const folder = await mkdtemp(join(tmpdir(), 'ringback-chaos-'))
   // The account that runs Postgres needs access.
   await chmod(folder, 0o755)
   onCleanUp(async () => {
-    if (keepFolder) console.log(`the logs are in ${folder}`)
+    if (keep) console.log(`the logs are in ${folder}`)
     else await rm(folder, { recursive: true, force: true })
   })
+  return folder
+}
+
+export const startFake = async (onCleanUp: OnCleanUp): Promise<FakeWhatsApp> => {
   const fake = await startFakeWhatsApp()
   onCleanUp(fake.close)
   // Meta retries for days; the fake for longer than a run.
   fake.setWebhooks({ tries: 13, firstGapMs: 100, answerMs: 10_000 })
+  return fake
+}
 
+export const newSettings = (fakeUrl: string, port: number) => ({
+  PATH: process.env['PATH'],
+  NODE_ENV: 'production',
+  ENCRYPTION_KEY: randomBytes(32).toString('base64'),
+  WHATSAPP_GRAPH_URL: fakeUrl,
+  WHATSAPP_APP_SECRET: randomBytes(16).toString('hex'),
+  WHATSAPP_VERIFY_TOKEN: randomBytes(16).toString('hex'),
+  OPS_PASSWORD: randomBytes(16).toString('hex'),
+  PUBLIC_URL: `http://127.0.0.1:${port}`,
+})
+
+/** What no log may contain. */
+export const secretsOf = (
+  env: ReturnType<typeof newSettings>,
+  tenants: Tenant[],
+  databaseUrl: string,
+): string[] => [
+  env.ENCRYPTION_KEY,
+  env.WHATSAPP_APP_SECRET,
+  env.WHATSAPP_VERIFY_TOKEN,
+  env.OPS_PASSWORD,
+  ...tenants.flatMap(one => [one.webhookToken, one.accessToken, one.popupToken]),
+  new URL(databaseUrl).password,
+]
+
+export type Environment = Awaited<ReturnType<typeof startEnvironment>>
+
+/** @param onCleanUp takes each clean-up; the last one given runs first */
+export const startEnvironment = async (onCleanUp: OnCleanUp, keepFolder: boolean) => {
+  const folder = await newFolder(onCleanUp, keepFolder)
+  const fake = await startFake(onCleanUp)
   const instances: Instance[] = []
   let turn = 0
   const router = await startProxy(() => {
@@ -131,19 +176,9 @@ export const startEnvironment = async (onCleanUp: OnCleanUp, keepFolder: boolean
     return [...ports.slice(first), ...ports.slice(0, first)]
   })
   onCleanUp(router.close)
-  const env = {
-    PATH: process.env['PATH'],
-    NODE_ENV: 'production',
-    ENCRYPTION_KEY: randomBytes(32).toString('base64'),
-    WHATSAPP_GRAPH_URL: fake.url,
-    WHATSAPP_APP_SECRET: randomBytes(16).toString('hex'),
-    WHATSAPP_VERIFY_TOKEN: randomBytes(16).toString('hex'),
-    OPS_PASSWORD: randomBytes(16).toString('hex'),
-    PUBLIC_URL: `http://127.0.0.1:${router.port}`,
-  }
-  const names = ['Noa', 'Dan', 'Tamar', 'Lior']
+  const env = newSettings(fake.url, router.port)
   const parts = { fake, env, onCleanUp }
-  const { cluster, database, tenants } = await startDatabase(join(folder, 'postgres'), names, parts)
+  const { cluster, database, tenants } = await startDatabase(join(folder, 'postgres'), NAMES, parts)
 
   const journal = newJournal()
   const proxies: Proxy[] = []
@@ -174,13 +209,6 @@ export const startEnvironment = async (onCleanUp: OnCleanUp, keepFolder: boolean
     instances,
     proxies,
     journal,
-    secrets: [
-      env.ENCRYPTION_KEY,
-      env.WHATSAPP_APP_SECRET,
-      env.WHATSAPP_VERIFY_TOKEN,
-      env.OPS_PASSWORD,
-      ...tenants.flatMap(one => [one.webhookToken, one.accessToken, one.popupToken]),
-      new URL(cluster.checkingUrl).password,
-    ],
+    secrets: secretsOf(env, tenants, cluster.checkingUrl),
   }
 }

@@ -39,43 +39,10 @@ export const startCluster = async (
   const urlOf = (user: 'ringback' | 'postgres', database: string, at = port) =>
     `postgres://${user}:${password}@127.0.0.1:${at}/${database}`
 
-  let child: ChildProcess | null = null
-  const isRunning = () => child?.exitCode === null && child.signalCode === null
-  const accepts = async (): Promise<boolean> => {
-    const connectionString = urlOf('postgres', 'postgres')
-    const client = new pg.Client({ connectionString, connectionTimeoutMillis: 2000 })
-    client.on('error', () => {})
-    try {
-      await client.connect()
-      return true
-    } catch {
-      return false
-    } finally {
-      client.end().catch(() => {})
-    }
-  }
-  /** Starts it and waits until it accepts connections. Retries while remains of the last server hold its lock. */
-  const start = async (): Promise<void> => {
-    const isUp = () => {
-      if (!isRunning()) child = launch(place, port, log, settings)
-      return accepts()
-    }
-    if (!(await waitUntil(isUp, START_LIMIT_MS)))
-      throw new Error(`Postgres does not start; its log is ${log}`)
-  }
-  const stop = async (signal: NodeJS.Signals): Promise<void> => {
-    if (!child || !isRunning()) return
-    const ended = once(child, 'exit')
-    child.kill(signal)
-    await ended
-  }
-
-  await start()
-  // The server is detached and would outlive this process.
-  process.once('exit', () => {
-    if (isRunning()) child?.kill('SIGQUIT')
-  })
-  const admin = new pg.Client({ connectionString: urlOf('postgres', 'postgres') })
+  const url = urlOf('postgres', 'postgres')
+  const server = newServer(place, { port, log, settings, url })
+  await server.start()
+  const admin = new pg.Client({ connectionString: url })
   await admin.connect()
   // No superuser, as on a managed plan: it can use neither the reserved connections nor more than the limit.
   await admin.query(
@@ -88,6 +55,8 @@ export const startCluster = async (
   await admin.end()
 
   return {
+    ...server,
+    place,
     port,
     version: rows[0]?.version ?? '',
     urlOf: (user: 'ringback' | 'postgres', database: string) => urlOf(user, database),
@@ -95,20 +64,72 @@ export const startCluster = async (
     programUrl: (at: number) => urlOf('ringback', DATABASE, at),
     /** For chaos itself, without a proxy. */
     checkingUrl: urlOf('postgres', DATABASE),
-    start,
+    remove: async () => {
+      await server.stop()
+      await removePlace(place)
+    },
+  }
+}
+
+export const removePlace = async ({ folder, data }: Place): Promise<void> => {
+  await rm(folder, { recursive: true, force: true })
+  // If the server's user could not access the folder, programs and data are in another one.
+  if (!data.startsWith(folder)) await rm(dirname(data), { recursive: true, force: true })
+}
+
+export type Server = ReturnType<typeof newServer>
+type ServerOptions = {
+  port: number
+  log: string
+  settings: Record<string, string>
+  /** Of a database in which a connection proves that it accepts them. */
+  url: string
+}
+
+/** A server on an existing data directory, as a child process. It is not started yet. */
+export const newServer = (place: Place, { port, log, settings, url }: ServerOptions) => {
+  let child: ChildProcess | null = null
+  const isRunning = () => child?.exitCode === null && child.signalCode === null
+  const accepts = async (): Promise<boolean> => {
+    const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 2000 })
+    client.on('error', () => {})
+    try {
+      await client.connect()
+      return true
+    } catch {
+      return false
+    } finally {
+      client.end().catch(() => {})
+    }
+  }
+  const stop = async (signal: NodeJS.Signals): Promise<void> => {
+    if (!child || !isRunning()) return
+    const ended = once(child, 'exit')
+    child.kill(signal)
+    await ended
+  }
+  // The server is detached and would outlive this process.
+  process.once('exit', () => {
+    if (isRunning()) child?.kill('SIGQUIT')
+  })
+  return {
+    /** Starts it and waits until it accepts connections. Retries while remains of the last server hold its lock. */
+    start: async (): Promise<void> => {
+      const isUp = () => {
+        if (!isRunning()) child = launch(place, port, log, settings)
+        return accepts()
+      }
+      if (!(await waitUntil(isUp, START_LIMIT_MS)))
+        throw new Error(`Postgres does not start; its log is ${log}`)
+    },
     /** Waits until it accepts connections again by itself, as after the death of one of its processes. */
     back: () => waitUntil(accepts, START_LIMIT_MS),
     kill: () => stop('SIGKILL'),
     /** `pg_ctl stop -m immediate`. With fsync on, the data are as after a power cut. */
     stopAtOnce: () => stop('SIGQUIT'),
+    /** `pg_ctl stop -m fast` */
+    stop: () => stop('SIGINT'),
     pid: () => (isRunning() ? child?.pid : undefined),
-    remove: async () => {
-      await stop('SIGINT')
-      await rm(folder, { recursive: true, force: true })
-      // If the server's user could not access the folder, programs and data are in another one.
-      if (!place.data.startsWith(folder))
-        await rm(dirname(place.data), { recursive: true, force: true })
-    },
   }
 }
 

@@ -20,7 +20,7 @@ export type Plan = FaultPlan & {
   seconds: number
   minutes: number
 }
-type Row = [name: string, figure: string | number]
+export type Row = [name: string, figure: string | number]
 export type Report = {
   rows: Row[]
   kills: Map<Failpoint, number>
@@ -189,13 +189,13 @@ export const run = async (
   }
 }
 
-const ms = (value: number): string => `${Math.round(value)} ms`
-const spread = (values: readonly number[]): string => {
+export const ms = (value: number): string => `${Math.round(value)} ms`
+export const spread = (values: readonly number[]): string => {
   const [p50, p99, max] = [0.5, 0.99, 1].map(share => ms(percentile(values, share)))
   return values.length === 0 ? 'none' : `p50 ${p50}, p99 ${p99}, max ${max}`
 }
 
-const table = (rows: Row[]): string => {
+export const table = (rows: Row[]): string => {
   const width = Math.max(...rows.map(([name]) => name.length))
   return rows.map(([name, figure]) => `${name.padEnd(width)}  ${figure}`).join('\n')
 }
@@ -213,19 +213,26 @@ export const print = ({ rows, kills, unknown, violations }: Report): string => {
   ].join('\n\n')
 }
 
-const MARKED = /(?<=<!-- chaos:begin -->\n)[^]*(?=<!-- chaos:end -->)/
+/** @param marks the name in the marks between which the block stands */
+export const withBlock = (text: string, block: string, marks = 'chaos'): string =>
+  text.replace(
+    new RegExp(`(?<=<!-- ${marks}:begin -->\\n)[^]*(?=<!-- ${marks}:end -->)`),
+    () => `\n${block}\n\n`,
+  )
 
-export const withBlock = (text: string, block: string): string =>
-  text.replace(MARKED, () => `\n${block}\n\n`)
-
-export const writeReport = async (file: string, report: Report): Promise<void> => {
-  const { at, commit, machine, versions } = await describeMachine({ Postgres: report.postgres })
-  const circumstances = table([
+/** When, where and with which versions a run took place. */
+export const circumstances = async (postgres: string): Promise<Row[]> => {
+  const { at, commit, machine, versions } = await describeMachine({ Postgres: postgres })
+  return [
     ['commit', commit.slice(0, 12)],
     ['date', at.slice(0, 10)],
     ['machine', `${machine.cores} x ${machine.cpu}, ${Math.round(machine.memoryMb / 1024)} GB`],
-    ['Node, Postgres', `${versions.node}, ${report.postgres} (fsync on)`],
-  ])
-  const block = `\`\`\`text\n${circumstances}\n\n${print(report)}\n\`\`\``
+    ['Node, Postgres', `${versions.node}, ${postgres} (fsync on)`],
+  ]
+}
+
+export const writeReport = async (file: string, report: Report): Promise<void> => {
+  const about = table(await circumstances(report.postgres))
+  const block = `\`\`\`text\n${about}\n\n${print(report)}\n\`\`\``
   await writeFile(file, withBlock(await readFile(file, 'utf8'), block))
 }

@@ -35,6 +35,8 @@ export const newSender = (url: string) => {
     answers: new Map<string, number>(),
     wrongAnswers: [] as string[],
     acknowledgedIn: [] as number[],
+    /** Milliseconds since 1970. */
+    acknowledgedAt: [] as number[],
   }
   let stopped = false
 
@@ -51,7 +53,10 @@ export const newSender = (url: string) => {
     )
       .then(response => response.arrayBuffer().then(() => response.status))
       .catch(() => null)
-    if (status === 200) stats.acknowledgedIn.push(performance.now() - started)
+    if (status === 200) {
+      stats.acknowledgedIn.push(performance.now() - started)
+      stats.acknowledgedAt.push(Date.now())
+    }
     return status
   }
   const acknowledge = ({ what, tenant, token, parts }: Post): void => {
@@ -106,7 +111,12 @@ const LATE_SECONDS = 45
 /** Plays scenarios: posts their CDRs, and lets callers reply once they have received enough messages. */
 export const newTraffic = (
   plan: { cdrs: number; seconds: number },
-  { tenants, fake, database, env }: Environment,
+  {
+    tenants,
+    fake,
+    database,
+    env,
+  }: Pick<Environment, 'tenants' | 'fake' | 'database' | 'env'>,
   sender: Sender,
   random: Random,
 ) => {
