@@ -70,16 +70,18 @@ const httpUrl = z
   .url({ protocol: /^https?$/, error: 'an http or https URL' })
   .transform(url => url.replace(/\/+$/, ''))
 
+const databaseUrl = z
+  .url({ protocol: /^postgres(ql)?$/, error: 'a postgres:// URL', abort: true })
+  .superRefine((url, context) => {
+    const message = tlsProblem(url)
+    if (message) context.addIssue(message)
+  })
+
 /** All settings. */
 export const settings = z.object({
   NODE_ENV: z.string().toLowerCase().default('development'),
-  DATABASE_URL: z
-    .url({ protocol: /^postgres(ql)?$/, error: 'a postgres:// URL', abort: true })
-    .superRefine((url, context) => {
-      const message = tlsProblem(url)
-      if (message) context.addIssue(message)
-    })
-    .optional(),
+  DATABASE_URL: databaseUrl.optional(),
+  READ_DATABASE_URL: databaseUrl.optional(),
   PORT: wholeNumber(0, 65_535).default(3000),
   ROLE: z.enum(['all', 'web', 'worker'], 'all, web or worker').default('all'),
   ENCRYPTION_KEY: z

@@ -1,7 +1,14 @@
 import { Kysely, PostgresDialect, sql, type Transaction } from 'kysely'
 import type pg from 'pg'
 import type { DB } from './generated.ts'
-import { GENERIC_PLANS, newOpsPool, newTasksPool, newWebPool, setConfig } from './pool.ts'
+import {
+  GENERIC_PLANS,
+  newOpsPool,
+  newReplicaPool,
+  newTasksPool,
+  newWebPool,
+  setConfig,
+} from './pool.ts'
 
 // Each connects at its first query, so that importing this file does nothing.
 const connect = (pool: () => Promise<pg.Pool>) =>
@@ -16,9 +23,12 @@ export const webDb = connect(newWebPool)
 /** For the operator's pages and metrics. No webhook and no task waits behind them. */
 export const opsDb = connect(newOpsPool)
 
+/** For app/db/replica.ts only: it lags. */
+export const replicaDb = connect(newReplicaPool)
+
 /** Closes all connections, at the end of the process. */
 export const closeDatabase = async (): Promise<void> => {
-  await Promise.all([db.destroy(), webDb.destroy(), opsDb.destroy()])
+  await Promise.all([db.destroy(), webDb.destroy(), opsDb.destroy(), replicaDb.destroy()])
 }
 
 /** An open transaction. A function that must run inside one has a parameter of this type. */

@@ -57,18 +57,19 @@ const FORMATS = { DateStyle: 'ISO, MDY', IntervalStyle: 'postgres', bytea_output
 
 /**
  * A database that is read-only for a while (nearly full, or not the primary yet) makes each new session read-only, and the
- * session would remain read-only later. So such a session is refused.
+ * session would remain read-only later. So such a session is refused, except for reports.
  */
 export const startSession = async (
   client: pg.ClientBase,
   values: Record<string, string>,
+  mayBeReadOnly = false,
 ): Promise<void> => {
   const selected = [
     "current_setting('transaction_read_only') as read_only",
     ...setConfig({ ...FORMATS, ...values }),
   ]
   const { rows } = await client.query<{ read_only: string }>(`select ${selected.join()}`)
-  if (rows[0]?.read_only === 'on')
+  if (rows[0]?.read_only === 'on' && !mayBeReadOnly)
     throw Object.assign(new Error('the database is read-only'), { code: '25006' })
 }
 
@@ -152,12 +153,19 @@ type Options = {
   /** Settings of each session. */
   session?: Record<string, string>
   connectionString?: string
+  mayBeReadOnly?: boolean
 }
 
 export const newPool = async (
   name: string,
   max: number,
-  { patient = false, connectWithin = 2 * SECOND, session = {}, connectionString }: Options = {},
+  {
+    patient = false,
+    connectWithin = 2 * SECOND,
+    session = {},
+    connectionString,
+    mayBeReadOnly = false,
+  }: Options = {},
 ): Promise<pg.Pool> => {
   const pool = new pg.Pool({
     ...(await address(name, connectionString)),
@@ -165,7 +173,7 @@ export const newPool = async (
     connectionTimeoutMillis: connectWithin,
     // Not `verify`: it loses a connection whose request has timed out.
     // oxlint-disable-next-line typescript/no-misused-promises -- pg-pool awaits it; its types do not say so
-    onConnect: client => startSession(client, session),
+    onConnect: client => startSession(client, session, mayBeReadOnly),
     ...(patient ? {} : limits),
   })
   // Without these listeners an idle connection that the server closes ends the process.
@@ -199,6 +207,14 @@ export const newWebPool = (): Promise<pg.Pool> =>
 /** For /ops and /metrics. */
 export const newOpsPool = (): Promise<pg.Pool> =>
   newPool('ops', sizes().ops, { connectWithin: 6 * SECOND })
+
+/** For pages that only report. Nothing is written, also if READ_DATABASE_URL is the primary by mistake. */
+export const newReplicaPool = async (): Promise<pg.Pool> =>
+  newPool('replica', sizes().ops, {
+    connectionString: config().READ_DATABASE_URL ?? (await databaseUrl()),
+    session: { default_transaction_read_only: 'on' },
+    mayBeReadOnly: true,
+  })
 
 /** For tasks. They may wait for a connection, because many run at once and each needs it for milliseconds. */
 export const newTasksPool = (): Promise<pg.Pool> =>

@@ -320,7 +320,8 @@ export const configWarnings = (config: Config): string[] => {
         'WHATSAPP_APP_SECRET and WHATSAPP_VERIFY_TOKEN are not set: no reply arrives, and no reminder is sent',
       )
   }
-  if (config.DATABASE_URL && isUnencrypted(config.DATABASE_URL))
-    lines.push('DATABASE_URL has sslmode=disable: phone numbers and texts are sent unencrypted')
+  for (const name of ['DATABASE_URL', 'READ_DATABASE_URL'] as const)
+    if (config[name] && isUnencrypted(config[name]))
+      lines.push(`${name} has sslmode=disable: phone numbers and texts are sent unencrypted`)
   return lines
 }

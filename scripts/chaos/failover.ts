@@ -80,6 +80,8 @@ export const runFailovers = async (
   const fake = await startFake(onCleanUp)
   const pair = await startPair(join(folder, 'postgres'))
   onCleanUp(pair.remove)
+  const replica = await startProxy(() => [pair.ports().standby])
+  onCleanUp(replica.close)
   const ports: number[] = []
   let turn = 0
   const router = await startProxy(() => {
@@ -89,13 +91,10 @@ export const runFailovers = async (
   onCleanUp(router.close)
   const env = newSettings(fake.url, router.port)
   const { database, tenants } = await fillDatabase(pair, NAMES, { fake, env, onCleanUp })
-  const processes = await startProcesses(
-    folder,
-    { ...env, DATABASE_URL: pair.programUrl },
-    onCleanUp,
-  )
-  const urls = processes.flatMap(({ url }) => url ?? [])
-  ports.push(...urls.map(url => Number(new URL(url).port)))
+  const urls = { DATABASE_URL: pair.programUrl, READ_DATABASE_URL: pair.urlOf(replica.port) }
+  const processes = await startProcesses(folder, { ...env, ...urls }, onCleanUp)
+  const webs = processes.flatMap(({ url }) => url ?? [])
+  ports.push(...webs.map(url => Number(new URL(url).port)))
 
   const sender = newSender(`http://127.0.0.1:${router.port}`)
   const random = seeded(plan.seed, 'scenarios')
@@ -119,7 +118,7 @@ export const runFailovers = async (
     () => monitor.waiting.size,
     () => [],
   )
-  const seen = await failOverAgainAndAgain(plan, pair, urls, { signal, say, sender })
+  const seen = await failOverAgainAndAgain(plan, pair, webs, { signal, say, sender })
   areOver = true
   await posting
   interrupted.throwIfAborted()

@@ -137,6 +137,10 @@ primary_slot_name = '${STANDBY}'
     /** For the program, and for chaos itself. Both lead to the primary. */
     programUrl: first.programUrl(address.port),
     checkingUrl: urlOf(address.port, 'ringback'),
+    /** For the program and for chaos itself, at another port. */
+    urlOf: first.programUrl,
+    adminUrl: urlOf,
+    ports: () => ({ primary: primary.port, standby: standby.port }),
     /** Loses the primary and promotes the standby. Returns as soon as the address leads to the new primary. */
     failOver: async (loss: Loss): Promise<Failover> => {
       const at = Date.now()

@@ -17,6 +17,7 @@ import {
 import { outside, percentile, recoveries } from '../../scripts/chaos/monitor.ts'
 import { startProxy } from '../../scripts/chaos/proxy.ts'
 import { seeded } from '../../scripts/chaos/random.ts'
+import { longestGap } from '../../scripts/chaos/failover.ts'
 import { withBlock } from '../../scripts/chaos/run.ts'
 
 const CALLER = '+972520000001'
@@ -231,6 +232,15 @@ await t.test('recovery is measured without the outages', t => {
   t.end()
 })
 
+await t.test('the time without a 200 begins with the last one before the loss', t => {
+  const acknowledged = [900, 1200, 4000, 4100, 9000]
+  t.equal(longestGap(acknowledged, 1000, 5000), 2800)
+  t.equal(longestGap(acknowledged, 1300, 5000), 2800, 'the last one before')
+  t.equal(longestGap(acknowledged, 4050, 8000), 3900, 'none until the end')
+  t.equal(longestGap([], 1000, 5000), 4000)
+  t.end()
+})
+
 await t.test('the same seed makes the same choices', t => {
   const drawn = (seed: number) => {
     const random = seeded(seed, 'scenarios')
@@ -249,6 +259,9 @@ await t.test('the same seed makes the same choices', t => {
 await t.test('the report replaces only the text between the marks', t => {
   const before = '# Mine\n\n<!-- chaos:begin -->\n\nold\n\n<!-- chaos:end -->\n\nmine too\n'
   t.equal(withBlock(before, 'new'), before.replace('old', 'new'))
+  t.equal(withBlock(before, 'new', 'failover'), before, 'other marks')
+  const empty = '<!-- failover:begin -->\n<!-- failover:end -->\n'
+  t.match(withBlock(empty, 'new', 'failover'), /begin -->\n\nnew\n\n<!--/)
   t.end()
 })
 

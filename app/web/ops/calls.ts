@@ -13,7 +13,7 @@ import { dateTime, DEFAULT_TIMEZONE, telephone } from './format.ts'
 import { html, type Html, table } from './html.ts'
 import { translations } from './language.ts'
 import { layoutTexts } from './layout.ts'
-import { page, tenantsFor, type VisibleTenant } from './page.ts'
+import { reportPage, tenantsFor, type VisibleTenant } from './page.ts'
 import { callerName, explainCall, missedReason, verdictBadge } from './why.ts'
 
 const option = (value: string, label: string | Html, chosen: string | null | undefined) =>
@@ -123,7 +123,7 @@ export const callsPages = Router()
 
 callsPages.get(
   '/calls',
-  page(async (trx, context) => {
+  reportPage(async (trx, context) => {
     const { language, params } = context
     const texts = callsTexts[language]
     const { tenants, tenantId, chosen } = await tenantsFor(trx, context)

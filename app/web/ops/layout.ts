@@ -1,6 +1,7 @@
 /** The header and navigation of each page, and the static files. */
 import express, { Router } from 'express'
 import { fileURLToPath } from 'node:url'
+import type { Source } from '../../db/replica.ts'
 import { html, type Html } from './html.ts'
 import { type Language, translations } from './language.ts'
 
@@ -64,6 +65,7 @@ export const plainLayout = (
 type LayoutOptions = {
   /** False for the answer to a POST: it cannot be shown again in the other language. */
   canReload: boolean
+  source: Source
   language: Language
   signedInAs: string
   isTenant: boolean
@@ -72,7 +74,7 @@ type LayoutOptions = {
 }
 
 export const layout = (page: Page, options: LayoutOptions): string => {
-  const { language, canReload, signedInAs, isTenant, formToken, url } = options
+  const { language, canReload, source, signedInAs, isTenant, formToken, url } = options
   const texts = layoutTexts[language]
   const other = language === 'he' ? 'en' : 'he'
   const link = (name: PageName) =>
@@ -120,7 +122,9 @@ export const layout = (page: Page, options: LayoutOptions): string => {
         </p>`
       }
       ${page.flash && html`<p class="flash outside" role="status">${page.flash}</p>`}
-      <main id="content" ${page.live === true && html`data-live`}>${page.body}</main>
+      <main id="content" ${page.live === true && html`data-live`}>
+        ${page.body}${source && html`<p class="quiet">${sourceText(source, texts.source)}</p>`}
+      </main>
       ${
         page.live === true &&
         html`<p id="news" role="status" hidden>
@@ -130,6 +134,12 @@ export const layout = (page: Page, options: LayoutOptions): string => {
         </p>`
       }`,
   )
+}
+
+const sourceText = (source: NonNullable<Source>, texts: (typeof layoutTexts)['en']['source']) => {
+  if (source.from === 'replica') return texts.replica(source.lagSeconds)
+  const { because } = source
+  return because === 'away' || because === 'behind' ? texts[because] : texts.primary
 }
 
 /** Their names never change, so browsers keep them for an hour only. */
@@ -182,6 +192,16 @@ export const layoutTexts = translations(
       429: 'Too many attempts. Please wait a minute',
       503: 'Not available now. Please try again in a moment',
     },
+    /** Only where the service has a read replica. */
+    source: {
+      replica: (seconds: number) =>
+        seconds === 0
+          ? 'Up to date · read from the replica'
+          : `As of ${seconds} ${seconds === 1 ? 'second' : 'seconds'} ago · read from the replica`,
+      primary: 'Up to date',
+      away: 'Up to date · the replica is away',
+      behind: 'Up to date · the replica is too far behind',
+    },
     formExpired: 'This form is too old. Please go back, reload the page and try again.',
   },
   {
@@ -222,6 +242,15 @@ export const layoutTexts = translations(
       413: 'הטקסט ארוך מדי',
       429: 'יותר מדי ניסיונות. נא להמתין דקה',
       503: 'השירות לא זמין כעת. נא לנסות שוב בעוד רגע',
+    },
+    source: {
+      replica: (seconds: number) =>
+        seconds === 0
+          ? 'מעודכן · נקרא מההעתק'
+          : `נתונים מלפני ${seconds === 1 ? 'שנייה' : `${seconds} שניות`} · נקרא מההעתק`,
+      primary: 'מעודכן',
+      away: 'מעודכן · ההעתק לא זמין',
+      behind: 'מעודכן · ההעתק מפגר מדי',
     },
     formExpired: 'הטופס ישן מדי. נא לחזור, לטעון את הדף מחדש ולנסות שוב.',
   },

@@ -43,7 +43,7 @@ import { html, type Html } from './html.ts'
 import { leadKey, outcomeBadge, personName } from './leads.ts'
 import { callTexts } from './locales/call.ts'
 import { leadTexts } from './locales/leads.ts'
-import { action, idParam, isId, page } from './page.ts'
+import { action, idParam, isId, noteAction, page } from './page.ts'
 import type { Page } from './layout.ts'
 import type { Form } from './sign_in_form.ts'
 import { explainCall } from './why.ts'
@@ -338,11 +338,13 @@ const personPage = async (
 }
 
 /** The owner has seen what is there now. An operator who looks is not the owner. */
-const noteSeen: RequestHandler = async (req, _res, next) => {
+const noteSeen: RequestHandler = async (req, res, next) => {
   const { tenantScope } = signedIn(req).context
   const { id: leadId } = req.params
-  if (tenantScope !== null && req.method === 'GET' && typeof leadId === 'string' && isId(leadId))
+  if (tenantScope !== null && req.method === 'GET' && typeof leadId === 'string' && isId(leadId)) {
     await opsDb.transaction().execute(trx => markRead(trx, { tenantId: tenantScope, leadId }))
+    noteAction(res)
+  }
   next()
 }
 

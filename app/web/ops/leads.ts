@@ -21,7 +21,7 @@ import { actionForm, returnPath } from './forms.ts'
 import { html, type Html } from './html.ts'
 import { leadTexts } from './locales/leads.ts'
 import { explainCall } from './why.ts'
-import { action, idParam, isId, page, tenantFilter, tenantsFor } from './page.ts'
+import { action, idParam, isId, reportPage, tenantFilter, tenantsFor } from './page.ts'
 
 const PAGE_SIZE = 25
 const MAX_SEARCH = 100
@@ -153,7 +153,7 @@ export const leadsPages = Router()
 
 leadsPages.get(
   '/leads',
-  page(async (trx, given) => {
+  reportPage(async (trx, given) => {
     const context = { ...given, url: withoutDone(given.url) }
     const { language, params } = context
     const texts = leadTexts[language]

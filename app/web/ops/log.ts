@@ -7,7 +7,7 @@ import { html, type Html, table } from './html.ts'
 import { type Language, translations } from './language.ts'
 import { layoutTexts } from './layout.ts'
 import { logFieldTexts } from './locales/log_fields.ts'
-import { page, requestedTenant } from './page.ts'
+import { reportPage, requestedTenant } from './page.ts'
 
 const PAGE_SIZE = 50
 
@@ -150,7 +150,7 @@ export const logPages = Router()
 
 logPages.get(
   '/log',
-  page(async (trx, context) => {
+  reportPage(async (trx, context) => {
     const { language, params } = context
     const texts = logTexts[language]
     const actions: Record<string, string> = texts.actions

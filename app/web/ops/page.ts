@@ -3,8 +3,10 @@ import type { Request, RequestHandler, Response } from 'express'
 import { sql } from 'kysely'
 import { hash } from 'node:crypto'
 import { z } from 'zod'
+import { config } from '../../config.ts'
 import { decrypt, encrypt } from '../../crypto.ts'
 import { opsDb, type Trx } from '../../db/kysely.ts'
+import { MAX_LAG_SECONDS, readPrimary, readReport, type Source } from '../../db/replica.ts'
 import { retryOnConflict } from '../../db/retry.ts'
 import { type Context, lastValues, resumedVisit, signedIn, type Visit } from './access.ts'
 import { abort } from './errors.ts'
@@ -24,9 +26,15 @@ const decodeFlash = (cookie: string): string | null => {
   }
 }
 
-const render = ({ context, visitor }: Visit, page: Page, canReload: boolean): string =>
+const render = (
+  { context, visitor }: Visit,
+  page: Page,
+  canReload: boolean,
+  source: Source = null,
+): string =>
   layout(page, {
     canReload,
+    source,
     language: context.language,
     signedInAs: visitor.business ?? layoutTexts[context.language].operator,
     isTenant: context.tenantScope !== null,
@@ -39,16 +47,40 @@ const contextOf = (req: Request, { context }: Visit): Context => ({
   params: { ...context.params, ...lastValues(req.params) },
 })
 
+/** Says to the next pages that this visitor has changed something. */
+const ACTED_COOKIE = 'ringback_acted'
+/** By then a replica that is used has the change. */
+const ACTED_MS = 2 * MAX_LAG_SECONDS * 1000
+
+/** From now on the visitor's reports come from the primary, until the replica has what the visitor changed. */
+export const noteAction = (res: Response): void => {
+  if (config().READ_DATABASE_URL)
+    res.cookie(ACTED_COOKIE, '1', {
+      httpOnly: true,
+      sameSite: 'lax',
+      path: '/ops',
+      maxAge: ACTED_MS,
+    })
+}
+
+type Show = (trx: Trx, context: Context) => Promise<Page>
+
+/** A page that may be read from a replica: a list or figures. The buttons on it must check what they are about. */
+export const reportPage = (show: Show): RequestHandler => page(show, true)
+
 export const page =
-  (show: (trx: Trx, context: Context) => Promise<Page>): RequestHandler =>
+  (show: Show, isReport = false): RequestHandler =>
   async (req, res) => {
     const visit = signedIn(req)
     const context = { ...contextOf(req, visit), secret: secretFor(req, visit) }
-    const shown = await inReadOnly(trx => show(trx, context))
+    const work = (trx: Trx) => show(trx, context)
+    const { result: shown, source } = isReport
+      ? await readReport(work, readCookie(req, ACTED_COOKIE) !== null)
+      : { result: await readPrimary(work), source: null }
     const flash = readCookie(req, FLASH_COOKIE)
     if (flash) res.clearCookie(FLASH_COOKIE, { path: '/ops' })
     const flashed = { ...shown, flash: flash === null ? null : decodeFlash(flash) }
-    sendUnlessKnown(req, res, render(visit, flashed, true))
+    sendUnlessKnown(req, res, render(visit, flashed, true, source))
   }
 
 /** An open page asks again and again (static/page.js). If it has this version already, the answer is empty. */
@@ -58,9 +90,6 @@ const sendUnlessKnown = (req: Request, res: Response, body: string): void => {
   if (req.get('if-none-match') === etag) res.status(304).end()
   else res.send(body)
 }
-
-const inReadOnly = <Result>(work: (trx: Trx) => Promise<Result>): Promise<Result> =>
-  opsDb.transaction().setAccessMode('read only').execute(work)
 
 /** Shows a text on the next page. */
 const goTo = (res: Response, path: string, flash: string): void => {
@@ -141,7 +170,7 @@ export const action =
       const context = contextOf(req, resumed)
       const { signedInAgain: texts } = layoutTexts[context.language]
       if (!showAgain) return goTo(res, context.url, texts.button)
-      const shown = await inReadOnly(trx => showAgain(trx, context, form))
+      const shown = await readPrimary(trx => showAgain(trx, context, form))
       res.send(render(resumed, { ...shown, flash: texts.form }, false))
       return
     }
@@ -155,6 +184,7 @@ export const action =
         return act(trx, context, form, prepared)
       }),
     )
+    noteAction(res)
     if ('secret' in result) {
       keepSecret(req, res, visit, result.secret, result.to)
       res.redirect(303, result.to)

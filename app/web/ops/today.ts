@@ -10,7 +10,7 @@ import { DEFAULT_TIMEZONE } from './format.ts'
 import { html } from './html.ts'
 import { translations } from './language.ts'
 import type { Page } from './layout.ts'
-import { page, tenantFilter, tenantsFor } from './page.ts'
+import { reportPage, tenantFilter, tenantsFor } from './page.ts'
 import {
   type Figures,
   loadCallsByHour,
@@ -103,7 +103,7 @@ export const todayPages = Router()
 
 todayPages.get(
   '/',
-  page(async (trx, context) => {
+  reportPage(async (trx, context) => {
     const { language } = context
     const texts = todayTexts[language]
     const { tenants, tenantId, chosen } = await tenantsFor(trx, context)

@@ -14,7 +14,7 @@ import { html, type Html, table } from './html.ts'
 import type { Language } from './language.ts'
 import { layoutTexts } from './layout.ts'
 import { waitingTexts } from './locales/waiting.ts'
-import { action, allowedTenant, idParam, page, tenantFilter, tenantsFor } from './page.ts'
+import { action, allowedTenant, idParam, reportPage, tenantFilter, tenantsFor } from './page.ts'
 
 const PAGE_SIZE = 25
 
@@ -33,7 +33,7 @@ export const waitingPages = Router()
 
 waitingPages.get(
   '/waiting',
-  page(async (trx, context) => {
+  reportPage(async (trx, context) => {
     const texts = waitingTexts[context.language]
     const { tenants, tenantId } = await tenantsFor(trx, context)
     const after = cursorParam(context, 'after', UPCOMING_CURSOR)
