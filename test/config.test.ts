@@ -97,6 +97,8 @@ const TLS =
 const WRONG: [name: string, values: string[], expected: string][] = [
   ['DATABASE_URL', ['localhost', 'mysql://u:hunter2@h/d', 'hunter2'], 'a postgres:// URL'],
   ['DATABASE_URL', ['postgres://u:hunter2@h/d?sslmode=require', 'postgres://h/d?ssl=false'], TLS],
+  ['READ_DATABASE_URL', ['localhost', 'mysql://u:hunter2@h/d'], 'a postgres:// URL'],
+  ['READ_DATABASE_URL', ['postgres://u:hunter2@h/d?sslmode=require'], TLS],
   ['PORT', ['http', '-1', '65536', '80.5'], 'a whole number from 0 to 65535'],
   ['ROLE', ['both', 'WEB'], 'all, web or worker'],
   [
@@ -292,6 +294,10 @@ await t.test('warnings at the start', t => {
   t.match(
     warnings({ DATABASE_URL: `${GOOD.DATABASE_URL}?sslmode=disable` }),
     /^DATABASE_URL .*unencrypted$/,
+  )
+  t.match(
+    warnings({ READ_DATABASE_URL: `${GOOD.DATABASE_URL}?sslmode=disable` }),
+    /^READ_DATABASE_URL .*unencrypted$/,
   )
   t.notMatch(warnings({ DATABASE_URL: `${GOOD.DATABASE_URL}?sslmode=disable` }), 'hunter2')
   t.equal(
