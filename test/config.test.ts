@@ -52,6 +52,7 @@ await t.test('every setting is read', async t => {
   const env = {
     NODE_ENV: 'production',
     DATABASE_URL: 'postgresql://ringback:secret@db.example/ringback?sslmode=verify-full',
+    READ_DATABASE_URL: 'postgresql://ringback:secret@replica.example/ringback',
     PORT: '8080',
     ROLE: 'worker',
     WHATSAPP_GRAPH_VERSION: 'v27.0',

@@ -44,28 +44,41 @@ export const readReport = async <Result>(
 /** Postgres ended a statement that took too long. The primary must not do the same work again. */
 const TOOK_TOO_LONG = '57014'
 
-/** @returns why the replica cannot be used, if it cannot */
-const readReplica = async <Result>(
-  work: Work<Result>,
-): Promise<{ result: Result; source: Source } | 'away' | 'behind' | 'failed'> => {
+/** The report, or why the replica cannot be used. */
+type Read<Result> = { result: Result; source: Source } | 'away' | 'behind' | 'failed'
+
+const readReplica = async <Result>(work: Work<Result>): Promise<Read<Result>> => {
   if (performance.now() < awayUntil) return 'away'
-  const position = await primaryPosition()
   try {
+    const position = await primaryPosition()
     return await replicaDb
       .transaction()
       .setAccessMode('read only')
-      .execute(async trx => {
+      .execute(async (trx): Promise<Read<Result>> => {
         const lagSeconds = await lagOf(trx, position)
         if (lagSeconds === null) return 'behind'
         return { result: await work(trx), source: { from: 'replica', lagSeconds } }
       })
   } catch (err) {
     if (err instanceof Error && 'code' in err && err.code === TOOK_TOO_LONG) throw err
-    if (!isUnavailable(err)) return 'failed'
+    if (!isUnavailable(err)) {
+      log.debug({ err }, 'not read from the replica')
+      return 'failed'
+    }
     awayUntil = performance.now() + AWAY_MS
     log.warn({ err }, 'the read replica is away: pages are read from the primary')
     return 'away'
   }
+}
+
+const CONNECTION_FAILURE = '08006'
+
+/** A server that was promoted, or is another database, could show anything. */
+const leave = async (trx: Trx): Promise<never> => {
+  log.warn('READ_DATABASE_URL is not a streaming replica of DATABASE_URL')
+  // Without this the pool would keep the session, although the address may lead to another server by now.
+  await sql`select pg_terminate_backend(pg_backend_pid())`.execute(trx)
+  throw Object.assign(new Error('not a replica'), { code: CONNECTION_FAILURE })
 }
 
 type Position = { lsn: string; system: string }
@@ -80,8 +93,6 @@ const primaryPosition = async (): Promise<Position> => {
   return row
 }
 
-const NO_REPLICA = 'READ_DATABASE_URL is not a streaming replica of DATABASE_URL'
-
 /**
  * The time of the last replayed commit says nothing while the primary is idle. So a replica that has replayed what the
  * primary had written is not behind.
@@ -92,10 +103,11 @@ const lagOf = async (trx: Trx, { lsn, system }: Position): Promise<number | null
   const { rows } = await sql<{ follows: boolean; lagSeconds: number | null }>`
     select pg_is_in_recovery() and system_identifier::text = ${system} as follows,
            case when pg_last_wal_replay_lsn() >= ${lsn}::pg_lsn then 0
-                else greatest(0, extract(epoch from now() - pg_last_xact_replay_timestamp()))::int end as "lagSeconds"
+                -- greatest() would make null, which says that nothing was replayed since the start, to 0.
+                when pg_last_xact_replay_timestamp() is not null
+                then greatest(0, extract(epoch from now() - pg_last_xact_replay_timestamp()))::int end as "lagSeconds"
     from pg_control_system()`.execute(trx)
   const { follows = false, lagSeconds = null } = rows[0] ?? {}
-  // A server that was promoted, or is another database, could show anything. The code is that of a wrong connection.
-  if (!follows) throw Object.assign(new Error(NO_REPLICA), { code: '08000' })
+  if (!follows) await leave(trx)
   return lagSeconds !== null && lagSeconds <= MAX_LAG_SECONDS ? lagSeconds : null
 }

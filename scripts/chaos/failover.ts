@@ -2,8 +2,24 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { answers, NODE_FLAGS, type Program, RINGBACK, RINGBACK_PORT, start, waitUntil } from '../processes.ts'
-import { fillDatabase, NAMES, newFolder, newSettings, type OnCleanUp, secretsOf, startFake } from './environment.ts'
+import {
+  answers,
+  NODE_FLAGS,
+  type Program,
+  RINGBACK,
+  RINGBACK_PORT,
+  start,
+  waitUntil,
+} from '../processes.ts'
+import {
+  fillDatabase,
+  NAMES,
+  newFolder,
+  newSettings,
+  type OnCleanUp,
+  secretsOf,
+  startFake,
+} from './environment.ts'
 import { check, leaksIn, readDatabase, readFake } from './ledger.ts'
 import { outside, percentile, recoveries, settled, startMonitor, sum } from './monitor.ts'
 import { type Failover, LOSSES, type Pair, startPair } from './pair.ts'

@@ -124,4 +124,7 @@ await t.test('a server that is not in recovery is not used', async t => {
   await operator.get('/ops/waiting') // Finds the old connection closed.
   await sleep(10_500)
   t.match((await operator.get('/ops/waiting')).text, AWAY)
+  target = pair.ports().standby
+  await sleep(10_500)
+  t.match((await operator.get('/ops/waiting')).text, /read from the replica/, 'no session stays on that server')
 })
