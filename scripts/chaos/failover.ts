@@ -33,7 +33,7 @@ const MINUTE = 60 * SECOND
 /** /readyz repeats an answer for as long. */
 const READY_CACHE_MS = SECOND
 const READY_LIMIT_MS = 30 * SECOND
-const SETTLE_LIMIT_MS = 2 * MINUTE
+const SETTLE_LIMIT_MS = 3 * MINUTE
 const WEBS = ['web-1', 'web-2', 'web-3']
 const WORKERS = ['worker-1', 'worker-2']
 
@@ -227,6 +227,7 @@ export const runFailovers = async (
       ...[...wrongAnswers, ...traffic.refusedByHand].map(what => `answered ${what}`),
       ...exited.map(({ name }) => `${name} ended by itself`),
       ...(byOld > 0 ? [`an old primary acknowledged ${byOld} commits`] : []),
+      ...(posts < plan.cdrs ? [`too slow: only ${posts} records of ${plan.cdrs} were sent`] : []),
       ...(seen.length < plan.failovers
         ? [`too slow: ${plan.failovers - seen.length} failovers were left out`]
         : []),
