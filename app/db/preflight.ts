@@ -320,8 +320,10 @@ export const configWarnings = (config: Config): string[] => {
         'WHATSAPP_APP_SECRET and WHATSAPP_VERIFY_TOKEN are not set: no reply arrives, and no reminder is sent',
       )
   }
-  for (const name of ['DATABASE_URL', 'READ_DATABASE_URL'] as const)
-    if (config[name] && isUnencrypted(config[name]))
+  for (const name of ['DATABASE_URL', 'READ_DATABASE_URL'] as const) {
+    const url = config[name]
+    if (url && isUnencrypted(url))
       lines.push(`${name} has sslmode=disable: phone numbers and texts are sent unencrypted`)
+  }
   return lines
 }
