@@ -25,7 +25,7 @@ import { outside, percentile, recoveries, settled, startMonitor, sum } from './m
 import { type Failover, LOSSES, type Pair, startPair } from './pair.ts'
 import { startProxy } from './proxy.ts'
 import { seeded } from './random.ts'
-import { circumstances, ms, type Row, spread, table, withBlock } from './run.ts'
+import { circumstances, ms, type Row, spread, table, verdict, withBlock } from './run.ts'
 import { newSender, newTraffic } from './traffic.ts'
 
 const SECOND = 1000
@@ -91,7 +91,9 @@ export const runFailovers = async (
   keep: boolean,
 ): Promise<FailoverReport> => {
   const started = Date.now()
-  say('starting two Postgres servers, a fake WhatsApp, and processes for the web and for the worker')
+  say(
+    'starting two Postgres servers, a fake WhatsApp, and processes for the web and for the worker',
+  )
   const folder = await newFolder(onCleanUp, keep)
   const fake = await startFake(onCleanUp)
   const pair = await startPair(join(folder, 'postgres'))
@@ -205,7 +207,10 @@ export const runFailovers = async (
       ['from the loss until each web process is ready', spread(ready)],
       ['from then until the work that waited is done', spread(delays)],
       ['from the claim until the message is settled or unknown', spread(claims)],
-      ['from the loss until a standby is synchronous again', spread(seen.map(s => s.synchronousMs))],
+      [
+        'from the loss until a standby is synchronous again',
+        spread(seen.map(s => s.synchronousMs)),
+      ],
       ['a record is acknowledged', spread(acknowledgedIn)],
       ['duration', `${Math.round((Date.now() - started) / SECOND)} s`],
     ],
@@ -290,8 +295,15 @@ export const longestGap = (moments: readonly number[], from: number, to: number)
   return Math.max(...within.slice(1).map((at, n) => at - (within[n] ?? at)))
 }
 
-const markdown = (header: string[], rows: (string | number)[][]): string =>
-  [header, header.map(() => '---'), ...rows].map(cells => `| ${cells.join(' | ')} |`).join('\n')
+/** With padded cells, as prettier writes them. */
+const markdown = (header: string[], rows: (string | number)[][]): string => {
+  const cells = [header, ...rows].map(row => row.map(String))
+  const widths = header.map((_, at) => Math.max(3, ...cells.map(row => row[at]?.length ?? 0)))
+  const line = (row: string[]) =>
+    `| ${row.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join(' | ')} |`
+  const [head, ...body] = cells.map(line)
+  return [head, line(widths.map(width => '-'.repeat(width))), ...body].join('\n')
+}
 
 const LOSS_HEADER = ['failover', 'promoted', 'time without a 200', 'ready', 'synchronous again']
 const lossRows = (seen: Seen[]): string[][] =>
@@ -300,25 +312,22 @@ const lossRows = (seen: Seen[]): string[][] =>
     ...[promoted - at, without200Ms, readyMs, synchronousMs].map(ms),
   ])
 
-const verdictOf = (violations: string[]): string =>
-  violations.length
-    ? [`${violations.length} VIOLATIONS`, ...violations.slice(0, 100)].join('\n  ')
-    : 'every promise was kept'
-
 export const printFailovers = ({ rows, seen, violations }: FailoverReport): string =>
   [
     table(rows),
     [LOSS_HEADER, ...lossRows(seen)]
       .map(cells => cells.map(cell => cell.padEnd(20)).join(''))
       .join('\n'),
-    verdictOf(violations),
+    verdict(violations),
   ].join('\n\n')
 
 /** Replaces the tables between the marks `failover` of this file. */
 export const writeFailovers = async (file: string, report: FailoverReport): Promise<void> => {
   const { rows, seen, violations, postgres } = report
   const block = [
-    violations.length ? `\`\`\`text\n${verdictOf(violations)}\n\`\`\`` : '**Every promise was kept.**',
+    violations.length
+      ? `\`\`\`text\n${verdict(violations)}\n\`\`\``
+      : '**Every promise was kept.**',
     markdown(['', ''], [...(await circumstances(postgres)), ...rows]),
     markdown(LOSS_HEADER, lossRows(seen)),
   ].join('\n\n')

@@ -200,6 +200,11 @@ export const table = (rows: Row[]): string => {
   return rows.map(([name, figure]) => `${name.padEnd(width)}  ${figure}`).join('\n')
 }
 
+export const verdict = (violations: string[]): string =>
+  violations.length > 0
+    ? [`${violations.length} VIOLATIONS`, ...violations.slice(0, 100)].join('\n  ')
+    : 'every promise was kept'
+
 export const print = ({ rows, kills, unknown, violations }: Report): string => {
   const kinds = Map.groupBy(unknown, ({ kind, reason }) => `\n  ${kind} ${reason ?? ''}: `)
   const ids = [...kinds].map(([kind, messages]) => kind + messages.map(({ id }) => id).join(' '))
@@ -207,9 +212,7 @@ export const print = ({ rows, kills, unknown, violations }: Report): string => {
     table(rows),
     `kills by failpoint:\n${table(FAILPOINTS.map(point => [`  ${point}`, kills.get(point) ?? 0]))}`,
     `messages unknown in the end: ${ids.join('') || 'none'}`,
-    violations.length
-      ? [`${violations.length} VIOLATIONS`, ...violations.slice(0, 100)].join('\n  ')
-      : 'every promise was kept',
+    verdict(violations),
   ].join('\n\n')
 }
 

@@ -111,12 +111,7 @@ const LATE_SECONDS = 45
 /** Plays scenarios: posts their CDRs, and lets callers reply once they have received enough messages. */
 export const newTraffic = (
   plan: { cdrs: number; seconds: number },
-  {
-    tenants,
-    fake,
-    database,
-    env,
-  }: Pick<Environment, 'tenants' | 'fake' | 'database' | 'env'>,
+  { tenants, fake, database, env }: Pick<Environment, 'tenants' | 'fake' | 'database' | 'env'>,
   sender: Sender,
   random: Random,
 ) => {
