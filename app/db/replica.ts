@@ -8,10 +8,13 @@ import { log } from '../log.ts'
 import { opsDb, replicaDb, type Trx } from './kysely.ts'
 import { isUnavailable } from './retry.ts'
 
-/** A replica that is further behind is not used. */
-export const MAX_LAG_SECONDS = 30
-/** After a failure the replica is not tried for as long, because each attempt may take seconds. */
-const AWAY_MS = 10_000
+/** Tests shorten them. */
+export const limits = {
+  /** A replica that is further behind is not used. */
+  lagSeconds: 30,
+  /** After a failure the replica is not tried for as long, because each attempt may take seconds. */
+  awayMs: 10_000,
+}
 
 /** Where a report was read from; for the primary also why it was not the replica. Null: there is no replica. */
 export type Source =
@@ -27,7 +30,7 @@ export const readPrimary = <Result>(work: Work<Result>): Promise<Result> =>
   opsDb.transaction().setAccessMode('read only').execute(work)
 
 /**
- * Reads a report. Whatever fails on the replica is read from the primary: for example a row may not have arrived yet.
+ * Reads a report. After an error on the replica it reads the primary: for example a row may not have arrived yet.
  *
  * @param hasActed the visitor must see their own change, so the primary is read
  */
@@ -49,8 +52,9 @@ type Read<Result> = { result: Result; source: Source } | 'away' | 'behind' | 'fa
 
 const readReplica = async <Result>(work: Work<Result>): Promise<Read<Result>> => {
   if (performance.now() < awayUntil) return 'away'
+  // Outside the try: if the primary is unavailable, the replica is not to blame.
+  const position = await primaryPosition()
   try {
-    const position = await primaryPosition()
     return await replicaDb
       .transaction()
       .setAccessMode('read only')
@@ -65,7 +69,7 @@ const readReplica = async <Result>(work: Work<Result>): Promise<Read<Result>> =>
       log.debug({ err }, 'not read from the replica')
       return 'failed'
     }
-    awayUntil = performance.now() + AWAY_MS
+    awayUntil = performance.now() + limits.awayMs
     log.warn({ err }, 'the read replica is away: pages are read from the primary')
     return 'away'
   }
@@ -109,5 +113,5 @@ const lagOf = async (trx: Trx, { lsn, system }: Position): Promise<number | null
     from pg_control_system()`.execute(trx)
   const { follows = false, lagSeconds = null } = rows[0] ?? {}
   if (!follows) await leave(trx)
-  return lagSeconds !== null && lagSeconds <= MAX_LAG_SECONDS ? lagSeconds : null
+  return lagSeconds !== null && lagSeconds <= limits.lagSeconds ? lagSeconds : null
 }

@@ -6,7 +6,7 @@ import { z } from 'zod'
 import { config } from '../../config.ts'
 import { decrypt, encrypt } from '../../crypto.ts'
 import { opsDb, type Trx } from '../../db/kysely.ts'
-import { MAX_LAG_SECONDS, readPrimary, readReport, type Source } from '../../db/replica.ts'
+import { limits, readPrimary, readReport, type Source } from '../../db/replica.ts'
 import { retryOnConflict } from '../../db/retry.ts'
 import { type Context, lastValues, resumedVisit, signedIn, type Visit } from './access.ts'
 import { abort } from './errors.ts'
@@ -50,7 +50,7 @@ const contextOf = (req: Request, { context }: Visit): Context => ({
 /** Says to the next pages that this visitor has changed something. */
 const ACTED_COOKIE = 'ringback_acted'
 /** By then a replica that is used has the change. */
-const ACTED_MS = 2 * MAX_LAG_SECONDS * 1000
+const actedMs = (): number => 2 * limits.lagSeconds * 1000
 
 /** From now on the visitor's reports come from the primary, until the replica has what the visitor changed. */
 export const noteAction = (res: Response): void => {
@@ -59,7 +59,7 @@ export const noteAction = (res: Response): void => {
       httpOnly: true,
       sameSite: 'lax',
       path: '/ops',
-      maxAge: ACTED_MS,
+      maxAge: actedMs(),
     })
 }
 
