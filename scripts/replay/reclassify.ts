@@ -2,7 +2,7 @@
 import { db } from '../../app/db/kysely.ts'
 import { retryOnConflict } from '../../app/db/retry.ts'
 import { readSettings } from '../../app/tenants/settings.ts'
-import { reclassify, renewFacts, undecidedCalls } from '../../app/voicenter/pending_calls.ts'
+import { reclassify, renewFacts, undecidedCalls } from '../../app/voicenter/reclassify.ts'
 import { type Flags, type Output, UsageError } from './flags.ts'
 import { readSnapshot } from './snapshot.ts'
 

@@ -11,7 +11,7 @@ import t from 'tap'
 import { z } from 'zod'
 import { readContacts, readRules, storedRecords } from '../../app/replay/inputs.ts'
 import { newSimulation, replay as playCdrs } from '../../app/replay/simulate.ts'
-import { reclassify, undecidedCalls } from '../../app/voicenter/pending_calls.ts'
+import { reclassify, undecidedCalls } from '../../app/voicenter/reclassify.ts'
 import { answeredPush, callBackPush, type Push, push } from '../../scripts/demo/cdr.ts'
 import { replayCommand } from '../../scripts/replay.ts'
 import {

@@ -2,7 +2,7 @@
 import { Router } from 'express'
 import type { Trx } from '../../db/kysely.ts'
 import { cancelOutreach } from '../../outreach/operator_actions.ts'
-import { reclassify } from '../../voicenter/pending_calls.ts'
+import { reclassify } from '../../voicenter/reclassify.ts'
 import type { Context } from './access.ts'
 import { callerCard } from './caller.ts'
 import {
