@@ -28,7 +28,8 @@ create table leads (
   later_until       timestamptz,
   -- When the owner last opened, answered or closed the conversation. What came after that is unread. Null = never.
   read_at           timestamptz,
-  -- When the digest was due that listed them last. Null = none has. Only a later call lists them again.
+  -- When the digest was due that listed them last. Null = none has. A later call lists them again, and so does the next digest if
+  -- that one was not sent.
   digested_at       timestamptz,
   -- What the business made of them, and when it said so. The value is in the currency of the business.
   outcome           text constraint leads_outcome_known check (outcome in ('won', 'lost', 'not_relevant')),
@@ -313,7 +314,7 @@ create table active_calls_requests (
 );
 
 -- People to whom this tenant never writes, and who cause no notice: staff, suppliers. They may write and opt out like
--- anybody else. With npm run tenant -- exclusion add, what is pending for a number is cancelled at once. After an insert in
+-- other people. With npm run tenant -- exclusion add, what is pending for a number is cancelled at once. After an insert in
 -- SQL, the claim of the message finds the row.
 create table excluded_numbers (
   id         bigint generated always as identity primary key,

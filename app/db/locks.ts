@@ -77,7 +77,8 @@ export const lockLead = async (
 
 /**
  * Locks a business until the end of the transaction, so that no other change comes between reading and writing.
- * Only changes by hand wait for this lock. Inserting a row that references the business does not.
+ * Changes by hand, sign-ins with a link, the nightly question to Graph and the claims of notices with a link wait for this
+ * lock. Inserting a row that references the business does not.
  *
  * @throws UserError if there is no such business
  */

@@ -167,7 +167,7 @@ const NOTICE: Rules = {
              (select k.business_phone from missed_calls k where k.lead_id = l.id order by k.id desc limit 1) as dialled,
              t.owner_phone as "ownerPhone", t.ops_password as credential
       from tenants t left join leads l on l.id = ${leadId} where t.id = ${tenantId}
-      -- Nobody changes the owner's phone, or revokes all links, before the link of this notice is stored.
+      -- A change of the owner's phone, and a sign-out, wait until the link of this notice is stored.
       ${isNotice ? sql`for share of t` : sql``}`.execute(trx)
     const [found = NO_TENANT] = rows
     const { name: callerName, phone: callerPhone, dialled } = found
@@ -181,14 +181,11 @@ const NOTICE: Rules = {
       about: { callerName, callerPhone, whatHappened: message.text ?? '' },
     }
     if (!isNotice) return details
-    const isOwnersPhone = message.to === found.ownerPhone
-    if (!isOwnersPhone && found.ownerPhone !== null)
-      return { ...details, notNeeded: 'owner_changed' }
+    if (message.to !== found.ownerPhone) return { ...details, notNeeded: 'owner_changed' }
     if (collected && !collected.combined) return { ...details, notNeeded: 'over' }
     // The owner acts on an alert with the password.
     const isAlert = message.occasion?.startsWith('alert:') === true
-    const hasLink = isOwnersPhone && !isAlert
-    const link = hasLink ? newLink({ leadId, credential: found.credential }) : null
+    const link = isAlert ? null : newLink({ leadId, credential: found.credential })
     const digest = message.isDigest ? await composeDigest(trx, message, link?.url ?? '') : null
     const text = collected?.combined?.text ?? message.text ?? ''
     // An answer is free text, which may be longer.

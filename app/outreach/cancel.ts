@@ -161,7 +161,7 @@ export const closeRequests = async (trx: Trx, reached: readonly Reached[]): Prom
 }
 
 /**
- * Someone talked with a person. Cancels this person's pending outreach for calls that began before the talk had ended. A
+ * The business talked with a person. Cancels this person's pending outreach for calls that began before the talk had ended. A
  * message that is being sent now is not stopped, but nothing follows it. Calls that were skipped because of a cancelled
  * message are decided again.
  *

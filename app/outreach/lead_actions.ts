@@ -12,6 +12,7 @@ import {
   OUTCOMES,
 } from '../states.ts'
 import { cancelPending } from './cancel.ts'
+import { talkedAt } from './talks.ts'
 
 // What the business says about a person: called back, later, the outcome, a note. The page, the API and the commands call
 // these functions. Each one locks the lead first. Where nothing would change it does nothing, and writes no audit row. The
@@ -64,9 +65,11 @@ export type LockedLead = {
   note: string | null
   /** They have called or written since they were marked as called back. */
   heardSince: boolean
-  /** The business talked with them by telephone since their last missed call. */
+  /** The business has talked with them since their last missed call. */
   wasReached: boolean
 }
+
+const LAST_CALLED_AT = sql`(select max(k.called_at) from missed_calls k where k.lead_id = l.id)`
 
 const lockedLead = async (trx: Trx, { tenantId, leadId }: LeadKey): Promise<LockedLead> => {
   const { rows } = await sql<LockedLead>`
@@ -76,9 +79,7 @@ const lockedLead = async (trx: Trx, { tenantId, leadId }: LeadKey): Promise<Lock
            outcome, outcome_value::text as "outcomeValue", note,
            coalesce(heard_at > called_back_at, false) or exists (
              select from missed_calls k where k.lead_id = l.id and k.called_at > l.called_back_at) as "heardSince",
-           exists (
-             select from raw_cdrs r where r.tenant_id = l.tenant_id and r.reached_phone = l.phone and r.reached_until
-               >= (select max(k.called_at) from missed_calls k where k.lead_id = l.id)) as "wasReached"
+           coalesce(${talkedAt(LAST_CALLED_AT)} >= ${LAST_CALLED_AT}, false) as "wasReached"
     from leads l where id = ${leadId} and tenant_id = ${tenantId} for update`.execute(trx)
   const [lead] = rows
   if (!lead) throw notFound(`lead ${leadId} of tenant ${tenantId}`)

@@ -40,7 +40,7 @@ export type Line = {
   busyUntil: Date | null
   /** Only another answer of Active Calls can tell that they no longer are. */
   mustAskAgain: boolean
-  /** Somebody talked with them: calls of theirs that began until then need no message. Null = nobody, or not yet over. */
+  /** Until when the business talked with them: their calls that began before need no message. Null = no talk, or not yet over. */
   reachedUntil: Date | null
   /** The last call without an answer counts as over from then on. Null = there was none. */
   settledAt: Date | null

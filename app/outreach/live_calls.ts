@@ -174,7 +174,7 @@ export const awaitConfirmation = async (
 /** Rows of one statement. */
 const BATCH = 5000
 
-/** Deletes what is older than a day. @returns how many rows */
+/** Deletes events older than a day. @returns how many rows */
 export const deleteOldLiveCalls = async (): Promise<number> => {
   let deleted = 0n
   for (let last = BigInt(BATCH); last === BigInt(BATCH);) {

@@ -14,6 +14,7 @@ import {
   type Seen,
   wroteNotice,
 } from './notices.ts'
+import { talkedAt, THEIR_NUMBERS } from './talks.ts'
 
 /**
  * Notifies the owner at once of something that a person did, once for each occasion. The notice has a row and a job of its
@@ -63,13 +64,15 @@ export const notifyOfReply = async (
   text: string | null,
 ): Promise<void> => {
   const { rows } = await sql<Seen>`
-    select (select max(n.created_at) from messages n where n.lead_id = l.id and n.kind = 'owner_notice'
-            and split_part(n.occasion, ':', 1) = any(${NEWS_OCCASIONS}::text[])) as "notifiedAt",
-           l.read_at as "readAt",
-           (select max(r.reached_until) from raw_cdrs r
-            where r.tenant_id = l.tenant_id and r.reached_phone = l.phone) as "talkedAt",
+    select n.at as "notifiedAt", l.read_at as "readAt", ${talkedAt(sql`n.at`)} as "talkedAt",
            (select max(c.created_at) from lead_conversations c where c.lead_id = l.id) as "conversationAt"
-    from leads l where l.id = ${leadId}`.execute(trx)
+    from leads l
+    cross join lateral (
+      select max(created_at) as at from messages
+      where lead_id = l.id and kind = 'owner_notice' and split_part(occasion, ':', 1) = any(${NEWS_OCCASIONS}::text[])
+        -- The owner did not get these. With others, such as "collected", they do later.
+        and state not in ('failed', 'cancelled') and (state <> 'skipped' or reason = 'collected')) n
+    where l.id = ${leadId}`.execute(trx)
   const [seen] = rows
   if (seen && isNews(seen)) await notifyOwner(trx, leadId, `reply:${wamid}`, wroteNotice(text))
 }
@@ -124,7 +127,7 @@ export const readCollected = async (
       -- Retention and erasure empty texts.
       and m.text is not null
       and (l.read_at is null or l.read_at < m.created_at)
-      and not exists (select from excluded_numbers x where x.tenant_id = m.tenant_id and x.phone = l.phone)
+      and not exists (select from excluded_numbers x where x.tenant_id = m.tenant_id and x.phone in ${THEIR_NUMBERS})
     order by m.id`.execute(trx)
   const collected = rows.map(row => ({ ...row, phone: localNumber(row.phone) }))
   return { combined: combine(collected, rows[0]?.language ?? 'he') }

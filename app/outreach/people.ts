@@ -10,6 +10,7 @@ import type {
   OutreachState,
 } from '../states.ts'
 import { isAbout } from './exclusions.ts'
+import { talkedAt, THEIR_NUMBERS } from './talks.ts'
 
 // The people who wait for an answer of the business: those who wrote, those who asked to be called back, and those who
 // called and were not answered. The rows decide: a person waits if what they did last is newer than the last answer.
@@ -64,12 +65,7 @@ export const PERSON_CURSOR = /^([012])-(\d{1,17})-(\d{1,18})$/
 const CALLED_WITHIN = sql`interval '7 days'`
 const WROTE_WITHIN = sql`interval '30 days'`
 
-/** Of "l". Palestinian mobiles have two spellings, +970 and +972 (phone.ts). */
-const OTHER_SPELLING = sql`case when l.phone ~ '^[+]97[02]5[69]'
-  then overlay(l.phone placing translate(substr(l.phone, 4, 1), '02', '20') from 4 for 1) end`
-const THEIR_NUMBERS = sql`(l.phone, ${OTHER_SPELLING})`
-
-/** What is known about each lead "l". */
+/** The facts about each lead "l". */
 const FACTS = sql`
   join tenants t on t.id = l.tenant_id
   left join lateral (
@@ -84,13 +80,7 @@ const FACTS = sql`
     -- The business wrote to them, here or in WhatsApp itself.
     (select max(coalesce(s.claimed_at, s.created_at)) from messages s
      where s.lead_id = l.id and s.kind = 'manual' and s.state not in ('cancelled', 'skipped', 'failed')) as written_at,
-    greatest(
-      (select max(r.reached_until) from raw_cdrs r
-       where r.tenant_id = l.tenant_id and r.reached_phone in ${THEIR_NUMBERS}),
-      (select max(to_timestamp((e.payload -> 'talk' ->> 'until')::float8)) from whatsapp_events e
-       where e.tenant_id = l.tenant_id and e.outcome = 'reached' and e.received_at >= least(wrote.at, k.called_at, l.callback_requested_at)
-         and e.payload -> 'talk' -> 'ids' ?| (
-           array(select i.identity from lead_identities i where i.lead_id = l.id) || substr(l.phone, 2)))) as talked_at,
+    ${talkedAt(sql`least(wrote.at, k.called_at, l.callback_requested_at)`)} as talked_at,
     (select max(o.created_at) from opt_outs o where o.tenant_id = l.tenant_id and o.phone in ${THEIR_NUMBERS}) as opted_out_at,
     exists (
       select from excluded_numbers x
@@ -241,8 +231,8 @@ export const waitingPeople = async (
 }
 
 /**
- * Lists the silent callers for a digest: they wait, and no earlier digest has listed them since their last call. A caller whose
- * first message is still pending is left for the next one.
+ * Lists the silent callers for a digest: they wait, and no digest that was sent has listed them since their last call. A caller
+ * whose first message is still pending is left for the next one.
  *
  * @param before when the digest is due: later calls are left for the next one too
  */
@@ -260,7 +250,9 @@ export const silentPeople = async (
         tenantId,
         cursor,
         sql`and q.created_at < ${before} and q.outreach_state not in ('scheduled', 'sending')
-          and (l.digested_at is null or l.digested_at < q.created_at or l.digested_at = ${before})`,
+          and (l.digested_at is null or l.digested_at < q.created_at or l.digested_at in (
+            select due_at from messages where tenant_id = ${tenantId} and occasion like 'digest:%'
+              and state in ('scheduled', 'skipped', 'cancelled', 'failed')))`,
       ),
     ({ waits }) => waits === 'called',
   )

@@ -68,7 +68,7 @@ const whySkip = (context: ContactContext): SkipReason | null => {
 
 /**
  * Israeli mobile numbers follow our own rule, since libphonenumber rejects some that are in use. A foreign number counts
- * only if the tenant allows it and it is valid: a number that was read wrongly belongs to somebody else.
+ * only if the tenant allows it and it is valid: a number that was read wrongly belongs to another person.
  */
 const canGetWhatsApp = (caller: Phone, contactForeign: boolean): boolean =>
   caller.kind === 'number' &&

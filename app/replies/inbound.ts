@@ -6,6 +6,7 @@ import { moveConversations } from '../db/transitions.ts'
 import { cancelPending } from '../outreach/cancel.ts'
 import { CALLBACK_NOTICE } from '../outreach/notices.ts'
 import { notifyOfReply, notifyOwner } from '../outreach/notify_owner.ts'
+import { talkedAt, THEIR_NUMBERS } from '../outreach/talks.ts'
 import { spellings } from '../phone.ts'
 import type { OwnButton } from '../whatsapp/own_templates.ts'
 import type { echoEvent, MessageEvent } from '../whatsapp/webhook.ts'
@@ -25,6 +26,8 @@ import {
 import { isCallbackPayload, isStopPayload, parseKeyword } from './keywords.ts'
 import { handleStart, handleStop } from './opt_outs.ts'
 import { findOwner, handleOwner, writesAsCaller } from './owner.ts'
+
+type Echo = z.infer<typeof echoEvent>['item']
 
 // Each function handles one event and returns its outcome in one word, for `whatsapp_events.outcome`.
 
@@ -53,7 +56,7 @@ export const handleInbound = async (
   const keyword =
     button === 'stop' ? 'stop' : button === 'callback' ? null : parseKeyword(text ?? '')
   const owner = await findOwner(trx, connection, writer)
-  // The owner may opt out of the notices as anybody may.
+  // The owner may opt out of the notices, as every person may.
   if (owner && !keyword && !button && !writesAsCaller(owner, text))
     return item.reaction
       ? 'owner_message'
@@ -128,14 +131,20 @@ const buttonOf = ({ button, interactive }: MessageEvent['item']): OwnButton | nu
 }
 
 const textOf = (item: MessageEvent['item']): string | null =>
-  item.text?.body ??
   item.button?.text ??
   item.interactive?.button_reply?.title ??
   item.interactive?.list_reply?.title ??
-  item.reaction?.emoji ??
-  item.image?.caption ??
-  item.video?.caption ??
-  item.document?.caption ??
+  writtenIn(item)
+
+/** A message of a person or of the owner. */
+type Written = Pick<Echo, 'text' | 'reaction' | 'image' | 'video' | 'document'>
+
+const writtenIn = ({ text, reaction, image, video, document }: Written): string | null =>
+  text?.body ??
+  reaction?.emoji ??
+  image?.caption ??
+  video?.caption ??
+  document?.caption ??
   null
 
 const storeMessage = async (
@@ -221,8 +230,8 @@ const handleCallback = async (
   const { rows } = await sql`
     update leads l set callback_requested_at = coalesce(${connection.receivedAt ?? null}, now()), callback_closed = null
     where id = ${leadId} and (callback_requested_at is null or callback_requested_at < greatest(
-      (select max(r.reached_until) from raw_cdrs r where r.tenant_id = l.tenant_id and r.reached_phone = l.phone),
-      (select max(o.created_at) from opt_outs o where o.tenant_id = l.tenant_id and o.phone = l.phone)))
+      ${talkedAt(sql`callback_requested_at`)},
+      (select max(o.created_at) from opt_outs o where o.tenant_id = l.tenant_id and o.phone in ${THEIR_NUMBERS})))
     returning id`.execute(trx)
   if (rows.length > 0) await notifyOwner(trx, leadId, `callback:${wamid}`, CALLBACK_NOTICE)
   return 'callback'
@@ -261,7 +270,7 @@ const addIdentity = async (
 export const recordOwnerReply = async (
   trx: Trx,
   { tenantId, connectionId, receivedAt }: Connection,
-  item: z.infer<typeof echoEvent>['item'],
+  item: Echo,
 ): Promise<string> => {
   // A change of an earlier message is no new one, and a group is no person.
   const isChange = item.type === 'edit' || item.type === 'revoke' || item.group_id !== undefined
@@ -271,13 +280,6 @@ export const recordOwnerReply = async (
   if (!leadId) return 'unassigned'
   const others = await leadsWithSameNumber(trx, tenantId, leadId, writer)
   for (const id of [leadId, ...others]) await cancelPending(trx, id, 'owner_replied')
-  const text =
-    item.text?.body ??
-    item.reaction?.emoji ??
-    item.image?.caption ??
-    item.video?.caption ??
-    item.document?.caption ??
-    null
   const at = sql<Date>`coalesce(${receivedAt ?? null}, now())`
   await trx
     .insertInto('messages')
@@ -293,7 +295,7 @@ export const recordOwnerReply = async (
       created_at: at,
       wamid: item.id,
       wa_id: writer.waId,
-      text,
+      text: writtenIn(item),
     })
     .execute()
   await trx.updateTable('leads').set({ read_at: at }).where('id', '=', leadId).execute()

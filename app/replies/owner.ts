@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import { addJob } from '../db/jobs.ts'
 import type { Trx } from '../db/kysely.ts'
+import { lockLead } from '../db/locks.ts'
 import { markLater, setOutcome } from '../outreach/lead_actions.ts'
 import { spellings } from '../phone.ts'
 import { type Answer, type AnsweredNotice, decideAnswer, helpText, parseAnswer } from './answers.ts'
@@ -20,7 +21,7 @@ export type FromOwner = {
 /**
  * Whether the owner wrote this: it comes from the owner's phone, or quotes a notice.
  *
- * @returns null for anybody else, and for the owner's answer to a message that customers get
+ * @returns null for other people, and for the owner's answer to a message that customers get
  */
 export const findOwner = async (
   trx: Trx,
@@ -68,7 +69,7 @@ export const handleOwner = async (
     where tenant_id = ${tenantId} and kind = 'owner_notice' and to_phone = ${owner.ownerPhone}
       and state in ('accepted', 'sent', 'delivered', 'read', 'unknown') and claimed_at > now() - interval '24 hours'
       and occasion not like 'test:%' and occasion not like 'answer:%'
-    order by id limit 2`.execute(trx)
+    limit 2`.execute(trx)
   const decision = decideAnswer({
     answer: parseAnswer(text ?? ''),
     quoted: quotedKind === null ? null : { leadId, occasion },
@@ -89,6 +90,8 @@ const apply = async (
   answer: Answer,
 ): Promise<void> => {
   const actor = { as: 'owner', tenantId: key.tenantId } as const
+  // Otherwise an amount that is entered on the page at this moment would be lost.
+  await lockLead(trx, key.leadId)
   if (answer === 'later') return markLater(trx, actor, key)
   const { outcome } = await trx
     .selectFrom('leads')

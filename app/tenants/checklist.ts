@@ -1,5 +1,5 @@
 /**
- * The set-up of a business: what is done, with its evidence, and what is missing. A pure function. The page of the business
+ * The set-up of a business: what is done, with its evidence, and the problems. A pure function. The page of the business
  * and `npm run tenant -- check` show the same. checklist_facts.ts reads the facts.
  */
 import type { MessageState } from '../states.ts'
@@ -32,7 +32,7 @@ export type EvidenceCode =
   | 'test_read'
   | 'quiet_chosen'
 
-/** What is missing. open = to do; waiting = somebody else does it; wrong = a mistake, or it broke. */
+/** The problems. open = to do; waiting = WhatsApp has not decided or reported yet; wrong = a mistake, or it broke. */
 export const PROBLEMS = {
   no_calls: 'open',
   no_number: 'wrong',
@@ -191,7 +191,7 @@ const numbers = ({ numbers: all, unknownNumbers }: Facts): [Evidence[], Problem[
 const TOKEN_REASON = /^WhatsApp error (0|3|10|190|131005|2\d\d)$/
 const NUMBER_REASON = /^WhatsApp error 100\/33$/
 
-/** What is wrong with a WhatsApp number. */
+/** The problems of a WhatsApp number. */
 export const connectionProblems = (one: Connection): Problem[] => {
   const { displayNumber: about, phoneNumberId, state, reason, graphRefusal, wabaId } = one
   const isPaused = state !== 'active'

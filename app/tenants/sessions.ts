@@ -98,7 +98,7 @@ export const findSession = async (
   return { account, leadsOnly: row.scope !== 'full' }
 }
 
-/** Null: without OPS_PASSWORD nobody can sign in as the operator. */
+/** Null: without OPS_PASSWORD the operator cannot sign in. */
 export const operatorAccount = (): Account | null => {
   const { OPS_PASSWORD } = config()
   return OPS_PASSWORD ? { tenantId: null, business: null, credential: OPS_PASSWORD } : null

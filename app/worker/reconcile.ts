@@ -31,7 +31,10 @@ export type Maintenance = {
   stop: () => Promise<void>
 }
 
-/** Looks for expired claims every five seconds, for alerts twice a minute, and once a minute for due rows without a job and for due summaries. */
+/**
+ * Looks for expired claims every five seconds, for alerts twice a minute, and once a minute for due rows without a job and for
+ * due summaries.
+ */
 export const startMaintenance = (): Maintenance => {
   const ending = new AbortController()
   let sweepAt = performance.now() + SWEEP_EVERY

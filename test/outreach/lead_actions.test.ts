@@ -19,6 +19,7 @@ import { business, customer, db, outreachOf } from '../support/ringback.ts'
 import { happens } from '../support/whatsapp.ts'
 import { miss, tell } from '../tasks/support.ts'
 import { leadOf } from '../web/ops/support.ts'
+import { talksOnWhatsApp } from './support.ts'
 
 const OPERATOR = { as: 'operator' } as const
 
@@ -94,6 +95,7 @@ for (const [what, from, meanwhile, expected] of [
   ['a lead who was reached before', 'reached_by_phone', null, 'reached_by_phone'],
   ['a lead who wrote meanwhile', 'contacted', 'writes', 'replied'],
   ['a lead who was reached meanwhile', 'contacted', 'answers', 'reached_by_phone'],
+  ['a lead who was reached on WhatsApp meanwhile', 'contacted', 'talks', 'reached_by_phone'],
 ] as const)
   t.test(`the undo of "called back" restores the state: ${what}`, async t => {
     const met = await missed()
@@ -103,6 +105,7 @@ for (const [what, from, meanwhile, expected] of [
     if (meanwhile === 'writes') await writes(met)
     if (meanwhile === 'answers')
       await tell(shop.token, callBackPush({ did: shop.did, target: who.local }))
+    if (meanwhile === 'talks') await talksOnWhatsApp(shop, who.e164)
     await run(trx => undoCalledBack(trx, OPERATOR, key))
     t.match(await lead(), { state: expected, called_back_at: null, called_back_from: null })
   })

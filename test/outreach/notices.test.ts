@@ -6,7 +6,16 @@ import { collectNotice } from '../../app/outreach/notify_owner.ts'
 import { firstAllowed, noticeWaits } from '../../app/outreach/quiet_hours.ts'
 import { localNumber } from '../../app/phone.ts'
 import { fill, unknownName } from '../../app/whatsapp/templates.ts'
-import { addStraySilence, contacted, LINK, noticesOf, owned, reported, writes } from './support.ts'
+import {
+  addStraySilence,
+  contacted,
+  LINK,
+  noticesOf,
+  owned,
+  reported,
+  talksOnWhatsApp,
+  writes,
+} from './support.ts'
 import {
   business,
   type Business,
@@ -164,6 +173,7 @@ for (const [what, deal] of [
     'called back',
     async (shop, lead) => (await asTenant(shop.tenantId)).submit(`/ops/leads/${lead}/called-back`),
   ],
+  ['talked with them on WhatsApp', (shop, _lead, phone) => talksOnWhatsApp(shop, phone)],
   [
     'recorded an outcome',
     async (shop, lead) =>
@@ -180,6 +190,16 @@ for (const [what, deal] of [
     await writes(who.e164, 'הלו?')
     t.equal(told().length, 2)
   })
+
+await test('the next message is news again if the notice was not sent', async t => {
+  const { who, owner, told } = await owned()
+  fake.script({ to: owner, outcome: { kind: 'error', code: 131026 } })
+  await writes(who.e164, 'היי')
+  t.strictSame(told(), [])
+  await writes(who.e164, 'הלו?')
+  await writes(who.e164, 'יש מישהו?')
+  t.equal(told().length, 1)
+})
 
 await test('what the operator looks at is news for the owner still', async t => {
   const { shop, who, told } = await owned()

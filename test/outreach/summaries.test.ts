@@ -301,6 +301,34 @@ await test('a digest that could not go out in time is skipped, and the next one 
   t.match(told(), [/^– 2 פניות/])
 })
 
+await test('a digest that was refused and not sent is no digest: the next one lists its people', async t => {
+  for (const [code, end] of [
+    [131026, ['failed', 'error_code', 131026]],
+    [131000, ['skipped', 'too_late', 131000]],
+  ] as const) {
+    const { shop, owner, told } = await owned()
+    const { tenantId } = shop
+    await silent(shop, 2)
+    fake.script({ to: owner, outcome: { kind: 'error', code } })
+    await summarised(NOON)
+    await db
+      .updateTable('tenants')
+      .set({ grace: '30 minutes' })
+      .where('id', '=', tenantId)
+      .execute()
+    await sql`update messages set hold_until = now() where tenant_id = ${tenantId} and state = 'scheduled'`.execute(
+      db,
+    )
+    await sql`select graphile_worker.reschedule_jobs(array_agg(id), run_at := now()) from graphile_worker.jobs
+              where task_identifier = 'owner_notice' having count(*) > 0`.execute(db)
+    await work()
+    t.strictSame(await noticesOf(shop), [end])
+    await db.updateTable('tenants').set({ grace: '9 days' }).where('id', '=', tenantId).execute()
+    await summarised(EVENING)
+    t.match(told(), [/^– 2 פניות/])
+  }
+})
+
 for (const [name, settings, columns] of [
   ['is in shadow', { mode: 'shadow' }, {}],
   ['is paused', { mode: 'paused' }, {}],

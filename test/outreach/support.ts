@@ -80,3 +80,13 @@ export const noticesOf = async ({ tenantId }: Business) => {
 }
 
 export const writes = (from: string, text: string) => happens({ kind: 'text', from, text })
+
+/** A talk that ends a moment from now, so after all that has happened. */
+export const talksOnWhatsApp = ({ phoneNumberId }: Business, phone: string) =>
+  happens({
+    kind: 'call',
+    with: phone,
+    seconds: 20,
+    phoneNumberId,
+    fields: { end_time: String(Math.floor(Date.now() / 1000) + 2) },
+  })

@@ -692,6 +692,22 @@ await test('a request for a call is open until a talk, "called back" or an opt-o
   t.match(await waits(), [['asked', await requested()]], 'an opt-out of messages is none of calls')
 })
 
+await test('an opt-out in another spelling of the number closes the request for a call too', async t => {
+  const shop = await business({ columns: { contact_foreign: true } })
+  const phone = '+970569112288'
+  await miss(shop, phone)
+  const tap = async () => {
+    const tapped = { kind: 'button', text: 'חזרו אליי', payload: 'ringback:callback' } as const
+    await happens({ ...tapped, from: phone, phoneNumberId: shop.phoneNumberId })
+    return (await leadsOf(shop.tenantId))[0]?.callback_requested_at
+  }
+  const first = await tap()
+  await sql`insert into opt_outs (tenant_id, phone, source)
+            values (${shop.tenantId}, '+972569112288', 'operator')`.execute(db)
+  const second = await tap()
+  t.ok(first && second && second > first)
+})
+
 await test('after an opt-out before the first message, none is sent', async t => {
   const shop = await business()
   const dana = customer()

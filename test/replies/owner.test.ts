@@ -3,13 +3,14 @@ import { sql } from 'kysely'
 import { test } from 'tap'
 import { decideAnswer, helpText, parseAnswer } from '../../app/replies/answers.ts'
 import { LANGUAGES } from '../../app/whatsapp/templates.ts'
+import { setOutcome } from '../../app/outreach/lead_actions.ts'
 import { queueSummaries } from '../../app/outreach/owner_summaries.ts'
 import { asTenant } from '../support/ops.ts'
-import { auditOf } from '../tenants/support.ts'
+import { auditOf, OPERATOR } from '../tenants/support.ts'
 import { contacted, owned, writes } from '../outreach/support.ts'
 import { customer, db, fake, work } from '../support/ringback.ts'
 import { eventsOf, happens, optOutsOf, receivedBy, storyOf } from '../support/whatsapp.ts'
-import { leadsOf, miss, dueSince } from '../tasks/support.ts'
+import { leadsOf, miss, dueSince, until } from '../tasks/support.ts'
 
 const WON = [
   '1',
@@ -178,6 +179,27 @@ await test('1, 2 and 3 set the outcome of the person, and are no message of a pe
   ])
   const log = await (await asTenant(tenantId, 'he')).get('/ops/log')
   t.match(log.text, 'בעלי העסק, ב־WhatsApp')
+})
+
+await test('an amount that is entered at the moment of the answer stays', async t => {
+  const { shop, says, lead } = await notified()
+  const { tenantId } = shop
+  const leadId = (await lead())?.id ?? ''
+  let answered: Promise<unknown> | undefined
+  await db.transaction().execute(async trx => {
+    const won = { tenantId, leadId, outcome: 'won', value: 350 } as const
+    await setOutcome(trx, OPERATOR, won)
+    answered = says('1')
+    await until(async () => {
+      const { rows } = await sql`
+        select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`.execute(
+        db,
+      )
+      return rows.length > 0
+    })
+  })
+  await answered
+  t.match(await lead(), { outcome: 'won', outcome_value: '350.00' })
 })
 
 await test('where it is not clear whom the owner means, they get a link, and nothing changes', async t => {
