@@ -1,10 +1,10 @@
-/** What the programs on a development machine know of each other: `npm start`, its commands and the fake WhatsApp. */
+/** How the programs on a development machine find each other: `npm start`, its commands and the fake WhatsApp. */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { dataFolder } from './config.ts'
 
-/** What a running program tells the others, in a file under `.data/`. `settings`: what they should use to reach it. */
+/** A running program's announcement to the others, in a file under `.data/`. They use `settings` to reach it. */
 const announcement = z.object({
   pid: z.int(),
   port: z.int(),
@@ -30,7 +30,7 @@ export const announce = (
   }
 }
 
-/** What a program announced, if it still runs. */
+/** The announcement of a program, if it still runs. */
 export const findRunning = (program: Program, folder = dataFolder): Announcement | null => {
   let json: unknown
   try {
@@ -59,7 +59,7 @@ export const isDevelopment = (env: Env): boolean =>
 
 /**
  * Settings for this process from programs that run on this machine: those of a fake WhatsApp, and for commands the address
- * of `npm start`. Settings that the process has of its own take precedence.
+ * of `npm start`. If the process has one of these settings itself, it gets none of them.
  */
 export const settingsFrom = (
   program: Program,
@@ -87,7 +87,7 @@ export const curlMissedCall = (webhookUrl: string, did: string, caller: string):
 /** A caller for trials, where no message reaches a real phone. */
 export const TRIAL_CALLER = '0523456789'
 
-/** What `npm start` says on a terminal, where other programs get the log. */
+/** The text that `npm start` prints on a terminal. */
 export const welcome = ({
   url,
   production,

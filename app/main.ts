@@ -4,7 +4,7 @@
  *   web      POST /webhooks/voicenter/cdr  stores a CDR and its job                     app/web/voicenter.ts
  *            POST /webhooks/whatsapp       stores events of WhatsApp and their jobs     app/web/whatsapp.ts
  *            GET /ops, /metrics            pages and metrics                            app/web/ops/
- *            /api/v1                       what programs read and do                    app/web/api/
+ *            /api/v1                       the API for other programs                   app/web/api/
  *   worker   voicenter_cdr                 classifies the call, records a missed call   tasks/voicenter_cdr.ts
  *            lead_outreach, 2 min later    sends the first message                      tasks/lead_outreach.ts
  *            lead_reminder, 2 and 24 h     sends a reminder                             tasks/lead_reminder.ts
@@ -28,7 +28,7 @@ const STOP_WITHIN_MS = 24_000
 /** After an unexpected error, only the requests that have arrived are answered. */
 const CRASH_WITHIN_MS = 5_000
 
-/** On a terminal a person reads what the start says. Other programs get the log. */
+/** A person reads the output on a terminal. Elsewhere a program reads the log. */
 const isTerminal = process.stdout.isTTY
 const fake = settingsFrom('fake_whatsapp', process.env)
 Object.assign(process.env, fake)
@@ -75,12 +75,13 @@ const start = async () => {
   }
   if (stopping.signal.aborted) return
   log.info({ role: ROLE }, 'Ringback is running')
-  // Only now, because the fake WhatsApp posts to it, and a new database had no tables before.
+  // Only now, because the fake WhatsApp posts to it as soon as it is announced, and a new database had no tables before.
   if (isDevelopment(process.env) && port !== null)
     takeBack = announce('start', { port, settings: { PUBLIC_URL: url } })
   if (isDevelopment(process.env)) log.info(`messages go to ${WHATSAPP_GRAPH_URL}`)
-  if (!DATABASE_URL) await showDatabase()
-  if (isTerminal && ROLE !== 'worker') await showWelcome()
+  // The process runs already: a database that is away for a moment must not end it.
+  if (!DATABASE_URL) await retryUntilAvailable(stopping.signal, showDatabase)
+  if (isTerminal && ROLE !== 'worker') await retryUntilAvailable(stopping.signal, showWelcome)
 }
 
 /** The embedded Postgres may be in a place that does not last. */
@@ -106,7 +107,6 @@ const stop = async (exitCode: number) => {
   if (stopping.signal.aborted) return
   stopping.abort()
   log.info('stopping')
-  takeBack()
   setTimeout(
     () => {
       log.warn('stopped before everything had ended')
@@ -114,6 +114,7 @@ const stop = async (exitCode: number) => {
     },
     exitCode ? CRASH_WITHIN_MS : STOP_WITHIN_MS,
   )
+  takeBack()
   // A worker that is still starting may have locked jobs already.
   const workerStopped = started.catch(() => {}).then(() => worker?.stop())
   for (const ended of await Promise.allSettled([stopWeb(), workerStopped]))

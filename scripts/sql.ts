@@ -117,8 +117,9 @@ const printable = (value: unknown): string =>
 
 /** A table, or where the terminal is too narrow for it, each row as a list. */
 const tableOf = (fields: string[], cells: string[][], columns = Infinity): string => {
+  // Not Math.max(...): a call takes about 100,000 arguments, and a result may have more rows.
   const widths = fields.map((name, at) =>
-    Math.max(name.length, ...cells.map(row => row[at]?.length ?? 0)),
+    cells.reduce((width, row) => Math.max(width, row[at]?.length ?? 0), name.length),
   )
   const total = cells.length === 1 ? '1 row' : `${cells.length} rows`
   if (widths.reduce((sum, width) => sum + width + 3, 1) > columns) {

@@ -38,8 +38,8 @@ import {
   sendManual,
 } from '../app/outreach/reply_by_hand.ts'
 import { upcoming, type UpcomingMessage } from '../app/outreach/waiting.ts'
+import { findListed, type ListedRow } from '../app/outreach/exclusions.ts'
 import { type ApiCallRow, loadCalls } from '../app/web/api/calls.ts'
-import { findListed, type ListedRow } from '../app/web/api/leads.ts'
 import { type Exclusion, listExclusions } from '../app/privacy/do_not_contact.ts'
 import type { ChecklistRow } from '../app/tenants/checklist_facts.ts'
 import { loadGoLiveWarnings } from '../app/tenants/go_live.ts'

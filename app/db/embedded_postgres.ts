@@ -159,7 +159,7 @@ const serverAccount = async () => {
   })
 }
 
-/** What it means that the data is elsewhere, and what to do. */
+/** A warning that the data is in a temporary folder, and what to do. */
 export const temporaryDataNotice = (path: string): string =>
   `The database is in ${path}: Postgres does not run as root, and its own user cannot reach the folder of Ringback. Many ` +
   'systems empty that place when they restart, and then all calls, businesses and webhook URLs are gone. To keep them, move ' +

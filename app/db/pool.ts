@@ -125,10 +125,17 @@ const address = async (name: string, connectionString?: string) => {
   }
 }
 
+/** The server notices a vanished client within half a minute instead of two hours. */
+const KEEPALIVES = {
+  tcp_keepalives_idle: '10',
+  tcp_keepalives_interval: '5',
+  tcp_keepalives_count: '3',
+}
+
 /**
  * A connection outside the pools, for session state such as locks. Not connected yet.
  *
- * @param options.patient without timeouts, for a person who waits for a report
+ * @param options.patient without timeouts, for a statement that a person types
  */
 export const newConnection = async (
   name: string,
@@ -139,8 +146,9 @@ export const newConnection = async (
     connectionTimeoutMillis: 2 * SECOND,
     // Its queries are small, and a silent session must be replaced soon.
     ...(!patient && { ...limits, query_timeout: 3 * SECOND }),
-    // The server notices a vanished client within half a minute instead of two hours.
-    options: '-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3',
+    options: Object.entries({ ...KEEPALIVES, ...FORMATS })
+      .map(([name, value]) => `-c ${name}=${value.replaceAll(' ', '')}`)
+      .join(' '),
   })
   client.on('error', err => log.warn({ err, connection: name }, 'database connection lost'))
   return client

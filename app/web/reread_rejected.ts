@@ -1,4 +1,4 @@
-/** Reads rejected deliveries again, after the program or a setting was mended. Any number of times, without harm. */
+/** Reads rejected deliveries again, after the program or a setting was mended. Repeating it does no harm. */
 import { sql } from 'kysely'
 import { type Actor, audit } from '../audit.ts'
 import type { Trx } from '../db/kysely.ts'
@@ -11,7 +11,7 @@ import { type BodyElement, readDelivery } from '../voicenter/parse.ts'
 import { readText, storeUpdates } from './whatsapp.ts'
 import { updatesIn } from '../whatsapp/webhook.ts'
 
-/** Deliveries of one transaction, which others must not wait for long. */
+/** The most of one transaction, so that no other transaction waits for it for long. */
 const MAX_DELIVERIES = 50
 const MAX_BYTES = 5_000_000
 
@@ -22,16 +22,16 @@ type Which = {
   id: string | null
   /** With `id`: also those of the same sender that were rejected for the same reason. */
   alike?: boolean
-  /** Those that were read again since then are left out. */
+  /** Only deliveries that were not read again since then. */
   since?: Date | undefined
 }
 
-/** `more`: there are further deliveries, for the next transaction. */
+/** `more`: the next transaction has further deliveries to read. */
 export type RereadCounts = { stored: number; rejected: number; more: boolean }
 
 /**
- * Reads rejected deliveries again, as if they had just arrived with the same credential: what is readable now is stored
- * with its jobs, and leaves the list. Those that were not read again yet come first.
+ * Reads rejected deliveries again, as if they had just arrived with the same credential. A delivery that is readable now is
+ * stored with its jobs and leaves the list. Deliveries that were never read again come first.
  *
  * @throws UserError if there is no such delivery, or its content was deleted
  */
@@ -74,7 +74,7 @@ export const rereadDeliveries = async (
   return { stored, rejected: results.length - stored, more: rows.length > results.length }
 }
 
-/** @returns false if it was read again and stored before */
+/** @returns false if it has been read again and stored */
 const isOpen = async (trx: Trx, id: string, tenantId: string | null): Promise<boolean> => {
   const found = await trx
     .selectFrom('rejected_deliveries')
@@ -120,7 +120,7 @@ const reread = async (trx: Trx, id: string): Promise<boolean> => {
   return wrong === null
 }
 
-/** An entry of the call log was rejected as it stood in the log. Its window ended this long before it was read. */
+/** The body is an entry as the Call Log returned it. The period that was asked for ended MARGIN before that. */
 const logElements = (body: Buffer, receivedAt: Date): BodyElement[] => {
   const json = readJson(body.toString('utf8'))
   return 'wrong' in json
@@ -134,7 +134,7 @@ type Source = { sender: Sender; contentType: string | null; receivedAt: Date }
  * Stores the records as of the time when they arrived, because a call without a time of its own would look new, and its
  * caller would get a message days later.
  *
- * @returns why nothing was stored; null if all is. Of an array, each record that is not readable is kept for itself.
+ * @returns why nothing was stored; null if it was. An unreadable record in an array becomes a rejected delivery of its own.
  */
 const storeRecords = async (
   trx: Trx,
@@ -153,7 +153,7 @@ const storeRecords = async (
   return null
 }
 
-/** @returns why nothing was stored; null if all is */
+/** @returns why nothing was stored; null if it was */
 const storeEvents = async (trx: Trx, body: Buffer, receivedAt: Date): Promise<string | null> => {
   const json = readText(body)
   if ('wrong' in json) return json.wrong

@@ -148,7 +148,7 @@ const onError: ErrorRequestHandler = (error: unknown, _req, res, next) => {
   res.status(status).json({ Err: status === 503 ? 2 : 1, Errdesc: PUBLIC_REASON[status] })
 }
 
-/** A port that cannot be used, and what to do. */
+/** Says why the port cannot be used, and what to do. */
 const portProblem = (cause: Error): string => {
   const { PORT } = config()
   const code = 'code' in cause ? cause.code : ''

@@ -1,4 +1,4 @@
-/** One sender after the other does one thing at a time, so a sender that has much to do delays only itself. */
+/** Gives one sender after the other a turn, so that a sender with much work delays only itself. */
 const turns = () => {
   /** The sender whose turn is next comes first. */
   const waiting = new Map<string, (() => void)[]>()
@@ -21,8 +21,7 @@ const turns = () => {
 }
 
 /**
- * Work that blocks the process, such as parsing megabytes, runs one after the other. After each the process does other work
- * for as long. Senders take turns.
+ * For work that blocks the process, such as parsing megabytes. After each turn the process has the same time for other work.
  *
  * @returns runs `work` when it is the sender's turn. Only its part before the first `await` blocks.
  */
@@ -40,8 +39,9 @@ export const takingTurns = () => {
 }
 
 /**
- * Work that needs something of which there is one, such as the database connection of the pages, runs one after the other
- * until it is done. Senders take turns.
+ * For work that shares a single resource, such as the database connection of the pages. A turn ends when its work is done.
+ *
+ * @returns runs `work` when it is the sender's turn
  */
 export const oneAtATime = () => {
   const { turnOf, next } = turns()

@@ -67,12 +67,12 @@ whatsapp.get(PATH, async (req, res) => {
  */
 const record = async (statement: RawBuilder<unknown>): Promise<void> => {
   await withTimeout(STORE_TIMEOUT_MS, statement.execute(webDb)).catch((err: unknown) =>
-    log.warn({ err }, 'what Meta asked for was not recorded'),
+    log.warn({ err }, 'a request of Meta was not noted for the checklist'),
   )
 }
 
 /**
- * Anyone can send what is refused. So at most one connection is used for it at a time, and a row is written once a minute.
+ * Anyone can send a request that is refused. So such requests use one connection at a time, and write a row once a minute.
  */
 let isRecordingRefusal = false
 const recordRefusal = async (statement: RawBuilder<unknown>): Promise<void> => {
@@ -90,7 +90,7 @@ const WRONG_VERIFY_TOKEN = sql`
   on conflict (only_row) do update set refused_at = now()
   where coalesce(v.refused_at < now() - interval '1 minute', true)`
 
-/** A body that names a number or account of ours, with a signature that no secret fits. */
+/** Notes that a body with a wrong signature names a number or an account of ours. */
 const recordWrongSignature = async (body: Buffer): Promise<void> => {
   const named = idsIn(body)
   if (named.length > 0)

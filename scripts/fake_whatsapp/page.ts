@@ -127,7 +127,7 @@ const refresh = async () => {
     if (!shown) main.append(phone)
     else {
       const [now, next] = [shown.querySelector('ol'), phone.querySelector('ol')]
-      // Nor one that quotes a message, while it is being written.
+      // A list in which an answer is being written is not replaced: the text would be lost.
       if (now.querySelector('details[open]') || now.innerHTML === next.innerHTML) continue
       now.innerHTML = next.innerHTML
       now.scrollTop = now.scrollHeight

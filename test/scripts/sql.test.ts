@@ -1,11 +1,12 @@
 /** npm run sql */
 import { Readable, Writable } from 'node:stream'
-import pg from 'pg'
+import type pg from 'pg'
 import t from 'tap'
+import { newConnection } from '../../app/db/pool.ts'
 import { run } from '../../scripts/sql.ts'
 
 const connect = async (): Promise<pg.Client> => {
-  const client = new pg.Client({ connectionString: process.env['DATABASE_URL'] })
+  const client = await newConnection('sql', { patient: true })
   await client.connect()
   return client
 }
@@ -44,6 +45,20 @@ t.test('it prints a table, a list, or JSON', async t => {
   ])
   t.match(await sql([], { input: 'select 2 as two' }), { status: 0, stdout: /^two\n/ })
   t.match((await sql([`select e'\\x1b[2J\\u202e' as x`])).stdout, String.raw`\u001b[2J\u202e`)
+  const many = await sql(['select n from generate_series(1, 200000) n'])
+  t.match([many.status, many.stderr, many.stdout.slice(-12)], [0, '', '200000 rows\n'])
+})
+
+t.test('times are read in any DateStyle of the database', async t => {
+  const setStyle = (clause: string) =>
+    sql([
+      '--write',
+      `do $$ begin execute format('alter database %I ${clause}', current_database()); end $$`,
+    ])
+  t.match(await setStyle(`set datestyle = ''SQL, DMY''`), { status: 0 })
+  t.teardown(() => setStyle('reset datestyle'))
+  const { stdout } = await sql(['--json', `select timestamptz '2026-11-30 08:00Z' as at`])
+  t.strictSame(JSON.parse(stdout), [{ at: '2026-11-30T08:00:00.000Z' }])
 })
 
 t.test('only --write changes data', async t => {

@@ -1,6 +1,7 @@
 /** A newcomer's first hour: the fake WhatsApp, the start, a business, a call by curl, and the message on the phone. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import pg from 'pg'
 import t from 'tap'
 import { z } from 'zod'
 import { freePort, NODE_FLAGS, ROOT, run, start, waitUntil } from '../../scripts/processes.ts'
@@ -8,6 +9,13 @@ import { freePort, NODE_FLAGS, ROOT, run, start, waitUntil } from '../../scripts
 /** With a DATABASE_URL, no program on this machine gives settings to another. */
 const { DATABASE_URL, PATH, HOME } = process.env
 const env = { DATABASE_URL, PATH, HOME, NODE_OPTIONS: '' }
+const terminal = `Object.defineProperty(process.stdout, 'isTTY', { value: true })`
+const ON_TERMINAL = [
+  ...NODE_FLAGS,
+  '--import',
+  `data:text/javascript,${encodeURIComponent(terminal)}`,
+  'app/main.ts',
+]
 
 await t.test('from the commands that the programs print to the reply of the customer', async t => {
   const port = String(await freePort())
@@ -24,9 +32,7 @@ await t.test('from the commands that the programs print to the reply of the cust
   t.equal(Object.keys(settings).length, 3)
 
   const here = { ...env, ...settings, PORT: port }
-  const terminal = `Object.defineProperty(process.stdout, 'isTTY', { value: true })`
-  const args = ['--import', `data:text/javascript,${encodeURIComponent(terminal)}`, 'app/main.ts']
-  const ringback = await start([...NODE_FLAGS, ...args], here, /call_report\(\)"\n/)
+  const ringback = await start(ON_TERMINAL, here, /call_report\(\)"\n/)
   t.teardown(ringback.stop)
   t.match(ringback.output(), `Its page: ${url}/ops`)
   t.match(ringback.output(), 'There is no business yet')
@@ -65,6 +71,19 @@ await t.test('from the commands that the programs print to the reply of the cust
     await waitUntil(async () => JSON.stringify(await state()) === JSON.stringify(replied), 20_000),
   )
   t.strictSame(await state(), replied, 'a signed webhook')
+})
+
+await t.test('a database that is busy after the start does not end the program', async t => {
+  const holder = new pg.Client({ connectionString: DATABASE_URL })
+  await holder.connect()
+  t.teardown(() => holder.end())
+  await holder.query('begin')
+  await holder.query('lock table tenants')
+  const waits = /Ringback is running[^]*waiting for the database/
+  const ringback = await start(ON_TERMINAL, { ...env, PORT: '0' }, waits)
+  t.teardown(ringback.stop)
+  await holder.query('rollback')
+  t.ok(await waitUntil(() => ringback.output().includes('call_report()"'), 20_000))
 })
 
 await t.test('npm start ends in order when npm gets SIGTERM', async t => {

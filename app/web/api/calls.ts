@@ -1,4 +1,4 @@
-/** /calls: every call, its verdict, and what became of it. */
+/** /calls: every call, its verdict and its outreach. */
 import { type RawBuilder, sql } from 'kysely'
 import { z } from 'zod'
 import type { Trx } from '../../db/kysely.ts'
@@ -14,6 +14,8 @@ import {
 import type { Json } from '../../json.ts'
 import { campaignOf } from '../../voicenter/campaign.ts'
 import {
+  CALL_COLUMNS,
+  CALL_TABLES,
   callCursor,
   type CallQuery,
   type Condition,
@@ -36,8 +38,8 @@ import {
 const VERDICTS = ['missed', 'answered', 'not_inbound', 'unmatched_number', 'unknown'] as const
 
 /**
- * A call has the id of its first record in raw_cdrs. A call on WhatsApp has no record, so it has the id of its missed call and
- * this number, which no record reaches.
+ * A call has the id of its first record in raw_cdrs. A call on WhatsApp has no record. Its id is the id of its missed call plus
+ * this number, which is greater than the id of any record.
  */
 const WITHOUT_RECORD = 500_000_000_000_000_000n
 
@@ -46,16 +48,16 @@ const idOf = (recordId: string | null, missedId: string | null): string =>
 
 const outcomeFields = {
   verdict: z.enum(VERDICTS).nullable().describe('Null = it is not classified yet.'),
-  reason: z.string().nullable().describe('Of the verdict.'),
+  reason: z.string().nullable().describe('The reason of the verdict.'),
   outreach_state: z
     .enum(OUTREACH_STATES)
     .nullable()
-    .describe('Of the first message after a missed call. Null = the call was not missed.'),
+    .describe('The state of the first message. Null = the call was not missed.'),
   outreach_reason: z.string().nullable(),
   conversation_state: z
     .enum(CONVERSATION_STATES)
     .nullable()
-    .describe('Of what followed the first message. Null = none was sent.'),
+    .describe('The state of the conversation after the first message. Null = none was sent.'),
 }
 
 const callSchema = z
@@ -63,7 +65,7 @@ const callSchema = z
     id: rowId,
     call_id: z.string().describe("Voicenter's id of the call, or WhatsApp's."),
     channel: z.enum(['voicenter', 'whatsapp']),
-    called_at: time.describe('When it began; before it is classified, when its record came.'),
+    called_at: time.describe('When it began. Until the call is classified: when its record came.'),
     received_at: time.nullable().describe('When its first record came. Null = a call on WhatsApp.'),
     caller: z
       .string()
@@ -83,7 +85,7 @@ const callSchema = z
   })
   .meta({ id: 'Call' })
 
-/** A call in the conversation with a person. */
+/** A call in the thread of a person. */
 export const personCallSchema = z
   .object({
     id: rowId,
@@ -131,32 +133,19 @@ export type ApiCallRow = {
   mark: string
 }
 
-/** A longer record is not searched for its campaign. */
+/** The campaign of a longer record is not read. */
 const MAX_BYTES = 50_000
 
 /** @param found selects record_id, missed_id, id and at */
 export const loadCalls = async (trx: Trx, found: RawBuilder<unknown>): Promise<ApiCallRow[]> => {
   const { rows } = await sql<ApiCallRow>`
     with found as materialized (${found})
-    select f.record_id as "recordId", m.id as "missedId", coalesce(r.root_call_id, m.call_id) as "callId",
-           coalesce(m.source, 'voicenter') as channel, f.at, r.received_at as "receivedAt",
-           coalesce(m.caller_phone, r.customer_phone) as caller,
-           coalesce(m.business_phone, r.business_phone) as "businessPhone",
-           coalesce(r.verdict, case m.source when 'whatsapp' then 'missed' end) as verdict,
-           coalesce(r.reason, case m.source when 'whatsapp' then 'noanswer' end) as reason,
-           m.outreach_state as "outreachState", m.outreach_reason as "outreachReason",
-           m.outreach_due_at as "dueAt", c.state as "conversationState", m.lead_id as "leadId",
+    select ${CALL_COLUMNS}, f.record_id as "recordId", m.id as "missedId", coalesce(r.root_call_id, m.call_id) as "callId",
+           coalesce(m.source, 'voicenter') as channel, r.received_at as "receivedAt",
+           coalesce(m.caller_phone, r.customer_phone) as caller, m.outreach_due_at as "dueAt", m.lead_id as "leadId",
            case when octet_length(r.body) <= ${MAX_BYTES}
-             then coalesce(r.payload -> 'CustomData', r.payload -> 'customdata', r.payload -> 'customData') end as "customData",
-           (extract(epoch from f.at) * 1000000)::bigint || '.' || f.id as mark
-    from found f
-    left join raw_cdrs r on r.id = f.record_id
-    left join lateral (
-      select * from missed_calls where id = f.missed_id
-      union all
-      select * from missed_calls where f.missed_id is null and tenant_id = r.tenant_id and call_id = r.root_call_id
-      limit 1) m on true
-    left join lead_conversations c on c.missed_call_id = m.id
+             then coalesce(r.payload -> 'CustomData', r.payload -> 'customdata', r.payload -> 'customData') end as "customData"
+    from ${CALL_TABLES}
     order by f.at desc, f.id desc`.execute(trx)
   return rows
 }
@@ -204,7 +193,7 @@ const firstRecord = (tenantId: string, where: RawBuilder<unknown>) => sql`
   where r.tenant_id = ${tenantId} and ${where}
   order by at, r.id limit 1`
 
-/** @param callId of any record of the call */
+/** @param callId the id of any record of the call */
 const findCall = async (trx: Trx, tenantId: string, callId: string) => {
   const missedId = BigInt(callId) - WITHOUT_RECORD
   if (missedId < 0n) {

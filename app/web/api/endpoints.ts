@@ -1,8 +1,15 @@
 /** Every endpoint of the API. The router serves this list, and the OpenAPI document describes it. */
 import { calls } from './calls.ts'
+import { leadActions } from './lead_actions.ts'
 import { leads } from './leads.ts'
 import { missedCalls } from './missed_calls.ts'
 import { report } from './report.ts'
 import type { Route } from './route.ts'
 
-export const ROUTES: readonly Route[] = [...calls, ...leads, ...missedCalls, ...report]
+export const ROUTES: readonly Route[] = [
+  ...calls,
+  ...leads,
+  ...leadActions,
+  ...missedCalls,
+  ...report,
+]

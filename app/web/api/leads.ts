@@ -1,17 +1,8 @@
-/** /leads: the people whose calls were missed, their conversation, and what the business does about them. */
-import { sql } from 'kysely'
+/** /leads: the people whose calls were missed, and their conversation. */
 import { z } from 'zod'
-import { phoneHash } from '../../crypto.ts'
 import type { Trx } from '../../db/kysely.ts'
 import { notFound } from '../../errors.ts'
-import {
-  markCalledBack,
-  noteInput,
-  outcomeInput,
-  setNote,
-  setOutcome,
-  undoCalledBack,
-} from '../../outreach/lead_actions.ts'
+import { findListed } from '../../outreach/exclusions.ts'
 import {
   findPerson,
   listPeople,
@@ -27,15 +18,6 @@ import {
   sendManual,
 } from '../../outreach/reply_by_hand.ts'
 import { loadThread, type MessageEntry } from '../../outreach/thread.ts'
-import { spellings } from '../../phone.ts'
-import {
-  addExclusion,
-  addOptOut,
-  exclusionInput,
-  numberOfLead,
-  removeExclusion,
-  removeOptOut,
-} from '../../privacy/do_not_contact.ts'
 import {
   INCOMING_STATES,
   LEAD_STATES,
@@ -45,8 +27,7 @@ import {
 } from '../../states.ts'
 import { personCall, personCallSchema } from './calls.ts'
 import {
-  type Caller,
-  checked,
+  type Client,
   id,
   invalidCursor,
   key,
@@ -64,7 +45,7 @@ const leadFields = z.object({
   name: z
     .string()
     .nullable()
-    .describe('In their WhatsApp profile; null = they have not written yet.'),
+    .describe('From their WhatsApp profile; null = they have not written yet.'),
   state: z.enum(LEAD_STATES),
   missed_call_count: z.int().describe('How many of their calls were missed, ever.'),
   waiting: z
@@ -80,7 +61,7 @@ const leadFields = z.object({
   window_open_until: time
     .nullable()
     .describe('Until then free text may be sent to them. Null = they have never written.'),
-  callback_requested_at: time.nullable().describe('They asked for a call, which is open.'),
+  callback_requested_at: time.nullable().describe('When they asked for a call. Null = no request is open.'),
   called_back_at: time.nullable(),
   opted_out: z.boolean().describe('They get no automatic messages.'),
   excluded: z.boolean().describe('Staff or a supplier: they never get a message.'),
@@ -88,12 +69,12 @@ const leadFields = z.object({
   outcome_value: z.coerce
     .number()
     .nullable()
-    .describe('Of a sale, in the currency of the business.'),
+    .describe('The amount of the sale, in the currency of the business.'),
   outcome_at: time.nullable(),
   note: z.string().nullable(),
   created_at: time,
 })
-const leadSchema = leadFields.meta({ id: 'Lead' })
+export const leadSchema = leadFields.meta({ id: 'Lead' })
 
 const messageSchema = z
   .object({
@@ -101,7 +82,7 @@ const messageSchema = z
     direction: z.enum(['out', 'in']),
     kind: z.enum(MESSAGE_KINDS),
     state: z.enum([...OUTGOING_STATES, ...INCOMING_STATES]),
-    reason: z.string().nullable().describe('Why it has this state, where there is a reason.'),
+    reason: z.string().nullable().describe('Why it has this state; null = without a reason.'),
     error_code: z.int().nullable().describe("Meta's code of an error."),
     text: z.string().nullable().describe('Null = it had none, it was deleted, or it is not known.'),
     at: time.describe('When it was received, sent, or is due.'),
@@ -119,26 +100,8 @@ const leadDetailsSchema = leadFields
   })
   .meta({ id: 'LeadDetails' })
 
-/** So many calls and messages together. */
+/** The most calls and messages of one answer, counted together. */
 const THREAD_LENGTH = 200
-
-export type ListedRow = { phone: string; optedOut: boolean; excluded: boolean }
-
-/** Which of these numbers are on the lists of people who get no messages. */
-export const findListed = async (trx: Trx, tenantId: string, phones: readonly string[]) => {
-  const pairs = phones.flatMap(phone =>
-    spellings(phone).map(spelling => ({ phone, spelling, hash: phoneHash(spelling) })),
-  )
-  const listed = (table: 'opt_outs' | 'excluded_numbers') => sql`exists (
-    select from ${sql.table(table)} x
-    where x.tenant_id = ${tenantId} and (x.phone = p.spelling or x.phone_hash = p.hash))`
-  const { rows } = await sql<ListedRow>`
-    select p.phone, bool_or(${listed('opt_outs')}) as "optedOut", bool_or(${listed('excluded_numbers')}) as excluded
-    from unnest(${pairs.map(pair => pair.phone)}::text[], ${pairs.map(pair => pair.spelling)}::text[],
-                ${pairs.map(pair => pair.hash)}::bytea[]) p (phone, spelling, hash)
-    group by p.phone`.execute(trx)
-  return new Map(rows.map(row => [row.phone, row]))
-}
 
 const leadOf = (
   person: Person,
@@ -177,19 +140,17 @@ const messageOf = (message: MessageEntry): z.input<typeof messageSchema> => ({
   at: message.at,
 })
 
-const personOf = async (trx: Trx, { tenantId }: Caller, leadId: string): Promise<PersonDetails> => {
+const personOf = async (trx: Trx, { tenantId }: Client, leadId: string): Promise<PersonDetails> => {
   const person = await findPerson(trx, leadId, tenantId)
   if (!person) throw notFound(`lead ${leadId}`)
   return person
 }
 
-/** What an action answers. */
-const leadNow = async (trx: Trx, caller: Caller, leadId: string) => {
-  const person = await personOf(trx, caller, leadId)
+/** The lead as it is now: the answer of an action. */
+export const leadNow = async (trx: Trx, client: Client, leadId: string) => {
+  const person = await personOf(trx, client, leadId)
   return leadOf(person, { optedOut: person.optOutSource !== null, excluded: person.isExcluded })
 }
-
-const noBody = z.object({ id })
 
 export const leads = [
   route({
@@ -213,7 +174,7 @@ export const leads = [
           .describe('Whether they wait for an answer of the business.'),
         q: plainText(100)
           .optional()
-          .describe('In their name, their number, the note, or what they wrote.'),
+          .describe('A part of their name, their number, the note or a message of theirs.'),
       }),
     }),
     answer: pageOf(leadSchema),
@@ -244,11 +205,11 @@ export const leads = [
     path: '/leads/{id}',
     name: 'getLead',
     summary: 'Get a person with their messages and calls',
-    description: `The newest ${THREAD_LENGTH} messages and calls together. Reading is not seeing: the person stays unread.`,
+    description: `The newest ${THREAD_LENGTH} messages and calls together. Reading them does not mark the person as read.`,
     request: z.object({ id }),
     answer: leadDetailsSchema,
-    act: async (trx, caller, { id: leadId }) => {
-      const person = await personOf(trx, caller, leadId)
+    act: async (trx, client, { id: leadId }) => {
+      const person = await personOf(trx, client, leadId)
       const thread = await loadThread(trx, person, { before: null, limit: THREAD_LENGTH })
       const reply = await readReplyState(trx, person)
       return {
@@ -268,7 +229,7 @@ export const leads = [
     name: 'sendMessage',
     summary: 'Write to a person',
     description:
-      'Free text on WhatsApp, within 24 hours after the person wrote or called there (`window_open_until`). It cancels the automatic messages that wait. The message is sent within seconds: `messages` of the person shows what became of it. If WhatsApp’s answer is lost, it is `unknown` and is not sent again.',
+      'Free text on WhatsApp, within 24 hours after the person wrote or called there (`window_open_until`). It cancels the automatic messages that wait. The message is sent within seconds: `messages` of the person shows its state. If WhatsApp’s answer is lost, it is `unknown` and is not sent again.',
     request: z.object({
       id,
       key,
@@ -283,136 +244,7 @@ export const leads = [
     answer: z.object({ id: rowId, state: z.enum(OUTGOING_STATES) }),
     problems: [...REPLY_REFUSALS, 'key_used'],
     act: async (trx, { tenantId, actor }, { id: leadId, key: given, body }) =>
-      // The keys of the page's forms are another set.
+      // So that the key differs from those of the page's forms.
       sendManual(trx, actor, { tenantId, leadId, text: body.text, key: `api:${given}` }),
-  }),
-  route({
-    method: 'put',
-    path: '/leads/{id}/outcome',
-    name: 'setOutcome',
-    summary: 'Say what became of a person',
-    description:
-      'They no longer wait, and what is pending for them is cancelled. Null takes the outcome back. Only `won` may have a value.',
-    request: z.object({
-      id,
-      body: z.strictObject({
-        outcome: outcomeInput.shape.outcome,
-        value: outcomeInput.shape.value.describe(
-          'Of a sale, in the currency of the business, with at most two decimals.',
-        ),
-      }),
-    }),
-    answer: leadSchema,
-    act: async (trx, caller, { id: leadId, body }) => {
-      const wanted = checked(outcomeInput, { tenantId: caller.tenantId, leadId, ...body })
-      await setOutcome(trx, caller.actor, wanted)
-      return leadNow(trx, caller, leadId)
-    },
-  }),
-  route({
-    method: 'put',
-    path: '/leads/{id}/called-back',
-    name: 'markCalledBack',
-    summary: 'Mark a person as called back',
-    description:
-      'For a call by a phone that Voicenter does not know. It counts as an answered call: what is pending is cancelled.',
-    request: noBody,
-    answer: leadSchema,
-    act: async (trx, caller, { id: leadId }) => {
-      await markCalledBack(trx, caller.actor, { tenantId: caller.tenantId, leadId })
-      return leadNow(trx, caller, leadId)
-    },
-  }),
-  route({
-    method: 'delete',
-    path: '/leads/{id}/called-back',
-    name: 'undoCalledBack',
-    summary: 'Take "called back" back',
-    description: 'The person waits again. Cancelled messages stay cancelled.',
-    request: noBody,
-    answer: leadSchema,
-    act: async (trx, caller, { id: leadId }) => {
-      await undoCalledBack(trx, caller.actor, { tenantId: caller.tenantId, leadId })
-      return leadNow(trx, caller, leadId)
-    },
-  }),
-  route({
-    method: 'put',
-    path: '/leads/{id}/opt-out',
-    name: 'addOptOut',
-    summary: 'Send a person no more automatic messages',
-    description: 'For a person who asked for that. They get no confirmation.',
-    request: noBody,
-    answer: leadSchema,
-    act: async (trx, caller, { id: leadId }) => {
-      const number = await numberOfLead(trx, leadId, caller.tenantId)
-      await addOptOut(trx, caller.actor, number)
-      return leadNow(trx, caller, leadId)
-    },
-  }),
-  route({
-    method: 'delete',
-    path: '/leads/{id}/opt-out',
-    name: 'removeOptOut',
-    summary: 'Remove an opt-out that was set by hand',
-    request: noBody,
-    answer: leadSchema,
-    problems: ['opted_out_by_person'],
-    act: async (trx, caller, { id: leadId }) => {
-      const number = await numberOfLead(trx, leadId, caller.tenantId)
-      await removeOptOut(trx, caller.actor, number)
-      return leadNow(trx, caller, leadId)
-    },
-  }),
-  route({
-    method: 'put',
-    path: '/leads/{id}/exclusion',
-    name: 'addExclusion',
-    summary: 'Exclude the number of a person',
-    description:
-      'For staff and suppliers. They never get a message and are not listed as waiting. The body is optional; without a note, an earlier one stays.',
-    request: z.object({
-      id,
-      body: z
-        .strictObject({ note: exclusionInput.shape.note.describe('Who it is, in one line.') })
-        .optional(),
-    }),
-    answer: leadSchema,
-    act: async (trx, caller, { id: leadId, body }) => {
-      const number = await numberOfLead(trx, leadId, caller.tenantId)
-      await addExclusion(trx, caller.actor, { ...number, note: body?.note })
-      return leadNow(trx, caller, leadId)
-    },
-  }),
-  route({
-    method: 'delete',
-    path: '/leads/{id}/exclusion',
-    name: 'removeExclusion',
-    summary: 'End the exclusion of a number',
-    request: noBody,
-    answer: leadSchema,
-    act: async (trx, caller, { id: leadId }) => {
-      const number = await numberOfLead(trx, leadId, caller.tenantId)
-      await removeExclusion(trx, caller.actor, number)
-      return leadNow(trx, caller, leadId)
-    },
-  }),
-  route({
-    method: 'put',
-    path: '/leads/{id}/note',
-    name: 'setNote',
-    summary: "Write down the business's own words about a person",
-    description: 'They replace the note before. An empty note removes it.',
-    request: z.object({
-      id,
-      body: z.strictObject({
-        note: noteInput.shape.note.describe('At most 2,000 characters.'),
-      }),
-    }),
-    answer: leadSchema,
-    act: async (trx, caller, { id: leadId, body }) => {
-      await setNote(trx, caller.actor, { tenantId: caller.tenantId, leadId, note: body.note })
-      return leadNow(trx, caller, leadId)
-    },
   }),
 ]

@@ -1,4 +1,4 @@
-/** /missed-calls: what a person can do about the first message of a missed call. */
+/** /missed-calls: the actions on the messages of a missed call. */
 import { z } from 'zod'
 import type { Trx } from '../../db/kysely.ts'
 import { cancelOutreach, sendNow } from '../../outreach/operator_actions.ts'
@@ -25,9 +25,9 @@ export const missedCalls = [
     method: 'post',
     path: '/missed-calls/{id}/cancel',
     name: 'cancelOutreach',
-    summary: 'Cancel what would be sent because of a missed call',
+    summary: 'Cancel the messages of a missed call',
     description:
-      '`result` is `cancelled` (nothing was sent, and nothing will be), `reminders_stopped` (the first message was sent, no other follows) or `nothing_to_cancel`.',
+      '`result` is `cancelled` (no message was sent, and none will be), `reminders_stopped` (the first message was sent, and no reminder follows) or `nothing_to_cancel`.',
     request: z.object({ id }),
     answer: z.object({
       ...outreach,
@@ -47,8 +47,8 @@ export const missedCalls = [
     method: 'post',
     path: '/missed-calls/{id}/send-now',
     name: 'sendNow',
-    summary: 'Send a first message that waits now',
-    description: 'Everything is checked again before it is sent.',
+    summary: 'Send a waiting first message at once',
+    description: 'All conditions are checked again before it is sent.',
     request: z.object({ id }),
     answer: z.object(outreach),
     problems: ['not_waiting', 'quiet'],

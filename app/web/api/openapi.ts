@@ -1,8 +1,8 @@
-/** The OpenAPI document. It is made from the routes and the zod schemas by which they check requests and shape answers. */
+/** The OpenAPI document, made from the routes and their zod schemas. */
 import { z } from 'zod'
 import { ROUTES } from './endpoints.ts'
 import { PROBLEMS, type ProblemCode, problemSchema } from './problem.ts'
-import { type Route, statusOf } from './route.ts'
+import type { Route } from './route.ts'
 
 type JsonSchema = Record<string, unknown>
 
@@ -19,10 +19,10 @@ const jsonSchema = (schema: z.ZodType, io: 'input' | 'output'): JsonSchema => {
     override: ({ jsonSchema: made }) => {
       // An answer may get more fields in a later version.
       if (io === 'output') delete made.additionalProperties
-      // Of decimals it is inexact in most programs: 19.99 is no multiple of 0.01.
+      // Most programs compute with binary fractions: to them 19.99 is no multiple of 0.01.
       delete made.multipleOf
       delete made['id']
-      // The format says it.
+      // The format says the same.
       if (made.format === 'date-time' || made.format === 'date') delete made.pattern
       if (made.minimum === Number.MIN_SAFE_INTEGER) delete made.minimum
       if (made.maximum === Number.MAX_SAFE_INTEGER) delete made.maximum
@@ -92,7 +92,7 @@ const RETRY = {
 }
 
 const problemAnswers = (codes: ProblemCode[]) => {
-  const byStatus = Map.groupBy(codes, statusOf)
+  const byStatus = Map.groupBy(codes, code => PROBLEMS[code][0])
   return Object.fromEntries(
     [...byStatus].map(([status, all]) => [
       String(status),
@@ -114,7 +114,7 @@ const operation = (route: Route) => ({
   ...bodyOf(route.request),
   responses: {
     [String(route.status)]: {
-      description: route.status === 202 ? 'Accepted. It is done soon.' : 'Done.',
+      description: route.status === 202 ? 'Accepted. It is sent within seconds.' : 'Done.',
       content: json(jsonSchema(route.answer, 'output')),
     },
     ...problemAnswers(problemsOf(route)),

@@ -8,7 +8,7 @@ export const PROBLEMS = {
   invalid_json: [400, 'The body is not JSON in UTF-8.'],
   missing_idempotency_key: [400, 'The header Idempotency-Key is missing.'],
   unauthorized: [401, 'The API token is missing, wrong or revoked.'],
-  not_found: [404, 'There is no such thing, or it belongs to another business.'],
+  not_found: [404, 'It does not exist, or it belongs to another business.'],
   method_not_allowed: [405, 'This path does not take this method.'],
   window_closed: [
     409,
@@ -39,7 +39,7 @@ const CODES = Object.keys(PROBLEMS).filter(isCode)
 export const problemSchema = z
   .object({
     type: z.string(),
-    code: z.enum(CODES).describe('What a program should look at.'),
+    code: z.enum(CODES).describe('The stable name of the problem, for programs.'),
     title: z.string(),
     status: z.int().min(400).max(599),
     errors: z
@@ -47,7 +47,7 @@ export const problemSchema = z
         z.object({
           detail: z.string().describe('What is expected.'),
           pointer: z.string().optional().describe('The field of the body, as a JSON pointer.'),
-          parameter: z.string().optional().describe('Or the parameter or header.'),
+          parameter: z.string().optional().describe('The parameter or header.'),
         }),
       )
       .optional()
@@ -71,7 +71,7 @@ export const problem = (
 const isProblem = (error: unknown): error is ProblemError =>
   error instanceof Error && 'problem' in error
 
-/** What a route takes. All but the body are parameters. */
+/** The parts of a request. All but the body are parameters. */
 const PARTS = ['id', 'query', 'key', 'body'] as const
 
 /** A body of 100 kB may have thousands of unknown fields. */
@@ -88,7 +88,7 @@ export const invalidRequest = (
     const detail = issue.code === 'unrecognized_keys' ? 'no such field' : issue.message
     return names.map(name => ({ first, path: [...rest, ...(name === null ? [] : [name])], detail }))
   })
-  // An id of another form is the id of nothing.
+  // No row has an id of another form.
   if (found.some(({ first }) => first === 'id')) return problem('not_found')
   if (found.some(({ first, detail }) => first === 'key' && detail === MISSING))
     return problem('missing_idempotency_key')
@@ -117,17 +117,23 @@ const BY_STATUS: Record<number, ProblemCode> = {
 
 const RETRY_SECONDS = 5
 
-/** The answer to any error. `isFault`: the program or its database failed, so the error belongs into the log. */
+/**
+ * The answer to any error. `isFault`: the program or its database failed, so the log needs the error with its stack. A
+ * request that waited too long, or whose body was evicted from memory, is no fault: its client alone could fill the log.
+ */
 export const answerTo = (error: unknown) => {
   const { code, errors, wait } = describe(error)
   const [status, title] = PROBLEMS[code]
   return {
     status,
-    isFault: status >= 500,
+    isFault: status >= 500 && !isProblem(error) && !isRejection(error),
     wait: status === 503 ? RETRY_SECONDS : wait,
     body: { type: `urn:ringback:${code}`, code, title, status, ...(errors && { errors }) },
   }
 }
+
+/** Of raw_body.ts. */
+const isRejection = (error: unknown): boolean => error instanceof Error && 'isRejection' in error
 
 const describe = (error: unknown): ProblemError['problem'] => {
   if (isProblem(error)) return error.problem

@@ -1,16 +1,16 @@
-/** What an endpoint of the API is. The router, the OpenAPI document and the tests read the same definitions. */
+/** The definition of an endpoint. The router, the OpenAPI document and the tests read the same definitions. */
 import { z } from 'zod'
 import type { Actor } from '../../audit.ts'
 import type { Trx } from '../../db/kysely.ts'
-import { invalidRequest, MISSING, problem, PROBLEMS, type ProblemCode } from './problem.ts'
+import { invalidRequest, MISSING, problem, type ProblemCode } from './problem.ts'
 
-/** Who asks. */
-export type Caller = { tenantId: string; actor: Actor }
+/** The tenant of the token, and the token as the actor in the audit log. */
+export type Client = { tenantId: string; actor: Actor }
 
 /** A part of a request as it was received, before it is checked. */
 export type Received = Partial<Record<'id' | 'query' | 'key' | 'body', unknown>>
 
-type Definition<Request extends z.ZodObject, Answer extends z.ZodType> = {
+export type Definition<Request extends z.ZodObject, Answer extends z.ZodType> = {
   method: 'get' | 'post' | 'put' | 'delete'
   /** As in OpenAPI: /leads/{id} */
   path: string
@@ -18,7 +18,7 @@ type Definition<Request extends z.ZodObject, Answer extends z.ZodType> = {
   name: string
   summary: string
   description?: string
-  /** What it takes: any of `id`, `query`, `key` (Idempotency-Key) and `body`. */
+  /** The parts that it reads: any of `id`, `query`, `key` (Idempotency-Key) and `body`. */
   request: Request
   status?: 200 | 202
   answer: Answer
@@ -27,7 +27,7 @@ type Definition<Request extends z.ZodObject, Answer extends z.ZodType> = {
   /** Runs in a transaction. A refusal is returned and not thrown where its row in the audit log must be committed. */
   act: (
     trx: Trx,
-    caller: Caller,
+    client: Client,
     request: z.infer<Request>,
   ) => Promise<z.input<Answer> | { refused: ProblemCode }>
 }
@@ -35,7 +35,7 @@ type Definition<Request extends z.ZodObject, Answer extends z.ZodType> = {
 export type Route = Omit<Definition<z.ZodObject, z.ZodType>, 'act' | 'status'> & {
   status: 200 | 202
   /** @throws problem of a request that is not valid */
-  respond: (trx: Trx, caller: Caller, received: Received) => Promise<Answered>
+  respond: (trx: Trx, client: Client, received: Received) => Promise<Answered>
 }
 export type Answered = { body: unknown } | { refused: ProblemCode }
 
@@ -48,16 +48,16 @@ export const route = <Request extends z.ZodObject, Answer extends z.ZodType>({
 }: Definition<Request, Answer>): Route => ({
   status: 200,
   ...definition,
-  respond: async (trx, caller, received) => {
+  respond: async (trx, client, received) => {
     const request = definition.request.safeParse(received)
     if (!request.success) throw invalidRequest(request.error, null)
-    const result = await act(trx, caller, request.data)
-    // What it answers is ours: an error here is a fault of the program.
+    const result = await act(trx, client, request.data)
+    // The program made the answer, so an error here is a fault of the program.
     return isRefused(result) ? result : { body: definition.answer.parse(result) }
   },
 })
 
-/** Checks a body together with what it is about, by the schema that the page and the commands use. */
+/** Checks a body together with the ids, by the schema that the page and the commands use. */
 export const checked = <Schema extends z.ZodType>(
   schema: Schema,
   input: z.input<Schema>,
@@ -90,8 +90,10 @@ export const moment = z
     'a time such as 2026-11-30T08:00:00Z, or a date',
   )
   .transform(written => new Date(written))
+  // Its offset may move it there. ISO 8601 has four digits for the year, and an answer repeats some times.
+  .refine(at => /^\d{4}-/.test(at.toISOString()), 'a time in the years 0000 to 9999, in UTC')
 
-/** Of a text in a request: Postgres stores no NUL. */
+/** A text in a request. Postgres stores no NUL. */
 export const plainText = (maxLength: number) =>
   z
     .string()
@@ -104,7 +106,7 @@ export const key = z
   .min(1, MISSING)
   .max(255, 'at most 255 characters')
   .describe(
-    'Chosen by the client, a new one for each message. The same key with the same text again sends nothing, and returns the message of then.',
+    'Chosen by the client, a new one for each message. The same key with the same text again sends nothing, and returns the earlier message.',
   )
 
 const LIMIT = 'a number from 1 to 200'
@@ -116,7 +118,7 @@ export const pageQuery = {
     .min(1, LIMIT)
     .max(200, LIMIT)
     .default(50)
-    .describe('How many, from 1 to 200.'),
+    .describe('The most rows, from 1 to 200.'),
   cursor: z
     .string()
     .max(100)
@@ -140,5 +142,3 @@ export const invalidCursor = () =>
   problem('invalid_request', {
     errors: [{ detail: 'next_cursor of a page with the same filters', parameter: 'cursor' }],
   })
-
-export const statusOf = (code: ProblemCode): number => PROBLEMS[code][0]

@@ -1,6 +1,6 @@
 /**
- * /api/v1: what programs read and do for one business (docs/api.md). Each endpoint is a `route` in the file of its resource,
- * and calls the functions that the pages call.
+ * /api/v1: the API for the programs of one business (docs/api.md). Each endpoint is a `route` in the file of its resource, and
+ * calls the functions that the pages call.
  */
 import { type ErrorRequestHandler, type RequestHandler, Router } from 'express'
 import { sql } from 'kysely'
@@ -17,7 +17,7 @@ import { oneAtATime } from '../turns.ts'
 import { ROUTES } from './endpoints.ts'
 import { openApiText } from './openapi.ts'
 import { answerTo, problem } from './problem.ts'
-import type { Answered, Caller, Received, Route } from './route.ts'
+import type { Answered, Client, Received, Route } from './route.ts'
 
 export const api = Router()
 
@@ -88,9 +88,9 @@ const jsonIn = (body: unknown): unknown => {
 
 /** The API shares the one connection of the pages. So it uses it for one request at a time, and the tokens take turns. */
 const takeTurn = oneAtATime()
-/** Later a client no longer waits. */
+/** The client has probably given up by then. */
 const MAX_WAIT_MS = 10_000
-/** The pages wait meanwhile. After these the answer is 503. */
+/** The pages wait for this connection. A request with a slower statement is answered 503. */
 const LIMITS = { lock_timeout: '1s', statement_timeout: '2s' }
 
 const inTransaction = ({ method, respond }: Route, sender: DeliverySource, received: Received) =>
@@ -100,12 +100,12 @@ const inTransaction = ({ method, respond }: Route, sender: DeliverySource, recei
       .setAccessMode(method === 'get' ? 'read only' : 'read write')
       .execute(async (trx): Promise<Answered> => {
         await sql.raw(`select ${setConfig(LIMITS, true).join()}`).execute(trx)
-        return respond(trx, await callerOf(trx, sender), received)
+        return respond(trx, await clientOf(trx, sender), received)
       }),
   )
 
 /** A token that was revoked within the last minute may have passed requireToken. */
-const callerOf = async (trx: Parameters<Route['respond']>[0], sender: DeliverySource) => {
+const clientOf = async (trx: Parameters<Route['respond']>[0], sender: DeliverySource) => {
   const { rows } = await sql<{ id: string; tenantId: string }>`
     select id, tenant_id as "tenantId" from webhook_tokens
     where hash = decode(${sender.token}, 'hex') and kind = 'api' and revoked_at is null`.execute(
@@ -113,11 +113,11 @@ const callerOf = async (trx: Parameters<Route['respond']>[0], sender: DeliverySo
   )
   const [token] = rows
   if (!token) throw problem('unauthorized')
-  const caller: Caller = {
+  const client: Client = {
     tenantId: token.tenantId,
     actor: { as: 'api token', tokenId: token.id },
   }
-  return caller
+  return client
 }
 
 const handlerOf =
@@ -141,7 +141,7 @@ const handlerOf =
     res.status(route.status).json(result.body)
   }
 
-/** A repeated parameter is a list, and fits no schema. */
+/** A repeated parameter becomes a list, which every schema refuses. */
 const queryIn = (url: string): Record<string, string | string[]> => {
   const found = new URLSearchParams(url.split(/\?(.*)/s)[1])
   return Object.fromEntries(
@@ -170,6 +170,7 @@ const onError: ErrorRequestHandler<object, unknown, unknown, object, Partial<Loc
   if (res.headersSent) return next(err)
   const { status, body, wait, isFault } = answerTo(err)
   if (isFault) log.error({ err }, 'API request failed')
+  else if (status >= 500) log.warn({ status }, 'API request refused')
   if (status === 401) {
     evictToken(res.locals.sender)
     res.set('WWW-Authenticate', 'Bearer realm="ringback"')

@@ -263,6 +263,25 @@ export const foundCalls = (
         union all (${byMissedCalls(query, sql`${withWhatsApp} and m.source = 'whatsapp'`)})) f
       order by at desc, id desc limit ${query.limit}`
 
+/** The rows of foundCalls as "f", with their first record "r", their missed call "m" and its conversation "c". */
+export const CALL_TABLES = sql`
+  found f
+  left join raw_cdrs r on r.id = f.record_id
+  left join lateral (
+    select * from missed_calls where id = f.missed_id
+    union all
+    select * from missed_calls where f.missed_id is null and tenant_id = r.tenant_id and call_id = r.root_call_id
+    limit 1) m on true
+  left join lead_conversations c on c.missed_call_id = m.id`
+
+/** Columns of CALL_TABLES. `mark`: the cursor of the page that begins after this call. */
+export const CALL_COLUMNS = sql`
+  f.at, coalesce(r.verdict, case m.source when 'whatsapp' then 'missed' end) as verdict,
+  coalesce(r.reason, case m.source when 'whatsapp' then 'noanswer' end) as reason,
+  coalesce(m.business_phone, r.business_phone) as "businessPhone",
+  m.outreach_state as "outreachState", m.outreach_reason as "outreachReason", c.state as "conversationState",
+  (extract(epoch from f.at) * 1000000)::bigint || '.' || f.id as mark`
+
 /**
  * One page of calls, newest first. The other tables are joined only to the rows of this page.
  *
@@ -283,26 +302,14 @@ export const findCalls = async (
   })
   const { rows } = await sql<Omit<CallRow, 'record'> & StoredCdr & { mark: string }>`
     with found as materialized (${found})
-    select coalesce(r.id::text, 'missed/' || m.id) as page, f.at, t.name as "tenantName", t.timezone,
-           coalesce(r.verdict, case m.source when 'whatsapp' then 'missed' end) as verdict,
-           coalesce(r.reason, case m.source when 'whatsapp' then 'noanswer' end) as reason,
-           coalesce(m.business_phone, r.business_phone) as "businessPhone",
+    select ${CALL_COLUMNS}, coalesce(r.id::text, 'missed/' || m.id) as page, t.name as "tenantName", t.timezone,
            coalesce(m.caller_phone, r.customer_phone) as "customerPhone", l.name as "customerName",
            case when m.caller_phone is null and r.customer_phone is null then r.facts end as facts,
            case when m.caller_phone is null and r.customer_phone is null and r.facts is null then r.payload end as payload,
-           m.outreach_state as "outreachState", m.outreach_reason as "outreachReason",
-           c.state as "conversationState", c.reason as "conversationReason",
-           (extract(epoch from f.at) * 1000000)::bigint || '.' || f.id as mark
-    from found f
-    left join raw_cdrs r on r.id = f.record_id
-    left join lateral (
-      select * from missed_calls where id = f.missed_id
-      union all
-      select * from missed_calls where f.missed_id is null and tenant_id = r.tenant_id and call_id = r.root_call_id
-      limit 1) m on true
+           c.reason as "conversationReason"
+    from ${CALL_TABLES}
     left join tenants t on t.id = coalesce(r.tenant_id, m.tenant_id)
     left join leads l on l.id = m.lead_id
-    left join lead_conversations c on c.missed_call_id = m.id
     order by f.at desc, f.id desc`.execute(trx)
   const calls = rows
     .slice(0, PAGE_SIZE)

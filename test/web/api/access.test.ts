@@ -4,7 +4,7 @@ import { sql } from 'kysely'
 import t from 'tap'
 import { z } from 'zod'
 import { ROUTES } from '../../../app/web/api/endpoints.ts'
-import { PROBLEMS } from '../../../app/web/api/problem.ts'
+import { answerTo, problem, PROBLEMS } from '../../../app/web/api/problem.ts'
 import { apiReference } from '../../../scripts/api_reference.ts'
 import { push } from '../../../scripts/demo/cdr.ts'
 import { contacted, writes } from '../../outreach/support.ts'
@@ -318,6 +318,15 @@ t.test('a fault of the program tells nothing', async t => {
   })
   t.notMatch(JSON.stringify(answer.json), /hidden|webhook_tokens|select/)
   t.equal((await api.get('/leads')).status, 200)
+})
+
+t.test('what a client alone can cause does not fill the log with errors', t => {
+  const rejection = Object.assign(new Error('evicted'), { status: 503, isRejection: true })
+  for (const error of [problem('unavailable'), rejection])
+    t.match(answerTo(error), { status: 503, isFault: false })
+  t.match(answerTo(Object.assign(new Error('x'), { code: '57P01' })), { status: 503, isFault: true })
+  t.match(answerTo(new Error('x')), { status: 500, isFault: true })
+  t.end()
 })
 
 t.test('a lock that is held for long: 503, and the next request is answered', async t => {

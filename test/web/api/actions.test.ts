@@ -501,4 +501,11 @@ t.test('the report', async t => {
   t.equal(Date.parse(until) - Date.parse(since), 30 * 86_400_000)
   t.match((await api.get('/report?until=2026-01-01')).json, { missed: 0, won: 0, value: 0 })
   t.match(await api.get('/report?since=2026-01-02&until=2026-01-01'), { status: 422 })
+  for (const query of ['until=9999-12-31T23:59:59-01:00', 'since=0000-01-01T00:00:00%2B01:00'])
+    t.match(
+      await api.get(`/report?${query}`),
+      { status: 422, json: { errors: [{ parameter: query.slice(0, 5) }] } },
+      'a year of five digits, or before 0',
+    )
+  t.match(await api.get('/report?since=0000-01-01&until=9999-12-31'), { status: 200 })
 })
