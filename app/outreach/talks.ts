@@ -12,7 +12,9 @@ export const THEIR_NUMBERS = sql`(l.phone, ${OTHER_SPELLING})`
  *
  * @param since earlier talks on WhatsApp do not matter: no index finds those of one person
  */
-export const talkedAt = (since: RawBuilder<unknown>): RawBuilder<Date | null> => sql<Date | null>`greatest(
+export const talkedAt = (
+  since: RawBuilder<unknown>,
+): RawBuilder<Date | null> => sql<Date | null>`greatest(
   (select max(r.reached_until) from raw_cdrs r
    where r.tenant_id = l.tenant_id and r.reached_phone in ${THEIR_NUMBERS}),
   (select max(to_timestamp((e.payload -> 'talk' ->> 'until')::float8)) from whatsapp_events e

@@ -140,12 +140,7 @@ const textOf = (item: MessageEvent['item']): string | null =>
 type Written = Pick<Echo, 'text' | 'reaction' | 'image' | 'video' | 'document'>
 
 const writtenIn = ({ text, reaction, image, video, document }: Written): string | null =>
-  text?.body ??
-  reaction?.emoji ??
-  image?.caption ??
-  video?.caption ??
-  document?.caption ??
-  null
+  text?.body ?? reaction?.emoji ?? image?.caption ?? video?.caption ?? document?.caption ?? null
 
 const storeMessage = async (
   trx: Trx,

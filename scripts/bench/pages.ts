@@ -93,7 +93,7 @@ const takePictures = async (url: string, folder: string): Promise<void> => {
       const tab = await context.newPage()
       for (const page of PICTURES) {
         if (page === 'person') {
-          // Somebody who waits. The link leads to the end of the conversation.
+          // The first person who waits. The link leads to the end of the conversation.
           await tab.goto(url + PAGES.people)
           await tab.locator('.person .open').first().click()
           await tab.waitForURL(/leads\/\d/)

@@ -4,20 +4,12 @@ import { createRequire } from 'node:module'
 import type { Page } from 'playwright-core'
 import t from 'tap'
 import { ops } from '../../app/web/ops/router.ts'
-import { startBrowser, whyNoBrowser } from '../../scripts/browser.ts'
 import { answeredPush, push } from '../../scripts/demo/cdr.ts'
 import { LINK, owned, reported, writes } from '../outreach/support.ts'
+import { browser } from '../support/browser.ts'
 import { OPERATOR_PASSWORD } from '../support/ops.ts'
 import { business, customer, db, fake, post, url, webhookToken, work } from '../support/ringback.ts'
 import { leadOf } from '../web/ops/support.ts'
-
-const why = whyNoBrowser()
-if (why) {
-  t.plan(0, why)
-  process.exit()
-}
-const { browser, close } = await startBrowser()
-t.teardown(close)
 
 /** The paths of all GET routes, so that no new page can be forgotten. */
 const pathsOf = (router: unknown): string[] => {

@@ -1,11 +1,10 @@
 /** /ops in a real browser: with and without JavaScript, on a phone and a desktop, in both languages. */
-import { readFileSync } from 'node:fs'
 import { sql } from 'kysely'
 import type { BrowserContextOptions } from 'playwright-core'
 import t from 'tap'
-import { startBrowser, whyNoBrowser } from '../../scripts/browser.ts'
 import { push } from '../../scripts/demo/cdr.ts'
 import { contacted, LINK, owned, writes } from '../outreach/support.ts'
+import { browser, faults } from '../support/browser.ts'
 import { OPERATOR_PASSWORD } from '../support/ops.ts'
 import {
   business,
@@ -20,15 +19,6 @@ import {
 } from '../support/ringback.ts'
 import { leadOf } from '../web/ops/support.ts'
 
-const why = whyNoBrowser()
-if (why) {
-  t.plan(0, why)
-  process.exit()
-}
-const { browser, close } = await startBrowser()
-t.teardown(close)
-
-const faults = readFileSync(new URL('browser_faults.js', import.meta.url), 'utf8')
 const PHONE = { width: 390, height: 844 }
 const DESKTOP = { width: 1280, height: 800 }
 
@@ -166,6 +156,35 @@ await t.test('a reply survives a reload, and a double tap sends it once', async 
   await context.close()
 })
 
+await t.test('after the settings are saved, the page stays where it was', async t => {
+  const { page, errors, context } = await visit({ viewport: PHONE })
+  await page.goto(`${url}/ops/tenants/${shop.tenantId}/settings`)
+  const windows = page.locator('textarea[name=quietWindows]')
+  const save = page.locator('main button.main')
+  const place = async () => (await windows.boundingBox())?.y ?? -1
+  await windows.fill('never')
+  await save.click()
+  await page.locator('[name=quietWindows][aria-invalid]').waitFor()
+  for (const entered of ['13:00-14:00', '13:00-15:00']) {
+    await windows.fill(entered)
+    await windows.scrollIntoViewIfNeeded()
+    const before = await place()
+    await save.click()
+    await page.waitForURL(/settings$/)
+    await page.getByRole('status').waitFor()
+    t.ok(Math.abs((await place()) - before) < 150, `${before} and ${await place()}`)
+  }
+  await windows.fill('')
+  await save.click()
+  await page.getByRole('status').waitFor()
+  // The browser reports the answer with status 400.
+  t.strictSame(
+    errors.filter(error => !error.includes('400')),
+    [],
+  )
+  await context.close()
+})
+
 await t.test('from the notice to the outcome, on the phone of the owner, in Hebrew', async t => {
   const { shop, who, owner } = await owned()
   await writes(who.e164, 'אפשר לבוא מחר?')
@@ -183,7 +202,7 @@ await t.test('from the notice to the outcome, on the phone of the owner, in Hebr
   await page.goto(`${url}${path}`)
   t.strictSame(await page.evaluate(faults), [])
   t.equal(await page.getByRole('button').count(), 1)
-  t.strictSame(await context.cookies(), [], 'opening the link signs nobody in')
+  t.strictSame(await context.cookies(), [], 'opening the link does not sign in')
 
   await page.getByRole('button', { name: 'פתיחת השיחה' }).tap()
   await page.waitForURL(/\/ops\/leads\/\d+#latest$/)

@@ -3,20 +3,12 @@ import { once } from 'node:events'
 import { type AddressInfo, connect, createServer } from 'node:net'
 import type { Page } from 'playwright-core'
 import t from 'tap'
-import { startBrowser, whyNoBrowser } from '../../scripts/browser.ts'
 import { push } from '../../scripts/demo/cdr.ts'
 import { contacted, writes } from '../outreach/support.ts'
+import { browser } from '../support/browser.ts'
 import { asOperator, asTenant } from '../support/ops.ts'
 import { business, customer, db, post, url, work } from '../support/ringback.ts'
 import { leadOf } from '../web/ops/support.ts'
-
-const why = whyNoBrowser()
-if (why) {
-  t.plan(0, why)
-  process.exit()
-}
-const { browser, close } = await startBrowser()
-t.teardown(close)
 
 /** Signs in as the owner of a business, on a phone. */
 const ownerOf = async (tenantId: string, { at = url, fakeClock = false } = {}) => {
@@ -56,7 +48,7 @@ const visibility = (page: Page, hidden: boolean) =>
     Object.defineProperty(document, 'hidden', { value: ${hidden}, configurable: true })
     document.dispatchEvent(new Event('visibilitychange'))`)
 
-await t.test('no row moves until the visitor wants to see what is new', async t => {
+await t.test('no row moves until the visitor asks for the new version', async t => {
   const shop = await business()
   const first = await misses(shop)
   const second = await misses(shop)
@@ -141,7 +133,7 @@ await t.test('texts change in place, but not while the visitor touches the page'
   await context.close()
 })
 
-await t.test('what is typed survives news and a new sign-in', async t => {
+await t.test('typed text survives news and a new sign-in', async t => {
   const { shop, who } = await contacted()
   await writes(who.e164, 'אפשר תור?')
   const { id } = await leadOf(shop.tenantId, who.e164)

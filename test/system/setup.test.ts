@@ -1,10 +1,9 @@
 /** From an empty database to live on the pages alone, in a real browser: in Hebrew, on a phone, against a fake Meta. */
-import { readFileSync } from 'node:fs'
 import type { Page } from 'playwright-core'
 import t from 'tap'
-import { startBrowser, whyNoBrowser } from '../../scripts/browser.ts'
 import { push } from '../../scripts/demo/cdr.ts'
 import { tenant } from '../scripts/tenant.ts'
+import { browser, faults } from '../support/browser.ts'
 import { OPERATOR_PASSWORD } from '../support/ops.ts'
 import {
   APP_SECRET,
@@ -18,15 +17,6 @@ import {
   work,
 } from '../support/ringback.ts'
 import { happens } from '../support/whatsapp.ts'
-
-const why = whyNoBrowser()
-if (why) {
-  t.plan(0, why)
-  process.exit()
-}
-const { browser, close } = await startBrowser()
-t.teardown(close)
-const faults = readFileSync(new URL('browser_faults.js', import.meta.url), 'utf8')
 
 const DID = '072-277-6772'
 const OWNER = customer()

@@ -469,7 +469,7 @@ const MISTAKES: Record<string, Mistake> = {
         .where('id', '=', tenantId)
         .execute(),
     codes: ['no_quiet_windows'],
-    en: /Nobody has chosen when customers get no messages[^]*Choose here/,
+    en: /No quiet times were chosen yet[^]*Choose here/,
     he: /עוד לא נבחר מתי לא לשלוח[^]*אפשר לבחור כאן/,
   },
 }

@@ -195,26 +195,29 @@ t.test('senders take turns, and after each turn others have as much time', async
   t.equal(await inTurn('a', () => Promise.resolve('a4')), 'a4', 'a turn is free again')
 })
 
-t.test('work on a shared resource runs one after the other, and the senders take turns', async t => {
-  const takeTurn = oneAtATime()
-  const order: string[] = []
-  let running = 0
-  const work = (name: string) => async () => {
-    t.equal(++running, 1, name)
-    await new Promise(setImmediate)
-    running--
-    order.push(name)
-    if (name === 'b1') throw new Error(name)
-    return name
-  }
-  const all = ['a1', 'a2', 'a3', 'b1', 'c1'].map(name => takeTurn(name.slice(0, 1), work(name)))
-  t.match(await Promise.allSettled(all), [
-    { value: 'a1' },
-    { value: 'a2' },
-    { value: 'a3' },
-    { reason: { message: 'b1' } },
-    { value: 'c1' },
-  ])
-  t.strictSame(order, ['a1', 'a2', 'b1', 'c1', 'a3'])
-  t.equal(await takeTurn('a', work('a4')), 'a4', 'a turn is free again')
-})
+t.test(
+  'work on a shared resource runs one after the other, and the senders take turns',
+  async t => {
+    const takeTurn = oneAtATime()
+    const order: string[] = []
+    let running = 0
+    const work = (name: string) => async () => {
+      t.equal(++running, 1, name)
+      await new Promise(setImmediate)
+      running--
+      order.push(name)
+      if (name === 'b1') throw new Error(name)
+      return name
+    }
+    const all = ['a1', 'a2', 'a3', 'b1', 'c1'].map(name => takeTurn(name.slice(0, 1), work(name)))
+    t.match(await Promise.allSettled(all), [
+      { value: 'a1' },
+      { value: 'a2' },
+      { value: 'a3' },
+      { reason: { message: 'b1' } },
+      { value: 'c1' },
+    ])
+    t.strictSame(order, ['a1', 'a2', 'b1', 'c1', 'a3'])
+    t.equal(await takeTurn('a', work('a4')), 'a4', 'a turn is free again')
+  },
+)

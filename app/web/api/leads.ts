@@ -61,7 +61,9 @@ const leadFields = z.object({
   window_open_until: time
     .nullable()
     .describe('Until then free text may be sent to them. Null = they have never written.'),
-  callback_requested_at: time.nullable().describe('When they asked for a call. Null = no request is open.'),
+  callback_requested_at: time
+    .nullable()
+    .describe('When they asked for a call. Null = no request is open.'),
   called_back_at: time.nullable(),
   opted_out: z.boolean().describe('They get no automatic messages.'),
   excluded: z.boolean().describe('Staff or a supplier: they never get a message.'),

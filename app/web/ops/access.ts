@@ -183,15 +183,18 @@ const newVisit = (req: Request, visitor: Visitor, url: string): Visit => ({
   },
 })
 
-/** What a visitor who came from a link may open. */
+/** The paths that a visitor who came from a link may open. A new page is not among them, so it needs the password. */
 const LEADS_PAGES = /^\/(|(leads|waiting|calls)(\/.*)?|language|sign-out)$/
+
+/** @param path without `/ops` */
+export const mayOpen = ({ leadsOnly }: Visitor, path: string): boolean =>
+  !leadsOnly || LEADS_PAGES.test(path)
 
 /** Shows the sign-in form unless the visitor is signed in. */
 export const requireSignIn: RequestHandler = async (req, res, next) => {
   if (resumedVisits.has(req)) return next()
   const visitor = await visitorOf(req)
-  const isAllowed = visitor && (!visitor.leadsOnly || LEADS_PAGES.test(req.path))
-  if (!isAllowed) return askToSignIn(req, res, visitor !== null)
+  if (!visitor || !mayOpen(visitor, req.path)) return askToSignIn(req, res, visitor !== null)
   const { signIn } = visitor
   if (signIn.as === 'tenant') limitConcurrency(signIn.tenantId, res)
   visits.set(req, newVisit(req, visitor, req.originalUrl))

@@ -52,7 +52,7 @@ const queues = new Map<string, ReturnType<typeof newQueue>>()
  * the right password among many wrong ones gets its turn: it is delayed, but not refused.
  *
  * @param client an address, or the devices of an account
- * @param isGone whether the client has hung up, so that nobody waits for its turn
+ * @param isGone whether the client has hung up, so that no check is needed
  * @param check returns null if the password is wrong
  * @returns null if it is wrong; FULL if it is wrong after many others, or if too many wait
  */

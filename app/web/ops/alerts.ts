@@ -9,6 +9,7 @@ import { addNumber, tenantNumber } from '../../tenants/tenants.ts'
 import { TEMPLATE_KINDS } from '../../tenants/template_change.ts'
 import { resumeTemplates } from '../../tenants/templates.ts'
 import { discardJob, retryJobs } from '../../worker/failed_jobs.ts'
+import type { Context } from './access.ts'
 import {
   deliveryPage,
   failedJobsSection,
@@ -39,6 +40,7 @@ import {
   tenantFilter,
   tenantsFor,
 } from './page.ts'
+import type { Form } from './sign_in_form.ts'
 
 /** What prevents messages to callers comes first. */
 const TENANT_SECTIONS: LoadSection[] = [
@@ -117,15 +119,18 @@ alertPages.get(
   })),
 )
 
+/** The delivery in the path, or all that were rejected for the same reason. */
+const deliveriesIn = (context: Context, form: Form) => ({
+  id: idParam(context),
+  tenantId: context.tenantScope,
+  alike: form['alike'] === 'yes',
+})
+
 alertPages.post(
   '/trouble/deliveries/:id/discard',
   action(async (trx, context, form) => {
     const { deliveries: texts } = alertTexts[context.language]
-    const which = {
-      id: idParam(context),
-      tenantId: context.tenantScope,
-      alike: form['alike'] === 'yes',
-    }
+    const which = deliveriesIn(context, form)
     const count = await orAbort({}, () => discardDelivery(trx, context.signIn, which))
     return { flash: texts.discarded(count), to: returnPath(form) }
   }),
@@ -135,11 +140,7 @@ alertPages.post(
   '/trouble/deliveries/:id/reread',
   action(async (trx, context, form) => {
     const { deliveries: texts } = alertTexts[context.language]
-    const which = {
-      id: idParam(context),
-      tenantId: context.tenantScope,
-      alike: form['alike'] === 'yes',
-    }
+    const which = deliveriesIn(context, form)
     const counts = await orAbort({}, () => rereadDeliveries(trx, context.signIn, which))
     return { flash: texts.wasReread(counts), to: returnPath(form) }
   }),

@@ -1,4 +1,4 @@
-/** One call: what became of it and why, step by step. */
+/** One call: its result and the reasons, step by step. */
 import { Router } from 'express'
 import type { Trx } from '../../db/kysely.ts'
 import { cancelOutreach } from '../../outreach/operator_actions.ts'

@@ -270,7 +270,7 @@ const findExclusion = async (trx: Trx, tenantId: string, phone: string) => {
   return rows[0] ?? null
 }
 
-/** The first call after `since`, or in progress then, in which somebody talked with the caller. */
+/** The first call after `since`, or in progress then, in which a person at the business talked with the caller. */
 const findTalk = async (
   trx: Trx,
   { tenantId, rootCallId }: CallKey,

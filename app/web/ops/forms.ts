@@ -28,7 +28,7 @@ export const formLines = (form: Form, name: string): string[] =>
 /** The page from which the form was sent. */
 export const returnPath = (form: Form): string => safePath(form['back'])
 
-/** What is wrong with a form, by field; '' = with the form as a whole. */
+/** The problems of a form, by field; '' = of the form as a whole. */
 export type Problems = Record<string, string>
 
 /** A form that was sent and is shown again, with its problems if it has any. */

@@ -69,18 +69,21 @@ type LayoutOptions = {
   language: Language
   signedInAs: string
   isTenant: boolean
+  /** False for the pages that need the password, if the visitor came from a link. */
+  mayOpen: (path: string) => boolean
   formToken: string
   url: string
 }
 
 export const layout = (page: Page, options: LayoutOptions): string => {
-  const { language, canReload, source, signedInAs, isTenant, formToken, url } = options
+  const { language, canReload, source, signedInAs, isTenant, mayOpen, formToken, url } = options
   const texts = layoutTexts[language]
   const other = language === 'he' ? 'en' : 'he'
   const link = (name: PageName) =>
     html`<a href="${PAGES[name]}" ${name === page.name && html`aria-current="page"`}
       >${name === 'tenants' && isTenant ? texts.tenant : texts[name]}</a
     >`
+  const pages = PAGE_NAMES.filter(name => mayOpen(PAGES[name]))
   const csrf = html`<input type="hidden" name="form" value="${formToken}" />`
   return document(
     language,
@@ -94,9 +97,10 @@ export const layout = (page: Page, options: LayoutOptions): string => {
         <a class="brand" href="/ops"
           ><img src="/ops/icon.svg" alt="" width="28" height="28" /> Ringback</a
         >
-        <nav aria-label="${texts.pages}">${PAGE_NAMES.map(link)}</nav>
+        <nav aria-label="${texts.pages}">${pages.map(link)}</nav>
         <div class="who">
           <bdi>${signedInAs}</bdi>
+          ${pages.length < PAGE_NAMES.length && html`<a class="alone" href="${PAGES.tenants}">${texts.withPassword}</a>`}
           ${
             canReload &&
             html`<form method="post" action="/ops/language">
@@ -165,6 +169,8 @@ export const layoutTexts = translations(
     pages: 'Pages',
     otherLanguage: 'עברית',
     signOut: 'Sign out',
+    /** For a visitor who came from a link. */
+    withPassword: 'More, with password',
     signedOut: 'You are no longer signed in. This page shows what was known until then.',
     /** # stands for a number. */
     news: 'New: # · show',
@@ -217,6 +223,7 @@ export const layoutTexts = translations(
     pages: 'דפים',
     otherLanguage: 'English',
     signOut: 'יציאה',
+    withPassword: 'עוד, עם סיסמה',
     signedOut: 'החיבור הסתיים. הדף מציג את מה שהיה ידוע עד אז.',
     news: 'חדש: # · הצגה',
     changed: 'יש עדכון · הצגה',

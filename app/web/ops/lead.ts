@@ -1,4 +1,4 @@
-/** One person: the conversation, and what the owner does about it. */
+/** The page of one person: the conversation, and the forms of the owner's actions. */
 import { type RequestHandler, Router } from 'express'
 import { opsDb, type Trx } from '../../db/kysely.ts'
 import {
@@ -15,16 +15,11 @@ import {
   type ReplyState,
   sendManual,
 } from '../../outreach/reply_by_hand.ts'
-import {
-  type CallEntry,
-  loadThread,
-  type MessageEntry,
-  THREAD_CURSOR,
-  type ThreadEntry,
-} from '../../outreach/thread.ts'
+import { loadThread, THREAD_CURSOR } from '../../outreach/thread.ts'
 import { OUTCOMES } from '../../states.ts'
 import { type Context, signedIn } from './access.ts'
 import { callerCard } from './caller.ts'
+import { conversation } from './conversation.ts'
 import { abort } from './errors.ts'
 import { clockTime, dayName, dayTime, telephone } from './format.ts'
 import {
@@ -41,94 +36,14 @@ import {
 } from './forms.ts'
 import { html, type Html } from './html.ts'
 import { leadKey, outcomeBadge, personName } from './leads.ts'
-import { callTexts } from './locales/call.ts'
 import { leadTexts } from './locales/leads.ts'
 import { action, idParam, isId, noteAction, page } from './page.ts'
 import type { Page } from './layout.ts'
 import type { Form } from './sign_in_form.ts'
-import { explainCall } from './why.ts'
 
 const PAGE_SIZE = 60
 
-const callLine = (call: CallEntry, context: Context, timezone: string): Html => {
-  const { language } = context
-  const texts = leadTexts[language].callsIn
-  const { verdict, reason, channel, page, at } = call
-  const isMissed = verdict === 'missed'
-  const what =
-    channel === 'whatsapp'
-      ? texts.whatsapp
-      : isMissed
-        ? texts.missed
-        : verdict === 'answered'
-          ? texts.answered
-          : reason === 'outgoing'
-            ? texts.outgoing
-            : texts.other
-  return html`<a href="/ops/calls/${page}"
-      ><span aria-hidden="true">${isMissed ? '↙' : '☎'}</span> ${what}
-      ${clockTime(at, language, timezone)}</a
-    >
-    ${isMissed && html`<small>${explainCall(language, call)}</small>`}`
-}
-
-const failure = (message: MessageEntry, { language }: Context): string | null => {
-  const { state, kind, reason, errorCode } = message
-  if (kind === 'manual' && state === 'skipped')
-    return leadTexts[language].notSent[reason ?? ''] ?? null
-  return state === 'failed' && errorCode !== null
-    ? (callTexts[language].errors[errorCode] ?? callTexts[language].error(errorCode))
-    : null
-}
-
-const bubble = (message: MessageEntry, context: Context, timezone: string): Html => {
-  const { language } = context
-  const texts = leadTexts[language]
-  const { direction, kind, state, text, template, at } = message
-  const isOurs = direction === 'out'
-  const label = isOurs ? (texts.kinds[kind] ?? texts.you) : null
-  const missing =
-    template !== null ? `${texts.hiddenText} ${texts.templateOf(template)}.` : texts.deletedText
-  const why = failure(message, context)
-  const isProblem =
-    state === 'failed' || state === 'unknown' || (kind === 'manual' && state === 'skipped')
-  return html`${label && html`<small>${label}</small>`}
-    <p dir="auto">${text ?? html`<i dir="${language === 'he' ? 'rtl' : 'ltr'}">${missing}</i>`}</p>
-    <small class="${isProblem && 'problem'}"
-      >${isOurs && html`${texts.messageStates[state]}${why !== null && html`: ${why}`} · `}${clockTime(at, language, timezone)}</small
-    >`
-}
-
-/** The side and the look of an entry. */
-const sideOf = (entry: ThreadEntry): string => {
-  if (entry.type === 'call') return 'event'
-  if (entry.direction === 'in') return 'in'
-  if (entry.state === 'scheduled' || entry.state === 'shadow') return 'out planned'
-  return entry.kind === 'manual' ? 'out by-hand' : 'out'
-}
-
-const thread = (entries: ThreadEntry[], person: PersonDetails, context: Context): Html => {
-  const { language } = context
-  const { timezone, now } = person
-  let shownDay = ''
-  return html`<ol class="thread">
-    ${entries.map((entry, n) => {
-      const day = dayName(entry.at, now, language, timezone)
-      const isNewDay = day !== shownDay
-      shownDay = day
-      return html`${isNewDay && html`<li class="day">${day}</li>`}
-        <li class="${sideOf(entry)}" ${n === entries.length - 1 && html`id="latest"`}>
-          ${
-            entry.type === 'call'
-              ? callLine(entry, context, timezone)
-              : bubble(entry, context, timezone)
-          }
-        </li>`
-    })}
-  </ol>`
-}
-
-/** Until when the owner may write, or why they may not. */
+/** Says until when the owner may write, or why they may not. */
 const windowText = (
   { now, timezone }: PersonDetails,
   { refusal, windowOpenUntil: until }: ReplyState,
@@ -146,7 +61,7 @@ const windowText = (
 }
 
 /**
- * Where the owner answers. The key changes with each reply, so each form is sent at most once. A text that could not be sent
+ * The form for a reply. The key changes with each reply, so each form is sent at most once. A text that could not be sent
  * stays, so that the owner can copy it.
  */
 const replySection = (
@@ -178,7 +93,7 @@ const replySection = (
   </section>`
 }
 
-/** Within reach of a thumb: on a phone it stays at the bottom of the screen. */
+/** On a phone it stays at the bottom of the screen, within reach of a thumb. */
 const actionBar = (person: PersonDetails, context: Context): Html => {
   const texts = leadTexts[context.language]
   const { leadId, phone, name, calledBackAt, waits } = person
@@ -310,7 +225,7 @@ const personPage = async (
         <div>
           <section aria-label="${texts.thread}">
             ${hasEarlier && html`<p><a class="button" href="/ops/leads/${leadId}?before=${entries[0]?.cursor}">${texts.earlier}</a></p>`}
-            ${entries.length === 0 ? html`<p class="empty">${texts.empty}</p>` : thread(entries, person, context)}
+            ${entries.length === 0 ? html`<p class="empty">${texts.empty}</p>` : conversation(entries, person, context)}
             ${before !== null && html`<p><a class="button" href="/ops/leads/${leadId}#latest">${texts.newest}</a></p>`}
           </section>
           ${before === null && replySection(person, reply, failed, context)}
@@ -337,7 +252,7 @@ const personPage = async (
   }
 }
 
-/** The owner has seen what is there now. An operator who looks is not the owner. */
+/** Marks the entries as seen by the owner. The visits of the operator do not count. */
 const noteSeen: RequestHandler = async (req, res, next) => {
   const { tenantScope } = signedIn(req).context
   const { id: leadId } = req.params

@@ -1,6 +1,6 @@
 /**
- * GET /l/<token>: the link in a notice to the owner. Programs open links to show previews, so opening it never signs in. It
- * shows one button, and the button does.
+ * GET /l/<token>: the link in a notice to the owner. Programs open links to show previews, so opening it never signs
+ * the visitor in. The page shows one button, and the button signs them in.
  */
 import { type Request, type Response, Router } from 'express'
 import { opsDb } from '../../db/kysely.ts'
@@ -92,7 +92,7 @@ links.get('/:token', async (req, res) => {
 })
 
 links.post('/:token', async (req, res) => {
-  // Otherwise another site could sign a visitor in to its own account and later read what they enter there.
+  // Otherwise another site could sign a visitor in to its own account and later read the texts that they enter there.
   if (req.get('sec-fetch-site') === 'cross-site') abort(403)
   const { token } = req.params
   const link = await findLink(opsDb, token)

@@ -2,6 +2,7 @@
 import { Router } from 'express'
 import { sql } from 'kysely'
 import type { Trx } from '../../db/kysely.ts'
+import { actorText } from './actor.ts'
 import { dateTime, formatSpan, formatWindow, telephone } from './format.ts'
 import { html, type Html, table } from './html.ts'
 import { type Language, translations } from './language.ts'
@@ -51,17 +52,12 @@ const loadEntries = async (
   return rows
 }
 
-const API_TOKEN = 'api token '
-const OWNER = 'owner '
-
 const actorName = ({ who, actorTenant }: AuditRow, language: Language): Html => {
-  const { operator, commandLine, apiToken, business, ownerByWhatsApp } = layoutTexts[language]
-  if (who === 'operator') return html`${operator}`
-  if (who === 'command line') return html`${commandLine}`
-  if (who.startsWith(API_TOKEN)) return html`${apiToken} ${who.slice(API_TOKEN.length)}`
-  if (who.startsWith(OWNER)) return html`${ownerByWhatsApp}`
+  const text = actorText(who, language)
+  if (text !== null) return html`${text}`
   const id = who.replace('tenant ', '')
-  return html`<a href="/ops/tenants/${id}"><bdi>${actorTenant ?? `${business} ${id}`}</bdi></a>`
+  const name = actorTenant ?? `${layoutTexts[language].business} ${id}`
+  return html`<a href="/ops/tenants/${id}"><bdi>${name}</bdi></a>`
 }
 
 const SUBJECT_PAGES: Record<string, string> = {
@@ -129,7 +125,7 @@ const changedValue = (value: unknown, language: Language): Html => {
 const changes = ({ before, after }: AuditRow, language: Language): Html => {
   const isSet = (values: AuditRow['before'], name: string) => (values?.[name] ?? '') !== ''
   const names = [...new Set([...Object.keys(before ?? {}), ...Object.keys(after ?? {})])].filter(
-    // What was empty before and after says nothing.
+    // A field that was empty before and after is no change.
     name => isSet(before, name) || isSet(after, name),
   )
   // It points in the direction of reading.

@@ -8,7 +8,7 @@ import { decrypt, encrypt } from '../../crypto.ts'
 import { opsDb, type Trx } from '../../db/kysely.ts'
 import { limits, readPrimary, readReport, type Source } from '../../db/replica.ts'
 import { retryOnConflict } from '../../db/retry.ts'
-import { type Context, lastValues, resumedVisit, signedIn, type Visit } from './access.ts'
+import { type Context, lastValues, mayOpen, resumedVisit, signedIn, type Visit } from './access.ts'
 import { abort } from './errors.ts'
 import { html } from './html.ts'
 import { readCookie } from './language.ts'
@@ -38,6 +38,7 @@ const render = (
     language: context.language,
     signedInAs: visitor.business ?? layoutTexts[context.language].operator,
     isTenant: context.tenantScope !== null,
+    mayOpen: path => mayOpen(visitor, path.replace(/^\/ops/, '') || '/'),
     formToken: context.formToken,
     url: context.url,
   })
@@ -144,7 +145,7 @@ const secretFor = (req: Request, { visitor }: Visit): string | null => {
 export type ActionResult = { flash: string; to: string } | { secret: string; to: string } | Page
 
 type ActionOptions<Prepared> = {
-  /** What must be known before: it runs once, and no transaction is open meanwhile. */
+  /** Gets what the action needs from outside, such as an answer of Meta. It runs once, while no transaction is open. */
   prepare?: (context: Context, form: Form) => Promise<Prepared>
   /** The page with the form as it was filled in, for a visitor who had to sign in after sending it. */
   showAgain?: (trx: Trx, context: Context, form: Form) => Promise<Page>
@@ -193,7 +194,7 @@ export const action =
       res.status(result.status ?? 200).send(render(visit, withFocus(result, result.status), false))
   }
 
-/** What is wrong: a field, the text below several fields, or the text above the form. */
+/** The mark of a problem: on a field, below several fields, or above the form. */
 const FIRST_PROBLEM = /aria-invalid="true"|<small class="problem">(?=⚠)/
 
 /** A form that failed leads to its first problem: the browser scrolls there, and a screen reader reads it. */

@@ -2,18 +2,18 @@
 import { isByHand } from '../../replies/contacts.ts'
 import { typeName } from '../../voicenter/call_kind.ts'
 import { answeredBy, statusOf } from '../../voicenter/classify.ts'
+import { actorText } from './actor.ts'
 import type { CallFacts, CallRecord, SentMessage } from './call_facts.ts'
 import { dateTime, duration } from './format.ts'
 import { html, type Html } from './html.ts'
 import type { Language } from './language.ts'
-import { layoutTexts } from './layout.ts'
 import { callTexts } from './locales/call.ts'
 import { whyTexts } from './locales/why.ts'
 import { missedReason, verdictBadge } from './why.ts'
 
 export type TimelineEntry = {
   sortBy: Date
-  /** What is shown. null = the time is not stored. */
+  /** The time that is shown. null = it is not stored. */
   at: Date | null
   isPlanned?: boolean
   text: Html | string
@@ -207,16 +207,10 @@ const answerEntries = (facts: CallFacts, language: Language): TimelineEntry[] =>
 
 const actionEntries = ({ actions }: CallFacts, language: Language): TimelineEntry[] => {
   const texts = callTexts[language]
-  const { operator, commandLine, apiToken } = layoutTexts[language]
-  const nameOf = (who: string) => {
-    if (who === 'operator') return operator
-    if (who === 'command line') return commandLine
-    return who.startsWith('api token ') ? apiToken : texts.tenant
-  }
   return actions.map(({ at, who, action }) => ({
     sortBy: at,
     at,
     text: texts.actions[action] ?? action,
-    details: [texts.by(nameOf(who))],
+    details: [texts.by(actorText(who, language) ?? texts.tenant)],
   }))
 }

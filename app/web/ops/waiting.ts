@@ -129,7 +129,7 @@ const sendsAt = (message: UpcomingMessage): Date => {
 /** A message is sent within a second of its time, but sending itself may take a while. */
 const OVERDUE_AFTER_MS = 60_000
 
-/** Only messages to callers: a notice is sent at once, so there is nothing to send earlier or to cancel. */
+/** Only messages to callers have actions. A notice to the owner cannot be sent earlier or cancelled. */
 const rowActions = (message: UpcomingMessage, context: Context): Html | false => {
   const { tenantId, kind, id, missedCallId, phone } = message
   const texts = waitingTexts[context.language].due

@@ -1,4 +1,4 @@
-/** A call in words: who called, whether it was answered, and what became of it. */
+/** A call in words: who called, whether it was answered, and its result. */
 import { readPhone } from '../../phone.ts'
 import { ERASED } from '../../voicenter/stored_calls.ts'
 import type { Cdr } from '../../voicenter/parse.ts'
@@ -62,7 +62,7 @@ const explainOutreach = (texts: Texts, outcome: CallOutcome): string => {
   return lookUp(texts.outreach, key) ?? key
 }
 
-/** One sentence: what became of the call, and why. */
+/** One sentence: the result of the call, and the reason. */
 export const explainCall = (language: Language, outcome: CallOutcome): string => {
   const texts = whyTexts[language]
   if (outcome.outreachState === null) return explainVerdict(texts, outcome)

@@ -324,7 +324,10 @@ t.test('what a client alone can cause does not fill the log with errors', t => {
   const rejection = Object.assign(new Error('evicted'), { status: 503, isRejection: true })
   for (const error of [problem('unavailable'), rejection])
     t.match(answerTo(error), { status: 503, isFault: false })
-  t.match(answerTo(Object.assign(new Error('x'), { code: '57P01' })), { status: 503, isFault: true })
+  t.match(answerTo(Object.assign(new Error('x'), { code: '57P01' })), {
+    status: 503,
+    isFault: true,
+  })
   t.match(answerTo(new Error('x')), { status: 500, isFault: true })
   t.end()
 })

@@ -77,7 +77,7 @@ t.test('the list shows each call with its result, newest first', async t => {
   const rows = rowsIn(text)
   t.match(rows, [
     /missed.*No new message: the caller already gets messages for another call\.$/,
-    /missed nobody answered A message was sent, and the caller replied\.$/,
+    /missed no answer A message was sent, and the caller replied\.$/,
     /undecided No message: the caller left the queue, and this does not count as missed\.$/,
     /not incoming No message needed: the business made this call\.$/,
     /answered No message needed: a person answered\.$/,
@@ -345,7 +345,7 @@ t.test('the timeline shows everything that happened, in order', async t => {
   t.equal(headingIn(text), 'A message was sent, and the caller replied.')
   t.match(stepsIn(text), [
     /The call began\.$/,
-    /The phone system reported: NOANSWER \(nobody answered\) ?\. incoming call · rang for 24 seconds$/,
+    /The phone system reported: NOANSWER \(no answer\) ?\. incoming call · rang for 24 seconds$/,
     /Decision: missed/,
     /The message was due\.$/,
     /The message was sent to WhatsApp\.$/,

@@ -18,7 +18,7 @@ import { happens } from '../../support/whatsapp.ts'
 import { dueSince, miss } from '../../tasks/support.ts'
 import { doneTo, leadOf, toCall } from './support.ts'
 
-t.test('callers wait until somebody talked with them, newest first', async t => {
+t.test('callers wait until the business has talked with them, newest first', async t => {
   const shop = await business()
   const [dana, noa, answered] = [customer(), customer(), customer()]
   await miss(shop, dana.local, {}, 600)

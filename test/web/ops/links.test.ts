@@ -99,7 +99,7 @@ t.test('only the hash of a token is stored, in no table and in no message the to
   t.match(who.e164, /^\+972/)
 })
 
-t.test('opening a link signs nobody in, any number of times', async t => {
+t.test('opening a link does not sign in, any number of times', async t => {
   const { shop, path, page } = await notified()
   const before = await sql`select * from sessions order by id`.execute(db)
   for (const method of ['GET', 'HEAD', 'GET']) {
@@ -153,6 +153,11 @@ t.test('such a session reads and answers leads, and the rest needs the password'
   await owner.post(path, {})
   for (const allowed of [page, '/ops', '/ops/leads', '/ops/calls', '/ops/waiting'])
     t.equal((await owner.get(allowed)).status, 200, allowed)
+  const { text: today } = await owner.get('/ops')
+  const [, navigation = ''] = /<nav[^>]*>(.*?)<\/nav>/s.exec(today) ?? []
+  t.match(navigation, 'href="/ops/waiting"')
+  t.notMatch(navigation, /\/ops\/(trouble|tenants|log)/, 'offers no page that needs the password')
+  t.match(today, '<a class="alone" href="/ops/tenants">', 'but a way to enter it')
   const tenant = `/ops/tenants/${shop.tenantId}`
   for (const forbidden of [
     '/ops/tenants',
@@ -276,7 +281,7 @@ for (const [what, end, status, text] of ENDS)
     t.equal((await owner.get('/ops/leads')).status, isAlsoOut ? 401 : 200, 'the session')
   })
 
-t.test('links of nobody: cut off, foreign, of a session, and too many of them', async t => {
+t.test('links that open nothing: cut off, foreign, of a session, and too many of them', async t => {
   const met = await owned()
   const tenant = await asTenant(met.shop.tenantId)
   const { token } = await notified(met)

@@ -812,37 +812,40 @@ t.test('a new URL works beside the old one until the old one is revoked', async 
   t.equal(await answerTo(fresh), 401)
 })
 
-t.test('a secret that is shown once survives a reload, and nobody else can read it', async t => {
-  const shop = await business()
-  const other = await business()
-  const visitor = await asOperator()
-  const { location } = await visitor.submit(at(shop, '/webhook/fresh'))
-  const path = location ?? ''
-  const urlIn = ({ text }: { text: string }) => /cdr\?token=([\w-]{43})/.exec(text)?.[1]
-  const token = urlIn(await visitor.get(path))
-  t.ok(token)
-  t.equal(urlIn(await visitor.get(path)), token, 'a reload shows the same one')
-  const tokens = () =>
-    db
-      .selectFrom('webhook_tokens')
-      .select(({ fn }) => fn.countAll<string>().as('n'))
-      .where('tenant_id', '=', shop.tenantId)
-      .executeTakeFirstOrThrow()
-  t.strictSame(await tokens(), { n: '2' }, 'and makes no new one')
-  const kept = visitor.cookies.get('ringback_once') ?? ''
-  t.notMatch(decodeURIComponent(kept), token ?? '')
-  t.notOk(urlIn(await visitor.get(at(shop, '/webhook/popup'))), 'not on another page')
-  t.notOk(urlIn(await visitor.get(at(other, '/webhook/fresh'))), 'not of another business')
-  const thief = await asOperator()
-  thief.cookies.set('ringback_once', kept)
-  t.notOk(urlIn(await thief.get(path)), 'not in another session')
-  visitor.cookies.set('ringback_once', 'v1%3Anonsense')
-  t.match(await visitor.get(path), { status: 200 })
-  const owner = await asTenant(shop.tenantId)
-  const { status, text } = await owner.submit(at(shop, '/password/set'), { password: '' })
-  t.equal(status, 200, 'a business that changes its own password is signed out by that')
-  t.match(text, 'data-copy="new-password"')
-})
+t.test(
+  'a secret that is shown once survives a reload, and no other session can read it',
+  async t => {
+    const shop = await business()
+    const other = await business()
+    const visitor = await asOperator()
+    const { location } = await visitor.submit(at(shop, '/webhook/fresh'))
+    const path = location ?? ''
+    const urlIn = ({ text }: { text: string }) => /cdr\?token=([\w-]{43})/.exec(text)?.[1]
+    const token = urlIn(await visitor.get(path))
+    t.ok(token)
+    t.equal(urlIn(await visitor.get(path)), token, 'a reload shows the same one')
+    const tokens = () =>
+      db
+        .selectFrom('webhook_tokens')
+        .select(({ fn }) => fn.countAll<string>().as('n'))
+        .where('tenant_id', '=', shop.tenantId)
+        .executeTakeFirstOrThrow()
+    t.strictSame(await tokens(), { n: '2' }, 'and makes no new one')
+    const kept = visitor.cookies.get('ringback_once') ?? ''
+    t.notMatch(decodeURIComponent(kept), token ?? '')
+    t.notOk(urlIn(await visitor.get(at(shop, '/webhook/popup'))), 'not on another page')
+    t.notOk(urlIn(await visitor.get(at(other, '/webhook/fresh'))), 'not of another business')
+    const thief = await asOperator()
+    thief.cookies.set('ringback_once', kept)
+    t.notOk(urlIn(await thief.get(path)), 'not in another session')
+    visitor.cookies.set('ringback_once', 'v1%3Anonsense')
+    t.match(await visitor.get(path), { status: 200 })
+    const owner = await asTenant(shop.tenantId)
+    const { status, text } = await owner.submit(at(shop, '/password/set'), { password: '' })
+    t.equal(status, 200, 'a business that changes its own password is signed out by that')
+    t.match(text, 'data-copy="new-password"')
+  },
+)
 
 t.test('a business gets a password and changes it', async t => {
   const shop = await business()

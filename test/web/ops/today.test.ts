@@ -13,6 +13,7 @@ import {
   parseWindow,
   relativeTime,
 } from '../../../app/web/ops/format.ts'
+import { callTexts } from '../../../app/web/ops/locales/call.ts'
 import { logFieldTexts } from '../../../app/web/ops/locales/log_fields.ts'
 import { logTexts } from '../../../app/web/ops/log.ts'
 import { formatSettings, readSettings } from '../../../app/tenants/settings.ts'
@@ -286,6 +287,11 @@ t.test('each action that is logged has a text', t => {
   )
   t.ok(actions.length > 15)
   for (const action of actions) t.ok(Object.hasOwn(logTexts.en.actions, action), action)
+  // The page of a call shows these too: their subject is the lead.
+  const onLeads = actions.filter(action => /^(lead\.|message\.refuse$)/.test(action))
+  t.ok(onLeads.length > 4)
+  for (const action of onLeads)
+    t.ok(Object.hasOwn(callTexts.en.actions, action), `${action}, on the page of a call`)
   t.end()
 })
 

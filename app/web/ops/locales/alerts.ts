@@ -141,7 +141,7 @@ export const alertTexts = translations(
       what: 'What',
       unconfirmed: 'Messages were cancelled because of a call that no call report confirms:',
       lookups: (token: string) =>
-        `Over the URL no. ${token}, somebody asked about more than 60 callers within an hour.`,
+        `More than 60 callers were looked up within an hour over the URL no. ${token}.`,
       whatNow: {
         popup_unconfirmed:
           'Check that Voicenter reports calls to us (CDR Notification). If it does, replace the URL of the Pop-Up Screen, and call the person.',

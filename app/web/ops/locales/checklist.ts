@@ -1,9 +1,9 @@
 import type { EvidenceCode, ProblemCode, StepName, StepState } from '../../../tenants/checklist.ts'
 import { translations } from '../language.ts'
 
-/** What a text is about: a number, an account or a template; why, and what the error of Meta asks for. */
+/** The values in a text. `about` is a number, an account or a template, `remedy` the advice for an error of Meta. */
 type Told = { about: string; reason: string; remedy: string; calls: number }
-/** What is missing, and what to do. */
+/** The problem, and its remedy. */
 type Advice = { why: string; whatNow: string }
 
 export const checklistTexts = translations(
@@ -127,7 +127,7 @@ export const checklistTexts = translations(
       no_events: ({ about }: Told) => ({
         why: `Meta verified the address, but has reported nothing about ${about}.`,
         whatNow:
-          'In Meta’s App Dashboard under WhatsApp, Configuration, Webhook fields, subscribe to “messages”, “message_template_status_update” and “template_category_update”. The app must also be subscribed to the WhatsApp Business account. Then write to the number from any phone.',
+          'In Meta’s App Dashboard under WhatsApp, Configuration, Webhook fields, subscribe to “messages”, “standby”, “calls”, “user_preferences”, “smb_message_echoes”, “message_template_status_update” and “template_category_update”. The app must also be subscribed to the WhatsApp Business account. Then write to the number from any phone.',
       }),
       template_unknown: ({ about }: Told) => ({
         why: `${about}: it is not known whether Meta has approved it.`,
@@ -184,7 +184,7 @@ export const checklistTexts = translations(
         whatNow: 'Look at the owner’s phone, and send another one.',
       },
       no_quiet_windows: {
-        why: 'Nobody has chosen when customers get no messages.',
+        why: 'No quiet times were chosen yet.',
         whatNow: 'Choose here, or set other times in the settings.',
       },
     } satisfies Record<ProblemCode, Advice | ((told: Told) => Advice)>,
@@ -321,7 +321,7 @@ export const checklistTexts = translations(
       no_events: ({ about }) => ({
         why: `Meta אימתה את הכתובת, אבל עוד לא דיווחה דבר על ${about}.`,
         whatNow:
-          'ב־App Dashboard של Meta, תחת WhatsApp, Configuration, Webhook fields, יש להירשם (subscribe) ל־messages, ל־message_template_status_update ול־template_category_update. גם האפליקציה צריכה להיות רשומה לחשבון ה־WhatsApp Business. אחר כך יש לכתוב למספר מטלפון כלשהו.',
+          'ב־App Dashboard של Meta, תחת WhatsApp, Configuration, Webhook fields, יש להירשם (subscribe) לשדות messages, standby, calls, user_preferences, smb_message_echoes, message_template_status_update, template_category_update. גם האפליקציה צריכה להיות רשומה לחשבון ה־WhatsApp Business. אחר כך יש לכתוב למספר מטלפון כלשהו.',
       }),
       template_unknown: ({ about }) => ({
         why: `${about}: לא ידוע אם Meta אישרה את הנוסח.`,

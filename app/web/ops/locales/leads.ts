@@ -8,7 +8,7 @@ export const leadTexts = translations(
     title: 'People',
     waiting: (count: string) =>
       count === '1' ? 'One person waits for your answer' : `${count} people wait for your answer`,
-    none: 'All clear. Nobody waits for your answer.',
+    none: 'All clear. No person waits for your answer.',
     older: 'More people',
     search: 'Search by name, number or text',
     searchButton: 'Search',

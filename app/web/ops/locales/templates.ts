@@ -1,5 +1,4 @@
-import type { Language } from '../language.ts'
-import { translations } from '../language.ts'
+import { type Language, translations } from '../language.ts'
 
 export const templateTexts = translations(
   {
@@ -63,7 +62,6 @@ export const templateTexts = translations(
       'Empty = the text of Ringback. It must not begin or end with {{1}} or {{2}}, and must offer nothing.',
     buttons: 'Buttons under the message',
     buttonNames: { callback: 'call me back', stop: 'stop the messages' },
-    otherButton: 'another button',
     name: 'Name of the template',
     nameHelp: 'A text of your own needs a name of its own.',
     language: 'Language',
@@ -168,7 +166,6 @@ export const templateTexts = translations(
     bodyHelp: 'ריק = הנוסח של Ringback. אסור להתחיל או לסיים ב־{{1}} או {{2}}, ואסור להציע דבר.',
     buttons: 'כפתורים מתחת להודעה',
     buttonNames: { callback: 'חזרו אליי', stop: 'להסרה' },
-    otherButton: 'כפתור אחר',
     name: 'שם התבנית',
     nameHelp: 'לנוסח משלך דרוש שם משלו.',
     language: 'שפה',
@@ -217,7 +214,7 @@ export const templateTexts = translations(
   },
 )
 
-/** Examples of what the variables stand for, in the language of the text. */
+/** Example values of the variables, in the language of the text. */
 export const sampleValues = (language: string, businessName: string): Record<string, string> => ({
   business_name: businessName,
   call_time: '14:05',
@@ -232,7 +229,7 @@ const SAMPLES: Record<string, { caller_name: string; what_happened: string }> = 
 }
 
 /** Why Meta rejected a template. Other words of Meta's are shown as they are. */
-export const rejectionText = (language: Language, reason: string): string =>
+export const templateRejection = (language: Language, reason: string): string =>
   REJECTIONS[language][reason] ?? reason
 const REJECTIONS: Record<Language, Record<string, string>> = {
   en: {

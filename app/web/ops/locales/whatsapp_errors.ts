@@ -178,7 +178,7 @@ const CODES: Partial<Record<Kind, number[]>> = {
   disabled: [132016],
   template: [132007, 131063],
 }
-/** What Meta's state of a template means. */
+/** By Meta's state of a template. */
 const STATUSES: Record<string, Kind> = {
   MARKETING: 'marketing',
   DIFFERS: 'differs',
@@ -213,10 +213,11 @@ export const pauseReason = (language: Language, reason: string | null): Advice =
   return { why: `${why} (${code})`, whatNow }
 }
 
-/** What an error of Meta means, and what to do: one of a number, of a template, or of a message to one person. */
+/** Like `pauseReason`, also for an error that is about one message. */
 export const errorAdvice = (language: Language, reason: string): Advice => {
-  const known = callTexts[language].errors[Number(/^WhatsApp error (\d+)$/.exec(reason)?.[1])]
-  const found = pauseReason(language, reason)
-  const isGeneral = found.why.startsWith(advice[language].otherwise.why)
-  return known !== undefined && isGeneral ? { why: `${known} (${reason}).`, whatNow: '' } : found
+  const code = Number(/^WhatsApp error (\d+)$/.exec(reason)?.[1])
+  const known = callTexts[language].errors[code]
+  return known !== undefined && kindOf(code) === 'otherwise'
+    ? { why: `${known} (${reason}).`, whatNow: '' }
+    : pauseReason(language, reason)
 }

@@ -19,13 +19,13 @@ export const whyTexts = translations(
     erased: 'The data of this caller was erased on request.',
     /** The call statuses of Voicenter. */
     statuses: {
-      noanswer: 'nobody answered',
+      noanswer: 'no answer',
       abandone: 'the caller hung up in the queue',
       cancel: 'the caller hung up before an answer',
       busy: 'the line was busy',
       timeout: 'the time in the queue ended',
       full: 'the queue was full',
-      joinempty: 'nobody was available in the queue',
+      joinempty: 'no agent was available in the queue',
       voicemail: 'voicemail answered',
       congestion: 'the lines were overloaded',
       chanunavail: 'the extension was not available',

@@ -17,7 +17,7 @@ document.addEventListener('click', ({ target }) => {
   if (button) void copy(button)
 })
 
-// What is written in a form with `data-draft` survives a reload of the page, until the form was sent: then its key changes.
+// The text in a form with `data-draft` survives a reload of the page, until the form was sent: then its key changes.
 const DRAFT = 'ringback:draft'
 const draftForm = () => document.querySelector('form[data-draft]')
 
@@ -43,7 +43,7 @@ document.addEventListener('submit', ({ target }) => {
   if (target === draftForm()) keepDraft(true)
 })
 
-// A form that leads back to its page leaves the visitor where they were. The next row is then under the thumb, so a second
+// After a form that leads back to its page, the page is scrolled as before. The next row is then under the thumb, so a second
 // tap at the same place must do nothing for a moment.
 const PLACE = 'ringback:place'
 const AFTER_RETURN_MS = 700
@@ -62,11 +62,16 @@ const returnToPlace = () => {
     if (acts && Date.now() < until && apart < DOUBLE_TAP_PX) event.preventDefault()
   }
   document.addEventListener('click', ignoreSecondTap, true)
-  // Who has entered something since does not tap twice.
+  // A visitor who has typed since then is not tapping twice.
   document.addEventListener('input', () => (until = 0), { once: true })
 }
-document.addEventListener('submit', () => {
-  const place = { path: location.pathname, scrolled: scrollY, tap, at: Date.now() }
+/** A form that failed is shown at its own address. If it succeeds now, it leads to the page above that. */
+const pageOfForm = ({ method, action }) =>
+  method === 'post' && new URL(action).pathname === location.pathname
+    ? location.pathname.replace(/\/[^/]*$/, '')
+    : location.pathname
+document.addEventListener('submit', ({ target }) => {
+  const place = { path: pageOfForm(target), scrolled: scrollY, tap, at: Date.now() }
   sessionStorage.setItem(PLACE, JSON.stringify(place))
 })
 // A form that failed leads to its first problem instead.
@@ -78,7 +83,7 @@ const RESULT_MS = 8000
 const result = document.querySelector('.flash.outside')
 if (result) setTimeout(() => result.classList.add('seen'), RESULT_MS)
 
-// All forms of the page, while the visitor follows the link to sign in again. Secrets are left out.
+// Keeps all forms of the page while the visitor follows the link to sign in again. Secrets are left out.
 const FORMS = 'ringback:forms'
 const valueIn = ({ type, checked, value }) =>
   type === 'checkbox' || type === 'radio' ? checked : value
@@ -116,7 +121,7 @@ const SLOWEST_MS = 20_000
 const AFTER_TOUCH_MS = 1500
 const LONGEST_PRESS_MS = 10_000
 
-/** What a row or a control acts on. Two with different ones are never the same. */
+/** The object that a row or control acts on. Two elements with different targets are never treated as the same one. */
 const targetOf = element => {
   if (element.matches('a')) return element.getAttribute('href')
   if (element.matches('form')) return element.getAttribute('action')
@@ -157,7 +162,7 @@ const countNew = next => {
   })
 }
 
-/** Makes an element like its new version. What stays keeps its focus, what was typed, and whether it is open. */
+/** Makes an element like its new version. A node that stays keeps its focus, its typed text, and whether it is open. */
 const update = (old, next) => {
   if (old.nodeType !== Node.ELEMENT_NODE) {
     if (old.nodeValue !== next.nodeValue) old.nodeValue = next.nodeValue
@@ -212,8 +217,8 @@ const showNext = () => {
 }
 
 /**
- * Somebody who waits no longer, because another phone has just called them back, stays in their row, but fades: so nobody
- * calls them a second time. The last rows of a full page may only have moved to the next one.
+ * Fades the rows of people who no longer wait, for example because a colleague has called them back. So the visitor does not
+ * call them again. At the end of a full page nothing fades: those people may only have moved to the next page.
  */
 const fadeGone = () => {
   const personOf = row => row.querySelector('.open').getAttribute('href')

@@ -1,12 +1,12 @@
 /** The checklist on the page of a business: each step with its evidence, or with what to do. */
-import { config } from '../../../config.ts'
+import { config, isLoopback } from '../../../config.ts'
 import type { Evidence, Problem, Step } from '../../../tenants/checklist.ts'
 import { copyable } from '../copy.ts'
 import { dayTime, formatWindow, telephoneText } from '../format.ts'
 import { actionForm } from '../forms.ts'
 import { html, type Html } from '../html.ts'
 import { checklistTexts } from '../locales/checklist.ts'
-import { rejectionText, templateTexts } from '../locales/templates.ts'
+import { templateRejection, templateTexts } from '../locales/templates.ts'
 import { errorAdvice } from '../locales/whatsapp_errors.ts'
 import { quietForm } from './mode.ts'
 import { type SectionName, sectionName, tenantPath, type View } from './section.ts'
@@ -31,7 +31,7 @@ const SECTIONS = {
 /** The numbers, and the templates, of a step are listed up to this many; the others are folded. */
 const SHOWN = 4
 
-/** @param testForm what belongs to the step of the test message */
+/** @param testForm the button of the step `test`, and the result of the last test message */
 export const checklistCard = (view: View, steps: readonly Step[], testForm: Html): Html => {
   const { context, tenant, failed } = view
   const texts = checklistTexts[context.language]
@@ -97,7 +97,7 @@ const folded = (id: string, items: Html[], label: string): Html | null => {
     </details>`
 }
 
-/** What a text is about, in the words of the page. */
+/** The number, account or template that a text is about, in the words of the page. */
 const named = (view: View, { about, kind }: Pick<Evidence, 'about' | 'kind'>): string => {
   if (kind) return `${templateTexts[view.context.language].kinds[kind]} (${about})`
   return about?.startsWith('+') ? telephoneText(about) : (about ?? '')
@@ -118,14 +118,15 @@ const proof = (view: View, evidence: Evidence): Html => {
 const reasonOf = (view: View, { code, reason }: Problem): { reason: string; remedy: string } => {
   const { language } = view.context
   if (!reason) return { reason: '', remedy: '' }
-  if (code === 'template_rejected') return { reason: rejectionText(language, reason), remedy: '' }
+  if (code === 'template_rejected')
+    return { reason: templateRejection(language, reason), remedy: '' }
   if (code !== 'connection_paused' && code !== 'template_paused' && code !== 'test_failed')
     return { reason, remedy: '' }
   const { why, whatNow } = errorAdvice(language, reason)
   return { reason: why, remedy: whatNow }
 }
 
-/** What is missing, and what to do. */
+/** The problem in words, and its remedy. */
 export const problemText = (view: View, problem: Problem): { why: string; whatNow: string } => {
   const text = checklistTexts[view.context.language].problems[problem.code]
   return typeof text === 'function'
@@ -145,8 +146,7 @@ const todo = (view: View, problem: Problem, isLater: boolean): Html => {
   if (problem.code === 'not_connected' && isLater) return html`<p>${texts.connectFirst}</p>`
   const { why, whatNow } = problemText(view, problem)
   const id = `${problem.code}-${(problem.about ?? '').replace(/\W/g, '')}`
-  const value = (label: string, shown: string) =>
-    copyable(language, `${id}-${label.length}`, label, shown)
+  const value = (label: string, shown: string) => copyable(language, id, label, shown)
   const button = (section: SectionName, action: string, label: string) =>
     actionForm(context, {
       path: tenantPath(tenant.tenantId, section, action),
@@ -184,14 +184,13 @@ const NEEDS_CALLBACK: Problem['code'][] = [
   'not_verified',
 ]
 
-/** What is entered at Meta so that it reports. The verify token is for all businesses, so only the operator sees it. */
+/** The values that a person enters at Meta so that it reports. Only the operator sees the verify token: all businesses share it. */
 const metaValues = ({ context }: View, code: Problem['code']): Html => {
   const { language, tenantScope } = context
   const { values, local } = checklistTexts[language]
   const { PUBLIC_URL, WHATSAPP_VERIFY_TOKEN: token } = config()
-  const isLocal = ['localhost', '127.0.0.1', '[::1]'].includes(new URL(PUBLIC_URL).hostname)
   return html`${copyable(language, `${code}-url`, values.callback, `${PUBLIC_URL}/webhooks/whatsapp`)}
-  ${isLocal && html`<p class="problem">⚠ ${local}</p>`}
+  ${isLoopback(PUBLIC_URL) && html`<p class="problem">⚠ ${local}</p>`}
   ${
     tenantScope === null &&
     token !== undefined &&

@@ -65,7 +65,7 @@ export const overview: Section = {
     const test = await loadLastTest(trx, tenant.tenantId)
     const checks = checklistCard(view, steps, testForm(view, test))
     const mode = modeCard(view, isSetUp(steps), goLiveWarnings(steps))
-    // Of a business that is live, the mode is what a person looks for.
+    // The pages of a live business are opened to change its mode, those of a new one to set it up.
     return tenant.mode === 'shadow' ? html`${checks} ${mode}` : html`${mode} ${checks}`
   },
   actions: {

@@ -43,11 +43,11 @@ export type ActionContext = {
   context: Context
   tenantId: string
   form: Form
-  /** What Graph told before (Section.ask). */
+  /** Graph's answers, from `Section.ask`. */
   prepared?: Prepared | undefined
 }
 
-/** What Graph told while no transaction was open. */
+/** Graph's answers, which were fetched while no transaction was open. */
 export type Prepared = {
   /** About the number in the form. */
   answer?: GraphAnswer
@@ -56,7 +56,7 @@ export type Prepared = {
   /** About the templates. */
   asked?: Asked[]
   submitted?: SubmitAnswers
-  /** Why it was not asked. */
+  /** The reason why Graph was not asked. */
   refused?: UserError
 }
 type Question = { action: string; actor: Actor; tenantId: string; form: Form }

@@ -179,6 +179,9 @@ const quietCard = (view: View): Html => {
   </fieldset>`
 }
 
+/** The other statuses are folded: an owner rarely changes them. */
+const COMMON_STATUSES = ['NOANSWER', 'ABANDONE', 'CANCEL', 'BUSY', 'TIMEOUT']
+
 const whichCard = (view: View): Html => {
   const { context, tenant } = view
   const texts = settingsTexts[context.language]
@@ -189,12 +192,10 @@ const whichCard = (view: View): Html => {
     ? formValue(failed.entered, 'contactForeign') === 'yes'
     : tenant.contactForeign
   const lastLook = failed ? formValue(failed.entered, 'lastLook') === 'yes' : tenant.lastLook
-  return html`<fieldset class="card">
-    <legend>${texts.which}</legend>
-    <h2 id="missed">${texts.missed}</h2>
-    <p class="quiet">${texts.missedHelp}</p>
-    <div class="ticks" role="group" aria-labelledby="missed">
-      ${[...KNOWN_STATUSES].map(status =>
+  const rare = [...KNOWN_STATUSES].filter(status => !COMMON_STATUSES.includes(status))
+  const statusBoxes = (shown: string[]) =>
+    html`<div class="ticks">
+      ${shown.map(status =>
         checkbox(
           'missedStatuses',
           status,
@@ -202,6 +203,19 @@ const whichCard = (view: View): Html => {
           missed.includes(status),
         ),
       )}
+    </div>`
+  return html`<fieldset class="card">
+    <legend>${texts.which}</legend>
+    <h2 id="missed">${texts.missed}</h2>
+    <p class="quiet">${texts.missedHelp}</p>
+    <div role="group" aria-labelledby="missed">
+      ${statusBoxes(COMMON_STATUSES)}
+      <details id="more-statuses">
+        <summary>
+          ${texts.moreStatuses(rare.filter(one => missed.includes(one)).length, rare.length)}
+        </summary>
+        ${statusBoxes(rare)}
+      </details>
     </div>
     ${fieldProblem(failed, 'missedStatuses')}
     ${input({
@@ -232,7 +246,7 @@ const keepOrder = (before: string[], wanted: string[] | undefined): string[] | u
   return wanted?.toSorted((one, other) => position(one) - position(other))
 }
 
-/** To save the form for another reason is no choice of quiet windows. */
+/** Saving another field of the form must not count as a choice of quiet windows. */
 const changedWindows = (before: string[], wanted: string[] | undefined): string[] | undefined => {
   const sorted = keepOrder(before, wanted)
   return sorted?.join() === before.join() ? undefined : sorted

@@ -1,8 +1,7 @@
-/** How the templates are shown: each text as the customer sees it, and what Meta said about it. */
+/** The cards of the templates: each text as the customer sees it, and Meta's verdict on it. */
 import type { TemplateInUse } from '../../../tenants/templates.ts'
 import { ownTemplateNamed, OWN_BUTTONS, type OwnButton } from '../../../whatsapp/own_templates.ts'
 import { filledText, type TemplateKind } from '../../../whatsapp/templates.ts'
-
 import {
   actionForm,
   checkbox,
@@ -18,7 +17,7 @@ import {
 } from '../forms.ts'
 import { html, type Html } from '../html.ts'
 import { formTexts } from '../locales/forms.ts'
-import { rejectionText, sampleValues, templateTexts } from '../locales/templates.ts'
+import { sampleValues, templateRejection, templateTexts } from '../locales/templates.ts'
 import { pauseReason } from '../locales/whatsapp_errors.ts'
 import { failedForm, sectionForm, tenantPath, type View } from './section.ts'
 
@@ -62,7 +61,7 @@ const preview = (template: TemplateInUse, businessName: string, unknown: string)
 
 type Verdict = { badge: string; look: 'good' | 'warn' | 'bad' | ''; why: string; whatNow: string }
 
-/** What Meta said, and what to do. */
+/** Meta's verdict in words, and the remedy. */
 const verdictOf = (template: TemplateInUse, view: View): Verdict => {
   const { submitError, metaStatus } = template
   const verdict = stateOf(template, view)
@@ -80,7 +79,7 @@ const stateOf = (template: TemplateInUse, { context: { language } }: View): Verd
     const { why, whatNow } = advice(reason)
     const because =
       metaReason !== null && reason === 'template REJECTED'
-        ? ` (${rejectionText(language, metaReason)})`
+        ? ` (${templateRejection(language, metaReason)})`
         : ''
     const [badge, look] =
       reason === 'template PENDING' || reason === 'template IN_APPEAL'
@@ -139,6 +138,31 @@ const buttonBoxes = (view: View, chosen: readonly string[]): Html => {
   </div>`
 }
 
+const nameAndBody = (
+  view: View,
+  failed: FailedForm | null,
+  { name = null, body = null }: { name?: string | null; body?: string | null } = {},
+): Html => {
+  const texts = templateTexts[view.context.language]
+  return html`${input({
+    name: 'name',
+    label: texts.name,
+    help: texts.nameHelp,
+    direction: 'ltr',
+    value: name,
+    failed,
+  })}
+  ${textArea({
+    name: 'body',
+    label: texts.body,
+    help: texts.bodyHelp,
+    rows: 4,
+    direction: 'auto',
+    value: body,
+    failed,
+  })}`
+}
+
 const changeForm = (view: View, template: TemplateInUse): Html => {
   const texts = templateTexts[view.context.language]
   const failed = failedOf(view, 'save', template)
@@ -161,23 +185,7 @@ const changeForm = (view: View, template: TemplateInUse): Html => {
       'save',
       html`${hiddenScope(template)}
         ${template.kind !== 'owner_notice' && buttonBoxes(view, buttons)}
-        ${input({
-          name: 'name',
-          label: texts.name,
-          help: texts.nameHelp,
-          direction: 'ltr',
-          value: template.name,
-          failed,
-        })}
-        ${textArea({
-          name: 'body',
-          label: texts.body,
-          help: texts.bodyHelp,
-          rows: 4,
-          direction: 'auto',
-          value: isOwn ? '' : template.body,
-          failed,
-        })}
+        ${nameAndBody(view, failed, { name: template.name, body: isOwn ? '' : template.body })}
         ${input({
           name: 'language',
           label: texts.language,
@@ -228,7 +236,7 @@ const resubmitForm = (view: View, template: TemplateInUse): Html | false => {
   </details>`
 }
 
-/** A button would not help. */
+/** Only Meta can end such a pause, so no button is offered. */
 const ENDED_BY_META = ['PENDING', 'IN_APPEAL', 'MISSING', 'REJECTED']
 
 const isDefault = ({ kind, name, language, variables, id }: TemplateInUse): boolean => {
@@ -338,21 +346,7 @@ export const addCard = (view: View): Html => {
             failed,
           })}
           ${buttonBoxes(view, failed ? formValues(failed.entered, 'button') : [])}
-          ${input({
-            name: 'name',
-            label: texts.name,
-            help: texts.nameHelp,
-            direction: 'ltr',
-            failed,
-          })}
-          ${textArea({
-            name: 'body',
-            label: texts.body,
-            help: texts.bodyHelp,
-            rows: 4,
-            direction: 'auto',
-            failed,
-          })} <button class="main">${texts.save}</button>`,
+          ${nameAndBody(view, failed)} <button class="main">${texts.save}</button>`,
       )}
     </details>
   </section>`

@@ -1,4 +1,4 @@
-/** The WhatsApp templates: their texts, what Meta says about them, and what they are for. */
+/** The page of the WhatsApp templates, and its actions. */
 import { opsDb } from '../../../db/kysely.ts'
 import { isUserError } from '../../../errors.ts'
 import { settingsChange, setTenant } from '../../../tenants/settings.ts'
@@ -46,7 +46,7 @@ const metaCard = (view: View): Html => {
   const times = tenant.templates.flatMap(({ syncedAt }) => syncedAt ?? [])
   const last = times.toSorted((a, b) => b.getTime() - a.getTime())[0]
   return html`<section class="card">
-    <div class="row"><h2>${texts.meta}</h2></div>
+    <h2>${texts.meta}</h2>
     ${buttonAlert(failed, 'submit', 'sync')}
     <p class="quiet">${texts.submitHelp}</p>
     <div class="row">
@@ -101,7 +101,7 @@ const settingsCard = (view: View): Html => {
   </section>`
 }
 
-/** A business may have several numbers, each with its templates. The one that needs a person is shown. */
+/** A business may have several numbers, each with its templates. The template that needs a person most is shown. */
 const mostUrgent = (templates: TemplateInUse[]): TemplateInUse | undefined =>
   templates.find(one => one.state === 'paused') ??
   templates.find(one => one.isHeld || one.differs.length > 0) ??
@@ -162,13 +162,12 @@ export const templates: Section = {
 
   ask: ({ action, actor, tenantId, form }) =>
     prepared(async () => {
-      const database = opsDb
       if (action === 'sync') {
-        const accounts = await database.transaction().execute(trx => requireAccounts(trx, tenantId))
+        const accounts = await opsDb.transaction().execute(trx => requireAccounts(trx, tenantId))
         return { asked: await askAccounts(accounts) }
       }
       if (action === 'submit') {
-        const plan = await database.transaction().execute(trx => planSubmit(trx, tenantId))
+        const plan = await opsDb.transaction().execute(trx => planSubmit(trx, tenantId))
         return { submitted: await submitPlan(plan) }
       }
       if (action === 'resubmit') {
@@ -177,11 +176,9 @@ export const templates: Section = {
           ...scopeOf(form),
           body: formValue(form, 'body')?.replaceAll('\r', ''),
         })
-        // The action reports what is wrong.
+        // The action reports the problem.
         if (!wanted.success) return {}
-        const plan = await database
-          .transaction()
-          .execute(trx => planResubmit(trx, actor, wanted.data))
+        const plan = await opsDb.transaction().execute(trx => planResubmit(trx, actor, wanted.data))
         return { submitted: await submitPlan(plan) }
       }
       return {}
@@ -224,7 +221,7 @@ export const templates: Section = {
       const wanted = parseChange({
         tenantId,
         ...scopeOf(form),
-        // A field that was not changed is no wish: other buttons mean another template of ours.
+        // Only changed fields are passed on: a field that is passed on may choose another template.
         ...(name !== current?.name && { name }),
         ...(language !== current?.language && { language }),
         ...(variables.join() !== current?.variables && { variables }),

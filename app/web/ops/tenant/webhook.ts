@@ -168,11 +168,11 @@ const webhookTexts = translations(
       'Save, and call the business. A few minutes after the call, the page of the business shows that Voicenter reported it.',
     ],
     popupOnce:
-      'The URL is shown only once. Copy it now. It cannot report calls, but it shows the names of callers and what they wrote: give it to nobody outside the business.',
+      'The URL is shown only once. Copy it now. It cannot report calls, but it shows the names of callers and what they wrote: do not give it to people outside the business.',
     popupSteps: [
       'In Voicenter’s CPanel, open the Pop-Up Screen of each extension or number.',
       'Enter the URL and choose POST JSON. GET works too.',
-      'Save, and call the business from the phone of somebody whose call was missed before. The agent’s screen shows who it is.',
+      'Save, and call the business from a phone whose call was missed before. The agent’s screen shows whose phone it is.',
     ],
     popupHelp:
       'With the Pop-Up Screen, Voicenter reports a call while it lasts: no message is sent to a caller who is on the line, and the agent sees who calls.',
