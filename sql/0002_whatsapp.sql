@@ -138,7 +138,7 @@ create index whatsapp_events_unread on whatsapp_events using gin (person_ids) wi
 -- For the alert about updates whose job failed for good.
 create index whatsapp_events_failed on whatsapp_events (tenant_id) where outcome = 'job_failed';
 -- Updates for numbers that belong to no tenant, listed on /ops.
-create index whatsapp_events_of_nobody on whatsapp_events (received_at) where tenant_id is null;
+create index whatsapp_events_unassigned on whatsapp_events (received_at) where tenant_id is null;
 -- Retention empties the oldest first. Emptied rows are not in the index, so the search is cheap on a large table too.
 create index whatsapp_events_full on whatsapp_events (received_at) where payload is not null;
 -- "Was this person reached by a call on WhatsApp?"

@@ -258,7 +258,7 @@ create table opt_outs (
   created_at timestamptz not null default now(),
   -- When it was said last. The business may answer by hand a person who has written something else since.
   repeated_at timestamptz not null default clock_timestamp(),
-  constraint opt_outs_somebody check (phone is not null or phone_hash is not null),
+  constraint opt_outs_identified check (phone is not null or phone_hash is not null),
   constraint opt_outs_phone_key unique (tenant_id, phone),
   constraint opt_outs_phone_hash_key unique (tenant_id, phone_hash)
 );
@@ -325,7 +325,7 @@ create table excluded_numbers (
   -- Who it is, for the business. Null = no note.
   note       text constraint excluded_numbers_note_length check (length(note) <= 200),
   created_at timestamptz not null default now(),
-  constraint excluded_numbers_somebody check (phone is not null or phone_hash is not null),
+  constraint excluded_numbers_identified check (phone is not null or phone_hash is not null),
   constraint excluded_numbers_erased check (phone is not null or note is null),
   constraint excluded_numbers_phone_key unique (tenant_id, phone),
   constraint excluded_numbers_phone_hash_key unique (tenant_id, phone_hash)

@@ -36,7 +36,7 @@ export type Scenario = {
   tap?: string
   /** What Voicenter's Pop-Up Screen reports after the call, and how many seconds later. */
   onTheLine?: { afterSeconds: number; event: PopupFields }[]
-  /** The call comes by WhatsApp, and nobody answers. */
+  /** The call comes by WhatsApp and is not answered. */
   onWhatsApp?: boolean
   expected: Result
 }

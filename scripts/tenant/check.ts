@@ -22,7 +22,7 @@ import {
 const HELP = `Usage: npm run tenant -- check --tenant ID [--json]
 
 Shows the set-up of a business: each step with its evidence and the time of it, and what is missing with what to do. It
-reads what is stored and asks nobody. The exit code is 1 while something is missing.
+reads what is stored, and asks neither Meta nor Voicenter. The exit code is 1 while something is missing.
 
   calls       a first call came by webhook
   numbers     a call came to every number, or a person confirmed it; no call came to an unknown number

@@ -203,7 +203,7 @@ export const deliveryPage = async (trx: Trx, context: Context, id: string): Prom
       </dl>
     </div>
     <h2>${texts.body}</h2>
-    ${body === null ? html`<p class="empty">${texts.noBody}</p>` : html`<pre>${body.slice(0, MAX_BODY)}</pre>`}
+    ${body === null ? html`<p class="empty">${texts.contentDeleted}</p>` : html`<pre>${body.slice(0, MAX_BODY)}</pre>`}
     ${body !== null && body.length > MAX_BODY && html`<p class="quiet">${texts.cut}</p>`}
     ${
       body !== null &&
