@@ -80,6 +80,14 @@ export const phoneHash = (e164: string): Buffer =>
     .update(e164)
     .digest()
 
+/** Places a person of a tenant between 0 and 1: always at the same place, and without the key nobody can say where. */
+export const holdoutPlace = (tenantId: string, person: string): number =>
+  createHmac('sha256', keyFor('holdout'))
+    .update(JSON.stringify([tenantId, person]))
+    .digest()
+    .readUIntBE(0, 6) /
+  2 ** 48
+
 /** Proves that this program wrote a text, such as a form token, or identifies a password without revealing it. */
 export const signInMac = (text: string): Buffer =>
   createHmac('sha256', keyFor('sign-in')).update(text).digest()

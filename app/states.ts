@@ -28,6 +28,7 @@ export const OUTREACH_REASONS = {
     'no_connection',
     'already_contacted',
     'too_late',
+    'holdout',
     'shadow',
   ],
   cancelled: ['reached_by_phone', 'replied', 'opted_out', 'owner_replied', 'by_operator'],

@@ -52,6 +52,9 @@ create table tenants (
   unresponsive_after interval not null default '24 hours',
   -- After a message to a caller, further missed calls within this time start no second conversation.
   repeat_window      interval not null default '24 hours',
+  -- The share of callers to whom nothing is sent, so that the effect of the messages can be measured: recovery_lift().
+  holdout_percent    integer not null default 0
+                     constraint tenants_holdout_percent_range check (holdout_percent between 0 and 50),
   -- If a call began longer ago than this when its CDR arrives, no message is sent.
   oldest_call        interval not null default '2 hours',
   -- How late a first message, or a reminder, may still be sent. No message is better than one that comes too late.

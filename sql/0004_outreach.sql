@@ -101,7 +101,7 @@ create table missed_calls (
     ('sent', 'accepted'),
     ('skipped', 'withheld_number'), ('skipped', 'own_number'), ('skipped', 'excluded'), ('skipped', 'not_mobile'),
     ('skipped', 'opted_out'), ('skipped', 'tenant_paused'), ('skipped', 'no_connection'),
-    ('skipped', 'already_contacted'), ('skipped', 'too_late'), ('skipped', 'shadow'),
+    ('skipped', 'already_contacted'), ('skipped', 'too_late'), ('skipped', 'holdout'), ('skipped', 'shadow'),
     ('cancelled', 'reached_by_phone'), ('cancelled', 'replied'), ('cancelled', 'opted_out'),
     ('cancelled', 'owner_replied'), ('cancelled', 'by_operator'),
     ('failed', 'refused'),
@@ -184,6 +184,8 @@ create table messages (
   text                   text,
   -- The button of ours that the person tapped. Null = another message.
   button                 text constraint messages_button_known check (button in ('callback', 'stop')),
+  -- The keyword that the person wrote or tapped. Null = another message.
+  keyword                text constraint messages_keyword_known check (keyword in ('stop', 'start')),
   -- The template that it was sent with. Null = free text, or not sent yet.
   template_name          text,
   template_language      text,

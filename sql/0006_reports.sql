@@ -77,3 +77,134 @@ language sql stable as $$
   group by c.tenant_id
   order by c.tenant_id
 $$;
+
+-- The share of hits lies between these with 95 % confidence: Wilson's interval, which also holds for few trials. Null = there
+-- were no trials.
+create function wilson_interval(hits bigint, trials bigint, out low float8, out high float8)
+language sql immutable as $$
+  -- 1.96 standard errors on each side.
+  with z as (select 1.959963984540054::float8 as z, hits::float8 / nullif(trials, 0) as share, nullif(trials, 0)::float8 as n)
+  select (share + z * z / (2 * n) - z * sqrt(share * (1 - share) / n + z * z / (4 * n * n))) / (1 + z * z / n),
+         (share + z * z / (2 * n) + z * sqrt(share * (1 - share) / n + z * z / (4 * n * n))) / (1 + z * z / n)
+  from z
+$$;
+
+-- select * from recovery_lift('30 days'): does it help to write to the callers? It compares those to whom a message was due
+-- (arm outreach) with the control group, to whom nothing was sent (arm holdout, tenants.holdout_percent). For each tenant with
+-- a control group there are two rows, and two rows with the tenant null for all of them.
+--
+--   callers     people who called within the period, were missed, and for whom a message was claimed or held out. A
+--               failed message counts too. Each person counts once, by the first such call.
+--   recovered   those who were reached by phone or wrote within 48 hours of that call. An opt-out is no recovery.
+--   rate        recovered / callers
+--   lift        the rate of outreach less the rate of holdout
+--   low, high   its 95 % interval (Newcombe 1998, method 10)
+--   enough      at least 30 callers in each arm, and an interval that excludes 0 or is narrower than 10 points. Until then
+--               the figures say nothing.
+--
+-- For all tenants, the rates and the lift are averages over the tenants that have both arms, weighted as by Mantel and
+-- Haenszel. Without weights, a tenant with many callers who come back anyway and a large control group would hide the effect
+-- of all others. The intervals are combined as by Zou and Donner (2008), which for one tenant is Newcombe's interval.
+--
+-- Callers of the last 48 hours count as they stand. Erased people are not counted.
+--
+-- This function takes any period, and one tenant if it is given: then the rows for all tenants are those of this one.
+create function recovery_lift_between(from_at timestamptz, until_at timestamptz, of_tenant bigint default null)
+returns table (tenant_id bigint, arm text, callers bigint, recovered bigint, rate float8, lift float8, low float8, high float8,
+  enough boolean)
+language sql stable as $$
+  with held_out as materialized (
+    select m.tenant_id, min(m.called_at) as first_at, max(m.called_at) as last_at
+    from missed_calls m
+    where m.outreach_state = 'skipped' and m.outreach_reason = 'holdout'
+      and m.called_at >= from_at and m.called_at < until_at and (of_tenant is null or m.tenant_id = of_tenant)
+    group by m.tenant_id
+  ), callers as materialized (
+    select distinct on (m.lead_id) m.tenant_id, m.lead_id, m.called_at,
+           m.outreach_state = 'skipped' and m.outreach_reason = 'holdout' as is_held_out
+    from held_out h
+    -- Callers of other seasons are not comparable. So outreach counts from a week before the first call of the control group
+    -- to a week after the last: the group may have been switched on, or off, within the period.
+    join missed_calls m on m.tenant_id = h.tenant_id
+      and m.called_at >= greatest(from_at, h.first_at - interval '7 days')
+      and m.called_at < until_at and m.called_at <= h.last_at + interval '7 days'
+    where m.lead_id is not null
+      and (m.outreach_state in ('sending', 'sent', 'failed', 'unknown')
+        or m.outreach_state = 'skipped' and m.outreach_reason = 'holdout'
+        -- It was refused for the moment, and then it was too late, or the caller was reached.
+        or exists (
+          select from lead_conversations c join messages s on s.lead_conversation_id = c.id
+          where c.missed_call_id = m.id and s.kind = 'initial' and s.claimed_at is not null and s.state <> 'shadow'))
+    order by m.lead_id, m.called_at, m.id
+  ), outcomes as materialized (
+    select c.tenant_id, c.is_held_out,
+           -- A talk in a call that has a CDR.
+           exists (
+             select from raw_cdrs r
+             where r.tenant_id = c.tenant_id and r.reached_phone in (l.phone, spelling.other)
+               and r.reached_until >= c.called_at and r.reached_until < c.called_at + interval '48 hours')
+           -- By another phone, and marked by a person.
+           or coalesce(l.called_back_at >= c.called_at and l.called_back_at < c.called_at + interval '48 hours', false)
+           or exists (
+             select from messages s
+             where s.lead_id = c.lead_id and s.direction = 'in' and s.keyword is distinct from 'stop'
+               and s.created_at >= c.called_at and s.created_at < c.called_at + interval '48 hours')
+           -- A talk on WhatsApp.
+           or exists (
+             select from whatsapp_events e
+             where e.tenant_id = c.tenant_id and e.outcome = 'reached' and e.received_at >= c.called_at
+               and to_timestamp((e.payload -> 'talk' ->> 'until')::float8) >= c.called_at
+               and to_timestamp((e.payload -> 'talk' ->> 'until')::float8) < c.called_at + interval '48 hours'
+               and e.received_at < c.called_at + interval '72 hours'
+               and e.payload -> 'talk' -> 'ids' ?| (
+                 array(select i.identity from lead_identities i where i.lead_id = c.lead_id)
+                 || substr(l.phone, 2))) as is_recovered
+    from callers c
+    join leads l on l.id = c.lead_id
+    -- Palestinian mobiles have two spellings, +970 and +972.
+    cross join lateral (select case when l.phone ~ '^[+]97[02]5[69]'
+      then overlay(l.phone placing translate(substr(l.phone, 4, 1), '02', '20') from 4 for 1) end as other) spelling
+  ), control_groups as (
+    select h.tenant_id from held_out h
+    union
+    select t.id from tenants t where t.holdout_percent > 0 and (of_tenant is null or t.id = of_tenant)
+  ), counts as (
+    select g.tenant_id,
+           count(*) filter (where not o.is_held_out) as n1,
+           count(*) filter (where not o.is_held_out and o.is_recovered) as r1,
+           count(*) filter (where o.is_held_out) as n0,
+           count(*) filter (where o.is_held_out and o.is_recovered) as r0
+    from control_groups g left join outcomes o on o.tenant_id = g.tenant_id
+    group by g.tenant_id
+  ), strata as (
+    -- Null where an arm has no callers. Sums leave these tenants out.
+    select c.*, n1::float8 * n0 / nullif(case when least(n1, n0) > 0 then n1 + n0 end, 0) as weight,
+           r1::float8 / nullif(n1, 0) as p1, r0::float8 / nullif(n0, 0) as p0,
+           w1.low as low1, w1.high as high1, w0.low as low0, w0.high as high0
+    from counts c, wilson_interval(r1, n1) w1, wilson_interval(r0, n0) w0
+  ), sums as (
+    -- One row for each tenant, and one for all.
+    select s.tenant_id, coalesce(sum(n1), 0)::bigint as n1, coalesce(sum(r1), 0)::bigint as r1,
+           coalesce(sum(n0), 0)::bigint as n0, coalesce(sum(r0), 0)::bigint as r0,
+           sum(weight * p1) / sum(weight) as p1, sum(weight * p0) / sum(weight) as p0,
+           sqrt(sum(weight ^ 2 * ((p1 - low1) ^ 2 + (high0 - p0) ^ 2))) / sum(weight) as below,
+           sqrt(sum(weight ^ 2 * ((high1 - p1) ^ 2 + (p0 - low0) ^ 2))) / sum(weight) as above
+    from strata s
+    group by grouping sets ((s.tenant_id), ())
+  )
+  select s.tenant_id, arms.arm, arms.callers, arms.recovered,
+         coalesce(arms.rate, arms.recovered::float8 / nullif(arms.callers, 0)),
+         p1 - p0, p1 - p0 - below, p1 - p0 + above,
+         coalesce(least(n1, n0) >= 30
+           and (p1 - p0 - below > 0 or p1 - p0 + above < 0 or below + above < 0.1), false)
+  from sums s
+  cross join lateral (values ('outreach', n1, r1, p1), ('holdout', n0, r0, p0)) as arms (arm, callers, recovered, rate)
+  order by s.tenant_id nulls first, arms.arm desc
+$$;
+
+create function recovery_lift(since interval default '30 days')
+returns table (tenant_id bigint, arm text, callers bigint, recovered bigint, rate float8, lift float8, low float8, high float8,
+  enough boolean)
+language sql stable as $$
+  select * from recovery_lift_between(now() - since, now())
+$$;

@@ -120,6 +120,7 @@ const CONTEXT: Columns<ContextRow> = {
   sentAt: 'timestamptz',
   liveEvents: 'jsonb',
   lastLook: 'bool',
+  holdoutPercent: 'int4',
 }
 const SENDER: Columns<SenderRow> = {
   connectionId: 'int8',

@@ -172,6 +172,7 @@ export interface Messages {
   hold_until: Timestamp | null;
   id: Generated<Int8>;
   idempotency_key: string | null;
+  keyword: string | null;
   kind: MessageKind;
   lead_conversation_id: Int8 | null;
   lead_id: Int8 | null;
@@ -298,6 +299,7 @@ export interface Tenants {
   created_at: Generated<Timestamp>;
   digest_at: Timestamp | null;
   grace: Generated<Interval>;
+  holdout_percent: Generated<number>;
   id: Generated<Int8>;
   languages: Generated<string[]>;
   last_look: Generated<boolean>;

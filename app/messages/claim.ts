@@ -5,6 +5,7 @@ import { moveCall, moveConversations, moveMessage, moveMessages } from '../db/tr
 import { failpoint } from '../failpoints.ts'
 import { cancelPending } from '../outreach/cancel.ts'
 import { readContext } from '../outreach/contact_context.ts'
+import { isHeldOut } from '../outreach/control_group.ts'
 import { dueAfterCall, heldBy } from '../outreach/line.ts'
 import { awaitConfirmation } from '../outreach/live_calls.ts'
 import { collectNotice } from '../outreach/notify_owner.ts'
@@ -136,6 +137,11 @@ const claimLocked = async (
   if (step.do === 'end') return end(trx, message, step.as, step.reason)
   if (step.do === 'stop_lead') return stopLead(trx, message, step)
   if (!sender) throw new Error('a message without a sender was not held back')
+  // Last, so that the control group has only people who would be written to at this moment. A message that was tried before
+  // has a row: its person is not in the control group, whatever the percentage is now.
+  const isFirstTry = message.kind === 'initial' && message.id === null
+  if (isFirstTry && isHeldOut(message.tenantId, to, context.holdoutPercent))
+    return holdOut(trx, message)
 
   const filled =
     isFreeText(message.kind) || message.isAnswer ? null : fillTemplate(sender, details.about)
@@ -231,6 +237,14 @@ const stopLead = async (
     onlyThisCall && missedCallId ? [missedCallId] : undefined,
   )
   return null
+}
+
+/** Sends nothing to a person of the control group. What they wrote is read first, as before a message is sent. */
+const holdOut = async (trx: Trx, message: UnclaimedMessage): Promise<null> => {
+  const { rows } = await sql`${unreadUpdates(message)} limit 1`.execute(trx)
+  return rows.length > 0
+    ? lookAgain(trx, message, afterUnread(message))
+    : end(trx, message, 'skip', 'holdout')
 }
 
 /** Ends the message without sending it. */

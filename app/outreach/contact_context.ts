@@ -29,6 +29,7 @@ export type ContextRow = { n: number; now: Date } & Omit<
   OutreachSettings & {
     liveEvents: (Omit<LiveEvent, 'receivedAt'> & { receivedAt: number })[]
     lastLook: boolean
+    holdoutPercent: number
   }
 
 /** What `decide` needs except `late`, with the time of the database and the settings from which `late` follows. */
@@ -42,6 +43,8 @@ export type KnownContext = Omit<ContactContext, 'late'> &
     isReachedOnLine: boolean
     /** Active Calls should be asked before a message is sent. */
     lastLook: boolean
+    /** The share of people in the control group. */
+    holdoutPercent: number
   }
 
 /** Far more than the calls of one person in a day have. */
@@ -75,6 +78,7 @@ export const readContexts = async (trx: Trx, calls: readonly Call[]): Promise<Kn
       t.contact_foreign as "contactForeign",
       t.timezone,
       t.location,
+      t.holdout_percent as "holdoutPercent",
       t.quiet_windows as "quietWindows",
       t.reminder_quiet_windows as "reminderQuietWindows",
       (extract(epoch from t.outreach_delay) * 1000)::float8 as "outreachDelay",

@@ -4,6 +4,7 @@ import { db, type Trx } from '../db/kysely.ts'
 import { lockLeads } from '../db/locks.ts'
 import { isTransient } from '../db/retry.ts'
 import { log } from '../log.ts'
+import { liftSince, loadLift } from './control_group.ts'
 import { silentPeople } from './people.ts'
 import {
   digestText,
@@ -69,7 +70,13 @@ const queueSummary = async (
     .executeTakeFirst()
   if (!taken) return
   const text =
-    kind === 'week' ? weekText(await figuresOf(trx, { tenantId, from, until }), language) : null
+    kind === 'week'
+      ? weekText(
+          await figuresOf(trx, { tenantId, from, until }),
+          language,
+          await loadLift(trx, { tenantId, from: liftSince(until), until }),
+        )
+      : null
   if (kind === 'week' && text === null) return
   if (
     kind === 'digest' &&

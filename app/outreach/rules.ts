@@ -34,7 +34,7 @@ export type ContactContext = {
   replied: boolean
 }
 
-export type SkipReason = Exclude<ReasonOf<'skipped'>, 'shadow'>
+export type SkipReason = Exclude<ReasonOf<'skipped'>, 'holdout' | 'shadow'>
 export type Decision =
   | { state: 'scheduled'; reason: ReasonOf<'scheduled'> }
   | { state: 'skipped'; reason: SkipReason }

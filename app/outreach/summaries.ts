@@ -76,6 +76,7 @@ type Texts = {
   /** Names are separated by this. */
   comma: string
   week: (figures: Record<Exclude<keyof WeekFigures, 'value'>, string>) => string
+  effect: (effect: Effect) => string
 }
 const TEXTS: Record<Language, Texts> = {
   he: {
@@ -85,6 +86,18 @@ const TEXTS: Record<Language, Texts> = {
     comma: ', ',
     week: one =>
       `סיכום השבוע: שיחות שלא נענו ${one.missed}, הודעות שנשלחו ${one.contacted}, השיבו ${one.replied}, שוחחו בטלפון ${one.reached}, נסגרו ${one.won}`,
+    effect: effect => {
+      switch (effect.kind) {
+        case 'unknown':
+          return 'תרומת ההודעות: עדיין אין די נתונים'
+        case 'more':
+          return `תרומת ההודעות: מכל 100 מתקשרים חזרו עוד ${effect.points} (בין ${effect.from} ל־${effect.to})`
+        case 'fewer':
+          return `תרומת ההודעות: מכל 100 מתקשרים חזרו ${effect.points} פחות (בין ${effect.from} ל־${effect.to})`
+        case 'unclear':
+          return `תרומת ההודעות: אין הבדל ברור (בין \u200e${effect.from} ל־\u200e${effect.to} מכל 100 מתקשרים)`
+      }
+    },
   },
   en: {
     waiting: count =>
@@ -93,6 +106,18 @@ const TEXTS: Record<Language, Texts> = {
     comma: ', ',
     week: one =>
       `last week: missed calls ${one.missed}, messages sent ${one.contacted}, replied ${one.replied}, reached by phone ${one.reached}, won ${one.won}`,
+    effect: effect => {
+      switch (effect.kind) {
+        case 'unknown':
+          return 'effect of the messages: not enough data yet'
+        case 'more':
+          return `because of the messages, ${effect.points} more of 100 callers came back (between ${effect.from} and ${effect.to})`
+        case 'fewer':
+          return `with the messages, ${effect.points} fewer of 100 callers came back (between ${effect.from} and ${effect.to})`
+        case 'unclear':
+          return `the messages make no clear difference (between ${effect.from} and ${effect.to} of 100 callers)`
+      }
+    },
   },
   ar: {
     waiting: count => `مكالمات بانتظار الرد: ${count}`,
@@ -100,6 +125,18 @@ const TEXTS: Record<Language, Texts> = {
     comma: '، ',
     week: one =>
       `الأسبوع الماضي: مكالمات فائتة ${one.missed}، رسائل مرسلة ${one.contacted}، ردود ${one.replied}، تواصل هاتفي ${one.reached}، صفقات ${one.won}`,
+    effect: effect => {
+      switch (effect.kind) {
+        case 'unknown':
+          return 'أثر الرسائل: لا توجد بيانات كافية بعد'
+        case 'more':
+          return `أثر الرسائل: عاد ${effect.points} متصلًا إضافيًا من كل 100 (بين ${effect.from} و${effect.to})`
+        case 'fewer':
+          return `أثر الرسائل: عاد ${effect.points} متصلًا أقل من كل 100 (بين ${effect.from} و${effect.to})`
+        case 'unclear':
+          return `أثر الرسائل: لا فرق واضح (بين \u200e${effect.from} و\u200e${effect.to} من كل 100 متصل)`
+      }
+    },
   },
   ru: {
     waiting: count => `ждут ответа после звонка: ${count}`,
@@ -107,6 +144,18 @@ const TEXTS: Record<Language, Texts> = {
     comma: ', ',
     week: one =>
       `за прошлую неделю: пропущено звонков ${one.missed}, отправлено сообщений ${one.contacted}, ответили ${one.replied}, поговорили ${one.reached}, сделок ${one.won}`,
+    effect: effect => {
+      switch (effect.kind) {
+        case 'unknown':
+          return 'эффект сообщений: данных пока мало'
+        case 'more':
+          return `эффект сообщений: из 100 звонивших вернулось на ${effect.points} больше (от ${effect.from} до ${effect.to})`
+        case 'fewer':
+          return `эффект сообщений: из 100 звонивших вернулось на ${effect.points} меньше (от ${effect.from} до ${effect.to})`
+        case 'unclear':
+          return `эффект сообщений: явной разницы нет (от ${effect.from} до ${effect.to} из 100 звонивших)`
+      }
+    },
   },
 }
 
@@ -154,8 +203,46 @@ export type WeekFigures = {
   value: number
 }
 
-/** The week in a line. Null = nothing happened. */
-export const weekText = (figures: WeekFigures, language: string): string | null => {
+/** Of a control group and of all other callers (recovery_lift() in sql/0006_reports.sql). */
+export type LiftArm = { callers: number; recovered: number; rate: number | null }
+/** Rates and their difference are shares of 1. Null = an arm has no callers. */
+export type Lift = {
+  outreach: LiftArm
+  holdout: LiftArm
+  lift: number | null
+  low: number | null
+  high: number | null
+  /** Without this, the figures say nothing yet. */
+  enough: boolean
+}
+
+/** Of 100 callers, how many more or fewer come back because of the messages: between `from` and `to`. */
+export type Effect =
+  | { kind: 'unknown' }
+  | { kind: 'more' | 'fewer' | 'unclear'; points: number; from: number; to: number }
+
+/** Not -0. */
+const inHundred = (share: number): number => Math.round(share * 100) + 0
+
+/** What the control group shows, in whole callers of 100. */
+export const effectOf = ({ lift, low, high, enough }: Lift): Effect => {
+  if (!enough || lift === null || low === null || high === null) return { kind: 'unknown' }
+  const [points, from, to] = [inHundred(lift), inHundred(low), inHundred(high)]
+  if (low > 0) return { kind: 'more', points, from, to }
+  if (high < 0) return { kind: 'fewer', points: -points, from: -to, to: -from }
+  return { kind: 'unclear', points, from, to }
+}
+
+/**
+ * The week in a line. Null = nothing happened.
+ *
+ * @param lift null = there is no control group
+ */
+export const weekText = (
+  figures: WeekFigures,
+  language: string,
+  lift: Lift | null = null,
+): string | null => {
   if (Object.values(figures).every(figure => figure === 0)) return null
   const number = new Intl.NumberFormat('en-US', { maximumFractionDigits: 2 })
   const shown = {
@@ -167,5 +254,7 @@ export const weekText = (figures: WeekFigures, language: string): string | null 
     won:
       number.format(figures.won) + (figures.value > 0 ? ` (₪${number.format(figures.value)})` : ''),
   }
-  return `– ${TEXTS[languageOf(language)].week(shown)}`
+  const texts = TEXTS[languageOf(language)]
+  const line = `– ${texts.week(shown)}`
+  return lift ? `${line}. ${texts.effect(effectOf(lift))}` : line
 }

@@ -23,7 +23,7 @@ import {
   writerOf,
   writerPhone,
 } from './contacts.ts'
-import { isCallbackPayload, isStopPayload, parseKeyword } from './keywords.ts'
+import { isCallbackPayload, isStopPayload, type Keyword, parseKeyword } from './keywords.ts'
 import { handleStart, handleStop } from './opt_outs.ts'
 import { findOwner, handleOwner, writesAsCaller } from './owner.ts'
 
@@ -62,7 +62,13 @@ export const handleInbound = async (
       ? 'owner_message'
       : handleOwner(trx, connection, owner, { wamid: item.id, context: writer.context, text })
   const leadId = await findLead(trx, tenantId, writer)
-  await storeMessage(trx, connection, leadId, { wamid: item.id, waId: writer.waId, text, button })
+  await storeMessage(trx, connection, leadId, {
+    wamid: item.id,
+    waId: writer.waId,
+    text,
+    button,
+    keyword,
+  })
   if (leadId) {
     await rememberIdentities(trx, tenantId, leadId, identitiesOf(writer))
     await heardFrom(trx, leadId, connection.receivedAt)
@@ -151,15 +157,22 @@ const storeMessage = async (
     waId,
     text,
     button,
-  }: { wamid: string; waId: string | null; text: string | null; button: OwnButton | null },
+    keyword,
+  }: {
+    wamid: string
+    waId: string | null
+    text: string | null
+    button: OwnButton | null
+    keyword: Keyword | null
+  },
 ) => {
   await sql`
     insert into messages (tenant_id, lead_id, lead_conversation_id, whatsapp_connection_id, direction, kind, state, wamid, wa_id, text,
-      button, created_at)
+      button, keyword, created_at)
     values (${tenantId}, ${leadId},
       (select id from lead_conversations where lead_id = ${leadId} order by id desc limit 1),
       ${connectionId}, 'in', 'inbound', 'received', ${wamid}, ${waId}, ${text},
-      ${button}, coalesce(${receivedAt ?? null}, now()))
+      ${button}, ${keyword}, coalesce(${receivedAt ?? null}, now()))
     on conflict (tenant_id, wamid) where direction = 'in' do nothing`.execute(trx)
 }
 

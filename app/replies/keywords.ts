@@ -19,6 +19,8 @@ import {
 } from './sentences.ts'
 import { LABELS } from '../whatsapp/own_templates.ts'
 
+export type Keyword = 'stop' | 'start'
+
 /** Longer messages say more than "stop". */
 const MAX_LENGTH = 250
 
@@ -67,7 +69,7 @@ const joined = (clauses: string[]): string[] =>
   )
 
 /** Recognises a keyword, or a sentence of the same meaning, if it is the whole message. */
-export const parseKeyword = (text: string): 'stop' | 'start' | null => {
+export const parseKeyword = (text: string): Keyword | null => {
   const normal = text.normalize('NFKC')
   if (normal.length > MAX_LENGTH || QUESTION.test(normal)) return null
   const clauses = clausesIn(normal)

@@ -48,6 +48,8 @@ export type TenantSettings = Record<Interval, number> & {
   missedStatuses: string[]
   minRingSeconds: number
   contactForeign: boolean
+  /** The share of callers to whom nothing is sent, so that the effect of the messages can be measured. */
+  holdoutPercent: number
   location: string
   lastLook: boolean
   /** Of the templates. The first is used. */
@@ -75,7 +77,7 @@ export const readSettings = async (trx: Trx, tenantId: string): Promise<TenantSe
   const { rows } = await sql<TenantSettings>`
     select name, mode, owner_phone as "ownerPhone", timezone, ${sql.join(spans)},
            missed_statuses as "missedStatuses", min_ring_seconds as "minRingSeconds",
-           contact_foreign as "contactForeign", last_look as "lastLook", languages, opening_hours as "openingHours", location, quiet_windows as "quietWindows",
+           contact_foreign as "contactForeign", holdout_percent as "holdoutPercent", last_look as "lastLook", languages, opening_hours as "openingHours", location, quiet_windows as "quietWindows",
            reminder_quiet_windows as "reminderQuietWindows", quiet_chosen_at as "quietChosenAt"
     from tenants where id = ${tenantId}`.execute(trx)
   const [row] = rows
@@ -129,10 +131,13 @@ const longEnough = interval.refine(
   'at least 1 minute, because with less nothing would be sent',
 )
 
-const RING_SECONDS = 'a whole number of seconds from 0 to 600'
-const minRingSeconds = z
-  .union([z.number(), z.string().trim().regex(/^\d+$/).transform(Number)], RING_SECONDS)
-  .refine(seconds => Number.isInteger(seconds) && seconds >= 0 && seconds <= 600, RING_SECONDS)
+const wholeNumber = (largest: number, expected: string) =>
+  z
+    .union([z.number(), z.string().trim().regex(/^\d+$/).transform(Number)], expected)
+    .refine(number => Number.isInteger(number) && number >= 0 && number <= largest, expected)
+
+const minRingSeconds = wholeNumber(600, 'a whole number of seconds from 0 to 600')
+const holdoutPercent = wholeNumber(50, 'a whole number of percent from 0 to 50')
 
 /** A change to the settings, as a person enters it. Missing fields do not change. */
 export const settingsChange = z.object({
@@ -155,6 +160,7 @@ export const settingsChange = z.object({
   missedStatuses: missedStatuses.optional(),
   minRingSeconds: minRingSeconds.optional(),
   contactForeign: z.boolean('yes or no').optional(),
+  holdoutPercent: holdoutPercent.optional(),
   location: location.optional(),
   lastLook: z.boolean('on or off').optional(),
   languages: languages.optional(),
@@ -165,7 +171,7 @@ export const settingsChange = z.object({
 
 /**
  * Changes the settings of a business. A changed interval applies to messages that are scheduled later. A changed mode, quiet
- * window or foreign-number rule also applies to pending messages, because these are checked again when they are due.
+ * window, foreign-number rule or control group also applies to pending messages, because these are checked again when they are due.
  * Another owner's phone revokes the links that the previous one got.
  *
  * @returns what changed, for a person to read; both are empty if nothing did
@@ -217,6 +223,7 @@ export const setTenant = async (
       missed_statuses: wanted.missedStatuses,
       min_ring_seconds: wanted.minRingSeconds,
       contact_foreign: wanted.contactForeign,
+      holdout_percent: wanted.holdoutPercent,
       location: wanted.location,
       last_look: wanted.lastLook,
       languages: wanted.languages,

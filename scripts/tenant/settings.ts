@@ -42,6 +42,8 @@ Changes the settings of a business. Settings that are not named do not change. W
   --missed-statuses LIST    Voicenter's statuses that count as missed, separated by commas
   --min-ring-seconds N      a caller who hangs up sooner gets no message; 0 = every call counts
   --contact-foreign yes|no  whether foreign numbers get messages
+  --holdout-percent N       the share of callers in the control group, 0 to 50: they get no message, so that the effect of
+                            the messages can be measured (select * from recovery_lift()); 0 = no group
   --last-look on|off        ask Voicenter's Active Calls before each message whether the caller is on the line; needs
                             access to the call log (npm run tenant -- call-log)
   --quiet WINDOW            no message is sent in this window: 21:00-08:00, "fri 15:00-sat 20:30", shabbat or holidays;
@@ -83,6 +85,7 @@ export const set: Command = async (args, terminal) => {
     'missed-statuses': STRING,
     'min-ring-seconds': STRING,
     'contact-foreign': STRING,
+    'holdout-percent': STRING,
     'last-look': STRING,
     quiet: STRINGS,
     'no-quiet': BOOLEAN,

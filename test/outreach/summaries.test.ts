@@ -6,6 +6,7 @@ import { queueSummaries } from '../../app/outreach/owner_summaries.ts'
 import {
   digestText,
   dueSummaries,
+  type Lift,
   MAX_LISTED,
   type SummarySettings,
   weekText,
@@ -126,6 +127,41 @@ await test('the week in a line', async t => {
     for (const shown of ['1,234', '18', '9', '6', '3', '₪1,250.5']) t.ok(text.includes(shown), text)
     t.ok(text.length <= 300)
   }
+  const arm = { callers: 100, recovered: 50, rate: 0.5 }
+  const lift = { outreach: arm, holdout: arm, lift: 0.206, low: 0.12, high: 0.3, enough: true }
+  const effects: [Partial<Lift>, string][] = [
+    [{}, 'because of the messages, 21 more of 100 callers came back (between 12 and 30)'],
+    [
+      { lift: -0.2, low: -0.3, high: -0.1 },
+      'with the messages, 20 fewer of 100 callers came back (between 10 and 30)',
+    ],
+    [
+      { lift: 0.01, low: -0.031, high: 0.049 },
+      'the messages make no clear difference (between -3 and 5 of 100 callers)',
+    ],
+    [{ enough: false }, 'effect of the messages: not enough data yet'],
+    [
+      { enough: false, lift: null, low: null, high: null },
+      'effect of the messages: not enough data yet',
+    ],
+  ]
+  for (const [change, expected] of effects) {
+    t.equal(
+      weekText(figures, 'en', { ...lift, ...change })
+        ?.split('. ')
+        .at(-1),
+      expected,
+    )
+    // With the link.
+    for (const language of LANGUAGES)
+      t.ok(
+        (weekText(figures, language, { ...lift, ...change }) ?? '').length <= 300 - LINK.length - 1,
+      )
+  }
+  t.match(
+    weekText(figures, 'he', lift),
+    /תרומת ההודעות: מכל 100 מתקשרים חזרו עוד 21 \(בין 12 ל־30\)$/,
+  )
   const none = { missed: 0, contacted: 0, replied: 0, reached: 0, won: 0, value: 0 }
   t.equal(weekText(none, 'he'), null)
   t.match(weekText({ ...none, won: 1 }, 'he'), /נסגרו 1$/)

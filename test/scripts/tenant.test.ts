@@ -311,6 +311,7 @@ await t.test('set changes the named settings and prints the old values', async t
     '--missed-statuses': 'NOANSWER, busy',
     '--min-ring-seconds': '7',
     '--contact-foreign': 'yes',
+    '--holdout-percent': '10',
   }
   const windows = ['--quiet', '21:00-08:00', '--quiet', 'fri 15:00-sat 20:30']
   const args = [...Object.entries(flags).flat(), ...windows]
@@ -334,6 +335,7 @@ await t.test('set changes the named settings and prints the old values', async t
       missedStatuses: ['NOANSWER', 'BUSY'],
       minRingSeconds: 7,
       contactForeign: true,
+      holdoutPercent: 10,
       quietWindows: ['21:00-08:00', 'fri 15:00-sat 20:30'],
     },
   })

@@ -280,7 +280,7 @@ const FLAGS: Record<string, string> = {
   list: 'json',
   show: 'tenant json',
   check: 'tenant json',
-  set: 'tenant name mode owner-phone timezone outreach-delay reminder-1-after reminder-2-after unresponsive-after repeat-window oldest-call grace reminder-grace missed-statuses min-ring-seconds contact-foreign quiet no-quiet reminder-quiet no-reminder-quiet location languages opening-hours no-opening-hours json',
+  set: 'tenant name mode owner-phone timezone outreach-delay reminder-1-after reminder-2-after unresponsive-after repeat-window oldest-call grace reminder-grace missed-statuses min-ring-seconds contact-foreign holdout-percent quiet no-quiet reminder-quiet no-reminder-quiet location languages opening-hours no-opening-hours json',
   number: 'tenant number json',
   token: 'tenant id force json',
   'api-token': 'tenant id json',

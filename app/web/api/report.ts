@@ -1,11 +1,34 @@
 /** /report: the figures of a period. */
 import { z } from 'zod'
+import { loadLift } from '../../outreach/control_group.ts'
 import { figuresOf } from '../../outreach/owner_summaries.ts'
 import { problem } from './problem.ts'
 import { moment, route, time } from './route.ts'
 
 const DAY_MS = 24 * 60 * 60_000
 const DEFAULT_DAYS = 30
+
+const share = z.number().nullable()
+const arm = z.object({
+  callers: z.int(),
+  recovered: z
+    .int()
+    .describe('Of these, reached by phone or wrote within 48 hours. An opt-out is no recovery.'),
+  rate: share.describe('recovered / callers. Null = there are none.'),
+})
+
+const lift = z
+  .object({
+    outreach: arm.describe('Callers to whom a first message was due.'),
+    holdout: arm.describe('The control group: callers to whom nothing was sent.'),
+    lift: share.describe('The rate of outreach less the rate of holdout.'),
+    low: share.describe('The 95 % interval of the lift.'),
+    high: share,
+    enough: z
+      .boolean()
+      .describe('False = there is not enough data yet, and the figures say nothing.'),
+  })
+  .meta({ id: 'Lift' })
 
 export const report = [
   route({
@@ -30,7 +53,9 @@ export const report = [
         reached: z.int().describe('Of these, whose caller was then reached by phone.'),
         won: z.int().describe('People whose outcome was set to won within the period.'),
         value: z.number().describe('The sum of their values.'),
-        lift: z.null().describe('Reserved for the effect compared with a control group.'),
+        lift: lift
+          .nullable()
+          .describe('The effect of the messages. Null = there is no control group.'),
       })
       .meta({ id: 'Report' }),
     act: async (trx, { tenantId }, { query }) => {
@@ -41,7 +66,13 @@ export const report = [
           errors: [{ detail: 'a time that is not after until', parameter: 'since' }],
         })
       const figures = await figuresOf(trx, { tenantId, from: since, until })
-      return { ...figures, since, until, written_to: figures.contacted, lift: null }
+      return {
+        ...figures,
+        since,
+        until,
+        written_to: figures.contacted,
+        lift: await loadLift(trx, { tenantId, from: since, until }),
+      }
     },
   }),
 ]

@@ -1,6 +1,7 @@
 /** Charts as SVG. Each has a text or a table with its numbers, for screen readers. */
 import { html, type Html } from './html.ts'
 import type { Hour } from './today_figures.ts'
+import type { Lift } from '../../outreach/summaries.ts'
 
 type Bar = { label: string; value: number; href: string }
 type Texts = { missed: string; answered: string; hour: string; asTable: string }
@@ -18,7 +19,12 @@ export const axisTop = (most: number): number => {
   return step * power
 }
 
-const dataTable = (id: string, texts: Texts, head: string[], rows: (string | number)[][]): Html =>
+const dataTable = (
+  id: string,
+  texts: { asTable: string },
+  head: string[],
+  rows: (string | number)[][],
+): Html =>
   html`<details id="${id}">
     <summary>${texts.asTable}</summary>
     <table>
@@ -132,5 +138,78 @@ export const funnelChart = (title: string, bars: Bar[]): Html => {
           </li>`,
       )}
     </ol>
+  </figure>`
+}
+
+type LiftTexts = {
+  title: string
+  /** What the figures say, in a sentence. */
+  result: string
+  about: string
+  axis: string
+  asTable: string
+  head: string[]
+  arms: Record<'outreach' | 'holdout', string>
+}
+
+const LIFT_HEIGHT = 64
+
+/** The effect of the messages: a point, and the interval around it, beside the line of no effect. */
+export const liftChart = (id: string, lift: Lift, texts: LiftTexts): Html => {
+  const { low, high, enough } = lift
+  const [left, right] = [Math.min(0, low ?? 0), Math.max(0, high ?? 0)].map(share => share * 100)
+  const bound = axisTop(Math.max(-(left ?? 0), right ?? 0))
+  const from = (left ?? 0) < 0 ? -bound : 0
+  const to = (right ?? 0) > 0 ? bound : 0
+  const x = (points: number) =>
+    (16 + ((WIDTH - 32) * (points - from)) / (to - from || 1)).toFixed(1)
+  const middle = (LIFT_HEIGHT - BELOW) / 2
+  const plot =
+    enough && lift.lift !== null && low !== null && high !== null
+      ? html`<svg
+            class="chart"
+            viewBox="0 0 ${WIDTH} ${LIFT_HEIGHT}"
+            direction="ltr"
+            role="img"
+            aria-label="${texts.result}"
+          >
+            ${[from, 0, to]
+              .filter((points, i, all) => all.indexOf(points) === i)
+              .map(
+                points => html`
+                  <line
+                    class="${points === 0 ? 'zero' : 'grid'}"
+                    x1="${x(points)}"
+                    x2="${x(points)}"
+                    y1="0"
+                    y2="${LIFT_HEIGHT - BELOW}"
+                  />
+                  <text x="${x(points)}" y="${LIFT_HEIGHT - 4}" text-anchor="middle"
+                    >${points > 0 ? `+${points}` : points}</text
+                  >
+                `,
+              )}
+            <rect
+              class="interval"
+              x="${x(low * 100)}"
+              y="${middle - 5}"
+              width="${(Number(x(high * 100)) - Number(x(low * 100))).toFixed(1)}"
+              height="10"
+              rx="5"
+            />
+            <circle class="answered" cx="${x(lift.lift * 100)}" cy="${middle}" r="7" />
+          </svg>
+          <p class="quiet">${texts.axis}</p>`
+      : null
+  const row = (arm: 'outreach' | 'holdout') => {
+    const { callers, recovered, rate } = lift[arm]
+    return [texts.arms[arm], callers, recovered, rate === null ? '–' : `${Math.round(rate * 100)}%`]
+  }
+  return html`<figure class="card" id="lift">
+    <h2>${texts.title}</h2>
+    <p>${texts.result}</p>
+    ${plot}
+    <p class="quiet">${texts.about}</p>
+    ${dataTable(id, texts, texts.head, [row('outreach'), row('holdout')])}
   </figure>`
 }

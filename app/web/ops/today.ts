@@ -2,10 +2,12 @@
 import { Router } from 'express'
 import { DateTime } from 'luxon'
 import { type Person, REASONS, type WaitReason, waitingPeople } from '../../outreach/people.ts'
+import { LIFT_DAYS } from '../../outreach/control_group.ts'
+import { type Effect, effectOf } from '../../outreach/summaries.ts'
 import type { ReasonOf } from '../../states.ts'
 import type { Context } from './access.ts'
 import { isState } from './call_search.ts'
-import { funnelChart, hoursChart } from './charts.ts'
+import { funnelChart, hoursChart, liftChart } from './charts.ts'
 import { DEFAULT_TIMEZONE } from './format.ts'
 import { html } from './html.ts'
 import { translations } from './language.ts'
@@ -79,6 +81,11 @@ const skippedCard = (figures: Figures, links: Links, texts: Texts) => {
   </section>`
 }
 
+const effectText = (effect: Effect, { lift: texts }: Texts): string =>
+  effect.kind === 'unknown'
+    ? texts.unknown
+    : texts[effect.kind](effect.points, effect.from, effect.to)
+
 const startPage = (context: Context): Page => {
   const texts = todayTexts[context.language]
   const { start } = texts
@@ -112,7 +119,7 @@ todayPages.get(
     const today = await loadFigures(trx, scope, 0)
     const hoursToday = await loadCallsByHour(trx, scope, 0)
     const { won, value } = await loadWon(trx, scope)
-    const { figures: month, hours: hoursMonth } = await loadLast30Days(trx, scope, new Date())
+    const { figures: month, hours: hoursMonth, lift } = await loadLast30Days(trx, scope, new Date())
     const people = await waitingPeople(trx, { tenantId, before: null, limit: MAX_COUNTED + 1 })
     const day = DateTime.now().setZone(scope.timezone)
     const from = day.minus({ days: 29 }).toISODate() ?? ''
@@ -161,6 +168,7 @@ todayPages.get(
             step(texts.reached, month.reached, 'reached_by_phone'),
           ])}
           ${hoursChart('hours-month', { title: texts.hours30, href: links.calls('', from), hours: hoursMonth }, texts.chart)}
+          ${lift && liftChart('lift-table', lift, { ...texts.lift, result: effectText(effectOf(lift), texts) })}
           ${skippedCard(today, links, texts)}
         </div>`,
     }
@@ -200,6 +208,7 @@ const todayTexts = translations(
       no_connection: 'no WhatsApp number connected',
       already_contacted: 'already contacted after another call',
       too_late: 'too late',
+      holdout: 'control group',
       shadow: 'trial mode: not really sent',
     } satisfies Record<ReasonOf<'skipped'>, string>,
     hoursToday: 'Calls today, by hour',
@@ -208,6 +217,22 @@ const todayTexts = translations(
     delivered: 'delivered',
     read: 'read',
     chart: { missed: 'missed', answered: 'answered', hour: 'Hour', asTable: 'As a table' },
+    lift: {
+      title: `Do the messages help? The last ${LIFT_DAYS} days`,
+      unknown: 'Not enough data yet.',
+      more: (points: number, from: number, to: number): string =>
+        `Because of the messages, ${points} more of 100 callers came back. With 95 percent certainty, it is between ${from} and ${to}.`,
+      fewer: (points: number, from: number, to: number): string =>
+        `With the messages, ${points} fewer of 100 callers came back. With 95 percent certainty, it is between ${from} and ${to}.`,
+      unclear: (_points: number, from: number, to: number): string =>
+        `The messages make no clear difference: between ${from} and ${to} of 100 callers, with 95 percent certainty.`,
+      about:
+        'The control group gets no messages. A caller came back if they wrote or were reached by phone within 48 hours.',
+      axis: 'More callers of 100 that came back, with the 95 percent interval',
+      asTable: 'As a table',
+      head: ['', 'Callers', 'Came back', 'Share'],
+      arms: { outreach: 'with messages', holdout: 'control group' },
+    },
     start: {
       title: 'Welcome to Ringback',
       why: 'When a business misses a call, Ringback writes to the caller on WhatsApp. There is no business yet. This is how to begin:',
@@ -252,6 +277,7 @@ const todayTexts = translations(
       no_connection: 'לא מחובר מספר WhatsApp',
       already_contacted: 'כבר נשלחה הודעה על שיחה אחרת',
       too_late: 'מאוחר מדי',
+      holdout: 'קבוצת ביקורת',
       shadow: 'מצב ניסיון: לא נשלח באמת',
     },
     hoursToday: 'השיחות היום, לפי שעה',
@@ -260,6 +286,21 @@ const todayTexts = translations(
     delivered: 'נמסרו',
     read: 'נקראו',
     chart: { missed: 'לא נענו', answered: 'נענו', hour: 'שעה', asTable: 'הצגה כטבלה' },
+    lift: {
+      title: `האם ההודעות עוזרות? ${LIFT_DAYS} הימים האחרונים`,
+      unknown: 'עדיין אין די נתונים.',
+      more: (points, from, to) =>
+        `בזכות ההודעות חזרו עוד ${points} מכל 100 מתקשרים. בוודאות של 95 אחוז, בין ${from} ל־${to}.`,
+      fewer: (points, from, to) =>
+        `עם ההודעות חזרו ${points} פחות מכל 100 מתקשרים. בוודאות של 95 אחוז, בין ${from} ל־${to}.`,
+      unclear: (_points, from, to) =>
+        `אין הבדל ברור: בין \u200e${from} ל־\u200e${to} מכל 100 מתקשרים, בוודאות של 95 אחוז.`,
+      about: 'לקבוצת הביקורת לא נשלחות הודעות. ״חזרו״ = כתבו, או שוחחו בטלפון, בתוך 48 שעות.',
+      axis: 'כמה מתקשרים נוספים חזרו מכל 100, עם הטווח של 95 אחוז',
+      asTable: 'הצגה כטבלה',
+      head: ['', 'מתקשרים', 'חזרו', 'שיעור'],
+      arms: { outreach: 'עם הודעות', holdout: 'קבוצת ביקורת' },
+    },
     start: {
       title: 'ברוכים הבאים ל־Ringback',
       why: 'כששיחה לעסק לא נענית, Ringback כותב למי שהתקשר ב־WhatsApp. עדיין אין עסק. כך מתחילים:',

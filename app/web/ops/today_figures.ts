@@ -1,5 +1,7 @@
 import { sql } from 'kysely'
 import type { Trx } from '../../db/kysely.ts'
+import { liftSince, loadLift } from '../../outreach/control_group.ts'
+import type { Lift } from '../../outreach/summaries.ts'
 
 /** Counts of the missed calls in a period. */
 export type Figures = {
@@ -104,7 +106,8 @@ export const loadCallsByHour = async (
   return rows
 }
 
-export type Last30Days = { figures: Figures; hours: Hour[] }
+/** `lift` looks back further, and is null without a control group. */
+export type Last30Days = { figures: Figures; hours: Hour[]; lift: Lift | null }
 
 const CACHE_MS = 60_000
 const cache = new Map<string, { at: number; month: Last30Days }>()
@@ -117,6 +120,7 @@ export const loadLast30Days = async (trx: Trx, scope: DayScope, now: Date): Prom
   const month = {
     figures: await loadFigures(trx, scope, 29),
     hours: await loadCallsByHour(trx, scope, 29),
+    lift: await loadLift(trx, { tenantId: scope.tenantId, from: liftSince(now), until: now }),
   }
   cache.set(key, { at: now.getTime(), month })
   return month

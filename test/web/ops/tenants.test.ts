@@ -356,6 +356,7 @@ t.test('settings are saved, and only the changes are logged', async t => {
     quietWindows: '13:00-14:00',
     commonWindows: ['21:00-08:00'],
     minRingSeconds: '0',
+    holdoutPercent: '0',
   })
   t.equal((await operator.submit(at(shop, '/settings/save'), form)).status, 303)
   t.match((await operator.get(at(shop, '/settings'))).text, 'No change.')
@@ -374,6 +375,7 @@ t.test('settings are saved, and only the changes are logged', async t => {
     location: 'חיפה',
     missedStatuses: ['NOANSWER', 'BUSY'],
     minRingSeconds: '5',
+    holdoutPercent: '10',
     contactForeign: 'yes',
     timezone: 'Europe/London',
   }
@@ -386,6 +388,7 @@ t.test('settings are saved, and only the changes are logged', async t => {
     location: 'Haifa',
     missed_statuses: ['NOANSWER', 'BUSY'],
     min_ring_seconds: 5,
+    holdout_percent: 10,
     contact_foreign: true,
     timezone: 'Europe/London',
   })
@@ -439,6 +442,7 @@ t.test('after a wrong setting, the form keeps what was entered', async t => {
     [{ missedStatuses: [] }, /Otherwise no call counts as missed/],
     [{ missedStatuses: ['MAYBE'] }, /Select at least one/],
     [{ minRingSeconds: '-1' }, /from 0 to 600/],
+    [{ holdoutPercent: '51' }, /from 0 to 50/],
     [{ quietWindows: '13:00-14:00\r\n1-2' }, /Line 2: a time such as/],
     [{ reminderQuietWindows: '1-2' }, /Line 1: a time such as/],
     [{ location: 'Atlantis' }, /A city from the list/],

@@ -28,6 +28,7 @@ export const formTexts = translations(
       reminderGrace: 'A time such as 6 hours, at least 1 minute.',
       missedStatuses: 'Select at least one. Otherwise no call counts as missed.',
       minRingSeconds: 'A whole number of seconds, from 0 to 600.',
+      holdoutPercent: 'A whole number of percent, from 0 to 50.',
       location: 'A city from the list, or latitude,longitude such as 31.77,35.21.',
       quietWindows:
         'One per line, such as 21:00-08:00 or fri 15:00-sat 20:30. They must not cover the whole week.',
@@ -106,6 +107,7 @@ export const formTexts = translations(
       reminderGrace: 'משך זמן כגון 6 שעות, לפחות דקה.',
       missedStatuses: 'יש לבחור לפחות אחת. אחרת אף שיחה לא נחשבת כשיחה שלא נענתה.',
       minRingSeconds: 'מספר שלם של שניות, מ־0 עד 600.',
+      holdoutPercent: 'מספר שלם של אחוזים, מ־0 עד 50.',
       location: 'עיר מהרשימה, או קו רוחב,קו אורך כגון 31.77,35.21.',
       quietWindows: 'אחד בכל שורה, כגון 21:00-08:00 או ו׳ 15:00-ש׳ 20:30. אסור שיכסו את כל השבוע.',
       reminderQuietWindows:

@@ -74,6 +74,9 @@ export const settingsTexts = translations(
     moreStatuses: (chosen: number, all: number) => `Other reasons (${chosen} of ${all} chosen)`,
     minRing: 'Shortest ring, in seconds',
     minRingHelp: 'A shorter ring is probably a wrong number. 0 = every ring counts.',
+    holdout: 'Control group, in percent',
+    holdoutHelp:
+      'From 0 to 50. This share of callers gets no messages, always the same people. The page Today then shows how many more callers come back because of the messages. 0 = everybody gets messages.',
     foreign: 'Send to foreign numbers too',
     lastLook:
       'Before each message, ask Voicenter whether the caller is on the line (needs access to the call log)',
@@ -143,6 +146,9 @@ export const settingsTexts = translations(
     moreStatuses: (chosen, all) => `סיבות נוספות (${chosen} מתוך ${all} מסומנות)`,
     minRing: 'הצלצול הקצר ביותר, בשניות',
     minRingHelp: 'צלצול קצר יותר הוא כנראה טעות במספר. 0 = כל צלצול נחשב.',
+    holdout: 'קבוצת ביקורת, באחוזים',
+    holdoutHelp:
+      'מ־0 עד 50. לחלק הזה מהמתקשרים לא נשלחות הודעות, תמיד לאותם אנשים. בעמוד ״היום״ רואים אז כמה מתקשרים נוספים חוזרים בזכות ההודעות. 0 = ההודעות נשלחות לכולם.',
     foreign: 'שליחה גם למספרים מחו״ל',
     lastLook: 'לפני כל הודעה לבדוק ב־Voicenter אם המתקשר/ת על הקו (דורש גישה ליומן השיחות)',
     save: 'שמירה',

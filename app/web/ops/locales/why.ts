@@ -86,6 +86,8 @@ export const whyTexts = translations(
       'skipped.already_contacted':
         'No new message: the caller already gets messages for another call.',
       'skipped.too_late': 'No message: it was too late.',
+      'skipped.holdout':
+        'No message: the caller is in the control group, which gets no messages, so that their effect can be measured.',
       'skipped.shadow': 'No message: the business is in trial mode. In live mode it would be sent.',
       'cancelled.reached_by_phone': 'No message: the caller was reached by phone.',
       'cancelled.replied': 'No message: the caller wrote first.',
@@ -190,6 +192,8 @@ export const whyTexts = translations(
       'skipped.already_contacted':
         'לא נשלחה הודעה נוספת: כבר נשלחות למספר הזה הודעות על שיחה אחרת.',
       'skipped.too_late': 'לא נשלחה הודעה: היה מאוחר מדי.',
+      'skipped.holdout':
+        'לא נשלחה הודעה: המספר בקבוצת הביקורת, שאליה לא נשלחות הודעות כדי למדוד את השפעתן.',
       'skipped.shadow': 'לא נשלחה הודעה: העסק במצב ניסיון. במצב פעיל היא הייתה נשלחת.',
       'cancelled.reached_by_phone': 'לא נשלחה הודעה: שוחחו בטלפון.',
       'cancelled.replied': 'לא נשלחה הודעה: קודם התקבלה הודעה מהמספר הזה.',

@@ -227,6 +227,14 @@ const whichCard = (view: View): Html => {
       value: tenant.minRingSeconds,
       failed,
     })}
+    ${input({
+      name: 'holdoutPercent',
+      label: texts.holdout,
+      help: texts.holdoutHelp,
+      direction: 'ltr',
+      value: tenant.holdoutPercent,
+      failed,
+    })}
     ${checkbox('contactForeign', 'yes', texts.foreign, foreign)}
     ${checkbox('lastLook', 'yes', texts.lastLook, lastLook)}
   </fieldset>`
@@ -283,6 +291,7 @@ export const settings: Section = {
         reminderQuietWindows: formWindows(form, 'reminderQuietWindows'),
         missedStatuses: formValues(form, 'missedStatuses'),
         minRingSeconds: formValue(form, 'minRingSeconds'),
+        holdoutPercent: formValue(form, 'holdoutPercent'),
         contactForeign: formValue(form, 'contactForeign') === 'yes',
         lastLook: formValue(form, 'lastLook') === 'yes',
       })
