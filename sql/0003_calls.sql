@@ -20,13 +20,15 @@ create table raw_cdrs (
   -- push = by webhook. If all CDRs of a call are call_log, its webhook was lost.
   source          text not null default 'push' constraint raw_cdrs_source_known check (source in ('push', 'call_log')),
   -- The CDR as parsed, made safe for Postgres (no NUL, no lone surrogates, long numbers as text), and its bytes as
-  -- received. Retention sets both and the facts to null. It keeps the row, by which the same CDR is recognised if it
+  -- received. Retention sets both, the facts and the campaign to null. It keeps the row, by which the same CDR is recognised if it
   -- comes again.
   payload         jsonb,
   body            bytea,
   -- Of a CDR with a long payload (a transcript): the fields that classification needs, each cut to a hundred characters.
   -- So classifying a call never reads a long payload. Null = the payload is short, and is read itself.
   facts           jsonb constraint raw_cdrs_facts_short check (pg_column_size(facts) <= 8192),
+  -- The advertisement that led to the call: utm_* and gclid of its CustomData. Null = it has none, or retention emptied it.
+  campaign        jsonb constraint raw_cdrs_campaign_short check (pg_column_size(campaign) <= 8192),
   content_hash    bytea not null constraint raw_cdrs_content_hash_sha256 check (octet_length(content_hash) = 32),
   received_at     timestamptz not null default now(),
   deliveries      integer not null default 1 constraint raw_cdrs_deliveries_positive check (deliveries > 0),
@@ -72,6 +74,8 @@ create index raw_cdrs_by_time on raw_cdrs ((coalesce(called_at, received_at)), i
 -- The same for one tenant. The included columns let the page Today count a month of calls from the index alone.
 create index raw_cdrs_of_tenant_by_time on raw_cdrs (tenant_id, (coalesce(called_at, received_at)), id)
   include (called_at, received_at, verdict, root_call_id);
+-- campaign_report(). Most calls have no campaign, and cost no entry.
+create index raw_cdrs_campaigns on raw_cdrs (tenant_id, (coalesce(called_at, received_at))) where campaign is not null;
 -- The few calls without a decision, among many others.
 create index raw_cdrs_undecided on raw_cdrs (verdict, (coalesce(called_at, received_at)), id)
   where verdict in ('unmatched_number', 'unknown');

@@ -89,6 +89,37 @@ language sql immutable as $$
   from z
 $$;
 
+-- Whether a person was reached by phone or wrote within 48 hours of a missed call. An opt-out does not count.
+-- It returns a row, because Postgres inlines such a function into the query that joins it, and a value it would not.
+create function recovery(of_lead bigint, since timestamptz) returns table (is_recovered boolean)
+language sql stable as $$
+  select
+    -- A talk in a call that has a CDR.
+    exists (
+      select from raw_cdrs r
+      -- Palestinian mobiles have two spellings, +970 and +972.
+      where r.tenant_id = l.tenant_id and r.reached_phone in (l.phone, case when l.phone ~ '^[+]97[02]5[69]'
+          then overlay(l.phone placing translate(substr(l.phone, 4, 1), '02', '20') from 4 for 1) end)
+        and r.reached_until >= since and r.reached_until < since + interval '48 hours')
+    -- By another phone, and marked by a person.
+    or coalesce(l.called_back_at >= since and l.called_back_at < since + interval '48 hours', false)
+    or exists (
+      select from messages s
+      where s.lead_id = l.id and s.direction = 'in' and s.keyword is distinct from 'stop'
+        and s.created_at >= since and s.created_at < since + interval '48 hours')
+    -- A talk on WhatsApp. Meta's updates are rarely late.
+    or exists (
+      select from whatsapp_events e
+      where e.tenant_id = l.tenant_id and e.outcome = 'reached'
+        and e.received_at >= since and e.received_at < since + interval '72 hours'
+        and to_timestamp((e.payload -> 'talk' ->> 'until')::float8) >= since
+        and to_timestamp((e.payload -> 'talk' ->> 'until')::float8) < since + interval '48 hours'
+        and e.payload -> 'talk' -> 'ids' ?| (
+          array(select i.identity from lead_identities i where i.lead_id = l.id) || substr(l.phone, 2)))
+  from leads l
+  where l.id = of_lead
+$$;
+
 -- select * from recovery_lift('30 days'): does it help to write to the callers? It compares those to whom a message was due
 -- (arm outreach) with the control group, to whom nothing was sent (arm holdout, tenants.holdout_percent). For each tenant with
 -- a control group there are two rows, and two rows with the tenant null for all of them.
@@ -137,33 +168,8 @@ language sql stable as $$
           where c.missed_call_id = m.id and s.kind = 'initial' and s.claimed_at is not null and s.state <> 'shadow'))
     order by m.lead_id, m.called_at, m.id
   ), outcomes as materialized (
-    select c.tenant_id, c.is_held_out,
-           -- A talk in a call that has a CDR.
-           exists (
-             select from raw_cdrs r
-             where r.tenant_id = c.tenant_id and r.reached_phone in (l.phone, spelling.other)
-               and r.reached_until >= c.called_at and r.reached_until < c.called_at + interval '48 hours')
-           -- By another phone, and marked by a person.
-           or coalesce(l.called_back_at >= c.called_at and l.called_back_at < c.called_at + interval '48 hours', false)
-           or exists (
-             select from messages s
-             where s.lead_id = c.lead_id and s.direction = 'in' and s.keyword is distinct from 'stop'
-               and s.created_at >= c.called_at and s.created_at < c.called_at + interval '48 hours')
-           -- A talk on WhatsApp.
-           or exists (
-             select from whatsapp_events e
-             where e.tenant_id = c.tenant_id and e.outcome = 'reached' and e.received_at >= c.called_at
-               and to_timestamp((e.payload -> 'talk' ->> 'until')::float8) >= c.called_at
-               and to_timestamp((e.payload -> 'talk' ->> 'until')::float8) < c.called_at + interval '48 hours'
-               and e.received_at < c.called_at + interval '72 hours'
-               and e.payload -> 'talk' -> 'ids' ?| (
-                 array(select i.identity from lead_identities i where i.lead_id = c.lead_id)
-                 || substr(l.phone, 2))) as is_recovered
-    from callers c
-    join leads l on l.id = c.lead_id
-    -- Palestinian mobiles have two spellings, +970 and +972.
-    cross join lateral (select case when l.phone ~ '^[+]97[02]5[69]'
-      then overlay(l.phone placing translate(substr(l.phone, 4, 1), '02', '20') from 4 for 1) end as other) spelling
+    select c.tenant_id, c.is_held_out, back.is_recovered
+    from callers c cross join lateral recovery(c.lead_id, c.called_at) back
   ), control_groups as (
     select h.tenant_id from held_out h
     union
@@ -207,4 +213,56 @@ returns table (tenant_id bigint, arm text, callers bigint, recovered bigint, rat
   enough boolean)
 language sql stable as $$
   select * from recovery_lift_between(now() - since, now())
+$$;
+
+-- select * from campaign_report('30 days'): what became of the calls from each advertisement, as its utm_* and gclid say. A
+-- gclid without utm_source counts as google.
+--
+--   answered, missed  calls, as in their verdicts
+--   recovered         missed calls whose caller was reached by phone or wrote within 48 hours
+--   won, value        people with the outcome "won" that was set after their call. Each counts once, for their last call within
+--                     the period that has a campaign. Only people who were missed at least once have an outcome.
+--
+-- This function takes any period, and one tenant if it is given.
+create function campaign_report_between(from_at timestamptz, until_at timestamptz, of_tenant bigint default null)
+returns table (tenant_id bigint, source text, medium text, campaign text, answered bigint, missed bigint, recovered bigint,
+  won bigint, value numeric)
+language sql stable as $$
+  with calls as materialized (
+    -- Of several CDRs of a call, the first that has a campaign.
+    select distinct on (r.tenant_id, r.root_call_id) r.tenant_id, r.root_call_id, r.verdict, r.customer_phone,
+           coalesce(r.called_at, r.received_at) as at,
+           coalesce(r.campaign ->> 'utm_source', case when r.campaign ? 'gclid' then 'google' end) as source,
+           r.campaign ->> 'utm_medium' as medium, r.campaign ->> 'utm_campaign' as name
+    from raw_cdrs r
+    where r.campaign is not null and r.verdict in ('missed', 'answered')
+      and (of_tenant is null and r.tenant_id is not null or r.tenant_id = of_tenant)
+      and coalesce(r.called_at, r.received_at) >= from_at and coalesce(r.called_at, r.received_at) < until_at
+    order by r.tenant_id, r.root_call_id, r.id
+  ), people as materialized (
+    select c.*, m.called_at as missed_at, coalesce(m.lead_id, l.id) as lead_id
+    from calls c
+    left join missed_calls m on m.tenant_id = c.tenant_id and m.call_id = c.root_call_id
+    left join leads l on l.tenant_id = c.tenant_id and l.phone = c.customer_phone
+  ), wins as materialized (
+    select distinct on (l.id) p.tenant_id, p.root_call_id, l.outcome_value
+    from people p join leads l on l.id = p.lead_id
+    where l.outcome = 'won' and l.outcome_at >= p.at
+    order by l.id, p.at desc, p.root_call_id
+  )
+  select p.tenant_id, p.source, p.medium, p.name, count(*) filter (where p.verdict = 'answered'),
+         count(*) filter (where p.verdict = 'missed'), count(*) filter (where p.verdict = 'missed' and back.is_recovered),
+         count(w.root_call_id), coalesce(sum(w.outcome_value), 0)
+  from people p
+  left join lateral recovery(p.lead_id, p.missed_at) back on true
+  left join wins w on w.tenant_id = p.tenant_id and w.root_call_id = p.root_call_id
+  group by p.tenant_id, p.source, p.medium, p.name
+  order by p.tenant_id, count(*) desc, p.source, p.medium, p.name
+$$;
+
+create function campaign_report(since interval default '30 days')
+returns table (tenant_id bigint, source text, medium text, campaign text, answered bigint, missed bigint, recovered bigint,
+  won bigint, value numeric)
+language sql stable as $$
+  select * from campaign_report_between(now() - since, now())
 $$;

@@ -365,7 +365,7 @@ const API_CALL: Columns<ApiCallRow> = {
   dueAt: 'timestamptz',
   conversationState: 'text',
   leadId: 'int8',
-  customData: 'jsonb',
+  campaign: 'jsonb',
   mark: 'text',
 }
 const LISTED: Columns<ListedRow> = { phone: 'text', optedOut: 'bool', excluded: 'bool' }

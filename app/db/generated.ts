@@ -240,6 +240,7 @@ export interface RawCdrs {
   business_phone: string | null;
   call_id: string;
   called_at: Timestamp | null;
+  campaign: Json | null;
   clock: string | null;
   content_hash: Buffer;
   customer_phone: string | null;

@@ -48,7 +48,7 @@ const isDangerous = (text: string): boolean =>
 export const unescapeFormula = (cell: string): string =>
   cell.startsWith("'") && isDangerous(cell.slice(1)) ? cell.slice(1) : cell
 
-export const EXPORTS = ['calls', 'leads', 'messages', 'live_calls', 'exclusions'] as const
+export const EXPORTS = ['calls', 'leads', 'messages', 'live_calls', 'exclusions', 'campaigns'] as const
 type ExportKind = (typeof EXPORTS)[number]
 
 export const COLUMNS: Record<ExportKind, readonly string[]> = {
@@ -87,6 +87,7 @@ export const COLUMNS: Record<ExportKind, readonly string[]> = {
   ],
   live_calls: ['received_at', 'call_id', 'phone', 'extension', 'phase', 'is_answered', 'source'],
   exclusions: ['phone', 'note', 'created_at'],
+  campaigns: ['source', 'medium', 'campaign', 'answered', 'missed', 'recovered', 'won', 'value'],
 }
 
 export type Page = {
@@ -174,11 +175,18 @@ export const PAGES: Record<ExportKind, (page: Page) => RawBuilder<Row>> = {
     where x.tenant_id = ${page.tenantId} and x.id > ${page.after ?? 0} and x.phone is not null
       and ${within(sql`x.created_at`, page)}
     order by x.id limit ${page.limit}`,
+  campaigns: page => sql<Row>`
+    select c.position::text as position, c.source, c.medium, c.campaign, c.answered::text as answered, c.missed::text as missed,
+           c.recovered::text as recovered, c.won::text as won, c.value::text as value
+    from campaign_report_between(coalesce(${page.from}::timestamptz, '-infinity'), coalesce(${page.before}::timestamptz, 'infinity'),
+      ${page.tenantId}) with ordinality as c (tenant_id, source, medium, campaign, answered, missed, recovered, won, value, position)
+    where c.position > ${page.after ?? 0}
+    order by c.position limit ${page.limit}`,
 }
 
 export const exportRequest = period.extend({
   tenantId,
-  what: z.enum(EXPORTS, 'calls, leads, messages, live_calls or exclusions'),
+  what: z.enum(EXPORTS, 'calls, leads, messages, live_calls, exclusions or campaigns'),
 })
 
 /** How many rows one page has. */

@@ -250,7 +250,7 @@ export const redactCdrs = async (trx: Trx, calls: Call[], { phones }: Person): P
     rows.map(({ id }) => id),
     ids => sql`
       update raw_cdrs set
-        payload = null, body = null, facts = null, reached_phone = null, reached_until = null, customer_phone = null,
+        payload = null, body = null, facts = null, campaign = null, reached_phone = null, reached_until = null, customer_phone = null,
         verdict = coalesce(verdict, 'unknown'), reason = ${ERASED},
         -- The number dialled in an unmatched call may be the person's.
         business_phone = case when business_phone <> all(${phones}::text[]) then business_phone end

@@ -31,7 +31,7 @@ const upToBytes = (rows: RawBuilder<unknown>) => sql`
 const BATCHES = {
   // Only classified records, and not while the call is pending or its conversation is open.
   raw_cdrs: (age: Age) => sql<Taken>`
-    update raw_cdrs set payload = null, body = null, facts = null
+    update raw_cdrs set payload = null, body = null, facts = null, campaign = null
     where id in (${upToBytes(sql`
       select id, received_at as at, coalesce(pg_column_size(payload), 0) + coalesce(pg_column_size(body), 0) as bytes
       from raw_cdrs r

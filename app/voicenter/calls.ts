@@ -224,7 +224,8 @@ const keepVerdict = async (trx: Trx, { verdict, reason, ids }: RedactedCall): Pr
       verdict = ${verdict}, reason = ${reason},
       payload = case when not ${isErased}::boolean then payload end,
       body = case when not ${isErased}::boolean then body end,
-      facts = case when not ${isErased}::boolean then facts end
+      facts = case when not ${isErased}::boolean then facts end,
+      campaign = case when not ${isErased}::boolean then campaign end
     where id = any(${ids}::bigint[])`.execute(trx)
 }
 

@@ -1,19 +1,39 @@
-import type { Json } from '../json.ts'
+import { type Json, type JsonObject, LosslessNumber, storable } from '../json.ts'
 import { asObject } from './parse.ts'
 
 const NAME = /^(utm_[a-z0-9_]{1,50}|gclid)$/
-const MAX_NAMES = 20
-const MAX_LENGTH = 500
+/** Of the longest names and values, so many fit into raw_cdrs.campaign. */
+const MAX_NAMES = 12
+const MAX_LENGTH = 150
+/** A longer text is not read as JSON for this. */
+const MAX_TEXT = 50_000
+
+const textOf = (value: Json): string => {
+  const written = value instanceof LosslessNumber ? value.source : value
+  return typeof written === 'string' || typeof written === 'number'
+    ? storable(String(written).trim().slice(0, MAX_LENGTH))
+    : ''
+}
 
 /**
- * The advertisement that led to a call: `utm_*` and `gclid` of its CustomData, by their names in lower case. Null = it has
- * none.
+ * The advertisement that led to a call: `utm_*` and `gclid` of the CustomData of its record, by their names in lower case.
+ * Null = it has none.
  */
-export const campaignOf = (customData: Json): Record<string, string> | null => {
-  const found = Object.entries(asObject(customData) ?? {}).flatMap(([written, value]) => {
-    const name = written.toLowerCase()
-    const text = typeof value === 'string' || typeof value === 'number' ? String(value).trim() : ''
-    return NAME.test(name) && text !== '' ? [[name, text.slice(0, MAX_LENGTH).toWellFormed()]] : []
-  })
-  return found.length === 0 ? null : Object.fromEntries(found.slice(0, MAX_NAMES))
+export const campaignOf = (record: JsonObject): Record<string, string> | null => {
+  const found: Record<string, string> = {}
+  let names = 0
+  for (const [field, customData] of Object.entries(record)) {
+    if (field.length !== 'customdata'.length || field.toLowerCase() !== 'customdata') continue
+    if (typeof customData === 'string' && customData.length > MAX_TEXT) continue
+    for (const [written, value] of Object.entries(asObject(customData) ?? {})) {
+      const name = written.toLowerCase()
+      if (!NAME.test(name) || Object.hasOwn(found, name)) continue
+      const text = textOf(value)
+      if (text === '') continue
+      found[name] = text
+      names++
+      if (names === MAX_NAMES) return found
+    }
+  }
+  return names === 0 ? null : found
 }

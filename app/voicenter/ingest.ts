@@ -14,6 +14,7 @@ import {
   type RejectedElement,
   type Sender,
 } from '../rejected_deliveries.ts'
+import { campaignOf } from './campaign.ts'
 import { type BodyElement, factsOf, MAX_PAYLOAD_BYTES, readCdr, rootOf } from './parse.ts'
 
 /** `token`: the hash in hex of the token in the request, if it must still be valid when the records are stored. */
@@ -21,13 +22,14 @@ export type DeliverySource = Sender & { token?: string }
 
 /**
  * A valid record as it will be stored. `payload` is its canonical form, `body` its bytes as received. `facts`: what is
- * needed to classify its call, if the payload is too long for that; else null.
+ * needed to classify its call, if the payload is too long for that; else null. `campaign`: JSON, or null.
  */
 export type ValidCdr = {
   callId: string
   rootCallId: string
   payload: Buffer
   facts: string | null
+  campaign: string | null
   body: Buffer
   hash: Buffer
 }
@@ -114,11 +116,13 @@ export const partition = (
       continue
     }
     const payload = Buffer.from(canonical(element.record))
+    const campaign = campaignOf(element.record)
     valid.push({
       callId: result.cdr.callId,
       rootCallId: rootOf(result.cdr),
       payload,
       facts: payload.length > MAX_PAYLOAD_BYTES ? factsOf(result.cdr) : null,
+      campaign: campaign && JSON.stringify(campaign),
       body: element.bytes,
       hash: sha256(payload),
     })
@@ -188,10 +192,10 @@ export const storeAll = async (
       where t.revoked_at is null and t.tenant_id is not distinct from shown.tenant_id
     ), stored as (
       insert into raw_cdrs as r
-        (token_tenant_id, tenant_id, source, call_id, root_call_id, payload, body, facts, content_hash, deliveries)
+        (token_tenant_id, tenant_id, source, call_id, root_call_id, payload, body, facts, campaign, content_hash, deliveries)
       select tenant_id, tenant_id, source, call_id, root_call_id,
              convert_from(substring(${payloads.bytes}::bytea from payload_start for payload_length), 'UTF8')::jsonb,
-             substring(${bodies.bytes}::bytea from body_start for body_length), facts::jsonb, hash, deliveries
+             substring(${bodies.bytes}::bytea from body_start for body_length), facts::jsonb, campaign::jsonb, hash, deliveries
       from unnest(
         ${valid.map(row => row.tenantId)}::bigint[],
         ${valid.map(row => row.source ?? 'push')}::text[],
@@ -202,10 +206,11 @@ export const storeAll = async (
         ${bodies.starts}::int[],
         ${bodies.lengths}::int[],
         ${valid.map(row => row.facts)}::text[],
+        ${valid.map(row => row.campaign)}::text[],
         ${valid.map(row => row.hash)}::bytea[],
         ${valid.map(row => row.deliveries)}::int[]
       ) as valid (tenant_id, source, call_id, root_call_id,
-               payload_start, payload_length, body_start, body_length, facts, hash, deliveries)
+               payload_start, payload_length, body_start, body_length, facts, campaign, hash, deliveries)
       where (select is_valid from shown)
       on conflict on constraint raw_cdrs_same_record
         do update set deliveries = r.deliveries + excluded.deliveries

@@ -6,6 +6,7 @@ import { firstMessage } from '../../app/messages/kinds.ts'
 import { isHeldOut } from '../../app/outreach/control_group.ts'
 import { callBackPush } from '../../scripts/demo/cdr.ts'
 import { type Business, business, customer, db, fake } from '../support/ringback.ts'
+import { arm, fillArms, type Member } from './support.ts'
 import { dueSince, messagesAfter, miss, requestsOf, tell } from '../tasks/support.ts'
 
 type Outreach = { phone: string; state: string }
@@ -150,33 +151,6 @@ await t.test('a person who was written to stays so when the message is tried aga
 
 // recovery_lift()
 
-type Person = { tenantId: string; arm: 'outreach' | 'holdout'; isRecovered: boolean }
-let filled = 0
-/** Adds people who called five days ago. Those who recovered wrote an hour later. */
-const fill = async (people: Person[]): Promise<void> => {
-  await sql`
-    with people as materialized (
-      select p.*, '+97255' || lpad((${filled} + n)::text, 7, '0') as phone
-      from unnest(${people.map(one => one.tenantId)}::bigint[], ${people.map(one => one.arm)}::text[],
-                  ${people.map(one => one.isRecovered)}::boolean[]) with ordinality as p (tenant_id, arm, is_recovered, n)
-    ), added as (
-      insert into leads (tenant_id, phone) select tenant_id, phone from people returning id, tenant_id, phone
-    ), calls as (
-      insert into missed_calls (tenant_id, lead_id, call_id, caller_phone, business_phone, status, called_at, outreach_state,
-                                outreach_reason, outreach_due_at)
-      select tenant_id, a.id, 'filled-' || a.id, phone, '+97231234567', 'NOANSWER', now() - interval '5 days',
-             case arm when 'holdout' then 'skipped' else 'sent' end, case arm when 'holdout' then 'holdout' else 'accepted' end,
-             now() - interval '5 days'
-      from people join added a using (tenant_id, phone)
-    )
-    insert into messages (tenant_id, lead_id, direction, kind, state, created_at)
-    select tenant_id, a.id, 'in', 'inbound', 'received', now() - interval '5 days' + interval '1 hour'
-    from people join added a using (tenant_id, phone) where is_recovered`.execute(db)
-  filled += people.length
-}
-const people = (tenantId: string, arm: Person['arm'], hits: number, all: number): Person[] =>
-  Array.from({ length: all }, (_, i) => ({ tenantId, arm, isRecovered: i < hits }))
-
 type Row = {
   tenantId: string | null
   arm: string
@@ -212,7 +186,7 @@ const NEWCOMBE: [number, number, number, number, low: number, high: number][] = 
 await t.test('the interval is the one that Newcombe published', async t => {
   for (const [a, m, b, n, low, high] of NEWCOMBE) {
     const { tenantId } = await business({ connected: false })
-    await fill([...people(tenantId, 'outreach', a, m), ...people(tenantId, 'holdout', b, n)])
+    await fillArms([...arm(tenantId, 'outreach', a, m), ...arm(tenantId, 'holdout', b, n)])
     const [outreach, holdout] = await liftOf([tenantId])
     t.match(outreach, { arm: 'outreach', callers: m, recovered: a })
     t.match(holdout, { arm: 'holdout', callers: n, recovered: b })
@@ -238,15 +212,15 @@ await t.test('of 100 simulations with a lift of 20 points, 90 intervals contain 
     insert into tenants (name) select 'simulation ' || n from generate_series(1, 100) n returning id`.execute(
     db,
   )
-  await fill(
+  await fillArms(
     tenants.flatMap(({ id }, seed) => {
       const random = randomFrom(seed)
-      const draw = (arm: Person['arm'], count: number, rate: number): Person[] =>
-        Array.from({ length: count }, () => ({ tenantId: id, arm, isRecovered: random() < rate }))
+      const draw = (which: Member['arm'], count: number, rate: number): Member[] =>
+        Array.from({ length: count }, () => ({ tenantId: id, arm: which, isRecovered: random() < rate }))
       return [...draw('outreach', 150, 0.6), ...draw('holdout', 50, 0.4)]
     }),
   )
-  const rows = (await liftOf(tenants.map(({ id }) => id))).filter(({ arm }) => arm === 'outreach')
+  const rows = (await liftOf(tenants.map(({ id }) => id))).filter(row => row.arm === 'outreach')
   t.equal(rows.length, 100)
   const hits = rows.filter(
     ({ low, high }) => low !== null && high !== null && low <= 0.2 && high >= 0.2,
@@ -270,11 +244,11 @@ await t.test('tenants of different kinds do not hide the effect of each other', 
     await business({ connected: false }),
     await business({ connected: false }),
   ]
-  await fill([
-    ...people(first.tenantId, 'outreach', 180, 900),
-    ...people(first.tenantId, 'holdout', 10, 100),
-    ...people(second.tenantId, 'outreach', 90, 100),
-    ...people(second.tenantId, 'holdout', 80, 100),
+  await fillArms([
+    ...arm(first.tenantId, 'outreach', 180, 900),
+    ...arm(first.tenantId, 'holdout', 10, 100),
+    ...arm(second.tenantId, 'outreach', 90, 100),
+    ...arm(second.tenantId, 'holdout', 80, 100),
   ])
   const [outreach, holdout] = await liftOf([null])
   t.match(outreach, { callers: 1000, recovered: 270, enough: true })
@@ -297,7 +271,7 @@ await t.test('few callers are not enough', async t => {
   ]
   for (const [a, m, b, n, enough] of cases) {
     const { tenantId } = await business({ connected: false, columns: { holdout_percent: 5 } })
-    await fill([...people(tenantId, 'outreach', a, m), ...people(tenantId, 'holdout', b, n)])
+    await fillArms([...arm(tenantId, 'outreach', a, m), ...arm(tenantId, 'holdout', b, n)])
     const rows = await liftOf([tenantId])
     t.strictSame(
       rows.map(row => row.enough),
@@ -318,14 +292,12 @@ await t.test('who came back, and who counts', async t => {
         values (${scene.shop.tenantId}, ${scene.leadId}, 'in', 'inbound', 'received', ${keyword}, ${within(hours)})`.execute(
       db,
     )
-  const talked =
-    (hours: number, spelling = (phone: string) => phone) =>
-    async (scene: Scene) => {
-      const record = { caller: scene.shop.did, target: spelling(scene.e164).slice(1) }
-      await tell(scene.shop.token, callBackPush(record))
-      await sql`update raw_cdrs set reached_until = ${within(hours)} where tenant_id = ${scene.shop.tenantId}
+  const talked = (hours: number) => async (scene: Scene) => {
+    const record = { caller: scene.shop.did, target: scene.e164.slice(1) }
+    await tell(scene.shop.token, callBackPush(record))
+    await sql`update raw_cdrs set reached_until = ${within(hours)} where tenant_id = ${scene.shop.tenantId}
               and reached_phone is not null`.execute(db)
-    }
+  }
   const onWhatsApp = (hours: number) => (scene: Scene) =>
     sql`insert into whatsapp_events (tenant_id, field, kind, outcome, received_at, content_key, payload)
         values (${scene.shop.tenantId}, 'calls', 'call', 'reached', ${within(hours)}, sha256(${scene.leadId}::bytea),
@@ -372,7 +344,7 @@ await t.test('who came back, and who counts', async t => {
   }
   for (const [name, [happens, callers, recovered]] of Object.entries(cases)) {
     const shop = await business({ connected: false, columns: { holdout_percent: 5 } })
-    await fill(people(shop.tenantId, 'holdout', 0, 1))
+    await fillArms(arm(shop.tenantId, 'holdout', 0, 1))
     const { rows } = await sql<{ leadId: string; callId: string; e164: string }>`
       select lead_id as "leadId", call_id as "callId", caller_phone as e164 from missed_calls where tenant_id = ${shop.tenantId}`.execute(
       db,
@@ -380,14 +352,14 @@ await t.test('who came back, and who counts', async t => {
     const [found] = rows
     if (!found) throw new Error('no call was added')
     await happens({ shop, ...found })
-    const holdout = (await liftOf([shop.tenantId])).find(({ arm }) => arm === 'holdout')
+    const holdout = (await liftOf([shop.tenantId])).find(row => row.arm === 'holdout')
     t.match(holdout, { callers, recovered }, name)
   }
 })
 
 await t.test('outreach of another season is not compared', async t => {
   const { tenantId } = await business({ connected: false })
-  await fill([...people(tenantId, 'holdout', 0, 2), ...people(tenantId, 'outreach', 4, 4)])
+  await fillArms([...arm(tenantId, 'holdout', 0, 2), ...arm(tenantId, 'outreach', 4, 4)])
   await sql`
     update missed_calls m set called_at = m.called_at - case n when 1 then interval '8 days' when 2 then interval '6 days' else '0' end
     from (select id, row_number() over (order by id) as n from missed_calls

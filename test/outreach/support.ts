@@ -90,3 +90,32 @@ export const talksOnWhatsApp = ({ phoneNumberId }: Business, phone: string) =>
     phoneNumberId,
     fields: { end_time: String(Math.floor(Date.now() / 1000) + 2) },
   })
+
+/** A caller of the control group, or of the others. */
+export type Member = { tenantId: string; arm: 'outreach' | 'holdout'; isRecovered: boolean }
+let filled = 0
+/** Adds people who called five days ago. Those who recovered wrote an hour later. */
+export const fillArms = async (people: Member[]): Promise<void> => {
+  await sql`
+    with people as materialized (
+      select p.*, '+97255' || lpad((${filled} + n)::text, 7, '0') as phone
+      from unnest(${people.map(one => one.tenantId)}::bigint[], ${people.map(one => one.arm)}::text[],
+                  ${people.map(one => one.isRecovered)}::boolean[]) with ordinality as p (tenant_id, arm, is_recovered, n)
+    ), added as (
+      insert into leads (tenant_id, phone) select tenant_id, phone from people returning id, tenant_id, phone
+    ), calls as (
+      insert into missed_calls (tenant_id, lead_id, call_id, caller_phone, business_phone, status, called_at, outreach_state,
+                                outreach_reason, outreach_due_at)
+      select tenant_id, a.id, 'filled-' || a.id, phone, '+97231234567', 'NOANSWER', now() - interval '5 days',
+             case arm when 'holdout' then 'skipped' else 'sent' end, case arm when 'holdout' then 'holdout' else 'accepted' end,
+             now() - interval '5 days'
+      from people join added a using (tenant_id, phone)
+    )
+    insert into messages (tenant_id, lead_id, direction, kind, state, created_at)
+    select tenant_id, a.id, 'in', 'inbound', 'received', now() - interval '5 days' + interval '1 hour'
+    from people join added a using (tenant_id, phone) where is_recovered`.execute(db)
+  filled += people.length
+}
+/** So many callers of an arm, of whom the first ones came back. */
+export const arm = (tenantId: string, which: Member['arm'], hits: number, all: number): Member[] =>
+  Array.from({ length: all }, (_, i) => ({ tenantId, arm: which, isRecovered: i < hits }))

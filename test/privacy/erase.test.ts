@@ -191,7 +191,9 @@ type Who = ReturnType<typeof customer>
 /** Everything that can be stored about a person: calls, legs, replies, reminders, notices, rejected deliveries. */
 const story = async (shop: Business, who: Who, { stops = true } = {}) => {
   fake.setPerson({ phone: who.e164, name: NAME })
-  const first = await miss(shop, who.local, { customdata: { note: `ring ${dashed(who.local)}` } })
+  const first = await miss(shop, who.local, {
+    customdata: { note: `ring ${dashed(who.local)}`, utm_content: dashed(who.local) },
+  })
   await dueSince(first.id)
   const [initial] = fake.inbox(who.e164).filter(one => one.phoneNumberId === shop.phoneNumberId)
   await reports(initial?.wamid ?? '', { status: 'delivered' })

@@ -31,7 +31,7 @@ import { conversationOf, dueSince, leadsOf, messagesAfter, miss, tell } from '..
 
 const OPERATOR = { as: 'operator' } as const
 type Wanted = {
-  what: 'calls' | 'leads' | 'messages' | 'live_calls'
+  what: 'calls' | 'leads' | 'messages' | 'live_calls' | 'campaigns'
   since?: string
   until?: string
 }
@@ -146,6 +146,18 @@ await t.test('calls, leads and messages are exported as they are in the tables',
       after: { since: null, until: null },
     })),
   )
+})
+
+await t.test('campaigns are exported with their figures', async t => {
+  const shop = await business()
+  const CustomData = { utm_source: '=google', utm_campaign: 'קיץ' }
+  await miss(shop, customer().local, { CustomData })
+  const counts = { answered: '0', missed: '1', recovered: '0', won: '0', value: '0' }
+  t.match((await exported(shop, { what: 'campaigns' })).records, [
+    { source: "'=google", medium: '', campaign: 'קיץ', ...counts },
+  ])
+  t.equal((await exported(shop, { what: 'campaigns', until: '2020-01-01' })).rows, 0)
+  t.equal((await exported(await business(), { what: 'campaigns' })).rows, 0)
 })
 
 await t.test('a transferred call is one row, and an empty export has headings', async t => {

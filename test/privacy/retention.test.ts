@@ -50,7 +50,7 @@ const recordsOf = ({ tenantId }: Business) =>
 /** A finished conversation with a reply, a rejected delivery, and a check of the Call Log. */
 const finishedConversation = async (shop: Business, text: string) => {
   const who = customer()
-  const missed = await miss(shop, who.local)
+  const missed = await miss(shop, who.local, { CustomData: { utm_term: text } })
   await dueSince(missed.id)
   await happens({ kind: 'text', from: who.e164, phoneNumberId: shop.phoneNumberId, text })
   await post({ caller: who.local, text }, { token: shop.token })

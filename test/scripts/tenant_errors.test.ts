@@ -254,7 +254,7 @@ await t.test('export has the same errors', async t => {
     [
       [...OURS, '--what', 'people'],
       2,
-      /^--what: expected calls, leads, messages, live_calls or exclusions/,
+      /^--what: expected calls, leads, messages, live_calls, exclusions or campaigns/,
     ],
     [[...calls, '--since', 'monday'], 2, /^--since: expected a day such as/],
     [[...NOT_FOUND, '--what', 'leads'], 1, /^there is no tenant 999999/],

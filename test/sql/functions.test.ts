@@ -1,4 +1,4 @@
-/** The functions that an operator calls in SQL: cancel_outreach(), call_report() and quiet_until(). */
+/** The functions that an operator calls in SQL: cancel_outreach(), call_report(), campaign_report() and quiet_until(). */
 import fc from 'fast-check'
 import { sql } from 'kysely'
 import t from 'tap'
@@ -400,6 +400,60 @@ const AT_ONCE = (() => {
   const phones = Array.from({ length: 3000 }, (_, n) => `+97252${2_000_000 + n}`)
   return phones.find(phone => firstAllowed(saturday, quiet, phone).getTime() === end) ?? ''
 })()
+
+t.test('campaign_report', async t => {
+  const shop = await business()
+  const other = await business()
+  const google = { utm_source: 'google', utm_medium: 'cpc', utm_campaign: 'spring' }
+  const reportOf = async ({ tenantId }: typeof shop, since = '30 days') => {
+    const { rows } = await sql<Record<string, unknown>>`
+      select source, medium, campaign, answered::int, missed::int, recovered::int, won::int, value::float8
+      from campaign_report(${since}::interval) where tenant_id = ${tenantId}`.execute(db)
+    return rows
+  }
+  const leadId = async (phone: string) =>
+    (await leadsOf(shop.tenantId)).find(lead => lead.phone === phone)?.id ?? ''
+
+  t.strictSame(await reportOf(shop), [])
+  const [reached, won, stopped] = [customer(), customer(), customer()]
+  await miss(shop, reached.local, { CustomData: google }, 600)
+  await miss(shop, won.local, { CustomData: google }, 500)
+  await miss(shop, stopped.local, { CustomData: JSON.stringify({ gclid: 'g' }) }, 400)
+  const answered = { did: shop.did, caller: customer().local, CustomData: google }
+  await tell(shop.token, answeredPush(answered, 300))
+  await miss(shop, customer().local)
+  await miss(other, customer().local, { CustomData: google })
+  await tell(shop.token, callBackPush({ caller: shop.did, target: reached.e164.slice(1) }, 100))
+  await sql`
+    update leads set outcome = 'won', outcome_at = now(), outcome_value = 350
+    where id = ${await leadId(won.e164)}`.execute(db)
+  await sql`
+    insert into messages (tenant_id, lead_id, direction, kind, state, keyword)
+    values (${shop.tenantId}, ${await leadId(stopped.e164)}, 'in', 'inbound', 'received', 'stop')`.execute(
+    db,
+  )
+  const spring = { source: 'google', medium: 'cpc', campaign: 'spring' }
+  const nothing = { recovered: 0, won: 0, value: 0 }
+  t.strictSame(await reportOf(shop), [
+    { ...spring, answered: 1, missed: 2, recovered: 1, won: 1, value: 350 },
+    { source: 'google', medium: null, campaign: null, answered: 0, missed: 1, ...nothing },
+  ])
+  t.strictSame(await reportOf(other), [{ ...spring, answered: 0, missed: 1, ...nothing }])
+
+  // A person who won counts once, for their last call. A call with several CDRs counts once, for its first campaign.
+  const again = await miss(shop, won.local, { CustomData: { utm_source: 'facebook' } }, 90)
+  await tell(shop.token, {
+    ...push({ caller: '', did: shop.did, CustomData: google }),
+    type: 'XferCDR',
+    originalIvrUniqueID: again.callId,
+  })
+  t.match(await reportOf(shop), [
+    { ...spring, answered: 1, missed: 2, won: 0 },
+    { source: 'facebook', missed: 1, won: 1, value: 350 },
+    { source: 'google', medium: null },
+  ])
+  t.strictSame(await reportOf(shop, '1 second'), [])
+})
 
 t.test('quiet_until', async t => {
   type Answer = { message: string; quietUntil: Date | null; windows: string[] }

@@ -10,6 +10,7 @@ import {
   readJson,
 } from '../../app/json.ts'
 import { readPhone } from '../../app/phone.ts'
+import { campaignOf } from '../../app/voicenter/campaign.ts'
 import { partition } from '../../app/voicenter/ingest.ts'
 import {
   type Cdr,
@@ -793,5 +794,43 @@ await t.test('a text that is too long is cut, and is no other number or time the
     t.not(readPhone(caller).kind, 'number', written)
     t.strictSame(readTime(time ?? ''), [], written)
   }
+  t.end()
+})
+
+await t.test('the campaign of a call: utm_* and gclid of its CustomData, and no more than fits', t => {
+  const many = Object.fromEntries(
+    Array.from({ length: 30 }, (_, i) => [`utm_${i}`, '€'.repeat(500)]),
+  )
+  const cases: [Json, Record<string, string> | null][] = [
+    [
+      { UTM_Source: ' google ', utm_id: 7, gclid: 'Cj0K', other: 'x' },
+      { utm_source: 'google', utm_id: '7', gclid: 'Cj0K' },
+    ],
+    ['{"utm_campaign":"קיץ","GCLID":"1"}', { utm_campaign: 'קיץ', gclid: '1' }],
+    [{ utm_id: new LosslessNumber('12345678901234567890') }, { utm_id: '12345678901234567890' }],
+    [{ utm_term: 'a\0b\ud800', utm_source: '' }, { utm_term: 'ab\ufffd' }],
+    [{ utm_term: 'x'.repeat(151) }, { utm_term: 'x'.repeat(150) }],
+    [{ utm_source: { a: 1 }, utm_medium: null, utm_: 'x', 'utm_a b': 'x' }, null],
+    [{ utm_source: 'first', UTM_SOURCE: 'second' }, { utm_source: 'first' }],
+    [JSON.stringify({ utm_source: 'x'.repeat(60_000) }), null],
+    ['no JSON', null],
+    ['', null],
+    [null, null],
+    [[], null],
+  ]
+  for (const [customData, expected] of cases)
+    for (const name of ['CustomData', 'customdata'])
+      t.strictSame(
+        campaignOf({ ...call, [name]: customData }),
+        expected,
+        JSON.stringify(customData).slice(0, 60),
+      )
+  t.equal(campaignOf(call), null)
+  t.strictSame(campaignOf({ CustomData: {}, customdata: { gclid: 'g' } }), { gclid: 'g' })
+  const most = JSON.stringify(campaignOf({ CustomData: many }))
+  t.ok(Buffer.byteLength(most) < 8192, `${Buffer.byteLength(most)} bytes`)
+  const record = { ...call, CustomData: { gclid: 'g' } }
+  const [stored] = partition([{ record, bytes: Buffer.from('{}') }]).valid
+  t.equal(stored?.campaign, '{"gclid":"g"}')
   t.end()
 })

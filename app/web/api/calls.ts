@@ -11,8 +11,6 @@ import {
   type OutreachReason,
   type OutreachState,
 } from '../../states.ts'
-import type { Json } from '../../json.ts'
-import { campaignOf } from '../../voicenter/campaign.ts'
 import {
   CALL_COLUMNS,
   CALL_TABLES,
@@ -81,7 +79,7 @@ const callSchema = z
     campaign: z
       .record(z.string(), z.string())
       .nullable()
-      .describe('`utm_*` and `gclid` of its CustomData. Null = it has none.'),
+      .describe('`utm_*` and `gclid` of its CustomData. Null = it has none, or its record was deleted.'),
   })
   .meta({ id: 'Call' })
 
@@ -129,12 +127,9 @@ export type ApiCallRow = {
   dueAt: Date | null
   conversationState: ConversationState | null
   leadId: string | null
-  customData: Json
+  campaign: Record<string, string> | null
   mark: string
 }
-
-/** The campaign of a longer record is not read. */
-const MAX_BYTES = 50_000
 
 /** @param found selects record_id, missed_id, id and at */
 export const loadCalls = async (trx: Trx, found: RawBuilder<unknown>): Promise<ApiCallRow[]> => {
@@ -143,8 +138,10 @@ export const loadCalls = async (trx: Trx, found: RawBuilder<unknown>): Promise<A
     select ${CALL_COLUMNS}, f.record_id as "recordId", m.id as "missedId", coalesce(r.root_call_id, m.call_id) as "callId",
            coalesce(m.source, 'voicenter') as channel, r.received_at as "receivedAt",
            coalesce(m.caller_phone, r.customer_phone) as caller, m.outreach_due_at as "dueAt", m.lead_id as "leadId",
-           case when octet_length(r.body) <= ${MAX_BYTES}
-             then coalesce(r.payload -> 'CustomData', r.payload -> 'customdata', r.payload -> 'customData') end as "customData"
+           -- Of several records, the first that has one.
+           coalesce(r.campaign, (select o.campaign from raw_cdrs o
+             where o.root_call_id = r.root_call_id and o.tenant_id = r.tenant_id and o.campaign is not null
+             order by o.id limit 1)) as campaign
     from ${CALL_TABLES}
     order by f.at desc, f.id desc`.execute(trx)
   return rows
@@ -166,7 +163,7 @@ const callOf = (row: ApiCallRow): z.input<typeof callSchema> => ({
   outreach_due_at: row.dueAt,
   missed_call_id: row.missedId,
   lead_id: row.leadId,
-  campaign: campaignOf(row.customData),
+  campaign: row.campaign,
 })
 
 type Filters = { verdict?: string | undefined; outreach_state?: string | undefined }

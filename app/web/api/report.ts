@@ -9,24 +9,18 @@ const DAY_MS = 24 * 60 * 60_000
 const DEFAULT_DAYS = 30
 
 const share = z.number().nullable()
-const arm = z.object({
-  callers: z.int(),
-  recovered: z
-    .int()
-    .describe('Of these, reached by phone or wrote within 48 hours. An opt-out is no recovery.'),
-  rate: share.describe('recovered / callers. Null = there are none.'),
-})
+const arm = z.object({ callers: z.int(), recovered: z.int(), rate: share })
 
 const lift = z
   .object({
-    outreach: arm.describe('Callers to whom a first message was due.'),
-    holdout: arm.describe('The control group: callers to whom nothing was sent.'),
-    lift: share.describe('The rate of outreach less the rate of holdout.'),
-    low: share.describe('The 95 % interval of the lift.'),
-    high: share,
-    enough: z
-      .boolean()
-      .describe('False = there is not enough data yet, and the figures say nothing.'),
+    outreach: arm.describe(
+      '`callers` to whom a first message was due; `recovered`: those who were reached by phone or wrote within 48 hours; `rate`.',
+    ),
+    holdout: arm.describe('The same of the control group, to whom nothing was sent.'),
+    lift: share.describe('The rate of outreach less the rate of holdout. Null = one has no callers.'),
+    low: share.describe('The start of its 95 % interval.'),
+    high: share.describe('The end of it.'),
+    enough: z.boolean().describe('False = there is not enough data yet, and the figures say nothing.'),
   })
   .meta({ id: 'Lift' })
 

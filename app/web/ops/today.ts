@@ -10,10 +10,11 @@ import { isState } from './call_search.ts'
 import { funnelChart, hoursChart, liftChart } from './charts.ts'
 import { DEFAULT_TIMEZONE } from './format.ts'
 import { html } from './html.ts'
-import { translations } from './language.ts'
+import { type Language, translations } from './language.ts'
 import type { Page } from './layout.ts'
 import { reportPage, tenantFilter, tenantsFor } from './page.ts'
 import {
+  type Campaign,
   type Figures,
   loadCallsByHour,
   loadFigures,
@@ -81,6 +82,39 @@ const skippedCard = (figures: Figures, links: Links, texts: Texts) => {
   </section>`
 }
 
+const amountIn = (language: Language) => {
+  const format = new Intl.NumberFormat(language, {
+    style: 'currency',
+    currency: 'ILS',
+    maximumFractionDigits: 0,
+  })
+  return (value: number): string => format.format(value)
+}
+
+const campaignsCard = (campaigns: Campaign[], amount: (value: number) => string, { campaigns: texts }: Texts) =>
+  html`<section class="card" id="campaigns">
+    <h2>${texts.title}</h2>
+    <table>
+      <thead>
+        <tr>
+          ${[texts.name, texts.answered, texts.missed, texts.recovered, texts.won].map(head => html`<th>${head}</th>`)}
+        </tr>
+      </thead>
+      <tbody>
+        ${campaigns.map(
+          one => html`<tr>
+            <td><bdi>${one.name || texts.unnamed}</bdi></td>
+            <td>${one.answered}</td>
+            <td>${one.missed}</td>
+            <td>${one.recovered}</td>
+            <td>${one.won}${one.value > 0 && ` (${amount(one.value)})`}</td>
+          </tr>`,
+        )}
+      </tbody>
+    </table>
+    <p class="quiet">${texts.about}</p>
+  </section>`
+
 const effectText = (effect: Effect, { lift: texts }: Texts): string =>
   effect.kind === 'unknown'
     ? texts.unknown
@@ -119,7 +153,12 @@ todayPages.get(
     const today = await loadFigures(trx, scope, 0)
     const hoursToday = await loadCallsByHour(trx, scope, 0)
     const { won, value } = await loadWon(trx, scope)
-    const { figures: month, hours: hoursMonth, lift } = await loadLast30Days(trx, scope, new Date())
+    const {
+      figures: month,
+      hours: hoursMonth,
+      campaigns,
+      lift,
+    } = await loadLast30Days(trx, scope, new Date())
     const people = await waitingPeople(trx, { tenantId, before: null, limit: MAX_COUNTED + 1 })
     const day = DateTime.now().setZone(scope.timezone)
     const from = day.minus({ days: 29 }).toISODate() ?? ''
@@ -132,11 +171,7 @@ todayPages.get(
       value,
       href: links.calls(state, from),
     })
-    const amount = new Intl.NumberFormat(language, {
-      style: 'currency',
-      currency: 'ILS',
-      maximumFractionDigits: 0,
-    }).format(value)
+    const amount = amountIn(language)(value)
     return {
       name: 'today',
       title: texts.title,
@@ -169,6 +204,7 @@ todayPages.get(
           ])}
           ${hoursChart('hours-month', { title: texts.hours30, href: links.calls('', from), hours: hoursMonth }, texts.chart)}
           ${lift && liftChart('lift-table', lift, { ...texts.lift, result: effectText(effectOf(lift), texts) })}
+          ${campaigns.length > 0 && campaignsCard(campaigns, amountIn(language), texts)}
           ${skippedCard(today, links, texts)}
         </div>`,
     }
@@ -232,6 +268,17 @@ const todayTexts = translations(
       asTable: 'As a table',
       head: ['', 'Callers', 'Came back', 'Share'],
       arms: { outreach: 'with messages', holdout: 'control group' },
+    },
+    campaigns: {
+      title: 'Last 30 days: calls from advertisements',
+      name: 'Campaign',
+      unnamed: '(without a name)',
+      answered: 'Answered',
+      missed: 'Missed',
+      recovered: 'Came back',
+      won: 'Won',
+      about:
+        'From the utm_* and gclid of each call. Came back: missed calls whose caller wrote or was reached by phone within 48 hours. All campaigns of any period: Businesses, Export.',
     },
     start: {
       title: 'Welcome to Ringback',
@@ -300,6 +347,17 @@ const todayTexts = translations(
       asTable: 'הצגה כטבלה',
       head: ['', 'מתקשרים', 'חזרו', 'שיעור'],
       arms: { outreach: 'עם הודעות', holdout: 'קבוצת ביקורת' },
+    },
+    campaigns: {
+      title: '30 הימים האחרונים: שיחות מפרסום',
+      name: 'קמפיין',
+      unnamed: '(בלי שם)',
+      answered: 'נענו',
+      missed: 'לא נענו',
+      recovered: 'חזרו',
+      won: 'נסגרו',
+      about:
+        'לפי utm_* ו־gclid של כל שיחה. ״חזרו״ = שיחות שלא נענו, שאחריהן התקבלה הודעה או הייתה שיחה בטלפון בתוך 48 שעות. כל הקמפיינים בכל תקופה: בעמוד העסק, ייצוא.',
     },
     start: {
       title: 'ברוכים הבאים ל־Ringback',

@@ -106,8 +106,41 @@ export const loadCallsByHour = async (
   return rows
 }
 
+export type Campaign = {
+  /** Source, medium and name, as far as the calls tell. */
+  name: string
+  answered: number
+  missed: number
+  recovered: number
+  won: number
+  value: number
+}
+
+const MAX_CAMPAIGNS = 10
+
+/** The campaigns with the most calls. */
+const loadCampaigns = async (
+  trx: Trx,
+  { tenantId, timezone }: DayScope,
+  daysAgo: number,
+): Promise<Campaign[]> => {
+  const { rows } = await sql<Campaign>`
+    select concat_ws(' / ', source, medium, campaign) as name, sum(answered)::int as answered, sum(missed)::int as missed,
+           sum(recovered)::int as recovered, sum(won)::int as won, sum(value)::float8 as value
+    from campaign_report_between(${dayStart(timezone, daysAgo)}, now(), ${tenantId})
+    group by source, medium, campaign
+    order by sum(answered + missed) desc, name
+    limit ${MAX_CAMPAIGNS}`.execute(trx)
+  return rows
+}
+
 /** `lift` looks back further, and is null without a control group. */
-export type Last30Days = { figures: Figures; hours: Hour[]; lift: Lift | null }
+export type Last30Days = {
+  figures: Figures
+  hours: Hour[]
+  campaigns: Campaign[]
+  lift: Lift | null
+}
 
 const CACHE_MS = 60_000
 const cache = new Map<string, { at: number; month: Last30Days }>()
@@ -120,6 +153,7 @@ export const loadLast30Days = async (trx: Trx, scope: DayScope, now: Date): Prom
   const month = {
     figures: await loadFigures(trx, scope, 29),
     hours: await loadCallsByHour(trx, scope, 29),
+    campaigns: await loadCampaigns(trx, scope, 29),
     lift: await loadLift(trx, { tenantId: scope.tenantId, from: liftSince(now), until: now }),
   }
   cache.set(key, { at: now.getTime(), month })

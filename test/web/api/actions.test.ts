@@ -4,7 +4,7 @@ import t from 'tap'
 import { erase } from '../../../app/privacy/erase.ts'
 import { redactExpired } from '../../../app/privacy/retention.ts'
 import { answeredPush, callBackPush } from '../../../scripts/demo/cdr.ts'
-import { contacted, writes } from '../../outreach/support.ts'
+import { arm, contacted, fillArms, writes } from '../../outreach/support.ts'
 import { rowsSaying } from '../../privacy/support.ts'
 import {
   business,
@@ -499,6 +499,20 @@ t.test('the report', async t => {
   })
   const { since, until } = Object(json)
   t.equal(Date.parse(until) - Date.parse(since), 30 * 86_400_000)
+  await fillArms([
+    ...arm(shop.tenantId, 'outreach', 40, 50),
+    ...arm(shop.tenantId, 'holdout', 10, 50),
+  ])
+  const { lift } = Object((await api.get('/report')).json)
+  t.match(lift, {
+    // With the two of before, both of whom came back.
+    outreach: { callers: 52, recovered: 42 },
+    holdout: { callers: 50, recovered: 10, rate: 0.2 },
+    enough: true,
+  })
+  const figures = [lift.low, lift.lift, lift.high].map(share => Number(share).toFixed(3))
+  t.strictSame(figures, ['0.426', '0.608', '0.729'])
+  t.match((await api.get('/report?until=2026-01-01')).json, { lift: null })
   t.match((await api.get('/report?until=2026-01-01')).json, { missed: 0, won: 0, value: 0 })
   t.match(await api.get('/report?since=2026-01-02&until=2026-01-01'), { status: 422 })
   for (const query of ['until=9999-12-31T23:59:59-01:00', 'since=0000-01-01T00:00:00%2B01:00'])

@@ -142,6 +142,7 @@ t.test('the search finds exactly the matching calls', async t => {
     not_contacted: 1,
     withheld_number: 1,
     too_late: 0,
+    holdout: 0,
     failed: 0,
   }))
     t.equal((await found(`state=${state}`)).length, count, state)

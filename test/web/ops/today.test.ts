@@ -30,6 +30,7 @@ import {
   workAsIfDue,
 } from '../../support/ringback.ts'
 
+import { arm, fillArms } from '../../outreach/support.ts'
 import { leadOf } from './support.ts'
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
@@ -139,6 +140,47 @@ t.test('each figure leads to the list that it counts', async t => {
   }
   for (const wrong of ['outcome=great&from=2026-01-01', 'outcome=won&from=monday', 'outcome=won'])
     t.equal((await owner.get(`/ops/leads?${wrong}`)).status, 404, wrong)
+})
+
+t.test('the effect of the messages, in words and as a plot', async t => {
+  const cardOf = async (tenantId: string) => {
+    const owner = await asTenant(tenantId)
+    const { text } = await owner.get('/ops')
+    return /<figure class="card" id="lift">[^]*?<\/figure>/.exec(text)?.[0] ?? ''
+  }
+  t.equal(await cardOf((await business()).tenantId), '', 'without a control group')
+  const cases: [outreach: number, holdout: number, all: number, words: RegExp][] = [
+    [5, 2, 10, /<p>Not enough data yet\.<\/p>/],
+    [90, 40, 100, /Because of the messages, 50 more of 100 callers came back\. .* between 38 and 60\./],
+    [40, 90, 100, /With the messages, 50 fewer of 100 callers came back\. .* between 38 and 60\./],
+    [1000, 1000, 2000, /no clear difference: between -3 and 3 of 100 callers/],
+  ]
+  for (const [outreach, holdout, all, words] of cases) {
+    const { tenantId } = await business({ columns: { holdout_percent: 50 } })
+    await fillArms([
+      ...arm(tenantId, 'outreach', outreach, all),
+      ...arm(tenantId, 'holdout', holdout, all),
+    ])
+    const card = await cardOf(tenantId)
+    t.match(card, words)
+    t.equal(card.includes('<svg'), all > 10, 'the plot')
+    const cells = ['with messages', all, outreach, `${Math.round((100 * outreach) / all)}%`]
+    t.match(card.replace(/\s+/g, ' '), cells.map(cell => `<td>${cell}</td>`).join(' '))
+    for (const [, x] of card.matchAll(/ (?:x|x1|x2|cx)="([^"]*)"/g))
+      t.ok(Number(x) >= 0 && Number(x) <= 360, `x = ${x}`)
+  }
+})
+
+t.test('calls from advertisements', async t => {
+  const { tenantId } = await business()
+  t.notMatch((await (await asTenant(tenantId)).get('/ops')).text, 'id="campaigns"')
+  const shop = await business()
+  const CustomData = { utm_source: '<b>', utm_campaign: 'spring' }
+  await post(push({ did: shop.did, caller: customer().local, CustomData }), { token: shop.token })
+  await work()
+  const { text } = await (await asTenant(shop.tenantId)).get('/ops')
+  const cells = ['<bdi>&lt;b&gt; / spring</bdi>', 0, 1, 0, 0].map(cell => `<td>${cell}</td>`)
+  t.match(text.replace(/\s+/g, ' '), cells.join(' '))
 })
 
 t.test('a page that has not changed is not sent again', async t => {
