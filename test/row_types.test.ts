@@ -11,6 +11,7 @@ import type { Message, UnclaimedMessage } from '../app/messages/message.ts'
 import type { SenderRow } from '../app/messages/sender.ts'
 import type { UnknownMessage } from '../app/messages/statuses.ts'
 import type { ContextRow } from '../app/outreach/contact_context.ts'
+import { type LiftRow, loadLift } from '../app/outreach/control_group.ts'
 import type { LeadRow, RecordedRow } from '../app/outreach/missed_calls.ts'
 import type { Seen } from '../app/outreach/notices.ts'
 import {
@@ -349,6 +350,16 @@ const WEEK: Columns<WeekFigures> = {
   won: 'int4',
   value: 'float8',
 }
+const LIFT: Columns<LiftRow> = {
+  arm: 'text',
+  callers: 'int4',
+  recovered: 'int4',
+  rate: 'float8',
+  lift: 'float8',
+  low: 'float8',
+  high: 'float8',
+  enough: 'bool',
+}
 const API_CALL: Columns<ApiCallRow> = {
   recordId: 'int8',
   missedId: 'int8',
@@ -397,6 +408,7 @@ const EXPECTED: Record<string, Record<string, string>> = {
   CHECKLIST,
   RECIPIENT,
   WEEK,
+  LIFT,
   API_CALL,
   LISTED,
 }
@@ -455,6 +467,7 @@ await t.test('the rows have the columns that their types say', async t => {
     const found = sql`select id as record_id, null::bigint as missed_id, id, received_at as at from raw_cdrs`
     await loadCalls(trx, found)
     await figuresOf(trx, { tenantId, from: new Date(0), until: new Date() })
+    await loadLift(trx, { tenantId, from: new Date(0), until: new Date() })
     await readCollected(trx, { id: null, tenantId, dueAt: new Date() })
     await cancelOutreach(trx, { as: 'command line' }, { tenantId: shop.tenantId, missedCallId: id })
   })

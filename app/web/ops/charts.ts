@@ -157,10 +157,11 @@ const LIFT_HEIGHT = 64
 /** The effect of the messages: a point, and the interval around it, beside the line of no effect. */
 export const liftChart = (id: string, lift: Lift, texts: LiftTexts): Html => {
   const { low, high, enough } = lift
-  const [left, right] = [Math.min(0, low ?? 0), Math.max(0, high ?? 0)].map(share => share * 100)
-  const bound = axisTop(Math.max(-(left ?? 0), right ?? 0))
-  const from = (left ?? 0) < 0 ? -bound : 0
-  const to = (right ?? 0) > 0 ? bound : 0
+  const left = Math.min(0, (low ?? 0) * 100)
+  const right = Math.max(0, (high ?? 0) * 100)
+  const bound = axisTop(Math.max(-left, right))
+  const from = left < 0 ? -bound : 0
+  const to = right > 0 ? bound : 0
   const x = (points: number) =>
     (16 + ((WIDTH - 32) * (points - from)) / (to - from || 1)).toFixed(1)
   const middle = (LIFT_HEIGHT - BELOW) / 2

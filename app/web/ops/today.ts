@@ -9,7 +9,7 @@ import type { Context } from './access.ts'
 import { isState } from './call_search.ts'
 import { funnelChart, hoursChart, liftChart } from './charts.ts'
 import { DEFAULT_TIMEZONE } from './format.ts'
-import { html } from './html.ts'
+import { html, table } from './html.ts'
 import { type Language, translations } from './language.ts'
 import type { Page } from './layout.ts'
 import { reportPage, tenantFilter, tenantsFor } from './page.ts'
@@ -91,27 +91,20 @@ const amountIn = (language: Language) => {
   return (value: number): string => format.format(value)
 }
 
-const campaignsCard = (campaigns: Campaign[], amount: (value: number) => string, { campaigns: texts }: Texts) =>
+const campaignsCard = (
+  campaigns: Campaign[],
+  amount: (value: number) => string,
+  { campaigns: texts }: Texts,
+) =>
   html`<section class="card" id="campaigns">
     <h2>${texts.title}</h2>
-    <table>
-      <thead>
-        <tr>
-          ${[texts.name, texts.answered, texts.missed, texts.recovered, texts.won].map(head => html`<th>${head}</th>`)}
-        </tr>
-      </thead>
-      <tbody>
-        ${campaigns.map(
-          one => html`<tr>
-            <td><bdi>${one.name || texts.unnamed}</bdi></td>
-            <td>${one.answered}</td>
-            <td>${one.missed}</td>
-            <td>${one.recovered}</td>
-            <td>${one.won}${one.value > 0 && ` (${amount(one.value)})`}</td>
-          </tr>`,
-        )}
-      </tbody>
-    </table>
+    ${table(campaigns, [
+      [texts.name, one => html`<bdi>${one.name || texts.unnamed}</bdi>`, 'wide'],
+      [texts.answered, one => one.answered, 'number'],
+      [texts.missed, one => one.missed, 'number'],
+      [texts.recovered, one => one.recovered, 'number'],
+      [texts.won, one => (one.value > 0 ? `${one.won} (${amount(one.value)})` : one.won), 'number'],
+    ])}
     <p class="quiet">${texts.about}</p>
   </section>`
 
@@ -266,7 +259,7 @@ const todayTexts = translations(
         'The control group gets no messages. A caller came back if they wrote or were reached by phone within 48 hours.',
       axis: 'More callers of 100 that came back, with the 95 percent interval',
       asTable: 'As a table',
-      head: ['', 'Callers', 'Came back', 'Share'],
+      head: ['Group', 'Callers', 'Came back', 'Share'],
       arms: { outreach: 'with messages', holdout: 'control group' },
     },
     campaigns: {
@@ -345,7 +338,7 @@ const todayTexts = translations(
       about: 'לקבוצת הביקורת לא נשלחות הודעות. ״חזרו״ = כתבו, או שוחחו בטלפון, בתוך 48 שעות.',
       axis: 'כמה מתקשרים נוספים חזרו מכל 100, עם הטווח של 95 אחוז',
       asTable: 'הצגה כטבלה',
-      head: ['', 'מתקשרים', 'חזרו', 'שיעור'],
+      head: ['קבוצה', 'מתקשרים', 'חזרו', 'שיעור'],
       arms: { outreach: 'עם הודעות', holdout: 'קבוצת ביקורת' },
     },
     campaigns: {
