@@ -80,7 +80,7 @@ export const phoneHash = (e164: string): Buffer =>
     .update(e164)
     .digest()
 
-/** Places a person of a tenant between 0 and 1: always at the same place, and without the key nobody can say where. */
+/** A number from 0 to 1 that is always the same for a person of a tenant. It cannot be computed without the key. */
 export const holdoutPlace = (tenantId: string, person: string): number =>
   createHmac('sha256', keyFor('holdout'))
     .update(JSON.stringify([tenantId, person]))

@@ -78,8 +78,7 @@ language sql stable as $$
   order by c.tenant_id
 $$;
 
--- The share of hits lies between these with 95 % confidence: Wilson's interval, which also holds for few trials. Null = there
--- were no trials.
+-- The 95 % interval of the share of hits (Wilson), which also holds for few trials. Null = there were no trials.
 create function wilson_interval(hits bigint, trials bigint, out low float8, out high float8)
 language sql immutable as $$
   -- 1.96 standard errors on each side.
@@ -90,7 +89,7 @@ language sql immutable as $$
 $$;
 
 -- Whether a person was reached by phone or wrote within 48 hours of a missed call. An opt-out does not count.
--- It returns a row, because Postgres inlines such a function into the query that joins it, and a value it would not.
+-- It returns a row and not a value, because only then Postgres inlines the function into the query that joins it.
 create function recovery(of_lead bigint, since timestamptz) returns table (is_recovered boolean)
 language sql stable as $$
   select
@@ -101,7 +100,7 @@ language sql stable as $$
       where r.tenant_id = l.tenant_id and r.reached_phone in (l.phone, case when l.phone ~ '^[+]97[02]5[69]'
           then overlay(l.phone placing translate(substr(l.phone, 4, 1), '02', '20') from 4 for 1) end)
         and r.reached_until >= since and r.reached_until < since + interval '48 hours')
-    -- By another phone, and marked by a person.
+    -- A talk on another phone, which a person has marked.
     or coalesce(l.called_back_at >= since and l.called_back_at < since + interval '48 hours', false)
     or exists (
       select from messages s
@@ -120,9 +119,9 @@ language sql stable as $$
   where l.id = of_lead
 $$;
 
--- select * from recovery_lift('30 days'): does it help to write to the callers? It compares those to whom a message was due
--- (arm outreach) with the control group, to whom nothing was sent (arm holdout, tenants.holdout_percent). For each tenant with
--- a control group there are two rows, and two rows with the tenant null for all of them.
+-- select * from recovery_lift('30 days'): does it help to write to the callers? It compares the callers whose message was
+-- claimed (arm outreach) with the control group, which gets nothing (arm holdout, tenants.holdout_percent). There are two
+-- rows for each tenant with a control group, and two with the tenant null for all of them.
 --
 --   callers     people who called within the period, were missed, and for whom a message was claimed or held out. A
 --               failed message counts too. Each person counts once, by the first such call.
@@ -130,16 +129,18 @@ $$;
 --   rate        recovered / callers
 --   lift        the rate of outreach less the rate of holdout
 --   low, high   its 95 % interval (Newcombe 1998, method 10)
---   enough      at least 30 callers in each arm, and an interval that excludes 0 or is narrower than 10 points. Until then
---               the figures say nothing.
+--   enough      at least 30 callers in each arm, and an interval that excludes 0 or is narrower than 10 points. If it is
+--               false, the figures say nothing.
 --
--- For all tenants, the rates and the lift are averages over the tenants that have both arms, weighted as by Mantel and
--- Haenszel. Without weights, a tenant with many callers who come back anyway and a large control group would hide the effect
--- of all others. The intervals are combined as by Zou and Donner (2008), which for one tenant is Newcombe's interval.
+-- For all tenants, the rates and the lift are averages over the tenants with callers in both arms, with the weights of
+-- Mantel and Haenszel. Otherwise a tenant with many callers who come back anyway and a large control group would hide the
+-- effect of all others. "enough" counts only the callers of these tenants. The intervals are combined by the method of Zou
+-- and Donner (2008). For one tenant the result is Newcombe's interval.
 --
 -- Callers of the last 48 hours count as they stand. Erased people are not counted.
 --
--- This function takes any period, and one tenant if it is given: then the rows for all tenants are those of this one.
+-- This function takes any period. If a tenant is given, it reads only that tenant, and the rows with the tenant null show
+-- the same.
 create function recovery_lift_between(from_at timestamptz, until_at timestamptz, of_tenant bigint default null)
 returns table (tenant_id bigint, arm text, callers bigint, recovered bigint, rate float8, lift float8, low float8, high float8,
   enough boolean)
@@ -150,19 +151,23 @@ language sql stable as $$
     where m.outreach_state = 'skipped' and m.outreach_reason = 'holdout'
       and m.called_at >= from_at and m.called_at < until_at and (of_tenant is null or m.tenant_id = of_tenant)
     group by m.tenant_id
+  ), control_groups as materialized (
+    select t.id as tenant_id, h.first_at, h.last_at
+    from tenants t left join held_out h on h.tenant_id = t.id
+    where (t.holdout_percent > 0 or h.first_at is not null) and (of_tenant is null or t.id = of_tenant)
   ), callers as materialized (
     select distinct on (m.lead_id) m.tenant_id, m.lead_id, m.called_at,
            m.outreach_state = 'skipped' and m.outreach_reason = 'holdout' as is_held_out
-    from held_out h
+    from control_groups g
     -- Callers of other seasons are not comparable. So outreach counts from a week before the first call of the control group
-    -- to a week after the last: the group may have been switched on, or off, within the period.
-    join missed_calls m on m.tenant_id = h.tenant_id
-      and m.called_at >= greatest(from_at, h.first_at - interval '7 days')
-      and m.called_at < until_at and m.called_at <= h.last_at + interval '7 days'
+    -- to a week after the last: the group may have been switched on, or off, within the period. (Nulls are ignored.)
+    join missed_calls m on m.tenant_id = g.tenant_id
+      and m.called_at >= greatest(from_at, g.first_at - interval '7 days')
+      and m.called_at < least(until_at, g.last_at + interval '7 days')
     where m.lead_id is not null
       and (m.outreach_state in ('sending', 'sent', 'failed', 'unknown')
         or m.outreach_state = 'skipped' and m.outreach_reason = 'holdout'
-        -- It was refused for the moment, and then it was too late, or the caller was reached.
+        -- WhatsApp refused it for the moment, and then it was too late, or the caller was reached.
         or exists (
           select from lead_conversations c join messages s on s.lead_conversation_id = c.id
           where c.missed_call_id = m.id and s.kind = 'initial' and s.claimed_at is not null and s.state <> 'shadow'))
@@ -170,10 +175,6 @@ language sql stable as $$
   ), outcomes as materialized (
     select c.tenant_id, c.is_held_out, back.is_recovered
     from callers c cross join lateral recovery(c.lead_id, c.called_at) back
-  ), control_groups as (
-    select h.tenant_id from held_out h
-    union
-    select t.id from tenants t where t.holdout_percent > 0 and (of_tenant is null or t.id = of_tenant)
   ), counts as (
     select g.tenant_id,
            count(*) filter (where not o.is_held_out) as n1,
@@ -183,8 +184,8 @@ language sql stable as $$
     from control_groups g left join outcomes o on o.tenant_id = g.tenant_id
     group by g.tenant_id
   ), strata as (
-    -- Null where an arm has no callers. Sums leave these tenants out.
-    select c.*, n1::float8 * n0 / nullif(case when least(n1, n0) > 0 then n1 + n0 end, 0) as weight,
+    -- The weight is null where an arm has no callers. Sums leave these tenants out.
+    select c.*, n1::float8 * n0 / case when least(n1, n0) > 0 then n1 + n0 end as weight,
            r1::float8 / nullif(n1, 0) as p1, r0::float8 / nullif(n0, 0) as p0,
            w1.low as low1, w1.high as high1, w0.low as low0, w0.high as high0
     from counts c, wilson_interval(r1, n1) w1, wilson_interval(r0, n0) w0
@@ -192,6 +193,7 @@ language sql stable as $$
     -- One row for each tenant, and one for all.
     select s.tenant_id, coalesce(sum(n1), 0)::bigint as n1, coalesce(sum(r1), 0)::bigint as r1,
            coalesce(sum(n0), 0)::bigint as n0, coalesce(sum(r0), 0)::bigint as r0,
+           least(sum(n1) filter (where weight > 0), sum(n0) filter (where weight > 0)) as fewest,
            sum(weight * p1) / sum(weight) as p1, sum(weight * p0) / sum(weight) as p0,
            sqrt(sum(weight ^ 2 * ((p1 - low1) ^ 2 + (high0 - p0) ^ 2))) / sum(weight) as below,
            sqrt(sum(weight ^ 2 * ((high1 - p1) ^ 2 + (p0 - low0) ^ 2))) / sum(weight) as above
@@ -201,13 +203,14 @@ language sql stable as $$
   select s.tenant_id, arms.arm, arms.callers, arms.recovered,
          coalesce(arms.rate, arms.recovered::float8 / nullif(arms.callers, 0)),
          p1 - p0, p1 - p0 - below, p1 - p0 + above,
-         coalesce(least(n1, n0) >= 30
+         coalesce(fewest >= 30
            and (p1 - p0 - below > 0 or p1 - p0 + above < 0 or below + above < 0.1), false)
   from sums s
   cross join lateral (values ('outreach', n1, r1, p1), ('holdout', n0, r0, p0)) as arms (arm, callers, recovered, rate)
   order by s.tenant_id nulls first, arms.arm desc
 $$;
 
+-- The same for all tenants, from a time ago until now.
 create function recovery_lift(since interval default '30 days')
 returns table (tenant_id bigint, arm text, callers bigint, recovered bigint, rate float8, lift float8, low float8, high float8,
   enough boolean)
@@ -215,8 +218,8 @@ language sql stable as $$
   select * from recovery_lift_between(now() - since, now())
 $$;
 
--- select * from campaign_report('30 days'): what became of the calls from each advertisement, as its utm_* and gclid say. A
--- gclid without utm_source counts as google.
+-- select * from campaign_report('30 days'): the calls from each advertisement, by their utm_* and gclid, and their results.
+-- A gclid without utm_source counts as google.
 --
 --   answered, missed  calls, as in their verdicts
 --   recovered         missed calls whose caller was reached by phone or wrote within 48 hours
@@ -260,6 +263,7 @@ language sql stable as $$
   order by p.tenant_id, count(*) desc, p.source, p.medium, p.name
 $$;
 
+-- The same for all tenants, from a time ago until now.
 create function campaign_report(since interval default '30 days')
 returns table (tenant_id bigint, source text, medium text, campaign text, answered bigint, missed bigint, recovered bigint,
   won bigint, value numeric)

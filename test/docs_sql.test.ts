@@ -29,7 +29,8 @@ const rolledBack = async (t: Test, run: (trx: Trx) => Promise<void>): Promise<vo
 const shop = await business()
 const { tenantId, token, did, phoneNumberId } = shop
 const caller = customer()
-await post(push({ caller: caller.local, did }), { token })
+const CustomData = { utm_source: 'google', utm_campaign: 'spring' }
+await post(push({ caller: caller.local, did, CustomData }), { token })
 await post(push({ caller: 'anonymous', did }), { token })
 // This caller does not reply, so the reminders stay scheduled.
 await post(push({ caller: customer().local, did }), { token })

@@ -137,8 +137,8 @@ const claimLocked = async (
   if (step.do === 'end') return end(trx, message, step.as, step.reason)
   if (step.do === 'stop_lead') return stopLead(trx, message, step)
   if (!sender) throw new Error('a message without a sender was not held back')
-  // Last, so that the control group has only people who would be written to at this moment. A message that was tried before
-  // has a row: its person is not in the control group, whatever the percentage is now.
+  // Last, so that the control group has only people who would be written to at this moment. A message with a row was tried
+  // before: then the person belongs to the others, even if the percentage has changed.
   const isFirstTry = message.kind === 'initial' && message.id === null
   if (isFirstTry && isHeldOut(message.tenantId, to, context.holdoutPercent))
     return holdOut(trx, message)

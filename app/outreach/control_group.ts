@@ -17,30 +17,28 @@ export const isHeldOut = (tenantId: string, e164: string, percent: number): bool
 
 export type LiftRow = LiftArm & Pick<Lift, 'lift' | 'low' | 'high' | 'enough'> & { arm: string }
 
-/** The page "Today" and the weekly line look back so far. A month has too few callers for most businesses. */
+/** How far the page Today and the weekly line look back. A month has too few callers for most businesses. */
 export const LIFT_DAYS = 90
 
+export const liftSince = (until: Date): Date =>
+  new Date(until.getTime() - LIFT_DAYS * 24 * 60 * 60_000)
+
 /**
- * The effect of the messages within a period: of one tenant, or with null of all.
+ * The effect of a tenant's messages within a period.
  *
  * @returns null if there is no control group
  */
 export const loadLift = async (
   trx: Trx,
-  { tenantId, from, until }: { tenantId: string | null; from: Date; until: Date },
+  { tenantId, from, until }: { tenantId: string; from: Date; until: Date },
 ): Promise<Lift | null> => {
   const { rows } = await sql<LiftRow>`
     select arm, callers::int, recovered::int, rate, lift, low, high, enough
     from recovery_lift_between(${from}, ${until}, ${tenantId})
-    where tenant_id is not distinct from ${tenantId}::bigint`.execute(trx)
+    where tenant_id = ${tenantId}`.execute(trx)
   const [outreach, holdout] = ['outreach', 'holdout'].map(arm => rows.find(row => row.arm === arm))
   if (!outreach || !holdout) return null
-  // The rows of all tenants are always there.
-  if (tenantId === null && outreach.callers + holdout.callers === 0) return null
   const { lift, low, high, enough } = outreach
   const armOf = ({ callers, recovered, rate }: LiftRow): LiftArm => ({ callers, recovered, rate })
   return { outreach: armOf(outreach), holdout: armOf(holdout), lift, low, high, enough }
 }
-
-export const liftSince = (until: Date): Date =>
-  new Date(until.getTime() - LIFT_DAYS * 24 * 60 * 60_000)

@@ -203,7 +203,7 @@ export type WeekFigures = {
   value: number
 }
 
-/** Of a control group and of all other callers (recovery_lift() in sql/0006_reports.sql). */
+/** The callers of one arm: those who got messages, or the control group (recovery_lift() in sql/0006_reports.sql). */
 export type LiftArm = { callers: number; recovered: number; rate: number | null }
 /** Rates and their difference are shares of 1. Null = an arm has no callers. */
 export type Lift = {
@@ -212,16 +212,16 @@ export type Lift = {
   lift: number | null
   low: number | null
   high: number | null
-  /** Without this, the figures say nothing yet. */
+  /** False = not enough data yet, and the figures say nothing. */
   enough: boolean
 }
 
-/** Of 100 callers, how many more or fewer come back because of the messages: between `from` and `to`. */
+/** How many more or fewer of 100 callers come back because of the messages: between `from` and `to`. */
 export type Effect =
   | { kind: 'unknown' }
   | { kind: 'more' | 'fewer' | 'unclear'; points: number; from: number; to: number }
 
-/** Not -0. */
+/** Adding 0 turns -0 into 0. */
 const inHundred = (share: number): number => Math.round(share * 100) + 0
 
 /** What the control group shows, in whole callers of 100. */

@@ -48,7 +48,14 @@ const isDangerous = (text: string): boolean =>
 export const unescapeFormula = (cell: string): string =>
   cell.startsWith("'") && isDangerous(cell.slice(1)) ? cell.slice(1) : cell
 
-export const EXPORTS = ['calls', 'leads', 'messages', 'live_calls', 'exclusions', 'campaigns'] as const
+export const EXPORTS = [
+  'calls',
+  'leads',
+  'messages',
+  'live_calls',
+  'exclusions',
+  'campaigns',
+] as const
 type ExportKind = (typeof EXPORTS)[number]
 
 export const COLUMNS: Record<ExportKind, readonly string[]> = {
@@ -66,6 +73,7 @@ export const COLUMNS: Record<ExportKind, readonly string[]> = {
     'records',
     'deliveries',
     'received_at',
+    'campaign',
   ],
   leads: ['id', 'phone', 'name', 'state', 'missed_call_count', 'last_called_at', 'created_at'],
   messages: [
@@ -121,22 +129,23 @@ export const PAGES: Record<ExportKind, (page: Page) => RawBuilder<Row>> = {
       select (extract(epoch from at) * 1000000)::bigint || ' ' || id as position, ${local(sql`began`, page.timezone)} as called_at,
              call_id, verdict, reason, customer_phone, business_phone, status, outreach_state, outreach_reason,
              ${local(sql`due_at`, page.timezone)} as outreach_due_at, records::text as records,
-             deliveries::text as deliveries, ${local(sql`received_at`, page.timezone)} as received_at
+             deliveries::text as deliveries, ${local(sql`received_at`, page.timezone)} as received_at, campaign::text as campaign
       from (
         (select ${at} as at, r.id, coalesce(m.called_at, r.called_at) as began, r.root_call_id as call_id, r.verdict, r.reason,
                 coalesce(m.caller_phone, legs.customer_phone) as customer_phone,
                 coalesce(m.business_phone, r.business_phone) as business_phone, m.status, m.outreach_state,
-                m.outreach_reason, m.outreach_due_at as due_at, legs.records, legs.deliveries, r.received_at
+                m.outreach_reason, m.outreach_due_at as due_at, legs.records, legs.deliveries, r.received_at, legs.campaign
          from raw_cdrs r
          left join missed_calls m on m.tenant_id = r.tenant_id and m.call_id = r.root_call_id,
          lateral (
-           select count(*) as records, sum(l.deliveries) as deliveries, min(l.customer_phone) as customer_phone, min(l.id) as first
+           select count(*) as records, sum(l.deliveries) as deliveries, min(l.customer_phone) as customer_phone, min(l.id) as first,
+                  (array_agg(l.campaign order by l.id) filter (where l.campaign is not null))[1] as campaign
            from raw_cdrs l where l.root_call_id = r.root_call_id and l.tenant_id is not distinct from r.tenant_id) as legs
          where r.tenant_id = ${page.tenantId} and legs.first = r.id and ${within(at, page)} and ${isLater(at, sql`r.id`)}
          order by ${at}, r.id limit ${page.limit})
         union all
         (select m.called_at, m.id, m.called_at, m.call_id, 'missed', 'noanswer', m.caller_phone, m.business_phone, m.status,
-                m.outreach_state, m.outreach_reason, m.outreach_due_at, 0, 0, m.created_at
+                m.outreach_state, m.outreach_reason, m.outreach_due_at, 0, 0, m.created_at, null
          from missed_calls m
          where m.tenant_id = ${page.tenantId} and m.source = 'whatsapp' and ${within(sql`m.called_at`, page)}
            and ${isLater(sql`m.called_at`, sql`m.id`)}

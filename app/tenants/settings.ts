@@ -48,7 +48,7 @@ export type TenantSettings = Record<Interval, number> & {
   missedStatuses: string[]
   minRingSeconds: number
   contactForeign: boolean
-  /** The share of callers to whom nothing is sent, so that the effect of the messages can be measured. */
+  /** The share of callers in the control group, who get no messages. */
   holdoutPercent: number
   location: string
   lastLook: boolean

@@ -2,10 +2,10 @@ import { type Json, type JsonObject, LosslessNumber, storable } from '../json.ts
 import { asObject } from './parse.ts'
 
 const NAME = /^(utm_[a-z0-9_]{1,50}|gclid)$/
-/** Of the longest names and values, so many fit into raw_cdrs.campaign. */
+/** With the longest names and values, this many fit into raw_cdrs.campaign. */
 const MAX_NAMES = 12
 const MAX_LENGTH = 150
-/** A longer text is not read as JSON for this. */
+/** A longer text is not parsed. */
 const MAX_TEXT = 50_000
 
 const textOf = (value: Json): string => {

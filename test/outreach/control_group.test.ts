@@ -10,7 +10,7 @@ import { arm, fillArms, type Member } from './support.ts'
 import { dueSince, messagesAfter, miss, requestsOf, tell } from '../tasks/support.ts'
 
 type Outreach = { phone: string; state: string }
-/** What became of the last call of each caller. */
+/** The decision about the last call of each caller. */
 const outreachOfAll = async ({ tenantId }: Business): Promise<Outreach[]> => {
   const { rows } = await sql<Outreach>`
     select distinct on (caller_phone) caller_phone as phone, outreach_state || ' ' || outreach_reason as state
@@ -74,7 +74,7 @@ await t.test('only people who would be written to are held out', async t => {
         ),
       end: 'cancelled reached_by_phone',
     },
-    'the trial mode sends to no one': {
+    'the trial mode sends nothing': {
       before: shop => set(shop, { mode: 'shadow' }),
       end: 'skipped shadow',
     },
@@ -216,7 +216,11 @@ await t.test('of 100 simulations with a lift of 20 points, 90 intervals contain 
     tenants.flatMap(({ id }, seed) => {
       const random = randomFrom(seed)
       const draw = (which: Member['arm'], count: number, rate: number): Member[] =>
-        Array.from({ length: count }, () => ({ tenantId: id, arm: which, isRecovered: random() < rate }))
+        Array.from({ length: count }, () => ({
+          tenantId: id,
+          arm: which,
+          isRecovered: random() < rate,
+        }))
       return [...draw('outreach', 150, 0.6), ...draw('holdout', 50, 0.4)]
     }),
   )
@@ -237,8 +241,8 @@ await t.test('of 100 simulations with a lift of 20 points, 90 intervals contain 
 })
 
 await t.test('tenants of different kinds do not hide the effect of each other', async t => {
-  // At the first, nobody comes back and few are held out. At the second, most come back and half are held out. Both have a
-  // lift of 10 points. All callers together would show the opposite.
+  // At the first, few callers come back and few are held out. At the second, most come back and half are held out. Both have
+  // a lift of 10 points. All callers together would show the opposite.
   await sql`update missed_calls set called_at = called_at - interval '1 year'`.execute(db)
   const [first, second] = [
     await business({ connected: false }),
@@ -256,6 +260,22 @@ await t.test('tenants of different kinds do not hide the effect of each other', 
   t.equal(outreach?.lift?.toFixed(4), '0.1000')
   t.ok((outreach?.rate ?? 0) - (holdout?.rate ?? 0) > 0.0999, 'the rates fit the lift')
   t.ok((outreach?.low ?? 0) > 0, 'and 0 is not in the interval')
+})
+
+await t.test('for all tenants, only those with both arms are enough', async t => {
+  await sql`update missed_calls set called_at = called_at - interval '1 year'`.execute(db)
+  const columns = { holdout_percent: 5 }
+  const [first, second] = [
+    await business({ connected: false, columns }),
+    await business({ connected: false, columns }),
+  ]
+  await fillArms([
+    ...arm(first.tenantId, 'outreach', 100, 100),
+    ...arm(second.tenantId, 'outreach', 5, 5),
+    ...arm(second.tenantId, 'holdout', 0, 30),
+  ])
+  const [outreach] = await liftOf([null])
+  t.match(outreach, { callers: 105, lift: 1, enough: false })
 })
 
 await t.test('few callers are not enough', async t => {

@@ -156,6 +156,9 @@ await t.test('campaigns are exported with their figures', async t => {
   t.match((await exported(shop, { what: 'campaigns' })).records, [
     { source: "'=google", medium: '', campaign: 'קיץ', ...counts },
   ])
+  t.match((await exported(shop, { what: 'calls' })).records, [
+    { campaign: '{"utm_source": "=google", "utm_campaign": "קיץ"}' },
+  ])
   t.equal((await exported(shop, { what: 'campaigns', until: '2020-01-01' })).rows, 0)
   t.equal((await exported(await business(), { what: 'campaigns' })).rows, 0)
 })

@@ -550,7 +550,7 @@ await test('every setting can be changed, and only the changes are audited', asy
     mode: 'live',
   })
   t.notOk('unresponsiveAfter' in changed.after, 'it was 24 hours before')
-  t.equal(Object.keys(changed.after).length, 18, 'with quietChosen')
+  t.equal(Object.keys(changed.after).length, 19, 'with quietChosen')
   t.strictSame(await written(), [
     ['operator', 'tenant.set', `tenants ${tenantId}`, changed.before, changed.after],
   ])

@@ -797,7 +797,7 @@ await t.test('a text that is too long is cut, and is no other number or time the
   t.end()
 })
 
-await t.test('the campaign of a call: utm_* and gclid of its CustomData, and no more than fits', t => {
+await t.test('the campaign of a call: utm_* and gclid of CustomData, and no more than fits', t => {
   const many = Object.fromEntries(
     Array.from({ length: 30 }, (_, i) => [`utm_${i}`, '€'.repeat(500)]),
   )

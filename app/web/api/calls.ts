@@ -79,7 +79,9 @@ const callSchema = z
     campaign: z
       .record(z.string(), z.string())
       .nullable()
-      .describe('`utm_*` and `gclid` of its CustomData. Null = it has none, or its record was deleted.'),
+      .describe(
+        '`utm_*` and `gclid` of its CustomData. Null = it has none, or its record was deleted.',
+      ),
   })
   .meta({ id: 'Call' })
 
@@ -131,6 +133,9 @@ export type ApiCallRow = {
   mark: string
 }
 
+/** So many records of a call are searched for its campaign. */
+const MAX_RECORDS = 100
+
 /** @param found selects record_id, missed_id, id and at */
 export const loadCalls = async (trx: Trx, found: RawBuilder<unknown>): Promise<ApiCallRow[]> => {
   const { rows } = await sql<ApiCallRow>`
@@ -138,10 +143,11 @@ export const loadCalls = async (trx: Trx, found: RawBuilder<unknown>): Promise<A
     select ${CALL_COLUMNS}, f.record_id as "recordId", m.id as "missedId", coalesce(r.root_call_id, m.call_id) as "callId",
            coalesce(m.source, 'voicenter') as channel, r.received_at as "receivedAt",
            coalesce(m.caller_phone, r.customer_phone) as caller, m.outreach_due_at as "dueAt", m.lead_id as "leadId",
-           -- Of several records, the first that has one.
-           coalesce(r.campaign, (select o.campaign from raw_cdrs o
-             where o.root_call_id = r.root_call_id and o.tenant_id = r.tenant_id and o.campaign is not null
-             order by o.id limit 1)) as campaign
+           -- Of several records, the first that has one. Of a call with very many, only some are read.
+           (select o.campaign from (
+              select id, campaign from raw_cdrs
+              where root_call_id = r.root_call_id and tenant_id = r.tenant_id limit ${MAX_RECORDS}) o
+            where o.campaign is not null order by o.id limit 1) as campaign
     from ${CALL_TABLES}
     order by f.at desc, f.id desc`.execute(trx)
   return rows

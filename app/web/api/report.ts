@@ -17,10 +17,14 @@ const lift = z
       '`callers` to whom a first message was due; `recovered`: those who were reached by phone or wrote within 48 hours; `rate`.',
     ),
     holdout: arm.describe('The same of the control group, to whom nothing was sent.'),
-    lift: share.describe('The rate of outreach less the rate of holdout. Null = one has no callers.'),
+    lift: share.describe(
+      'The rate of outreach less the rate of holdout. Null = one has no callers.',
+    ),
     low: share.describe('The start of its 95 % interval.'),
     high: share.describe('The end of it.'),
-    enough: z.boolean().describe('False = there is not enough data yet, and the figures say nothing.'),
+    enough: z
+      .boolean()
+      .describe('False = there is not enough data yet, and the figures say nothing.'),
   })
   .meta({ id: 'Lift' })
 

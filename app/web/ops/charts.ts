@@ -204,7 +204,8 @@ export const liftChart = (id: string, lift: Lift, texts: LiftTexts): Html => {
       : null
   const row = (arm: 'outreach' | 'holdout') => {
     const { callers, recovered, rate } = lift[arm]
-    return [texts.arms[arm], callers, recovered, rate === null ? '–' : `${Math.round(rate * 100)}%`]
+    const percent = rate === null ? '–' : `${Math.round(rate * 100)}%`
+    return [texts.arms[arm], callers, recovered, percent]
   }
   return html`<figure class="card" id="lift">
     <h2>${texts.title}</h2>

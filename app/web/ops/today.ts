@@ -3,7 +3,7 @@ import { Router } from 'express'
 import { DateTime } from 'luxon'
 import { type Person, REASONS, type WaitReason, waitingPeople } from '../../outreach/people.ts'
 import { LIFT_DAYS } from '../../outreach/control_group.ts'
-import { type Effect, effectOf } from '../../outreach/summaries.ts'
+import { effectOf, type Lift } from '../../outreach/summaries.ts'
 import type { ReasonOf } from '../../states.ts'
 import type { Context } from './access.ts'
 import { isState } from './call_search.ts'
@@ -108,10 +108,12 @@ const campaignsCard = (
     <p class="quiet">${texts.about}</p>
   </section>`
 
-const effectText = (effect: Effect, { lift: texts }: Texts): string =>
-  effect.kind === 'unknown'
+const effectText = (lift: Lift, { lift: texts }: Texts): string => {
+  const effect = effectOf(lift)
+  return effect.kind === 'unknown'
     ? texts.unknown
     : texts[effect.kind](effect.points, effect.from, effect.to)
+}
 
 const startPage = (context: Context): Page => {
   const texts = todayTexts[context.language]
@@ -196,7 +198,7 @@ todayPages.get(
             step(texts.reached, month.reached, 'reached_by_phone'),
           ])}
           ${hoursChart('hours-month', { title: texts.hours30, href: links.calls('', from), hours: hoursMonth }, texts.chart)}
-          ${lift && liftChart('lift-table', lift, { ...texts.lift, result: effectText(effectOf(lift), texts) })}
+          ${lift && liftChart('lift-table', lift, { ...texts.lift, result: effectText(lift, texts) })}
           ${campaigns.length > 0 && campaignsCard(campaigns, amountIn(language), texts)}
           ${skippedCard(today, links, texts)}
         </div>`,
@@ -350,7 +352,7 @@ const todayTexts = translations(
       recovered: 'חזרו',
       won: 'נסגרו',
       about:
-        'לפי utm_* ו־gclid של כל שיחה. ״חזרו״ = שיחות שלא נענו, שאחריהן התקבלה הודעה או הייתה שיחה בטלפון בתוך 48 שעות. כל הקמפיינים בכל תקופה: בעמוד העסק, ייצוא.',
+        'לפי \u200eutm_*\u200e ו־gclid של כל שיחה. ״חזרו״ = שיחות שלא נענו, שאחריהן התקבלה הודעה או הייתה שיחה בטלפון בתוך 48 שעות. כל הקמפיינים בכל תקופה: בעמוד העסק, ייצוא.',
     },
     start: {
       title: 'ברוכים הבאים ל־Ringback',

@@ -107,7 +107,7 @@ export const loadCallsByHour = async (
 }
 
 export type Campaign = {
-  /** Source, medium and name, as far as the calls tell. */
+  /** The source, medium and name that the calls have. */
   name: string
   answered: number
   missed: number
@@ -118,10 +118,10 @@ export type Campaign = {
 
 const MAX_CAMPAIGNS = 10
 
-/** The campaigns with the most calls. */
+/** The campaigns of a tenant with the most calls. */
 const loadCampaigns = async (
   trx: Trx,
-  { tenantId, timezone }: DayScope,
+  { tenantId, timezone }: DayScope & { tenantId: string },
   daysAgo: number,
 ): Promise<Campaign[]> => {
   const { rows } = await sql<Campaign>`
@@ -134,11 +134,12 @@ const loadCampaigns = async (
   return rows
 }
 
-/** `lift` looks back further, and is null without a control group. */
 export type Last30Days = {
   figures: Figures
   hours: Hour[]
+  /** Empty for all tenants together. */
   campaigns: Campaign[]
+  /** It looks back further. Null for all tenants together, and for a tenant without a control group. */
   lift: Lift | null
 }
 
@@ -150,11 +151,15 @@ export const loadLast30Days = async (trx: Trx, scope: DayScope, now: Date): Prom
   const key = `${scope.tenantId} ${scope.timezone}`
   const cached = cache.get(key)
   if (cached && now.getTime() - cached.at < CACHE_MS) return cached.month
+  const { tenantId, timezone } = scope
   const month = {
     figures: await loadFigures(trx, scope, 29),
     hours: await loadCallsByHour(trx, scope, 29),
-    campaigns: await loadCampaigns(trx, scope, 29),
-    lift: await loadLift(trx, { tenantId: scope.tenantId, from: liftSince(now), until: now }),
+    campaigns: tenantId === null ? [] : await loadCampaigns(trx, { tenantId, timezone }, 29),
+    lift:
+      tenantId === null
+        ? null
+        : await loadLift(trx, { tenantId, from: liftSince(now), until: now }),
   }
   cache.set(key, { at: now.getTime(), month })
   return month

@@ -3,7 +3,7 @@ import { sql } from 'kysely'
 import t from 'tap'
 import { erase } from '../../../app/privacy/erase.ts'
 import { redactExpired } from '../../../app/privacy/retention.ts'
-import { answeredPush, callBackPush } from '../../../scripts/demo/cdr.ts'
+import { answeredPush, callBackPush, push } from '../../../scripts/demo/cdr.ts'
 import { arm, contacted, fillArms, writes } from '../../outreach/support.ts'
 import { rowsSaying } from '../../privacy/support.ts'
 import {
@@ -439,6 +439,14 @@ t.test('calls: all of them, their filters, pages and campaign', async t => {
     '2026-11-30T08:00:00+23:59',
   ])
     t.equal((await api.get(`/calls?since=${encodeURIComponent(since)}`)).status, 200, since)
+
+  // The transfer of a call has the campaign, or both have one: the call has the first.
+  const leg = { did: shop.did, caller: '', type: 'XferCDR', originalIvrUniqueID: withheld.callId }
+  for (const gclid of ['g2', 'g3']) await tell(shop.token, push({ ...leg, CustomData: { gclid } }))
+  t.match((await pageAt(api, '/calls')).data[3], {
+    call_id: withheld.callId,
+    campaign: { gclid: 'g2' },
+  })
 })
 
 t.test('cancel and send now, as on the page', async t => {

@@ -76,7 +76,7 @@ export const settingsTexts = translations(
     minRingHelp: 'A shorter ring is probably a wrong number. 0 = every ring counts.',
     holdout: 'Control group, in percent',
     holdoutHelp:
-      'From 0 to 50. This share of callers gets no messages, always the same people. The page Today then shows how many more callers come back because of the messages. 0 = everybody gets messages.',
+      'From 0 to 50. This share of callers gets no messages, always the same people. The page Today then shows how many more callers come back because of the messages. 0 = no control group.',
     foreign: 'Send to foreign numbers too',
     lastLook:
       'Before each message, ask Voicenter whether the caller is on the line (needs access to the call log)',
@@ -148,7 +148,7 @@ export const settingsTexts = translations(
     minRingHelp: 'צלצול קצר יותר הוא כנראה טעות במספר. 0 = כל צלצול נחשב.',
     holdout: 'קבוצת ביקורת, באחוזים',
     holdoutHelp:
-      'מ־0 עד 50. לחלק הזה מהמתקשרים לא נשלחות הודעות, תמיד לאותם אנשים. בעמוד ״היום״ רואים אז כמה מתקשרים נוספים חוזרים בזכות ההודעות. 0 = ההודעות נשלחות לכולם.',
+      'מ־0 עד 50. לחלק הזה מהמתקשרים לא נשלחות הודעות, תמיד לאותם אנשים. בעמוד ״היום״ רואים אז כמה מתקשרים נוספים חוזרים בזכות ההודעות. 0 = בלי קבוצת ביקורת.',
     foreign: 'שליחה גם למספרים מחו״ל',
     lastLook: 'לפני כל הודעה לבדוק ב־Voicenter אם המתקשר/ת על הקו (דורש גישה ליומן השיחות)',
     save: 'שמירה',
