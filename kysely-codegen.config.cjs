@@ -17,6 +17,11 @@ const columns = {
   'leads.state': generated('LeadState'),
   'leads.called_back_from': state('CalledBackFrom'),
   'leads.outcome': state('Outcome'),
+  'event_deliveries.state': generated('DeliveryState'),
+  'event_deliveries.error': state('DeliveryError'),
+  'event_endpoints.state': generated('EndpointState'),
+  'event_endpoints.state_reason': state('EndpointReason'),
+  'events.type': state('EventType'),
 }
 const names = Object.values(columns).flatMap(node => (node.args ?? [node]).map(({ name }) => name))
 

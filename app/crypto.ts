@@ -74,6 +74,9 @@ export const appSecretOwner = (tenantId: string): string => `tenant:${tenantId}:
 /** The owner string of a call log credential. */
 export const callLogOwner = (tenantId: string): string => `tenant:${tenantId}:call_log_credential`
 
+/** The owner string of the secret of an event endpoint. */
+export const eventSecretOwner = (tenantId: string): string => `tenant:${tenantId}:event_secret`
+
 /** Identifies a person who opted out after their number was erased. Without the key it reveals nothing. */
 export const phoneHash = (e164: string): Buffer =>
   createHmac('sha256', (phoneKey ??= createSecretKey(keyFor('phone'))))

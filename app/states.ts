@@ -1,5 +1,5 @@
 /**
- * The states of the four tables that have one, and every change that is allowed. This file is the only list of them. The
+ * The states of the five tables that have one, and every change that is allowed. This file is the only list of them. The
  * types of the columns, the texts of the pages and docs/states.md follow from it. test/states.test.ts compares it with the
  * check constraints of the database.
  */
@@ -254,6 +254,55 @@ export type LeadTransition = keyof typeof LEAD_TRANSITIONS
 /** A state that "called back" changes: leads.called_back_from. */
 export type CalledBackFrom = (typeof LEAD_TRANSITIONS.reached_by_phone.from)[number]
 
+// event_deliveries.state: an outgoing event on its way to one endpoint.
+
+export const DELIVERY_TRANSITIONS = {
+  /** An attempt begins. One that has not ended in time has lost its process, and the next one begins. */
+  claim: { from: ['pending', 'sending'], to: 'sending' },
+  deliver: { from: ['sending'], to: 'delivered' },
+  /** The attempt failed, and another follows. */
+  retry: { from: ['sending'], to: 'pending' },
+  /** The last attempt failed, or the endpoint answered 410. */
+  fail: { from: ['sending'], to: 'failed' },
+  /** Its job failed for good, and a person discarded it. */
+  abandon: { from: ['pending', 'sending'], to: 'failed' },
+  /** A person sends it again. */
+  resend: { from: ['pending', 'delivered', 'failed'], to: 'pending' },
+} as const satisfies Transitions<DeliveryState>
+export type DeliveryTransition = keyof typeof DELIVERY_TRANSITIONS
+export const DELIVERY_STATES = ['pending', 'sending', 'delivered', 'failed'] as const
+export type DeliveryState = (typeof DELIVERY_STATES)[number]
+/** Why an attempt got no HTTP status. */
+export const DELIVERY_ERRORS = [
+  'timeout',
+  'forbidden_address',
+  'not_resolved',
+  'tls',
+  'connection',
+] as const
+export type DeliveryError = (typeof DELIVERY_ERRORS)[number]
+
+export type EndpointState = 'active' | 'disabled'
+/** Why an endpoint is disabled: it answered 410, or all attempts to deliver an event failed. */
+export const ENDPOINT_REASONS = ['gone', 'failing'] as const
+export type EndpointReason = (typeof ENDPOINT_REASONS)[number]
+
+/** What an endpoint can get. */
+export const EVENT_TYPES = [
+  'call.missed',
+  'outreach.sent',
+  'outreach.skipped',
+  'outreach.cancelled',
+  'lead.replied',
+  'lead.callback_requested',
+  'lead.reached',
+  'lead.opted_out',
+  'lead.unresponsive',
+  'lead.outcome',
+] as const
+/** The last one is a test of an endpoint. */
+export type EventType = (typeof EVENT_TYPES)[number] | 'webhook.test'
+
 /** For docs/states.md and its test. */
 export const MACHINES = {
   missed_calls: {
@@ -272,6 +321,11 @@ export const MACHINES = {
     transitions: CONVERSATION_TRANSITIONS,
   },
   leads: { states: LEAD_STATES, initial: ['new'], transitions: LEAD_TRANSITIONS },
+  event_deliveries: {
+    states: DELIVERY_STATES,
+    initial: ['pending'],
+    transitions: DELIVERY_TRANSITIONS,
+  },
 } satisfies Record<
   string,
   { states: readonly string[]; initial: readonly string[]; transitions: Transitions<string> }

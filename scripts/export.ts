@@ -13,13 +13,13 @@ import {
   type Terminal,
 } from './tenant/terminal.ts'
 
-const HELP = `Usage: npm run export -- --tenant ID --what calls|leads|messages|live_calls|exclusions [options]
+const HELP = `Usage: npm run export -- --tenant ID --what calls|leads|messages|live_calls|exclusions|campaigns|events [options]
 
 Writes CSV that Excel opens, including Hebrew. Times are in the time zone of the business, which is the last column. A
 cell that a spreadsheet could read as a formula begins with an apostrophe, and so does a number with a plus.
 
   --tenant ID    the business
-  --what WHAT    calls, leads, messages, live_calls, exclusions or campaigns
+  --what WHAT    calls, leads, messages, live_calls, exclusions, campaigns or events
   --since WHEN   a day (2026-11-01) or a moment (2026-11-01T08:00), in the time zone of the business
   --until WHEN   the last day, or the moment at which the period ends
   --output FILE  the file to write (default: standard output)

@@ -7,6 +7,7 @@ import {
   callLogOwner,
   decrypt,
   encrypt,
+  eventSecretOwner,
   phoneHash,
   tokenOwner,
 } from '../app/crypto.ts'
@@ -56,6 +57,18 @@ const reencryptAll = async (trx: Trx): Promise<number> => {
     const row = trx.updateTable('call_log_access').where('tenant_id', '=', tenant_id)
     await row.set({ credential: value }).execute()
     count++
+  }
+  const endpoints = trx
+    .selectFrom('event_endpoints')
+    .select(['id', 'tenant_id', 'secret', 'previous_secret'])
+  for (const { id, tenant_id, secret, previous_secret } of await endpoints.forUpdate().execute()) {
+    const row = trx.updateTable('event_endpoints').where('id', '=', id)
+    const owner = eventSecretOwner(tenant_id)
+    const value = reencrypted(secret, owner)
+    if (value !== null) await row.set({ secret: value }).execute()
+    const previous = previous_secret === null ? null : reencrypted(previous_secret, owner)
+    if (previous !== null) await row.set({ previous_secret: previous }).execute()
+    count += Number(value !== null) + Number(previous !== null)
   }
   return count
 }

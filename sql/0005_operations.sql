@@ -15,10 +15,11 @@ create table alerts (
   tenant_id   bigint references tenants on delete cascade,
   kind        text not null constraint alerts_kind_known check (
     kind in ('webhooks_silent', 'unmatched_number', 'connection_paused', 'template_paused', 'template_marketing',
-             'template_differs', 'call_log_failing', 'event_failed', 'popup_unconfirmed', 'popup_lookups')),
+             'template_differs', 'call_log_failing', 'event_failed', 'popup_unconfirmed', 'popup_lookups',
+             'endpoint_disabled')),
   -- What the alert is about: the dialled number, or '<table> <id>' (a template: '<table> <id> <kind>').
   -- webhooks_silent, call_log_failing and event_failed: 'tenants <id>'. popup_unconfirmed: 'leads <id>'. popup_lookups:
-  -- 'webhook_tokens <id>'.
+  -- 'webhook_tokens <id>'. endpoint_disabled: 'event_endpoints <id>'.
   subject     text not null,
   raised_at   timestamptz not null default now(),
   -- When the owner was notified. The notice has the occasion alert:<id>; if it covers several alerts, the id of one.

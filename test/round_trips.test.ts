@@ -96,7 +96,7 @@ await t.test('claiming, sending and recording a message and a reminder', async t
 
 await t.test('an event of WhatsApp, and what follows from it', async t => {
   const { who, shop } = await contacted()
-  await costs(t, 'reply', 22, () =>
+  await costs(t, 'reply', 23, () =>
     happens({ from: who.e164, phoneNumberId: shop.phoneNumberId, kind: 'text', text: 'hello' }),
   )
 })

@@ -5,6 +5,14 @@
 import { sql } from 'kysely'
 import pg from 'pg'
 import t from 'tap'
+import {
+  deliveriesOf,
+  type Endpoint,
+  listEndpoints,
+  type ShownDelivery,
+  testEndpoint,
+} from '../app/events/endpoints.ts'
+import { claimDelivery, type DeliveryRow, type EndpointRow } from '../app/events/outbox.ts'
 import type { NoticeRow, ReminderRow } from '../app/messages/kinds.ts'
 import type { ScheduledReminder } from '../app/messages/effects.ts'
 import type { Message, UnclaimedMessage } from '../app/messages/message.ts'
@@ -45,6 +53,7 @@ import { type Exclusion, listExclusions } from '../app/privacy/do_not_contact.ts
 import type { ChecklistRow } from '../app/tenants/checklist_facts.ts'
 import { loadGoLiveWarnings } from '../app/tenants/go_live.ts'
 import type { Event } from '../tasks/whatsapp_event.ts'
+import { endpointOf } from './events/support.ts'
 import { contacted, owned, reported, writes } from './outreach/support.ts'
 import { db, reminderDue } from './support/ringback.ts'
 import { connectionOf, settled } from './support/steps.ts'
@@ -379,6 +388,49 @@ const API_CALL: Columns<ApiCallRow> = {
   campaign: 'jsonb',
   mark: 'text',
 }
+const ENDPOINT_ROW: Columns<EndpointRow> = {
+  id: 'int8',
+  tenantId: 'int8',
+  url: 'text',
+  state: 'text',
+  failures: 'int4',
+  secret: 'text',
+  previousSecret: 'text',
+  now: 'timestamptz',
+}
+const DELIVERY_ROW: Columns<DeliveryRow> = {
+  state: 'text',
+  attempts: 'int4',
+  dueAt: 'timestamptz',
+  claimedAt: 'timestamptz',
+  running: 'int4',
+  webhookId: 'text',
+  type: 'text',
+  data: 'jsonb',
+  createdAt: 'timestamptz',
+}
+const ENDPOINT: Columns<Endpoint> = {
+  endpointId: 'int8',
+  url: 'text',
+  events: '_text',
+  state: 'text',
+  stateReason: 'text',
+  waiting: 'int4',
+  rotatingUntil: 'timestamptz',
+  createdAt: 'timestamptz',
+}
+const SHOWN_DELIVERY: Columns<ShownDelivery> = {
+  deliveryId: 'int8',
+  webhookId: 'text',
+  type: 'text',
+  state: 'text',
+  attempts: 'int4',
+  status: 'int4',
+  error: 'text',
+  createdAt: 'timestamptz',
+  attemptedAt: 'timestamptz',
+  dueAt: 'timestamptz',
+}
 const LISTED: Columns<ListedRow> = { phone: 'text', optedOut: 'bool', excluded: 'bool' }
 const EXPECTED: Record<string, Record<string, string>> = {
   MESSAGE,
@@ -411,6 +463,10 @@ const EXPECTED: Record<string, Record<string, string>> = {
   LIFT,
   API_CALL,
   LISTED,
+  ENDPOINT_ROW,
+  DELIVERY_ROW,
+  ENDPOINT,
+  SHOWN_DELIVERY,
 }
 
 const nameOfType = new Map(Object.entries(pg.types.builtins).map(([name, oid]) => [oid, name]))
@@ -470,6 +526,13 @@ await t.test('the rows have the columns that their types say', async t => {
     await loadLift(trx, { tenantId, from: new Date(0), until: new Date() })
     await readCollected(trx, { id: null, tenantId, dueAt: new Date() })
     await cancelOutreach(trx, { as: 'command line' }, { tenantId: shop.tenantId, missedCallId: id })
+  })
+  const endpoint = { tenantId, ...(await endpointOf(theirs, 'http://127.0.0.1:1/')) }
+  await db.transaction().execute(async trx => {
+    const { deliveryId } = await testEndpoint(trx, { as: 'command line' }, endpoint)
+    await claimDelivery(trx, deliveryId)
+    await listEndpoints(trx, tenantId)
+    await deliveriesOf(trx, endpoint, 10)
   })
   await queueSummaries(new Date(0))
   const report = { id: 'wamid.of no message', status: 'sent', recipient_id: who.e164.slice(1) }

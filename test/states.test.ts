@@ -7,6 +7,10 @@ import {
   allows,
   CONVERSATION_KINDS,
   CONVERSATION_STATES,
+  DELIVERY_ERRORS,
+  DELIVERY_STATES,
+  ENDPOINT_REASONS,
+  EVENT_TYPES,
   HOLDS,
   INCOMING_STATES,
   MACHINES,
@@ -25,7 +29,7 @@ const textsIn = async (constraint: string): Promise<string[]> => {
     select pg_get_constraintdef(oid) as definition from pg_constraint where conname = ${constraint}`.execute(
     db,
   )
-  return [...(rows[0]?.definition ?? '').matchAll(/'(\w+)'::text/g)].map(([, text = '']) => text)
+  return [...(rows[0]?.definition ?? '').matchAll(/'([\w.]+)'::text/g)].map(([, text = '']) => text)
 }
 
 await t.test('the check constraints allow the states of the code and no others', async t => {
@@ -38,6 +42,11 @@ await t.test('the check constraints allow the states of the code and no others',
     messages_direction_known: ['out', 'in'],
     missed_calls_hold_known: Object.keys(HOLDS),
     messages_hold_known: Object.keys(HOLDS),
+    event_deliveries_state_known: DELIVERY_STATES,
+    event_deliveries_error_known: DELIVERY_ERRORS,
+    event_endpoints_reason_known: ENDPOINT_REASONS,
+    event_endpoints_types_known: EVENT_TYPES,
+    events_type_known: [...EVENT_TYPES, 'webhook.test'],
   }
   for (const [constraint, expected] of Object.entries(states))
     t.strictSame((await textsIn(constraint)).toSorted(), expected.toSorted(), constraint)

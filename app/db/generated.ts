@@ -3,7 +3,7 @@
  * Please do not edit it manually.
  */
 
-import type { CalledBackFrom, ConversationReason, ConversationState, HoldReason, LeadState, MessageDirection, MessageKind, MessageState, Outcome, OutreachReason, OutreachState } from "../states.ts";
+import type { CalledBackFrom, ConversationReason, ConversationState, DeliveryError, DeliveryState, EndpointReason, EndpointState, EventType, HoldReason, LeadState, MessageDirection, MessageKind, MessageState, Outcome, OutreachReason, OutreachState } from "../states.ts";
 import type { ColumnType } from "kysely";
 import type { IPostgresInterval } from "postgres-interval";
 
@@ -87,6 +87,44 @@ export interface CallLogChecks {
   taken_in: number;
   tenant_id: Int8;
   until_at: Timestamp;
+}
+
+export interface EventDeliveries {
+  attempts: Generated<number>;
+  claimed_at: Timestamp | null;
+  created_at: Generated<Timestamp>;
+  due_at: Generated<Timestamp>;
+  error: DeliveryError | null;
+  event_endpoint_id: Int8;
+  event_id: Int8;
+  id: Generated<Int8>;
+  state: Generated<DeliveryState>;
+  status: number | null;
+  tenant_id: Int8;
+}
+
+export interface EventEndpoints {
+  created_at: Generated<Timestamp>;
+  failures: Generated<number>;
+  id: Generated<Int8>;
+  previous_secret: string | null;
+  previous_until: Timestamp | null;
+  secret: string;
+  state: Generated<EndpointState>;
+  state_reason: EndpointReason | null;
+  tenant_id: Int8;
+  types: string[];
+  url: string;
+}
+
+export interface Events {
+  created_at: Generated<Timestamp>;
+  data: Json;
+  id: Generated<Int8>;
+  lead_id: Int8 | null;
+  tenant_id: Int8;
+  type: EventType;
+  webhook_id: Generated<string>;
 }
 
 export interface ExcludedNumbers {
@@ -414,6 +452,9 @@ export interface DB {
   audit_log: AuditLog;
   call_log_access: CallLogAccess;
   call_log_checks: CallLogChecks;
+  event_deliveries: EventDeliveries;
+  event_endpoints: EventEndpoints;
+  events: Events;
   excluded_numbers: ExcludedNumbers;
   large_calls: LargeCalls;
   lead_conversations: LeadConversations;

@@ -24,6 +24,7 @@ export const payloads = {
   opt_out_confirmation: z.object({ messageId: id }),
   manual: z.object({ messageId: id }),
   live_call: z.object({ tenantId: id, leadId: id }),
+  event_delivery: z.object({ deliveryId: id }),
   call_log: z.object({ tenantId: id }),
   retention: z.object({}),
   // Without a tenant: all.
@@ -49,6 +50,7 @@ export const MAX_ATTEMPTS = {
   opt_out_confirmation: 9,
   manual: 9,
   live_call: 12,
+  event_delivery: 12,
   call_log: 12,
   retention: 12,
   template_sync: 8,
@@ -66,6 +68,8 @@ const PRIORITIES = {
   /** Everything else, for example reports on sent messages. */
   rest: -10,
   sends: 0,
+  /** What other programs are told. Their servers may take their time. */
+  events: 5,
   /** Work that may take minutes. */
   chores: 10,
 }
@@ -81,6 +85,8 @@ const LANE_OF = {
   opt_out_confirmation: 'sends',
   manual: 'sends',
   live_call: 'people',
+  // The function record_event() in sql/0007_events.sql has the same values.
+  event_delivery: 'events',
   call_log: 'chores',
   retention: 'chores',
   template_sync: 'chores',

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { isNativeError } from 'node:util/types'
 import type pg from 'pg'
 import { type Config, config, isLoopback, isUnencrypted } from '../config.ts'
-import { appSecretOwner, callLogOwner, decrypt, tokenOwner } from '../crypto.ts'
+import { appSecretOwner, callLogOwner, decrypt, eventSecretOwner, tokenOwner } from '../crypto.ts'
 import { startupError } from '../errors.ts'
 import { log } from '../log.ts'
 import { db } from './kysely.ts'
@@ -276,12 +276,17 @@ const storedSecrets = async (): Promise<{ value: string; owner: string }[]> => {
     .selectFrom('call_log_access')
     .select(['tenant_id', 'credential as value'])
     .execute()
+  const endpoints = await db
+    .selectFrom('event_endpoints')
+    .select(['tenant_id', 'secret as value'])
+    .execute()
   return [
     ...tokens.flatMap(({ tenant_id, access_token, app_secret }) => [
       { value: access_token, owner: tokenOwner(tenant_id) },
       ...(app_secret === null ? [] : [{ value: app_secret, owner: appSecretOwner(tenant_id) }]),
     ]),
     ...credentials.map(({ tenant_id, value }) => ({ value, owner: callLogOwner(tenant_id) })),
+    ...endpoints.map(({ tenant_id, value }) => ({ value, owner: eventSecretOwner(tenant_id) })),
   ]
 }
 

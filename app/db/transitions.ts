@@ -3,6 +3,8 @@ import type { Trx } from './kysely.ts'
 import {
   allows,
   CONVERSATION_TRANSITIONS,
+  DELIVERY_TRANSITIONS,
+  type DeliveryTransition,
   type ConversationReason,
   type ConversationTransition,
   type HoldReason,
@@ -114,4 +116,9 @@ export const moveLead = async (
     .where('id', '=', leadId)
     .where('state', 'in', from)
     .execute()
+}
+
+export const moveDeliveries = (trx: Trx, name: DeliveryTransition) => {
+  const { from, to } = DELIVERY_TRANSITIONS[name]
+  return trx.updateTable('event_deliveries').set({ state: to }).where('state', 'in', from)
 }

@@ -20,6 +20,7 @@ export type AlertKind =
   | 'event_failed'
   | 'popup_unconfirmed'
   | 'popup_lookups'
+  | 'endpoint_disabled'
 
 const MINUTE = 60_000
 
@@ -94,6 +95,8 @@ union all
 union all
   select distinct tenant_id, 'popup_lookups', 'webhook_tokens ' || webhook_token_id
   from popup_lookups where is_refused and looked_up_at > now() - interval '1 hour'
+union all
+  select tenant_id, 'endpoint_disabled', 'event_endpoints ' || id from event_endpoints where state = 'disabled'
 )`
 
 const raise = async (trx: Trx, silent: string[]): Promise<Raised[]> => {
@@ -310,6 +313,8 @@ const TEXTS: Record<string, (details: Details) => string> = {
     '– הנוסח או הכפתורים של הודעה שונים אצל WhatsApp ממה שהוגדר אצלנו. ההודעות נשלחות לפי WhatsApp, וכדאי לבדוק בדף ״תבניות״',
   event_failed: () =>
     '– הודעה מלקוח לא נקראה בגלל תקלה אצלנו. עצרנו את ההודעות לאותו לקוח, וכדאי לבדוק ב-WhatsApp מה נכתב',
+  endpoint_disabled: () =>
+    '– אירועים מ-Ringback אינם נשלחים עוד למערכת אחרת שלכם (כגון CRM), כי היא לא קיבלה אותם. הם נשמרים 30 יום, ואפשר לשלוח אותם שוב בדף ״אירועים״',
   template_paused: () => '– נוסח של הודעה הושהה על ידי WhatsApp, ולקוחות שלא נענו אינם מקבלים אותה',
 }
 

@@ -180,6 +180,7 @@ const METRICS: Record<string, Metric> = {
       'event_failed',
       'popup_unconfirmed',
       'popup_lookups',
+      'endpoint_disabled',
     ],
     'Alerts that have not ended, by kind',
   ),

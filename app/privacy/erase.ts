@@ -11,6 +11,7 @@ import { mentions, type Names, readable, sieve } from './mentions.ts'
 import {
   callsOf,
   cancelAll,
+  deleteEvents,
   deleteLiveCalls,
   eraseLead,
   hashNumbers,
@@ -137,6 +138,8 @@ export type Erased = Record<
   | 'live_calls'
   | 'popup_lookups'
   | 'sessions'
+  | 'events'
+  | 'event_deliveries'
   | 'leads'
   | 'opt_outs'
   | 'excluded_numbers'
@@ -192,6 +195,7 @@ export const erase = async (
   if (hasMoreCalls || !isSame(person, await findPerson(trx, tenantId, number)))
     throw userError('new_data', 'new data about this person has just arrived: try again')
 
+  const toldEvents = await deleteEvents(trx, person)
   const jobs = await cancelAll(trx, tenantId, person)
   const rejected = await rowsNaming(trx, 'rejected_deliveries', names, where, onProgress)
   const quoting = await rowsNaming(trx, 'messages', names, where, onProgress)
@@ -204,6 +208,7 @@ export const erase = async (
     messages,
     ...(await deleteLiveCalls(trx, tenantId, person)),
     ...(await eraseLead(trx, tenantId, person)),
+    ...toldEvents,
     opt_outs: await hashNumbers(trx, 'opt_outs', tenantId, person),
     excluded_numbers: await hashNumbers(trx, 'excluded_numbers', tenantId, person),
     alerts: await redactAlerts(trx, where, person),

@@ -55,6 +55,7 @@ export const EXPORTS = [
   'live_calls',
   'exclusions',
   'campaigns',
+  'events',
 ] as const
 type ExportKind = (typeof EXPORTS)[number]
 
@@ -96,6 +97,7 @@ export const COLUMNS: Record<ExportKind, readonly string[]> = {
   live_calls: ['received_at', 'call_id', 'phone', 'extension', 'phase', 'is_answered', 'source'],
   exclusions: ['phone', 'note', 'created_at'],
   campaigns: ['source', 'medium', 'campaign', 'answered', 'missed', 'recovered', 'won', 'value'],
+  events: ['created_at', 'webhook_id', 'type', 'phone', 'data', 'deliveries', 'delivered'],
 }
 
 export type Page = {
@@ -191,11 +193,19 @@ export const PAGES: Record<ExportKind, (page: Page) => RawBuilder<Row>> = {
       ${page.tenantId}) with ordinality as c (tenant_id, source, medium, campaign, answered, missed, recovered, won, value, position)
     where c.position > ${page.after ?? 0}
     order by c.position limit ${page.limit}`,
+  events: page => sql<Row>`
+    select e.id::text as position, ${local(sql`e.created_at`, page.timezone)} as created_at, e.webhook_id, e.type,
+           e.data ->> 'phone' as phone, e.data::text as data, d.deliveries, d.delivered
+    from events e, lateral (
+      select count(*)::text as deliveries, (count(*) filter (where state = 'delivered'))::text as delivered
+      from event_deliveries where event_id = e.id) d
+    where e.tenant_id = ${page.tenantId} and e.id > ${page.after ?? 0} and ${within(sql`e.created_at`, page)}
+    order by e.id limit ${page.limit}`,
 }
 
 export const exportRequest = period.extend({
   tenantId,
-  what: z.enum(EXPORTS, 'calls, leads, messages, live_calls, exclusions or campaigns'),
+  what: z.enum(EXPORTS, 'calls, leads, messages, live_calls, exclusions, campaigns or events'),
 })
 
 /** How many rows one page has. */

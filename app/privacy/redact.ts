@@ -98,6 +98,19 @@ export const redactMessages = async (
   return Number(own + quotes)
 }
 
+/**
+ * Deletes the events about the person, also those that are not delivered yet. What the erasure itself causes, such as a
+ * cancelled message, goes with the lead.
+ */
+export const deleteEvents = async (trx: Trx, { leadIds }: Person) => {
+  const { numAffectedRows: deliveries = 0n } = await sql`
+    delete from event_deliveries where event_id in (
+      select id from events where lead_id = any(${leadIds}::bigint[]))`.execute(trx)
+  const { numAffectedRows: events = 0n } = await sql`
+    delete from events where lead_id = any(${leadIds}::bigint[])`.execute(trx)
+  return { events: Number(events), event_deliveries: Number(deliveries) }
+}
+
 /** Deletes the leads, and the links to their pages. Missed calls and conversations stay, without a lead. */
 export const eraseLead = async (trx: Trx, tenantId: string, { leadIds, phones }: Person) => {
   // WhatsApp may have accepted a message that was being sent. No later answer finds its row.

@@ -82,7 +82,17 @@ const BATCHES = {
       where expires_at < now() ${from === null ? sql`` : sql`and expires_at >= ${from}`}
       order by expires_at limit ${BATCH} for update skip locked)
     returning expires_at as at`,
+  // Delivered or not. The deliveries go with them.
+  events: ({ days, from }: Age) => sql<Taken>`
+    delete from events
+    where id in (
+      select id from events where ${isExpired('created_at', { days: Math.min(days, EVENT_DAYS), from })}
+      order by created_at limit ${BATCH} for update skip locked)
+    returning created_at as at`,
 }
+
+/** So long an event can be sent again. */
+const EVENT_DAYS = 30
 
 const TABLES = [
   'raw_cdrs',
@@ -91,12 +101,13 @@ const TABLES = [
   'messages',
   'call_log_checks',
   'sessions',
+  'events',
 ] as const
 export type Redacted = Record<(typeof TABLES)[number], number>
 
 /**
  * Empties everything older than RETENTION_DAYS, by the database's clock: raw records, updates, rejected bodies and the
- * texts of messages. Deletes expired sessions. Each batch is its own transaction. Safe to run twice, and by two processes at once.
+ * texts of messages. Deletes expired sessions, and events older than 30 days. Each batch is its own transaction. Safe to run twice, and by two processes at once.
  *
  * @param signal ends it between two batches
  * @returns how many rows of each table were emptied, and whether `more` are left
@@ -112,6 +123,7 @@ export const redactExpired = async (
     messages: 0,
     call_log_checks: 0,
     sessions: 0,
+    events: 0,
   }
   let batches = 0
   for (const table of TABLES) {

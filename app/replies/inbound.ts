@@ -3,6 +3,7 @@ import type { z } from 'zod'
 import type { Trx } from '../db/kysely.ts'
 import { lockLeads } from '../db/locks.ts'
 import { moveConversations } from '../db/transitions.ts'
+import { recordReply } from '../events/outbox.ts'
 import { cancelPending } from '../outreach/cancel.ts'
 import { CALLBACK_NOTICE } from '../outreach/notices.ts'
 import { notifyOfReply, notifyOwner } from '../outreach/notify_owner.ts'
@@ -202,15 +203,16 @@ const handleReply = async (
   wamid: string,
   text: string | null,
 ): Promise<string> => {
-  await endAsReplied(trx, connection, leadId)
+  await endAsReplied(trx, connection, leadId, wamid)
   await notifyOfReply(trx, leadId, wamid, text)
   return 'reply'
 }
 
 const endAsReplied = async (
   trx: Trx,
-  { receivedAt }: Connection,
+  { tenantId, receivedAt }: Connection,
   leadId: string,
+  wamid: string,
 ): Promise<void> => {
   const calls = await callsUntil(trx, leadId, receivedAt)
   if (calls?.length !== 0) await cancelPending(trx, leadId, 'replied', calls)
@@ -222,6 +224,7 @@ const endAsReplied = async (
         .where('c.lead_id', '=', leadId),
     )
     .execute()
+  await recordReply(trx, tenantId, wamid)
 }
 
 /**
@@ -234,7 +237,7 @@ const handleCallback = async (
   leadId: string,
   wamid: string,
 ): Promise<string> => {
-  await endAsReplied(trx, connection, leadId)
+  await endAsReplied(trx, connection, leadId, wamid)
   const { rows } = await sql`
     update leads l set callback_requested_at = coalesce(${connection.receivedAt ?? null}, now()), callback_closed = null
     where id = ${leadId} and (callback_requested_at is null or callback_requested_at < greatest(

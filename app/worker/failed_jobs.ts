@@ -3,7 +3,7 @@ import { type Actor, audit } from '../audit.ts'
 import { TASK_NAMES, type TaskName } from '../db/jobs.ts'
 import { db, type Trx } from '../db/kysely.ts'
 import { isTransient } from '../db/retry.ts'
-import { moveMessages } from '../db/transitions.ts'
+import { moveDeliveries, moveMessages } from '../db/transitions.ts'
 import { notFound, userError } from '../errors.ts'
 import { log } from '../log.ts'
 import { handleFailed, JOB_FAILED } from '../replies/inbound.ts'
@@ -221,6 +221,11 @@ const ABANDON: Record<
   owner_notice: cancelMessage,
   opt_out_confirmation: cancelMessage,
   manual: cancelMessage,
+  event_delivery: (trx, deliveryId) =>
+    moveDeliveries(trx, 'abandon')
+      .where('id', '=', deliveryId)
+      .returning(['tenant_id', 'state as became'])
+      .executeTakeFirst(),
 }
 
 const canAbandon = (task: string): task is keyof typeof ABANDON => Object.hasOwn(ABANDON, task)

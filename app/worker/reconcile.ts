@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { EVENT_LANE, jobSpec } from '../db/jobs.ts'
 import { db } from '../db/kysely.ts'
 import { isTransient } from '../db/retry.ts'
+import { DELIVERIES_AT_ONCE } from '../events/outbox.ts'
 import { log } from '../log.ts'
 import { CLAIM_SECONDS } from '../messages/message.ts'
 import { checkAlerts } from '../monitoring/alerts.ts'
@@ -156,6 +157,17 @@ export const requeueDueRows = async (): Promise<number> => {
       join messages m on m.lead_conversation_id = c.id and m.kind = 'reminder_2'
       where c.state = 'open' and m.state not in ('scheduled', 'sending')
         and greatest(m.claimed_at, m.due_at) < now() - t.unresponsive_after - ${OVERDUE}
+    union all
+      -- While an attempt of the endpoint runs, it adds the next jobs when it ends.
+      select 'event_delivery', e.tenant_id, null, d.id::text, jsonb_build_object('deliveryId', d.id::text)
+      from event_endpoints e, lateral (
+        select id from event_deliveries
+        where event_endpoint_id = e.id and (state = 'pending' and due_at < now() - ${OVERDUE}
+          or state = 'sending' and claimed_at < now() - ${OVERDUE})
+        order by id limit ${DELIVERIES_AT_ONCE}) d
+      where e.state = 'active' and not exists (
+        select from event_deliveries r
+        where r.event_endpoint_id = e.id and r.state = 'sending' and r.claimed_at > now() - ${OVERDUE})
     union all
       select 'call_log', tenant_id, null, tenant_id::text, jsonb_build_object('tenantId', tenant_id::text)
       from call_log_access where next_check_at < now() - ${OVERDUE}

@@ -24,6 +24,7 @@ import callLog from '../../tasks/call_log.ts'
 import leadOutreach from '../../tasks/lead_outreach.ts'
 import leadReminder from '../../tasks/lead_reminder.ts'
 import leadSilence from '../../tasks/lead_silence.ts'
+import eventDelivery from '../../tasks/event_delivery.ts'
 import liveCall from '../../tasks/live_call.ts'
 import manual from '../../tasks/manual.ts'
 import optOutConfirmation from '../../tasks/opt_out_confirmation.ts'
@@ -90,6 +91,7 @@ export const taskList = {
   manual,
   owner_notice: ownerNotice,
   live_call: liveCall,
+  event_delivery: eventDelivery,
   call_log: callLog,
   retention,
   template_sync: templateSync,

@@ -20,6 +20,7 @@ export const roomsFor = (concurrency: number): Rooms => ({
   calls: concurrency,
   rest: Math.max(2, Math.ceil(concurrency / 2)),
   sends: 2 * concurrency,
+  events: concurrency,
   chores: Math.max(2, Math.ceil(concurrency / 4)),
 })
 

@@ -26,12 +26,13 @@ import {
   outreachOf,
 } from '../support/ringback.ts'
 import { happens, optOutsOf, storyOf } from '../support/whatsapp.ts'
+import { endpointOf, receiver } from '../events/support.ts'
 import { collector } from './support.ts'
 import { conversationOf, dueSince, leadsOf, messagesAfter, miss, tell } from '../tasks/support.ts'
 
 const OPERATOR = { as: 'operator' } as const
 type Wanted = {
-  what: 'calls' | 'leads' | 'messages' | 'live_calls' | 'campaigns'
+  what: 'calls' | 'leads' | 'messages' | 'live_calls' | 'campaigns' | 'events'
   since?: string
   until?: string
 }
@@ -161,6 +162,25 @@ await t.test('campaigns are exported with their figures', async t => {
   ])
   t.equal((await exported(shop, { what: 'campaigns', until: '2020-01-01' })).rows, 0)
   t.equal((await exported(await business(), { what: 'campaigns' })).rows, 0)
+})
+
+await t.test('events are exported with what was delivered', async t => {
+  const shop = await business()
+  const to = await receiver()
+  await endpointOf(shop, to.url, ['call.missed'])
+  const who = customer()
+  const { callId } = await miss(shop, who.local)
+  const { records } = await exported(shop, { what: 'events' })
+  t.match(records, [
+    {
+      type: 'call.missed',
+      phone: `'${who.e164}`,
+      deliveries: '1',
+      delivered: '1',
+      webhook_id: /^evt_/,
+    },
+  ])
+  t.match(JSON.parse(records[0]?.['data'] ?? ''), { call_id: callId, phone: who.e164 })
 })
 
 await t.test('a transferred call is one row, and an empty export has headings', async t => {

@@ -28,6 +28,7 @@ const NOTHING = {
   messages: 0,
   call_log_checks: 0,
   sessions: 0,
+  events: 0,
 }
 
 /** Moves all stored data this far into the past. */
@@ -87,6 +88,7 @@ await t.test('expired data is emptied and counted, and rows and keys stay', asyn
       messages: 2,
       call_log_checks: 1,
       sessions: 0,
+      events: 0,
     },
     more: false,
   })

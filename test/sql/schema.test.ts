@@ -178,6 +178,16 @@ const furnished = async (): Promise<Business> => {
     select tenant_id, id, ${who.e164}, false from webhook_tokens where tenant_id = ${shop.tenantId}`.execute(
     db,
   )
+  await sql`
+    with endpoint as (
+      insert into event_endpoints (tenant_id, url, types, secret)
+      values (${shop.tenantId}, 'https://example.com', '{lead.replied}', 'x') returning tenant_id, id
+    ), event as (
+      insert into events (tenant_id, type, lead_id, data)
+      select tenant_id, 'lead.replied', id, '{}' from leads where tenant_id = ${shop.tenantId} returning id
+    )
+    insert into event_deliveries (tenant_id, event_id, event_endpoint_id)
+    select endpoint.tenant_id, event.id, endpoint.id from endpoint, event`.execute(db)
   return shop
 }
 

@@ -6,7 +6,9 @@ import { business, customer, db, type Business } from '../support/ringback.ts'
 import { optOutsOf } from '../support/whatsapp.ts'
 import { optOut } from '../../app/replies/contacts.ts'
 import { grantAccess } from '../../app/tenants/credentials.ts'
-import { callLogOwner, decrypt, phoneHash, tokenOwner } from '../../app/crypto.ts'
+import { callLogOwner, decrypt, eventSecretOwner, phoneHash, tokenOwner } from '../../app/crypto.ts'
+import { rotateSecret } from '../../app/events/endpoints.ts'
+import { endpointOf } from '../events/support.ts'
 import { config } from '../../app/config.ts'
 
 const oldKey = config().ENCRYPTION_KEY.toString('base64')
@@ -17,7 +19,9 @@ const rekey = (newKey: Buffer, old = oldKey) =>
 const sealedOf = async ({ tenantId }: Business) => {
   const rows = db.selectFrom('whatsapp_connections').select('access_token')
   const logs = db.selectFrom('call_log_access').select('credential')
+  const endpoints = db.selectFrom('event_endpoints').select(['secret', 'previous_secret'])
   return {
+    ...(await endpoints.where('tenant_id', '=', tenantId).executeTakeFirstOrThrow()),
     token: (await rows.where('tenant_id', '=', tenantId).executeTakeFirstOrThrow()).access_token,
     credential: (await logs.where('tenant_id', '=', tenantId).executeTakeFirstOrThrow()).credential,
   }
@@ -31,16 +35,22 @@ await db.transaction().execute(async trx => {
   await grantAccess(trx, { as: 'command line' }, { tenantId, kind: 'code', secret: 'abc' })
   await optOut(trx, tenantId, customer().e164, 'typed')
 })
+const { secret: firstSecret, endpointId } = await endpointOf(shop, 'http://127.0.0.1:1/')
+const { secret } = await db
+  .transaction()
+  .execute(trx => rotateSecret(trx, { as: 'command line' }, { tenantId, endpointId }))
 const before = await sealedOf(shop)
 const token = decrypt(before.token, tokenOwner(tenantId))
 
 await t.test('everything moves to the new key, once', async t => {
   const key = randomBytes(32)
   const [hash] = await hashesOf(shop)
-  t.match(await rekey(key), { status: 0, stdout: '2 secrets are now under the new key\n' })
+  t.match(await rekey(key), { status: 0, stdout: '4 secrets are now under the new key\n' })
   const after = await sealedOf(shop)
   t.equal(decrypt(after.token, tokenOwner(tenantId), key), token)
   t.equal(decrypt(after.credential, callLogOwner(tenantId), key), 'abc')
+  t.equal(decrypt(after.secret, eventSecretOwner(tenantId), key), secret)
+  t.equal(decrypt(after.previous_secret ?? '', eventSecretOwner(tenantId), key), firstSecret)
   t.throws(
     () => decrypt(after.token, tokenOwner(tenantId)),
     /cannot be decrypted/,

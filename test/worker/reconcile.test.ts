@@ -3,6 +3,7 @@ import { sql } from 'kysely'
 import t from 'tap'
 import { requeueDueRows, requeueExpiredClaims } from '../../app/worker/reconcile.ts'
 import { push } from '../../scripts/demo/cdr.ts'
+import { endpointOf, receiver } from '../events/support.ts'
 import {
   business,
   type Business,
@@ -149,6 +150,24 @@ const KINDS: Record<string, (shop: Business) => Promise<Row>> = {
       expected: 'unresponsive',
     }
   },
+  'an event for another program': async shop => {
+    const to = await receiver()
+    const { endpointId } = await endpointOf(shop, to.url)
+    const { rows } = await sql<{ id: string }>`
+      with event as (
+        insert into events (tenant_id, type, data) values (${shop.tenantId}, 'webhook.test', jsonb_build_object('tenant_id', ${shop.tenantId}::text))
+        returning id)
+      insert into event_deliveries (tenant_id, event_id, event_endpoint_id, due_at)
+      select ${shop.tenantId}, id, ${endpointId}, now() - interval '2 minutes' from event returning id`.execute(
+      db,
+    )
+    const id = rows[0]?.id ?? ''
+    return {
+      key: `event_delivery:${id}`,
+      state: () => one(sql`select state from event_deliveries where id = ${id}`),
+      expected: 'delivered',
+    }
+  },
 }
 
 const deleteJobs = () => sql`delete from graphile_worker._private_jobs`.execute(db)
@@ -167,6 +186,7 @@ const PLACES: [RegExp, number, string][] = [
   [/^voicenter_cdr/, -20, 'calls'],
   // A status.
   [/^(whatsapp_event|lead_silence)/, -10, 'rest'],
+  [/^event_delivery/, 5, 'events'],
   [/^call_log/, 10, 'chores'],
   [/./, 0, 'sends'],
 ]
