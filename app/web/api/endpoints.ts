@@ -5,11 +5,13 @@ import { leads } from './leads.ts'
 import { missedCalls } from './missed_calls.ts'
 import { report } from './report.ts'
 import type { Route } from './route.ts'
+import { webhooks } from './webhooks.ts'
 
 export const ROUTES: readonly Route[] = [
   ...calls,
   ...leads,
   ...leadActions,
   ...missedCalls,
+  ...webhooks,
   ...report,
 ]

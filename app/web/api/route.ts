@@ -24,6 +24,8 @@ export type Definition<Request extends z.ZodObject, Answer extends z.ZodType> = 
   answer: Answer
   /** The problems that only this endpoint has. */
   problems?: ProblemCode[]
+  /** Waits for something outside. It runs before the transaction. */
+  prepare?: (request: z.infer<Request>) => Promise<void>
   /** Runs in a transaction. A refusal is returned and not thrown where its row in the audit log must be committed. */
   act: (
     trx: Trx,
@@ -32,8 +34,10 @@ export type Definition<Request extends z.ZodObject, Answer extends z.ZodType> = 
   ) => Promise<z.input<Answer> | { refused: ProblemCode }>
 }
 
-export type Route = Omit<Definition<z.ZodObject, z.ZodType>, 'act' | 'status'> & {
+export type Route = Omit<Definition<z.ZodObject, z.ZodType>, 'act' | 'prepare' | 'status'> & {
   status: 200 | 202
+  /** Of a request that is not valid it does nothing. */
+  prepare: (received: Received) => Promise<void>
   /** @throws problem of a request that is not valid */
   respond: (trx: Trx, client: Client, received: Received) => Promise<Answered>
 }
@@ -44,10 +48,16 @@ const isRefused = (result: unknown): result is { refused: ProblemCode } =>
 
 export const route = <Request extends z.ZodObject, Answer extends z.ZodType>({
   act,
+  prepare,
   ...definition
 }: Definition<Request, Answer>): Route => ({
   status: 200,
   ...definition,
+  prepare: async received => {
+    if (!prepare) return
+    const request = definition.request.safeParse(received)
+    if (request.success) await prepare(request.data)
+  },
   respond: async (trx, client, received) => {
     const request = definition.request.safeParse(received)
     if (!request.success) throw invalidRequest(request.error, null)

@@ -132,6 +132,7 @@ const handlerOf =
       ...('body' in shape && { body: jsonIn(req.body) }),
     }
     const arrivedAt = performance.now()
+    await route.prepare(received)
     const result = await takeTurn(sender.token ?? '', () => {
       if (req.socket.destroyed || performance.now() - arrivedAt > MAX_WAIT_MS)
         throw problem('unavailable')

@@ -9,8 +9,12 @@ import { apiReference } from '../../../scripts/api_reference.ts'
 import { push } from '../../../scripts/demo/cdr.ts'
 import { contacted, writes } from '../../outreach/support.ts'
 import { business, contents, db, post, url } from '../../support/ringback.ts'
+import { endpointOf } from '../../events/support.ts'
 import { leadOf } from '../ops/support.ts'
 import { type Answer, API, client, clientOf, type Sent } from './support.ts'
+
+/** Nothing listens there. */
+const UNUSED_URL = 'http://127.0.0.1:1/hook'
 
 /** A business with a person who wrote. */
 const scene = async () => {
@@ -22,7 +26,8 @@ const scene = async () => {
     .select('id')
     .where('tenant_id', '=', shop.tenantId)
     .executeTakeFirstOrThrow()
-  return { shop, who, api: await clientOf(shop), leadId, missedCallId, recordId }
+  const { endpointId } = await endpointOf(shop, UNUSED_URL)
+  return { shop, who, api: await clientOf(shop), leadId, missedCallId, recordId, endpointId }
 }
 
 t.test('docs/api-reference.md is as `npm run api-reference` writes it', async t => {
@@ -107,7 +112,10 @@ const answerSchema = ({ responses }: Operation, { status }: Answer) => {
 }
 
 /** A request to each operation: what the id names, and the rest. */
-const SAMPLES: Record<string, { id?: 'lead' | 'call' | 'missed'; query?: string; sent?: Sent }> = {
+const SAMPLES: Record<
+  string,
+  { id?: 'lead' | 'call' | 'missed' | 'webhook'; query?: string; sent?: Sent; adds?: true }
+> = {
   listCalls: { query: '?limit=2&since=2020-01-01&verdict=missed&outreach_state=sent&caller=0521' },
   getCall: { id: 'call' },
   listLeads: { query: '?limit=2&state=replied&waiting=true&outcome=none&q=05' },
@@ -126,16 +134,28 @@ const SAMPLES: Record<string, { id?: 'lead' | 'call' | 'missed'; query?: string;
   setNote: { id: 'lead', sent: { body: { note: 'asks for Dana' } } },
   cancelOutreach: { id: 'missed' },
   sendNow: { id: 'missed' },
+  listWebhooks: {},
+  addWebhook: {
+    sent: { body: { url: UNUSED_URL, events: ['lead.replied'] } },
+    adds: true,
+  },
+  testWebhook: { id: 'webhook' },
+  removeWebhook: { id: 'webhook' },
   getReport: { query: '?since=2020-01-01T00:00:00Z&until=2030-01-01' },
 }
 const sampleOf = ({ operationId }: Operation) => SAMPLES[operationId] ?? {}
 
 const requestOf = (
   one: Operation,
-  ids: { leadId: string; missedCallId: string; recordId: string },
+  ids: { leadId: string; missedCallId: string; recordId: string; endpointId: string },
 ): [method: string, path: string, sent: Sent] => {
   const { id, query = '', sent = {} } = sampleOf(one)
-  const value = { lead: ids.leadId, missed: ids.missedCallId, call: ids.recordId }[id ?? 'lead']
+  const value = {
+    lead: ids.leadId,
+    missed: ids.missedCallId,
+    call: ids.recordId,
+    webhook: ids.endpointId,
+  }[id ?? 'lead']
   return [one.method.toUpperCase(), one.path.replace('{id}', value) + query, sent]
 }
 
@@ -168,6 +188,8 @@ t.test('every endpoint answers as the document says, and only its own business',
   const other = await scene()
   const before = await contents()
   for (const one of operations) {
+    // It names nothing of another business.
+    if (sampleOf(one).adds) continue
     const [method, path, sent] = requestOf(one, own)
     const answer = await other.api.call(method, path, sent)
     t.ok(answerSchema(one, answer).safeParse(answer.json).success, `${one.operationId}: foreign`)
