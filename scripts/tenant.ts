@@ -10,6 +10,7 @@ import { pause, resume, set } from './tenant/settings.ts'
 import { template, testMessage } from './tenant/templates.ts'
 import { add, list, show } from './tenant/tenants.ts'
 import { type Command, type Io, runCommand, runProcess } from './tenant/terminal.ts'
+import { webhook } from './tenant/webhooks.ts'
 
 const COMMANDS: Record<string, [summary: string, command: Command]> = {
   list: ['list every business', list],
@@ -20,6 +21,7 @@ const COMMANDS: Record<string, [summary: string, command: Command]> = {
   number: ['the numbers that customers dial', number],
   token: ['add or revoke a webhook token', token],
   'api-token': ['add or revoke a token for the API', apiToken],
+  webhook: ['the addresses of other programs that get events', webhook],
   connect: ['connect a WhatsApp number, or store a new access token', connect],
   connection: ['pause or resume a WhatsApp number', connection],
   template: ['choose the WhatsApp templates', template],

@@ -355,7 +355,10 @@ t.test('monitoring.md', async t => {
 
 t.test('every command of tenants.md runs, in order', async t => {
   const commands = all(read('docs/tenants.md'), /^npm run tenant -- (.+)$/gm).map(command =>
-    [...command.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, word]) => quoted ?? word ?? ''),
+    // The host of a webhook must have an address.
+    [...command.replace('crm.example.com', 'localhost').matchAll(/"([^"]*)"|(\S+)/g)].map(
+      ([, quoted, word]) => quoted ?? word ?? '',
+    ),
   )
   t.ok(commands.length > 20, String(commands.length))
   const { token, wabaId } = fake.addNumber({ phoneNumberId: '106540352242922' })

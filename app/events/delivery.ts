@@ -58,7 +58,7 @@ const loopbackIpv6 = listOf('ipv6', ['::1/128'])
 /** Where events may be sent. Outside production to this machine too, so that a receiver can be tried out. */
 export type Reach = { production: boolean }
 
-/** Whether an address may be connected to. What is no address may not. */
+/** Whether an address may be connected to. A text that is not an IP address may not. */
 export const isAllowedAddress = (address: string, { production }: Reach): boolean => {
   // An address with a zone, such as fe80::1%eth0, belongs to one link.
   if (isIP(address) === 0 || address.includes('%')) return false

@@ -113,6 +113,9 @@ export const fieldsOf = (flags: object): Record<string, unknown> =>
 const FLAGS: Record<string, string> = {
   tenantId: '--tenant',
   tokenId: '--id',
+  endpointId: '--id',
+  deliveryId: '--delivery',
+  events: '--event',
   numbers: '--number',
   phone: '--number',
   quietWindows: '--quiet',

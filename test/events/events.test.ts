@@ -429,15 +429,12 @@ await t.test('the other decisions, and an undo', async t => {
     cancelOutreach(trx, COMMAND_LINE, { tenantId: shop.tenantId, missedCallId: cancelled.id }),
   )
   await work()
-  t.strictSame(
-    to.received.map(({ type, data }) => `${type} ${String(data['reason'] ?? '')}`).toSorted(),
-    [
-      'call.missed ',
-      'call.missed ',
-      'outreach.cancelled by_operator',
-      'outreach.skipped withheld_number',
-    ],
-  )
+  t.strictSame(to.received.map(({ type, data }) => `${type} ${data.reason ?? ''}`).toSorted(), [
+    'call.missed ',
+    'call.missed ',
+    'outreach.cancelled by_operator',
+    'outreach.skipped withheld_number',
+  ])
   t.ok(to.received.some(({ data }) => !('phone' in data) && !('lead_id' in data)))
   to.received.length = 0
 

@@ -15,7 +15,7 @@ export const COMMAND_LINE: Actor = { as: 'command line' }
 const event = z.strictObject({
   type: z.string(),
   timestamp: z.iso.datetime(),
-  data: z.looseObject({ tenant_id: z.string() }),
+  data: z.looseObject({ tenant_id: z.string(), reason: z.string().optional() }),
 })
 export type Received = z.infer<typeof event> & {
   id: string

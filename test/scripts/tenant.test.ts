@@ -10,6 +10,7 @@ import { z } from 'zod'
 import { callLogOwner, decrypt, sha256, tokenOwner } from '../../app/crypto.ts'
 import { isPassword } from '../../app/tenants/credentials.ts'
 import { push } from '../../scripts/demo/cdr.ts'
+import { receiver } from '../events/support.ts'
 import { rowsWith } from '../privacy/support.ts'
 import {
   business,
@@ -524,6 +525,65 @@ await t.test('API tokens', async t => {
   ])
   t.match(await tenant(['api-token', 'revoke']), { status: 2, stderr: /^--id: expected the id/ })
   t.match(await tenant(['api-token', 'add']), { status: 2, stderr: /^--tenant: expected the id/ })
+})
+
+await t.test('webhooks: what another program gets', async t => {
+  const { tenantId } = await business()
+  const { tenantId: other } = await business()
+  const written = await auditSince(tenantId)
+  const to = await receiver()
+  const ours = ['--tenant', tenantId]
+  const added = await answered([
+    'webhook',
+    'add',
+    ...ours,
+    '--url',
+    to.url,
+    '--event',
+    'lead.replied',
+  ])
+  const { endpointId, secret } = z
+    .strictObject({ endpointId: z.string(), secret: z.string().startsWith('whsec_') })
+    .parse(added.json)
+  const id = [...ours, '--id', endpointId]
+  const listed = await answered(['webhook', ...ours])
+  t.match(listed.json, {
+    tenantId,
+    endpoints: [{ endpointId, url: to.url, events: ['lead.replied'], state: 'active', waiting: 0 }],
+  })
+  t.notMatch(listed.line, secret)
+  const { json: sent } = await answered(['webhook', 'test', ...id])
+  const { deliveryId, webhookId } = z
+    .strictObject({ deliveryId: z.string(), webhookId: z.string() })
+    .parse(sent)
+  await work()
+  t.match(to.received, [{ type: 'webhook.test', id: webhookId }])
+  t.match((await answered(['webhook', 'deliveries', ...id])).json, {
+    deliveries: [{ deliveryId, webhookId, state: 'delivered', status: 204, attempts: 1 }],
+  })
+  const again = await answered(['webhook', 'resend', ...id, '--delivery', deliveryId])
+  t.strictSame(again.json, { count: 1 })
+  await work()
+  t.equal(to.received.length, 2)
+  t.strictSame((await answered(['webhook', 'resend', ...id])).json, { count: 0 })
+  const rotated = await answered(['webhook', 'rotate', ...id])
+  t.match(rotated.json, { endpointId, secret: /^whsec_/ })
+  t.not(Object(rotated.json).secret, secret)
+  for (const action of ['test', 'rotate', 'remove', 'deliveries', 'resend'])
+    t.match(await tenant(['webhook', action, '--tenant', other, '--id', endpointId]), {
+      status: 1,
+      stderr: `there is no endpoint ${endpointId} of tenant ${other}\n`,
+    })
+  t.strictSame((await answered(['webhook', 'remove', ...id])).json, { endpointId })
+  t.match((await answered(['webhook', ...ours])).json, { endpoints: [] })
+  t.match(await written(), [
+    ['command line', 'event_endpoint.add'],
+    ['command line', 'event_endpoint.test'],
+    ['command line', 'event_endpoint.resend'],
+    ['command line', 'event_endpoint.resend'],
+    ['command line', 'event_endpoint.rotate'],
+    ['command line', 'event_endpoint.remove'],
+  ])
 })
 
 await t.test('pause stops a business, and resume restores the previous mode', async t => {

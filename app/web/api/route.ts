@@ -36,7 +36,7 @@ export type Definition<Request extends z.ZodObject, Answer extends z.ZodType> = 
 
 export type Route = Omit<Definition<z.ZodObject, z.ZodType>, 'act' | 'prepare' | 'status'> & {
   status: 200 | 202
-  /** Of a request that is not valid it does nothing. */
+  /** Does nothing for an invalid request: respond() refuses it. */
   prepare: (received: Received) => Promise<void>
   /** @throws problem of a request that is not valid */
   respond: (trx: Trx, client: Client, received: Received) => Promise<Answered>

@@ -243,6 +243,32 @@ export const popupAlerts: LoadSection = async (trx, context, tenantId) => {
   ])
 }
 
+/** Addresses that get no more events. */
+export const disabledEndpoints: LoadSection = async (trx, context, tenantId) => {
+  const { endpoints: texts, whatNow } = alertTexts[context.language]
+  const rows = await trx
+    .selectFrom('event_endpoints as e')
+    .innerJoin('tenants as t', 't.id', 'e.tenant_id')
+    .select(['t.id', 't.name', 'e.id as endpointId', 'e.url', 'e.state_reason'])
+    .where('e.state', '=', 'disabled')
+    .$if(tenantId !== null, query => query.where('t.id', '=', tenantId))
+    .orderBy('e.id', 'desc')
+    .limit(MAX_SHOWN + 1)
+    .execute()
+  return alertSection('endpoints', texts, rows, [
+    [layoutTexts[context.language].business, ({ id, name }) => businessLink(id, name)],
+    [
+      texts.address,
+      ({ id, endpointId, url }) =>
+        html`<a href="/ops/tenants/${id}/events#endpoint-${endpointId}"
+          ><bdi dir="ltr">${new URL(url).host}</bdi></a
+        >`,
+    ],
+    [texts.why, ({ state_reason: why }) => why && texts.whys[why]],
+    [whatNow, () => texts.do],
+  ])
+}
+
 /** Tenants whose call log cannot be read, although Ringback has access. */
 export const failingCallLogs: LoadSection = async (trx, context, tenantId) => {
   const { callLog: texts } = alertTexts[context.language]

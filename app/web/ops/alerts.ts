@@ -18,6 +18,7 @@ import {
 } from './alert_failures.ts'
 import {
   type AlertSection,
+  disabledEndpoints,
   failingCallLogs,
   type LoadSection,
   pausedSenders,
@@ -50,6 +51,7 @@ const TENANT_SECTIONS: LoadSection[] = [
   unknownMessages,
   rejectedDeliveries,
   popupAlerts,
+  disabledEndpoints,
   failingCallLogs,
 ]
 const OPERATOR_SECTIONS: LoadSection[] = [failedJobsSection, unknownSenders]

@@ -8,6 +8,7 @@ import { type FailedForm, handleForm, returnPath } from './forms.ts'
 import type { Page } from './layout.ts'
 import { action, allowedTenant, page } from './page.ts'
 import type { Form } from './sign_in_form.ts'
+import { events } from './tenant/events.ts'
 import { exclusions } from './tenant/exclusions.ts'
 import { exportSection } from './tenant/export.ts'
 import { numbers } from './tenant/numbers.ts'
@@ -33,6 +34,7 @@ const SECTIONS: Record<SectionName, Section> = {
   whatsapp,
   templates,
   webhook,
+  events,
   password,
   export: exportSection,
 }

@@ -17,6 +17,7 @@ import {
   verdictsOf,
   work,
 } from '../../support/ringback.ts'
+import { receiver } from '../../events/support.ts'
 import { miss } from '../../tasks/support.ts'
 
 const operator = await asOperator()
@@ -814,6 +815,74 @@ t.test('a new URL works beside the old one until the old one is revoked', async 
   t.equal(await answerTo(fresh), 200)
   t.equal((await operator.submit(revoke, { tokenId: last, force: 'yes' })).status, 303)
   t.equal(await answerTo(fresh), 401)
+})
+
+const endpointsOf = ({ tenantId }: Business) =>
+  db
+    .selectFrom('event_endpoints')
+    .select(['id', 'state'])
+    .where('tenant_id', '=', tenantId)
+    .execute()
+
+/** The page answers 404 and changes nothing. */
+const isMissing = async (t: Tap, path: string, fields: Record<string, string>) => {
+  const before = await contents()
+  t.equal((await operator.submit(path, fields)).status, 404)
+  t.strictSame(await contents(), before)
+}
+
+t.test('an address for events is added, tested, disabled, enabled and removed', async t => {
+  const shop = await business()
+  const to = await receiver()
+  const path = (action: string) => at(shop, `/events/${action}`)
+  await isRefused(
+    t,
+    path('add'),
+    { url: 'ftp://x', events: 'lead.replied' },
+    /A public https address/,
+  )
+  await isRefused(t, path('add'), { url: to.url }, /At least one/)
+  await isRefused(t, path('add'), { url: 'http://10.0.0.1/', events: 'lead.replied' }, /public/)
+  const { location } = await operator.submit(path('add'), {
+    url: to.url,
+    events: ['lead.replied', 'call.missed'],
+  })
+  const made = await operator.get(location ?? '')
+  t.match(made.text, /<code[^>]*>whsec_[\w+/]{43}=<\/code>/)
+  const [{ id: endpointId } = { id: '' }] = await endpointsOf(shop)
+  await operator.submit(path('test'), { endpointId })
+  to.answerStatus(410)
+  await work()
+  const owner = await asTenant(shop.tenantId, 'he')
+  const shown = await owner.get(at(shop, '/events'))
+  t.match(shown.text, 'מושבתת')
+  t.match(shown.text, '(תשובה 410)')
+  t.notMatch(shown.text, 'whsec_')
+  t.match(
+    (await operator.get(`/ops/trouble?tenant=${shop.tenantId}`)).text,
+    'It answered that it is gone',
+  )
+  const deliveryId = await db
+    .selectFrom('event_deliveries')
+    .select('id')
+    .where('event_endpoint_id', '=', endpointId)
+    .executeTakeFirstOrThrow()
+  await isRefused(
+    t,
+    path('resend'),
+    { endpointId, deliveryId: deliveryId.id },
+    /This address is disabled/,
+  )
+  to.answerStatus(200)
+  t.equal((await owner.submit(path('resend'), { endpointId })).status, 303)
+  await work()
+  t.match(await endpointsOf(shop), [{ state: 'active' }])
+  t.equal(to.received.length, 1, 'a test is not sent again')
+  const stranger = await business()
+  await isMissing(t, at(stranger, '/events/remove'), { endpointId })
+  await operator.submit(path('remove'), { endpointId })
+  t.strictSame(await endpointsOf(shop), [])
+  t.match(await lastEntry(shop), { who: 'operator', action: 'event_endpoint.remove' })
 })
 
 t.test(

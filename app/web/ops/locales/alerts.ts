@@ -1,3 +1,4 @@
+import type { EndpointReason } from '../../../states.ts'
 import type { RereadCounts } from '../../reread_rejected.ts'
 import { type Language, translations } from '../language.ts'
 
@@ -148,6 +149,17 @@ export const alertTexts = translations(
         popup_lookups:
           'If this was not your agents, create a new URL for the Pop-Up Screen and revoke this one.',
       },
+    },
+    endpoints: {
+      title: 'Other programs get no events',
+      help: 'Events go on being recorded. They are kept for 30 days and can be sent again.',
+      address: 'Address',
+      why: 'Reason',
+      whys: {
+        gone: 'It answered that it is gone (410).',
+        failing: 'All attempts to deliver an event within three days failed.',
+      } satisfies Record<EndpointReason, string>,
+      do: 'Mend the other program, and enable the address on the page “Events”. Or remove it there.',
     },
     callLog: {
       title: 'Call logs that cannot be read',
@@ -316,6 +328,17 @@ export const alertTexts = translations(
         popup_lookups:
           'אם אלה לא הנציגים שלכם, יש ליצור כתובת חדשה עבור Pop-Up Screen ולבטל את הזאת.',
       },
+    },
+    endpoints: {
+      title: 'מערכות אחרות שלא מקבלות אירועים',
+      help: 'האירועים ממשיכים להירשם. הם נשמרים 30 יום, ואפשר לשלוח אותם שוב.',
+      address: 'כתובת',
+      why: 'סיבה',
+      whys: {
+        gone: 'הכתובת ענתה שאינה קיימת עוד (410).',
+        failing: 'כל הניסיונות לשלוח אירוע במשך שלושה ימים נכשלו.',
+      },
+      do: 'יש לתקן את המערכת האחרת ולהפעיל את הכתובת בדף ״אירועים״, או להסיר אותה שם.',
     },
     callLog: {
       title: 'יומני שיחות שאי אפשר לקרוא',

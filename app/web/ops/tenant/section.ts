@@ -23,6 +23,7 @@ export const SECTION_NAMES = [
   'whatsapp',
   'templates',
   'webhook',
+  'events',
   'password',
   'export',
 ] as const
@@ -153,6 +154,7 @@ const sectionTexts = translations(
       whatsapp: 'WhatsApp',
       templates: 'Templates',
       webhook: 'Webhook',
+      events: 'Events',
       password: 'Password',
       export: 'Export',
     },
@@ -168,6 +170,7 @@ const sectionTexts = translations(
       whatsapp: 'WhatsApp',
       templates: 'תבניות',
       webhook: 'Webhook',
+      events: 'אירועים',
       password: 'סיסמה',
       export: 'ייצוא',
     },
