@@ -14,6 +14,11 @@ type Limits<Item> = {
    * wait for the same lock, so a second batch may start. Default 50.
    */
   longMs?: number
+  /**
+   * If more items than this wait, a batch leaves half of them for the next one, but has at least this many. So the
+   * process answers the callers of one half while the store works on the other. Default: a batch takes all.
+   */
+  halveAbove?: number
 }
 
 const MAX_BATCHES = 2
@@ -34,7 +39,7 @@ const MAX_BATCHES = 2
  */
 export const batcher = <Item, Result>(
   run: (items: Item[]) => Promise<Result[]>,
-  { most, weigh = () => 1, waiting, patienceMs, longMs = 50 }: Limits<Item>,
+  { most, weigh = () => 1, waiting, patienceMs, longMs = 50, halveAbove = Infinity }: Limits<Item>,
 ): ((item: Item) => Promise<Result>) => {
   type Entry = PromiseWithResolvers<Result> & {
     item: Item
@@ -46,11 +51,12 @@ export const batcher = <Item, Result>(
   let timer: NodeJS.Timeout | undefined
 
   const takeBatch = (): Entry[] => {
+    const limit = Math.max(halveAbove, Math.ceil(queue.length / 2))
     let weight = 0
     let count = 0
     for (const { item } of queue) {
       weight += weigh(item)
-      if (count > 0 && weight > most) break
+      if (count > 0 && (weight > most || count === limit)) break
       count++
     }
     return queue.splice(0, count).filter(({ hasTimedOut }) => !hasTimedOut)
@@ -60,11 +66,14 @@ export const batcher = <Item, Result>(
     if (batch.length === 0) return
     try {
       const results = await run(batch.map(({ item }) => item))
-      for (const [i, { resolve, reject }] of batch.entries()) {
-        const result = results[i]
-        if (result === undefined) reject(new Error('the batch returned no result for this item'))
-        else resolve(result)
-      }
+      // The callers continue one turn later, when the next batch is already on its way to the store.
+      setImmediate(() => {
+        for (const [i, { resolve, reject }] of batch.entries()) {
+          const result = results[i]
+          if (result === undefined) reject(new Error('the batch returned no result for this item'))
+          else resolve(result)
+        }
+      })
     } catch (error) {
       // If the database is unavailable, the items would fail one by one as well, only later.
       if (batch.length === 1 || isUnavailable(error)) for (const { reject } of batch) reject(error)

@@ -72,6 +72,31 @@ await t.test('a batch takes items up to its limit, and at least one', async t =>
   t.strictSame(await Promise.all(results), [8, 8, 8, 60, 2])
 })
 
+await t.test(
+  'a batch leaves half of many items, and the next starts before callers go on',
+  async t => {
+    const order: string[] = []
+    const add = batcher(
+      async (items: number[]) => {
+        order.push(`batch ${items.join()}`)
+        await new Promise(setImmediate)
+        return items
+      },
+      { ...LIMITS, halveAbove: 2 },
+    )
+    const answers = [1, 2, 3, 4, 5, 6, 7].map(async item => order.push(`answer ${await add(item)}`))
+    await Promise.all(answers)
+    t.strictSame(order, [
+      'batch 1,2,3,4',
+      'batch 5,6',
+      ...[1, 2, 3, 4].map(n => `answer ${n}`),
+      'batch 7',
+      ...[5, 6].map(n => `answer ${n}`),
+      'answer 7',
+    ])
+  },
+)
+
 await t.test('a second batch starts beside a slow one, but not a third', async t => {
   const { batches, add, end } = controlled()
   const first = add(1)
