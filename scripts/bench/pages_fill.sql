@@ -1,11 +1,12 @@
--- Fills a migrated database with two months of five tenants: 50,000 calls with their outreach. The same every time.
+-- Fills a migrated database with two months of five tenants: 50,000 calls with their outreach. The first tenant has a control
+-- group, and every third call comes from an advertisement. The same every time.
 
 truncate tenants restart identity cascade;
 select setseed(0.42);
 
-insert into tenants (name, mode)
+insert into tenants (name, mode, holdout_percent)
 select (array['מספרת נועה', 'Levi Plumbing', 'מרפאת שיניים כרמל', 'Garage 24', 'פרחי השרון'])[n],
-       case when n = 5 then 'shadow' else 'live' end
+       case when n = 5 then 'shadow' else 'live' end, case when n = 1 then 10 else 0 end
 from generate_series(1, 5) n;
 insert into tenant_numbers (tenant_id, phone)
 select t, '+97272277677' || t from generate_series(1, 5) t;
@@ -23,7 +24,7 @@ select n, case when random() < 0.6 then 1 else 2 + floor(random() * 4)::int end 
 from generate_series(1, 50000) n;
 
 insert into raw_cdrs (token_tenant_id, tenant_id, call_id, root_call_id, payload, body, content_hash, received_at,
-                      called_at, clock, business_phone, customer_phone, reached_phone, reached_until, verdict, reason)
+                      called_at, clock, business_phone, customer_phone, reached_phone, reached_until, verdict, reason, campaign)
 select tenant, tenant, 'made' || n, 'made' || n, payload, convert_to(payload::text, 'UTF8'),
        sha256(convert_to(payload::text, 'UTF8')), at + interval '1 minute', at, 'plain', '+97272277677' || tenant,
        '+97252' || lpad((2000000 + person)::text, 7, '0'),
@@ -32,7 +33,9 @@ select tenant, tenant, 'made' || n, 'made' || n, payload, convert_to(payload::te
        case when luck < 0.4 then 'missed' when luck < 0.9 then 'answered' when luck < 0.98 then 'not_inbound'
             else 'unmatched_number' end,
        case when luck < 0.4 then 'noanswer' when luck < 0.9 then 'agent' when luck < 0.98 then 'outgoing'
-            else 'number_dialled' end
+            else 'number_dialled' end,
+       case when n % 3 = 0 then jsonb_build_object('utm_source', (array['google', 'facebook', 'instagram'])[1 + n % 9 / 3],
+         'utm_medium', 'cpc', 'utm_campaign', 'campaign ' || n % 24) end
 from made, lateral (select jsonb_build_object(
   'ivruniqueid', 'made' || n, 'caller', '052' || lpad((2000000 + person)::text, 7, '0'), 'did', '072277677' || tenant,
   'time', extract(epoch from at)::bigint, 'type', 'Incoming Call', 'status', case when luck < 0.4 then 'NOANSWER' else 'ANSWER' end,
@@ -50,7 +53,8 @@ select m.tenant, l.id, 'made' || m.n, l.phone, '+97272277677' || m.tenant, 'NOAN
 from made m
 join leads l on l.tenant_id = m.tenant and l.phone = '+97252' || lpad((2000000 + m.person)::text, 7, '0'),
 lateral (select case
-  when m.n > 49990 then 'scheduled/waiting' when m.fate < 0.55 then 'sent/accepted' when m.fate < 0.7 then 'skipped/already_contacted'
+  when m.n > 49990 then 'scheduled/waiting' when m.fate < 0.55 and m.tenant = 1 and m.person % 10 = 0 then 'skipped/holdout'
+  when m.fate < 0.55 then 'sent/accepted' when m.fate < 0.7 then 'skipped/already_contacted'
   when m.fate < 0.8 then 'cancelled/reached_by_phone' when m.fate < 0.85 then 'skipped/not_mobile' when m.fate < 0.9 then 'skipped/opted_out'
   when m.fate < 0.995 then 'cancelled/replied' when m.fate < 0.998 then 'failed/refused' else 'unknown/no_answer' end as became) as b
 where m.luck < 0.4;

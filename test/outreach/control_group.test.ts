@@ -377,14 +377,48 @@ await t.test('who came back, and who counts', async t => {
   }
 })
 
+await t.test('all callers whose message was claimed count', async t => {
+  // [the decision about the call, the state of a message that was claimed, callers]
+  const cases: [string, string | null, number][] = [
+    ['sending claimed', null, 1],
+    ['sent accepted', null, 1],
+    ['failed refused', null, 1],
+    ['unknown no_answer', null, 1],
+    ['cancelled replied', null, 0],
+    ['cancelled replied', 'cancelled', 1],
+    ['skipped too_late', null, 0],
+    ['skipped too_late', 'skipped', 1],
+    ['scheduled waiting', null, 0],
+    ['scheduled waiting', 'scheduled', 1],
+    ['skipped shadow', 'shadow', 0],
+  ]
+  for (const [decision, message, callers] of cases) {
+    const { tenantId } = await business({ connected: false, columns: { holdout_percent: 5 } })
+    await fillArms(arm(tenantId, 'outreach', 0, 1))
+    await sql`
+      update missed_calls set outreach_state = split_part(${decision}, ' ', 1), outreach_reason = split_part(${decision}, ' ', 2)
+      where tenant_id = ${tenantId}`.execute(db)
+    if (message)
+      await sql`
+        with conversation as (
+          insert into lead_conversations (tenant_id, lead_id, missed_call_id)
+          select tenant_id, lead_id, id from missed_calls where tenant_id = ${tenantId} returning id
+        )
+        insert into messages (tenant_id, lead_conversation_id, direction, kind, state, due_at, claimed_at)
+        select ${tenantId}, id, 'out', 'initial', ${message}, now(), now() from conversation`.execute(
+        db,
+      )
+    t.match(await liftOf([tenantId]), [{ arm: 'outreach', callers }, {}], `${decision} ${message}`)
+  }
+})
+
 await t.test('outreach of another season is not compared', async t => {
   const { tenantId } = await business({ connected: false })
-  await fillArms([...arm(tenantId, 'holdout', 0, 2), ...arm(tenantId, 'outreach', 4, 4)])
+  await fillArms([...arm(tenantId, 'holdout', 0, 2), ...arm(tenantId, 'outreach', 0, 5)])
   await sql`
-    update missed_calls m set called_at = m.called_at - case n when 1 then interval '8 days' when 2 then interval '6 days' else '0' end
-    from (select id, row_number() over (order by id) as n from missed_calls
-          where tenant_id = ${tenantId} and outreach_state = 'sent') o where o.id = m.id`.execute(
-    db,
-  )
+    update missed_calls m set called_at = now() - make_interval(days => case outreach_state when 'skipped' then 14
+      else (array[22, 20, 14, 8, 6])[n] end)
+    from (select id, row_number() over (partition by outreach_state order by id) as n from missed_calls
+          where tenant_id = ${tenantId}) o where o.id = m.id`.execute(db)
   t.match(await liftOf([tenantId]), [{ arm: 'outreach', callers: 3 }, { callers: 2 }])
 })

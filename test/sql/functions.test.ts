@@ -452,6 +452,15 @@ t.test('campaign_report', async t => {
     { source: 'facebook', missed: 1, won: 1, value: 350 },
     { source: 'google', medium: null },
   ])
+  await sql`
+    update leads set outcome_at = now() - interval '1 hour' where id = ${await leadId(won.e164)}`.execute(
+    db,
+  )
+  const later = await reportOf(shop)
+  t.ok(
+    later.every(row => row['won'] === 0),
+    'an outcome from before the call does not count',
+  )
   t.strictSame(await reportOf(shop, '1 second'), [])
 })
 
