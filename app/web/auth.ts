@@ -110,8 +110,8 @@ const lookUp = batcher(
 /** The tokens in `?token=`, in the Basic password and in Bearer. At Voicenter one can enter only a URL, so no header. */
 const tokensOf = (req: CdrRequest): string[] => {
   // Node accepts absolute request targets that URL cannot parse, so the query is split off by hand.
-  const [, search] = req.url.split(/\?(.*)/s)
-  const tokens = new URLSearchParams(search).getAll('token')
+  const query = req.url.indexOf('?')
+  const tokens = query === -1 ? [] : new URLSearchParams(req.url.slice(query + 1)).getAll('token')
   const bearer = bearerOf(req)
   if (bearer !== undefined) tokens.push(bearer)
   const [scheme = '', value = ''] = authorizationOf(req)
@@ -121,7 +121,7 @@ const tokensOf = (req: CdrRequest): string[] => {
 }
 
 const authorizationOf = (req: Pick<CdrRequest, 'get'>): string[] =>
-  (req.get('authorization') ?? '').split(/ +(.*)/s)
+  req.get('authorization')?.split(/ +(.*)/s) ?? []
 
 const bearerOf = (req: Pick<CdrRequest, 'get'>): string | undefined => {
   const [scheme = '', value] = authorizationOf(req)

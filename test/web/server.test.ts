@@ -7,7 +7,7 @@ import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { z } from 'zod'
-import { startWeb } from '../../app/web/server.ts'
+import { portOf, startWeb } from '../../app/web/server.ts'
 import { discardJob, failedJobs } from '../../app/worker/failed_jobs.ts'
 import { push } from '../../scripts/demo/cdr.ts'
 import { business, CDR, contents, db, OK, post, url, work } from '../support/ringback.ts'
@@ -45,6 +45,24 @@ await t.test('healthz answers that the process is alive', async t => {
   t.equal(response.status, 200)
   t.strictSame(await response.json(), { status: 'ok' })
   t.equal(response.headers.get('x-powered-by'), null)
+})
+
+await t.test('requests and answers have the prototypes of Express from the start', async t => {
+  const web = await startWeb(() => null)
+  t.teardown(() => {
+    web.close()
+    web.closeAllConnections()
+  })
+  const seen: [object, unknown][] = []
+  web.prependListener('request', (req, res) => {
+    for (const message of [req, res]) seen.push([message, Object.getPrototypeOf(message)])
+  })
+  const { status, headers } = await fetch(`http://127.0.0.1:${portOf(web)}/`, {
+    redirect: 'manual',
+  })
+  t.match([status, headers.get('location')], [302, '/ops'])
+  t.equal(seen.length, 2)
+  for (const [message, prototype] of seen) t.equal(Object.getPrototypeOf(message), prototype)
 })
 
 await t.test('readyz reports the ages of the oldest due job and the last webhook', async t => {
