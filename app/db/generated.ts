@@ -89,6 +89,26 @@ export interface CallLogChecks {
   until_at: Timestamp;
 }
 
+export interface DailyFigures {
+  answered: number;
+  contacted: number;
+  day: Timestamp;
+  delivered: number;
+  failed: number;
+  hours: Json;
+  missed: number;
+  reached: number;
+  read: number;
+  refreshed_at: Generated<Timestamp>;
+  replied: number;
+  skipped: Json;
+  tenant_id: Int8 | null;
+  unknown: number;
+  waiting: number;
+  won: number;
+  won_value: Numeric;
+}
+
 export interface EventDeliveries {
   attempts: Generated<number>;
   claimed_at: Timestamp | null;
@@ -452,6 +472,7 @@ export interface DB {
   audit_log: AuditLog;
   call_log_access: CallLogAccess;
   call_log_checks: CallLogChecks;
+  daily_figures: DailyFigures;
   event_deliveries: EventDeliveries;
   event_endpoints: EventEndpoints;
   events: Events;

@@ -11,6 +11,7 @@ import { DELIVERIES_AT_ONCE } from '../events/outbox.ts'
 import { log } from '../log.ts'
 import { CLAIM_SECONDS } from '../messages/message.ts'
 import { checkAlerts } from '../monitoring/alerts.ts'
+import { refreshDailyFigures } from '../monitoring/daily_figures.ts'
 import { deleteOldLiveCalls } from '../outreach/live_calls.ts'
 import { queueSummaries } from '../outreach/owner_summaries.ts'
 import { fillQuietDays } from '../tenants/quiet_days.ts'
@@ -23,6 +24,10 @@ const CLAIMS_EVERY = 5 * SECOND
 const SWEEP_EVERY = 60 * SECOND
 /** A problem is raised within a minute, also if one round fails. */
 const ALERTS_EVERY = 25 * SECOND
+const FIGURES_AFTER_START = 10 * SECOND
+const FIGURES_EVERY = 60 * SECOND
+/** With very many calls the figures are summed less often: at most this share of the time is spent on it. */
+const FIGURES_SHARE = 1 / 50
 /** By then the jobs of a dead worker are unlocked (liveness.ts). */
 const SWEEP_AFTER_OUTAGE = 10 * SECOND
 
@@ -34,12 +39,13 @@ export type Maintenance = {
 
 /**
  * Looks for expired claims every five seconds, for alerts twice a minute, and once a minute for due rows without a job and for
- * due summaries.
+ * due summaries. Once a minute it sums the figures of the days.
  */
 export const startMaintenance = (): Maintenance => {
   const ending = new AbortController()
   let sweepAt = performance.now() + SWEEP_EVERY
   let alertsAt = performance.now() + ALERTS_EVERY
+  let figuresAt = performance.now() + FIGURES_AFTER_START
   let checkCallLogs = false
   let upSince = performance.now()
 
@@ -67,6 +73,14 @@ export const startMaintenance = (): Maintenance => {
     alertsAt = performance.now() + ALERTS_EVERY
     await checkAlerts(performance.now() - upSince)
   }
+  const figures = async () => {
+    const start = performance.now()
+    if (start < figuresAt) return
+    figuresAt = start + FIGURES_EVERY
+    await refreshDailyFigures()
+    const took = performance.now() - start
+    figuresAt = start + Math.max(FIGURES_EVERY, took / FIGURES_SHARE)
+  }
   const repeat = async (work: () => Promise<void>) => {
     // At once, because a process that crashes again and again may not live until the next round.
     while (!ending.signal.aborted) {
@@ -80,7 +94,7 @@ export const startMaintenance = (): Maintenance => {
     }
   }
   // Separate loops, because a slow sweep must not delay the claims.
-  const ended = Promise.all([repeat(resolveClaims), repeat(sweep), repeat(alerts)])
+  const ended = Promise.all([repeat(resolveClaims), repeat(sweep), repeat(alerts), repeat(figures)])
   return {
     afterOutage: () => {
       checkCallLogs = true

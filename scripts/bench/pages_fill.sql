@@ -1,32 +1,33 @@
--- Fills a migrated database with two months of five tenants: 50,000 calls with their outreach. The first tenant has a control
--- group, and every third call comes from an advertisement. The same every time.
+-- Fills a migrated database with two months of calls and their outreach. The same every time. The temporary table `fill` holds
+-- one row: how many `tenants` and `calls`, the `share` of the calls that the first tenant has, and the `skew` of the others.
+-- The first tenant has a control group, and every third call comes from an advertisement.
 
 truncate tenants restart identity cascade;
 select setseed(0.42);
 
 insert into tenants (name, mode, holdout_percent)
-select (array['מספרת נועה', 'Levi Plumbing', 'מרפאת שיניים כרמל', 'Garage 24', 'פרחי השרון'])[n],
-       case when n = 5 then 'shadow' else 'live' end, case when n = 1 then 10 else 0 end
-from generate_series(1, 5) n;
-insert into tenant_numbers (tenant_id, phone)
-select t, '+97272277677' || t from generate_series(1, 5) t;
+select coalesce((array['מספרת נועה', 'Levi Plumbing', 'מרפאת שיניים כרמל', 'Garage 24', 'פרחי השרון'])[n], 'Business ' || n),
+       case when n % 50 = 7 then 'paused' when n % 10 = 5 then 'shadow' else 'live' end, case when n = 1 then 10 else 0 end
+from fill, generate_series(1, tenants) n;
+create temporary table line as select t, '+9727' || 22776770 + t as phone from fill, generate_series(1, tenants) t;
+insert into tenant_numbers (tenant_id, phone) select t, phone from line;
 insert into whatsapp_connections (tenant_id, display_phone_number, phone_number_id, access_token)
-select t, '+97272277677' || t, (1000 + t)::text, 'v1:made up' from generate_series(1, 5) t;
+select t, phone, (1000 + t)::text, 'v1:made up' from line;
 
--- Most calls belong to the first tenant, come by day, and are answered.
+-- Most calls come by day, and are answered.
 create temporary table made as
-select n, case when random() < 0.6 then 1 else 2 + floor(random() * 4)::int end as tenant,
-       -- The last hundred calls came within the last three hours, at any time of day.
-       case when n > 49900 then now() - interval '108 seconds' * (50000 - n)
-            else date_trunc('day', now() - interval '60 days' * (50000 - n) / 49900)
+select n, case when random() < share then 1 else 2 + floor((tenants - 1) * power(random(), skew))::int end as tenant,
+       -- The last calls came within the last three hours, at any time of day.
+       case when n > calls - latest then now() - interval '3 hours' * (calls - n) / latest
+            else date_trunc('day', now() - interval '60 days' * (calls - n) / (calls - latest))
                  - interval '1 day' + interval '7 hours' * (1 + random() + random()) end as at,
-       floor(random() * 12000)::int as person, random() as luck, random() as fate
-from generate_series(1, 50000) n;
+       floor(random() * calls * 0.24)::int as person, random() as luck, random() as fate
+from fill, lateral (select calls / 500 as latest) l, generate_series(1, calls) n;
 
 insert into raw_cdrs (token_tenant_id, tenant_id, call_id, root_call_id, payload, body, content_hash, received_at,
                       called_at, clock, business_phone, customer_phone, reached_phone, reached_until, verdict, reason, campaign)
 select tenant, tenant, 'made' || n, 'made' || n, payload, convert_to(payload::text, 'UTF8'),
-       sha256(convert_to(payload::text, 'UTF8')), at + interval '1 minute', at, 'plain', '+97272277677' || tenant,
+       sha256(convert_to(payload::text, 'UTF8')), at + interval '1 minute', at, 'plain', '+9727' || 22776770 + tenant,
        '+97252' || lpad((2000000 + person)::text, 7, '0'),
        case when luck >= 0.4 and luck < 0.9 then '+97252' || lpad((2000000 + person)::text, 7, '0') end,
        case when luck >= 0.4 and luck < 0.9 then at + interval '124 seconds' end,
@@ -37,7 +38,7 @@ select tenant, tenant, 'made' || n, 'made' || n, payload, convert_to(payload::te
        case when n % 3 = 0 then jsonb_build_object('utm_source', (array['google', 'facebook', 'instagram'])[1 + n % 9 / 3],
          'utm_medium', 'cpc', 'utm_campaign', 'campaign ' || n % 24) end
 from made, lateral (select jsonb_build_object(
-  'ivruniqueid', 'made' || n, 'caller', '052' || lpad((2000000 + person)::text, 7, '0'), 'did', '072277677' || tenant,
+  'ivruniqueid', 'made' || n, 'caller', '052' || lpad((2000000 + person)::text, 7, '0'), 'did', '07' || 22776770 + tenant,
   'time', extract(epoch from at)::bigint, 'type', 'Incoming Call', 'status', case when luck < 0.4 then 'NOANSWER' else 'ANSWER' end,
   'duration', case when luck < 0.4 then 0 else 95 end, 'dialtime', 24, 'representative_name', '')) p (payload);
 
@@ -48,12 +49,12 @@ from made where luck < 0.4 group by tenant, person;
 
 insert into missed_calls (tenant_id, lead_id, call_id, caller_phone, business_phone, status, called_at, outreach_state,
                           outreach_reason, outreach_due_at, created_at)
-select m.tenant, l.id, 'made' || m.n, l.phone, '+97272277677' || m.tenant, 'NOANSWER', m.at,
+select m.tenant, l.id, 'made' || m.n, l.phone, '+9727' || 22776770 + m.tenant, 'NOANSWER', m.at,
        split_part(became, '/', 1), split_part(became, '/', 2), m.at + interval '3 minutes', m.at + interval '1 minute'
 from made m
 join leads l on l.tenant_id = m.tenant and l.phone = '+97252' || lpad((2000000 + m.person)::text, 7, '0'),
 lateral (select case
-  when m.n > 49990 then 'scheduled/waiting' when m.fate < 0.55 and m.tenant = 1 and m.person % 10 = 0 then 'skipped/holdout'
+  when m.n > (select calls - calls / 5000 from fill) then 'scheduled/waiting' when m.fate < 0.55 and m.tenant = 1 and m.person % 10 = 0 then 'skipped/holdout'
   when m.fate < 0.55 then 'sent/accepted' when m.fate < 0.7 then 'skipped/already_contacted'
   when m.fate < 0.8 then 'cancelled/reached_by_phone' when m.fate < 0.85 then 'skipped/not_mobile' when m.fate < 0.9 then 'skipped/opted_out'
   when m.fate < 0.995 then 'cancelled/replied' when m.fate < 0.998 then 'failed/refused' else 'unknown/no_answer' end as became) as b
@@ -100,12 +101,27 @@ insert into whatsapp_events (tenant_id, phone_number_id, field, kind, payload, c
 select tenant_id, (1000 + tenant_id)::text, 'messages', 'status', '{}', sha256(convert_to(id::text, 'UTF8')), created_at, 'read'
 from messages where direction = 'out';
 insert into rejected_deliveries (tenant_id, source, reason, content_type, body, body_hash, received_at)
-select 1 + n % 5, 'voicenter', 'no call id', 'application/json', '{"caller":"0502345678"}', sha256(convert_to(n::text, 'UTF8')),
+select 1 + n % (select tenants from fill), 'voicenter', 'no call id', 'application/json', '{"caller":"0502345678"}', sha256(convert_to(n::text, 'UTF8')),
        now() - interval '1 hour' * n
 from generate_series(1, 500) n;
 insert into opt_outs (tenant_id, phone, source) select tenant_id, phone, 'reply' from leads where state = 'opted_out';
 insert into audit_log (who, tenant_id, action, subject, before, after, at)
-select 'operator', 1 + n % 5, 'tenant.set', 'tenants ' || 1 + n % 5, '{"mode": "shadow"}', '{"mode": "live"}', now() - interval '1 hour' * n
-from generate_series(1, 2000) n;
+select 'operator', 1 + n % tenants, 'tenant.set', 'tenants ' || 1 + n % tenants, '{"mode": "shadow"}', '{"mode": "live"}', now() - interval '1 hour' * n
+from fill, generate_series(1, 2000) n;
 
-analyze;
+-- Every fortieth business has a problem.
+insert into alerts (tenant_id, kind, subject)
+select id, case when id % 80 = 0 then 'webhooks_silent' else 'connection_paused' end, 'tenants ' || id
+from tenants where id % 40 = 0;
+update leads set read_at = now() where id % 10 > 0;
+
+-- Jobs in the queue: one of fifty calls has one, and one of a hundred of these failed for good.
+select count(*) from graphile_worker.add_jobs((
+  select array_agg(row('lead_outreach', json_build_object('tenantId', tenant_id::text, 'missedCallId', id::text, 'callerPhone', caller_phone), null,
+    now() + interval '1 day' * (1 + id % 30), 10::smallint, 'lead_outreach:' || id, 0::smallint,
+    array['sends', 'sends:' || tenant_id])::graphile_worker.job_spec)
+  from missed_calls where id % 20 = 0));
+update graphile_worker._private_jobs set attempts = max_attempts, last_error = 'connect ECONNREFUSED 10.0.0.' || id % 7
+where id % 100 = 0;
+
+select count(refresh_daily_figures(day::date)) from generate_series(now() - interval '32 days', now() + interval '1 day', interval '1 day') day;

@@ -11,7 +11,7 @@ import { layoutTexts } from './layout.ts'
 import { alertTexts } from './locales/alerts.ts'
 import { waitingTexts } from './locales/waiting.ts'
 import { pauseReason } from './locales/whatsapp_errors.ts'
-import { tenantsFor } from './page.ts'
+import { tenantOptions, tenantsFor } from './page.ts'
 
 /** The limit of rows that a section shows and counts. */
 export const MAX_SHOWN = 25
@@ -165,10 +165,19 @@ export const unmatchedNumbers: LoadSection = async (trx, context, tenantId) => {
     return actionForm(
       context,
       { path, label: texts.addChosen, fields: { phone }, about: phone },
-      html`<select name="tenant" required aria-label="${texts.choose}">
-        <option value="">${texts.choose}</option>
-        ${tenants.map(({ id, name }) => html`<option value="${id}">${name}</option>`)}
-      </select>`,
+      tenants === null
+        ? html`<input
+            name="tenant"
+            required
+            inputmode="numeric"
+            pattern="[1-9][0-9]*"
+            size="8"
+            aria-label="${texts.chooseId}"
+            placeholder="${texts.chooseId}"
+          />`
+        : html`<select name="tenant" required aria-label="${texts.choose}">
+            ${tenantOptions(tenants, null, texts.choose)}
+          </select>`,
     )
   }
   return alertSection(

@@ -70,7 +70,8 @@ alertPages.get(
   page(async (trx, context) => {
     const texts = alertTexts[context.language]
     const { alerts: title } = layoutTexts[context.language]
-    const { tenants, tenantId } = await tenantsFor(trx, context)
+    const choice = await tenantsFor(trx, context)
+    const { tenantId } = choice
     const sections: AlertSection[] = []
     for (const load of TENANT_SECTIONS) sections.push(await load(trx, context, tenantId))
     if (tenantId === null)
@@ -84,7 +85,7 @@ alertPages.get(
       live: true,
       body: html`<div class="row spread">
           <h1>${title}</h1>
-          ${tenantFilter('/ops/trouble', tenants, context)}
+          ${tenantFilter('/ops/trouble', choice, context)}
         </div>
         <p>
           ${

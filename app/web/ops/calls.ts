@@ -13,16 +13,17 @@ import { dateTime, DEFAULT_TIMEZONE, telephone } from './format.ts'
 import { html, type Html, table } from './html.ts'
 import { translations } from './language.ts'
 import { layoutTexts } from './layout.ts'
-import { reportPage, tenantsFor, type VisibleTenant } from './page.ts'
+import { type Choice, reportPage, searchInstead, tenantOptions, tenantsFor } from './page.ts'
 import { callerName, explainCall, missedReason, verdictBadge } from './why.ts'
 
 const option = (value: string, label: string | Html, chosen: string | null | undefined) =>
   html`<option value="${value}" ${(chosen ?? '') === value && html`selected`}>${label}</option>`
 
-const filterForm = (context: Context, tenants: VisibleTenant[], filter: CallFilter) => {
+const filterForm = (context: Context, choice: Choice, filter: CallFilter) => {
   const { language, tenantScope, params } = context
   const texts = callsTexts[language]
   const { business, allBusinesses, show } = layoutTexts[language]
+  const { tenants, chosen } = choice
   const states = (group: keyof typeof CALL_STATES) =>
     html`<optgroup label="${texts.groups[group]}">
       ${CALL_STATES[group].map((state: CallState) => option(state, texts.states[state], filter.state))}
@@ -30,14 +31,19 @@ const filterForm = (context: Context, tenants: VisibleTenant[], filter: CallFilt
   return html`<form class="filter card" action="/ops/calls">
     ${
       !tenantScope &&
+      tenants !== null &&
       tenants.length > 1 &&
       html`<label
         >${business}
         <select name="tenant">
-          ${option('', allBusinesses, filter.tenantId)}
-          ${tenants.map(({ id, name }) => option(id, name, filter.tenantId))}
+          ${tenantOptions(tenants, chosen, allBusinesses)}
         </select></label
       >`
+    }
+    ${
+      tenants === null &&
+      html`${chosen && html`<input type="hidden" name="tenant" value="${chosen.id}" />`}
+        <div class="row">${searchInstead('/ops/calls', chosen, context)}</div>`
     }
     <label
       >${texts.state}
@@ -126,7 +132,8 @@ callsPages.get(
   reportPage(async (trx, context) => {
     const { language, params } = context
     const texts = callsTexts[language]
-    const { tenants, tenantId, chosen } = await tenantsFor(trx, context)
+    const choice = await tenantsFor(trx, context)
+    const { tenantId, chosen } = choice
     const timezone = chosen?.timezone ?? DEFAULT_TIMEZONE
     const filter = parseFilter(params, { tenantId, timezone })
     const { calls, next } = await findCalls(trx, filter)
@@ -136,7 +143,7 @@ callsPages.get(
       title: texts.title,
       live: filter.before === null,
       body: html`<h1>${texts.title}</h1>
-        ${filterForm(context, tenants, filter)}
+        ${filterForm(context, choice, filter)}
         ${filter.number === 'unreadable' && html`<p role="alert">${texts.numberUnreadable}</p>`}
         ${
           calls.length === 0

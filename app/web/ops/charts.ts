@@ -1,6 +1,6 @@
 /** Charts as SVG. Each has a text or a table with its numbers, for screen readers. */
 import { html, type Html } from './html.ts'
-import type { Hour } from './today_figures.ts'
+import type { Hour } from '../../monitoring/daily_figures.ts'
 import type { Lift } from '../../outreach/summaries.ts'
 
 type Bar = { label: string; value: number; href: string }

@@ -93,6 +93,14 @@ const UNITS = [
   ['second', 1],
 ] as const
 
+/** `₪1,200`: without agorot. */
+export const money = (amount: number, language: Language): string =>
+  new Intl.NumberFormat(language, {
+    style: 'currency',
+    currency: 'ILS',
+    maximumFractionDigits: 0,
+  }).format(amount)
+
 /** `3 minutes`: in the largest unit, never negative. */
 export const duration = (seconds: number, language: Language): string => {
   const [unit, size] = UNITS.find(([, least]) => seconds >= least) ?? ['second', 1]

@@ -186,6 +186,7 @@ export const layoutTexts = translations(
     apiToken: 'API token',
     business: 'Business',
     allBusinesses: 'All businesses',
+    chooseBusiness: 'Choose a business',
     show: 'Show',
     back: 'Back',
     errors: {
@@ -238,6 +239,7 @@ export const layoutTexts = translations(
     apiToken: 'מפתח API',
     business: 'עסק',
     allBusinesses: 'כל העסקים',
+    chooseBusiness: 'בחירת עסק',
     show: 'הצגה',
     back: 'חזרה',
     errors: {

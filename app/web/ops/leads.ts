@@ -157,7 +157,8 @@ leadsPages.get(
     const context = { ...given, url: withoutDone(given.url) }
     const { language, params } = context
     const texts = leadTexts[language]
-    const { tenants, tenantId, chosen } = await tenantsFor(trx, context)
+    const choice = await tenantsFor(trx, context)
+    const { tenantId, chosen } = choice
     const written = (params['q'] ?? '').trim().slice(0, MAX_SEARCH).replaceAll('\0', '')
     const { before = null, done = '' } = params
     if (before !== null && !PERSON_CURSOR.test(before)) abort(404)
@@ -193,7 +194,7 @@ leadsPages.get(
       body: html`${calledBack && undoBar(calledBack, context)}
         <div class="row spread">
           <h1>${heading}</h1>
-          ${tenantFilter('/ops/leads', tenants, context)}
+          ${tenantFilter('/ops/leads', choice, context)}
         </div>
         ${searchForm(context, tenantId)}
         ${

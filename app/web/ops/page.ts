@@ -10,7 +10,7 @@ import { limits, readPrimary, readReport, type Source } from '../../db/replica.t
 import { retryOnConflict } from '../../db/retry.ts'
 import { type Context, lastValues, mayOpen, resumedVisit, signedIn, type Visit } from './access.ts'
 import { abort } from './errors.ts'
-import { html } from './html.ts'
+import { html, type Html } from './html.ts'
 import { readCookie } from './language.ts'
 import { layout, layoutTexts, type Page } from './layout.ts'
 import { type Form, secretCookie } from './sign_in_form.ts'
@@ -233,42 +233,81 @@ export const requestedTenant = (context: Context): string | null =>
 
 export type VisibleTenant = { id: string; name: string; timezone: string }
 
-/** The tenants that the visitor may see, and the one that the page is limited to. */
+/** A list with more options is not usable, and with ten thousand it is slow. */
+const MAX_OPTIONS = 200
+
+/**
+ * The tenants that the visitor may see, by name, and the one that the page is limited to.
+ *
+ * @returns `tenants`: null = there are too many to choose from a list
+ */
 export const tenantsFor = async (trx: Trx, context: Context) => {
   const { tenantScope } = context
-  const tenants: VisibleTenant[] = await trx
-    .selectFrom('tenants')
-    .select(['id', 'name', 'timezone'])
-    .$if(tenantScope !== null, query => query.where('id', '=', tenantScope))
+  const query = trx.selectFrom('tenants').select(['id', 'name', 'timezone'])
+  const found: VisibleTenant[] = await query
+    .$if(tenantScope !== null, tenants => tenants.where('id', '=', tenantScope))
     .orderBy('name')
+    .limit(MAX_OPTIONS + 1)
     .execute()
+  const tenants = found.length > MAX_OPTIONS ? null : found
   const tenantId = requestedTenant(context)
-  const chosen = tenants.find(({ id }) => id === tenantId) ?? null
+  const chosen: VisibleTenant | null =
+    tenantId === null
+      ? null
+      : ((tenants ?? (await query.where('id', '=', tenantId).execute())).find(
+          ({ id }) => id === tenantId,
+        ) ?? null)
   if (tenantId !== null && !chosen) abort(404)
   return { tenants, tenantId, chosen }
 }
 
+/** The pages that can be limited to one business. */
+export const pagesOfOneTenant = [
+  '/ops',
+  '/ops/leads',
+  '/ops/calls',
+  '/ops/waiting',
+  '/ops/trouble',
+] as const
+export type TenantPage = (typeof pagesOfOneTenant)[number]
+
+export type Choice = Pick<Awaited<ReturnType<typeof tenantsFor>>, 'tenants' | 'chosen'>
+
 /** The operator's choice of one business or all. */
-export const tenantFilter = (
-  path: string,
-  tenants: VisibleTenant[],
-  { tenantScope, params, language }: Context,
-) => {
+export const tenantFilter = (path: TenantPage, { tenants, chosen }: Choice, context: Context) => {
+  const { tenantScope, language } = context
   const texts = layoutTexts[language]
-  return (
-    !tenantScope &&
-    tenants.length > 1 &&
-    html`<form class="row" action="${path}">
-      <select name="tenant" aria-label="${texts.business}">
-        <option value="">${texts.allBusinesses}</option>
-        ${tenants.map(
-          ({ id, name }) =>
-            html`<option value="${id}" ${params['tenant'] === id && html`selected`}>
-              ${name}
-            </option>`,
-        )}
-      </select>
-      <button>${texts.show}</button>
-    </form>`
-  )
+  if (tenantScope !== null) return false
+  if (tenants === null) return html`<div class="row">${searchInstead(path, chosen, context)}</div>`
+  if (tenants.length < 2) return false
+  return html`<form class="row" action="${path}">
+    <select name="tenant" aria-label="${texts.business}">
+      ${tenantOptions(tenants, chosen, texts.allBusinesses)}
+    </select>
+    <button>${texts.show}</button>
+  </form>`
+}
+
+/** @param all the text of the first option */
+export const tenantOptions = (
+  tenants: VisibleTenant[],
+  chosen: VisibleTenant | null,
+  all: string,
+): Html =>
+  html`<option value="">${all}</option>
+    ${tenants.map(({ id, name }) =>
+      chosen?.id === id
+        ? html`<option value="${id}" selected>${name}</option>`
+        : html`<option value="${id}">${name}</option>`,
+    )}`
+
+/** Too many businesses for a list: the operator looks for one among all. */
+export const searchInstead = (
+  path: TenantPage,
+  chosen: VisibleTenant | null,
+  { language }: Context,
+): Html => {
+  const { allBusinesses, chooseBusiness } = layoutTexts[language]
+  return html`${chosen && html`<bdi>${chosen.name}</bdi> <a class="button" href="${path}">${allBusinesses}</a>`}
+    <a class="button" href="/ops/tenants?for=${encodeURIComponent(path)}">${chooseBusiness}</a>`
 }

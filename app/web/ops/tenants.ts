@@ -1,16 +1,10 @@
-/** The list of businesses, and the form to add one. */
+/** The form to add a business. A business that signs in sees itself instead of the list. */
 import { Router } from 'express'
 import type { Trx } from '../../db/kysely.ts'
 import { checkConfirmed, newTenantWarnings } from '../../tenants/go_live.ts'
-import {
-  addTenant,
-  listTenants,
-  newTenant,
-  showTenant,
-  type TenantLine,
-} from '../../tenants/tenants.ts'
+import { addTenant, newTenant, showTenant } from '../../tenants/tenants.ts'
 import type { Context } from './access.ts'
-import { relativeTime, telephone } from './format.ts'
+import { businessesPage } from './businesses.ts'
 import {
   type FailedForm,
   formAlert,
@@ -22,68 +16,14 @@ import {
   select,
   textArea,
 } from './forms.ts'
-import { html, type Html, table } from './html.ts'
+import { html } from './html.ts'
 import { translations } from './language.ts'
 import type { Page } from './layout.ts'
 import { action, allowedTenant, operatorOnly, page } from './page.ts'
 import { tenantPage } from './tenant.ts'
 import { confirmWarnings } from './tenant/mode.ts'
-import { modeBadge, tenantLayout, tenantPath } from './tenant/section.ts'
+import { tenantLayout, tenantPath } from './tenant/section.ts'
 import { newUrl } from './tenant/webhook.ts'
-
-/** The list shows only this many numbers of a business. A large business may have a hundred. */
-const MAX_NUMBERS = 3
-
-const CONNECTION_BADGES = { active: 'good', paused: 'bad', none: '' }
-
-const tenantTable = (tenants: TenantLine[], context: Context): Html => {
-  const texts = tenantsTexts[context.language]
-  return table(tenants, [
-    [
-      texts.name,
-      ({ tenantId, name }) =>
-        html`<a href="${tenantPath(tenantId, 'overview')}"><bdi>${name}</bdi></a>`,
-    ],
-    [texts.mode, ({ mode }) => modeBadge(mode, context)],
-    [
-      texts.numbers,
-      ({ numbers }) =>
-        html`${numbers.slice(0, MAX_NUMBERS).map(number => html`${telephone(number)}<br />`)}
-        ${numbers.length > MAX_NUMBERS && html`<small>${texts.more(numbers.length - MAX_NUMBERS)}</small>`}`,
-    ],
-    [
-      'WhatsApp',
-      ({ connection }) =>
-        html`<span class="badge ${CONNECTION_BADGES[connection ?? 'none']}"
-          >${texts.connection[connection ?? 'none']}</span
-        >`,
-    ],
-    [
-      texts.webhook,
-      ({ lastWebhookAt }) =>
-        lastWebhookAt ? relativeTime(lastWebhookAt, new Date(), context.language) : texts.never,
-    ],
-    [texts.waiting, ({ waiting }) => waiting, 'number'],
-  ])
-}
-
-const tenantsPage = (tenants: TenantLine[], context: Context): Page => {
-  const texts = tenantsTexts[context.language]
-  return {
-    name: 'tenants',
-    title: texts.title,
-    live: true,
-    body: html`<div class="row spread">
-        <h1>${texts.title}</h1>
-        <a class="button main" href="/ops/tenants/add">${texts.add}</a>
-      </div>
-      ${
-        tenants.length === 0
-          ? html`<p class="empty">${texts.none}</p>`
-          : tenantTable(tenants, context)
-      }`,
-  }
-}
 
 /** addTenant reports a number that is taken as `phone`, but the form has the field `numbers`. */
 const phoneAsNumbers = (failed: FailedForm | null): FailedForm | null => {
@@ -151,7 +91,7 @@ tenantsPages.get(
   '/tenants',
   page(async (trx, context) =>
     context.tenantScope === null
-      ? tenantsPage(await listTenants(trx), context)
+      ? businessesPage(trx, context)
       : tenantPage(trx, context, context.tenantScope, 'overview'),
   ),
 )
@@ -203,17 +143,8 @@ tenantsPages.get('/tenants/:tenantId/added', page(addedPage))
 
 const tenantsTexts = translations(
   {
-    title: 'Businesses',
-    none: 'There are no businesses yet.',
     add: 'Add a business',
     name: 'Name',
-    mode: 'Mode',
-    numbers: 'Numbers',
-    more: (count: number) => `and ${count} more`,
-    connection: { active: 'connected', paused: 'paused', none: 'not connected' },
-    webhook: 'Last call report',
-    never: 'none yet',
-    waiting: 'Waiting messages',
     form: {
       nameHelp: 'Customers see it in the message.',
       numbers: 'Numbers that customers dial',
@@ -235,17 +166,8 @@ const tenantsTexts = translations(
     },
   },
   {
-    title: 'עסקים',
-    none: 'עדיין אין עסקים.',
     add: 'הוספת עסק',
     name: 'שם',
-    mode: 'מצב',
-    numbers: 'מספרים',
-    more: count => `ועוד ${count}`,
-    connection: { active: 'מחובר', paused: 'מושהה', none: 'לא מחובר' },
-    webhook: 'דיווח השיחה האחרון',
-    never: 'עדיין אין',
-    waiting: 'הודעות ממתינות',
     form: {
       nameHelp: 'הלקוחות רואים אותו בהודעה.',
       numbers: 'המספרים שהלקוחות מחייגים',

@@ -1,6 +1,7 @@
 /** The figures of today and of the last 30 days. */
 import { Router } from 'express'
 import { DateTime } from 'luxon'
+import { type Figures, loadFigures, MONTH_DAYS } from '../../monitoring/daily_figures.ts'
 import { type Person, REASONS, type WaitReason, waitingPeople } from '../../outreach/people.ts'
 import { LIFT_DAYS } from '../../outreach/control_group.ts'
 import { effectOf, type Lift } from '../../outreach/summaries.ts'
@@ -8,19 +9,12 @@ import type { ReasonOf } from '../../states.ts'
 import type { Context } from './access.ts'
 import { isState } from './call_search.ts'
 import { funnelChart, hoursChart, liftChart } from './charts.ts'
-import { DEFAULT_TIMEZONE } from './format.ts'
+import { DEFAULT_TIMEZONE, money } from './format.ts'
 import { html, table } from './html.ts'
 import { type Language, translations } from './language.ts'
 import type { Page } from './layout.ts'
 import { reportPage, tenantFilter, tenantsFor } from './page.ts'
-import {
-  type Campaign,
-  type Figures,
-  loadCallsByHour,
-  loadFigures,
-  loadLast30Days,
-  loadWon,
-} from './today_figures.ts'
+import { type Campaign, loadEffect } from './today_figures.ts'
 
 type Texts = (typeof todayTexts)['en']
 
@@ -82,31 +76,24 @@ const skippedCard = (figures: Figures, links: Links, texts: Texts) => {
   </section>`
 }
 
-const amountIn = (language: Language) => {
-  const format = new Intl.NumberFormat(language, {
-    style: 'currency',
-    currency: 'ILS',
-    maximumFractionDigits: 0,
-  })
-  return (value: number): string => format.format(value)
-}
-
-const campaignsCard = (
-  campaigns: Campaign[],
-  amount: (value: number) => string,
-  { campaigns: texts }: Texts,
-) =>
-  html`<section class="card" id="campaigns">
+const campaignsCard = (campaigns: Campaign[], language: Language) => {
+  const { campaigns: texts } = todayTexts[language]
+  return html`<section class="card" id="campaigns">
     <h2>${texts.title}</h2>
     ${table(campaigns, [
       [texts.name, one => html`<bdi>${one.name || texts.unnamed}</bdi>`, 'wide'],
       [texts.answered, one => one.answered, 'number'],
       [texts.missed, one => one.missed, 'number'],
       [texts.recovered, one => one.recovered, 'number'],
-      [texts.won, one => (one.value > 0 ? `${one.won} (${amount(one.value)})` : one.won), 'number'],
+      [
+        texts.won,
+        one => (one.value > 0 ? `${one.won} (${money(one.value, language)})` : one.won),
+        'number',
+      ],
     ])}
     <p class="quiet">${texts.about}</p>
   </section>`
+}
 
 const effectText = (lift: Lift, { lift: texts }: Texts): string => {
   const effect = effectOf(lift)
@@ -142,38 +129,31 @@ todayPages.get(
   reportPage(async (trx, context) => {
     const { language } = context
     const texts = todayTexts[language]
-    const { tenants, tenantId, chosen } = await tenantsFor(trx, context)
-    if (tenants.length === 0) return startPage(context)
-    const scope = { tenantId, timezone: chosen?.timezone ?? DEFAULT_TIMEZONE }
-    const today = await loadFigures(trx, scope, 0)
-    const hoursToday = await loadCallsByHour(trx, scope, 0)
-    const { won, value } = await loadWon(trx, scope)
-    const {
-      figures: month,
-      hours: hoursMonth,
-      campaigns,
-      lift,
-    } = await loadLast30Days(trx, scope, new Date())
+    const choice = await tenantsFor(trx, context)
+    const { tenants, tenantId, chosen } = choice
+    if (tenants?.length === 0) return startPage(context)
+    const day = DateTime.now().setZone(chosen?.timezone ?? DEFAULT_TIMEZONE)
+    const date = day.toISODate() ?? ''
+    const from = day.minus({ days: MONTH_DAYS - 1 }).toISODate() ?? ''
+    const { today, month } = await loadFigures(trx, { tenantId, today: date })
+    const effect =
+      chosen &&
+      (await loadEffect(trx, { tenantId: chosen.id, timezone: chosen.timezone, now: new Date() }))
     const people = await waitingPeople(trx, { tenantId, before: null, limit: MAX_COUNTED + 1 })
-    const day = DateTime.now().setZone(scope.timezone)
-    const from = day.minus({ days: 29 }).toISODate() ?? ''
-    const links = linksOf(
-      tenantId && !context.tenantScope ? `tenant=${tenantId}&` : '',
-      day.toISODate() ?? '',
-    )
+    const links = linksOf(tenantId && !context.tenantScope ? `tenant=${tenantId}&` : '', date)
     const step = (label: string, value: number, state: string) => ({
       label,
       value,
       href: links.calls(state, from),
     })
-    const amount = amountIn(language)(value)
+    const amount = money(today.wonValue, language)
     return {
       name: 'today',
       title: texts.title,
       live: true,
       body: html`<div class="row spread">
           <h1>${texts.title}${chosen && html`: <bdi>${chosen.name}</bdi>`}</h1>
-          ${tenantFilter('/ops', tenants, context)}
+          ${tenantFilter('/ops', choice, context)}
         </div>
         ${waitingCard(people, links, texts)}
         <h2>${texts.done}</h2>
@@ -182,13 +162,13 @@ todayPages.get(
           ${figure(today.contacted, texts.contacted, links.calls('contacted'))}
           ${figure(today.replied, texts.replied, links.calls('replied'))}
           ${figure(today.reached, texts.reached, links.calls('reached_by_phone'))}
-          ${figure(won, value > 0 ? texts.wonFor(amount) : texts.won, links.won)}
+          ${figure(today.won, today.wonValue > 0 ? texts.wonFor(amount) : texts.won, links.won)}
           ${figure(today.waiting, texts.waiting, links.calls('waiting'))}
           ${today.failed > 0 && figure(today.failed, texts.failed, links.calls('failed'))}
           ${today.unknown > 0 && figure(today.unknown, texts.unknown, links.calls('uncertain'))}
         </ul>
         <div class="columns">
-          ${hoursChart('hours-today', { title: texts.hoursToday, href: links.calls(''), hours: hoursToday }, texts.chart)}
+          ${hoursChart('hours-today', { title: texts.hoursToday, href: links.calls(''), hours: today.hours }, texts.chart)}
           ${funnelChart(texts.funnel, [
             step(texts.missed, month.missed, 'missed'),
             step(texts.contacted, month.contacted, 'contacted'),
@@ -197,9 +177,9 @@ todayPages.get(
             step(texts.replied, month.replied, 'replied'),
             step(texts.reached, month.reached, 'reached_by_phone'),
           ])}
-          ${hoursChart('hours-month', { title: texts.hours30, href: links.calls('', from), hours: hoursMonth }, texts.chart)}
-          ${lift && liftChart('lift-table', lift, { ...texts.lift, result: effectText(lift, texts) })}
-          ${campaigns.length > 0 && campaignsCard(campaigns, amountIn(language), texts)}
+          ${hoursChart('hours-month', { title: texts.hours30, href: links.calls('', from), hours: month.hours }, texts.chart)}
+          ${effect?.lift && liftChart('lift-table', effect.lift, { ...texts.lift, result: effectText(effect.lift, texts) })}
+          ${effect && effect.campaigns.length > 0 && campaignsCard(effect.campaigns, language)}
           ${skippedCard(today, links, texts)}
         </div>`,
     }

@@ -35,7 +35,8 @@ waitingPages.get(
   '/waiting',
   reportPage(async (trx, context) => {
     const texts = waitingTexts[context.language]
-    const { tenants, tenantId } = await tenantsFor(trx, context)
+    const choice = await tenantsFor(trx, context)
+    const { tenantId } = choice
     const after = cursorParam(context, 'after', UPCOMING_CURSOR)
     const limit = PAGE_SIZE + 1
     const due = firstPage(await upcoming(trx, { tenantId, after, limit }))
@@ -59,7 +60,7 @@ waitingPages.get(
       live: true,
       body: html`<div class="row spread">
           <h1>${texts.title}</h1>
-          ${tenantFilter('/ops/waiting', tenants, context)}
+          ${tenantFilter('/ops/waiting', choice, context)}
         </div>
         <ul class="figures">
           <li>

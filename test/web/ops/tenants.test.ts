@@ -1,5 +1,6 @@
 /** /ops/tenants: the list, adding a business, and the pages of one business. */
 import { parse } from 'csv-parse/sync'
+import { sql } from 'kysely'
 import t from 'tap'
 import { reloadConfig } from '../../../app/config.ts'
 import { decrypt, tokenOwner } from '../../../app/crypto.ts'
@@ -15,6 +16,7 @@ import {
   outreachOf,
   post,
   verdictsOf,
+  webhookToken,
   work,
 } from '../../support/ringback.ts'
 import { receiver } from '../../events/support.ts'
@@ -36,15 +38,144 @@ t.test('the list shows the status of each business', async t => {
   const { text } = await operator.get('/ops/tenants')
   t.match(rowOf(text, live.tenantId), 'Noa &amp; &quot;Sons&quot; &lt;b&gt;')
   t.match(rowOf(text, live.tenantId), '>live<')
-  t.match(rowOf(text, live.tenantId), '>connected<')
+  t.match(rowOf(text, live.tenantId), 'All clear')
+  t.notMatch(rowOf(text, live.tenantId), 'not connected')
   t.match(rowOf(text, live.tenantId), /now|seconds? ago/)
-  t.match(rowOf(text, live.tenantId), /data-label="Waiting messages"><div>1</)
   t.match(rowOf(text, live.tenantId), live.did.slice(-4))
   t.match(rowOf(text, trial.tenantId), '>trial<')
   t.match(rowOf(text, trial.tenantId), 'not connected')
   t.match(rowOf(text, trial.tenantId), 'none yet')
   const hebrew = await (await asOperator('he')).get('/ops/tenants')
   t.match(rowOf(hebrew.text, live.tenantId), '>פעיל<')
+})
+
+/** The names in the list, in order, without what they begin with. */
+const namesIn = (text: string, prefix: string): string[] =>
+  [...text.matchAll(/<bdi>([^<]+)<\/bdi><\/a\s*>/g)].map(([, name = '']) =>
+    name.replace(prefix, ''),
+  )
+
+t.test('the worst businesses come first, and each problem is a filter', async t => {
+  const named = (name: string) => business({ columns: { name: `Agency ${name}` } })
+  const clear = await named('clear')
+  const late = await named('late')
+  const unread = await named('unread')
+  const paused = await named('paused')
+  const silent = await named('silent')
+  await miss(late, customer().local)
+  await sql`
+    update missed_calls set outreach_due_at = now() - interval '10 minutes' where tenant_id = ${late.tenantId}`.execute(
+    db,
+  )
+  const writer = customer()
+  await miss(unread, writer.local)
+  await sql`update leads set heard_at = now() - interval '3 hours' where tenant_id = ${unread.tenantId}`.execute(
+    db,
+  )
+  await sql`
+    insert into alerts (tenant_id, kind, subject)
+    values (${silent.tenantId}, 'webhooks_silent', 'tenants 1'), (${paused.tenantId}, 'connection_paused', 'whatsapp_connections 1'),
+           (${late.tenantId}, 'unmatched_number', '+972721234567')`.execute(db)
+  const list = async (query: string) =>
+    namesIn((await operator.get(`/ops/tenants?q=Agency&${query}`)).text, 'Agency ')
+  t.strictSame(await list(''), ['silent', 'paused', 'unread', 'late', 'clear'])
+  for (const problem of ['silent', 'paused', 'unread', 'late'])
+    t.strictSame(await list(`show=${problem}`), [problem], problem)
+  t.strictSame(await list('show=attention'), ['silent', 'paused', 'unread', 'late'])
+  t.strictSame(await list('show=off'), [])
+  t.strictSame(await list('sort=name'), ['clear', 'late', 'paused', 'silent', 'unread'])
+  t.strictSame(await list('sort=newest'), ['silent', 'paused', 'unread', 'late', 'clear'])
+
+  const { text } = await operator.get('/ops/tenants?q=Agency')
+  t.match(text, '4 of 5 need attention')
+  t.match(rowOf(text, unread.tenantId), '1 unread answer, for 3 hours')
+  t.match(rowOf(text, late.tenantId), 'messages 10 minutes late')
+  t.match(rowOf(text, late.tenantId), '1 alert')
+  const hebrew = await (await asOperator('he')).get('/ops/tenants?q=Agency')
+  t.match(rowOf(hebrew.text, silent.tenantId), 'אין דיווחי שיחות')
+
+  await sql`update leads set read_at = now() where tenant_id = ${unread.tenantId}`.execute(db)
+  await sql`update alerts set ended_at = now() where tenant_id = ${silent.tenantId}`.execute(db)
+  await sql`
+    update missed_calls set hold_until = now() + interval '1 hour', hold_reason = 'quiet'
+    where tenant_id = ${late.tenantId}`.execute(db)
+  t.strictSame(await list('show=attention'), ['paused', 'late'], 'what is solved is not listed')
+  t.notMatch(
+    rowOf((await operator.get('/ops/tenants?q=Agency')).text, late.tenantId),
+    'minutes late',
+  )
+
+  const search = async (written: string) =>
+    namesIn((await operator.get(`/ops/tenants?q=${encodeURIComponent(written)}`)).text, 'Agency ')
+  t.strictSame(await search('agency CLEAR'), ['clear'])
+  t.strictSame(await search(clear.did), ['clear'], 'a number')
+  t.strictSame(await search(`+972${clear.did.slice(1)}`), ['clear'], 'a number in another form')
+  t.strictSame(await search(clear.tenantId), ['clear'], 'an id')
+  for (const written of ['Agency%', 'Agency_', "'; select"]) t.strictSame(await search(written), [])
+  for (const wrong of ['show=x', 'sort=x', 'before=x', 'before=a~1', 'before=1~0'])
+    t.equal((await operator.get(`/ops/tenants?${wrong}`)).status, 404, wrong)
+})
+
+t.test('a long list has pages, in every order', async t => {
+  const COUNT = 60
+  await sql`
+    insert into tenants (name) select 'Chain ' || lpad(n::text, 2, '0') from generate_series(1, ${COUNT}::int) n`.execute(
+    db,
+  )
+  await sql`
+    insert into daily_figures (tenant_id, day, missed, contacted, delivered, read, replied, reached, waiting, failed, unknown,
+                               skipped, hours, answered, won, won_value)
+    select id, (now() at time zone 'Asia/Jerusalem')::date - 1, id % 7, 0, 0, 0, id % 3, 1, 0, 0, 0, '{}', '{}', id % 5, 1, id % 4 + 0.5
+    from tenants where name like 'Chain %' and id % 2 = 0`.execute(db)
+  for (const sort of ['attention', 'name', 'missed', 'answered', 'recovered', 'won', 'newest']) {
+    const names: string[] = []
+    let path = `/ops/tenants?q=Chain&sort=${sort}`
+    for (let pages = 0; path !== '' && pages < 5; pages++) {
+      const { text } = await operator.get(path)
+      names.push(...namesIn(text, 'Chain '))
+      const [, next = ''] = /href="([^"]*before=[^"]*)"/.exec(text) ?? []
+      path = next.replaceAll('&amp;', '&')
+    }
+    t.equal(names.length, COUNT, sort)
+    t.equal(new Set(names).size, COUNT, `${sort}: each once`)
+    if (sort === 'name') t.strictSame(names, names.toSorted())
+  }
+  const { text } = await operator.get('/ops/tenants?q=Chain&sort=missed')
+  const missed = [...text.matchAll(/data-label="Missed"><div>(\d+)</g)].map(([, n]) => Number(n))
+  t.strictSame(
+    missed,
+    missed.toSorted((a, b) => b - a),
+  )
+  t.equal(missed[0], 6)
+})
+
+t.test('among very many businesses the operator searches for one', async t => {
+  const shop = await business({ columns: { name: 'Needle' } })
+  await sql`insert into tenants (name) select 'Hay ' || n from generate_series(1, 201) n`.execute(
+    db,
+  )
+  const unmatched = push({ did: '0729999999', caller: customer().local })
+  await post(unmatched, { token: await webhookToken(null) })
+  await work()
+  for (const path of ['/ops', '/ops/leads', '/ops/calls', '/ops/waiting', '/ops/trouble']) {
+    const all = await operator.get(path)
+    t.equal(all.status, 200, path)
+    t.notMatch(all.text, '>Hay 7<', `${path} does not list them`)
+    const [, link = ''] = /href="(\/ops\/tenants\?for=[^"]+)"/.exec(all.text) ?? []
+    const { text } = await operator.get(`${link}&q=Needle`)
+    t.match(text, `href="${path}?tenant=${shop.tenantId}"`)
+    const one = await operator.get(`${path}?tenant=${shop.tenantId}`)
+    t.match(one.text, 'Needle', path)
+    t.match(one.text, `href="${path}">All businesses`, path)
+  }
+  t.match((await operator.get('/ops/trouble')).text, 'placeholder="Id of the business"')
+  await operator.submit('/ops/trouble/numbers', { tenant: shop.tenantId, phone: '+972729999999' })
+  t.match(rowOf((await operator.get('/ops/tenants?q=Needle')).text, shop.tenantId), '072-999-9999')
+  t.match(
+    (await operator.get('/ops/tenants?for=//evil.example&q=Needle')).text,
+    `href="/ops/tenants/${shop.tenantId}"`,
+  )
+  await sql`delete from tenants where name like 'Hay %' or name like 'Chain %'`.execute(db)
 })
 
 t.test('a business is added, and its webhook URL is shown once', async t => {

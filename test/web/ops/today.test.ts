@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { audit } from '../../../app/audit.ts'
+import { refreshDailyFigures } from '../../../app/monitoring/daily_figures.ts'
 import { axisTop } from '../../../app/web/ops/charts.ts'
 import {
   formatSpan,
@@ -232,6 +233,80 @@ t.test("a day begins at midnight in the business's time zone", async t => {
   t.equal(figuresIn((await owner.get('/ops')).text)['missed calls'], 0)
   await missedAt(midnight('0'))
   t.equal(figuresIn((await owner.get('/ops')).text)['missed calls'], 1)
+})
+
+t.test('earlier days are sums, which follow the calls', async t => {
+  const shop = await business()
+  const token = await webhookToken(shop.tenantId)
+  const people = [customer(), customer()]
+  const cdrs = people.map(({ local }) => push({ did: shop.did, caller: local }))
+  for (const cdr of cdrs) await post(cdr, { token })
+  await post(answeredPush({ did: shop.did, caller: customer().local }), { token })
+  await work()
+  const DAY = sql`((now() at time zone 'Asia/Jerusalem')::date - 5)`
+  const at = sql<Date>`${DAY}::timestamp at time zone 'Asia/Jerusalem' + interval '9 hours'`
+  for (const table of ['raw_cdrs', 'missed_calls'] as const)
+    await db
+      .updateTable(table)
+      .set({ called_at: at })
+      .where('tenant_id', '=', shop.tenantId)
+      .execute()
+  const owner = await asTenant(shop.tenantId)
+  const month = async () => funnelIn((await owner.get('/ops')).text)
+  const refresh = () => sql`select refresh_daily_figures(${DAY})`.execute(db)
+  const rows = async () => {
+    const { rows } = await sql<{ row: Record<string, unknown> }>`
+      select to_jsonb(f) as row from daily_figures f where tenant_id = ${shop.tenantId} order by day`.execute(
+      db,
+    )
+    return rows.map(({ row }) => row)
+  }
+  await refresh()
+  t.match(await month(), { 'missed calls': 2, replied: 0 })
+  t.match(await rows(), [
+    { missed: 2, answered: 1, waiting: 2, hours: { 9: [2, 1] }, skipped: {}, won: 0 },
+  ])
+
+  await workAsIfDue()
+  await fake.inbound({ kind: 'text', from: people[0]?.e164 ?? '', text: 'כן' })
+  await work()
+  await sql`
+    update leads set outcome = 'won', outcome_value = 250, outcome_at = ${at}
+    where tenant_id = ${shop.tenantId} and phone = ${people[0]?.e164}`.execute(db)
+  await refresh()
+  t.match(await month(), { 'missed calls': 2, 'messages sent': 2, replied: 1 })
+  t.match(await rows(), [{ contacted: 2, replied: 1, waiting: 0, won: 1, won_value: 250 }])
+  const before = await rows()
+  await refresh()
+  t.strictSame(await rows(), before, 'an unchanged day is not written')
+
+  const { rows: sums } = await sql<{ total: number; sum: number }>`
+    select sum(missed) filter (where tenant_id is null)::int as total,
+           sum(missed) filter (where tenant_id is not null)::int as sum
+    from daily_figures where day = ${DAY}`.execute(db)
+  t.equal(sums[0]?.total, sums[0]?.sum, 'all together are the sum of the businesses')
+  await sql`update tenants set timezone = 'Pacific/Kiritimati' where id = ${shop.tenantId}`.execute(
+    db,
+  )
+  await sql`update missed_calls set called_at = ${at} + interval '6 hours' where tenant_id = ${shop.tenantId}`.execute(
+    db,
+  )
+  await refresh()
+  t.match(
+    await rows(),
+    [{ missed: 0, answered: 1, hours: { 21: [2, 1] } }],
+    'by the clock of the business',
+  )
+  await sql`delete from leads where tenant_id = ${shop.tenantId}`.execute(db)
+  await sql`delete from raw_cdrs where tenant_id = ${shop.tenantId}`.execute(db)
+  await refresh()
+  t.strictSame(await rows(), [], 'a day without anything has no row')
+
+  for (let n = 0; n < 40; n++)
+    t.ok((await refreshDailyFigures()) >= 3, 'the days around today each time')
+  const { rows: days } = await sql<{ days: number }>`
+    select count(*)::int as days from daily_figures where tenant_id is null`.execute(db)
+  t.equal(days[0]?.days, 33, 'every day in turn')
 })
 
 t.test('names are escaped', async t => {

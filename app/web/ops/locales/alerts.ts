@@ -30,6 +30,7 @@ export const alertTexts = translations(
       add: (business: string) => `Add to ${business}`,
       addChosen: 'Add to this business',
       choose: 'Choose a business',
+      chooseId: 'Id of the business',
       askOperator: 'Ask the operator to add it.',
       added: (calls: number) =>
         calls === 1
@@ -214,6 +215,7 @@ export const alertTexts = translations(
       add: business => `הוספה אל ${business}`,
       addChosen: 'הוספה לעסק הזה',
       choose: 'בחירת עסק',
+      chooseId: 'מזהה העסק',
       askOperator: 'יש לבקש מהמפעיל להוסיף אותו.',
       added: calls =>
         calls === 1 ? 'נוסף. שיחה אחת תיבדק שוב.' : `נוסף. ${calls} שיחות ייבדקו שוב.`,
