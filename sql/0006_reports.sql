@@ -167,10 +167,11 @@ language sql stable as $$
     where m.lead_id is not null
       and (m.outreach_state in ('sending', 'sent', 'failed', 'unknown')
         or m.outreach_state = 'skipped' and m.outreach_reason = 'holdout'
-        -- WhatsApp refused it for the moment, and then it was too late, or the caller was reached.
-        or exists (
-          select from lead_conversations c join messages s on s.lead_conversation_id = c.id
-          where c.missed_call_id = m.id and s.kind = 'initial' and s.claimed_at is not null and s.state <> 'shadow'))
+        -- WhatsApp refused it for the moment, and then it was too late, or the caller was reached. (For "exists", Postgres
+        -- may read all messages of all tenants.)
+        or (
+          select count(*) from lead_conversations c join messages s on s.lead_conversation_id = c.id
+          where c.missed_call_id = m.id and s.kind = 'initial' and s.claimed_at is not null and s.state <> 'shadow') > 0)
     order by m.lead_id, m.called_at, m.id
   ), outcomes as materialized (
     select c.tenant_id, c.is_held_out, back.is_recovered

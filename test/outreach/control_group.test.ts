@@ -5,9 +5,12 @@ import { claim } from '../../app/messages/claim.ts'
 import { firstMessage } from '../../app/messages/kinds.ts'
 import { isHeldOut } from '../../app/outreach/control_group.ts'
 import { callBackPush } from '../../scripts/demo/cdr.ts'
-import { type Business, business, customer, db, fake } from '../support/ringback.ts'
+import { asTenant } from '../support/ops.ts'
+import { type Business, business, customer, db, fake, work } from '../support/ringback.ts'
+import { happens } from '../support/whatsapp.ts'
 import { arm, fillArms, type Member } from './support.ts'
 import { dueSince, messagesAfter, miss, requestsOf, tell } from '../tasks/support.ts'
+import { leadOf } from '../web/ops/support.ts'
 
 type Outreach = { phone: string; state: string }
 /** The decision about the last call of each caller. */
@@ -147,6 +150,36 @@ await t.test('a person who was written to stays so when the message is tried aga
     ['sent accepted'],
   )
   t.equal((await messagesAfter(id)).length, 3, 'with its reminders')
+})
+
+await t.test('a person of the group who writes is answered like all others', async t => {
+  const shop = await business(HALF)
+  const caller = callerIn(shop, true)
+  const { id } = await miss(shop, caller.local)
+  await dueSince(id)
+  const { phoneNumberId } = shop
+  await happens({ kind: 'text', from: caller.e164, phoneNumberId, text: 'אפשר תור?' })
+  const lead = await leadOf(shop.tenantId, caller.e164)
+  t.equal(lead.state, 'replied')
+  const owner = await asTenant(shop.tenantId)
+  const path = `/ops/leads/${lead.id}`
+  const [, key = ''] = /name="key" value="([^"]+)"/.exec((await owner.get(path)).text) ?? []
+  await owner.submit(`${path}/reply`, { back: path, text: 'כן', key })
+  await work()
+  t.match(
+    await db
+      .selectFrom('messages')
+      .select(['direction', 'kind', 'state'])
+      .where('tenant_id', '=', shop.tenantId)
+      .orderBy('id')
+      .execute(),
+    [
+      { direction: 'in', kind: 'inbound' },
+      { direction: 'out', kind: 'manual', state: 'accepted' },
+    ],
+    'no other message, and no reminder',
+  )
+  t.match(fake.inbox(caller.e164), [{ text: 'כן', template: null }])
 })
 
 // recovery_lift()
