@@ -1,6 +1,7 @@
 // Before `npm ci` and without the devDependencies, the scripts run with the Node of the machine. It must be able to run
 // TypeScript. This file is CommonJS in an old dialect, so that an old Node can read it.
 const { existsSync } = require('node:fs')
+const { enableCompileCache } = require('node:module')
 const [major, minor] = process.versions.node.split('.').map(Number)
 if (major < 22 || (major === 22 && minor < 18) || (major === 23 && minor < 6)) {
   console.error(
@@ -10,3 +11,6 @@ if (major < 22 || (major === 22 && minor < 18) || (major === 23 && minor < 6)) {
   )
   process.exit(1)
 }
+// Node keeps the compiled code here when a command ends, and the next one starts in half the time. Not during `npm ci`, which
+// another user may run. A folder that cannot be written, or NODE_COMPILE_CACHE for another one, is no error.
+if (require.main !== module) enableCompileCache(`${__dirname}/../.data/compile-cache`)

@@ -1,5 +1,5 @@
 /** The rules are pure: they take all input, including the time, as arguments, and return values. */
-import { readFileSync } from 'node:fs'
+import { globSync, readFileSync } from 'node:fs'
 import t from 'tap'
 
 const APP = new URL('../app/', import.meta.url)
@@ -75,6 +75,15 @@ await t.test('pure files import only each other and use no clock', async t => {
     const text = readFileSync(new URL(file, APP), 'utf8')
     t.strictSame(impurities(file, text), [], file)
   }
+})
+
+await t.test('no file loads Node’s fetch with its http server', async t => {
+  for (const file of globSync('**/*.ts', { cwd: APP }))
+    t.notMatch(
+      readFileSync(new URL(file, APP), 'utf8'),
+      /^import (?!type).* from 'node:http'/m,
+      file,
+    )
 })
 
 await t.test('impure files are recognised', async t => {

@@ -3,10 +3,10 @@
  * never ends its answer. Only addresses of the public internet are connected to, and of an answer only the status is read.
  */
 import { Resolver } from 'node:dns/promises'
-import http from 'node:http'
 import https from 'node:https'
 import { BlockList, isIP, type LookupFunction } from 'node:net'
 import { userError } from '../errors.ts'
+import { http } from '../http.ts'
 import type { DeliveryError } from '../states.ts'
 
 /** What came of an attempt. */

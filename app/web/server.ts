@@ -1,16 +1,11 @@
 /** The web server: its routes, its limits and its shutdown. */
 import express, { type ErrorRequestHandler, type Express, type Router } from 'express'
 import { once } from 'node:events'
-import {
-  createServer,
-  IncomingMessage,
-  maxHeaderSize,
-  type Server,
-  ServerResponse,
-} from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { config } from '../config.ts'
 import { startupError } from '../errors.ts'
+import { http } from '../http.ts'
 import { log } from '../log.ts'
 import { api } from './api/router.ts'
 import { health, type WorkerState } from './health.ts'
@@ -82,7 +77,7 @@ const discardSlowly = (req: IncomingMessage, res: ServerResponse): void => {
 /** No body, or one that costs no more than the head of a request may: Node reads 16 kB of a head as fast as they come. */
 const isShort = ({ headers }: IncomingMessage): boolean =>
   headers['transfer-encoding'] === undefined &&
-  Number(headers['content-length'] ?? 0) <= maxHeaderSize
+  Number(headers['content-length'] ?? 0) <= http.maxHeaderSize
 
 /** Requests of one connection that Node reads at once. No client of ours sends the next one before the last is answered. */
 const MAX_PIPELINED = 16
@@ -113,8 +108,8 @@ const closeAfter = (res: ServerResponse): void => {
  * classes have that prototype from the start, so Express changes nothing.
  */
 const messageClasses = (app: Express) => {
-  class ExpressRequest extends IncomingMessage {}
-  class ExpressResponse extends ServerResponse {}
+  class ExpressRequest extends http.IncomingMessage {}
+  class ExpressResponse extends http.ServerResponse {}
   const [request, response] = [ExpressRequest.prototype, ExpressResponse.prototype]
   Object.setPrototypeOf(request, app.request)
   Object.setPrototypeOf(response, app.response)
@@ -191,7 +186,7 @@ export const startWeb = async (
   checkEveryMs?: number,
 ): Promise<Server> => {
   const app = newApp(health(workerState, checkEveryMs), () => server.listening)
-  const server = createServer({
+  const server = http.createServer({
     ...messageClasses(app),
     // Slow senders are cut off. Node checks these limits at every connectionsCheckingInterval.
     headersTimeout: 10 * SECOND,

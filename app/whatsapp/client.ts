@@ -1,7 +1,8 @@
-import http, { type ClientRequest } from 'node:http'
+import type { ClientRequest } from 'node:http'
 import https from 'node:https'
 import { z } from 'zod'
 import { config } from '../config.ts'
+import { http } from '../http.ts'
 import { NOT_ACCEPTED, type ErrorPolicy, errorPolicy } from './errors.ts'
 import type { Button } from './templates.ts'
 
