@@ -28,6 +28,10 @@ export const isUnavailable = (error: unknown): boolean =>
   isTransient(error) &&
   !(error instanceof Error && 'code' in error && THIS_STATEMENT.test(String(error.code)))
 
+/** Whether a table does not exist: the database was asked before its first migration. */
+export const isBeforeMigration = (error: unknown): error is Error =>
+  isNativeError(error) && 'code' in error && error.code === '42P01'
+
 /** A deadlock, or a worker took a job at this moment. Nothing was written, and the next attempt succeeds. */
 const CONFLICTS = ['40001', '40P01']
 const TRIES = 5

@@ -5,6 +5,7 @@ import { Router } from 'express'
 import { sql } from 'kysely'
 import { TASK_NAMES } from '../db/jobs.ts'
 import { type Trx, webDb } from '../db/kysely.ts'
+import { isBeforeMigration } from '../db/retry.ts'
 import { withTimeout } from '../errors.ts'
 import { log } from '../log.ts'
 import { partition, storeAll } from '../voicenter/ingest.ts'
@@ -72,7 +73,8 @@ export const sharedCheck = <Result>(
       answer = null
     })
     return withTimeout(withinMs, work).catch((err: unknown) => {
-      log.warn({ err }, 'not ready: the database does not answer')
+      if (isBeforeMigration(err)) log.warn(`not ready before the first migration: ${err.message}`)
+      else log.warn({ err }, 'not ready: the database does not answer')
       return null
     })
   }

@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { config } from '../config.ts'
+import { isBeforeMigration } from '../db/retry.ts'
 import { startupError } from '../errors.ts'
 import { http } from '../http.ts'
 import { log } from '../log.ts'
@@ -163,7 +164,9 @@ const onError: ErrorRequestHandler = (error: unknown, _req, res, next) => {
   // Any other error may pass, such as a database that does not answer: the sender tries again.
   const status = found in PUBLIC_REASON ? found : 503
   const isRejection = error instanceof Error && 'isRejection' in error
-  if (status >= 500 && !isRejection) log.error({ err: error }, 'request failed')
+  if (isBeforeMigration(error))
+    log.warn(`request refused before the first migration: ${error.message}`)
+  else if (status >= 500 && !isRejection) log.error({ err: error }, 'request failed')
   else log.warn({ status }, 'request refused')
   if (status === 503) res.set('Retry-After', '5')
   res.status(status).json({ Err: status === 503 ? 2 : 1, Errdesc: PUBLIC_REASON[status] })

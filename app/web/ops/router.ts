@@ -12,6 +12,7 @@
  */
 import compression from 'compression'
 import { type ErrorRequestHandler, Router } from 'express'
+import { isBeforeMigration } from '../../db/retry.ts'
 import { log } from '../../log.ts'
 import {
   checkConnection,
@@ -73,7 +74,9 @@ export const showError: ErrorRequestHandler = (error: unknown, req, res, next) =
   const language = languageOf(req)
   const texts = layoutTexts[language]
   const { status, detail } = errorPageOf(error)
-  if (status === 503) log.error({ err: error }, 'page failed')
+  if (isBeforeMigration(error))
+    log.warn(`page not shown before the first migration: ${error.message}`)
+  else if (status === 503) log.error({ err: error }, 'page failed')
   res.removeHeader('Content-Disposition')
   res.status(status).send(
     plainLayout(
