@@ -67,6 +67,20 @@ const HELP: Record<Language, string> = {
   ru: 'Это сообщение не связано ни с одним обращением и никому не передано. Процитируйте уведомление и ответьте: 1 – сделка, 2 – нет, 3 – позже.',
 }
 
-/** What Ringback answers where it does not know whom the owner means. The claim adds the link. */
-export const helpText = (language: string): string =>
-  HELP[LANGUAGES.find(one => one === language) ?? 'he']
+const DONE: Record<Language, Record<Answer, string>> = {
+  he: { won: 'נסגר', lost: 'לא נסגר', later: 'מאוחר יותר' },
+  en: { won: 'won', lost: 'lost', later: 'later' },
+  ar: { won: 'تم', lost: 'لم يتم', later: 'لاحقًا' },
+  ru: { won: 'сделка', lost: 'нет', later: 'позже' },
+}
+
+const known = (language: string): Language => LANGUAGES.find(one => one === language) ?? 'he'
+
+// What Ringback writes back to the owner. The claim of the message adds the link.
+
+/** Where it is not known whom the owner means. */
+export const helpText = (language: string): string => HELP[known(language)]
+
+/** After an answer: whose outcome was set, and to which one. */
+export const doneText = (language: string, person: string, answer: Answer): string =>
+  `✓ ${person}: ${DONE[known(language)][answer]}`

@@ -3,8 +3,15 @@ import { addJob } from '../db/jobs.ts'
 import type { Trx } from '../db/kysely.ts'
 import { lockLead } from '../db/locks.ts'
 import { markLater, setOutcome } from '../outreach/lead_actions.ts'
-import { spellings } from '../phone.ts'
-import { type Answer, type AnsweredNotice, decideAnswer, helpText, parseAnswer } from './answers.ts'
+import { localNumber, spellings } from '../phone.ts'
+import {
+  type Answer,
+  type AnsweredNotice,
+  decideAnswer,
+  doneText,
+  helpText,
+  parseAnswer,
+} from './answers.ts'
 import { type Connection, type Writer, writerPhone } from './contacts.ts'
 
 export type FromOwner = {
@@ -55,7 +62,7 @@ export const findOwner = async (
 export const writesAsCaller = ({ isCaller, quotedKind }: FromOwner, text: string | null): boolean =>
   isCaller && quotedKind === null && parseAnswer(text ?? '') === null
 
-/** An answer of the owner sets the outcome of the person. Anything else gets a link. */
+/** An answer of the owner sets the outcome of the person, which is confirmed. Anything else gets a link. */
 export const handleOwner = async (
   trx: Trx,
   connection: Connection,
@@ -77,51 +84,69 @@ export const handleOwner = async (
     recent,
   })
   if (decision.do === 'link') {
-    await sendHelp(trx, connection, owner, wamid, decision.leadId)
+    if (!(await isHelpedEnough(trx, tenantId)))
+      await writeBack(trx, connection, owner, {
+        leadId: decision.leadId,
+        text: helpText(owner.language),
+        occasion: `answer:${wamid}`,
+      })
     return 'owner_message'
   }
-  await apply(trx, { tenantId, leadId: decision.leadId }, decision.answer)
+  const person = await apply(trx, { tenantId, leadId: decision.leadId }, decision.answer)
+  await writeBack(trx, connection, owner, {
+    leadId: decision.leadId,
+    text: doneText(owner.language, person, decision.answer),
+    occasion: `${DONE}${wamid}`,
+  })
   return 'owner_answer'
 }
 
+/** @returns the name or the number of the person */
 const apply = async (
   trx: Trx,
   key: { tenantId: string; leadId: string },
   answer: Answer,
-): Promise<void> => {
+): Promise<string> => {
   const actor = { as: 'owner', tenantId: key.tenantId } as const
   // Otherwise an amount that is entered on the page at this moment would be lost.
   await lockLead(trx, key.leadId)
-  if (answer === 'later') return markLater(trx, actor, key)
-  const { outcome } = await trx
+  const { name, phone, outcome } = await trx
     .selectFrom('leads')
-    .select('outcome')
+    .select(['name', 'phone', 'outcome'])
     .where('id', '=', key.leadId)
     .executeTakeFirstOrThrow()
+  if (answer === 'later') await markLater(trx, actor, key)
   // The amount that was entered on the page stays.
-  if (outcome !== answer) await setOutcome(trx, actor, { ...key, outcome: answer })
+  else if (outcome !== answer) await setOutcome(trx, actor, { ...key, outcome: answer })
+  return name ?? localNumber(phone)
 }
 
 /** An automatic reply on the owner's phone must not keep the two programs writing to each other. */
 const MAX_HELP = 5
+/** The occasion of a confirmation. The other answers are help. */
+const DONE = 'answer:done:'
 
-const sendHelp = async (
+const isHelpedEnough = async (trx: Trx, tenantId: string): Promise<boolean> => {
+  const { rows } = await sql<{ count: number }>`
+    select count(*)::int as count from messages
+    where tenant_id = ${tenantId} and occasion like 'answer:%' and not starts_with(occasion, ${DONE})
+      and created_at > now() - interval '10 minutes'`.execute(trx)
+  return (rows[0]?.count ?? 0) >= MAX_HELP
+}
+
+const writeBack = async (
   trx: Trx,
   { tenantId, connectionId, isListening }: Connection,
-  { ownerPhone, language }: FromOwner,
-  wamid: string,
-  leadId: string | null,
+  { ownerPhone }: FromOwner,
+  { leadId, text, occasion }: { leadId: string | null; text: string; occasion: string },
 ): Promise<void> => {
   if (isListening) return
   const { rows } = await sql<{ id: string }>`
     insert into messages (tenant_id, lead_id, whatsapp_connection_id, direction, kind, state, due_at, to_phone, text, occasion)
-    select ${tenantId}, ${leadId}, ${connectionId}, 'out', 'owner_notice', 'scheduled', now(), ${ownerPhone},
-           ${helpText(language)}, ${`answer:${wamid}`}
-    where ${MAX_HELP} > (
-      select count(*) from messages where tenant_id = ${tenantId} and occasion like 'answer:%'
-        and created_at > now() - interval '10 minutes')
+    values (${tenantId}, ${leadId}, ${connectionId}, 'out', 'owner_notice', 'scheduled', now(), ${ownerPhone}, ${text}, ${occasion})
     on conflict (tenant_id, occasion) where occasion is not null do nothing
     returning id`.execute(trx)
-  const [help] = rows
-  if (help) await addJob(trx, 'owner_notice', help.id, { messageId: help.id }, { tenantId })
+  const [message] = rows
+  if (message)
+    await addJob(trx, 'owner_notice', message.id, { messageId: message.id }, { tenantId })
 }

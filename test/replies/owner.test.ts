@@ -1,7 +1,8 @@
 /** What the owner writes to the business number: 1, 2 and 3 in answer to a notice, and everything else. */
 import { sql } from 'kysely'
 import { test } from 'tap'
-import { decideAnswer, helpText, parseAnswer } from '../../app/replies/answers.ts'
+import { decideAnswer, doneText, helpText, parseAnswer } from '../../app/replies/answers.ts'
+import { localNumber } from '../../app/phone.ts'
 import { LANGUAGES } from '../../app/whatsapp/templates.ts'
 import { setOutcome } from '../../app/outreach/lead_actions.ts'
 import { queueSummaries } from '../../app/outreach/owner_summaries.ts'
@@ -131,8 +132,8 @@ await test('an answer counts for the quoted notice, or for the only one within a
 // Through the endpoint.
 
 const help = helpText('he')
-/** The texts that the owner got, and not the notices. */
-const helpTo = (owner: string) =>
+/** The texts that Ringback wrote back to the owner: help and confirmations, and not the notices. */
+const writtenTo = (owner: string) =>
   fake.inbox(owner).flatMap(({ template, text }) => (template ? [] : [text]))
 const noticeTo = (owner: string) => fake.inbox(owner).findLast(({ template }) => template)
 
@@ -166,7 +167,12 @@ await test('1, 2 and 3 set the outcome of the person, and are no message of a pe
   t.match(await lead(), { outcome: 'lost', later_until: null })
   await says('٣')
   t.match(await lead(), { later_until: Date })
-  t.strictSame(helpTo(owner), [])
+  const { name, phone = '' } = (await lead()) ?? {}
+  const confirmed = (['won', 'won', 'lost', 'later'] as const).map(
+    answer => `${doneText('he', name ?? localNumber(phone), answer)} http`,
+  )
+  for (const [n, text] of writtenTo(owner).entries()) t.match(text, confirmed[n])
+  t.equal(writtenTo(owner).length, 4, 'each answer is confirmed, with a link')
   t.strictSame(await receivedBy(shop), [['אפשר תור?', true]])
   t.equal((await leadsOf(tenantId)).length, 1)
   t.match((await eventsOf(tenantId)).slice(1), Array(4).fill({ outcome: 'owner_answer' }))
@@ -216,14 +222,15 @@ await test('where it is not clear whom the owner means, they get a link, and not
   await says('1')
   t.match(await lead(), { outcome: null })
   t.match(await lead(other.e164), { outcome: null })
-  t.match(helpTo(owner), [new RegExp(`^${help} http.*/l/[\\w-]{43}$`)])
+  t.match(writtenTo(owner), [new RegExp(`^${help} http.*/l/[\\w-]{43}$`)])
   await says('נחזור אליה מחר', wamid)
   t.match(await lead(), { outcome: null, state: 'replied' })
-  t.equal(helpTo(owner).length, 2)
+  t.equal(writtenTo(owner).length, 2)
   await says('1', wamid)
   t.match(await lead(), { outcome: 'won' })
   t.match(await lead(other.e164), { outcome: null })
-  t.equal(helpTo(owner).length, 2)
+  t.match(writtenTo(owner)[2], doneText('he', (await lead())?.name ?? localNumber(who.e164), 'won'))
+  t.equal(writtenTo(owner).length, 3)
   t.equal(fake.inbox(who.e164).length, 1, 'nothing is passed on')
   t.strictSame(await receivedBy(shop), [
     ['אפשר תור?', true],
@@ -251,13 +258,13 @@ await test('a digest cannot be answered', async t => {
       ...(context && { context }),
     })
   t.match(await leadsOf(tenantId), [{ outcome: null }])
-  t.equal(helpTo(owner).length, 2)
+  t.equal(writtenTo(owner).length, 2)
 })
 
 await test('an automatic reply on the owner’s phone gets few answers', async t => {
   const { owner, says } = await notified()
   for (let n = 0; n < 8; n++) await says('אני בנהיגה')
-  t.equal(helpTo(owner).length, 5)
+  t.equal(writtenTo(owner).length, 5)
 })
 
 await test('only the phone of the owner answers notices, also under a hidden number', async t => {
@@ -306,7 +313,7 @@ await test('the owner can opt out of notices, and a reaction is no message', asy
     context: wamid,
     phoneNumberId: shop.phoneNumberId,
   })
-  t.strictSame(helpTo(owner), [])
+  t.strictSame(writtenTo(owner), [])
   await says('הסר')
   t.strictSame(await optOutsOf(shop), [[owner, 'typed']])
 })
