@@ -19,7 +19,7 @@ import type { Language } from './language.ts'
 import type { Page } from './layout.ts'
 import { callTexts } from './locales/call.ts'
 import { action, idParam, page } from './page.ts'
-import { timeline, type TimelineEntry } from './timeline.ts'
+import { timeline, type TimelineEntry, whyTriedAgain } from './timeline.ts'
 import { callerName, explainCall } from './why.ts'
 
 /** The page where the reason for the result can be changed. */
@@ -56,6 +56,7 @@ const heading = (facts: CallFacts, context: Context) => {
   const place = placeToFix(facts, context)
   const search = customerPhone !== null && new URLSearchParams({ number: customerPhone }).toString()
   const calledAt = missed?.calledAt ?? first?.calledAt ?? first?.receivedAt ?? null
+  const retries = facts.messages.flatMap(message => whyTriedAgain(message, language) ?? [])
   return html`<p class="quiet">
       ${outcome.reason === 'outgoing' ? texts.toFrom(caller, line) : texts.fromTo(caller, line)} ·
       ${dateTime(calledAt, language, timezone)}
@@ -66,6 +67,7 @@ const heading = (facts: CallFacts, context: Context) => {
       missed?.dueAt &&
       html`<p>${texts.dueAt(dateTime(missed.dueAt, language, timezone))}</p>`
     }
+    ${retries.map(why => html`<p>${why}</p>`)}
     ${
       earlierCall &&
       html`<p>

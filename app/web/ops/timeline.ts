@@ -104,6 +104,16 @@ const errorText = ({ errorCode, reason }: SentMessage, language: Language): stri
   return known === undefined ? texts.error(errorCode) : `${texts.error(errorCode)}: ${known}`
 }
 
+/** Why a message that was tried waits for its next try. null = it was not tried yet, or does not wait. */
+export const whyTriedAgain = (message: SentMessage, language: Language): string | null => {
+  const { state, reason, claimedAt, errorCode } = message
+  if (state !== 'scheduled' || claimedAt === null) return null
+  const texts = callTexts[language]
+  if (reason === 'never_arrived') return `${texts.neverArrived} ${texts.triedAgain}`
+  const error = errorCode === null ? '' : ` (${errorText(message, language)})`
+  return `${texts.notAccepted}${error}. ${texts.triedAgain}`
+}
+
 /** Planned, sent, and what WhatsApp reported. */
 const messageEntries = (message: SentMessage, language: Language, now: Date): TimelineEntry[] => {
   const texts = callTexts[language]
@@ -119,7 +129,7 @@ const messageEntries = (message: SentMessage, language: Language, now: Date): Ti
           at: dueAt,
           isPlanned: true,
           text: texts.planned(name),
-          details: [claimedAt !== null && texts.willRetry],
+          details: [whyTriedAgain(message, language)],
         },
       ]
     case 'sending':

@@ -322,6 +322,27 @@ t.test('a missed call on WhatsApp is listed, and has a page without call records
   t.match((await owner.get('/ops/waiting')).text, `href="/ops/calls/missed/${id}"`)
 })
 
+t.test(
+  'a message that WhatsApp did not take says why, and that it will be tried again',
+  async t => {
+    const shop = await business()
+    const dana = customer()
+    fake.script({ to: dana.e164, outcome: { kind: 'error', code: 131056 } })
+    const { id } = await miss(shop, dana.local)
+    await dueSince(id)
+    const owner = await asTenant(shop.tenantId)
+    const page = async () => (await owner.get(`/ops/calls/missed/${id}`)).text.split('</h1>')[1]
+    t.match(
+      await page(),
+      /^[^]*<p>WhatsApp did not accept the last attempt \(WhatsApp error 131056: too many .*\)\. It will be tried again\.<\/p>/,
+    )
+    await sql`update messages set error_code = null, reason = 'never_arrived' where tenant_id = ${shop.tenantId}`.execute(
+      db,
+    )
+    t.match(await page(), '<p>WhatsApp could not be reached. It will be tried again.</p>')
+  },
+)
+
 t.test('a record with a long transcript is listed and shown', async t => {
   const shop = await business()
   const record = push({ caller: 'Reception', did: shop.did, aiData: 'x'.repeat(200_000) })

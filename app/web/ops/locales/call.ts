@@ -62,7 +62,8 @@ export const callTexts = translations(
       reminder_2: 'The last reminder',
     } satisfies Record<ConversationKind, string>,
     planned: (message: string) => `${message} will be sent.`,
-    willRetry: 'WhatsApp did not accept the last attempt.',
+    notAccepted: 'WhatsApp did not accept the last attempt',
+    triedAgain: 'It will be tried again.',
     sending: (message: string) => `${message} is being sent.`,
     accepted: (message: string) => `${message} was sent to WhatsApp.`,
     sentUnknown: (message: string) =>
@@ -228,7 +229,8 @@ export const callTexts = translations(
       reminder_2: 'התזכורת האחרונה',
     },
     planned: message => `${message} תישלח.`,
-    willRetry: 'WhatsApp לא קיבל את הניסיון האחרון.',
+    notAccepted: 'WhatsApp לא קיבל את הניסיון האחרון',
+    triedAgain: 'יתבצע ניסיון נוסף.',
     sending: message => `${message} נשלחת כעת.`,
     accepted: message => `${message} נשלחה ל־WhatsApp.`,
     sentUnknown: message =>
