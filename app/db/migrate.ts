@@ -10,9 +10,11 @@ import { db } from './kysely.ts'
 import { newPool } from './pool.ts'
 
 const folder = new URL('../../sql/', import.meta.url)
+/** The migrations of the releases (scripts/freeze.ts). */
+const RELEASED = 'released.json'
 
 const OTHER_FILES = `This database was migrated with other files than those in sql/ now. Nothing was changed.
-Until release 1.0.0 an existing database cannot be upgraded: use a new, empty one.
+A database of a version before 1.0.0 cannot be upgraded: use a new, empty one. Otherwise start the version that belongs to it.
 On a development machine, stop the program and delete .data/postgres.`
 
 /**
@@ -54,27 +56,31 @@ const applyPending = async (migrator: Migrator): Promise<string[]> => {
 }
 
 const newMigrator = (database: Kysely<DB>) =>
-  new Migrator({ db: database, provider: { getMigrations: readMigrations } })
+  new Migrator({ db: database, provider: { getMigrations: () => readMigrations() } })
 
 /**
  * Each file of sql/ as a migration. kysely stores only the names of the applied migrations. So a name includes a hash of
  * the statements, which shows whether a database was made from an earlier text of a file.
  */
-const readMigrations = async (): Promise<Record<string, Migration>> => {
+const readMigrations = async (from = folder): Promise<Record<string, Migration>> => {
   const migrations: Record<string, Migration> = {}
-  const files = (await readdir(folder)).toSorted()
+  const files = (await readdir(from)).filter(file => file !== RELEASED).toSorted()
   for (const [i, file] of files.entries()) {
     if (!/^\d{4}_\w+\.sql$/.test(file) || file.slice(0, 4) === files[i - 1]?.slice(0, 4))
       throw new Error(
         `sql/${file} is not a migration: name it 0007_word.sql, with an unused number`,
       )
-    const text = await readFile(new URL(file, folder), 'utf8')
+    const text = await readFile(new URL(file, from), 'utf8')
     const statements = text.replaceAll(/--.*$/gm, '').replaceAll(/\s+/g, ' ')
     const hash = createHash('sha256').update(statements).digest('hex').slice(0, 8)
     migrations[`${file} ${hash}`] = { up: async trx => void (await sql.raw(text).execute(trx)) }
   }
   return migrations
 }
+
+/** Each file of sql/ with the hash of its statements. */
+export const migrationNames = async (from = folder): Promise<string[]> =>
+  Object.keys(await readMigrations(from))
 
 /** The file of a migration, without the hash. */
 const fileOf = ({ name }: { name: string }): string => name.replace(/ .*/, '')

@@ -1,10 +1,13 @@
 /** The schema: its conventions, the separation of tenants, and how many indexes a CDR is written to. */
-import { readdirSync, readFileSync } from 'node:fs'
+import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { pathToFileURL } from 'node:url'
 import { sql } from 'kysely'
 import pg from 'pg'
 import t from 'tap'
 import { type Trx, useGenericPlan } from '../../app/db/kysely.ts'
+import { migrationNames } from '../../app/db/migrate.ts'
 import { push } from '../../scripts/demo/cdr.ts'
+import { editedMigration, unlistedRelease } from '../../scripts/freeze.ts'
 import { contacted } from '../outreach/support.ts'
 import { business, type Business, customer, db, post, work } from '../support/ringback.ts'
 import { happens } from '../support/whatsapp.ts'
@@ -31,6 +34,27 @@ t.test('conventions', async t => {
     for (const [i, line] of lines.entries())
       if (/^create (table|function) /.test(line)) t.match(lines[i - 1], /^-- /, `why: ${line}`)
   }
+})
+
+t.test('a migration of a release is never edited', async t => {
+  const now = await migrationNames()
+  const list = { version: '1.0.0', migrations: now }
+  t.equal(unlistedRelease({ version: null, migrations: [] }, '0.9.0'), null)
+  t.equal(unlistedRelease(list, '1.0.0'), null)
+  t.match(unlistedRelease(list, '1.1.0'), 'does not list release 1.1.0')
+
+  t.equal(editedMigration(list, [...now, '0099_new.sql 12345678']), null, 'a new file')
+  const folder = pathToFileURL(`${t.testdir()}/`)
+  cpSync(new URL('../../sql/', import.meta.url), folder, { recursive: true })
+  const edit = (to: string) => {
+    const file = new URL('0001_tenants.sql', folder)
+    writeFileSync(file, readFileSync(file, 'utf8').replace(/^create table/m, to))
+  }
+  edit('-- A comment.\n\ncreate table')
+  t.equal(editedMigration(list, await migrationNames(folder)), null, 'only a comment')
+  edit('create unlogged table')
+  const problem = editedMigration(list, await migrationNames(folder))
+  t.match(problem, /^sql\/0001_tenants.sql belongs to release 1.0.0 and was changed/)
 })
 
 /** Rows of these tables may belong to no tenant. */

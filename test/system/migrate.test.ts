@@ -10,7 +10,9 @@ const admin = new pg.Client({ connectionString: await testDatabaseUrl('postgres'
 await admin.connect()
 t.teardown(() => admin.end())
 
-const files = (await readdir(new URL('../../sql/', import.meta.url))).toSorted()
+const files = (await readdir(new URL('../../sql/', import.meta.url)))
+  .filter(file => file.endsWith('.sql'))
+  .toSorted()
 let created = 0
 
 /** A new, empty database, dropped when the test ends. */
