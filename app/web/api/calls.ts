@@ -18,6 +18,7 @@ import {
   type CallQuery,
   type Condition,
   foundCalls,
+  lastLookedAt,
   parseNumber,
 } from '../ops/call_search.ts'
 import { problem } from './problem.ts'
@@ -182,10 +183,10 @@ const conditionOf = ({ verdict, outreach_state: state }: Filters): Condition => 
     }
   const isState = sql<boolean>`m.outreach_state = ${sql.lit(state)}`
   if (verdict === undefined) return { of: 'missed', where: isState }
-  const hasVerdict = sql`(${verdict === 'missed'} and m.source = 'whatsapp' or exists (
+  const hasVerdict = sql<boolean>`(${verdict === 'missed'} and m.source = 'whatsapp' or exists (
     select from raw_cdrs v
     where v.root_call_id = m.call_id and v.tenant_id = m.tenant_id and v.verdict = ${verdict}))`
-  return { of: 'missed', where: sql`${isState} and ${hasVerdict}` }
+  return { of: 'missed', where: isState, rare: hasVerdict }
 }
 
 const CALLER = 'A telephone number, or at least its last 4 digits'
@@ -215,7 +216,8 @@ export const calls = [
     path: '/calls',
     name: 'listCalls',
     summary: 'List all calls',
-    description: 'The newest first. Calls with several records, such as transfers, come once.',
+    description:
+      'The newest first. Calls with several records, such as transfers, come once. A page may hold fewer than `limit`: only a `next_cursor` of null means that nothing follows.',
     request: z.object({
       query: z.strictObject({
         ...pageQuery,
@@ -243,11 +245,14 @@ export const calls = [
         limit: limit + 1,
       }
       const isMissed = verdict === undefined || verdict === 'missed'
-      const found = foundCalls(conditionOf({ verdict, outreach_state }), isMissed, wanted)
-      const rows = await loadCalls(trx, found)
+      const condition = conditionOf({ verdict, outreach_state })
+      const rows = await loadCalls(trx, foundCalls(condition, isMissed, wanted))
       return {
         data: rows.slice(0, limit).map(callOf),
-        next_cursor: rows.length > limit ? (rows[limit - 1]?.mark ?? null) : null,
+        next_cursor:
+          rows.length > limit
+            ? (rows[limit - 1]?.mark ?? null)
+            : await lastLookedAt(trx, condition, wanted),
       }
     },
   }),

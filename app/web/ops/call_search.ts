@@ -40,8 +40,13 @@ export const CALL_STATES = {
 
 export type CallState = (typeof CALL_STATES)[keyof typeof CALL_STATES][number]
 
-/** On the call records (`r`) or on the missed calls (`m`). */
-export type Condition = { of: 'records' | 'missed'; where: RawBuilder<boolean> }
+/**
+ * On the call records (`r`) or on the missed calls (`m`). `rare`: few of those missed calls may fulfil this condition too, so
+ * only the newest MAX_LOOKED_AT are asked (lastLookedAt).
+ */
+export type Condition =
+  | { of: 'records'; where: RawBuilder<boolean> }
+  | { of: 'missed'; where: RawBuilder<boolean>; rare?: RawBuilder<boolean> }
 
 const verdict = (verdict: string): Condition => ({
   of: 'records',
@@ -232,19 +237,47 @@ const byRecords = (query: CallQuery, where: RawBuilder<boolean>) => {
     where ${wanted} ${order}`
 }
 
-const byMissedCalls = (query: CallQuery, where: RawBuilder<boolean>) => {
-  const { number, limit } = query
+const MAX_LOOKED_AT = 5000
+
+/** The missed calls "m" that a search looks at. */
+const missedWhere = (query: CallQuery, where: RawBuilder<boolean>) => {
+  const { number } = query
+  return sql`${where} and ${within(query, sql.ref('m'), sql.ref('m.called_at'))}
+    and ${number === null ? sql`true` : hasNumber(sql.ref('m.caller_phone'), number)}`
+}
+
+const byMissedCalls = (
+  query: CallQuery,
+  where: RawBuilder<boolean>,
+  rare: RawBuilder<boolean> | null = null,
+) => {
+  const wanted = missedWhere(query, where)
+  const newest = sql`(
+    select * from missed_calls m where ${wanted} order by m.called_at desc, m.id desc limit ${MAX_LOOKED_AT})`
   return sql`
     select f.record_id, m.id as missed_id, m.id, m.called_at as at
-    from missed_calls m
+    from ${rare === null ? sql`missed_calls` : newest} m
     left join lateral (
       select r.id as record_id from raw_cdrs r
       where r.root_call_id = m.call_id and r.tenant_id is not distinct from m.tenant_id
       order by ${STARTED_AT}, r.id limit 1
     ) f on true
-    where ${where} and (f.record_id is not null or m.source = 'whatsapp') and ${within(query, sql.ref('m'), sql.ref('m.called_at'))}
-      and ${number === null ? sql`true` : hasNumber(sql.ref('m.caller_phone'), number)}
-    order by m.called_at desc, m.id desc limit ${limit}`
+    where ${rare ?? wanted} and (f.record_id is not null or m.source = 'whatsapp')
+    order by m.called_at desc, m.id desc limit ${query.limit}`
+}
+
+/** The cursor behind the last missed call that a search with a `rare` condition looked at. Null = it looked at all. */
+export const lastLookedAt = async (
+  trx: Trx,
+  condition: Condition,
+  query: CallQuery,
+): Promise<string | null> => {
+  if (condition.of === 'records' || !condition.rare) return null
+  const { rows } = await sql<{ mark: string }>`
+    select (extract(epoch from called_at) * 1000000)::bigint || '.' || id as mark from missed_calls m
+    where ${missedWhere(query, condition.where)}
+    order by m.called_at desc, m.id desc offset ${MAX_LOOKED_AT - 1} limit 1`.execute(trx)
+  return rows[0]?.mark ?? null
 }
 
 /**
@@ -254,14 +287,14 @@ const byMissedCalls = (query: CallQuery, where: RawBuilder<boolean>) => {
  * @param withWhatsApp whether missed calls on WhatsApp, which have no records, fulfil a condition on records
  */
 export const foundCalls = (
-  { of, where }: Condition,
+  condition: Condition,
   withWhatsApp: boolean,
   query: CallQuery,
 ): RawBuilder<unknown> =>
-  of === 'missed'
-    ? byMissedCalls(query, where)
+  condition.of === 'missed'
+    ? byMissedCalls(query, condition.where, condition.rare)
     : sql`select * from (
-        (${byRecords(query, where)})
+        (${byRecords(query, condition.where)})
         union all (${byMissedCalls(query, sql`${withWhatsApp} and m.source = 'whatsapp'`)})) f
       order by at desc, id desc limit ${query.limit}`
 

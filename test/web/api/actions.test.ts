@@ -531,3 +531,25 @@ t.test('the report', async t => {
     )
   t.match(await api.get('/report?since=0000-01-01&until=9999-12-31'), { status: 200 })
 })
+
+t.test('filters that few of many calls fulfil look at some of them for each page', async t => {
+  const shop = await business()
+  const api = await clientOf(shop)
+  const record = push({ did: shop.did, caller: customer().local })
+  await tell(shop.token, record)
+  await work()
+  await sql`update missed_calls set called_at = now() - interval '2 days', outreach_state = 'skipped', outreach_reason = 'too_late'
+    where tenant_id = ${shop.tenantId}`.execute(db)
+  await sql`update raw_cdrs set verdict = 'answered' where tenant_id = ${shop.tenantId}`.execute(db)
+  await sql`
+    insert into missed_calls (tenant_id, call_id, business_phone, status, called_at, outreach_state, outreach_reason, source)
+    select ${shop.tenantId}, 'many' || n, '+972722345678', 'NOANSWER', now() - n * interval '1 second', 'skipped', 'too_late', 'whatsapp'
+    from generate_series(1, 5000) n`.execute(db)
+  const path = '/calls?outreach_state=skipped&verdict=answered'
+  const first = await pageAt(api, path)
+  t.equal(first.data.length, 0)
+  t.ok(first.next_cursor, 'there are more calls to look at')
+  const { rows, pages } = await allPages(api, path)
+  t.match(rows, [{ call_id: record.ivruniqueid }])
+  t.equal(pages, 2)
+})
