@@ -8,42 +8,6 @@ import { notFound, userError } from '../errors.ts'
 import { log } from '../log.ts'
 import { handleFailed, JOB_FAILED } from '../replies/inbound.ts'
 
-/** The jobs of one task. */
-export type Queued = {
-  task: string
-  /** Jobs whose time has come: the backlog. */
-  due: number
-  /** Due and future jobs that failed before. */
-  retrying: number
-  running: number
-  future: number
-  dead: number
-  /** Age of the oldest due job, in seconds; null = none is due. */
-  oldestDue: number | null
-}
-
-/** More jobs are not counted. */
-const COUNTED = 50_000
-
-/** The queue by task, the most overdue first. */
-export const queueByTask = async (trx: Trx): Promise<Queued[]> => {
-  const { rows } = await sql<Queued>`
-    with jobs as (
-      select task_identifier as task, run_at, attempts,
-             case when locked_at is not null then 'running' when attempts >= max_attempts then 'dead'
-                  when run_at <= now() then 'due' else 'future' end as state
-      from graphile_worker.jobs limit ${COUNTED}
-    )
-    select task, count(*) filter (where state = 'due')::int as due,
-           count(*) filter (where state in ('due', 'future') and attempts > 0)::int as retrying,
-           count(*) filter (where state = 'running')::int as running,
-           count(*) filter (where state = 'future')::int as future,
-           count(*) filter (where state = 'dead')::int as dead,
-           extract(epoch from now() - min(run_at) filter (where state = 'due'))::float8 as "oldestDue"
-    from jobs group by task order by "oldestDue" desc nulls last, task`.execute(trx)
-  return rows
-}
-
 // A job that failed for good stays in the queue until a person decides about it. Meanwhile no other job is added for its
 // row (reconcile.ts).
 
@@ -63,6 +27,22 @@ export type FailedJob = {
 /** A job without a key was replaced while it ran (removeReplacedJobs in reconcile.ts). */
 const IS_FAILED = sql`attempts >= max_attempts and locked_at is null and key is not null`
 
+/** A job that failed and waits for its next try, or that failed for good. */
+const CAN_RETRY = sql`attempts > 0 and locked_at is null and key is not null`
+
+/** The same for errors that differ only in numbers, such as ids, addresses and times. */
+export const JOB_ERROR = sql<string>`md5(regexp_replace(left(coalesce(last_error, ''), 500), '[0-9]+', '#', 'g'))`
+
+/** At most this many jobs are retried, or discarded, with one button. */
+const RETRIED = 10_000
+const DISCARDED = 200
+
+/** Failed jobs of a task. `error`: only those with this JOB_ERROR. */
+export type FailedOfTask = { task: string; error?: string | undefined }
+
+const ofTask = ({ task, error }: FailedOfTask) =>
+  sql`(${IS_FAILED}) and task_identifier = ${task} ${error === undefined ? sql`` : sql`and ${JOB_ERROR} = ${error}`}`
+
 /** Jobs whose task this version does not know. No worker ever takes them. */
 const IS_UNKNOWN = sql`task_identifier <> all(${TASK_NAMES}::text[]) and locked_at is null and run_at <= now()`
 
@@ -78,7 +58,7 @@ export const failedJobs = async (trx: Trx, limit: number): Promise<FailedJob[]> 
 }
 
 /**
- * Runs a failed job again, or all failed jobs of a task.
+ * Runs a job again that failed, or all jobs of a task that failed for good.
  *
  * @returns how many; a worker takes them within a few seconds
  * @throws UserError if there is none
@@ -86,12 +66,14 @@ export const failedJobs = async (trx: Trx, limit: number): Promise<FailedJob[]> 
 export const retryJobs = async (
   trx: Trx,
   actor: Actor,
-  which: { jobId: string } | { task: string },
+  which: { jobId: string } | FailedOfTask,
 ): Promise<number> => {
-  const wanted = 'jobId' in which ? sql`id = ${which.jobId}` : sql`task_identifier = ${which.task}`
+  const wanted = 'jobId' in which ? sql`${CAN_RETRY} and id = ${which.jobId}` : ofTask(which)
   const { rows } = await sql<{ id: string }>`
     select r.id from (
-      select array_agg(id order by id) as ids from graphile_worker.jobs where ${IS_FAILED} and ${wanted} having count(*) > 0
+      select array_agg(id order by id) as ids from (
+        select id from graphile_worker.jobs where ${wanted} order by id limit ${RETRIED}) j
+      having count(*) > 0
     ) d, graphile_worker.reschedule_jobs(d.ids, run_at := now(), attempts := 0) r`.execute(trx)
   const subject = 'jobId' in which ? `jobs ${which.jobId}` : `jobs of ${which.task}`
   if (rows.length === 0) throw notFound(`failed ${subject}`)
@@ -127,6 +109,23 @@ export const discardJob = async (trx: Trx, actor: Actor, jobId: string): Promise
     before: { task: job.task, tries: job.tries },
     after: { became },
   })
+}
+
+/**
+ * Discards the failed jobs of a task, the oldest first, at most DISCARDED at once. Their people are locked one after the
+ * other, so another transaction may wait in a circle with this one. Postgres then ends one of them, and it is tried again.
+ *
+ * @returns how many
+ * @throws UserError as discardJob
+ */
+export const discardJobs = async (trx: Trx, actor: Actor, which: FailedOfTask): Promise<number> => {
+  const { rows } = await sql<{ id: string }>`
+    select id from graphile_worker.jobs where ${ofTask(which)} order by id limit ${DISCARDED}`.execute(
+    trx,
+  )
+  if (rows.length === 0) throw notFound(`failed jobs of ${which.task}`)
+  for (const { id } of rows) await discardJob(trx, actor, id)
+  return rows.length
 }
 
 /** At most this many at once. */

@@ -43,6 +43,7 @@ const LISTS = {
   'api people not waiting': '/leads?limit=200&waiting=false',
   'api people won': '/leads?limit=200&outcome=won',
   'api people of a state': '/leads?limit=200&state=new',
+  'api report': '/report',
   'api people, search': '/leads?limit=200&q=1234',
 }
 const PICTURES: (keyof typeof PAGES)[] = [

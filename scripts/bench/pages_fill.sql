@@ -114,13 +114,15 @@ insert into alerts (tenant_id, kind, subject)
 select id, case when id % 80 = 0 then 'webhooks_silent' else 'connection_paused' end, 'tenants ' || id
 from tenants where id % 40 = 0;
 update leads set read_at = now() where id % 10 > 0;
+update leads set called_back_at = null, outcome = null, outcome_value = null, outcome_at = null
+from fill where tenants > 1000 and id % 50 = 0;
 
--- Jobs in the queue: one of fifty calls has one, and one of a hundred of these failed for good.
+-- One of four missed calls has a job in the queue, and one of a hundred of these failed for good.
 select count(*) from graphile_worker.add_jobs((
   select array_agg(row('lead_outreach', json_build_object('tenantId', tenant_id::text, 'missedCallId', id::text, 'callerPhone', caller_phone), null,
     now() + interval '1 day' * (1 + id % 30), 10::smallint, 'lead_outreach:' || id, 0::smallint,
     array['sends', 'sends:' || tenant_id])::graphile_worker.job_spec)
-  from missed_calls where id % 20 = 0));
+  from missed_calls where id % 4 = 0));
 update graphile_worker._private_jobs set attempts = max_attempts, last_error = 'connect ECONNREFUSED 10.0.0.' || id % 7
 where id % 100 = 0;
 

@@ -272,5 +272,6 @@ export const failedJobsSection: LoadSection = async (trx, context) => {
           })}
         </div>`,
     )
-  return { ...section, body: html`${section.body} ${retryAll}` }
+  const allJobs = html`<p><a class="alone" href="/ops/queue">${texts.allJobs}</a></p>`
+  return { ...section, body: html`${section.body} ${retryAll} ${allJobs}` }
 }

@@ -8,7 +8,7 @@ import { connectionStateChange, setConnectionState } from '../../tenants/connect
 import { addNumber, tenantNumber } from '../../tenants/tenants.ts'
 import { TEMPLATE_KINDS } from '../../tenants/template_change.ts'
 import { resumeTemplates } from '../../tenants/templates.ts'
-import { discardJob, retryJobs } from '../../worker/failed_jobs.ts'
+import { discardJob, discardJobs, retryJobs } from '../../worker/failed_jobs.ts'
 import type { Context } from './access.ts'
 import {
   deliveryPage,
@@ -195,14 +195,34 @@ alertPages.post(
   }),
 )
 
+/** The failed jobs of a task; `error`: only those with this error (queue.ts). */
+const failedOfTask = z.object({
+  task: z.string().max(128),
+  error: z
+    .string()
+    .regex(/^[0-9a-f]{32}$/)
+    .optional(),
+})
+
 alertPages.post(
   '/trouble/jobs/retry',
   action(async (trx, context, form) => {
     operatorOnly(context)
     const { jobs: texts } = alertTexts[context.language]
-    const { task } = z.object({ task: z.string().max(128) }).parse(form)
-    const count = await orAbort({}, () => retryJobs(trx, context.signIn, { task }))
+    const which = failedOfTask.parse(form)
+    const count = await orAbort({}, () => retryJobs(trx, context.signIn, which))
     return { flash: texts.retried(count), to: returnPath(form) }
+  }),
+)
+
+alertPages.post(
+  '/trouble/jobs/discard',
+  action(async (trx, context, form) => {
+    operatorOnly(context)
+    const { jobs: texts, refused } = alertTexts[context.language]
+    const which = failedOfTask.parse(form)
+    const count = await orAbort(refused, () => discardJobs(trx, context.signIn, which))
+    return { flash: texts.discarded(count), to: returnPath(form) }
   }),
 )
 
@@ -223,6 +243,6 @@ alertPages.post(
     operatorOnly(context)
     const { jobs: texts, refused } = alertTexts[context.language]
     await orAbort(refused, () => discardJob(trx, context.signIn, idParam(context)))
-    return { flash: texts.discarded, to: returnPath(form) }
+    return { flash: texts.discarded(1), to: returnPath(form) }
   }),
 )

@@ -139,7 +139,7 @@ const problemsOf = (line: BusinessLine, { language }: Context): Html => {
 const businessTable = (lines: BusinessLine[], search: Search, context: Context): Html => {
   const { language } = context
   const texts = businessTexts[language]
-  return html`<div class="businesses">
+  return html`<div class="compact">
     ${table(lines, [
       [
         texts.name,

@@ -6,7 +6,8 @@
  *   GET /ops/calls      each call and its result         calls.ts, call.ts
  *   GET /ops/waiting    upcoming messages                waiting.ts
  *   GET /ops/trouble    what needs attention             alerts.ts
- *   GET /ops/tenants    the businesses                   tenants.ts, tenant.ts
+ *   GET /ops/queue      the background jobs              queue.ts
+ *   GET /ops/tenants    the businesses                   businesses.ts, tenants.ts, tenant.ts
  *   GET /ops/log        the audit log                    log.ts
  *   GET /l/<token>      the link in a notice             link.ts
  */
@@ -32,6 +33,7 @@ import { layoutTexts, plainLayout, staticFiles } from './layout.ts'
 import { leadPages } from './lead.ts'
 import { leadsPages } from './leads.ts'
 import { logPages } from './log.ts'
+import { queuePages } from './queue.ts'
 import { sessionPages, signInPages } from './sign_in.ts'
 import { tenantPages } from './tenant.ts'
 import { exportFile } from './tenant/export.ts'
@@ -61,6 +63,7 @@ ops.use(
   callPages,
   waitingPages,
   alertPages,
+  queuePages,
 )
 ops.use(exportFile, tenantsPages, tenantPages, logPages)
 ops.use(() => abort(404))

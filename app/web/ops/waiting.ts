@@ -5,7 +5,7 @@ import { cancelOutreach, remindNow, sendNow } from '../../outreach/operator_acti
 import { firstAllowed, isQuiet, quietTimesOf } from '../../outreach/quiet_hours.ts'
 import { whyWaiting } from '../../outreach/rules.ts'
 import { upcoming, UPCOMING_CURSOR, type UpcomingMessage } from '../../outreach/waiting.ts'
-import { queueByTask, type Queued } from '../../worker/failed_jobs.ts'
+import { queueByTask } from '../../worker/queue.ts'
 import type { Context } from './access.ts'
 import { abort, orAbort } from './errors.ts'
 import { duration, relativeDateTime, telephone } from './format.ts'
@@ -13,6 +13,7 @@ import { actionForm, confirmForm, returnPath } from './forms.ts'
 import { html, type Html, table } from './html.ts'
 import type { Language } from './language.ts'
 import { layoutTexts } from './layout.ts'
+import { alertTexts } from './locales/alerts.ts'
 import { waitingTexts } from './locales/waiting.ts'
 import { action, allowedTenant, idParam, reportPage, tenantFilter, tenantsFor } from './page.ts'
 
@@ -72,15 +73,16 @@ waitingPages.get(
           ${
             queue &&
             html`<li>
-              <a href="#queue"
-                ><strong>${age(queue[0]?.oldestDue ?? null)}</strong> ${texts.figures.oldestJob}</a
+              <a href="/ops/queue"
+                ><strong>${age(queue.tasks[0]?.oldestDue ?? null)}</strong>
+                ${texts.figures.oldestJob}</a
               >
             </li>`
           }
         </ul>
         ${upcomingSection(due.rows, context)}
         ${due.more && next(`after=${due.rows.at(-1)?.cursor}#due`, texts.later)}
-        ${queue && queueSection(queue, context.language)}`,
+        ${queue && html`<p><a class="alone" href="/ops/queue">${alertTexts[context.language].jobs.allJobs}</a></p>`}`,
     }
   }),
 )
@@ -191,34 +193,6 @@ const upcomingSection = (messages: UpcomingMessage[], context: Context): Html =>
             ],
             [texts.why, one => waitingReason(one, context)],
             [texts.actions, one => rowActions(one, context)],
-          ])
-    }
-  </section>`
-}
-
-/** For the operator only. */
-const queueSection = (queue: Queued[], language: Language): Html => {
-  const texts = waitingTexts[language].queue
-  return html`<section id="queue">
-    <h2>${texts.title}</h2>
-    <p class="quiet">${texts.help}</p>
-    ${
-      queue.length === 0
-        ? html`<p class="empty">${texts.none}</p>`
-        : table(queue, [
-            [texts.task, ({ task }) => html`<code>${task}</code>`],
-            [
-              texts.oldest,
-              ({ oldestDue }) => (oldestDue === null ? '–' : duration(oldestDue, language)),
-            ],
-            [texts.due, ({ due }) => due],
-            [texts.retrying, ({ retrying }) => retrying],
-            [texts.running, ({ running }) => running],
-            [texts.future, ({ future }) => future],
-            [
-              texts.failed,
-              ({ dead }) => (dead ? html`<a href="/ops/trouble#jobs">${dead}</a>` : 0),
-            ],
           ])
     }
   </section>`

@@ -397,12 +397,10 @@ t.test('a business sees no alerts of another and cannot act on them', async t =>
 })
 
 /** Makes the job with this key fail for good. Returns its id. */
-const failForGood = async (key: string): Promise<string> => {
+const failForGood = async (key: string, error = 'it <fails> & "fails"'): Promise<string> => {
   const { rows } = await sql<{ id: string }>`
     select id from graphile_worker.permanently_fail_jobs(
-      (select array_agg(id) from graphile_worker.jobs where key = ${key}), 'it <fails> & "fails"')`.execute(
-    db,
-  )
+      (select array_agg(id) from graphile_worker.jobs where key = ${key}), ${error})`.execute(db)
   const [job] = rows
   if (!job) throw new Error(`there is no job ${key}`)
   return job.id
@@ -532,6 +530,12 @@ for (const [task, make] of Object.entries(ROWS))
 
     const operator = await asOperator()
     t.match((await operator.get('/ops/trouble')).text, key)
+    const { text } = await operator.get(`/ops/queue?task=${task}&state=failed`)
+    const row = text.split('<tr>').find(one => one.includes(`<code>${key}</code>`)) ?? ''
+    t.match(row, `href="/ops/tenants/${shop.tenantId}"`, 'the business of the job')
+    const [, about = ''] = /href="(\/ops\/(?:calls|leads)[^"]+)"/.exec(row) ?? []
+    if (!['owner_notice', 'whatsapp_event'].includes(task))
+      t.equal((await operator.get(about)).status, 200, 'the call of the job')
     t.equal((await operator.submit(`/ops/trouble/jobs/${id}/discard`)).status, 303)
     t.strictNotSame(await state(), before)
     t.strictSame(await state(), discarded)
@@ -576,6 +580,108 @@ t.test('failed jobs can be retried one by one, or all of a task', async t => {
   ])
 })
 
+t.test(
+  'the queue is listed by task, state and error, and what failed alike is solved at once',
+  async t => {
+    const shop = await business({ columns: { name: 'Queue & Sons' } })
+    const fail = async (error: string) => {
+      const { id } = await miss(shop, customer().local)
+      await sql`update missed_calls set outreach_due_at = now() where id = ${id}`.execute(db)
+      return { call: id, job: await failForGood(`lead_outreach:${id}`, error) }
+    }
+    const refused = []
+    for (let n = 1; n <= 27; n++) refused.push(await fail(`connect ECONNREFUSED 10.0.0.${n}:5432`))
+    const other = await fail('no such template')
+    const waits = await miss(shop, customer().local)
+    await sql`
+    update graphile_worker._private_jobs set attempts = 3, last_error = 'timeout', run_at = now() + interval '1 hour'
+    where key = ${`lead_outreach:${waits.id}`}`.execute(db)
+    const operator = await asOperator()
+    const keys = (text: string) =>
+      [...text.matchAll(/<code>lead_outreach:(\d+)<\/code>/g)].map(([, id]) => id)
+    const queue = async (query: string) => (await operator.get(`/ops/queue?${query}`)).text
+    const retrying = partOf({ text: await queue('state=retrying') }, 'jobs')
+    t.strictSame(keys(retrying), [waits.id])
+    t.match(retrying, /attempt 3 of 10[^]*timeout[^]*\/retry"/)
+    t.notMatch(retrying, '/discard"', 'a job that will run again is not discarded')
+
+    const all = await queue('')
+    t.match(
+      partOf({ text: all }, 'errors'),
+      /connect ECONNREFUSED 10\.0\.0\.27:5432[^]*Retry all 27/,
+    )
+    const [, alike = ''] =
+      /href="\/ops\/queue\?(task=lead_outreach&amp;state=failed&amp;error=[0-9a-f]{32})#jobs"/.exec(
+        all,
+      ) ?? []
+    const query = alike.replaceAll('&amp;', '&')
+    const error = query.slice(-32)
+    const first = partOf({ text: await queue(query) }, 'jobs')
+    const [, before = ''] = /before=(\d+)#jobs"/.exec(first) ?? []
+    const second = partOf({ text: await queue(`${query}&before=${before}`) }, 'jobs')
+    t.strictSame(
+      [...keys(first), ...keys(second)],
+      refused.map(({ call }) => call).toReversed(),
+      'each once, the newest first',
+    )
+    t.notMatch(second, 'Older jobs')
+    t.strictSame(keys(partOf({ text: await queue('task=retention') }, 'jobs')), [])
+    for (const wrong of ['state=dead', 'task=a%20b', 'error=1', 'before=x'])
+      t.equal((await operator.get(`/ops/queue?${wrong}`)).status, 404, wrong)
+    t.match((await (await asOperator('he')).get('/ops/queue')).text, 'נכשלו, לפי שגיאה')
+    t.match(
+      partOf({ text: all }, 'hour'),
+      /missed calls: from the report to the decision[^]*>(29|[3-9]\d|\d{3,})</,
+    )
+
+    const both = { task: 'lead_outreach', error }
+    const owner = await asTenant(shop.tenantId)
+    const stored = await contents()
+    t.equal((await owner.submit('/ops/trouble/jobs/discard', both)).status, 404)
+    t.strictSame(await contents(), stored)
+    t.equal(
+      (await operator.submit(`/ops/trouble/jobs/${waits.id}/retry`)).status,
+      404,
+      'no such job',
+    )
+    await operator.submit('/ops/trouble/jobs/retry', both)
+    await work()
+    t.equal(requestsOf(shop).length, 27, 'only those with the error')
+    t.match((await auditLogOf(null)).at(-1), {
+      subject: 'jobs of lead_outreach',
+      after: { retried: 27 },
+    })
+
+    const more = [await fail('boom 1'), await fail('boom 22'), await fail('boom')]
+    const [, boom = ''] = /error=([0-9a-f]{32})#jobs"\s*><bdi>boom 22</.exec(await queue('')) ?? []
+    await operator.submit('/ops/trouble/jobs/discard', { task: 'lead_outreach', error: boom })
+    const { rows } = await sql<{ id: string }>`
+    select id from missed_calls where tenant_id = ${shop.tenantId} and outreach_reason = 'by_operator' order by id`.execute(
+      db,
+    )
+    t.strictSame(
+      rows.map(({ id }) => id),
+      more.slice(0, 2).map(({ call }) => call),
+    )
+    t.match((await doneTo(shop)).filter(({ action }) => action === 'job.discard').length, 2)
+    t.equal(
+      (await operator.submit('/ops/trouble/jobs/discard', { task: 'lead_outreach', error: boom }))
+        .status,
+      404,
+    )
+    const jobOfWaiting = await sql<{
+      id: string
+    }>`select id from graphile_worker.jobs where key = ${`lead_outreach:${waits.id}`}`.execute(db)
+    t.equal(
+      (await operator.submit(`/ops/trouble/jobs/${jobOfWaiting.rows[0]?.id}/retry`)).status,
+      303,
+      'now, not in an hour',
+    )
+    for (const id of [other.job, more[2]?.job])
+      await operator.submit(`/ops/trouble/jobs/${id}/discard`)
+  },
+)
+
 t.test('the job that checks a call log cannot be discarded', async t => {
   const { tenantId } = await business()
   await sql`select graphile_worker.add_job('call_log', json_build_object('tenantId', ${tenantId}::text), job_key := ${`call_log:${tenantId}`}, run_at := now() + interval '1 day')`.execute(
@@ -596,7 +702,7 @@ t.test('only the operator sees failed jobs and acts on them', async t => {
   const owner = await asTenant(shop.tenantId)
   t.notMatch((await owner.get('/ops/trouble')).text, `lead_outreach:${id}`)
   const before = await contents()
-  for (const path of [`${jobId}/retry`, `${jobId}/discard`, 'retry'])
+  for (const path of [`${jobId}/retry`, `${jobId}/discard`, 'retry', 'discard'])
     t.equal(
       (await owner.submit(`/ops/trouble/jobs/${path}`, { task: 'lead_outreach' })).status,
       404,

@@ -134,7 +134,9 @@ export const alertTexts = translations(
       },
       retried: (count: number) =>
         count === 1 ? 'The job is retried now.' : `${count} jobs are retried now.`,
-      discarded: 'Discarded.',
+      discarded: (count: number): string =>
+        count === 1 ? 'Discarded.' : `${count} jobs were discarded.`,
+      allJobs: 'All background jobs, by error and state',
     },
     popup: {
       title: 'Pop-Up Screen',
@@ -315,7 +317,8 @@ export const alertTexts = translations(
       },
       retried: count =>
         count === 1 ? 'מתבצע ניסיון נוסף.' : `מתבצע ניסיון נוסף של ${count} משימות.`,
-      discarded: 'המשימה בוטלה.',
+      discarded: count => (count === 1 ? 'המשימה בוטלה.' : `בוטלו ${count} משימות.`),
+      allJobs: 'כל משימות הרקע, לפי שגיאה ומצב',
     },
     popup: {
       title: 'Pop-Up Screen',
