@@ -32,7 +32,7 @@ const HELP = `Usage: npm run bench [-- options]
 
 Measures Ringback as it runs in production and compares it with other programs. Every program is a process of its own,
 gets real HTTP requests, and stores in a new Postgres with fsync on. The programs take turns in every round. A figure is
-the median; the lowest and the highest round follow in brackets. A whole run takes about 20 minutes on two
+the median; the lowest and the highest round follow in brackets. A whole run takes about 25 minutes on two
 cores. Run nothing else meanwhile.
 
   --only A,B     only these sections: ${Object.keys(sections).join(', ')}
