@@ -191,6 +191,10 @@ begin
     perform record_event(new.tenant_id,
       case new.state when 'reached_by_phone' then 'lead.reached' else 'lead.' || new.state end, new.id, fields);
   end if;
+  -- "Called back" does not change the state of a person who replied or opted out.
+  if new.called_back_at > coalesce(old.called_back_at, '-infinity') and new.state <> 'reached_by_phone' then
+    perform record_event(new.tenant_id, 'lead.reached', new.id, fields);
+  end if;
   if new.callback_requested_at > coalesce(old.callback_requested_at, '-infinity') then
     perform record_event(new.tenant_id, 'lead.callback_requested', new.id,
       fields || jsonb_build_object('requested_at', event_time(new.callback_requested_at)));
@@ -203,8 +207,9 @@ begin
 end
 $$;
 
-create trigger record_lead after update of state, callback_requested_at, outcome, outcome_value on leads
+create trigger record_lead
+  after update of state, called_back_at, callback_requested_at, outcome, outcome_value on leads
   for each row when (
-    (old.state, old.callback_requested_at, old.outcome, old.outcome_value)
-      is distinct from (new.state, new.callback_requested_at, new.outcome, new.outcome_value))
+    (old.state, old.called_back_at, old.callback_requested_at, old.outcome, old.outcome_value)
+      is distinct from (new.state, new.called_back_at, new.callback_requested_at, new.outcome, new.outcome_value))
   execute function record_lead_events();

@@ -390,6 +390,7 @@ await t.test('a conversation: each event once, signed, without a text', async t 
     'lead.opted_out',
     'lead.outcome',
     'lead.outcome',
+    'lead.reached',
     'lead.replied',
     'lead.replied',
     'outreach.sent',
@@ -451,7 +452,7 @@ await t.test('the other decisions, and an undo', async t => {
   await work()
   t.strictSame(
     to.types().toSorted(),
-    ['call.missed', 'lead.callback_requested', 'lead.replied', 'outreach.sent'],
+    ['call.missed', 'lead.callback_requested', 'lead.reached', 'lead.replied', 'outreach.sent'],
     'no event for a request that the undo opened again',
   )
   to.received.length = 0
