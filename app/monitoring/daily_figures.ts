@@ -110,6 +110,8 @@ const DAYS = { oldest: MONTH_DAYS + 1, newest: 1 }
 const RECENT_DAYS = 1
 /** After this time the other days wait for the next round. */
 const ROUND_MS = 50
+/** A day is not summed again sooner, also if several workers run. */
+const FRESH_FOR = sql`interval '45 seconds'`
 
 /**
  * Sums the days around today again, then those that were not summed for the longest time.
@@ -123,6 +125,7 @@ export const refreshDailyFigures = async (): Promise<number> => {
       select today, today + n as day from (select (now() at time zone 'UTC')::date as today) t,
         generate_series(${-DAYS.oldest}::int, ${DAYS.newest}::int) n) d
     left join daily_figures f on f.day = d.day and f.tenant_id is null
+    where f.refreshed_at is null or f.refreshed_at < now() - ${FRESH_FOR}
     order by "isRecent" desc, f.refreshed_at nulls first, d.day desc`.execute(db)
   const start = performance.now()
   let count = 0

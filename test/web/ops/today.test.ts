@@ -302,11 +302,18 @@ t.test('earlier days are sums, which follow the calls', async t => {
   await refresh()
   t.strictSame(await rows(), [], 'a day without anything has no row')
 
-  for (let n = 0; n < 40; n++)
-    t.ok((await refreshDailyFigures()) >= 3, 'the days around today each time')
-  const { rows: days } = await sql<{ days: number }>`
-    select count(*)::int as days from daily_figures where tenant_id is null`.execute(db)
-  t.equal(days[0]?.days, 33, 'every day in turn')
+  const age = (age: string) =>
+    sql`update daily_figures set refreshed_at = now() - ${age}::interval where tenant_id is null`.execute(
+      db,
+    )
+  await age('1 hour')
+  t.ok((await refreshDailyFigures()) >= 3, 'the days around today, and others')
+  for (let n = 0; n < 40 && (await refreshDailyFigures()) > 0; n++);
+  const { rows: days } = await sql<{ days: number; old: number }>`
+    select count(*)::int as days, count(*) filter (where refreshed_at < now() - interval '30 minutes')::int as old
+    from daily_figures where tenant_id is null`.execute(db)
+  t.strictSame(days, [{ days: 33, old: 0 }], 'every day in turn')
+  t.equal(await refreshDailyFigures(), 0, 'and none again at once')
 })
 
 t.test('names are escaped', async t => {
