@@ -33,7 +33,7 @@ import { requeueDueRows } from '../../app/worker/reconcile.ts'
 import { contacted, writes } from '../outreach/support.ts'
 import { business, type Business, customer, db, work } from '../support/ringback.ts'
 import { happens } from '../support/whatsapp.ts'
-import { dueSince, miss } from '../tasks/support.ts'
+import { dueSince, miss, until } from '../tasks/support.ts'
 import { clientOf } from '../web/api/support.ts'
 import { leadOf } from '../web/ops/support.ts'
 import {
@@ -439,6 +439,16 @@ await t.test('the other decisions, and an undo', async t => {
   t.ok(to.received.some(({ data }) => !('phone' in data) && !('lead_id' in data)))
   to.received.length = 0
 
+  // A withheld caller becomes known.
+  for (const _ of ['changed', 'the same again'])
+    await sql`
+      update missed_calls set outreach_state = 'skipped', outreach_reason = 'excluded'
+      where tenant_id = ${shop.tenantId} and outreach_state = 'skipped'`.execute(db)
+  await work()
+  t.match(to.received, [{ type: 'outreach.skipped', data: { reason: 'excluded' } }])
+  t.equal(to.received.length, 1)
+  to.received.length = 0
+
   const { who, lead } = await reach(shop)
   await happens({
     kind: 'button',
@@ -721,15 +731,20 @@ await t.test('after a crash the event is sent again under its id', async t => {
   const { shop, to, endpointId } = await listening()
   await missed(shop)
   const [first] = await deliveriesTo(endpointId)
-  const lost = await inTransaction(trx => claimDelivery(trx, first?.id ?? ''))
-  await sql`delete from graphile_worker._private_jobs`.execute(db)
-  t.equal(await inTransaction(trx => claimDelivery(trx, first?.id ?? '')), null)
+  const claim = () => inTransaction(trx => claimDelivery(trx, first?.id ?? ''))
+  const lost = await claim()
+  if (!lost) throw new Error('nothing claimed')
+  t.equal(await claim(), null)
+  await later(endpointId, '31 seconds')
+  t.match(await claim(), { attempt: 2, id: lost.id })
+  await inTransaction(trx => recordAttempt(trx, lost, { status: 204 }))
+  t.match(await deliveriesTo(endpointId), [{ state: 'sending' }, {}], 'an outcome that is too late')
   await later(endpointId, '61 seconds')
   await sql`delete from graphile_worker._private_jobs`.execute(db)
   t.ok((await requeueDueRows()) >= 2, 'the sweep adds the jobs')
   t.equal(await requeueDueRows(), 0)
   await work()
-  t.ok(to.received.some(({ id }) => id === lost?.id))
+  t.ok(to.received.some(({ id }) => id === lost.id))
   t.ok((await deliveriesTo(endpointId)).every(({ state }) => state === 'delivered'))
 })
 
@@ -781,6 +796,13 @@ await t.test('the removal of an endpoint disturbs no decision', async t => {
   })
   await removed.promise
   const recording = inTransaction(trx => missed(shop, trx))
+  await until(async () => {
+    const { rows } = await sql`
+      select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`.execute(
+      db,
+    )
+    return rows.length > 0
+  })
   commit.resolve()
   await Promise.all([removal, recording])
   const { rows } = await sql`select from missed_calls where tenant_id = ${shop.tenantId}`.execute(

@@ -270,7 +270,7 @@ export const disabledEndpoints: LoadSection = async (trx, context, tenantId) => 
       texts.address,
       ({ id, endpointId, url }) =>
         html`<a href="/ops/tenants/${id}/events#endpoint-${endpointId}"
-          ><bdi dir="ltr">${new URL(url).host}</bdi></a
+          ><bdi class="address" dir="ltr">${new URL(url).host}</bdi></a
         >`,
     ],
     [texts.why, ({ state_reason: why }) => why && texts.whys[why]],

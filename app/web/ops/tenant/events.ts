@@ -110,7 +110,7 @@ const endpointCard = (view: View, endpoint: Endpoint, deliveries: ShownDelivery[
   const names = EVENT_TYPES.filter(type => events.includes(type)).map(type => texts.types[type])
   return html`<section class="card" id="endpoint-${endpointId}">
     <h2>
-      <bdi dir="ltr">${url}</bdi>
+      <bdi class="address" dir="ltr">${url}</bdi>
       <span class="badge ${state === 'active' ? 'good' : 'bad'}"
         >${texts.endpointStates[state]}</span
       >
