@@ -70,7 +70,6 @@ const filterForm = (search: Search, { language }: Context): Html => {
       <input
         name="q"
         type="search"
-        dir="auto"
         maxlength="${MAX_SEARCH}"
         value="${search.written}"
         placeholder="${texts.searchHelp}"
@@ -226,7 +225,7 @@ const businessTexts = translations(
     notFound: 'No such businesses.',
     add: 'Add a business',
     search: 'Search',
-    searchHelp: 'Name, number or id',
+    searchHelp: 'Name, number, id',
     show: 'Which businesses',
     sort: 'Order',
     filters: {
@@ -283,7 +282,7 @@ const businessTexts = translations(
     notFound: 'אין עסקים כאלה.',
     add: 'הוספת עסק',
     search: 'חיפוש',
-    searchHelp: 'שם, מספר טלפון או מזהה',
+    searchHelp: 'שם, מספר, מזהה',
     show: 'אילו עסקים',
     sort: 'סדר',
     filters: {
