@@ -75,7 +75,7 @@ const start = async () => {
   }
   if (stopping.signal.aborted) return
   log.info({ role: ROLE }, 'Ringback is running')
-  // Only now, because the fake WhatsApp posts to it as soon as it is announced, and a new database had no tables before.
+  // Only now: the fake WhatsApp posts to this process as soon as it is announced, and a new database had no tables before.
   if (isDevelopment(process.env) && port !== null)
     takeBack = announce('start', { port, settings: { PUBLIC_URL: url } })
   if (isDevelopment(process.env)) log.info(`messages go to ${WHATSAPP_GRAPH_URL}`)
@@ -84,7 +84,7 @@ const start = async () => {
   if (isTerminal && ROLE !== 'worker') await retryUntilAvailable(stopping.signal, showWelcome)
 }
 
-/** The embedded Postgres may be in a place that does not last. */
+/** The embedded Postgres may be in a temporary folder, which many systems empty when they restart. */
 const showDatabase = async (): Promise<void> => {
   const { rows } = await sql<{ path: string }>`
     select current_setting('data_directory') as path`.execute(opsDb)

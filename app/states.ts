@@ -86,7 +86,10 @@ export const OUTREACH_TRANSITIONS = {
   drop: { from: ['sending'], to: 'cancelled' },
   /** The process died, or WhatsApp's answer was lost: the message may have been sent. */
   lose: { from: ['sending'], to: 'unknown' },
-  // WhatsApp may also report on an earlier try, whatever was decided since.
+  /**
+   * WhatsApp's answer makes the missed call `sent` and the message `accepted`; a status makes the message `sent`. WhatsApp
+   * may also report on an earlier try, whatever was decided since.
+   */
   accept: {
     from: ['sending', 'unknown', 'failed', 'scheduled', 'skipped', 'cancelled'],
     to: 'sent',
@@ -193,8 +196,8 @@ export type ConversationReason =
   ReasonOf<'cancelled'> | ReasonOf<'skipped'> | 'unresponsive' | 'undeliverable'
 
 /**
- * Of the stopped conversations, only those with the reason `undeliverable` change again. A late report of delivery
- * would otherwise reopen them.
+ * A stopped conversation changes again only if its reason is `undeliverable`. If a reply did not change it, a late report
+ * of delivery would reopen it.
  */
 const OPEN_OR_UNDELIVERABLE = ['open', 'stopped'] as const
 

@@ -28,8 +28,8 @@ create table leads (
   later_until       timestamptz,
   -- When the owner last opened, answered or closed the conversation. What came after that is unread. Null = never.
   read_at           timestamptz,
-  -- When the digest was due that listed them last. Null = none has. A later call lists them again, and so does the next digest if
-  -- that one was not sent.
+  -- The due time of the last digest that listed them. Null = no digest has. The next digest lists them again if they called
+  -- later, or if that last digest was not sent.
   digested_at       timestamptz,
   -- What the business made of them, and when it said so. The value is in the currency of the business.
   outcome           text constraint leads_outcome_known check (outcome in ('won', 'lost', 'not_relevant')),
@@ -355,7 +355,7 @@ begin
   from lead_conversations c
   where c.missed_call_id = call.id and m.lead_conversation_id = c.id and m.state = 'scheduled';
 
-  -- A late status 'delivered' reopens an undeliverable conversation. With this reason it stays stopped.
+  -- A late status 'delivered' reopens an undeliverable conversation. With the reason `by_operator` it stays stopped.
   update lead_conversations set reason = 'by_operator' where missed_call_id = call.id and reason = 'undeliverable';
 
   -- Also while the first message is being sent: its job schedules reminders only if the conversation is open.

@@ -34,7 +34,7 @@ export type Event = {
   waba_id: string | null
   /** Whether a connection of this account is known. */
   is_known_account: boolean
-  /** Whether Graph has not told the account of some connection yet. */
+  /** Whether the account of some connection is still unknown, because Graph has not told it. */
   is_awaited: boolean
   field: string
   kind: string
@@ -61,7 +61,7 @@ const whatsappEvent: Task = async payload => {
   log.debug({ eventId, outcome }, 'WhatsApp event')
 }
 
-/** What an event becomes whose message, or account, was not known in time. */
+/** The outcome of an event if its message or account was not known in time. */
 const TOO_LATE: Record<string, string> = {
   later: 'no_message',
   account_awaited: 'account_unknown',

@@ -62,7 +62,7 @@ export const MAX_ATTEMPTS = {
  * may cancel a message.
  */
 const PRIORITIES = {
-  /** What people wrote or did in WhatsApp, and that they are on the line. */
+  /** What people wrote or did in WhatsApp, and the live events of their calls. */
   people: -30,
   calls: -20,
   /** Everything else, for example reports on sent messages. */

@@ -167,7 +167,7 @@ const lookAgain = async (
   return null
 }
 
-/** Soon, or as much later as an unread update of this person has waited already: its job is being retried. */
+/** After as long as an unread update of this person has waited already, at least a second and at most a minute. */
 const afterUnread = (message: UnclaimedMessage): RawBuilder<Date> => sql<Date>`(
   select now() + least(greatest(now() - min(received_at), interval '1 second'), interval '1 minute')
   from (${unreadUpdates(message)}) as unread)`
@@ -187,8 +187,8 @@ const waitForSender = async (trx: Trx, message: UnclaimedMessage): Promise<null>
 }
 
 /**
- * It is not due yet: what held it is over, or a quiet window was set since. Then it is due when the window ends, and is
- * late counting from then.
+ * It is not due yet: what held it is over, or a quiet window was set since. With a window, it is due when the window ends,
+ * and its lateness counts from that time.
  */
 const postpone = async (trx: Trx, message: UnclaimedMessage, due: Date): Promise<null> => {
   if (due > message.dueAt)
@@ -204,7 +204,7 @@ const postpone = async (trx: Trx, message: UnclaimedMessage, due: Date): Promise
   return null
 }
 
-/** A notice in a quiet window. */
+/** A notice that must wait for the end of a quiet window. It is combined with the other notices that wait, if possible. */
 const waitAsOne = async (trx: Trx, message: UnclaimedMessage, until: Date): Promise<null> => {
   const { id } = message
   const isCollected = id !== null && (await collectNotice(trx, { ...message, id }, until))

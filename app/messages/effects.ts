@@ -21,7 +21,7 @@ import { ownTemplate } from '../whatsapp/own_templates.ts'
 import { LANGUAGES, type TemplateKind } from '../whatsapp/templates.ts'
 import { addMessageJob, afterLastReminder, type Message } from './message.ts'
 
-// What follows from the outcome of a message, whether WhatsApp's answer, a later report or a person told it.
+// What follows from the outcome of a message. WhatsApp's answer, a later report or a person tells the outcome.
 
 /** The missed call follows its first message. Later messages change nothing there. */
 export const moveItsCall = async <Name extends OutreachTransition>(
@@ -230,7 +230,8 @@ export const policyAfterRow = async (
   const people = new Set([message.kind === 'owner_notice' ? message.to : message.leadId])
   const last = failures.find(({ person }) => people.add(person).size === PEOPLE_IN_A_ROW)
   if (!last) return policy
-  // An answer is news of the same moment. A report comes later, when the messages after it may have been accepted.
+  // An answer tells the state at this moment. A report comes later: messages after this one may have been accepted, and
+  // fail too. So after a report only reported states are proof.
   const proofs = message.state === 'sending' ? ['accepted', 'sent', 'delivered', 'read'] : REPORTED
   const { rows: proof } = await sql`
     select from messages m

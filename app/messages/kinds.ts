@@ -19,7 +19,7 @@ export type Step =
   | { do: 'send' }
   | { do: 'wait'; until: Date | 'a minute'; why: HoldReason }
   | { do: 'end'; as: 'skip' | 'cancel' | 'shadow'; reason: string }
-  /** Nothing more is sent to this person, or only nothing more because of this call. */
+  /** Nothing more is sent to this person. With `onlyThisCall`, only nothing more because of this call. */
   | { do: 'stop_lead'; reason: StopReason; onlyThisCall: boolean }
 
 /** What a kind of message needs beyond its row. */
@@ -48,7 +48,7 @@ type Situation = {
   sender: Sender | null
   /** The person is on the line, or was a moment ago. */
   held: { until: Date; why: HoldReason } | null
-  /** Now is in a quiet window, which ends then. */
+  /** If a quiet window is open now: when it ends. Null = no quiet window is open. */
   quietUntil: Date | null
 }
 

@@ -171,7 +171,7 @@ export const releaseMessage = async (trx: Trx, message: Held): Promise<void> => 
   await addMessageJob(trx, message, dueAt(message))
 }
 
-/** When its job must look at it, read by Postgres, since a Date holds only milliseconds. */
+/** When the job must look at the message. Postgres reads this time, because a Date holds only milliseconds. */
 export const dueAt = ({ kind, id, missedCallId }: Held): RawBuilder<Date> =>
   kind === 'initial'
     ? sql<Date>`(select coalesce(hold_until, outreach_due_at) from missed_calls where id = ${missedCallId})`

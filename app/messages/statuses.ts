@@ -78,7 +78,7 @@ export const applyStatus = async (
 
   const message = await lockMessage(trx, found.id)
   if (!message) return 'no_message'
-  // Until this transaction got the lock, another report settled the message. This one may be about another message.
+  // Another report settled the message before this transaction got the lock. This one may be about another message.
   if (!named && message.state !== 'unknown' && !isResolvedByHand(message)) return 'later'
   await sql`
     update messages set
@@ -184,7 +184,7 @@ const unknownMessage = async (
                       and i.identity = any(${identitiesOf(recipient).filter(Boolean)}::text[]) and m.kind <> 'owner_notice'))`.execute(
     trx,
   )
-  // Its sender may be about to record it.
+  // The process that sends it may be about to record the outcome.
   if (rows.some(({ state, isExpired }) => state === 'sending' || !isExpired)) return 'later'
   const fitting = rows.filter(({ fits }) => fits)
   const isTemplate = report.pricing?.category !== undefined && report.pricing.category !== 'service'

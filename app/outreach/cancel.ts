@@ -15,7 +15,7 @@ import { readContext } from './contact_context.ts'
 import { quietEnd, scheduleOutreach } from './missed_calls.ts'
 import { decide, isTooOld } from './rules.ts'
 
-/** Of `missed_calls m`: calls that were skipped longer ago are history. */
+/** Of `missed_calls m`: calls that were skipped longer ago do not change any more. */
 const IS_RECENT = sql<boolean>`m.created_at > now() - greatest(interval '1 day',
   (select repeat_window from tenants where id = m.tenant_id))`
 
@@ -224,8 +224,8 @@ const cancelCalls = async (
 }
 
 /**
- * Calls that were skipped because a message was pending, and not because one was sent, end like that call: the person
- * was reached. So the result does not depend on which of the records came first.
+ * A call that was skipped because a message was pending, and not because one was sent, ends like the call of that message:
+ * the person was reached. So the result does not depend on which of the CDRs came first.
  */
 const resolveSkipped = async (trx: Trx, leadId: string, until: Date): Promise<void> => {
   await moveCalls(trx, 'resolve', 'reached_by_phone')

@@ -39,7 +39,7 @@ export type KnownContext = Omit<ContactContext, 'late'> &
     /** Whether the person is on the line, and the events that say so. */
     line: Line
     liveEvents: LiveEvent[]
-    /** Only live events say so, and no CDR yet. */
+    /** Only live events say that the person was reached. No CDR says it yet. */
     isReachedOnLine: boolean
     /** Active Calls should be asked before a message is sent. */
     lastLook: boolean

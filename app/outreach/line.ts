@@ -36,7 +36,7 @@ const ASKS_AGAIN_AFTER: Milliseconds = 30 * SECOND
 const TALKS_AT_MOST: Milliseconds = 23 * 60 * 60 * SECOND
 
 export type Line = {
-  /** They are on the line. At this time, or after the next event, it is to be checked again. Null = they are not. */
+  /** If they are on the line: when to check again, unless an event comes earlier. Null = they are not. */
   busyUntil: Date | null
   /** Only another answer of Active Calls can tell that they no longer are. */
   mustAskAgain: boolean

@@ -92,7 +92,7 @@ export type History = {
   reminderDueAt: Date | null
   /** When the last message was claimed that was or may have been sent. Failed and shadow messages do not count. */
   sentAt: Date | null
-  /** Until when calls of this person need no message: five seconds after the last talk with them ended. */
+  /** Five seconds after the end of the last talk with this person. Calls of theirs that began before need no message. */
   reachedUntil: Date | null
   wroteAt: Date | null
 }

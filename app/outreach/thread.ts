@@ -47,7 +47,7 @@ export type MessageEntry = At & {
 }
 export type ThreadEntry = CallEntry | MessageEntry
 
-/** Microseconds; 0 for a call, 1 for a missed call without a CDR of the person, 2 for a message; an id. */
+/** A time in microseconds; 0 for a call, 1 for a missed call that has no CDR of the person, 2 for a message; an id. */
 export const THREAD_CURSOR = /^(\d{1,17})-([012])-(\d{1,18})$/
 
 type Key = {

@@ -20,7 +20,7 @@ export type UpcomingMessage = PendingMessage & {
   cursor: string
 }
 
-/** Microseconds; 0 for a missed call, 1 for a message; an id. */
+/** A time in microseconds; 0 for a missed call, 1 for a message; an id. */
 export const UPCOMING_CURSOR = /^(\d{1,17})-([01])-(\d{1,18})$/
 
 /**

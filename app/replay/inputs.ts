@@ -204,7 +204,7 @@ const BATCH = 500
 type Row = StoredCdr & {
   root_call_id: string
   received_at: Date
-  /** Of its call; of a large call only as many are counted. */
+  /** How many CDRs its call has. The count stops at MAX_LEGS + 1. */
   records: number
   emptied: number
 }

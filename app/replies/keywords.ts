@@ -33,7 +33,7 @@ const SPELLED = /^\P{L}*(?:\p{L}[\p{P}\p{S}\s]+)+\p{L}\P{L}*$/u
 const without = (text: string, left: RegExp): string =>
   text.replace(left, ' ').replace(/ +/g, ' ').trim()
 
-/** The clauses of a text: in lower case, corrected, without signs and without politeness. */
+/** The clauses of a text: in lower case, with corrected spelling, without punctuation and polite words. */
 const clausesIn = (text: string): string[] => {
   const plain = withoutForms(
     text

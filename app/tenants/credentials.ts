@@ -84,7 +84,7 @@ export const setPassword = async (
 /** Voicenter's tokens: for the webhook for CDRs, and for the endpoint of the Pop-Up Screen. */
 export const WEBHOOK_KINDS = ['cdr', 'popup'] as const
 export type WebhookKind = (typeof WEBHOOK_KINDS)[number]
-/** What a token opens, and nothing else. `api` = /api/v1. */
+/** The kinds of tokens. A token opens only the endpoint of its kind. `api` = /api/v1. */
 export const TOKEN_KINDS = [...WEBHOOK_KINDS, 'api'] as const
 export type TokenKind = (typeof TOKEN_KINDS)[number]
 export const newToken = z.object({

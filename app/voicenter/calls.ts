@@ -41,9 +41,9 @@ export type RecordedCall = Awaited<ReturnType<typeof recordMissedCalls>>[number]
  * missed, this records the missed call and schedules the outreach. If someone talked with the customer, it cancels
  * the customer's pending messages. Running it a second time changes nothing.
  *
- * Of a call with very many records, it classifies the next MAX_NEW: the caller repeats it while records are left.
+ * Of a call with very many records, it classifies the next MAX_NEW (join_calls.ts): the caller repeats it while records are left.
  *
- * @param earlier the missed calls that this transaction has to rename already
+ * @param earlier the renames that the first pass of this transaction found; the second pass applies them
  * @returns the missed calls that it recorded
  */
 export const classifyCalls = async (
@@ -165,8 +165,8 @@ const isShared = ({ call, legs, redacted }: StoredCall, rulesOf: RulesOf): boole
 }
 
 /**
- * If too many records are connected to find out which of them belong together, each new first record of another caller
- * than the call's is a call of its own.
+ * If very many CDRs are connected, it is not determined which of them belong together. Then each new first CDR with a
+ * caller other than the caller of the call is a call of its own.
  */
 const separateCallers = async (
   trx: Trx,

@@ -15,7 +15,7 @@ export type Leg = Cdr & {
   customerPhone: string | null
   /** The number in E.164 of the customer with whom someone at the business talked. */
   reachedPhone: string | null
-  /** Until when another call of that customer is an echo of the talk. Null if no one talked. */
+  /** A call of that customer that began before this time needs no message. Null if no one talked. */
   reachedUntil: Date | null
 }
 
@@ -58,7 +58,7 @@ const customerIn = (cdr: Cdr): string | null => {
   return phone.kind === 'number' || phone.kind === 'service' ? phone.e164 : null
 }
 
-/** Where the customer stands in a record, as written. The queue calls back the target, but may name its own line there. */
+/** The customer's number in a CDR, as written. When the queue calls back, it is the target, unless that is its own line. */
 const customerOf = (cdr: Cdr, kind: CallKind): string | null => {
   const { caller = null, target = null } = cdr
   if (kind === 'outgoing') return target
@@ -118,8 +118,8 @@ export const completeLegs = <L extends Leg>(legs: readonly L[], call?: readonly 
 }
 
 /**
- * Whose own call a record is: the caller of a first record, which no transfer made. Null if it is not such a record, or
- * the caller is hidden or the business itself.
+ * The caller, if this is the first CDR of a call and no transfer made it. Null for any other CDR, and if the caller is
+ * hidden or is the tenant itself.
  */
 export const firstCaller = (leg: Leg, isOwnLine: (e164: string) => boolean): string | null => {
   if (callKind(leg) !== 'inbound') return null
@@ -275,7 +275,7 @@ const MAX_NAMES = 8
  * costs the same, however many there are.
  *
  * They are the first of each kind that `classify` asks for, by start. It is not exact for a call with more than MAX_NAMES
- * callers or lines, and for transfers that name each other in a circle, of which it finds out two minutes later.
+ * callers or lines, nor for transfers that name each other in a circle. A circle is detected two minutes later.
  *
  * @param legs sorted by start
  */
@@ -333,8 +333,8 @@ const kindOfFirst = (legs: readonly Cdr[]): CallKind => {
 }
 
 /**
- * Whether the first record of the call has arrived, or a customer's own call is among the records. Transfers that name
- * each other in a circle have no other root.
+ * Whether the first CDR of the call has arrived, or a customer's own call is among the CDRs. If transfers name each other
+ * in a circle, there is no other root to wait for.
  */
 const hasRoot = (legs: readonly Cdr[]): boolean => {
   if (legs.some(leg => callKind(leg) === 'inbound' || leg.callId === rootOf(leg))) return true
@@ -343,8 +343,8 @@ const hasRoot = (legs: readonly Cdr[]): boolean => {
 }
 
 /**
- * The records that can make a call missed: a customer's own call. Where there are only transferred or forwarded records,
- * the customer's own call was forwarded before Voicenter recorded it, if they name a number that was dialled.
+ * The CDRs that can make a call missed: a customer's own call. If all CDRs are transferred or forwarded and name a number
+ * that was dialled, the customer's own call was forwarded before Voicenter recorded it.
  */
 const openingLegs = <L extends Cdr>(legs: readonly L[]): L[] => {
   const inbound = legs.filter(leg => callKind(leg) === 'inbound')

@@ -67,7 +67,7 @@ export const ingest = async (
 /** The limits of one statement. A larger one takes long, and other requests would wait for it. */
 const MAX_RECORDS = 256
 const MAX_BYTES = 1_000_000
-/** Of one delivery, so that a statement with other deliveries comes soon. */
+/** How many CDRs of one delivery a statement stores, so that other deliveries need not wait long. */
 const MAX_PART = 100
 
 const partsOf = function* (elements: readonly BodyElement[]): Iterable<BodyElement[]> {
@@ -263,6 +263,7 @@ export const storeAll = async (
 }
 
 const storeTogether = batcher((deliveries: Delivery[]) => storeAll(webDb, deliveries), {
+  // The weight of a delivery is its share of MAX_RECORDS and MAX_BYTES.
   most: 1,
   weigh: ({ valid, rejected }) => {
     const records = [...valid, ...rejected]

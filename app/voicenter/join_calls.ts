@@ -11,7 +11,7 @@ import { legOf, type TenantReading } from './classify.ts'
 import { readStored, type StoredCdr } from './parse.ts'
 import { linkedRecord, type LinkedRecord, rootsOf } from './roots.ts'
 
-/** A call as its records name it now. `isLinked`: they may belong to another call, or not to one. */
+/** A call as its records name it now. `isLinked`: they may belong to another call, or to several calls. */
 export type JoinableCall = Call & { isLinked: boolean }
 
 /** How many new records of a large call are classified in one transaction. Each may be about another person: one lock. */
@@ -40,8 +40,8 @@ export type Joined = {
 /**
  * Locks calls, and gives the records of those that are linked their final root ids.
  *
- * The ids of all roots are locked in one statement, before and after, and then read again: another transaction may have
- * moved a record until then.
+ * All root ids, old and new, are locked in one statement. Then the CDRs are read again, because another transaction may
+ * have moved a CDR before the lock was taken.
  */
 export const lockAndJoin = async (
   trx: Trx,

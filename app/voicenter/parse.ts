@@ -22,15 +22,15 @@ const MAX_VALUES = 500_000
 /** A record has about thirty fields. */
 const MAX_FORM_FIELDS = 10_000
 
-/** A body may be JSON text inside a JSON string, and that once more. Deeper is a loop somewhere. */
+/** A body may be JSON text in a string, and that string in another one. Deeper nesting comes from a loop in the sender's program. */
 const MAX_STRINGS = 3
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 const windows1255 = new TextDecoder('windows-1255', { fatal: true })
 
 /**
- * Reads UTF-8, or Hebrew in windows-1255 from an older system. Hebrew in one is never Hebrew in the other, so text that
- * would have no Hebrew letter is not guessed at. Null if it is neither.
+ * Reads UTF-8, or Hebrew in windows-1255 from an older system. Hebrew in one charset is never Hebrew in the other. So
+ * windows-1255 counts only if the text then has a Hebrew letter. Null if the bytes are neither.
  */
 const decode = (bytes: Buffer): string | null => {
   try {
@@ -179,7 +179,7 @@ const percentDecoded = (part: string): string | null => {
 
 /**
  * The names of each field, in order of precedence: the first name that has a value counts. A name must match as a
- * whole, in any case. The lower-case names come from the push (Voicenter's "CDR Notification" page). CallID,
+ * whole. Upper and lower case do not matter. The lower-case names come from the push (Voicenter's "CDR Notification" page). CallID,
  * DialStatus, CallerNumber and the like come from the Call Log API and from accounts that were set up after it.
  * `ivruniqueid` precedes `CallID` because a dialer's record has both, with different values.
  */
@@ -308,8 +308,8 @@ export const factsOf = (cdr: Cdr): string => JSON.stringify(cdr)
 export type StoredCdr = { facts: unknown; payload: unknown }
 
 /**
- * Reads a record that was accepted before. From facts, it reads what this program read when the record arrived; from a
- * payload, what it reads now.
+ * Reads a CDR that was accepted before. Facts hold the values as they were read when the CDR arrived. A payload is read
+ * again by the present rules.
  *
  * @throws Error if the record cannot be read any more, because that is a bug
  */

@@ -8,7 +8,7 @@ import { businessLine, MAX_LEGS } from './classify.ts'
 import { IS_WAITING, type JoinableCall, MAX_FAMILY, MAX_NEW } from './join_calls.ts'
 import { readStored, type StoredCdr } from './parse.ts'
 
-/** A call, and those of the given CallIDs that its records have. */
+/** A call. `callIds`: the given CallIDs that its CDRs have. */
 export type FoundCall = JoinableCall & {
   callIds: string[]
   /** It has more records than MAX_LEGS. */
@@ -135,7 +135,7 @@ const findOthers: typeof findCalls = async (database, callIds) => {
   return { calls, unfinished: new Set(unfinished) }
 }
 
-/** Those of these calls that have a record which is not classified. */
+/** Returns the calls that still have an unclassified CDR. */
 export const findUnclassified = async (
   database: Kysely<DB>,
   calls: readonly FoundCall[],
@@ -215,9 +215,9 @@ const assignTenants = async (
 }
 
 /**
- * This many calls are classified in 50 ms. Until then, each call and each person is one lock. Postgres has 64 locks
- * for each connection that it accepts (max_locks_per_transaction), shared by all connections. The ten connections of a
- * process add more locks than its two batches hold. With 200 calls, a backlog ends 20 % sooner but takes more than its
+ * This many calls are classified in 50 ms. During this time each call and each person has a lock. Postgres has room for 64
+ * locks for each connection that it accepts (max_locks_per_transaction), shared by all connections. The ten connections of
+ * a process bring more room than its two batches need. With 200 calls, a backlog ends 20 % sooner but takes more than its
  * share.
  */
 const MAX_CLAIMED = 100

@@ -18,8 +18,8 @@ export const talkSecondsOf = ({ talkSeconds, waitingSeconds }: Durations): numbe
 }
 
 /**
- * Until when a call of the same person is an echo of this talk: from its start, over the ringing and the talk, and five
- * seconds longer. A call that is missed later is a new one.
+ * The time until which a missed call of the same person belongs to this talk: the start of the call, plus the ringing, the
+ * talk and five seconds. A call that is missed later is a new one.
  *
  * @param startedAt when the call of the record began
  * @param receivedAt when the record arrived; the talk had ended by then

@@ -165,7 +165,7 @@ const headOf = (callId: string): Head | null => {
 
 const distance = (wall: number, { from, to }: Head): number => Math.max(from - wall, wall - to, 0)
 
-// Offsets change on a quarter of an hour. Asking Intl takes far longer than looking up the last answers.
+// A UTC offset changes only at a quarter of an hour. Asking Intl takes far longer than looking up the last answers.
 const QUARTER = 15 * MINUTE
 const offsets = new Map<string, number>()
 const MAX_OFFSETS = 2000

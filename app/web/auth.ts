@@ -28,7 +28,7 @@ type CdrRequest = Request<object, unknown, unknown, object>
 
 /**
  * Lets a request with a valid webhook token of this kind pass, with its sender in `res.locals.sender`. Any other request is
- * answered 401, and nothing of it is stored.
+ * answered 401, or 429 after many failures, and nothing of it is stored. Exception: `acceptsWithoutToken`.
  *
  * A token that was valid within the last minute is not looked up again, which saves a query: the statement that stores
  * the delivery (`ingest`) checks the token too. So a revoked token can make this process read a body for one more

@@ -35,7 +35,7 @@ const readCdrBody = readRawBody<{ sender: DeliverySource }>({
   }),
 })
 
-/** An unbound token is a sender of its own. */
+/** A token that belongs to no tenant counts as a sender of its own. */
 const senderName = ({ tenantId, token }: DeliverySource): string => tenantId ?? token ?? 'no token'
 
 const OK = { Err: 0, Errdesc: 'OK' }

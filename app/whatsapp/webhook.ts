@@ -325,7 +325,7 @@ const keyOf = (kind: Update['kind'], item: JsonObject): string | null => {
   return kind === 'status' ? statusKey(id, text(item['status'])) : null
 }
 
-/** The same for each repeat of one status of one message. */
+/** The key of a status. Each repeat of the same status of the same message has the same key. */
 export const statusKey = (wamid: string, status: string | null): string =>
   `status ${wamid} ${status}`
 

@@ -99,7 +99,7 @@ export const taskList = {
 
 const SECOND = 1000
 
-/** The scheduler wakes the workers. That they also poll is only a safety net. */
+/** The scheduler wakes the workers. They also poll, in case a wake-up is lost. */
 const POLL_INTERVAL = 60 * SECOND
 /** A job that still runs this long after the stop began fails, and runs again in the next process. */
 const FORCE_AFTER = 18 * SECOND
@@ -144,7 +144,7 @@ export const startWorker = async (): Promise<RunningWorker> => {
 const runOn = async (connections: pg.Pool, started: Helpers[]): Promise<RunningWorker> => {
   const pgPool = retryingPool(
     connections,
-    // A worker that dies before it is registered would not be found.
+    // The pool waits until this worker is registered. If it died earlier, no other worker would find its jobs.
     async () => started[0]?.heartbeat.registered,
     () => started[0]?.orphanedJobs.suspect(),
   )
@@ -193,7 +193,7 @@ const runOn = async (connections: pg.Pool, started: Helpers[]): Promise<RunningW
     const helpersStopped = Promise.all([maintenance.stop(), scheduler.stop()])
     orphanedJobs.stop()
     const force = setTimeout(() => {
-      // A job that cannot be failed stays locked until another worker finds this one dead.
+      // If a job cannot be marked as failed, it stays locked until another worker notices that this worker is dead.
       Promise.resolve(workerPool.forcefulShutdown('stopped before it was done')).catch(
         (err: unknown) => log.error({ err }, 'jobs were not unlocked'),
       )

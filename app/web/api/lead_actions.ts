@@ -27,7 +27,7 @@ type Action<Request extends typeof onlyId> = Omit<
   'answer' | 'act'
 > & { act: (trx: Trx, client: Client, request: z.infer<Request>) => Promise<unknown> }
 
-/** Runs an action, and answers with the lead after it. */
+/** Runs an action, and answers with the lead as it is after the action. */
 const action = <Request extends typeof onlyId>({ act, ...definition }: Action<Request>) =>
   route({
     ...definition,

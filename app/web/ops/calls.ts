@@ -118,7 +118,7 @@ const emptyText = ({ number, from, until }: CallFilter, texts: Texts): string =>
       ? texts.none
       : texts.noneOfNumber
 
-/** The same search, from another position. */
+/** The URL of another page of the same search. */
 const pageUrl = (params: Record<string, string>, before: string | null): string => {
   const { before: _, ...search } = params
   const all = Object.entries({ ...search, ...(before !== null && { before }) })
