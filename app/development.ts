@@ -15,7 +15,7 @@ type Program = 'start' | 'fake_whatsapp'
 
 const fileOf = (program: Program, folder: string): string => join(folder, `running_${program}.json`)
 
-/** @returns takes the announcement back, when the program stops */
+/** @returns `removeAnnouncement`, to be called when the program stops */
 export const announce = (
   program: Program,
   facts: Omit<Announcement, 'pid'>,

@@ -49,7 +49,7 @@ log.level = LOG_LEVEL
 
 const stopping = new AbortController()
 let stopWeb = async () => {}
-let takeBack = () => {}
+let removeAnnouncement = () => {}
 let url = PUBLIC_URL
 let port: number | null = null
 let worker: RunningWorker | null = null
@@ -77,7 +77,7 @@ const start = async () => {
   log.info({ role: ROLE }, 'Ringback is running')
   // Only now: the fake WhatsApp posts to this process as soon as it is announced, and a new database had no tables before.
   if (isDevelopment(process.env) && port !== null)
-    takeBack = announce('start', { port, settings: { PUBLIC_URL: url } })
+    removeAnnouncement = announce('start', { port, settings: { PUBLIC_URL: url } })
   if (isDevelopment(process.env)) log.info(`messages go to ${WHATSAPP_GRAPH_URL}`)
   // The process runs already: a database that is away for a moment must not end it.
   if (!DATABASE_URL) await retryUntilAvailable(stopping.signal, showDatabase)
@@ -114,7 +114,7 @@ const stop = async (exitCode: number) => {
     },
     exitCode ? CRASH_WITHIN_MS : STOP_WITHIN_MS,
   )
-  takeBack()
+  removeAnnouncement()
   // A worker that is still starting may have locked jobs already.
   const workerStopped = started.catch(() => {}).then(() => worker?.stop())
   for (const ended of await Promise.allSettled([stopWeb(), workerStopped]))

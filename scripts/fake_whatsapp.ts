@@ -55,7 +55,10 @@ const numbers = ['1', '2', '3'].map(last =>
     verifyToken: settings.WHATSAPP_VERIFY_TOKEN,
   }),
 )
-const takeBack = announce('fake_whatsapp', { port: Number(new URL(fake.url).port), settings })
+const removeAnnouncement = announce('fake_whatsapp', {
+  port: Number(new URL(fake.url).port),
+  settings,
+})
 
 /** The webhooks follow `npm start`, whatever its port. */
 let verified = ''
@@ -109,6 +112,6 @@ setInterval(() => {
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const)
   process.once(signal, () => {
-    takeBack()
+    removeAnnouncement()
     void fake.close().then(() => process.exit())
   })

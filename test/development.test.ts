@@ -24,9 +24,9 @@ t.test('a running program is found until it stops or dies', t => {
   const folder = t.testdir()
   t.equal(findRunning('start', folder), null)
   const facts = { port: 4000, settings: { PUBLIC_URL: 'http://localhost:4000' } }
-  const takeBack = announce('start', facts, folder)
+  const removeAnnouncement = announce('start', facts, folder)
   t.match(findRunning('start', folder), facts)
-  takeBack()
+  removeAnnouncement()
   t.equal(findRunning('start', folder), null)
 
   announce('start', facts, folder)
@@ -34,7 +34,7 @@ t.test('a running program is found until it stops or dies', t => {
   const { pid } = spawnSync(process.execPath, ['--version'])
   writeFileSync(file, JSON.stringify({ ...facts, pid }))
   t.equal(findRunning('start', folder), null, 'a program that has died')
-  takeBack()
+  removeAnnouncement()
   t.match(readFileSync(file, 'utf8'), `${pid}`, 'another program keeps its announcement')
   writeFileSync(file, '{"pid":')
   t.equal(findRunning('start', folder), null, 'half a file')
