@@ -8,8 +8,8 @@ import { failpoint } from '../app/failpoints.ts'
 import { log } from '../app/log.ts'
 import { classifyCalls, type RecordedCall } from '../app/voicenter/calls.ts'
 import {
-  claimOfCall,
-  claimQueued,
+  takeJobsOfCall,
+  takeQueued,
   findCalls,
   findUnclassified,
   type FoundCall,
@@ -86,18 +86,18 @@ const classifyTogether = batcher(
 )
 
 /**
- * When several jobs run, more are probably waiting in the queue. The batch takes some of those along (claimQueued).
+ * When several jobs run, more are probably waiting in the queue. The batch takes some of those along (takeQueued).
  * For ten seconds after a failed batch, it takes none. Otherwise a waiting call that cannot be classified would make each
  * batch fail until its own job has been tried.
  */
 const classifyBatch = async (callIds: string[]): Promise<boolean[]> => {
-  const claimsMore = performance.now() > claimMoreFrom
+  const takesMore = performance.now() > takeMoreFrom
   let unfinished = new Set<string>()
   try {
     await inTransaction(async trx => {
-      const claimed = claimsMore ? await claimQueued(trx) : []
-      if (callIds.length + claimed.length === 0) return []
-      const found = await findCalls(trx, [...callIds, ...claimed])
+      const taken = takesMore ? await takeQueued(trx) : []
+      if (callIds.length + taken.length === 0) return []
+      const found = await findCalls(trx, [...callIds, ...taken])
       unfinished = unfinishedOf(found)
       const recorded = await classifyCalls(
         trx,
@@ -105,17 +105,17 @@ const classifyBatch = async (callIds: string[]): Promise<boolean[]> => {
       )
       await requeueUnclassified(
         trx,
-        claimed.filter(callId => unfinished.has(callId)),
+        taken.filter(callId => unfinished.has(callId)),
       )
       return recorded
     })
   } catch (error) {
-    if (claimsMore) claimMoreFrom = performance.now() + PAUSE_MS
+    if (takesMore) takeMoreFrom = performance.now() + PAUSE_MS
     throw error
   }
   return callIds.map(callId => !unfinished.has(callId))
 }
-let claimMoreFrom = 0
+let takeMoreFrom = 0
 const PAUSE_MS = 10_000
 
 /**
@@ -126,9 +126,9 @@ const classifyLarge = async (callId: string): Promise<void> => {
   let { calls: left } = await findCalls(db, [callId])
   for (let part = 0; left.length > 0 && part < MAX_PARTS; part++) {
     const work = classifyEach(left, async (trx, call) => {
-      const claimed = await claimOfCall(trx, call)
+      const taken = await takeJobsOfCall(trx, call)
       const recorded = await classifyCalls(trx, [call])
-      await requeueUnclassified(trx, claimed)
+      await requeueUnclassified(trx, taken)
       return recorded
     })
     await classifyOthersDuring(work)

@@ -220,9 +220,9 @@ const assignTenants = async (
  * a process bring more room than its two batches need. With 200 calls, a backlog ends 20 % sooner but takes more than its
  * share.
  */
-const MAX_CLAIMED = 100
+const MAX_TAKEN = 100
 /** How many records are read to classify them. A linked call counts as LINKED: all records that are connected with it are read. */
-const MAX_CLAIMED_RECORDS = 400
+const MAX_TAKEN_CDRS = 400
 const LINKED = 50
 
 /** Completes the jobs of these CallIDs if no worker is running them and they were never tried. Returns the CallIDs. */
@@ -255,7 +255,7 @@ const completeJobs = (callIds: RawBuilder<unknown>) => sql<{ callId: string }>`
  *
  * @returns the CallIDs
  */
-export const claimQueued = async (trx: Trx): Promise<string[]> => {
+export const takeQueued = async (trx: Trx): Promise<string[]> => {
   const { rows } = await sql<{ callId: string }>`
     /* waiting */
     with recursive tenant (id) as (
@@ -266,19 +266,19 @@ export const claimQueued = async (trx: Trx): Promise<string[]> => {
     ), newest as (
       select call_id, root_call_id, received_at, row_number() over (partition by tenant_id order by received_at desc) as turn
       from (
-        select w.* from (select id from tenant limit ${MAX_CLAIMED}) as t
+        select w.* from (select id from tenant limit ${MAX_TAKEN}) as t
         cross join lateral (
           select tenant_id, call_id, root_call_id, received_at from raw_cdrs
-          where verdict is null and tenant_id = t.id order by received_at desc limit ${MAX_CLAIMED}
+          where verdict is null and tenant_id = t.id order by received_at desc limit ${MAX_TAKEN}
         ) as w
         union all
         -- Sorted by both columns of raw_cdrs_unclassified, or Postgres would read and sort all that match.
         (select tenant_id, call_id, root_call_id, received_at from raw_cdrs
-         where verdict is null and tenant_id is null order by tenant_id desc, received_at desc limit ${MAX_CLAIMED})
+         where verdict is null and tenant_id is null order by tenant_id desc, received_at desc limit ${MAX_TAKEN})
       ) as w
     ), candidate as (
       select call_id, root_call_id, min(turn) as turn, max(received_at) as received_at from newest
-      group by call_id, root_call_id order by turn, received_at desc limit ${MAX_CLAIMED}
+      group by call_id, root_call_id order by turn, received_at desc limit ${MAX_TAKEN}
     ), weighed as (
       select call_id, sum(case when is_linked then ${LINKED} else records end) over (order by turn, received_at desc, call_id) as sum
       from candidate c, lateral (
@@ -288,14 +288,14 @@ export const claimQueued = async (trx: Trx): Promise<string[]> => {
       ) part
       where records <= ${MAX_LEGS}
     )
-    ${completeJobs(sql`(select distinct call_id from weighed where sum <= ${MAX_CLAIMED_RECORDS})`)}`.execute(
+    ${completeJobs(sql`(select distinct call_id from weighed where sum <= ${MAX_TAKEN_CDRS})`)}`.execute(
     trx,
   )
   return rows.map(({ callId }) => callId)
 }
 
 /** The same for the next records of a large call. */
-export const claimOfCall = async (trx: Trx, { tenantId, rootCallId }: Call): Promise<string[]> => {
+export const takeJobsOfCall = async (trx: Trx, { tenantId, rootCallId }: Call): Promise<string[]> => {
   const { rows } = await completeJobs(sql`(
     select distinct call_id from (
       select call_id from raw_cdrs

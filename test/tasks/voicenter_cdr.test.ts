@@ -5,7 +5,7 @@ import t from 'tap'
 import { encrypt, tokenOwner } from '../../app/crypto.ts'
 import { useGenericPlan } from '../../app/db/kysely.ts'
 import { classifyCalls } from '../../app/voicenter/calls.ts'
-import { claimQueued, findCalls } from '../../app/voicenter/pending_calls.ts'
+import { takeQueued, findCalls } from '../../app/voicenter/pending_calls.ts'
 import { answeredPush, callBackPush, type Push, push } from '../../scripts/demo/cdr.ts'
 import {
   allowPoison,
@@ -889,7 +889,7 @@ await t.test('a batch reads few records to find queued calls, however many there
     return rows[0]?.read ?? Infinity
   }
   const before = await readSoFar()
-  await claimQueued(trx)
+  await takeQueued(trx)
   const read = (await readSoFar()) - before
   await trx.rollback().execute()
   t.ok(read < 500, `${read} of 4,000`)
