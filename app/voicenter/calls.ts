@@ -182,14 +182,16 @@ const separateCallers = async (
     }
     const { tenantId, rootCallId } = call.call
     const callerOf = (leg: Leg) => firstCaller(leg, rulesOf(tenantId).isOwnLine)
-    const own = call.legs.filter(leg => callerOf(leg) !== null).toSorted(byId)
-    const owner = own.find(({ known }) => known) ?? own[0]
-    const others = own.filter(leg => !leg.known && owner && callerOf(leg) !== callerOf(owner))
+    const firstLegs = call.legs.filter(leg => callerOf(leg) !== null).toSorted(byId)
+    const owner = firstLegs.find(({ verdictSoFar }) => verdictSoFar) ?? firstLegs[0]
+    const others = firstLegs.filter(
+      leg => !leg.verdictSoFar && owner && callerOf(leg) !== callerOf(owner),
+    )
     calls.push({ ...call, legs: call.legs.filter(leg => !others.includes(leg)) })
     for (const leg of others) {
-      const own = { tenantId, rootCallId: rootOfSeparate(rootCallId, leg.id) }
-      const isNew = { isRecorded: false, isWithheld: false, large: null }
-      separate.push({ ...call, ...isNew, call: own, legs: [leg] })
+      const ownCall = { tenantId, rootCallId: rootOfSeparate(rootCallId, leg.id) }
+      const asNewCall = { isRecorded: false, isWithheld: false, large: null }
+      separate.push({ ...call, ...asNewCall, call: ownCall, legs: [leg] })
     }
   }
   await sql`

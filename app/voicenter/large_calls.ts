@@ -118,9 +118,10 @@ export const verdictOfLarge = (
   verdict: Verdict<StoredLeg>,
 ): Verdict<StoredLeg> => {
   if (large && tenantId === null) return { verdict: 'unmatched_number', reason: 'number_dialled' }
-  const known = legs.find(({ known }) => known)?.known
-  const isSame = known?.verdict === verdict.verdict && known.reason !== 'waiting_for_root'
-  return large && !large.isReread && isSame ? { ...verdict, reason: known.reason } : verdict
+  const verdictSoFar = legs.find(({ verdictSoFar }) => verdictSoFar)?.verdictSoFar
+  const isSame =
+    verdictSoFar?.verdict === verdict.verdict && verdictSoFar.reason !== 'waiting_for_root'
+  return large && !large.isReread && isSame ? { ...verdict, reason: verdictSoFar.reason } : verdict
 }
 
 /** Writes a new verdict on the other records of a large call, and which of all its records decide. */
@@ -131,7 +132,8 @@ export const writeLargeCall = async (
 ): Promise<void> => {
   if (!large) return
   const isChanged = legs.some(
-    ({ known }) => known && (known.verdict !== verdict || known.reason !== reason),
+    ({ verdictSoFar }) =>
+      verdictSoFar && (verdictSoFar.verdict !== verdict || verdictSoFar.reason !== reason),
   )
   if (large.isReread || isChanged)
     for await (const rows of classifiedRecords(trx, call)) {

@@ -18,7 +18,10 @@ import { readStored, type StoredCdr } from './parse.ts'
 import { DEFAULT_TIMEZONE } from './time.ts'
 
 /** A record of a call, and the verdict that it has already. */
-export type StoredLeg = Leg & { id: string; known: { verdict: string; reason: string } | null }
+export type StoredLeg = Leg & {
+  id: string
+  verdictSoFar: { verdict: string; reason: string } | null
+}
 
 export type StoredCall = {
   call: Call
@@ -75,8 +78,8 @@ export const storedCall = (
 export const storedLeg = (row: Row, timezone: string): StoredLeg | null => {
   const { id, receivedAt, verdict, reason } = row
   if (isEmptied(row)) return null
-  const known = verdict !== null && reason !== null ? { verdict, reason } : null
-  return { ...legOf(readStored(row), receivedAt, timezone), id, known }
+  const verdictSoFar = verdict !== null && reason !== null ? { verdict, reason } : null
+  return { ...legOf(readStored(row), receivedAt, timezone), id, verdictSoFar }
 }
 
 export const isEmptied = ({ facts, payload }: Row): boolean => facts === null && payload === null
@@ -103,7 +106,7 @@ const redactedCall = (rows: readonly Row[]): RedactedCall => {
 
 /** The records that are written and have effects: all, but of a large call only the new ones. */
 export const newLegsOf = ({ legs, large }: StoredCall): StoredLeg[] =>
-  large ? legs.filter(({ known }) => !known) : legs
+  large ? legs.filter(({ verdictSoFar }) => !verdictSoFar) : legs
 
 /** `hash` differs if any of these differ. */
 export type TenantRules = ClassifyRules<Leg> &
