@@ -25,7 +25,7 @@ import {
   addMessageJob,
   afterLastReminder,
   CLAIM_SECONDS,
-  dueAt,
+  nextLookAt,
   expireClaim,
   holdMessage,
   LOOK_AGAIN_SECONDS,
@@ -88,11 +88,11 @@ const claimLocked = async (
   const { to } = message
   // A first message has no row before its first claim, so the missed call holds its state.
   const state = message.kind === 'initial' ? message.callState : message.state
-  if (state === 'sending') return waitForSender(trx, message)
+  if (state === 'sending') return waitForOtherClaim(trx, message)
   if (state !== 'scheduled' || !to) return null
   if (isReminder(message) && message.conversationState !== 'open')
     return end(trx, message, 'cancel', message.conversationReason ?? '')
-  if (!message.isDue && !message.isHoldOver) return lookAgain(trx, message, dueAt(message))
+  if (!message.isDue && !message.isHoldOver) return lookAgain(trx, message, nextLookAt(message))
 
   const context = await readContext(trx, {
     tenantId: message.tenantId,
@@ -110,7 +110,7 @@ const claimLocked = async (
   const due = allowed(message.dueAt)
   if (message.kind === 'owner_notice') {
     const until = noticeWaits(context.now, message.dueAt, quiet, to)
-    if (until) return waitAsOne(trx, message, until)
+    if (until) return waitCombined(trx, message, until)
   }
   if (due > context.now && !context.reached)
     return held ? hold(trx, message, held.until, held.why) : postpone(trx, message, due)
@@ -122,13 +122,13 @@ const claimLocked = async (
   const since = isAboutCall ? dueAfterCall(context.line, due) : due
   const late = !isReachedOnLine && isTooLate(context.now, since, rules.grace(context))
   // The first time from now on that is outside all quiet windows.
-  const now = allowed(context.now)
-  const quietUntil = now > context.now ? now : null
+  const nextAllowed = allowed(context.now)
+  const quietUntil = nextAllowed > context.now ? nextAllowed : null
   const step = rules.next({ message, context, details, late, sender, held, quietUntil })
-  const isLookOfUse =
+  const shouldLook =
     step.do === 'send' ||
     (step.do === 'wait' && step.why === 'in_call' && context.line.mustAskAgain)
-  if (isAboutCall && context.lastLook && !hasLooked && isLookOfUse)
+  if (isAboutCall && context.lastLook && !hasLooked && shouldLook)
     return { lookFirst: message.tenantId }
   if (step.do === 'wait') return hold(trx, message, step.until, step.why)
   const isCancel = step.do === 'stop_lead' || (step.do === 'end' && step.as === 'cancel')
@@ -173,7 +173,7 @@ const afterUnread = (message: UnclaimedMessage): RawBuilder<Date> => sql<Date>`(
   from (${unreadUpdates(message)}) as unread)`
 
 /** Another process claimed it. When the claim has expired, the message is given up. */
-const waitForSender = async (trx: Trx, message: UnclaimedMessage): Promise<null> => {
+const waitForOtherClaim = async (trx: Trx, message: UnclaimedMessage): Promise<null> => {
   const { id } = message
   if (id === null) return null
   if (!(await expireClaim(trx, { ...message, id })))
@@ -205,7 +205,7 @@ const postpone = async (trx: Trx, message: UnclaimedMessage, due: Date): Promise
 }
 
 /** A notice that must wait for the end of a quiet window. It is combined with the other notices that wait, if possible. */
-const waitAsOne = async (trx: Trx, message: UnclaimedMessage, until: Date): Promise<null> => {
+const waitCombined = async (trx: Trx, message: UnclaimedMessage, until: Date): Promise<null> => {
   const { id } = message
   const isCollected = id !== null && (await collectNotice(trx, { ...message, id }, until))
   return isCollected ? null : postpone(trx, message, until)

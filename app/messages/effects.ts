@@ -211,7 +211,7 @@ const MAX_FAILURES = 50
  *
  * @returns the policy for this message
  */
-export const policyAfterRow = async (
+export const policyAfterRepeats = async (
   trx: Trx,
   message: Message,
   policy: ErrorPolicy,

@@ -6,7 +6,7 @@ import { COLLECTED, readCollected } from '../outreach/notify_owner.ts'
 import { readReplyState, type ReplyRefusal } from '../outreach/reply_by_hand.ts'
 import { newLink, type NewLink, saveLink } from '../outreach/owner_links.ts'
 import { composeDigest, lockListed, markListed } from '../outreach/owner_summaries.ts'
-import { decide, hasLeft } from '../outreach/rules.ts'
+import { decide, wasReportedSent } from '../outreach/rules.ts'
 import type { HoldReason, NoticeKind, OutgoingState } from '../states.ts'
 import { type TemplateKind, withLink } from '../whatsapp/templates.ts'
 import { lockFirstMessage, lockMessage, type UnclaimedMessage } from './message.ts'
@@ -116,7 +116,7 @@ const REMINDER: Rules = {
   },
   next: ({ context, late, details, sender, held, quietUntil }) => {
     const skip = (reason: string): Step => ({ do: 'end', as: 'skip', reason })
-    const arrived = hasLeft(details.previous ?? null)
+    const arrived = wasReportedSent(details.previous ?? null)
     if (late && !arrived) return skip('previous_not_sent')
     // The person has been contacted: a reminder requires it.
     const decision = decide({ ...context, contacted: false, late })

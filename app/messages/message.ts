@@ -168,11 +168,11 @@ export const releaseMessage = async (trx: Trx, message: Held): Promise<void> => 
   if (message.kind !== 'initial')
     await trx.updateTable('messages').set(NOT_HELD).where('id', '=', message.id).execute()
   else if (message.missedCallId) await moveCall(trx, message.missedCallId, 'hold', 'waiting')
-  await addMessageJob(trx, message, dueAt(message))
+  await addMessageJob(trx, message, nextLookAt(message))
 }
 
 /** When the job must look at the message. Postgres reads this time, because a Date holds only milliseconds. */
-export const dueAt = ({ kind, id, missedCallId }: Held): RawBuilder<Date> =>
+export const nextLookAt = ({ kind, id, missedCallId }: Held): RawBuilder<Date> =>
   kind === 'initial'
     ? sql<Date>`(select coalesce(hold_until, outreach_due_at) from missed_calls where id = ${missedCallId})`
     : sql<Date>`(select coalesce(hold_until, due_at) from messages where id = ${id})`

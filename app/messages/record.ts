@@ -16,7 +16,7 @@ import {
   onDeliveredAfterFailure,
   onFailed,
   pause,
-  policyAfterRow,
+  policyAfterRepeats,
 } from './effects.ts'
 import {
   afterLastReminder,
@@ -81,7 +81,7 @@ export const recordOutcome = async (
     return
   }
   const { code, why } = outcome
-  const policy = await policyAfterRow(trx, message, outcome.policy, code)
+  const policy = await policyAfterRepeats(trx, message, outcome.policy, code)
   // The person who tests the set-up sees the result, and can test again.
   if (message.isTest) return moveMessage(trx, message, 'refuse', why, code)
   if (policy.do === 'retry') {

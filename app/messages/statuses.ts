@@ -27,7 +27,7 @@ import {
   onAccepted,
   onDeliveredAfterFailure,
   onFailed,
-  policyAfterRow,
+  policyAfterRepeats,
 } from './effects.ts'
 import { CLAIM_SECONDS, lockMessage } from './message.ts'
 
@@ -96,7 +96,7 @@ export const applyStatus = async (
     await moveMessage(trx, message, name, 'reported', code)
     const policy = (code !== null && errorPolicy(code, 400, { details })) || { do: 'fail' }
     // WhatsApp had accepted it, so it is not sent again, whatever the code says.
-    await onFailed(trx, message, await policyAfterRow(trx, message, policy, code), code)
+    await onFailed(trx, message, await policyAfterRepeats(trx, message, policy, code), code)
     return 'status'
   }
   await moveMessage(trx, message, name)

@@ -125,7 +125,7 @@ export const contactHistory = (
 }
 
 /** Whether WhatsApp has reported a message in this state as sent. */
-export const hasLeft = (state: MessageState | null): boolean =>
+export const wasReportedSent = (state: MessageState | null): boolean =>
   state === 'sent' || state === 'delivered' || state === 'read'
 
 /** What a pending message may wait for. */
@@ -185,5 +185,5 @@ export const whyWaiting = (message: PendingMessage): WhyWaiting => {
   if (quietUntil > message.now && message.dueAt <= quietUntil) return 'quiet'
   if (message.dueAt > message.now) return 'not_yet'
   if (message.isUnread) return 'unread'
-  return isReminder && !hasLeft(message.before) ? 'previous_not_sent' : 'any_moment'
+  return isReminder && !wasReportedSent(message.before) ? 'previous_not_sent' : 'any_moment'
 }
