@@ -213,7 +213,7 @@ export const usesNumberOf =
     leg.businessPhone !== null && lines.has(leg.businessPhone)
 
 /** To be raised when records are read or classified differently. Then the large calls are read again as a whole. */
-export const READING = 1
+export const READING_VERSION = 1
 
 /** How long a transferred record waits for the record that it names as its root. */
 export const ROOT_WAIT_SECONDS = 120

@@ -166,8 +166,8 @@ export const storeAll = async (
     ({ tenantId, callId, hash }) => `${callId} ${hash.toString('hex')} ${tenantId}`,
   )
   const rejected = dedupe(
-    deliveries.flatMap(({ sender, contentType, rejected }, of) =>
-      rejected.map(element => ({ ...sender, ...element, contentType, of })),
+    deliveries.flatMap(({ sender, contentType, rejected }, deliveryIndex) =>
+      rejected.map(element => ({ ...sender, ...element, contentType, deliveryIndex })),
     ),
     ({ tenantId, source = 'push', hash }) => `${source} ${hash.toString('hex')} ${tenantId}`,
   )
@@ -179,7 +179,10 @@ export const storeAll = async (
     deliveries.flatMap(({ sender: { token, tenantId } }) => (token ? { token, tenantId } : [])),
     ({ token, tenantId }) => `${token} ${tenantId}`,
   )
-  type Result = { is_valid: boolean; newly_rejected: { of: number; bytes: number }[] | null }
+  type Result = {
+    is_valid: boolean
+    newly_rejected: { delivery_index: number; bytes: number }[] | null
+  }
   const statement = sql<Result>`
     /* store */
     with shown as (
@@ -219,7 +222,7 @@ export const storeAll = async (
     ), rejected as (
       select *
       from unnest(
-        ${rejected.map(row => row.of)}::int[],
+        ${rejected.map(row => row.deliveryIndex)}::int[],
         ${rejected.map(row => row.tenantId)}::bigint[],
         ${rejected.map(row => (row.source === 'call_log' ? 'call_log' : 'voicenter'))}::text[],
         ${rejected.map(row => row.reason)}::text[],
@@ -228,7 +231,7 @@ export const storeAll = async (
         ${rejectedBodies.lengths}::int[],
         ${rejected.map(row => row.hash)}::bytea[],
         ${rejected.map(row => row.deliveries)}::int[]
-      ) as rejected (of, tenant_id, source, reason, content_type, start, length, hash, deliveries)
+      ) as rejected (delivery_index, tenant_id, source, reason, content_type, start, length, hash, deliveries)
     ), kept as (
       insert into rejected_deliveries as r (tenant_id, source, reason, content_type, body, body_hash, deliveries)
       select tenant_id, source, reason, content_type, substring(${rejectedBodies.bytes}::bytea from start for length), hash, deliveries
@@ -245,7 +248,7 @@ export const storeAll = async (
       (select is_valid from shown),
       (select assert_all_queued(wanted, (select count(*) from graphile_worker.add_jobs(specs)))
        from jobs where wanted > 0),
-      (select json_agg(json_build_object('of', rejected.of, 'bytes', coalesce(r.bytes, 0)))
+      (select json_agg(json_build_object('delivery_index', rejected.delivery_index, 'bytes', coalesce(r.bytes, 0)))
        from kept r
        join rejected on rejected.hash = r.body_hash and rejected.source = r.source
          and rejected.tenant_id is not distinct from r.tenant_id
@@ -253,8 +256,8 @@ export const storeAll = async (
   const [result] = (await retryStatement(database, () => statement.execute(database))).rows
   if (!result?.is_valid) throw new NoLongerValid('a token that was shown is not valid any more')
   const newlyRejected = deliveries.map(() => ({ records: 0, bytes: 0 }))
-  for (const { of, bytes } of result.newly_rejected ?? []) {
-    const one = newlyRejected[of]
+  for (const { delivery_index: index, bytes } of result.newly_rejected ?? []) {
+    const one = newlyRejected[index]
     if (!one) continue
     one.records++
     one.bytes += bytes

@@ -118,10 +118,9 @@ export const verdictOfLarge = (
   verdict: Verdict<StoredLeg>,
 ): Verdict<StoredLeg> => {
   if (large && tenantId === null) return { verdict: 'unmatched_number', reason: 'number_dialled' }
-  const verdictSoFar = legs.find(({ verdictSoFar }) => verdictSoFar)?.verdictSoFar
-  const isSame =
-    verdictSoFar?.verdict === verdict.verdict && verdictSoFar.reason !== 'waiting_for_root'
-  return large && !large.isReread && isSame ? { ...verdict, reason: verdictSoFar.reason } : verdict
+  const earlier = legs.find(({ verdictSoFar }) => verdictSoFar)?.verdictSoFar
+  const isSame = earlier?.verdict === verdict.verdict && earlier.reason !== 'waiting_for_root'
+  return large && !large.isReread && isSame ? { ...verdict, reason: earlier.reason } : verdict
 }
 
 /** Writes a new verdict on the other records of a large call, and which of all its records decide. */

@@ -8,7 +8,7 @@ import {
   type ClassifyRules,
   completeLegs,
   type Leg,
-  READING,
+  READING_VERSION,
   ROOT_WAIT_SECONDS,
   type TenantReading,
   usesNumberOf,
@@ -149,9 +149,9 @@ export const readTenantRules = async (trx: Trx, calls: readonly Call[]): Promise
       const known = new Set(lines)
       const isOurs = usesNumberOf(known)
       const isOwnLine = (e164: string): boolean => known.has(e164)
-      const hash = sha256(JSON.stringify([READING, timezone, statuses, ring, lines])).toString(
-        'hex',
-      )
+      const hash = sha256(
+        JSON.stringify([READING_VERSION, timezone, statuses, ring, lines]),
+      ).toString('hex')
       const reading = { timezone, missedStatuses: statuses, minRingSeconds: ring }
       return [id, { ...reading, isOurs, isOwnLine, hash, unseen }]
     }),
