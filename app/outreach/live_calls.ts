@@ -10,7 +10,7 @@ import type { LiveEvent, Phase } from './line.ts'
 /** One event of the Pop-Up Screen. */
 export type PopupEvent = Pick<LiveEvent, 'extension' | 'answeredAt' | 'isAnswered'> & {
   /** The hash in hex of the token in the request. */
-  token: string
+  tokenHash: string
   numbers: readonly string[]
   leg: { callId: string; phase: Phase } | null
 }
@@ -46,7 +46,7 @@ const storeEvents = async (
 ): Promise<(KnownPerson | 'wrong token' | null)[]> => {
   const asked = events.map(({ numbers, leg, ...event }, n) => ({
     n,
-    token: event.token,
+    token_hash: event.tokenHash,
     people: numbers.map((number, at) => ({
       at,
       phone: personOf(number),
@@ -69,8 +69,8 @@ const storeEvents = async (
     with event as materialized (
       select e.*, k.id as token_id, k.tenant_id
       from jsonb_to_recordset(${JSON.stringify(asked)}::jsonb) as e (
-        n int, token text, people jsonb, call_id text, extension text, phase text, answered_at float8, is_answered boolean)
-      join webhook_tokens k on k.hash = decode(e.token, 'hex')
+        n int, token_hash text, people jsonb, call_id text, extension text, phase text, answered_at float8, is_answered boolean)
+      join webhook_tokens k on k.hash = decode(e.token_hash, 'hex')
       where k.kind = 'popup' and k.revoked_at is null
     ), person as materialized (
       select e.*, p.phone, p.phones, l.id as lead_id

@@ -17,8 +17,8 @@ import {
 import { campaignOf } from './campaign.ts'
 import { type BodyElement, factsOf, MAX_PAYLOAD_BYTES, readCdr, rootOf } from './parse.ts'
 
-/** `token`: the hash in hex of the token in the request, if it must still be valid when the records are stored. */
-export type DeliverySource = Sender & { token?: string }
+/** `tokenHash`: the hash in hex of the token in the request, if it must still be valid when the records are stored. */
+export type DeliverySource = Sender & { tokenHash?: string }
 
 /**
  * A valid record as it will be stored. `payload` is its canonical form, `body` its bytes as received. `facts`: what is
@@ -176,8 +176,10 @@ export const storeAll = async (
   const rejectedBodies = concatBuffers(rejected.map(({ body }) => body))
   // The tokens in the requests.
   const shown = dedupe(
-    deliveries.flatMap(({ sender: { token, tenantId } }) => (token ? { token, tenantId } : [])),
-    ({ token, tenantId }) => `${token} ${tenantId}`,
+    deliveries.flatMap(({ sender: { tokenHash, tenantId } }) =>
+      tokenHash ? { tokenHash, tenantId } : [],
+    ),
+    ({ tokenHash, tenantId }) => `${tokenHash} ${tenantId}`,
   )
   type Result = {
     is_valid: boolean
@@ -188,10 +190,10 @@ export const storeAll = async (
     with shown as (
       select count(*) = ${shown.length}::int as is_valid
       from unnest(
-        ${shown.map(({ token }) => token)}::text[],
+        ${shown.map(({ tokenHash }) => tokenHash)}::text[],
         ${shown.map(({ tenantId }) => tenantId)}::bigint[]
-      ) as shown (token, tenant_id)
-      join webhook_tokens t on t.hash = decode(shown.token, 'hex')
+      ) as shown (token_hash, tenant_id)
+      join webhook_tokens t on t.hash = decode(shown.token_hash, 'hex')
       where t.revoked_at is null and t.tenant_id is not distinct from shown.tenant_id
     ), stored as (
       insert into raw_cdrs as r

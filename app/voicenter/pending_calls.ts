@@ -295,7 +295,10 @@ export const takeQueued = async (trx: Trx): Promise<string[]> => {
 }
 
 /** The same for the next records of a large call. */
-export const takeJobsOfCall = async (trx: Trx, { tenantId, rootCallId }: Call): Promise<string[]> => {
+export const takeJobsOfCall = async (
+  trx: Trx,
+  { tenantId, rootCallId }: Call,
+): Promise<string[]> => {
   const { rows } = await completeJobs(sql`(
     select distinct call_id from (
       select call_id from raw_cdrs

@@ -48,8 +48,8 @@ export const authenticate =
   }
 
 /** After an error, the token is looked up again at its next request. */
-export const evictToken = ({ token = '' }: Partial<DeliverySource> = {}): void => {
-  recent.delete(token)
+export const evictToken = ({ tokenHash = '' }: Partial<DeliverySource> = {}): void => {
+  recent.delete(tokenHash)
 }
 
 export const answerUnauthorized = (req: CdrRequest, res: Response): void => {
@@ -100,7 +100,10 @@ const lookUp = batcher(
       where hash in (select decode(hex, 'hex') from unnest(${[...new Set(hashes)]}::text[]) as hex)
         and revoked_at is null`.execute(webDb)
     const found = new Map(
-      rows.map(({ hash, tenantId, kind }) => [hash, { sender: { tenantId, token: hash }, kind }]),
+      rows.map(({ hash, tenantId, kind }) => [
+        hash,
+        { sender: { tenantId, tokenHash: hash }, kind },
+      ]),
     )
     return hashes.map(hash => found.get(hash) ?? null)
   },

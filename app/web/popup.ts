@@ -27,7 +27,7 @@ const memory = bodyMemory({ roomMb: 2, senderMb: 1 })
 const readEventBody = readRawBody<Locals>({
   // An event has about a kilobyte.
   limitMb: 0.1,
-  shareOf: (_req, { locals: { sender } }) => ({ memory, sender: sender.token ?? '' }),
+  shareOf: (_req, { locals: { sender } }) => ({ memory, sender: sender.tokenHash ?? '' }),
 })
 /** Voicenter waits three seconds. A later answer would be of no use on the screen. */
 const ANSWER_WITHIN_MS = 400
@@ -64,14 +64,14 @@ const admit: Handler = async (req, res, next) => {
 
 const receive: Handler = async (req, res) => {
   failpoint('popup:received')
-  const { token = '' } = res.locals.sender
+  const { tokenHash = '' } = res.locals.sender
   const reported = readPopup(recordIn(req))
-  if (!reported || reported.numbers.length === 0 || (await hasTooMany(token))) {
+  if (!reported || reported.numbers.length === 0 || (await hasTooMany(tokenHash))) {
     res.json(UNKNOWN)
     return
   }
   const { numbers, leg, extension, answeredAt, isAnswered } = reported
-  const event: PopupEvent = { token, numbers, leg, extension, answeredAt, isAnswered }
+  const event: PopupEvent = { tokenHash, numbers, leg, extension, answeredAt, isAnswered }
   const stored = storePopup(event)
   // The event is stored even if that takes longer than the answer may.
   stored.catch((err: unknown) => log.error({ err }, 'a pop-up event was not stored'))
@@ -90,9 +90,9 @@ const recordIn = ({ method, url, body }: Parameters<Handler>[0]): JsonObject => 
   return element && 'record' in element ? element.record : {}
 }
 
-const hasTooMany = async (token: string): Promise<boolean> => {
+const hasTooMany = async (tokenHash: string): Promise<boolean> => {
   try {
-    await events.consume(token)
+    await events.consume(tokenHash)
     return false
   } catch {
     return true

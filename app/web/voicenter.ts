@@ -36,7 +36,8 @@ const readCdrBody = readRawBody<{ sender: DeliverySource }>({
 })
 
 /** A token that belongs to no tenant counts as a sender of its own. */
-const senderName = ({ tenantId, token }: DeliverySource): string => tenantId ?? token ?? 'no token'
+const senderName = ({ tenantId, tokenHash }: DeliverySource): string =>
+  tenantId ?? tokenHash ?? 'no token'
 
 const OK = { Err: 0, Errdesc: 'OK' }
 

@@ -98,7 +98,7 @@ const WARM_UP_MS = 2000
 const RESERVE = 1.3
 
 const statement = async (clients = 1, callsPerTransaction = 1, seconds = 1): Promise<void> => {
-  const sender = { tenantId, token: tokenHash.toString('hex') }
+  const sender = { tenantId, tokenHash: tokenHash.toString('hex') }
   const next = callBodies()
   const prepare = (count: number): Delivery[] =>
     Array.from({ length: count }, () => ({

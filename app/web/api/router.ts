@@ -50,7 +50,7 @@ const requireToken: Handler = async (req, res, next) => {
   if (!sender) throw unauthorized(req.ip)
   res.locals.sender = sender
   try {
-    await requests.consume(sender.token ?? '')
+    await requests.consume(sender.tokenHash ?? '')
   } catch (error) {
     if (!(error instanceof RateLimiterRes)) throw error
     throw problem('too_many_requests', { wait: Math.ceil(error.msBeforeNext / 1000) })
@@ -62,7 +62,7 @@ const memory = bodyMemory({ roomMb: 4, senderMb: 1 })
 const readBytes = readRawBody<Locals>({
   // A text of 4,096 characters takes 25 kB if each one is escaped.
   limitMb: 0.1,
-  shareOf: (_req, { locals: { sender } }) => ({ memory, sender: sender.token ?? '' }),
+  shareOf: (_req, { locals: { sender } }) => ({ memory, sender: sender.tokenHash ?? '' }),
 })
 
 const JSON_TYPE = /^application\/json\s*(;\s*charset="?utf-8"?\s*)?$/i
@@ -108,7 +108,7 @@ const inTransaction = ({ method, respond }: Route, sender: DeliverySource, recei
 const clientOf = async (trx: Parameters<Route['respond']>[0], sender: DeliverySource) => {
   const { rows } = await sql<{ id: string; tenantId: string }>`
     select id, tenant_id as "tenantId" from webhook_tokens
-    where hash = decode(${sender.token}, 'hex') and kind = 'api' and revoked_at is null`.execute(
+    where hash = decode(${sender.tokenHash}, 'hex') and kind = 'api' and revoked_at is null`.execute(
     trx,
   )
   const [token] = rows
@@ -133,7 +133,7 @@ const handlerOf =
     }
     const arrivedAt = performance.now()
     await route.prepare(received)
-    const result = await takeTurn(sender.token ?? '', () => {
+    const result = await takeTurn(sender.tokenHash ?? '', () => {
       if (req.socket.destroyed || performance.now() - arrivedAt > MAX_WAIT_MS)
         throw problem('unavailable')
       return inTransaction(route, sender, received)
