@@ -11,7 +11,7 @@ import { log } from './log.ts'
  * Where records came from. `tenantId`: the tenant of the credential, null for an unbound token. `source`: by webhook
  * (the default), or found in Voicenter's call log.
  */
-export type Sender = { tenantId: string | null; source?: 'push' | 'call_log' }
+export type CdrSource = { tenantId: string | null; source?: 'push' | 'call_log' }
 
 /** A rejected record as it is stored. */
 export type RejectedElement = { reason: string; body: Buffer | null; hash: Buffer }
@@ -25,10 +25,10 @@ const DAILY_LIMIT = 1_000_000_000
 const RECORD_WEIGHT = 10_000
 const weights = new RateLimiterMemory({ points: DAILY_LIMIT, duration: 24 * 60 * 60 })
 
-const keyOf = ({ tenantId, source = 'push' }: Sender) => `${source} ${tenantId ?? 'unbound'}`
+const keyOf = ({ tenantId, source = 'push' }: CdrSource) => `${source} ${tenantId ?? 'unbound'}`
 
 /** Whether this sender's rejected records are still kept. Above the limit they are only counted. */
-export const isKept = async (sender: Sender): Promise<boolean> =>
+export const isKept = async (sender: CdrSource): Promise<boolean> =>
   ((await weights.get(keyOf(sender)))?.consumedPoints ?? 0) < DAILY_LIMIT
 
 /** Stands for a record that is only counted. All such records of a day share one row, and `deliveries` counts them. */
@@ -44,7 +44,7 @@ export const onlyCounted = (): RejectedElement => {
  * @param rejected the records that are new, and their bytes. A repeat takes no space.
  */
 export const countRejected = async (
-  sender: Sender,
+  sender: CdrSource,
   { records, bytes }: { records: number; bytes: number },
 ): Promise<void> => {
   if (records === 0) return

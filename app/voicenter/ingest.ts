@@ -12,13 +12,13 @@ import {
   isKept,
   onlyCounted,
   type RejectedElement,
-  type Sender,
+  type CdrSource,
 } from '../rejected_deliveries.ts'
 import { campaignOf } from './campaign.ts'
 import { type BodyElement, factsOf, MAX_PAYLOAD_BYTES, readCdr, rootOf } from './parse.ts'
 
 /** `tokenHash`: the hash in hex of the token in the request, if it must still be valid when the records are stored. */
-export type DeliverySource = Sender & { tokenHash?: string }
+export type DeliverySource = CdrSource & { tokenHash?: string }
 
 /**
  * A valid record as it will be stored. `payload` is its canonical form, `body` its bytes as received. `facts`: what is

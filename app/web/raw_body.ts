@@ -7,13 +7,14 @@ const rejection = (status: number): Error =>
   Object.assign(new Error(`body rejected with ${status}`), { status, isRejection: true })
 
 type Body = {
-  sender: Sender
+  sender: SenderMemory
   bytes: number
   since: number
   /** Ends the reading. Null: the body is complete and being stored, so its memory cannot be taken back. */
   evict: (() => void) | null
 }
-type Sender = { name: string; bytes: number; bodies: Set<Body> }
+/** What the bodies of one sender hold. */
+type SenderMemory = { name: string; bytes: number; bodies: Set<Body> }
 
 export type BodyMemory = ReturnType<typeof bodyMemory>
 
@@ -28,7 +29,7 @@ const SMALL_BYTES = MB / 4
 export const bodyMemory = (limits: { roomMb: number; senderMb: number }) => {
   const room = limits.roomMb * MB
   const most = limits.senderMb * MB
-  const senders = new Map<string, Sender>()
+  const senders = new Map<string, SenderMemory>()
   let held = 0
 
   const close = (body: Body): void => {
@@ -39,7 +40,7 @@ export const bodyMemory = (limits: { roomMb: number; senderMb: number }) => {
     if (sender.bodies.size === 0) senders.delete(sender.name)
   }
   /** @returns false if all bodies of this sender are complete */
-  const evictOne = ({ bodies }: Sender): boolean => {
+  const evictOne = ({ bodies }: SenderMemory): boolean => {
     const now = performance.now()
     const cost = ({ bytes, since }: Body) => bytes * (now - since)
     let costliest: Body | null = null
@@ -50,10 +51,11 @@ export const bodyMemory = (limits: { roomMb: number; senderMb: number }) => {
     costliest.evict?.()
     return true
   }
-  const isReading = ({ bodies }: Sender) => bodies.values().some(({ evict }) => evict !== null)
+  const isReading = ({ bodies }: SenderMemory) =>
+    bodies.values().some(({ evict }) => evict !== null)
   const makeRoom = (): void => {
     while (held > room) {
-      let greediest: Sender | null = null
+      let greediest: SenderMemory | null = null
       for (const sender of senders.values())
         if (sender.bytes > (greediest?.bytes ?? 0) && isReading(sender)) greediest = sender
       if (!greediest || (greediest.bytes <= SMALL_BYTES && held <= 1.5 * room)) return

@@ -4,7 +4,7 @@ import { type Actor, audit } from '../audit.ts'
 import type { Trx } from '../db/kysely.ts'
 import { notFound, userError } from '../errors.ts'
 import { readJson } from '../json.ts'
-import type { Sender } from '../rejected_deliveries.ts'
+import type { CdrSource } from '../rejected_deliveries.ts'
 import { MARGIN, readEntry } from '../voicenter/call_log/entries.ts'
 import { ingest, partition } from '../voicenter/ingest.ts'
 import { type BodyElement, readDelivery } from '../voicenter/parse.ts'
@@ -99,7 +99,7 @@ const reread = async (trx: Trx, id: string): Promise<boolean> => {
   const body = row.body ?? Buffer.alloc(0)
   const { tenant_id: tenantId, content_type: contentType, received_at: receivedAt } = row
   const isLogged = row.source === 'call_log'
-  const sender: Sender = { tenantId, source: isLogged ? 'call_log' : 'push' }
+  const sender: CdrSource = { tenantId, source: isLogged ? 'call_log' : 'push' }
   const wrong =
     row.source === 'whatsapp'
       ? await storeEvents(trx, body, receivedAt)
@@ -128,7 +128,7 @@ const logElements = (body: Buffer, receivedAt: Date): BodyElement[] => {
     : [{ ...readEntry(json.value, new Date(receivedAt.getTime() - MARGIN)).element, bytes: body }]
 }
 
-type Source = { sender: Sender; contentType: string | null; receivedAt: Date }
+type Source = { sender: CdrSource; contentType: string | null; receivedAt: Date }
 
 /**
  * Stores the records as of the time when they arrived, because a call without a time of its own would look new, and its
