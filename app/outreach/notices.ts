@@ -53,7 +53,7 @@ export type Seen = {
  * Whether the owner is notified that a person wrote. They are notified once, and again when they have dealt with the
  * person since, or when the person wrote because of a later call.
  */
-export const isNews = ({ notifiedAt, readAt, talkedAt, conversationAt }: Seen): boolean =>
+export const shouldNotify = ({ notifiedAt, readAt, talkedAt, conversationAt }: Seen): boolean =>
   notifiedAt === null ||
   [readAt, talkedAt, conversationAt].some(at => at !== null && at > notifiedAt)
 

@@ -221,9 +221,9 @@ const addLegs = (
   if (verdict.verdict === 'missed') {
     const person = personFor(simulation, verdict.missed.caller)
     // A later record may name the caller that was withheld in the first.
-    const isNews =
+    const shouldRecord =
       !known || (known.reason === 'withheld_number' && person.caller.kind !== 'withheld')
-    if (isNews) {
+    if (shouldRecord) {
       advance(rules, person, now)
       outcome.missed = addMissedCall(rules, person, verdict.missed.calledAt, now)
     }

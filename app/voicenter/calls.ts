@@ -102,7 +102,7 @@ export const classifyCalls = async (
   await renameMissedCalls(trx, renames)
   const recorded: RecordedCall[] = []
   for (const group of groupByPerson(effects, ({ people }) => people)) {
-    const missed = group.flatMap(({ missed, isNews }) => (missed && isNews ? missed : []))
+    const missed = group.flatMap(({ missed, shouldRecord }) => (missed && shouldRecord ? missed : []))
     recorded.push(...(await recordMissedCalls(trx, missed)))
     failpoint('voicenter_cdr:recorded')
     for (const { missed, isRecorded, tenantId, callId } of group)
@@ -239,12 +239,12 @@ const effectsOf = (classified: ClassifiedCall) => {
   const missed =
     verdict.verdict === 'missed' ? missedCallOf(tenantId, callId, verdict.missed) : null
   // A later record may name the caller that was withheld in the first.
-  const isNews = !isRecorded || (isWithheld && readPhone(missed?.caller).kind !== 'withheld')
+  const shouldRecord = !isRecorded || (isWithheld && readPhone(missed?.caller).kind !== 'withheld')
   const reached = newLegsOf(classified).flatMap(({ reachedPhone: phone, reachedUntil: until }) =>
     phone && until ? { tenantId, phone, until } : [],
   )
   const people = peopleOf(tenantId, [missed?.caller, ...reached.map(({ phone }) => phone)])
-  return [{ tenantId, callId, missed, isNews, isRecorded, reached, people }]
+  return [{ tenantId, callId, missed, shouldRecord, isRecorded, reached, people }]
 }
 
 const missedCallOf = (

@@ -1,7 +1,7 @@
 /** Notices to the owner: what they are about, once for each occasion, and their failures. */
 import { sql } from 'kysely'
 import { test } from 'tap'
-import { combine, isNews } from '../../app/outreach/notices.ts'
+import { combine, shouldNotify } from '../../app/outreach/notices.ts'
 import { collectNotice } from '../../app/outreach/notify_owner.ts'
 import { firstAllowed, noticeWaits } from '../../app/outreach/quiet_hours.ts'
 import { localNumber } from '../../app/phone.ts'
@@ -92,7 +92,7 @@ for (const [what, seen, expected] of [
 ] as const)
   await test(`whether a message is news: ${what}`, async t => {
     const never = { notifiedAt: null, readAt: null, talkedAt: null, conversationAt: null }
-    t.equal(isNews({ ...never, ...seen }), expected)
+    t.equal(shouldNotify({ ...never, ...seen }), expected)
   })
 
 const dana = { leadId: '1', name: 'דנה', phone: '052-345-6789', text: '– הודעה חדשה: היי' }
