@@ -55,13 +55,13 @@ type Handler = RequestHandler<object, unknown, unknown, object, { sender: Delive
 
 /** Reading such a body takes longer than a millisecond. */
 const LARGE_BYTES = 64 * 1024
-const inTurn = takingTurns()
+const takeTurn = takingTurns()
 
 const receive: Handler = async (req, res) => {
   failpoint('cdr:received')
   const bytes = Buffer.isBuffer(req.body) ? req.body : Buffer.alloc(0)
   if (bytes.length < LARGE_BYTES) await handle(bytes, req, res)
-  else await inTurn(senderName(res.locals.sender), () => handle(bytes, req, res))
+  else await takeTurn(senderName(res.locals.sender), () => handle(bytes, req, res))
 }
 
 const handle = async (

@@ -78,7 +78,7 @@ const calledBack = ({ target, tenant, newId }: Call): Push =>
   callBackPush({ target, caller: tenant.line, ivruniqueid: newId() }, 5)
 
 /** In this order, with up to `mostMs` between them. */
-const inTurn = ({ random }: Call, mostMs: number, ...cdrs: Cdr[]): Made => {
+const inSequence = ({ random }: Call, mostMs: number, ...cdrs: Cdr[]): Made => {
   return { cdrs, gapMs: random.int(0, mostMs) }
 }
 const replies = (call: Call, text: string, answers = 0): Made => {
@@ -94,11 +94,11 @@ const transfer = (call: Call): Made => {
   const leg = push({ caller, did: tenant.line, ivruniqueid: newId(), ...fields }, 20)
   // A leg without its root is looked at again minutes later.
   const isLegFirst = call.random.chance(0.6) && !call.isLate
-  return inTurn(call, 2 * SECOND, ...(isLegFirst ? [leg, root] : [root, leg]))
+  return inSequence(call, 2 * SECOND, ...(isLegFirst ? [leg, root] : [root, leg]))
 }
 const twoPhones = (call: Call): Made => {
   const root = missed(call)
-  return inTurn(call, 4 * SECOND, root, answered(call, 25, root.ivruniqueid))
+  return inSequence(call, 4 * SECOND, root, answered(call, 25, root.ivruniqueid))
 }
 const twoTenants = (call: Call): Made => {
   const cdr = missed(call)
@@ -145,9 +145,9 @@ const KINDS: [weight: number, kind: string, make: (call: Call) => Made][] = [
   [10, 'missed, replies', call => replies(call, 'אשמח שתחזרו אליי')],
   [5, ANSWERED_BY_HAND, call => replies(call, 'מתי אפשר לבוא?', call.random.int(1, 3))],
   [5, 'missed, opts out', call => replies(call, 'הסר')],
-  [8, 'missed, then answered', call => inTurn(call, 4 * SECOND, missed(call), answered(call))],
-  [6, 'missed, then called back', call => inTurn(call, 6 * SECOND, missed(call), calledBack(call))],
-  [5, 'answered; the missed one comes later', c => inTurn(c, 2 * SECOND, answered(c), missed(c))],
+  [8, 'missed, then answered', call => inSequence(call, 4 * SECOND, missed(call), answered(call))],
+  [6, 'missed, then called back', call => inSequence(call, 6 * SECOND, missed(call), calledBack(call))],
+  [5, 'answered; the missed one comes later', c => inSequence(c, 2 * SECOND, answered(c), missed(c))],
   [10, 'answered', call => ({ cdrs: [answered(call, 30)] })],
   [6, 'transfer, legs in any order', transfer],
   [4, 'missed at one phone, answered at another', twoPhones],

@@ -167,7 +167,7 @@ t.test('a check that fails is answered with null', async t => {
 })
 
 t.test('senders take turns, and after each turn others have as much time', async t => {
-  const inTurn = takingTurns()
+  const takeTurn = takingTurns()
   const order: string[] = []
   let ended = -Infinity
   const work = (name: string) => async () => {
@@ -178,11 +178,11 @@ t.test('senders take turns, and after each turn others have as much time', async
     return name
   }
   const all = [
-    inTurn('a', work('a1')),
-    inTurn('a', work('a2')),
-    inTurn('a', work('a3')),
-    inTurn('b', work('b1')),
-    inTurn('c', () => Promise.reject(new Error('c'))),
+    takeTurn('a', work('a1')),
+    takeTurn('a', work('a2')),
+    takeTurn('a', work('a3')),
+    takeTurn('b', work('b1')),
+    takeTurn('c', () => Promise.reject(new Error('c'))),
   ]
   t.match(await Promise.allSettled(all), [
     { value: 'a1' },
@@ -192,7 +192,7 @@ t.test('senders take turns, and after each turn others have as much time', async
     { reason: { message: 'c' } },
   ])
   t.strictSame(order, ['a1', 'a2', 'b1', 'a3'])
-  t.equal(await inTurn('a', () => Promise.resolve('a4')), 'a4', 'a turn is free again')
+  t.equal(await takeTurn('a', () => Promise.resolve('a4')), 'a4', 'a turn is free again')
 })
 
 t.test(

@@ -56,7 +56,7 @@ const queues = new Map<string, ReturnType<typeof newQueue>>()
  * @param check returns null if the password is wrong
  * @returns null if it is wrong; FULL if it is wrong after many others, or if too many wait
  */
-const inTurn = async <Result>(
+const checkInTurn = async <Result>(
   client: string,
   isGone: () => boolean,
   check: () => Promise<Result | null | typeof FULL>,
@@ -138,7 +138,7 @@ export const authenticate = async (
   const isKnown = account && device && constantTimeEqual(device, deviceToken(account))
   const checks = isKnown ? checksOfKnownDevices : checksOfAnyone
   const client = isKnown ? `account ${account.tenantId}` : `address ${addressKey(address)}`
-  const found = await inTurn(client, isGone, async () => {
+  const found = await checkInTurn(client, isGone, async () => {
     const wanted = await findAccount(entered)
     const isRight = isOperator(entered)
       ? wanted?.credential && constantTimeEqual(password, wanted.credential)
