@@ -132,15 +132,15 @@ const tableOf = (fields: string[], cells: string[][], columns = Infinity): strin
     )
     return [...lists, total].join('\n')
   }
-  const lineOf = (row: string[]) =>
+  const textOf = (row: string[]) =>
     row
       .map((cell, at) => cell.padEnd(widths[at] ?? 0))
       .join(' | ')
       .trimEnd()
   return [
-    lineOf(fields),
+    textOf(fields),
     widths.map(width => '-'.repeat(width)).join('-+-'),
-    ...cells.map(lineOf),
+    ...cells.map(textOf),
     total,
   ].join('\n')
 }

@@ -4,7 +4,7 @@ import type { Trx } from '../db/kysely.ts'
 import { lockLeads } from '../db/locks.ts'
 import { cancelForReached } from '../outreach/cancel.ts'
 import { readContext } from '../outreach/contact_context.ts'
-import { heldBy, lineOf } from '../outreach/line.ts'
+import { heldBy, lineFrom } from '../outreach/line.ts'
 import { awaitConfirmation } from '../outreach/live_calls.ts'
 import { spellings } from '../phone.ts'
 import type { ConversationKind, HoldReason } from '../states.ts'
@@ -52,7 +52,7 @@ export const applyLiveCalls = async (
   })
   const lines = {
     first: context.line,
-    reminder: lineOf(liveEvents, now, context.reminderGrace),
+    reminder: lineFrom(liveEvents, now, context.reminderGrace),
   }
   // A talk without a Hangup ends first messages before reminders. The claim of each does that.
   const { reachedUntil } = lines.reminder

@@ -8,7 +8,7 @@ import {
   type OutreachSettings,
 } from './rules.ts'
 import { identify } from '../phone.ts'
-import { type Line, lineOf, type LiveEvent } from './line.ts'
+import { type Line, lineFrom, type LiveEvent } from './line.ts'
 
 type Call = {
   tenantId: string
@@ -147,7 +147,7 @@ export const readContexts = async (trx: Trx, calls: readonly Call[]): Promise<Kn
       ...event,
       receivedAt: new Date(event.receivedAt),
     }))
-    const line = lineOf(liveEvents, row.now, isReminder ? row.reminderGrace : row.grace)
+    const line = lineFrom(liveEvents, row.now, isReminder ? row.reminderGrace : row.grace)
     const known = contactHistory(row, calledAt, row.now, row)
     const isReachedOnLine =
       !known.reached && line.reachedUntil !== null && line.reachedUntil >= calledAt

@@ -50,7 +50,11 @@ export type Line = {
  * @param events all events about one person within a day
  * @param talkLimit a talk without a Hangup counts as over after this time
  */
-export const lineOf = (events: readonly LiveEvent[], now: Date, talkLimit: Milliseconds): Line => {
+export const lineFrom = (
+  events: readonly LiveEvent[],
+  now: Date,
+  talkLimit: Milliseconds,
+): Line => {
   const legs = Map.groupBy(events, ({ callId, extension }) => JSON.stringify([callId, extension]))
   const ends = [...legs.values()].map(leg => endOf(leg, talkLimit))
   const open = ends.filter(({ until, isEnded }) => !isEnded && until > now)

@@ -74,7 +74,8 @@ export const notifyOfReply = async (
         and state not in ('failed', 'cancelled') and (state <> 'skipped' or reason = 'collected')) n
     where l.id = ${leadId}`.execute(trx)
   const [seen] = rows
-  if (seen && shouldNotify(seen)) await notifyOwner(trx, leadId, `reply:${wamid}`, wroteNotice(text))
+  if (seen && shouldNotify(seen))
+    await notifyOwner(trx, leadId, `reply:${wamid}`, wroteNotice(text))
 }
 
 /** The occasion of the one notice that is sent for all that came during a quiet window. */

@@ -102,7 +102,9 @@ export const classifyCalls = async (
   await renameMissedCalls(trx, renames)
   const recorded: RecordedCall[] = []
   for (const group of groupByPerson(effects, ({ people }) => people)) {
-    const missed = group.flatMap(({ missed, shouldRecord }) => (missed && shouldRecord ? missed : []))
+    const missed = group.flatMap(({ missed, shouldRecord }) =>
+      missed && shouldRecord ? missed : [],
+    )
     recorded.push(...(await recordMissedCalls(trx, missed)))
     failpoint('voicenter_cdr:recorded')
     for (const { missed, isRecorded, tenantId, callId } of group)

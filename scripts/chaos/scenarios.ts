@@ -146,8 +146,16 @@ const KINDS: [weight: number, kind: string, make: (call: Call) => Made][] = [
   [5, ANSWERED_BY_HAND, call => replies(call, 'מתי אפשר לבוא?', call.random.int(1, 3))],
   [5, 'missed, opts out', call => replies(call, 'הסר')],
   [8, 'missed, then answered', call => inSequence(call, 4 * SECOND, missed(call), answered(call))],
-  [6, 'missed, then called back', call => inSequence(call, 6 * SECOND, missed(call), calledBack(call))],
-  [5, 'answered; the missed one comes later', c => inSequence(c, 2 * SECOND, answered(c), missed(c))],
+  [
+    6,
+    'missed, then called back',
+    call => inSequence(call, 6 * SECOND, missed(call), calledBack(call)),
+  ],
+  [
+    5,
+    'answered; the missed one comes later',
+    c => inSequence(c, 2 * SECOND, answered(c), missed(c)),
+  ],
   [10, 'answered', call => ({ cdrs: [answered(call, 30)] })],
   [6, 'transfer, legs in any order', transfer],
   [4, 'missed at one phone, answered at another', twoPhones],

@@ -5,7 +5,7 @@ import {
   dueAfterCall,
   heldBy,
   type Line,
-  lineOf,
+  lineFrom,
   type LiveEvent,
   PHASES,
 } from '../../app/outreach/line.ts'
@@ -34,7 +34,8 @@ const unanswered = (ms: number, more: Partial<LiveEvent> = {}) =>
   event('hangup', ms, { answeredAt: 0, isAnswered: false, ...more })
 const bare = { answeredAt: 0, isAnswered: false }
 
-const line = (events: LiveEvent[], ms: number, limit = 30 * MINUTE) => lineOf(events, at(ms), limit)
+const line = (events: LiveEvent[], ms: number, limit = 30 * MINUTE) =>
+  lineFrom(events, at(ms), limit)
 /** busy until, reached until, settled at, in milliseconds after the start. */
 const times = ({ busyUntil, reachedUntil, settledAt }: Line) =>
   [busyUntil, reachedUntil, settledAt].map(date => date && date.getTime() - START)
@@ -206,7 +207,7 @@ t.test('any order of arrival, and any repeat, means the same', async () => {
       ),
       moment,
       ([events, shuffled], now) => {
-        const [one, other] = [events, shuffled].map(list => lineOf(list, now, 30 * MINUTE))
+        const [one, other] = [events, shuffled].map(list => lineFrom(list, now, 30 * MINUTE))
         return JSON.stringify(one) === JSON.stringify(other)
       },
     ),
@@ -216,7 +217,7 @@ t.test('any order of arrival, and any repeat, means the same', async () => {
 t.test('no event makes a message earlier', async () => {
   fc.assert(
     fc.property(some, moment, moment, (events, now, dueAt) => {
-      const known = lineOf(events, now, 30 * MINUTE)
+      const known = lineFrom(events, now, 30 * MINUTE)
       const held = heldBy(known, dueAt, now)
       const isHeldLater = held === null || held.until > now
       return isHeldLater && dueAfterCall(known, dueAt) >= dueAt

@@ -71,7 +71,7 @@ const filterForm = (context: Context, choice: Choice, filter: CallFilter) => {
 }
 
 /** The number of the business; for the operator, with its name. */
-const lineOf = (call: CallRow, { tenantScope }: Context) =>
+const businessNumber = (call: CallRow, { tenantScope }: Context) =>
   html`${telephone(call.businessPhone)}
   ${
     !tenantScope &&
@@ -98,10 +98,13 @@ const callsTable = (calls: CallRow[], context: Context) => {
           >${dateTime(at, language, timezone ?? DEFAULT_TIMEZONE)}</a
         >`,
     ],
-    [texts.caller, call => (isOutgoing(call) ? lineOf(call, context) : callerName(language, call))],
+    [
+      texts.caller,
+      call => (isOutgoing(call) ? businessNumber(call, context) : callerName(language, call)),
+    ],
     !hasOneLine && [
       texts.line,
-      call => (isOutgoing(call) ? callerName(language, call) : lineOf(call, context)),
+      call => (isOutgoing(call) ? callerName(language, call) : businessNumber(call, context)),
     ],
     [
       texts.call,
