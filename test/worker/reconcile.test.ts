@@ -41,9 +41,12 @@ const messageState = (id: string) => one(sql`select state from messages where id
 
 /** A message without a conversation, due for two minutes. */
 const notice = async (shop: Business, kind: string) => {
+  const { e164 } = customer()
+  // A notice to another phone than the owner's is not sent.
+  await sql`update tenants set owner_phone = ${e164} where id = ${shop.tenantId}`.execute(db)
   const { rows } = await sql<{ id: string }>`
     insert into messages (tenant_id, direction, kind, state, due_at, to_phone, text)
-    values (${shop.tenantId}, 'out', ${kind}, 'scheduled', now() - interval '2 minutes', ${customer().e164}, 'אין')
+    values (${shop.tenantId}, 'out', ${kind}, 'scheduled', now() - interval '2 minutes', ${e164}, 'אין')
     returning id`.execute(db)
   return rows[0]?.id ?? ''
 }
