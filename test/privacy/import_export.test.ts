@@ -3,7 +3,6 @@ import { parse } from 'csv-parse/sync'
 import fc from 'fast-check'
 import { sql } from 'kysely'
 import { Writable } from 'node:stream'
-import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import {
   escapeFormula,
@@ -28,7 +27,15 @@ import {
 import { happens, optOutsOf, storyOf } from '../support/whatsapp.ts'
 import { endpointOf, receiver } from '../events/support.ts'
 import { collector } from './support.ts'
-import { conversationOf, dueSince, leadsOf, messagesAfter, miss, tell } from '../tasks/support.ts'
+import {
+  conversationOf,
+  dueSince,
+  leadsOf,
+  messagesAfter,
+  miss,
+  tell,
+  until,
+} from '../tasks/support.ts'
 
 const OPERATOR = { as: 'operator' } as const
 type Wanted = {
@@ -316,11 +323,11 @@ await t.test(
     }
     const { out, bytes } = collector()
     const write = out._write.bind(out)
-    let isSlow = true
+    // The reader takes nothing more until `goOn` is called.
+    const { promise: isStuck, resolve: stop } = Promise.withResolvers<() => void>()
     out._write = (chunk, encoding, done) => {
-      if (!isSlow) return write(chunk, encoding, done)
-      isSlow = false
-      void sleep(200).then(() => write(chunk, encoding, done))
+      out._write = write
+      stop(() => write(chunk, encoding, done))
     }
     const going = exportCsv(
       db,
@@ -328,8 +335,10 @@ await t.test(
       exportRequest.parse({ tenantId: shop.tenantId, what: 'calls' }),
       out,
     )
-    await sleep(100)
-    t.equal(await open(), 0, 'no transaction is open while the reader waits')
+    const goOn = await isStuck
+    await until(async () => (await open()) === 0)
+    t.pass('no transaction stays open while the reader waits')
+    goOn()
     await going
     t.equal(read(bytes()).length, 2500)
   },
