@@ -14,7 +14,7 @@ import { push } from '../scripts/demo/cdr.ts'
 let trips = 0
 /** The queries of the test itself. */
 const OF_THE_TEST =
-  /^(select now\(\)$|select from graphile_worker\.jobs|select graphile_worker\.reschedule_jobs|update \w+ set (outreach_)?due_at)/
+  /^(select now\(\), |select from graphile_worker\._private_jobs|select from graphile_worker\.jobs|select graphile_worker\.reschedule_jobs|update \w+ set (outreach_)?due_at)/
 const COUNTED = /^ringback (tasks|web)$/
 // oxlint-disable-next-line typescript/unbound-method -- it is called with its own `this`
 pg.Client.prototype.query = new Proxy(pg.Client.prototype.query, {

@@ -32,6 +32,35 @@ import {
   waitingFor,
 } from '../tasks/support.ts'
 
+/** The rest of the test of a send without an answer. It waits until the send is given up, so it is the last test. */
+let givesUp = async (t: Test) => void t.fail('no send was without an answer')
+
+t.test(
+  'without an answer, other messages are sent meanwhile, and no connection is held',
+  async t => {
+    const shop = await business()
+    const who = customer()
+    const missed = await miss(shop, who.local)
+    fake.script({ to: who.e164, outcome: { kind: 'hang', accept: true } })
+    const hanging = dueSince(missed.id)
+    await until(() => requestsOf(shop).length === 1)
+    t.strictSame(await outreachOf(shop.tenantId, missed.callId), ['sending', 'claimed'])
+
+    const { rows } = await sql`select state from pg_stat_activity
+    where datname = current_database() and state like 'idle in transaction%'`.execute(db)
+    t.strictSame(rows, [], 'no transaction is open during the send')
+    const other = customer()
+    await dueSince((await miss(await business(), other.local)).id)
+    t.equal(fake.inbox(other.e164).length, 1)
+    t.strictSame(await outreachOf(shop.tenantId, missed.callId), ['sending', 'claimed'])
+    // All other tests run meanwhile.
+    givesUp = async t => {
+      await hanging
+      await isUnknownForGood(t, { shop, who, ...missed }, true)
+    }
+  },
+)
+
 t.test('the request holds the number with a plus, and our message id', async t => {
   const shop = await business()
   const dana = customer()
@@ -484,30 +513,6 @@ t.test(
   },
 )
 
-t.test(
-  'without an answer, other messages are sent meanwhile, and no connection is held',
-  async t => {
-    const shop = await business()
-    const who = customer()
-    const missed = await miss(shop, who.local)
-    fake.script({ to: who.e164, outcome: { kind: 'hang', accept: true } })
-    const hanging = dueSince(missed.id)
-    await until(() => requestsOf(shop).length === 1)
-    t.strictSame(await outreachOf(shop.tenantId, missed.callId), ['sending', 'claimed'])
-
-    const { rows } = await sql`select state from pg_stat_activity
-    where datname = current_database() and state like 'idle in transaction%'`.execute(db)
-    t.strictSame(rows, [], 'no transaction is open during the send')
-    const other = customer()
-    await dueSince((await miss(await business(), other.local)).id)
-    t.equal(fake.inbox(other.e164).length, 1)
-    t.strictSame(await outreachOf(shop.tenantId, missed.callId), ['sending', 'claimed'])
-
-    await hanging
-    await isUnknownForGood(t, { shop, who, ...missed }, true)
-  },
-)
-
 t.test('a redirect is not followed', async t => {
   const trap = fake.addNumber()
   const { shop, id } = await meets({
@@ -814,3 +819,5 @@ t.test('a cancel while the message is due: cancelled or sent, never both', async
   )
   t.strictSame(await waitingFor(shop.tenantId), [], 'and no reminders in either case')
 })
+
+t.test('a send without an answer is given up, and the message is unknown', t => givesUp(t))

@@ -112,6 +112,12 @@ const businessOf = async ({ tenant: { numbers, set = [] } }: Case) => {
   return added
 }
 
+/** As if this business had not received a call. Makes the next order faster than a new business. */
+const forgetCalls = async (tenantId: string) => {
+  for (const table of ['raw_cdrs', 'large_calls', 'missed_calls', 'leads'] as const)
+    await db.deleteFrom(table).where('tenant_id', '=', tenantId).execute()
+}
+
 const missedCallsOf = async (tenantId: string) => {
   const { rows } = await sql<{ caller: string | null; at: number; outreach: string }>`
     select caller_phone as caller, round(extract(epoch from called_at - now()))::int as at,
@@ -131,10 +137,11 @@ const further = KINDS.map((one): [string, Case] => ['', Case.parse(one)])
 for (const [file, one] of [...reported, ...further]) {
   t.test(`${file}${one.title}`, async t => {
     const bodies = bodiesOf(one)
+    const { tenantId, webhookToken } = await businessOf(one)
     for (const order of orders([...bodies.keys()]))
       for (const workBetween of [true, false]) {
         const name = `order ${order.join()}${workBetween ? '' : ', all at once'}`
-        const { tenantId, webhookToken } = await businessOf(one)
+        await forgetCalls(tenantId)
         for (const i of order) {
           const { text = '', contentType = 'application/json' } = bodies[i] ?? {}
           const { status } = await fetch(`${CDR}?token=${webhookToken}`, {

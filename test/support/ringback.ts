@@ -45,18 +45,24 @@ t.teardown(async () => {
 
 /** Runs all due jobs, and the jobs that they add, until none is due. */
 export const work = async (atOnce = 4): Promise<void> => {
-  const { rows } = await sql<{ now: Date }>`select now()`.execute(db)
+  const { rows } = await sql<{ now: Date; due: number }>`
+    select now(), (select count(*)::int from (
+      select from graphile_worker._private_jobs
+      where is_available and run_at <= now() limit ${atOnce}) as jobs) as due`.execute(db)
+  const { now, due } = rows[0] ?? { now: new Date(), due: atOnce }
+  if (!due) return
   await runOnce({
     pgPool: workerPool,
     taskList,
     logger,
     noHandleSignals: true,
     parsedCronItems: [],
-    preset: { worker: { concurrentJobs: atOnce } },
+    // A worker without a job would only ask the queue once more.
+    preset: { worker: { concurrentJobs: due } },
   })
   // runOnce() ends before the last jobs are deleted from the queue.
   const running = () =>
-    sql`select from graphile_worker.jobs where locked_at >= ${rows[0]?.now}`.execute(db)
+    sql`select from graphile_worker._private_jobs where locked_at >= ${now}`.execute(db)
   while ((await running()).rows.length) await sleep(5)
 }
 
@@ -216,19 +222,20 @@ export const rejectedOf = (tenantId: string) =>
     .orderBy('id')
     .execute()
 
-/** A hash of each table, including the queue. Equal before and after: nothing was stored or changed. */
+/**
+ * A hash of each table, including the queue. Equal before and after: nothing was stored or changed. Each insert and each
+ * update gives its row another ctid or xmin, so the values need not be read.
+ */
 export const contents = async (): Promise<Record<string, string>> => {
   const { rows: tables } = await sql<{ name: string }>`
     select format('%I.%I', schemaname, tablename) as name from pg_tables
     where schemaname in ('public', 'graphile_worker')`.execute(db)
-  const hashes: Record<string, string> = {}
-  for (const { name } of tables) {
-    const { rows } = await sql<{ hash: string }>`
-      select count(*) || ' ' || md5(coalesce(string_agg(h, ' ' order by h), '')) as hash
-      from (select md5(t::text) as h from ${sql.raw(name)} t) as hashes`.execute(db)
-    hashes[name] = rows[0]?.hash ?? ''
-  }
-  return hashes
+  const hash = ({ name }: { name: string }) => sql`
+    select ${name}::text as name, count(*) || ' ' || md5(string_agg(ctid || ' ' || xmin, ' ' order by ctid)) as hash
+    from ${sql.raw(name)}`
+  const { rows } = await sql<{ name: string; hash: string }>`
+    ${sql.join(tables.map(hash), sql` union all `)}`.execute(db)
+  return Object.fromEntries(rows.map(({ name, hash }) => [name, hash]))
 }
 
 /** Makes a reminder due some time ago, and runs its job. */
