@@ -21,7 +21,7 @@ const voicenterCdr: Task = async payload => {
   const { callId } = payloads.voicenter_cdr.parse(payload)
   failpoint('voicenter_cdr:started')
   const isFinished = await classifyTogether(callId)
-  if (!isFinished) await oneAtATime(() => classifyLarge(callId))
+  if (!isFinished) await queueLarge(() => classifyLarge(callId))
   failpoint('voicenter_cdr:committed')
 }
 export default voicenterCdr
@@ -155,7 +155,7 @@ const classifyOthersDuring = async (work: Promise<void>): Promise<void> => {
 const TURN_MS = 250
 
 /** One at a time, so that the jobs of large calls do not take the connections that other jobs need. */
-const oneAtATime = async (work: () => Promise<void>): Promise<void> => {
+const queueLarge = async (work: () => Promise<void>): Promise<void> => {
   const before = last
   const { promise, resolve } = Promise.withResolvers<void>()
   last = promise
