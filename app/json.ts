@@ -17,7 +17,7 @@ export const isObject = (value: unknown): value is JsonObject =>
   !Array.isArray(value) &&
   !(value instanceof LosslessNumber)
 
-/** Voicenter's records have three levels. JSON.stringify overflows the stack at a few thousand. */
+/** Voicenter's CDRs have three levels. JSON.stringify overflows the stack at a few thousand. */
 const MAX_DEPTH = 32
 
 /**
@@ -56,7 +56,7 @@ const keepDigits = (_name: string, value: Json, context?: { source?: string }): 
     const kept = !Number.isInteger(value) || Number.isSafeInteger(value)
     return kept && String(value) === context.source ? value : new LosslessNumber(context.source)
   }
-  // Postgres stores the name `did\0` as `did`. A record must read the same before and after it was stored.
+  // Postgres stores the name `did\0` as `did`. A CDR must read the same before and after it was stored.
   if (isObject(value) && Object.keys(value).some(name => storable(name) !== name))
     return Object.fromEntries(Object.entries(value).map(([name, v]) => [storable(name), v]))
   return value
@@ -123,7 +123,7 @@ export const storable = (text: string): string =>
   text.includes('\0') || !text.isWellFormed() ? text.replaceAll('\0', '').toWellFormed() : text
 
 /**
- * The canonical form of a record: sorted names, no spaces, numbers as written. It is hashed to recognise a repeat, and
+ * The canonical form of a CDR: sorted names, no spaces, numbers as written. It is hashed to recognise a repeat, and
  * stored as jsonb. Long whole numbers are written as text, so that JavaScript reads back all their digits. So are
  * exponents, because jsonb expands 1e100000 and rejects 1e200000.
  */
@@ -133,7 +133,7 @@ export const canonical = (value: Json): string => {
   if (typeof value === 'string') return JSON.stringify(storable(value))
   if (Array.isArray(value)) return `[${value.map(canonical).join()}]`
   if (!isObject(value)) return JSON.stringify(value)
-  // String concatenation, because this runs for every record: map and join take 50 % longer.
+  // String concatenation, because this runs for every CDR: map and join take 50 % longer.
   let fields = ''
   for (const name of Object.keys(value).sort()) {
     if (fields) fields += ','

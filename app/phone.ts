@@ -182,7 +182,7 @@ export const readPhone = (written: string | null | undefined): Phone => {
 
 const unquoted = (text: string): string => text.replace(/^[\s"'“”<]+|[\s"'“”>]+$/g, '')
 
-/** The form in which a business's number is stored and compared: E.164, or a star number. Null if it is neither. */
+/** The form in which a tenant's number is stored and compared: E.164, or a star number. Null if it is neither. */
 export const lineOf = (written: string | null | undefined): string | null => {
   const line = readPhone(written)
   if (line.kind === 'star') return line.star
@@ -190,7 +190,7 @@ export const lineOf = (written: string | null | undefined): string | null => {
 }
 
 /**
- * The line of the business that a record names. Unlike a caller, it is certainly a number in Israel: eight digits are a
+ * The line of the tenant that a CDR names. Unlike a caller, it is certainly a number in Israel: eight digits are a
  * landline that lost its zero, and three to six are a star number without its star.
  */
 export const dialledLine = (written: string | null | undefined): string | null => {
@@ -235,12 +235,12 @@ export const spellings = (e164: string): string[] => {
 /** The same name for all spellings of a number. */
 export const personOf = (e164: string): string => spellings(e164).toSorted()[0] ?? e164
 
-/** Reads a caller, with the numbers under which a person or one of the business's lines may be stored. */
+/** Reads a caller, with the numbers under which a person or one of the tenant's lines may be stored. */
 export const identify = (written: string | null | undefined) => {
   const caller = readPhone(written)
   // Without a number there is no lead, opt-out or answered call to find: an empty list matches nothing.
   const phones = caller.kind === 'number' ? spellings(caller.e164) : []
-  // A line of the business may also be a service or a star number, which no person has.
+  // A line of the tenant may also be a service or a star number, which no person has.
   const line = lineOf(written)
   return { caller, phones, lines: line === null ? phones : [...phones, line] }
 }

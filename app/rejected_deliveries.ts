@@ -8,17 +8,17 @@ import { notFound } from './errors.ts'
 import { log } from './log.ts'
 
 /**
- * Where records came from. `tenantId`: the tenant of the credential, null for an unbound token. `source`: by webhook
+ * Where CDRs came from. `tenantId`: the tenant of the credential, null for an unbound token. `source`: by webhook
  * (the default), or found in Voicenter's call log.
  */
 export type CdrSource = { tenantId: string | null; source?: 'push' | 'call_log' }
 
-/** A rejected record as it is stored. */
+/** A rejected CDR as it is stored. */
 export type RejectedElement = { reason: string; body: Buffer | null; hash: Buffer }
 
 /**
- * Each sender may fill one gigabyte a day with rejected records. A record counts as its own size plus ten kilobytes.
- * That is 100,000 small records or 200 of the largest. An honest sender stays far below this, even if all its records
+ * Each sender may fill one gigabyte a day with rejected CDRs. A CDR counts as its own size plus ten kilobytes.
+ * That is 100,000 small CDRs or 200 of the largest. An honest sender stays far below this, even if all its CDRs
  * are rejected. A malicious sender cannot fill the disk.
  */
 const DAILY_LIMIT = 1_000_000_000
@@ -27,11 +27,11 @@ const weights = new RateLimiterMemory({ points: DAILY_LIMIT, duration: 24 * 60 *
 
 const keyOf = ({ tenantId, source = 'push' }: CdrSource) => `${source} ${tenantId ?? 'unbound'}`
 
-/** Whether this sender's rejected records are still kept. Above the limit they are only counted. */
+/** Whether this sender's rejected CDRs are still kept. Above the limit they are only counted. */
 export const isKept = async (sender: CdrSource): Promise<boolean> =>
   ((await weights.get(keyOf(sender)))?.consumedPoints ?? 0) < DAILY_LIMIT
 
-/** Stands for a record that is only counted. All such records of a day share one row, and `deliveries` counts them. */
+/** Stands for a CDR that is only counted. All such CDRs of a day share one row, and `deliveries` counts them. */
 export const onlyCounted = (): RejectedElement => {
   const reason = 'over the daily limit for rejected records: counted, not kept'
   const hash = sha256(`${reason} ${new Date().toISOString().slice(0, 10)}`)
@@ -39,9 +39,9 @@ export const onlyCounted = (): RejectedElement => {
 }
 
 /**
- * Adds to the sender's total of the day. Logs the first rejected record of the day, and when the limit is reached.
+ * Adds to the sender's total of the day. Logs the first rejected CDR of the day, and when the limit is reached.
  *
- * @param rejected the records that are new, and their bytes. A repeat takes no space.
+ * @param rejected the CDRs that are new, and their bytes. A repeat takes no space.
  */
 export const countRejected = async (
   sender: CdrSource,

@@ -58,7 +58,7 @@ export const reasonOf = <State extends OutreachState>(
  * call has meanwhile. The claim checks everything again, so a hold only says when to look.
  */
 export const HOLDS = {
-  /** The person is on the line with the business. */
+  /** The person is on the line with the tenant. */
   in_call: 'in_call',
   /** Their call has just ended without an answer. An event that says otherwise may be on its way. */
   after_call: 'waiting',
@@ -132,7 +132,7 @@ export const CONVERSATION_KINDS = ['initial', 'reminder_1', 'reminder_2'] as con
 export const NOTICE_KINDS = ['owner_notice', 'opt_out_confirmation'] as const
 export type ConversationKind = (typeof CONVERSATION_KINDS)[number]
 export type NoticeKind = (typeof NOTICE_KINDS)[number]
-/** `manual` = what the business wrote by hand, here or in WhatsApp itself. */
+/** `manual` = what the tenant wrote by hand, here or in WhatsApp itself. */
 export type OutgoingKind = ConversationKind | NoticeKind | 'manual'
 export type MessageKind = OutgoingKind | 'inbound'
 export const MESSAGE_KINDS = [...CONVERSATION_KINDS, ...NOTICE_KINDS, 'manual', 'inbound'] as const
@@ -226,7 +226,7 @@ export const LEAD_STATES = [
 ] as const
 export type LeadState = (typeof LEAD_STATES)[number]
 
-/** What the business made of a lead: leads.outcome. Null = nothing yet. */
+/** What the tenant made of a lead: leads.outcome. Null = nothing yet. */
 export const OUTCOMES = ['won', 'lost', 'not_relevant'] as const
 export type Outcome = (typeof OUTCOMES)[number]
 
@@ -245,7 +245,7 @@ export const LEAD_TRANSITIONS = {
   already_replied: { from: LEAD_STATES, to: 'replied' },
   /** The lead wrote "start". */
   opted_in: { from: ['opted_out'], to: 'replied' },
-  /** The lead tapped "resume" in WhatsApp, which is no message to us, or the business removed its own opt-out. */
+  /** The lead tapped "resume" in WhatsApp, which is no message to us, or the tenant removed its own opt-out. */
   resumed: { from: ['opted_out'], to: 'contacted' },
   silence: { from: ['new', 'contacted'], to: 'unresponsive' },
   // "Called back" was a mistake: the state before it is restored.

@@ -1,4 +1,4 @@
-/** npm run export: writes calls, leads, messages, live calls or excluded numbers of a business as CSV. */
+/** npm run export: writes calls, leads, messages, live calls or excluded numbers of a tenant as CSV. */
 import { open } from 'node:fs/promises'
 import { exportCsv, exportRequest } from '../app/privacy/export.ts'
 import {

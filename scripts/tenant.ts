@@ -1,4 +1,4 @@
-/** npm run tenant: manages businesses from the command line. */
+/** npm run tenant: manages tenants from the command line. */
 import { check } from './tenant/check.ts'
 import { callLog, connect, connection } from './tenant/connections.ts'
 import { apiToken, password, signOut, token } from './tenant/credentials.ts'

@@ -43,7 +43,7 @@ create table raw_cdrs (
   customer_phone  text,
   -- The customer with whom a person spoke in this leg. Null = no person spoke with a customer.
   reached_phone   text,
-  -- Five seconds after the end of that talk. A missed call of the same person that began until then needs no message.
+  -- Five seconds after the end of that talk. A missed call of the same person that began before needs no message.
   reached_until   timestamptz,
   verdict         text constraint raw_cdrs_verdict_known
                   check (verdict in ('missed', 'answered', 'not_inbound', 'unmatched_number', 'unknown')),
@@ -127,7 +127,7 @@ create table rejected_deliveries (
   received_at  timestamptz not null default now(),
   -- When a person discarded it on /ops. The row stays, so that a repeat is recognised.
   discarded_at timestamptz,
-  -- When a person last had it read again, and what happened. stored = its records are stored; if it was an array, a record
+  -- When a person last had it read again, and what happened. stored = its CDRs are stored; if it was an array, a CDR
   -- that is still not readable has a row of its own here. rejected = still not readable; reason says why.
   reread_at     timestamptz,
   reread_result text constraint rejected_deliveries_reread_known check (reread_result in ('stored', 'rejected')),

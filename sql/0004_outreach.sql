@@ -24,18 +24,18 @@ create table leads (
   callback_closed   timestamptz,
   -- When the undo of "called back" put them back on the list of waiting people. Null = not undone.
   reopened_at       timestamptz,
-  -- The owner answered "later": until then they are not listed as waiting. Their next message clears it.
+  -- The owner answered "later": until this time they are not listed as waiting. Their next message clears it.
   later_until       timestamptz,
   -- When the owner last opened, answered or closed the conversation. What came after that is unread. Null = never.
   read_at           timestamptz,
   -- The due time of the last digest that listed them. Null = no digest has. The next digest lists them again if they called
   -- later, or if that last digest was not sent.
   digested_at       timestamptz,
-  -- What the business made of them, and when it said so. The value is in the currency of the business.
+  -- What the tenant made of them, and when it said so. The value is in the currency of the tenant.
   outcome           text constraint leads_outcome_known check (outcome in ('won', 'lost', 'not_relevant')),
   outcome_value     numeric(12, 2) constraint leads_outcome_value_positive check (outcome_value >= 0),
   outcome_at        timestamptz,
-  -- The business's own words about them.
+  -- The tenant's own words about them.
   note              text constraint leads_note_length check (length(note) between 1 and 2000),
   created_at        timestamptz not null default now(),
   constraint leads_outcome_dated check ((outcome is null) = (outcome_at is null)),
@@ -258,7 +258,7 @@ create table opt_outs (
   -- The person said so, and it was set by hand as well. It stays when a switch in WhatsApp takes back what the person said.
   also_by_hand boolean not null default false,
   created_at timestamptz not null default now(),
-  -- When it was said last. The business may answer by hand a person who has written something else since.
+  -- When it was said last. The tenant may answer by hand a person who has written something else since.
   repeated_at timestamptz not null default clock_timestamp(),
   constraint opt_outs_identified check (phone is not null or phone_hash is not null),
   constraint opt_outs_phone_key unique (tenant_id, phone),
@@ -324,7 +324,7 @@ create table excluded_numbers (
   -- As in tenant_numbers. Null after the person was erased; then the keyed hash matches their number, as in opt_outs.
   phone      text constraint excluded_numbers_phone_form check (phone ~ '^(\+[1-9][0-9]{6,14}|\*[0-9]{3,6})$'),
   phone_hash bytea,
-  -- Who it is, for the business. Null = no note.
+  -- Who it is, for the tenant. Null = no note.
   note       text constraint excluded_numbers_note_length check (length(note) <= 200),
   created_at timestamptz not null default now(),
   constraint excluded_numbers_identified check (phone is not null or phone_hash is not null),

@@ -15,7 +15,7 @@ create table event_endpoints (
                     'lead.callback_requested', 'lead.reached', 'lead.opted_out', 'lead.unresponsive', 'lead.outcome']),
   -- The key of the signatures, encrypted (app/crypto.ts).
   secret          text not null,
-  -- The one before it. Until then both sign.
+  -- The key before it. Both sign until the time in previous_until.
   previous_secret text,
   previous_until  timestamptz,
   state           text not null default 'active'

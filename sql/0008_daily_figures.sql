@@ -1,10 +1,10 @@
--- Sums by business and day, so that a list of all businesses does not read every call of a month.
+-- Sums by tenant and day, so that a list of all tenants does not read every call of a month.
 
 -- The worker fills this table from the other tables, and repairs it: three days around today every minute, the month before
 -- in turn (app/monitoring/daily_figures.ts). So a day may be a minute old, and an earlier one half an hour. To rebuild
 -- a day: select refresh_daily_figures('2026-11-30').
 create table daily_figures (
-  -- Null = all businesses together. This row exists for each day that was summed, also if no call came.
+  -- Null = all tenants together. This row exists for each day that was summed, also if no call came.
   tenant_id    bigint references tenants on delete cascade,
   -- The day on the clock of the tenant.
   day          date not null,
@@ -26,7 +26,7 @@ create table daily_figures (
   -- The people who became customers on this day, and for how much.
   won          integer not null,
   won_value    numeric not null,
-  -- When the row last changed. Of all businesses together: when the day was last summed.
+  -- When the row last changed. Of all tenants together: when the day was last summed.
   refreshed_at timestamptz not null default now(),
   constraint daily_figures_key unique nulls not distinct (tenant_id, day)
 );

@@ -4,7 +4,7 @@ import { db } from '../app/db/kysely.ts'
 import { failpoint } from '../app/failpoints.ts'
 import { applyLiveCalls } from '../app/messages/in_call.ts'
 
-/** Holds or cancels the pending messages of a person who is on the line with the business. Safe to run twice. */
+/** Holds or cancels the pending messages of a person who is on the line with the tenant. Safe to run twice. */
 const liveCall: Task = async payload => {
   const lead = payloads.live_call.parse(payload)
   failpoint('live_call:started')

@@ -5,7 +5,7 @@ import { manualReply } from '../app/messages/kinds.ts'
 import { record } from '../app/messages/record.ts'
 import { send } from '../app/messages/send.ts'
 
-/** Sends what the business wrote by hand. Safe to run twice. */
+/** Sends what the tenant wrote by hand. Safe to run twice. */
 const manual: Task = async payload => {
   const { messageId } = payloads.manual.parse(payload)
   const message = await claim(manualReply(messageId))

@@ -16,7 +16,7 @@ import {
   requeueUnclassified,
 } from '../app/voicenter/pending_calls.ts'
 
-/** Classifies the call that a new record belongs to. Safe to run twice: the second time changes nothing. */
+/** Classifies the call that a new CDR belongs to. Safe to run twice: the second time changes nothing. */
 const voicenterCdr: Task = async payload => {
   const { callId } = payloads.voicenter_cdr.parse(payload)
   failpoint('voicenter_cdr:started')
@@ -28,7 +28,7 @@ export default voicenterCdr
 
 /** Runs a transaction that classifies calls, and logs the missed ones. */
 const inTransaction = async (classify: (trx: Trx) => Promise<RecordedCall[]>): Promise<void> => {
-  // Other transactions store records of these calls at the same time and may lock the rows in another order.
+  // Other transactions store CDRs of these calls at the same time and may lock the rows in another order.
   const recorded = await retryOnConflict(() =>
     db.transaction().execute(async trx => {
       await useGenericPlan(trx)
@@ -72,7 +72,7 @@ const classifyAlone = async (callId: string): Promise<boolean> => {
 
 /**
  * Jobs that run at the same time share one transaction. This is only for speed: the task could call `classifyAlone`
- * instead. If a batch fails, the batcher runs each of its jobs alone. Returns whether all records of the CallID are
+ * instead. If a batch fails, the batcher runs each of its jobs alone. Returns whether all CDRs of the CallID are
  * classified.
  */
 const classifyTogether = batcher(
@@ -119,7 +119,7 @@ let takeMoreFrom = 0
 const PAUSE_MS = 10_000
 
 /**
- * Classifies all records of calls with many records, some hundred in each transaction. It takes the jobs of these records
+ * Classifies all CDRs of calls with many CDRs, some hundred in each transaction. It takes the jobs of these CDRs
  * along.
  */
 const classifyLarge = async (callId: string): Promise<void> => {
@@ -137,7 +137,7 @@ const classifyLarge = async (callId: string): Promise<void> => {
       left = (await findCalls(db, [callId])).calls.filter(({ isWaiting }) => isWaiting)
   }
 }
-/** A job that runs for five minutes counts as lost. Records that are left have jobs of their own. */
+/** A job that runs for five minutes counts as lost. CDRs that are left have jobs of their own. */
 const MAX_PARTS = 200
 
 /** Other jobs may wait until this one ends. So their calls are taken along, several times a second. */

@@ -144,7 +144,7 @@ const TRY_AGAIN = '40001'
 /**
  * Adds a job in the open transaction, so that it exists if and only if the transaction commits.
  *
- * @param tenantId whose work it is; null = of no tenant, or of several
+ * @param tenantId the tenant that the job works for; null = no tenant, or several
  * @param at when it is due, by the clock of the database: an expression, or a time that was read from a row.
  * Null or absent = at once
  * @param keepsEarlier a job with the same key that waits keeps its time

@@ -5,11 +5,11 @@ import type { Trx } from './kysely.ts'
 
 // A transaction holds its locks until it ends. docs/locking.md says who locks what, in which order, and why.
 
-/** All records of one tenant with one root id. A null tenant means that no tenant is known yet. */
+/** All CDRs of one tenant with one root id. A null tenant means that no tenant is known yet. */
 export type Call = { tenantId: string | null; rootCallId: string }
 
 /**
- * Only the holder may classify these calls or erase their records. Calls of several callers with one CallID (CallID and
+ * Only the holder may classify these calls or erase their CDRs. Calls of several callers with one CallID (CallID and
  * CallID#2) have one lock.
  */
 export const lockCalls = (trx: Trx, calls: readonly Call[]): Promise<void> =>
@@ -76,11 +76,11 @@ export const lockLead = async (
 }
 
 /**
- * Locks a business until the end of the transaction, so that no other change comes between reading and writing.
+ * Locks a tenant until the end of the transaction, so that no other change comes between reading and writing.
  * Changes by hand, sign-ins with a link, the nightly question to Graph and the claims of notices with a link wait for this
- * lock. Inserting a row that references the business does not.
+ * lock. Inserting a row that references the tenant does not.
  *
- * @throws UserError if there is no such business
+ * @throws UserError if there is no such tenant
  */
 export const lockTenant = async (trx: Trx, tenantId: string) => {
   const tenant =

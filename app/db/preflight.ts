@@ -252,7 +252,7 @@ export const verifyTables = (): Promise<void> =>
 /**
  * Checks that ENCRYPTION_KEY decrypts the stored secrets. With a wrong key no message could be sent, and new secrets would
  * be encrypted with another key than the old ones. If only some secrets cannot be decrypted, this logs a warning, because
- * the other businesses can still send.
+ * the other tenants can still send.
  *
  * @throws StartupError if it decrypts none
  */

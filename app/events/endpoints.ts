@@ -1,4 +1,4 @@
-/** The endpoints of a business: the addresses that get its events. The pages, the API and the command call these functions. */
+/** The endpoints of a tenant: the addresses that get its events. The pages, the API and the command call these functions. */
 import { sql } from 'kysely'
 import { z } from 'zod'
 import { type Actor, audit } from '../audit.ts'
@@ -24,7 +24,7 @@ import { newSecret } from './signing.ts'
 const id = z.string().regex(/^[1-9]\d{0,17}$/, 'an id such as 12')
 const tenantId = z.string().regex(/^[1-9]\d{0,17}$/, 'the id of a business')
 
-/** How many endpoints a business may have. Each event is written for each of them. */
+/** How many endpoints a tenant may have. Each event is written for each of them. */
 export const MAX_ENDPOINTS = 10
 
 const TYPES = `one or more of ${EVENT_TYPES.join(', ')}`
@@ -60,7 +60,7 @@ const subjectOf = ({ endpointId }: EndpointKey): string => `event_endpoints ${en
  * Adds an endpoint. It gets what happens from now on.
  *
  * @returns the key of its signatures, which cannot be read again
- * @throws UserError if the business has too many
+ * @throws UserError if the tenant has too many
  */
 export const addEndpoint = async (
   trx: Trx,
@@ -104,12 +104,12 @@ export type Endpoint = {
   stateReason: EndpointReason | null
   /** Events that are not delivered yet. */
   waiting: number
-  /** Until when the key before the last rotation signs too; null = only one key signs. */
+  /** The time until which the key before the last rotation signs too; null = only one key signs. */
   rotatingUntil: Date | null
   createdAt: Date
 }
 
-/** The endpoints of a business, oldest first, without their keys. */
+/** The endpoints of a tenant, oldest first, without their keys. */
 export const listEndpoints = async (trx: Trx, tenantId: string): Promise<Endpoint[]> => {
   const { rows } = await sql<Endpoint>`
     select e.id as "endpointId", e.url, e.types as events, e.state, e.state_reason as "stateReason",
@@ -120,7 +120,7 @@ export const listEndpoints = async (trx: Trx, tenantId: string): Promise<Endpoin
   return rows
 }
 
-/** @throws UserError if the business has no such endpoint */
+/** @throws UserError if the tenant has no such endpoint */
 const lockOwnEndpoint = async (trx: Trx, { tenantId, endpointId }: EndpointKey) => {
   const endpoint = await trx
     .selectFrom('event_endpoints')
@@ -257,7 +257,7 @@ export type ShownDelivery = {
 /**
  * The last deliveries to an endpoint, newest first.
  *
- * @throws UserError if the business has no such endpoint
+ * @throws UserError if the tenant has no such endpoint
  */
 export const deliveriesOf = async (
   trx: Trx,

@@ -1,4 +1,4 @@
-/** Holds, releases and cancels a person's pending messages when they are on the line with the business. */
+/** Holds, releases and cancels a person's pending messages when they are on the line with the tenant. */
 import { sql } from 'kysely'
 import type { Trx } from '../db/kysely.ts'
 import { lockLeads } from '../db/locks.ts'

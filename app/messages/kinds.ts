@@ -226,7 +226,7 @@ const NOTICE: Rules = {
 }
 
 /**
- * A reply by hand. The rules may have changed since the business wrote it: the person may have written "stop", or the 24
+ * A reply by hand. The rules may have changed since the tenant wrote it: the person may have written "stop", or the 24
  * hours may be over.
  */
 const MANUAL: Rules = {

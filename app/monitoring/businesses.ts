@@ -1,4 +1,4 @@
-/** All businesses with what is wrong with them and their figures of 30 days, for the operator. */
+/** All tenants with what is wrong with them and their figures of 30 days, for the operator. */
 import { type RawBuilder, sql } from 'kysely'
 import type { Trx } from '../db/kysely.ts'
 import { readPhone, spellings } from '../phone.ts'
@@ -16,7 +16,7 @@ export const SORTS = [
 ] as const
 export type Sort = (typeof SORTS)[number]
 
-/** Which businesses are listed: those with a problem, or in a mode. `attention`: with any problem. */
+/** Which tenants are listed: those with a problem, or in a mode. `attention`: with any problem. */
 export const PROBLEMS = ['attention', 'silent', 'paused', 'unread', 'late'] as const
 export const FILTERS = ['all', ...PROBLEMS, 'live', 'shadow', 'off'] as const
 export type Filter = (typeof FILTERS)[number]
@@ -45,7 +45,7 @@ export type BusinessLine = {
   missed: number
   answered: number
   contacted: number
-  /** Callers who replied, or with whom the business spoke after all. */
+  /** Callers who replied, or with whom the tenant spoke after all. */
   recovered: number
   won: number
   wonValue: number
@@ -87,7 +87,7 @@ const overdue = (table: 'missed_calls' | 'messages'): RawBuilder<unknown> => {
 /**
  * One number that orders by what is worst: silent webhooks, then paused numbers and templates, then the number of unread
  * answers, then the message that is most overdue, then other alerts. It does not depend on the present time, so it also is
- * a cursor. 1 = the business is paused, 0 = all clear.
+ * a cursor. 1 = the tenant is paused, 0 = all clear.
  */
 const SCORE = sql`
   (case when a.is_silent then 2 else 0 end + case when a.paused > 0 then 1 else 0 end) * 1000000000000000
@@ -96,7 +96,7 @@ const SCORE = sql`
   + case when a.others > 0 then 2 else 0 end
   + case when t.mode = 'paused' then 1 else 0 end`
 
-/** Businesses "t" with this name, number or id. */
+/** Tenants "t" with this name, number or id. */
 const matches = (written: string): RawBuilder<boolean> => {
   if (written === '') return sql`true`
   const phone = readPhone(written)
@@ -121,7 +121,7 @@ const FILTER_CONDITIONS: Record<Filter, RawBuilder<boolean>> = {
   off: sql`mode = 'paused'`,
 }
 
-/** What each order compares: a value of the business "b", or a sum of its days "d". */
+/** What each order compares: a value of the tenant "b", or a sum of its days "d". */
 const SORT_VALUES: Record<Sort, { of: RawBuilder<unknown> } | { sum: RawBuilder<unknown> }> = {
   attention: { of: sql`b.score` },
   name: { of: sql`b.name` },
@@ -133,10 +133,10 @@ const SORT_VALUES: Record<Sort, { of: RawBuilder<unknown> } | { sum: RawBuilder<
 }
 
 /**
- * One page of the businesses.
+ * One page of the tenants.
  *
  * @param written a part of the name, a number, or an id; '' = all
- * @returns `counts`: of all businesses that the search finds, by problem
+ * @returns `counts`: of all tenants that the search finds, by problem
  */
 export const listBusinesses = async (
   trx: Trx,

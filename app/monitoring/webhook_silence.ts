@@ -43,7 +43,7 @@ const OLDEST_WEEK = 9
 /**
  * A silence is unusual if each of those weeks had at least this many calls at the same times. If the weakest of four weeks
  * had twelve, about sixteen are expected, and the probability of none is one in ten million. It must be that low, because
- * each pause between two calls is tested. For a business with three calls a day this takes a week of silence.
+ * each pause between two calls is tested. For a tenant with three calls a day this takes a week of silence.
  */
 export const ENOUGH = 12
 

@@ -57,7 +57,7 @@ export const cancelPending = async (
     for (const id of ids)
       for (const n of [1, 2]) await removeJob(trx, 'lead_reminder', `${id}:${n}`)
   }
-  // The lead's state says what the person did. What the business did does not change it.
+  // The lead's state says what the person did. What the tenant did does not change it.
   if (reason !== 'owner_replied' && reason !== 'by_operator') await moveLead(trx, leadId, reason)
   return ids
 }
@@ -109,7 +109,7 @@ const reevaluate = async (
   }
 }
 
-/** A person of the business spoke with this number (E.164). Calls up to `until` need no message. */
+/** A person of the tenant spoke with this number (E.164). Calls up to `until` need no message. */
 export type Reached = { tenantId: string; phone: string; until: Date }
 
 /**
@@ -161,7 +161,7 @@ export const closeRequests = async (trx: Trx, reached: readonly Reached[]): Prom
 }
 
 /**
- * The business talked with a person. Cancels this person's pending outreach for calls that began before the talk had ended. A
+ * The tenant talked with a person. Cancels this person's pending outreach for calls that began before the talk had ended. A
  * message that is being sent now is not stopped, but nothing follows it. Calls that were skipped because of a cancelled
  * message are decided again.
  *

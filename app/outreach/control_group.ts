@@ -17,7 +17,7 @@ export const isHeldOut = (tenantId: string, e164: string, percent: number): bool
 
 export type LiftRow = LiftArm & Pick<Lift, 'lift' | 'low' | 'high' | 'enough'> & { arm: string }
 
-/** How far the page Today and the weekly line look back. A month has too few callers for most businesses. */
+/** How far the page Today and the weekly line look back. A month has too few callers for most tenants. */
 export const LIFT_DAYS = 90
 
 export const liftSince = (until: Date): Date =>

@@ -34,7 +34,7 @@ export const findListed = async (
   return new Map(rows.map(row => [row.phone, row]))
 }
 
-/** Whether the business has excluded this number. */
+/** Whether the tenant has excluded this number. */
 export const isExcluded = async (trx: Trx, tenantId: string, phone: string): Promise<boolean> => {
   const found = await trx
     .selectFrom('excluded_numbers')

@@ -14,7 +14,7 @@ import {
 import { cancelPending } from './cancel.ts'
 import { talkedAt } from './talks.ts'
 
-// What the business says about a person: called back, later, the outcome, a note. The page, the API and the commands call
+// What the tenant says about a person: called back, later, the outcome, a note. The page, the API and the commands call
 // these functions. Each one locks the lead first. Where nothing would change it does nothing, and writes no audit row. The
 // audit log holds ids and states, never numbers, amounts or notes.
 
@@ -28,7 +28,7 @@ export const outcomeInput = leadInput
   .extend({
     /** null = none yet */
     outcome: z.enum(OUTCOMES, 'won, lost, not_relevant or null').nullable(),
-    /** Of a sale, in the currency of the business. */
+    /** Of a sale, in the currency of the tenant. */
     value: z
       .number('an amount such as 350')
       .min(0, 'an amount of at least 0')
@@ -65,7 +65,7 @@ export type LockedLead = {
   note: string | null
   /** They have called or written since they were marked as called back. */
   heardSince: boolean
-  /** The business has talked with them since their last missed call. */
+  /** The tenant has talked with them since their last missed call. */
   wasReached: boolean
 }
 
@@ -94,7 +94,7 @@ const NOW = sql<Date>`now()`
 const CALLED_BACK = LEAD_TRANSITIONS.reached_by_phone
 
 /**
- * Records that a person of the business spoke with a lead by a phone that Voicenter does not know. It has the effect of
+ * Records that a person of the tenant spoke with a lead by a phone that Voicenter does not know. It has the effect of
  * an answered call: outreach because of earlier calls is cancelled, and the lead no longer waits.
  *
  * @returns the lead's number, to be shown
@@ -173,7 +173,7 @@ export const undoCalledBack = async (
 }
 
 /**
- * Says what the business made of a lead. They no longer wait until they call or write again, and nothing more is sent to
+ * Says what the tenant made of a lead. They no longer wait until they call or write again, and nothing more is sent to
  * them for earlier calls. The outcome `null` takes the outcome back.
  *
  * @throws UserError as markCalledBack
@@ -237,7 +237,7 @@ export const markLater = async (trx: Trx, actor: Actor, key: LeadKey): Promise<v
 }
 
 /**
- * Writes down the business's own words about a lead. They replace the note before.
+ * Writes down the tenant's own words about a lead. They replace the note before.
  *
  * @throws UserError as markCalledBack
  */

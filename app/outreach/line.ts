@@ -1,5 +1,5 @@
 /**
- * Whether a person is on the line with the business, from the events that Voicenter reports while a call lasts. Nothing
+ * Whether a person is on the line with the tenant, from the events that Voicenter reports while a call lasts. Nothing
  * here depends on the order in which the events arrived.
  */
 import type { HoldReason } from '../states.ts'
@@ -40,9 +40,9 @@ export type Line = {
   busyUntil: Date | null
   /** Only another answer of Active Calls can tell that they no longer are. */
   mustAskAgain: boolean
-  /** Until when the business talked with them: their calls that began before need no message. Null = no talk, or not yet over. */
+  /** Five seconds after the end of the last talk with them. Calls of theirs that began before need no message. Null = no talk, or it is not over. */
   reachedUntil: Date | null
-  /** The last call without an answer counts as over from then on. Null = there was none. */
+  /** From this time on the last call without an answer counts as over. Null = there was none. */
   settledAt: Date | null
 }
 
@@ -116,7 +116,7 @@ export const heldBy = (
 }
 
 /**
- * From when on a message that was held counts as late: from the end of the hold. Further calls do not extend that
+ * The time from which a message that was held counts as late: the end of the hold. Further calls do not extend that
  * without limit, because a message about a call of yesterday is of no use.
  */
 export const dueAfterCall = ({ settledAt }: Line, dueAt: Date): Date => {

@@ -45,7 +45,7 @@ export const notifyOwner = async (
   const [notice] = rows
   if (!notice) return
   const { id, tenantId, phone, mayBeExcluded } = notice
-  // Most businesses exclude no number, so that this costs no statement.
+  // Most tenants exclude no number, so that this costs no statement.
   if (mayBeExcluded && (await isExcluded(trx, tenantId, phone)))
     await trx.deleteFrom('messages').where('id', '=', id).execute()
   else await addJob(trx, 'owner_notice', id, { messageId: id }, { tenantId })

@@ -102,7 +102,7 @@ const queueSummary = async (
     await addJob(trx, 'owner_notice', message.id, { messageId: message.id }, { tenantId })
 }
 
-/** The figures of a period: calls as on the page "Today", and what the business won in that time. */
+/** The figures of a period: calls as on the page "Today", and what the tenant won in that time. */
 export const figuresOf = async (
   trx: Trx,
   { tenantId, from, until }: { tenantId: string; from: Date; until: Date },

@@ -12,7 +12,7 @@ import type {
 import { isAbout } from './exclusions.ts'
 import { talkedAt, THEIR_NUMBERS } from './talks.ts'
 
-// The people who wait for an answer of the business: those who wrote, those who asked to be called back, and those who
+// The people who wait for an answer of the tenant: those who wrote, those who asked to be called back, and those who
 // called and were not answered. The rows decide: a person waits if what they did last is newer than the last answer.
 
 /** Why a person waits, the most urgent first. */
@@ -77,7 +77,7 @@ const FACTS = sql`
     where s.lead_id = l.id and s.direction = 'in' and s.button is distinct from 'callback'
     order by s.created_at desc limit 1) wrote on true
   cross join lateral (select
-    -- The business wrote to them, here or in WhatsApp itself.
+    -- The tenant wrote to them, here or in WhatsApp itself.
     (select max(coalesce(s.claimed_at, s.created_at)) from messages s
      where s.lead_id = l.id and s.kind = 'manual' and s.state not in ('cancelled', 'skipped', 'failed')) as written_at,
     ${talkedAt(sql`least(wrote.at, k.called_at, l.callback_requested_at)`)} as talked_at,
@@ -122,7 +122,7 @@ const COLUMNS = sql`
   l.callback_requested_at as "callbackRequestedAt", l.heard_at + interval '24 hours' as "windowOpenUntil",
   l.created_at as "createdAt"`
 
-/** When the business last marked lead "l" as called back, or gave it an outcome. Null = never. */
+/** When the tenant last marked lead "l" as called back, or gave it an outcome. Null = never. */
 const MARKED_AT = sql`greatest(l.called_back_at, l.outcome_at)`
 
 /**

@@ -141,7 +141,7 @@ export const firstAllowed = (
   return moment
 }
 
-/** Until when a notice to the owner waits. Null = it is sent now. Its windows may have been set since it was due. */
+/** The time until which a notice to the owner waits. Null = it is sent now. Its windows may have been set since it was due. */
 export const noticeWaits = (now: Date, due: Date, quiet: QuietTimes, owner: string): Date | null =>
   [now, due].map(at => firstAllowed(at, quiet, owner)).find(end => end > now) ?? null
 

@@ -11,24 +11,24 @@ import { cancelPending } from './cancel.ts'
 import { isAbout } from './exclusions.ts'
 import { leadInput, type LeadKey } from './lead_actions.ts'
 
-// What the business writes to a person by hand. It is free text, which WhatsApp allows only for 24 hours after the person
+// What the tenant writes to a person by hand. It is free text, which WhatsApp allows only for 24 hours after the person
 // wrote or called on WhatsApp. The page, the action and the claim ask the same question: readReplyState.
 
-/** Why the business may not write to a person now. */
+/** Why the tenant may not write to a person now. */
 export const REPLY_REFUSALS = ['opted_out', 'not_live', 'no_connection', 'window_closed'] as const
 export type ReplyRefusal = (typeof REPLY_REFUSALS)[number]
 
 export type ReplyState = {
   /** Null = they have never written or called on WhatsApp. */
   windowOpenUntil: Date | null
-  /** Null = the business may write now. */
+  /** Null = the tenant may write now. */
   refusal: ReplyRefusal | null
-  /** The last message that the business wrote to them by hand. `0` = none. */
+  /** The last message that the tenant wrote to them by hand. `0` = none. */
   lastReplyId: string
 }
 
 /**
- * Whether the business may write to a person now. An opt-out stops automatic messages for good, but the business may
+ * Whether the tenant may write to a person now. An opt-out stops automatic messages for good, but the tenant may
  * answer what the person has written since.
  *
  * @returns null if the tenant has no such lead
@@ -85,7 +85,7 @@ export const replyInput = leadInput.extend({
 export type SentByHand = { id: string; state: OutgoingState } | { refused: ReplyRefusal }
 
 /**
- * Queues what the business wrote to a person. Like a message of the owner in WhatsApp itself, it cancels what is pending for
+ * Queues what the tenant wrote to a person. Like a message of the owner in WhatsApp itself, it cancels what is pending for
  * the person. The claim asks again whether it may be sent.
  *
  * @returns the message; for a key that was used before, the message of then. Or why nothing is sent

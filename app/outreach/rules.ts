@@ -18,7 +18,7 @@ export type ContactContext = {
   caller: Phone
   /** The caller's number is one that customers dial, or one that the tenant sends from. */
   ownNumber: boolean
-  /** The business excluded the caller's number: staff, suppliers. */
+  /** The tenant excluded the caller's number: staff, suppliers. */
   excluded: boolean
   contactForeign: boolean
   optedOut: boolean
@@ -28,7 +28,7 @@ export type ContactContext = {
   contacted: boolean
   /** When the call is recorded: isTooOld. When the message is due: isTooLate. */
   late: boolean
-  /** A person of the business has spoken with the caller since the call, or was speaking with them when it came. */
+  /** A person of the tenant has spoken with the caller since the call, or was speaking with them when it came. */
   reached: boolean
   /** The caller has written since the call. */
   replied: boolean

@@ -1,4 +1,4 @@
-/** When the business last talked with a person. Fragments of queries about a lead "l". */
+/** When the tenant last talked with a person. Fragments of queries about a lead "l". */
 import { type RawBuilder, sql } from 'kysely'
 
 /** Palestinian mobiles have two spellings, +970 and +972 (phone.ts). */

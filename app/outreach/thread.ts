@@ -100,7 +100,7 @@ const isBefore = (cursor: string | null) => {
 }
 const CURSOR = sql`(extract(epoch from n.at) * 1000000)::bigint || '-' || n.source || '-' || n.id as cursor`
 
-/** Also calls that were answered, and calls of the business to the person. */
+/** Also calls that were answered, and calls of the tenant to the person. */
 const loadCalls = async (
   trx: Trx,
   { leadId, tenantId, phone }: Key,
@@ -141,7 +141,7 @@ const loadCalls = async (
 }
 
 /**
- * Messages that were not sent and never will be are no part of the conversation, except what the business wrote by hand.
+ * Messages that were not sent and never will be are no part of the conversation, except what the tenant wrote by hand.
  * Those that wait are its end.
  */
 const loadMessages = async (

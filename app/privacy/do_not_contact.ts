@@ -27,7 +27,7 @@ export const removedExclusion = exclusionInput.omit({ note: true })
 export const exclusionsInput = exclusionInput.omit({ number: true }).extend({
   numbers: z.array(dialledNumber).min(1, 'at least one number').max(200, 'at most 200 numbers'),
 })
-/** Of one business, E.164. */
+/** Of one tenant, E.164. */
 export type TenantNumbers = { tenantId: string; numbers: readonly string[] }
 type TenantNumber = { tenantId: string; number: string }
 
@@ -59,7 +59,7 @@ const exclusions = (note?: string): List => ({
   add: async (trx, tenantId, number) => {
     const known = await trx
       .updateTable('excluded_numbers')
-      // The number of a person who was erased is stored again, since the business has entered it again.
+      // The number of a person who was erased is stored again, since the tenant has entered it again.
       .set(eb => ({
         phone: eb.fn.coalesce('phone', eb.val(number)),
         ...(note !== undefined && { note }),
@@ -258,7 +258,7 @@ export const listExclusions = async (
 export type Imported = { added: number; known: number }
 
 /**
- * Opts out people from a list that the business has. It cancels their pending messages, as if they had written "stop".
+ * Opts out people from a list that the tenant has. It cancels their pending messages, as if they had written "stop".
  * A second run with the same list changes nothing.
  */
 export const importOptOuts = (trx: Trx, actor: Actor, numbers: TenantNumbers): Promise<Imported> =>

@@ -50,7 +50,7 @@ export type OnProgress = (table: string, percent: number) => void
 /**
  * The ids of the rows that name a person anywhere, sorted.
  *
- * @param where `unassigned` includes rows that belong to no business
+ * @param where `unassigned` includes rows that belong to no tenant
  */
 export const rowsNaming = async (
   trx: Trx,
@@ -153,15 +153,15 @@ const MIN_ID_LENGTH = 8
 
 /**
  * Erases a person: cancels their pending messages, and removes their number, name and texts from every row of the
- * business. Rows and keys stay, so that a repeated delivery is recognised and sent messages stay counted. An opt-out or
- * an exclusion stays as a keyed hash of the number. Later records of an erased call are emptied when they are classified. A new call
+ * tenant. Rows and keys stay, so that a repeated delivery is recognised and sent messages stay counted. An opt-out or
+ * an exclusion stays as a keyed hash of the number. Later CDRs of an erased call are emptied when they are classified. A new call
  * of the person creates a new lead.
  *
- * Records that belong to no business are searched too, except if the business itself asks.
+ * CDRs that belong to no tenant are searched too, except if the tenant itself asks.
  *
  * The order of the locks is the same everywhere: calls, events, people, leads.
  *
- * @throws UserError if there is no such business, if the number is its own, or if a message from the person has not been
+ * @throws UserError if there is no such tenant, if the number is its own, or if a message from the person has not been
  * read yet
  */
 export const erase = async (
@@ -184,7 +184,7 @@ export const erase = async (
   }
   const records = await rowsNaming(trx, 'raw_cdrs', names, where, onProgress)
   const calls = await callsOf(trx, where, person, records)
-  // No task may classify one of these calls from records that are about to be emptied.
+  // No task may classify one of these calls from CDRs that are about to be emptied.
   await lockCalls(trx, calls)
   const events = await rowsNaming(trx, 'whatsapp_events', names, where, onProgress)
   await lockEvents(trx, events)
@@ -237,7 +237,7 @@ export const previewErase = async (
   return erased
 }
 
-/** The business's own number occurs in all of its records, so erasing it would empty them all. */
+/** The tenant's own number occurs in all of its CDRs, so erasing it would empty them all. */
 const rejectOwnNumber = async (trx: Trx, tenantId: string, { phones }: Person): Promise<void> => {
   const { rows } = await sql<{ line: boolean; owner: boolean | null }>`
     select t.owner_phone = any(${phones}::text[]) as owner,

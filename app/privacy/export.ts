@@ -110,7 +110,7 @@ export type Page = {
   limit: number
 }
 
-/** A moment in the business's time zone, in a form that Excel reads as a date in every language. */
+/** A moment in the tenant's time zone, in a form that Excel reads as a date in every language. */
 const local = (moment: RawBuilder<unknown>, timezone: string) =>
   sql`to_char(${moment} at time zone ${timezone}, 'YYYY-MM-DD HH24:MI:SS')`
 
@@ -119,7 +119,7 @@ const within = (moment: RawBuilder<unknown>, { from, before }: Page) =>
 
 /** Reads a page: every column as text, and `position`, after which the next page begins. */
 export const PAGES: Record<ExportKind, (page: Page) => RawBuilder<Row>> = {
-  // A call has the position of its first record. A missed call on WhatsApp has none.
+  // A call has the position of its first CDR. A missed call on WhatsApp has none.
   calls: page => {
     const at = sql`coalesce(r.called_at, r.received_at)`
     const [micros, id] = page.after?.split(' ') ?? []
@@ -212,12 +212,12 @@ export const exportRequest = period.extend({
 const PAGE_SIZE = 1000
 
 /**
- * Writes one of the lists of a business as CSV, oldest first. Each page is a short read-only transaction, so a
+ * Writes one of the lists of a tenant as CSV, oldest first. Each page is a short read-only transaction, so a
  * slow reader holds no connection, and the memory does not grow with the number of rows.
  *
  * @param database the pages use the pool for /ops, the command the pool for tasks
  * @returns how many rows
- * @throws UserError if there is no such business, before anything is written
+ * @throws UserError if there is no such tenant, before anything is written
  */
 export const exportCsv = async (
   database: Kysely<DB>,

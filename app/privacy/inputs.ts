@@ -5,7 +5,7 @@ import { readPhone } from '../phone.ts'
 
 const A_MOMENT = 'a day such as 2026-11-30, or a moment such as 2026-11-30T18:00'
 
-/** A day or a moment, in the business's time zone. */
+/** A day or a moment, in the tenant's time zone. */
 const moment = z
   .string()
   .trim()

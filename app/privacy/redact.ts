@@ -9,7 +9,7 @@ import { moveCalls, moveMessages } from '../db/transitions.ts'
 import { userError } from '../errors.ts'
 import { ERASED } from '../voicenter/stored_calls.ts'
 
-/** A person, as one business knows them. */
+/** A person, as one tenant knows them. */
 export type Person = {
   leadIds: string[]
   /** Every number of the person, in each of its spellings, E.164. */
@@ -190,7 +190,7 @@ export const hashNumbers = async (
   return rows.length
 }
 
-/** The calls of these records, and the person's calls with records that are already empty. */
+/** The calls of these CDRs, and the person's calls with CDRs that are already empty. */
 export const callsOf = async (
   trx: Trx,
   { tenantId, unassigned }: { tenantId: string; unassigned: boolean },
@@ -244,8 +244,8 @@ const redactInBatches = async (
 }
 
 /**
- * Empties every record of these calls, including legs that name only a colleague or a recording. Records keep their
- * verdict. A record without a verdict gets one, so that its job does not look for one again.
+ * Empties every CDR of these calls, including legs that name only a colleague or a recording. CDRs keep their
+ * verdict. A CDR without a verdict gets one, so that its job does not look for one again.
  */
 export const redactCdrs = async (trx: Trx, calls: Call[], { phones }: Person): Promise<number> => {
   const { rows } = await sql<{ id: string }>`

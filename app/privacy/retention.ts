@@ -6,7 +6,7 @@ import { MAX_EMPTIED_BYTES } from './redact.ts'
 
 /** Rows of one statement. It takes about ten milliseconds, so nothing waits long for one of these rows. */
 const BATCH = 200
-/** Batches of one run. The rest gets a run of its own, so that other jobs do not wait behind a year of records. */
+/** Batches of one run. The rest gets a run of its own, so that other jobs do not wait behind a year of CDRs. */
 const MAX_BATCHES = 50
 
 /** `from` is the age of the last row of the batch before, so that no batch reads earlier rows again. */
@@ -29,7 +29,7 @@ const upToBytes = (rows: RawBuilder<unknown>) => sql`
  * left for the next run. The row and its keys stay, because a repeated delivery is recognised by them.
  */
 const BATCHES = {
-  // Only classified records, and not while the call is pending or its conversation is open.
+  // Only classified CDRs, and not while the call is pending or its conversation is open.
   raw_cdrs: (age: Age) => sql<Taken>`
     update raw_cdrs set payload = null, body = null, facts = null, campaign = null
     where id in (${upToBytes(sql`
@@ -106,7 +106,7 @@ const TABLES = [
 export type Redacted = Record<(typeof TABLES)[number], number>
 
 /**
- * Empties everything older than RETENTION_DAYS, by the database's clock: raw records, updates, rejected bodies and the
+ * Empties everything older than RETENTION_DAYS, by the database's clock: CDRs, updates, rejected bodies and the
  * texts of messages. Deletes expired sessions, and events older than 30 days. Each batch is its own transaction. Safe to run twice, and by two processes at once.
  *
  * @param signal ends it between two batches

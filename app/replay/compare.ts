@@ -41,7 +41,7 @@ export type Comparison = {
 }
 
 export type Scope = {
-  /** Calls whose first record arrived at such a time are counted. Other calls only affect them. */
+  /** Calls whose first CDR arrived at such a time are counted. Other calls only affect them. */
   counts: (receivedAt: Date) => boolean
   /** A quiet window: the hours that count as night. */
   night: string
@@ -49,7 +49,7 @@ export type Scope = {
 
 const MAX_EXAMPLES = 3
 
-/** @param receivedAt when the first record of each call arrived, by root id */
+/** @param receivedAt when the first CDR of each call arrived, by root id */
 export const compare = (
   before: Simulation,
   after: Simulation,

@@ -17,10 +17,10 @@ import { type Rules, SECOND, type Contacts, type ReceivedCdr } from './simulate.
 const timestamp = z.iso.datetime({ offset: true, local: false }).transform(text => new Date(text))
 
 /**
- * Reads records from lines of JSON and sorts them by the time of arrival, so all of a file is in memory. A repeated
- * record counts once, as for webhooks.
+ * Reads CDRs from lines of JSON and sorts them by the time of arrival, so all of a file is in memory. A repeated
+ * CDR counts once, as for webhooks.
  *
- * @param now no record may have arrived later
+ * @param now no CDR may have arrived later
  * @param onWrongLine is called for each line that cannot be used
  */
 export const readRecordLines = async (
@@ -79,7 +79,7 @@ const readLine = (
   }
 }
 
-/** A line is `{"received_at": ..., "record": {...}}`, or only the record. `receivedAt` is null if it is invalid. */
+/** A line is `{"received_at": ..., "record": {...}}`, or only the CDR. `receivedAt` is null if it is invalid. */
 const unwrap = (value: JsonObject): { record: JsonObject; receivedAt?: Date | null } => {
   const { received_at, record } = value
   if (received_at === undefined || !isObject(record)) return { record: value }
@@ -87,7 +87,7 @@ const unwrap = (value: JsonObject): { record: JsonObject; receivedAt?: Date | nu
   return { record, receivedAt: success ? data : null }
 }
 
-/** When a call ended, according to its record. The record cannot have arrived earlier. */
+/** When a call ended, according to its CDR. The CDR cannot have arrived earlier. */
 const endOf = (cdr: Cdr, now: Date, timezone: string): Date | null => {
   const start = startOf({ callId: cdr.callId, time: cdr.time ?? null }, now, timezone)
   if (start.clock === 'received') return null
@@ -210,8 +210,8 @@ type Row = StoredCdr & {
 }
 
 /**
- * The tenant's records in the order in which they arrived, through a cursor. All are as they were when the transaction
- * began. Null stands for a record of a call that cannot be classified any more, because retention has emptied part of
+ * The tenant's CDRs in the order in which they arrived, through a cursor. All are as they were when the transaction
+ * began. Null stands for a CDR of a call that cannot be classified any more, because retention has emptied part of
  * it.
  */
 export async function* storedRecords(
@@ -221,7 +221,7 @@ export async function* storedRecords(
   to: Date,
   timezone: string,
 ): AsyncGenerator<ReceivedCdr | null> {
-  // Each row has the number of records of its call, so that a call is released when all of them have arrived.
+  // Each row has the number of CDRs of its call, so that a call is released when all of them have arrived.
   await sql`
     declare replay no scroll cursor for
     select r.root_call_id, r.facts, case when r.facts is null then r.payload end as payload, r.received_at,
@@ -229,7 +229,7 @@ export async function* storedRecords(
     from raw_cdrs r, lateral (
       select count(*)::int as records, count(*) filter (where o.payload is null)::int as emptied
       from (select payload from raw_cdrs o
-            -- With "=", until the table is analysed, Postgres would read all index entries of the tenant for each record.
+            -- With "=", until the table is analysed, Postgres would read all index entries of the tenant for each CDR.
             where o.root_call_id = r.root_call_id and o.tenant_id is not distinct from r.tenant_id
             limit ${sql.lit(MAX_LEGS + 1)}) o) as call
     where r.tenant_id = ${tenantId} and r.received_at >= ${from} and r.received_at < ${to}

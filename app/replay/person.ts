@@ -1,6 +1,6 @@
 /**
  * One person in a simulation: past events and pending messages. Time only moves forward: before anything
- * new about a person is added, `advance` runs what was due until then.
+ * new about a person is added, `advance` runs what was due before that.
  */
 import { firstAllowed, quietTimesOf } from '../outreach/quiet_hours.ts'
 import {

@@ -82,7 +82,7 @@ export const effectSpan = (rules: Rules): Milliseconds =>
 
 /** What is known about people apart from their calls, by any spelling of their numbers. */
 export type Contacts = {
-  /** The business has excluded one of these numbers. This counts for the whole period, like its other settings. */
+  /** The tenant has excluded one of these numbers. This counts for the whole period, like its other settings. */
   isExcluded: (numbers: readonly string[]) => boolean
   optedOutAt: (phones: readonly string[]) => Date | null
   /** The times of their messages, in order. */
@@ -96,7 +96,7 @@ export type Simulation = {
   classifyRules: ClassifyRules<Leg>
   contacts: Contacts
   people: Map<string, Person>
-  /** People by their numbers as written in the records, because reading a number is slow. */
+  /** People by their numbers as written in the CDRs, because reading a number is slow. */
   peopleAsWritten: Map<string, Person>
   /** By root id. */
   outcomes: Map<string, Outcome>
@@ -116,25 +116,25 @@ export type ReceivedCdr = {
   rootCallId: string
   receivedAt: Date
   leg: Leg
-  /** The number of records that its call has in all; null if unknown. */
+  /** The number of CDRs that its call has in all; null if unknown. */
   legCount: number | null
 }
 
 export type Replayed = {
   records: number
-  /** Records that cannot be read any more. */
+  /** CDRs that cannot be read any more. */
   unreadable: number
-  /** When the first record of each call arrived, by root id. */
+  /** When the first CDR of each call arrived, by root id. */
   receivedAt: Map<string, Date>
 }
 
 /**
- * Plays records through several simulations at once, so that each record is read only once. Only calls with records to
+ * Plays CDRs through several simulations at once, so that each CDR is read only once. Only calls with CDRs to
  * come are kept in memory.
  *
- * @param cdrs in the order in which they arrived; null for a record that cannot be read any more
+ * @param cdrs in the order in which they arrived; null for a CDR that cannot be read any more
  * @param until when the simulations end
- * @param onProgress is called for each record with the number of records so far and its time
+ * @param onProgress is called for each CDR with the number of CDRs so far and its time
  */
 export const replay = async (
   cdrs: AsyncIterable<ReceivedCdr | null> | Iterable<ReceivedCdr | null>,
@@ -182,7 +182,7 @@ export const replay = async (
   return replayed
 }
 
-/** The records of a large call that decide in one of the simulations. */
+/** The CDRs of a large call that decide in one of the simulations. */
 const decidingAny = (legs: readonly Leg[], simulations: readonly Simulation[]): Leg[] => {
   const deciding = new Set(
     simulations.flatMap(({ rules, classifyRules }) =>
@@ -193,9 +193,9 @@ const decidingAny = (legs: readonly Leg[], simulations: readonly Simulation[]): 
 }
 
 /**
- * A record has arrived, and its call is classified, as in classifyCalls (app/voicenter/calls.ts).
+ * A CDR has arrived, and its call is classified, as in classifyCalls (app/voicenter/calls.ts).
  *
- * @param legs all the records of the call so far, sorted by start
+ * @param legs all the CDRs of the call so far, sorted by start
  * @param hasWaited see classify
  */
 const addLegs = (
@@ -220,7 +220,7 @@ const addLegs = (
   }
   if (verdict.verdict === 'missed') {
     const person = personFor(simulation, verdict.missed.caller)
-    // A later record may name the caller that was withheld in the first.
+    // A later CDR may name the caller that was withheld in the first.
     const shouldRecord =
       !known || (known.reason === 'withheld_number' && person.caller.kind !== 'withheld')
     if (shouldRecord) {

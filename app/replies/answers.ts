@@ -1,4 +1,4 @@
-/** What the owner writes to the business number: an answer to a notice with 1, 2 or 3, or something else. */
+/** What the owner writes to the tenant's number: an answer to a notice with 1, 2 or 3, or something else. */
 import { type Language, LANGUAGES } from '../whatsapp/templates.ts'
 
 export type Answer = 'won' | 'lost' | 'later'
@@ -81,6 +81,6 @@ const known = (language: string): Language => LANGUAGES.find(one => one === lang
 /** Where it is not known whom the owner means. */
 export const helpText = (language: string): string => HELP[known(language)]
 
-/** After an answer: whose outcome was set, and to which one. */
+/** After an answer: the person whose outcome was set, and the outcome. */
 export const doneText = (language: string, person: string, answer: Answer): string =>
   `✓ ${person}: ${DONE[known(language)][answer]}`

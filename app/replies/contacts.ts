@@ -89,7 +89,7 @@ export const writerPhone = ({ waId }: Pick<Writer, 'waId'>): string | null => {
   return phone.kind === 'number' ? phone.e164 : null
 }
 
-/** The person wrote or called on WhatsApp: for 24 hours from then, free text may be sent to them. */
+/** The person wrote or called on WhatsApp: free text may be sent to them for 24 hours after that. */
 export const heardFrom = async (trx: Trx, leadId: string, at?: Date): Promise<void> => {
   await sql`
     update leads set later_until = null, heard_at = greatest(heard_at, coalesce(${at ?? null}::timestamptz, now()))
@@ -167,13 +167,13 @@ export const leadsWithSameNumber = async (
 // In `opt_outs.source`:
 /** The person moved the switch in WhatsApp's own settings. */
 export const SWITCH = 'user_preferences'
-/** The business set it, and the person has not said so. */
+/** The tenant set it, and the person has not said so. */
 const BY_HAND = ['operator', 'import']
 export const isByHand = (source: string): boolean => BY_HAND.includes(source)
 
 /**
  * Stores that this tenant must not write to this person, without a time limit. What the person says outranks what the
- * business set, and words outrank a switch in WhatsApp.
+ * tenant set, and words outrank a switch in WhatsApp.
  *
  * @param source typed, button, user_preferences, whatsapp_131050 ..., operator, import
  * @returns whether it is a new opt-out
@@ -240,7 +240,7 @@ export const optIn = async (trx: Trx, tenantId: string, phone: string): Promise<
 }
 
 /**
- * Takes back what the person said by the switch in WhatsApp. What they wrote, and what the business set, stays.
+ * Takes back what the person said by the switch in WhatsApp. What they wrote, and what the tenant set, stays.
  *
  * @returns whether the person may get messages again because of that
  */

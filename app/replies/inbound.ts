@@ -121,9 +121,9 @@ export const handleFailed = async (
 const isReply = ({ type, reaction, interactive, group_id }: MessageEvent['item']): boolean => {
   if (['edit', 'revoke', 'request_welcome'].includes(type)) return false
   if (type === 'reaction' && !reaction?.emoji) return false
-  // The person has called the business, which permits calls in return for a while.
+  // The person has called the tenant, which permits calls in return for a while.
   if (interactive?.call_permission_reply?.response_source === 'automatic') return false
-  // A group of the business, not a conversation with this person.
+  // A group of the tenant, not a conversation with this person.
   return group_id === undefined
 }
 

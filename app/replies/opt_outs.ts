@@ -109,7 +109,7 @@ export const applyPreference = async (
   if (item.value !== 'resume') return 'kept'
   let isBack = false
   for (const phone of phones) isBack = (await resume(trx, tenantId, phone)) || isBack
-  // The business may have opted out one of their numbers.
+  // The tenant may have opted out one of their numbers.
   for (const phone of phones) isBack &&= (await optedOutBy(trx, tenantId, phone)) === null
   if (isBack) await moveLead(trx, leadId, 'resumed')
   return isBack ? 'opt_in' : 'kept'

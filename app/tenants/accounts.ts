@@ -18,7 +18,7 @@ export const displayNumberOf = (answer: GraphAnswer | undefined): string | null 
 export const NUMBER_MOVED = 'number_moved'
 
 /**
- * Stores what Graph told about a connection. Once the number is confirmed, other connections of this business with the same
+ * Stores what Graph told about a connection. Once the number is confirmed, other connections of this tenant with the same
  * number are retired: a number has one id at a time.
  *
  * @returns the ids of the numbers that were retired
@@ -69,10 +69,10 @@ const refusalOf = (answer: GraphAnswer): 'token' | 'number' | 'account' | null =
   return answer.kind === 'confirmed' && answer.isAccountWrong ? 'account' : null
 }
 
-/** What Graph told about one number of a business. */
+/** What Graph told about one number of a tenant. */
 export type AskedNumber = { connectionId: string; accessToken: string; answer: GraphAnswer }
 
-/** Asks Graph about every number of a business, five seconds at most. No transaction may be open. */
+/** Asks Graph about every number of a tenant, five seconds at most. No transaction may be open. */
 export const askAboutNumbers = async (
   database: Kysely<DB>,
   tenantId: string,

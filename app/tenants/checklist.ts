@@ -1,5 +1,5 @@
 /**
- * The set-up of a business: what is done, with its evidence, and the problems. A pure function. The page of the business
+ * The set-up of a tenant: what is done, with its evidence, and the problems. A pure function. The page of the tenant
  * and `npm run tenant -- check` show the same. checklist_facts.ts reads the facts.
  */
 import type { MessageState } from '../states.ts'
@@ -85,11 +85,11 @@ export type Facts = {
   firstCallAt: Date | null
   lastCallAt: Date | null
   numbers: readonly { phone: string; seenAt: Date | null; confirmedAt: Date | null }[]
-  /** In CDRs that came with the token of the business, and that belong to no business. */
+  /** In CDRs that came with the token of the tenant, and that belong to no tenant. */
   unknownNumbers: readonly { phone: string; calls: number }[]
   /** Without those whose number has another id now. */
   connections: readonly Connection[]
-  /** Of the installation: Meta asks once for all businesses. */
+  /** Of the installation: Meta asks once for all tenants. */
   meta: {
     hasAppSecret: boolean
     hasVerifyToken: boolean
@@ -147,7 +147,7 @@ export const checklist = (facts: Facts): Step[] => {
   })
 }
 
-/** Everything but that the business is live. */
+/** Everything but that the tenant is live. */
 export const isSetUp = (steps: readonly Step[]): boolean =>
   steps.every(({ state }) => state === 'done')
 

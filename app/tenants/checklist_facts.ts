@@ -1,4 +1,4 @@
-/** Reads the facts of the checklist of a business. */
+/** Reads the facts of the checklist of a tenant. */
 import { sql } from 'kysely'
 import { config } from '../config.ts'
 import type { Trx } from '../db/kysely.ts'

@@ -1,4 +1,4 @@
-/** The WhatsApp numbers that a business writes from. */
+/** The WhatsApp numbers that a tenant writes from. */
 import { sql } from 'kysely'
 import { z } from 'zod'
 import { type Actor, audit, changedFields } from '../audit.ts'
@@ -25,7 +25,7 @@ export const connectionStateChange = z.object({
  * Pauses or resumes a WhatsApp number. While it is paused, its messages are held. They are checked every minute, and
  * dropped once they are too late.
  *
- * @throws UserError if the business has no such number
+ * @throws UserError if the tenant has no such number
  */
 export const setConnectionState = async (
   trx: Trx,
@@ -61,10 +61,10 @@ export const setConnectionState = async (
 }
 
 /**
- * Stores what Graph told when a person asked about the numbers of a business.
+ * Stores what Graph told when a person asked about the numbers of a tenant.
  *
  * @returns whether it answered
- * @throws UserError if there is no such business
+ * @throws UserError if there is no such tenant
  */
 export const checkConnections = async (
   trx: Trx,
@@ -84,7 +84,7 @@ export const checkConnections = async (
   return answers.some(kind => kind !== 'unconfirmed')
 }
 
-/** The WhatsApp numbers of a business, oldest first. It does not read their access tokens. */
+/** The WhatsApp numbers of a tenant, oldest first. It does not read their access tokens. */
 export const connectionsOf = (trx: Trx, tenantId: string) =>
   trx
     .selectFrom('whatsapp_connections')
@@ -124,7 +124,7 @@ const takenError = (phoneNumberId: string) =>
     'phoneNumberId',
   )
 
-/** @throws UserError if another business has this id */
+/** @throws UserError if another tenant has this id */
 export const knownConnection = async (trx: Trx, tenantId: string, phoneNumberId: string) => {
   const known = await trx
     .selectFrom('whatsapp_connections')
@@ -156,7 +156,7 @@ const refuseClearNo = (answer: GraphAnswer | undefined, phoneNumberId: string): 
  * held for the number are checked again within a minute.
  *
  * @param answer what Graph told about the number (askGraph), before this transaction. Absent = it was not asked
- * @throws UserError if there is no such business, if another business has this id, or if the id is new and the number
+ * @throws UserError if there is no such tenant, if another tenant has this id, or if the id is new and the number
  * itself is missing
  */
 export const connect = async (
@@ -203,7 +203,7 @@ export const connect = async (
           account_confirmed_at: sql<Date | null>`case when excluded.waba_id <> whatsapp_connections.waba_id then null
             else whatsapp_connections.account_confirmed_at end`,
         }))
-        // Another business may have connected the id since it was looked up.
+        // Another tenant may have connected the id since it was looked up.
         .where('whatsapp_connections.tenant_id', '=', tenantId),
     )
     .returning('id')

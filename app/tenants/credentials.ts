@@ -1,4 +1,4 @@
-/** The credentials of a business: its password for /ops, its webhook tokens, and its access to Voicenter's call log. */
+/** The credentials of a tenant: its password for /ops, its webhook tokens, and its access to Voicenter's call log. */
 import { sql } from 'kysely'
 import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto'
 import { z } from 'zod'
@@ -53,13 +53,13 @@ export const isPassword = async (text: string, stored: string | null): Promise<b
   return timingSafeEqual(found, expected) && stored !== null
 }
 
-/** Null: the business can no longer sign in. */
+/** Null: the tenant can no longer sign in. */
 export const passwordChange = z.object({ tenantId, password: password.nullable() })
 
 /** 120 random bits. */
 export const generatePassword = (): string => randomBytes(15).toString('base64url')
 
-/** Sets or clears the password with which a business signs in to /ops. */
+/** Sets or clears the password with which a tenant signs in to /ops. */
 export const setPassword = async (
   trx: Trx,
   actor: Actor,
@@ -147,7 +147,7 @@ const insertToken = async (trx: Trx, actor: Actor, tenantId: string, kind: Token
  * Revokes a webhook token. Requests with it are then answered 401.
  *
  * @returns whether it was valid before
- * @throws UserError if the business has no such token, or if it is the last valid one and `force` is not set
+ * @throws UserError if the tenant has no such token, or if it is the last valid one and `force` is not set
  */
 export const revokeToken = async (
   trx: Trx,
@@ -172,7 +172,7 @@ export const revokeToken = async (
 export const apiTokensFilter = z.object({ tenantId: tenantId.optional() })
 export const apiTokenKey = apiTokensFilter.extend({ tokenId })
 
-/** The API tokens of one business or of all, oldest first, without the tokens themselves. */
+/** The API tokens of one tenant or of all, oldest first, without the tokens themselves. */
 export const apiTokensOf = (trx: Trx, { tenantId }: z.infer<typeof apiTokensFilter>) =>
   trx
     .selectFrom('webhook_tokens')
@@ -187,7 +187,7 @@ export const apiTokensOf = (trx: Trx, { tenantId }: z.infer<typeof apiTokensFilt
  * Revokes an API token. Requests with it are then answered 401.
  *
  * @returns whether it was valid before
- * @throws UserError if there is no such API token, or the business has none
+ * @throws UserError if there is no such API token, or the tenant has none
  */
 export const revokeApiToken = async (
   trx: Trx,
@@ -226,7 +226,7 @@ const revokeById = async (
   return true
 }
 
-/** The webhook tokens of a business, oldest first, without the tokens themselves. */
+/** The webhook tokens of a tenant, oldest first, without the tokens themselves. */
 export const tokensOf = (trx: Trx, tenantId: string) =>
   trx
     .selectFrom('webhook_tokens')
@@ -250,12 +250,12 @@ export const grantAccessInput = callLogInput.extend({
 })
 
 /**
- * Starts the hourly comparison with a business's call log, or changes the credential for it.
+ * Starts the hourly comparison with a tenant's call log, or changes the credential for it.
  *
  * The first check looks back one day, but not further than the first webhook: before it no call was lost. It looks back
  * at least ten minutes, so that a wrong credential is noticed at once.
  *
- * @throws UserError if there is no such business
+ * @throws UserError if there is no such tenant
  */
 export const grantAccess = async (
   trx: Trx,
@@ -287,7 +287,7 @@ export const grantAccess = async (
 /**
  * Ends the comparison and deletes the credential. What was found stays.
  *
- * @throws UserError if there is no such business
+ * @throws UserError if there is no such tenant
  */
 export const endAccess = async (trx: Trx, actor: Actor, tenantId: string): Promise<void> => {
   await lockTenant(trx, tenantId)
@@ -304,7 +304,7 @@ export const endAccess = async (trx: Trx, actor: Actor, tenantId: string): Promi
   })
 }
 
-/** The state of a business's access, for a person to read. Null = Ringback has no access to its call log. */
+/** The state of a tenant's access, for a person to read. Null = Ringback has no access to its call log. */
 export const accessState = async (trx: Trx, tenantId: string) => {
   const { rows } = await sql<{
     kind: string

@@ -40,13 +40,13 @@ export const goLiveWarnings = (steps: readonly Step[]): GoLiveWarning[] => {
   return warningNames.filter(name => applies[name])
 }
 
-/** The warnings for a business that is only being added. */
+/** The warnings for a tenant that is only being added. */
 export const newTenantWarnings = (): GoLiveWarning[] =>
   warningNames.filter(
     name => name !== 'no_app_secret' || config().WHATSAPP_APP_SECRET === undefined,
   )
 
-/** The warnings that apply to a business now. */
+/** The warnings that apply to a tenant now. */
 export const loadGoLiveWarnings = async (trx: Trx, tenantId: string): Promise<GoLiveWarning[]> =>
   goLiveWarnings(await loadChecklist(trx, await showTenant(trx, tenantId)))
 

@@ -1,4 +1,4 @@
-/** What a person can enter about a business, checked with zod. */
+/** What a person can enter about a tenant, checked with zod. */
 import { z } from 'zod'
 import { CITY_NAMES, readLocation } from '../outreach/calendar.ts'
 import { parseQuietWindow } from '../outreach/quiet_hours.ts'
@@ -183,7 +183,7 @@ export const location = z.string().transform((written, context) => {
 const idOf = (what: string) => z.string().regex(/^[1-9]\d{0,17}$/, `the id of ${what}`)
 
 export const tenantId = idOf('a business')
-/** For commands that need only the business. */
+/** For commands that need only the tenant. */
 export const tenantOnly = z.object({ tenantId })
 export const tokenId = idOf('a webhook token')
 export const messageId = idOf('a message')

@@ -14,7 +14,7 @@ import { lockTenant } from '../db/locks.ts'
 /** Who signs in: the operator (null) or a tenant. */
 export type Account = {
   tenantId: string | null
-  /** The name of the business; null = the operator. */
+  /** The name of the tenant; null = the operator. */
   business: string | null
   /** OPS_PASSWORD, or the stored hash of the tenant's password. Null = the tenant has none. */
   credential: string | null
@@ -197,7 +197,7 @@ export const revokeLinks = async (trx: Trx, tenantId: string): Promise<void> => 
  * Ends all sessions of a tenant and revokes all its links.
  *
  * @returns how many of each were still valid
- * @throws UserError if there is no such business
+ * @throws UserError if there is no such tenant
  */
 export const signOutEverywhere = async (
   trx: Trx,

@@ -1,4 +1,4 @@
-/** What a business can set: read it, change it, pause and resume the business. */
+/** What a tenant can set: read it, change it, pause and resume the tenant. */
 import { sql } from 'kysely'
 import { IANAZone } from 'luxon'
 import { z } from 'zod'
@@ -26,7 +26,7 @@ import {
   formatInterval,
 } from './schema.ts'
 
-/** The intervals that a business can set, and their columns. */
+/** The intervals that a tenant can set, and their columns. */
 export const INTERVALS = {
   outreachDelay: 'outreach_delay',
   reminder1After: 'reminder_1_after',
@@ -69,7 +69,7 @@ export const hasChosenQuiet = ({
   // The windows may have been written by SQL.
   quietChosenAt !== null || quietWindows.length > 0
 
-/** @throws UserError if there is no such business */
+/** @throws UserError if there is no such tenant */
 export const readSettings = async (trx: Trx, tenantId: string): Promise<TenantSettings> => {
   const spans = Object.entries(INTERVALS).map(
     ([name, column]) => sql`extract(epoch from ${sql.ref(column)})::float8 as ${sql.id(name)}`,
@@ -170,12 +170,12 @@ export const settingsChange = z.object({
 })
 
 /**
- * Changes the settings of a business. A changed interval applies to messages that are scheduled later. A changed mode, quiet
+ * Changes the settings of a tenant. A changed interval applies to messages that are scheduled later. A changed mode, quiet
  * window, foreign-number rule or control group also applies to pending messages, because these are checked again when they are due.
  * Another owner's phone revokes the links that the previous one got.
  *
  * @returns what changed, for a person to read; both are empty if nothing did
- * @throws UserError if there is no such business, if the second reminder would come before the first, or if no time is
+ * @throws UserError if there is no such tenant, if the second reminder would come before the first, or if no time is
  * left for reminders
  */
 export const setTenant = async (
@@ -254,10 +254,10 @@ export const setTenant = async (
 }
 
 /**
- * Resumes a paused business in the mode that it had before. A business that was paused in shadow must not start to send.
+ * Resumes a paused tenant in the mode that it had before. A tenant that was paused in shadow must not start to send.
  *
  * @returns what changed
- * @throws UserError if the business is not paused, or if the audit log does not say which mode it had
+ * @throws UserError if the tenant is not paused, or if the audit log does not say which mode it had
  */
 export const resumeTenant = async (trx: Trx, actor: Actor, tenantId: string) => {
   const tenant = await lockTenant(trx, tenantId)

@@ -1,5 +1,5 @@
 /**
- * Submits the templates of a business to Meta. First a plan is read, then Graph is asked while no transaction is open, then the
+ * Submits the templates of a tenant to Meta. First a plan is read, then Graph is asked while no transaction is open, then the
  * answers are stored. Submitting twice creates nothing twice.
  */
 import { sql } from 'kysely'
@@ -61,9 +61,9 @@ const isExample = (variable: string): variable is keyof typeof EXAMPLES =>
   Object.hasOwn(EXAMPLES, variable)
 
 /**
- * Every template in use whose text is known. Our own texts are submitted in each language of the business.
+ * Every template in use whose text is known. Our own texts are submitted in each language of the tenant.
  *
- * @throws UserError if there is no such business, or if it has no WhatsApp number
+ * @throws UserError if there is no such tenant, or if it has no WhatsApp number
  */
 export const planSubmit = async (trx: Trx, tenantId: string): Promise<SubmitPlan[]> => {
   const accounts = await requireAccounts(trx, tenantId)
@@ -89,7 +89,7 @@ export const planSubmit = async (trx: Trx, tenantId: string): Promise<SubmitPlan
  * A template that Meta has, with another text.
  *
  * @param body absent = our text of this template, or the one that is known
- * @throws UserError if there is no such template, if Meta does not have it, if no text is known, or if a business would
+ * @throws UserError if there is no such template, if Meta does not have it, if no text is known, or if a tenant would
  * change the template of another one that shares its account at Meta
  */
 export const planResubmit = async (
@@ -123,7 +123,7 @@ export const planResubmit = async (
   })
 }
 
-/** Whether another business has a number in the same account at Meta. */
+/** Whether another tenant has a number in the same account at Meta. */
 const isShared = async (trx: Trx, tenantId: string): Promise<boolean> => {
   const { rows } = await sql`
     select from whatsapp_connections own join whatsapp_connections other on other.waba_id = own.waba_id

@@ -1,4 +1,4 @@
-/** Asks Meta's Graph API about the templates of a business, and stores what it tells. */
+/** Asks Meta's Graph API about the templates of a tenant, and stores what it tells. */
 import { sql } from 'kysely'
 import { z } from 'zod'
 import { type Actor, audit } from '../audit.ts'
@@ -26,7 +26,7 @@ export type Account = {
   /** Encrypted. */
   accessToken: string
   businessName: string
-  /** Of the business; the first is used. */
+  /** Of the tenant; the first is used. */
   languages: Language[]
   /** When it was asked, by the clock of the database. */
   now: Date
@@ -43,7 +43,7 @@ export const accountsOf = async (trx: Trx, tenantId: string): Promise<Account[]>
   return rows
 }
 
-/** @throws UserError if there is no such business, or if it has no WhatsApp number */
+/** @throws UserError if there is no such tenant, or if it has no WhatsApp number */
 export const requireAccounts = async (trx: Trx, tenantId: string): Promise<Account[]> => {
   await lockTenant(trx, tenantId)
   const accounts = await accountsOf(trx, tenantId)
@@ -54,7 +54,7 @@ export const requireAccounts = async (trx: Trx, tenantId: string): Promise<Accou
 /** The accounts are asked one after the other, because Meta limits the questions of an app to some hundred an hour. */
 const SPREAD_SECONDS = 1800
 
-/** Adds a job for each business with a WhatsApp number. */
+/** Adds a job for each tenant with a WhatsApp number. */
 export const scheduleSyncs = async (): Promise<void> => {
   const job = jobSpec({
     task: 'template_sync',

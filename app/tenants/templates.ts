@@ -1,4 +1,4 @@
-/** Which WhatsApp template each kind of message uses, for each WhatsApp number of a business. */
+/** Which WhatsApp template each kind of message uses, for each WhatsApp number of a tenant. */
 import type { z } from 'zod'
 import { type Actor, audit, changedFields } from '../audit.ts'
 import { addJob } from '../db/jobs.ts'
@@ -21,10 +21,10 @@ import {
 } from './template_change.ts'
 
 /**
- * Sets the template of one kind, number and time of day for every WhatsApp number of a business. Missing fields do not
+ * Sets the template of one kind, number and time of day for every WhatsApp number of a tenant. Missing fields do not
  * change. One of our own names brings its text, buttons and variables.
  *
- * @throws UserError if there is no such business, if it has no WhatsApp number, or if the template cannot be like that
+ * @throws UserError if there is no such tenant, if it has no WhatsApp number, or if the template cannot be like that
  */
 export const changeTemplate = async (
   trx: Trx,
@@ -116,7 +116,7 @@ export const noConnection = (tenantId: string) =>
     `tenant ${tenantId} has no WhatsApp number: add one with npm run tenant -- connect`,
   )
 
-/** @throws UserError if customers of the business do not dial this number */
+/** @throws UserError if customers of the tenant do not dial this number */
 const checkDialled = async (trx: Trx, tenantId: string, phone: string): Promise<void> => {
   const known = await trx
     .selectFrom('tenant_numbers')
@@ -131,7 +131,7 @@ const checkDialled = async (trx: Trx, tenantId: string, phone: string): Promise<
 const isOf = (one: Scope, { kind, number, hours }: Scope): boolean =>
   one.kind === kind && one.number === number && one.hours === hours
 
-/** The language that a business writes in. */
+/** The language that a tenant writes in. */
 const languageOf = (languages: readonly string[]): Language =>
   LANGUAGES.find(one => one === languages[0]) ?? 'he'
 
@@ -184,7 +184,7 @@ const writeTemplate = async (
  * sent as Meta has them.
  *
  * @param kind absent = of every kind
- * @throws UserError if there is no such business, or if it has no WhatsApp number
+ * @throws UserError if there is no such tenant, or if it has no WhatsApp number
  */
 export const resumeTemplates = async (
   trx: Trx,
@@ -215,7 +215,7 @@ export const resumeTemplates = async (
   return { resumed: TEMPLATE_KINDS.filter(one => waiting.some(({ kind }) => kind === one)) }
 }
 
-/** A business writes in another language: our own templates in use are those of this language. */
+/** A tenant writes in another language: our own templates in use are those of this language. */
 export const changeLanguage = async (
   trx: Trx,
   tenantId: string,
@@ -238,7 +238,7 @@ export const changeLanguage = async (
 
 export type TemplateInUse = Awaited<ReturnType<typeof templatesOf>>[number]
 
-/** The template of every kind of message, for every WhatsApp number of a business, then those for some calls only. */
+/** The template of every kind of message, for every WhatsApp number of a tenant, then those for some calls only. */
 export const templatesOf = async (trx: Trx, tenantId: string) => {
   const rows = await trx
     .selectFrom('whatsapp_connections as c')

@@ -1,4 +1,4 @@
-/** Adds a business, lists them, shows one, and changes the numbers that customers dial. */
+/** Adds a tenant, lists them, shows one, and changes the numbers that customers dial. */
 import { sql } from 'kysely'
 import { z } from 'zod'
 import { type Actor, audit } from '../audit.ts'
@@ -30,7 +30,7 @@ import { fillQuietDays } from './quiet_days.ts'
 import { formatSettings, readSettings } from './settings.ts'
 import { templatesOf } from './templates.ts'
 
-/** A new business, as a person describes it. */
+/** A new tenant, as a person describes it. */
 export const newTenant = z
   .object({
     name: tenantName,
@@ -58,11 +58,11 @@ export const newTenant = z
   )
 
 /**
- * Adds a business with its numbers, a webhook token, and its WhatsApp connection if there is an access token.
+ * Adds a tenant with its numbers, a webhook token, and its WhatsApp connection if there is an access token.
  *
- * @param answer what Graph told about the WhatsApp number. After a clear no, the business has no connection
+ * @param answer what Graph told about the WhatsApp number. After a clear no, the tenant has no connection
  * @returns its id, and the webhook token, which cannot be read again: the database stores only its hash
- * @throws UserError if another business has one of the numbers
+ * @throws UserError if another tenant has one of the numbers
  */
 export const addTenant = async (
   trx: Trx,
@@ -115,7 +115,7 @@ const WAITING = sql<number>`
   (select count(*)::int from missed_calls k
    where k.tenant_id = t.id and k.outreach_state in ('scheduled', 'sending'))`
 
-/** Every business, with what a list shows. */
+/** Every tenant, with what a list shows. */
 export const listTenants = async (trx: Trx): Promise<TenantLine[]> => {
   const { rows } = await sql<TenantLine>`
     select t.id as "tenantId", t.name, t.mode,
@@ -123,7 +123,7 @@ export const listTenants = async (trx: Trx): Promise<TenantLine[]> => {
            (select min(c.state) from whatsapp_connections c where c.tenant_id = t.id) as connection,
            ${LAST_WEBHOOK} as "lastWebhookAt", coalesce(w.waiting, 0) as waiting
     from tenants t
-    -- Counted once for all. A subquery per business would read every pending row each time.
+    -- Counted once for all. A subquery per tenant would read every pending row each time.
     left join (
       select tenant_id, count(*)::int as waiting from missed_calls
       where outreach_state in ('scheduled', 'sending') group by 1) w on w.tenant_id = t.id
@@ -132,9 +132,9 @@ export const listTenants = async (trx: Trx): Promise<TenantLine[]> => {
 }
 
 /**
- * Everything about one business except its secrets.
+ * Everything about one tenant except its secrets.
  *
- * @throws UserError if there is no such business
+ * @throws UserError if there is no such tenant
  */
 export const showTenant = async (trx: Trx, tenantId: string) => {
   if (!id.safeParse(tenantId).success) throw notFound(`tenant ${tenantId}`)
@@ -183,11 +183,11 @@ export const tenantNumber = z.object({ tenantId, phone: dialledNumber })
 type TenantNumber = z.infer<typeof tenantNumber>
 
 /**
- * Adds a number. A database trigger then queues the calls to it that matched no business, however the row was inserted
+ * Adds a number. A database trigger then queues the calls to it that matched no tenant, however the row was inserted
  * (reclassify_unmatched in sql/0003_calls.sql).
  *
  * @returns whether the number is new, and how many calls are classified again
- * @throws UserError if another business has the number
+ * @throws UserError if another tenant has the number
  */
 export const addNumber = async (
   trx: Trx,
@@ -217,10 +217,10 @@ export const addNumber = async (
 }
 
 /**
- * Removes a number. Later calls to it match no business. Outreach for earlier calls continues.
+ * Removes a number. Later calls to it match no tenant. Outreach for earlier calls continues.
  *
- * @throws UserError if the business does not have the number, or if it is the last one, because then no call would
- * match the business
+ * @throws UserError if the tenant does not have the number, or if it is the last one, because then no call would
+ * match the tenant
  */
 export const removeNumber = async (
   trx: Trx,
@@ -259,7 +259,7 @@ export const removeNumber = async (
 /**
  * A person says that customers dial the number, though no call to it came yet.
  *
- * @throws UserError if the business does not have the number
+ * @throws UserError if the tenant does not have the number
  */
 export const confirmNumber = async (
   trx: Trx,

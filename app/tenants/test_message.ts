@@ -14,11 +14,11 @@ export const testMessageRef = z.object({ tenantId, messageId })
 
 /**
  * Queues the first message that customers get, for the owner's own phone. It also works in shadow and while the
- * business is paused. The worker sends it like any other message, at most once. It is tried once, and a failure pauses
+ * tenant is paused. The worker sends it like any other message, at most once. It is tried once, and a failure pauses
  * nothing.
  *
  * @returns the id of its row; `testMessageState` reads the result
- * @throws UserError if the business has no owner's phone or no active WhatsApp number, or if the previous test message is
+ * @throws UserError if the tenant has no owner's phone or no active WhatsApp number, or if the previous test message is
  * less than a minute old
  */
 export const sendTestMessage = async (
@@ -76,7 +76,7 @@ export const sendTestMessage = async (
 /**
  * Reads the state of a test message.
  *
- * @throws UserError if the business has no such test message
+ * @throws UserError if the tenant has no such test message
  */
 export const testMessageState = async (
   trx: Trx,

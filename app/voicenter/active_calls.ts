@@ -104,7 +104,7 @@ const storeAnswer = async (
     with leg as materialized (
       select * from jsonb_to_recordset(${JSON.stringify(legs)}::jsonb) as l (
         phone text, phones text[], call_id text, phase text, extension text, answered_at float8, is_answered boolean)
-      -- The business's own line is no customer.
+      -- The tenant's own line is no customer.
       where not exists (select from tenant_numbers o where o.tenant_id = ${tenantId} and o.phone = any(l.phones))
         and not exists (select from whatsapp_connections c
                         where c.tenant_id = ${tenantId} and c.display_phone_number = any(l.phones))

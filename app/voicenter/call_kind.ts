@@ -2,7 +2,7 @@
 import { readPhone } from '../phone.ts'
 
 export type CallKind =
-  /** A customer called the business. Only such a call can be missed. */
+  /** A customer called the tenant. Only such a call can be missed. */
   | 'inbound'
   /** A later part of another call. It never counts as a missed call alone. */
   | 'transfer'
@@ -10,7 +10,7 @@ export type CallKind =
   | 'forward'
   /** The queue calls a customer back, although the type says "Incoming". The customer is the target. */
   | 'click_to_queue'
-  /** Someone at the business called a customer. */
+  /** Someone at the tenant called a customer. */
   | 'outgoing'
   /** A machine called, or this is the leg to the agent's own phone. No one talks with a customer in it. */
   | 'dialer'
@@ -52,7 +52,7 @@ type Fields = {
   callerExtension?: string | null | undefined
 }
 
-/** The name of the type in lower case with single spaces, also if the record has its number. */
+/** The name of the type in lower case with single spaces, also if the CDR has its number. */
 export const typeName = ({ type }: Fields): string => {
   const text = (type ?? '').trim().toLowerCase().replace(/\s+/g, ' ')
   return NAME_BY_NUMBER.get(text) ?? text
@@ -63,7 +63,7 @@ const typeOf = (fields: Fields): CallType | undefined => {
   return Object.hasOwn(TYPES, name) ? TYPES[name] : undefined
 }
 
-/** Whether the record is a later part of another call. Its direction does not matter. */
+/** Whether the CDR is a later part of another call. Its direction does not matter. */
 export const transferKind = (fields: Fields): 'transfer' | 'forward' | null => {
   const kind = typeOf(fields)?.kind
   return kind === 'transfer' || kind === 'forward' ? kind : null
@@ -71,13 +71,13 @@ export const transferKind = (fields: Fields): 'transfer' | 'forward' | null => {
 
 /**
  * `direction` takes precedence over `type`, except for types that never count as a customer's own call. Without a
- * direction, a call that an extension dialled is internal. Some records have neither, or unknown values. Then a call is
- * inbound if a number of the business was dialled.
+ * direction, a call that an extension dialled is internal. Some CDRs have neither, or unknown values. Then a call is
+ * inbound if a number of the tenant was dialled.
  */
 export const callKind = (fields: Fields): CallKind => {
   const type = typeOf(fields)
   const direction = (fields.direction ?? '').trim().toLowerCase()
-  // Part of a call that the business made: the other end is a colleague, not a customer.
+  // Part of a call that the tenant made: the other end is a colleague, not a customer.
   if (direction === 'outgoing' && transferKind(fields)) return 'internal'
   if (type?.overridesDirection) return type.kind
   if (direction === 'incoming') return 'inbound'

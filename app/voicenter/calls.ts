@@ -37,11 +37,11 @@ import {
 export type RecordedCall = Awaited<ReturnType<typeof recordMissedCalls>>[number]
 
 /**
- * Classifies each call from all the records that have arrived for it, in the open transaction. If a call was
+ * Classifies each call from all the CDRs that have arrived for it, in the open transaction. If a call was
  * missed, this records the missed call and schedules the outreach. If someone talked with the customer, it cancels
  * the customer's pending messages. Running it a second time changes nothing.
  *
- * Of a call with very many records, it classifies the next MAX_NEW (join_calls.ts): the caller repeats it while records are left.
+ * Of a call with very many CDRs, it classifies the next MAX_NEW (join_calls.ts): the caller repeats it while CDRs are left.
  *
  * @param earlier the renames that the first pass of this transaction found; the second pass applies them
  * @returns the missed calls that it recorded
@@ -73,7 +73,7 @@ export const classifyCalls = async (
   for (const call of stored) {
     const { tenantId, rootCallId } = call.call
     const isRecorded = call.isRecorded || renamed.has(`${tenantId} ${rootCallId}`)
-    // Without the redacted records the verdict could be wrong, so the call keeps the verdict that it has.
+    // Without the redacted CDRs the verdict could be wrong, so the call keeps the verdict that it has.
     if (call.redacted) await keepVerdict(trx, call.redacted)
     else
       classified.push({
@@ -146,7 +146,7 @@ const storedCalls = async (
   const stored: StoredCall[] = []
   for (const [i, call] of calls.entries()) {
     const records = rowsByCall.get(i + 1)
-    // If there are none, another transaction has moved its records to another call, and classified that.
+    // If there are none, another transaction has moved its CDRs to another call, and classified that.
     if (!records) continue
     const recorded = records[0]?.recorded ?? null
     const rules = rulesOf(call.tenantId)
@@ -211,15 +211,15 @@ const waitForRoots = async (trx: Trx, classified: readonly ClassifiedCall[]): Pr
   for (const { legs, receivedAt, verdict } of classified) {
     const callId = legs[0]?.callId
     if (verdict.reason !== 'waiting_for_root' || callId === undefined) continue
-    // A job for a new record with this CallID is due now, and stays so.
+    // A job for a new CDR with this CallID is due now, and stays so.
     const when = { tenantId: null, at: rootDeadline(receivedAt), keepsEarlier: true }
     await addJob(trx, 'voicenter_cdr', callId, { callId }, when)
   }
 }
 
 /**
- * Gives a new record of a redacted call the verdict that the call has. From the remaining records alone, an answered
- * call could be classified as missed. If the person was erased, the new record is emptied too.
+ * Gives a new CDR of a redacted call the verdict that the call has. From the remaining CDRs alone, an answered
+ * call could be classified as missed. If the person was erased, the new CDR is emptied too.
  */
 const keepVerdict = async (trx: Trx, { verdict, reason, ids }: RedactedCall): Promise<void> => {
   const isErased = reason === ERASED
@@ -240,7 +240,7 @@ const effectsOf = (classified: ClassifiedCall) => {
   if (!tenantId) return []
   const missed =
     verdict.verdict === 'missed' ? missedCallOf(tenantId, callId, verdict.missed) : null
-  // A later record may name the caller that was withheld in the first.
+  // A later CDR may name the caller that was withheld in the first.
   const shouldRecord = !isRecorded || (isWithheld && readPhone(missed?.caller).kind !== 'withheld')
   const reached = newLegsOf(classified).flatMap(({ reachedPhone: phone, reachedUntil: until }) =>
     phone && until ? { tenantId, phone, until } : [],

@@ -16,7 +16,7 @@ const textOf = (value: Json): string => {
 }
 
 /**
- * The advertisement that led to a call: `utm_*` and `gclid` of the CustomData of its record, by their names in lower case.
+ * The advertisement that led to a call: `utm_*` and `gclid` of the CustomData of its CDR, by their names in lower case.
  * Null = it has none.
  */
 export const campaignOf = (record: JsonObject): Record<string, string> | null => {

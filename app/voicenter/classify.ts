@@ -1,30 +1,30 @@
-/** Decides from all the records of a call whether the call was missed. */
+/** Decides from all the CDRs of a call whether the call was missed. */
 import { dialledLine, lineOf, personOf, readPhone } from '../phone.ts'
 import { callKind, type CallKind, isNotInbound, transferKind, typeName } from './call_kind.ts'
 import { type Cdr, rootOf } from './parse.ts'
 import { reachedUntil, talkSecondsOf } from './talks.ts'
 import { type Start, startOf } from './time.ts'
 
-/** One record of a call, with its values interpreted. */
+/** One CDR of a call, with its values interpreted. */
 export type Leg = Cdr & {
   calledAt: Date
   clock: Start['clock']
-  /** The business's number: the number dialled, or in an outgoing call the number shown. */
+  /** The tenant's number: the number dialled, or in an outgoing call the number shown. */
   businessPhone: string | null
-  /** The customer's number in E.164: the caller, or the number that the business called. Null if withheld. */
+  /** The customer's number in E.164: the caller, or the number that the tenant called. Null if withheld. */
   customerPhone: string | null
-  /** The number in E.164 of the customer with whom someone at the business talked. */
+  /** The number in E.164 of the customer with whom someone at the tenant talked. */
   reachedPhone: string | null
   /** A call of that customer that began before this time needs no message. Null if no one talked. */
   reachedUntil: Date | null
 }
 
-/** What the reading of a record depends on, apart from the record: the business's time zone and lines. */
+/** What the reading of a CDR depends on, apart from the CDR: the tenant's time zone and lines. */
 export type TenantReading = { timezone: string; isOwnLine: (e164: string) => boolean }
 
 /**
- * @param receivedAt when the record arrived
- * @param timezone of the business
+ * @param receivedAt when the CDR arrived
+ * @param timezone of the tenant
  */
 export const legOf = (cdr: Cdr, receivedAt: Date, timezone?: string): Leg => {
   const { at: calledAt, clock } = startOf(
@@ -44,7 +44,7 @@ export const legOf = (cdr: Cdr, receivedAt: Date, timezone?: string): Leg => {
   }
 }
 
-/** An inbound record without a number dialled may still name it as its target. */
+/** An inbound CDR without a number dialled may still name it as its target. */
 export const businessLine = (cdr: Cdr): string | null => {
   const kind = callKind(cdr)
   if (kind === 'outgoing') return lineOf(cdr.numberShown)
@@ -75,7 +75,7 @@ const personIn = (written: string | null | undefined): string | null => {
 }
 
 /**
- * The caller of a call, as written: from the first record that has a number. A forwarded leg may show the business's own
+ * The caller of a call, as written: from the first CDR that has a number. A forwarded leg may show the tenant's own
  * line instead.
  *
  * @param legs sorted by start
@@ -97,11 +97,11 @@ const callerOf = (legs: readonly Cdr[]): string | null => {
 }
 
 /**
- * Completes the records of one call from each other: where a record does not name the customer, someone talked with the
+ * Completes the CDRs of one call from each other: where a CDR does not name the customer, someone talked with the
  * caller of the call.
  *
- * @param call sorted by start: records of the call that name its caller, if these are not all
- * @returns the records, sorted by start
+ * @param call sorted by start: CDRs of the call that name its caller, if these are not all
+ * @returns the CDRs, sorted by start
  */
 export const completeLegs = <L extends Leg>(legs: readonly L[], call?: readonly L[]): L[] => {
   const sorted = byStart(legs)
@@ -163,12 +163,12 @@ const isVoicemail = (leg: Cdr): boolean =>
   typeName(leg).replace(/[\s_-]/g, '') === 'voicemail' || statusOf(leg) === 'VOICEMAIL'
 
 /**
- * Why this record shows that someone at the business talked with the customer, or null.
+ * Why this CDR shows that someone at the tenant talked with the customer, or null.
  *
  * ANSWER alone does not show it: an IVR or an announcement also answers ("External IVR"). An agent field that is
- * present but empty means that no agent was reached. An absent agent field means nothing, because the queue records
+ * present but empty means that no agent was reached. An absent agent field means nothing, because the queue CDRs
  * that Voicenter publishes have none. A transferred leg counts in any direction: to an outside phone it may say
- * "outgoing". Voicemail is never a person, although its record may name the extension of the mailbox.
+ * "outgoing". Voicemail is never a person, although its CDR may name the extension of the mailbox.
  */
 export const answeredBy = (leg: Cdr): string | null => {
   if (isVoicemail(leg)) return null
@@ -186,7 +186,7 @@ export const answeredBy = (leg: Cdr): string | null => {
   return talked ? 'talk_time' : null
 }
 
-/** The customer with whom someone talked in this record, as written. Null if no one did, or the number is unknown. */
+/** The customer with whom someone talked in this CDR, as written. Null if no one did, or the number is unknown. */
 export const reachedIn = (leg: Cdr): string | null => {
   if (!answeredBy(leg)) return null
   const kind = callKind(leg)
@@ -194,35 +194,35 @@ export const reachedIn = (leg: Cdr): string | null => {
   return customerOf(leg, kind)
 }
 
-/** The verdict on a whole call, and its reason. `missed` is the record in which the call was missed. */
+/** The verdict on a whole call, and its reason. `missed` is the CDR in which the call was missed. */
 export type Verdict<L extends Cdr> =
   | { verdict: 'missed'; reason: string; missed: L }
   | { verdict: 'answered' | 'not_inbound' | 'unmatched_number' | 'unknown'; reason: string }
 
-/** The settings of one business: columns of `tenants`, and whether the number dialled belongs to it. */
+/** The settings of one tenant: columns of `tenants`, and whether the number dialled belongs to it. */
 export type ClassifyRules<L extends Cdr> = {
   missedStatuses: readonly string[]
   minRingSeconds: number
   isOurs: (leg: L) => boolean
 }
 
-/** Whether a record names one of these lines as the business's number. */
+/** Whether a CDR names one of these lines as the tenant's number. */
 export const usesNumberOf =
   (lines: ReadonlySet<string>): ClassifyRules<Leg>['isOurs'] =>
   leg =>
     leg.businessPhone !== null && lines.has(leg.businessPhone)
 
-/** To be raised when records are read or classified differently. Then the large calls are read again as a whole. */
+/** Raise this number when CDRs are read or classified differently. Then the large calls are read again as a whole. */
 export const READING_VERSION = 1
 
-/** How long a transferred record waits for the record that it names as its root. */
+/** How long a transferred CDR waits for the CDR that it names as its root. */
 export const ROOT_WAIT_SECONDS = 120
 
 /**
- * Classifies a call from all its records. The order in which they arrived does not matter.
+ * Classifies a call from all its CDRs. The order in which they arrived does not matter.
  *
- * @param legs at least one, sorted by start: all the records with the same tenant and root id
- * @param hasWaited the records have waited long enough for a root that has not arrived
+ * @param legs at least one, sorted by start: all the CDRs with the same tenant and root id
+ * @param hasWaited the CDRs have waited long enough for a root that has not arrived
  */
 export const classify = <L extends Cdr>(
   legs: readonly L[],
@@ -247,7 +247,7 @@ export const classify = <L extends Cdr>(
   const leg = isNamed ? opening.leg : { ...opening.leg, caller }
   if (verdict === 'missed') return { verdict, reason, missed: leg }
 
-  // An IVR answered and forwarded the call to someone who did not answer. The record of the customer's own call counts,
+  // An IVR answered and forwarded the call to someone who did not answer. The CDR of the customer's own call counts,
   // because the forwarded leg may show another caller. A transfer says nothing here: a person made it.
   const [forwarded] = endings(
     legs.filter(leg => transferKind(leg) === 'forward'),
@@ -261,7 +261,7 @@ export const classify = <L extends Cdr>(
 }
 
 /**
- * A call with more records than this is large: a phone system sends a handful. Of a large call not all records are read
+ * A call with more CDRs than this is large: a phone system sends a handful. Of a large call not all CDRs are read
  * again when another one arrives.
  */
 export const MAX_LEGS = 20
@@ -270,8 +270,8 @@ export const MAX_LEGS = 20
 const MAX_NAMES = 8
 
 /**
- * The records that decide the verdict on a large call, at most a few dozen. They stand for all the others: `classify`
- * returns the same for them as for all, also together with records that arrive later. So the next record of such a call
+ * The CDRs that decide the verdict on a large call, at most a few dozen. They stand for all the others: `classify`
+ * returns the same for them as for all, also together with CDRs that arrive later. So the next CDR of such a call
  * costs the same, however many there are.
  *
  * They are the first of each kind that `classify` asks for, by start. It is not exact for a call with more than MAX_NAMES
@@ -319,12 +319,12 @@ export const decidingLegs = <L extends Leg>(
   firstOfEach(leg => (isInbound(leg) ? leg.caller : null))
   firstOfEach(leg => (transferKind(leg) && callKind(leg) !== 'internal' ? leg.caller : null))
   firstOfEach(leg => leg.businessPhone)
-  // The rules for a single record differ.
+  // The rules for a single CDR differ.
   for (const leg of legs.slice(0, 2)) deciding.add(leg)
   return legs.filter(leg => deciding.has(leg))
 }
 
-/** The first record of its call, and not a transferred part of it. */
+/** The first CDR of its call, and not a transferred part of it. */
 const isRoot = (leg: Cdr): boolean => !transferKind(leg) && leg.callId === rootOf(leg)
 
 const kindOfFirst = (legs: readonly Cdr[]): CallKind => {
@@ -352,11 +352,11 @@ const openingLegs = <L extends Cdr>(legs: readonly L[]): L[] => {
   return legs.filter(isHandedOn)
 }
 
-/** A transferred or forwarded record that names a number that was dialled. */
+/** A transferred or forwarded CDR that names a number that was dialled. */
 const isHandedOn = (leg: Cdr): boolean =>
   transferKind(leg) !== null && callKind(leg) !== 'internal' && !!leg.did
 
-/** The verdict on a call if none of its records can make it missed. */
+/** The verdict on a call if none of its CDRs can make it missed. */
 const withoutOpening = (
   legs: readonly Cdr[],
   fromCustomer: readonly Cdr[],
@@ -365,7 +365,7 @@ const withoutOpening = (
   const roots = legs.filter(isRoot)
   const first = roots.length ? roots : fromCustomer
   const kinds = first.map(leg => callKind(leg))
-  // The business transferred a call that it had made itself.
+  // The tenant transferred a call that it had made itself.
   const ownCall = kinds.find(isNotInbound)
   if (ownCall) return { verdict: 'not_inbound', reason: ownCall }
   if (kinds.includes('click_to_queue')) {
@@ -377,10 +377,10 @@ const withoutOpening = (
 
 type Ending<L> = { leg: L; verdict: 'missed' | 'answered' | 'unknown'; reason: string }
 
-/** One missed record makes the call missed, even if a machine answered another. */
+/** One missed CDR makes the call missed, even if a machine answered another. */
 const PRECEDENCE = { missed: 0, answered: 1, unknown: 2 }
 
-/** How each record ended if no person answered. A missed one comes first. */
+/** How each CDR ended if no person answered. A missed one comes first. */
 const endings = <L extends Cdr>(legs: readonly L[], rules: ClassifyRules<L>): Ending<L>[] =>
   legs
     .map(leg => ({ leg, ...endingOf(leg, rules) }))

@@ -17,11 +17,11 @@ import {
 import { campaignOf } from './campaign.ts'
 import { type BodyElement, factsOf, MAX_PAYLOAD_BYTES, readCdr, rootOf } from './parse.ts'
 
-/** `tokenHash`: the hash in hex of the token in the request, if it must still be valid when the records are stored. */
+/** `tokenHash`: the hash in hex of the token in the request, if it must still be valid when the CDRs are stored. */
 export type DeliverySource = CdrSource & { tokenHash?: string }
 
 /**
- * A valid record as it will be stored. `payload` is its canonical form, `body` its bytes as received. `facts`: what is
+ * A valid CDR as it will be stored. `payload` is its canonical form, `body` its bytes as received. `facts`: what is
  * needed to classify its call, if the payload is too long for that; else null. `campaign`: JSON, or null.
  */
 export type ValidCdr = {
@@ -34,7 +34,7 @@ export type ValidCdr = {
   hash: Buffer
 }
 
-/** The records of one POST or of one page of the call log, and the elements that are not valid records. */
+/** The CDRs of one POST or of one page of the call log, and the elements that are not valid CDRs. */
 export type Delivery = {
   sender: DeliverySource
   contentType: string | null
@@ -43,8 +43,8 @@ export type Delivery = {
 }
 
 /**
- * Stores the valid records with their jobs, and the rejected elements in `rejected_deliveries`. When this returns,
- * everything is stored. An array of many records is stored in parts, one after the other, so that deliveries of others are
+ * Stores the valid CDRs with their jobs, and the rejected elements in `rejected_deliveries`. When this returns,
+ * everything is stored. An array of many CDRs is stored in parts, one after the other, so that deliveries of others are
  * stored in between. If a part fails, this throws, and the sender sends everything again.
  *
  * @param database without it, the delivery is stored on the webhooks' connections, in one batch with all others that
@@ -136,7 +136,7 @@ export class NoLongerValid extends Error {}
 /** The elements of a delivery that had not been rejected before. */
 type NewlyRejected = { records: number; bytes: number }
 
-/** The job of a record, in a statement that has its `call_id`. */
+/** The job of a CDR, in a statement that has its `call_id`. */
 export const CDR_JOB = jobSpec({
   task: 'voicenter_cdr',
   entity: sql`call_id`,
@@ -149,10 +149,10 @@ export const CDR_JOB = jobSpec({
  * Stores many deliveries in one statement. The cost of a commit hardly depends on its size, and NOTIFY makes all
  * commits wait for each other. One statement for each delivery would be several times slower.
  *
- * Only a new record adds a job; a repeat increments `deliveries`. The job's key alone would not prevent a second job:
+ * Only a new CDR adds a job; a repeat increments `deliveries`. The job's key alone would not prevent a second job:
  * graphile-worker forgets the key when the job is done, and a repeat of yesterday's call would run again.
  *
- * Nothing is stored unless every token in the requests is still valid and still belongs to the same business.
+ * Nothing is stored unless every token in the requests is still valid and still belongs to the same tenant.
  *
  * @returns for each delivery, its newly rejected elements
  * @throws NoLongerValid

@@ -1,6 +1,6 @@
 /**
- * Joins the records of one call under one root id, and separates records that only share an id. Nearly all records name
- * no other record, and nothing here runs for them.
+ * Joins the CDRs of one call under one root id, and separates CDRs that only share an id. Nearly all CDRs name
+ * no other CDR, and nothing here runs for them.
  */
 import { sql } from 'kysely'
 import { removeJob } from '../db/jobs.ts'
@@ -11,16 +11,16 @@ import { legOf, type TenantReading } from './classify.ts'
 import { readStored, type StoredCdr } from './parse.ts'
 import { linkedRecord, type LinkedRecord, rootsOf } from './roots.ts'
 
-/** A call as its records name it now. `isLinked`: they may belong to another call, or to several calls. */
+/** A call as its CDRs name it now. `isLinked`: they may belong to another call, or to several calls. */
 export type JoinableCall = Call & { isLinked: boolean }
 
-/** How many new records of a large call are classified in one transaction. Each may be about another person: one lock. */
+/** How many new CDRs of a large call are classified in one transaction. Each may be about another person: one lock. */
 export const MAX_NEW = 500
 
-/** If more records are connected by their ids, they are not joined. Each belongs to the call that it names. */
+/** If more CDRs are connected by their ids, they are not joined. Each belongs to the call that it names. */
 export const MAX_FAMILY = 100
 
-/** Records without a verdict. sql/0003_calls.sql says why not "verdict is null". */
+/** CDRs without a verdict. sql/0003_calls.sql says why not "verdict is null". */
 export const IS_WAITING = sql<boolean>`coalesce(verdict, '') = ''`
 
 /** A missed call whose root id changes. Null: there is another missed call with that root id already. */
@@ -38,7 +38,7 @@ export type Joined = {
 }
 
 /**
- * Locks calls, and gives the records of those that are linked their final root ids.
+ * Locks calls, and gives the CDRs of those that are linked their final root ids.
  *
  * All root ids, old and new, are locked in one statement. Then the CDRs are read again, because another transaction may
  * have moved a CDR before the lock was taken.
@@ -94,7 +94,7 @@ const distinct = (calls: readonly Call[]): Call[] => [
 ]
 
 /**
- * All records that are connected with these calls by their ids, each with the root id that it should have. `crowded`: the
+ * All CDRs that are connected with these calls by their ids, each with the root id that it should have. `crowded`: the
  * calls with which too many are connected.
  */
 const readFamilies = async (
@@ -129,7 +129,7 @@ const readFamilies = async (
         ) r
         cross join lateral (values (r.call_id), (r.root_call_id)) as connected (id)
       )
-      -- Each record has two ids.
+      -- Each CDR has two ids.
       select r.* from (select id from family limit ${2 * MAX_FAMILY + 2}) f
       cross join lateral (
         select r.id, r.tenant_id as "tenantId", r.call_id as "callId", r.root_call_id as "rootCallId", r.facts,
@@ -176,7 +176,7 @@ const readFamilies = async (
   return { records: joined, crowded }
 }
 
-/** The missed calls that move with the records of their callers. */
+/** The missed calls that move with the CDRs of their callers. */
 const missedCallsOf = async (
   trx: Trx,
   moved: readonly FamilyRecord[],
@@ -219,7 +219,7 @@ export const peopleIn = (renames: readonly Rename[]): string[] =>
   renames.flatMap(({ tenantId, caller }) => peopleOf(tenantId, [caller]))
 
 /**
- * Gives missed calls the root ids of their records. A second row of the same call is deleted where nothing was sent for
+ * Gives missed calls the root ids of their CDRs. A second row of the same call is deleted where nothing was sent for
  * it; else it stays under its old id.
  */
 export const renameMissedCalls = async (trx: Trx, renames: readonly Rename[]): Promise<void> => {

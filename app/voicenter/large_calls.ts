@@ -1,4 +1,4 @@
-/** Calls with so many records that not all are read for each new one: the ids of those that decide are stored. */
+/** Calls with so many CDRs that not all are read for each new one: the ids of those that decide are stored. */
 import { sql } from 'kysely'
 import type { Trx } from '../db/kysely.ts'
 import type { Call } from '../db/locks.ts'
@@ -19,13 +19,13 @@ import {
   writeVerdicts,
 } from './stored_calls.ts'
 
-/** How many records of a large call are in memory at once. */
+/** How many CDRs of a large call are in memory at once. */
 const PAGE = 500
 
 /**
- * Reads the records that decide the verdict on a large call, and its next new ones.
+ * Reads the CDRs that decide the verdict on a large call, and its next new ones.
  *
- * @param some of its records, which are enough if it has no tenant (verdictOfLarge)
+ * @param some of its CDRs, which are enough if it has no tenant (verdictOfLarge)
  */
 export const readLargeCall = async (
   trx: Trx,
@@ -63,7 +63,7 @@ const readDeciding = async (
   return rows[0]?.deciding ?? null
 }
 
-/** Selects the records that decide the verdict from all that are classified. */
+/** Selects the CDRs that decide the verdict from all that are classified. */
 const selectDeciding = async (trx: Trx, call: Call, rules: TenantRules): Promise<string[]> => {
   let deciding: StoredLeg[] = []
   const emptied: Row[] = []
@@ -93,7 +93,7 @@ const saveDeciding = async (
       do update set deciding = excluded.deciding, rules_hash = excluded.rules_hash`.execute(trx)
 }
 
-/** The records of a call that have a verdict, page by page. */
+/** The CDRs of a call that have a verdict, page by page. */
 async function* classifiedRecords(trx: Trx, { tenantId, rootCallId }: Call): AsyncGenerator<Row[]> {
   await sql`
     declare classified no scroll cursor for
@@ -109,7 +109,7 @@ async function* classifiedRecords(trx: Trx, { tenantId, rootCallId }: Call): Asy
 }
 
 /**
- * The reason of the verdict on a large call stays the one that was found first: otherwise each new record could change it,
+ * The reason of the verdict on a large call stays the one that was found first: otherwise each new CDR could change it,
  * and all the others would be written again. Nothing follows from the verdict on a call without a tenant, so it is the same
  * for all that are large.
  */
@@ -123,7 +123,7 @@ export const verdictOfLarge = (
   return large && !large.isReread && isSame ? { ...verdict, reason: earlier.reason } : verdict
 }
 
-/** Writes a new verdict on the other records of a large call, and which of all its records decide. */
+/** Writes a new verdict on the other CDRs of a large call, and which of all its CDRs decide. */
 export const writeLargeCall = async (
   trx: Trx,
   { call, legs, large, verdict: { verdict, reason } }: ClassifiedCall,

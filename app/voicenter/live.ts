@@ -38,7 +38,7 @@ export const readPopup = (record: JsonObject): ReportedLeg | null => {
   if (isYes(textIn(current, ['isinternal'])) || isYes(text('isinternal'))) return null
   const answeredAt = seconds(text('callanswered'))
   return {
-    // In a transferred call, `phone` may be an extension or a line of the business.
+    // In a transferred call, `phone` may be an extension or a line of the tenant.
     numbers: numbersIn([text('phone'), textIn(current, ['originalcallerid'])]),
     extension: text('extenuser', 'extension').slice(0, MAX_ID),
     answeredAt,

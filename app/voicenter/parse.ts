@@ -1,6 +1,6 @@
 /**
- * Reads what Voicenter sends: the body of a request, the records in it, and the fields of each record. Voicenter posts
- * JSON or a form, one record or an array, and has several names for each field.
+ * Reads what Voicenter sends: the body of a request, the CDRs in it, and the fields of each CDR. Voicenter posts
+ * JSON or a form, one CDR or an array, and has several names for each field.
  */
 import { z } from 'zod'
 import {
@@ -17,9 +17,9 @@ import { isTime } from './time.ts'
 
 /** The size of one answer of Voicenter's Call Log. A larger array would delay other requests. */
 const MAX_RECORDS = 10_000
-/** A body of 5 MB with real records has fewer values. A body of 5 MB with only numbers takes seconds to read. */
+/** A body of 5 MB with real CDRs has fewer values. A body of 5 MB with only numbers takes seconds to read. */
 const MAX_VALUES = 500_000
-/** A record has about thirty fields. */
+/** A CDR has about thirty fields. */
 const MAX_FORM_FIELDS = 10_000
 
 /** A body may be JSON text in a string, and that string in another one. Deeper nesting comes from a loop in the sender's program. */
@@ -45,7 +45,7 @@ const decode = (bytes: Buffer): string | null => {
   }
 }
 
-/** One element of a body: a record, or the reason why it is not one. `bytes` are its own bytes as received. */
+/** One element of a body: a CDR, or the reason why it is not one. `bytes` are its own bytes as received. */
 export type BodyElement = { bytes: Buffer } & ({ record: JsonObject } | { wrong: string })
 
 /** A body is read as a whole or rejected as a whole with a reason. */
@@ -76,7 +76,7 @@ export const readBody = (bytes: Buffer, strings = 0): ParsedBody => {
 }
 
 /**
- * The elements of a body, as they are stored: the records, or one element with the reason why there are none. `kind`
+ * The elements of a body, as they are stored: the CDRs, or one element with the reason why there are none. `kind`
  * decides the answer to the sender.
  */
 export const readDelivery = (
@@ -92,7 +92,7 @@ export const readDelivery = (
 
 /**
  * Whether Voicenter's IVR asks what to do with a call (its "External Layer"): someone entered the webhook URL there by
- * mistake. Only a single element counts. In an array, the other records would be lost.
+ * mistake. Only a single element counts. In an array, the other CDRs would be lost.
  */
 const isIvrLayer = ([element, ...others]: readonly BodyElement[]): boolean =>
   element !== undefined &&
@@ -100,7 +100,7 @@ const isIvrLayer = ([element, ...others]: readonly BodyElement[]): boolean =>
   'record' in element &&
   element.record['METHOD'] === 'IVR_LAYER_INPUT'
 
-/** A single record has the bytes of the body as received, also if it was text inside a JSON string. */
+/** A single CDR has the bytes of the body as received, also if it was text inside a JSON string. */
 const ownBytes = (body: ParsedBody, bytes: Buffer): ParsedBody =>
   'elements' in body && body.elements.length === 1
     ? { elements: body.elements.map(element => ({ ...element, bytes })) }
@@ -109,7 +109,7 @@ const ownBytes = (body: ParsedBody, bytes: Buffer): ParsedBody =>
 const readJsonBody = (text: string, bytes: Buffer): ParsedBody => {
   const json = readJson(text, MAX_VALUES)
   if ('wrong' in json)
-    // If one record of an array is nested too deeply, the others are still read.
+    // If one CDR of an array is nested too deeply, the others are still read.
     return json.texts && json.texts.length <= MAX_RECORDS
       ? { elements: json.texts.map(readElement) }
       : { wrong: json.wrong }
@@ -181,7 +181,7 @@ const percentDecoded = (part: string): string | null => {
  * The names of each field, in order of precedence: the first name that has a value counts. A name must match as a
  * whole. Upper and lower case do not matter. The lower-case names come from the push (Voicenter's "CDR Notification" page). CallID,
  * DialStatus, CallerNumber and the like come from the Call Log API and from accounts that were set up after it.
- * `ivruniqueid` precedes `CallID` because a dialer's record has both, with different values.
+ * `ivruniqueid` precedes `CallID` because a dialer's CDR has both, with different values.
  */
 const NAMES = {
   callId: ['ivruniqueid', 'ivrid', 'ivr_unique_id', 'callid'],
@@ -189,7 +189,7 @@ const NAMES = {
   status: ['status', 'dialstatus'],
   caller: ['callerphone', 'caller', 'callernumber', 'phone', 'caller_id'],
   did: ['did'],
-  // In an outgoing call, the business's number that the customer sees. `callerPhone` has another meaning there.
+  // In an outgoing call, the tenant's number that the customer sees. `callerPhone` has another meaning there.
   numberShown: ['caller', 'callernumber'],
   target: ['target', 'targetnumber'],
   time: ['time', 'dateepoch', 'date'],
@@ -197,7 +197,7 @@ const NAMES = {
   direction: ['direction'],
   isAnswer: ['isanswer', 'isanswered'],
   talkSeconds: ['actualcallduration', 'duration'],
-  /** In the records of a queue it may be the time of waiting. */
+  /** In the CDRs of a queue it may be the time of waiting. */
   duration: ['duration'],
   waitingSeconds: ['seconds_waiting_in_queue'],
   ringSeconds: ['actualcalldialtime', 'dialtime', 'ringtime'],
@@ -207,7 +207,7 @@ const NAMES = {
 } as const
 type Field = keyof typeof NAMES
 
-/** A record has three times as many fields. The others are ignored. */
+/** A CDR has three times as many fields. The others are ignored. */
 const KNOWN_NAMES = new Set<string>([...Object.values(NAMES).flat(), 'customdata'])
 
 /** In ids, phone numbers and extensions 0 means "none", like an empty string. In durations 0 is a value. */
@@ -225,7 +225,7 @@ const ZERO_IS_BLANK = new Set<Field>([
 /** In these also -1 means "none". */
 const MINUS_ONE_IS_BLANK = new Set<Field>(['rootCallId', 'agent', 'callerExtension'])
 
-/** null = present but blank, absent = not in the record. For an agent the difference matters. */
+/** null = present but blank, absent = not in the CDR. For an agent the difference matters. */
 const text = z.string().nullish()
 const count = z.number().nullable()
 
@@ -253,7 +253,7 @@ const cdrSchema = z.object({
 export type Cdr = z.infer<typeof cdrSchema>
 type Text = Cdr['caller']
 
-/** Reads a record, or returns what is missing or wrong. That text contains no value, since values are personal data. */
+/** Reads a CDR, or returns what is missing or wrong. That text contains no value, since values are personal data. */
 export const readCdr = (record: JsonObject): { cdr: Cdr } | { wrong: string } => {
   const values = valuesByName(record)
   const textOf = (field: Field): Text => asText(pick(values, field))
@@ -263,7 +263,7 @@ export const readCdr = (record: JsonObject): { cdr: Cdr } | { wrong: string } =>
   const isAnswer = textOf('isAnswer')
   const cdr: Cdr = {
     callId: callId ?? '',
-    // If the value cannot be an id, the record counts as a call of its own.
+    // If the value cannot be an id, the CDR counts as a call of its own.
     rootCallId: rootCallId === undefined ? undefined : validId(asId(rootCallId)),
     // A status such as "null" is unknown, but not missing.
     status: textOf('status') || asText(values.get('status')?.[0]) || '',
@@ -301,17 +301,17 @@ export const readCdr = (record: JsonObject): { cdr: Cdr } | { wrong: string } =>
 /** A longer payload is not read again to classify a call: `factsOf` stores what is needed of it. */
 export const MAX_PAYLOAD_BYTES = 2048
 
-/** The fields of a record as JSON. At most 6 kB, whatever the record holds. */
+/** The fields of a CDR as JSON. At most 6 kB, whatever the CDR holds. */
 export const factsOf = (cdr: Cdr): string => JSON.stringify(cdr)
 
-/** How a record is stored, unless it was emptied: with its facts, or with a payload that is short. */
+/** How a CDR is stored, unless it was emptied: with its facts, or with a payload that is short. */
 export type StoredCdr = { facts: unknown; payload: unknown }
 
 /**
  * Reads a CDR that was accepted before. Facts hold the values as they were read when the CDR arrived. A payload is read
  * again by the present rules.
  *
- * @throws Error if the record cannot be read any more, because that is a bug
+ * @throws Error if the CDR cannot be read any more, because that is a bug
  */
 export const readStored = ({ facts, payload }: StoredCdr): Cdr => {
   if (facts !== null) return cdrSchema.parse(facts)
@@ -320,20 +320,20 @@ export const readStored = ({ facts, payload }: StoredCdr): Cdr => {
   return result.cdr
 }
 
-/** The same for a page. Null: the record was emptied, or cannot be read any more. */
+/** The same for a page. Null: the CDR was emptied, or cannot be read any more. */
 export const readIfPossible = ({ facts, payload }: StoredCdr): Cdr | null => {
   if (facts !== null) return cdrSchema.safeParse(facts).data ?? null
   const result = isObject(payload) ? readCdr(payload) : null
   return result && 'cdr' in result ? result.cdr : null
 }
 
-/** The id of the first record of a call. All records of the call share it. */
+/** The id of the first CDR of a call. All CDRs of the call share it. */
 export const rootOf = (cdr: Cdr): string => cdr.rootCallId ?? cdr.callId
 
 /**
  * Values by lower-case name. CustomData is read one level down, and may be JSON text.
  *
- * `did` precedes `DID`: either may occur, and Postgres returns the names of a jsonb in its own order. A record must
+ * `did` precedes `DID`: either may occur, and Postgres returns the names of a jsonb in its own order. A CDR must
  * read the same before and after it was stored.
  */
 const valuesByName = (record: JsonObject, prefix = '', values = new Map<string, Json[]>()) => {

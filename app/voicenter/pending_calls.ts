@@ -1,4 +1,4 @@
-/** Finds the calls that are to be classified. */
+/** Finds the calls that must be classified. */
 import { type Kysely, type RawBuilder, sql } from 'kysely'
 import type { DB } from '../db/generated.ts'
 import type { Trx } from '../db/kysely.ts'
@@ -11,21 +11,21 @@ import { readStored, type StoredCdr } from './parse.ts'
 /** A call. `callIds`: the given CallIDs that its CDRs have. */
 export type FoundCall = JoinableCall & {
   callIds: string[]
-  /** It has more records than MAX_LEGS. */
+  /** It has more CDRs than MAX_LEGS. */
   isLarge: boolean
-  /** One of its records is not classified yet. */
+  /** One of its CDRs is not classified yet. */
   isWaiting: boolean
 }
 
-/** How many records of one CallID are looked at. All are nearly always one call. */
+/** How many CDRs of one CallID are looked at. All are nearly always one call. */
 const MAX_SAME_ID = 20
 
 /**
- * The calls that have a record with one of these CallIDs and are not classified, or may get another verdict now. Usually
- * there is one call for each CallID, but two tenants may have the same CallID. Records without a tenant (they came with
+ * The calls that have a CDR with one of these CallIDs and are not classified, or may get another verdict now. Usually
+ * there is one call for each CallID, but two tenants may have the same CallID. CDRs without a tenant (they came with
  * an unbound token) are assigned to one first, if possible.
  *
- * @returns `unfinished`: the CallIDs with more records than these
+ * @returns `unfinished`: the CallIDs with more CDRs than these
  */
 export const findCalls = async (
   database: Kysely<DB>,
@@ -38,7 +38,7 @@ export const findCalls = async (
 }
 
 /**
- * Those of the calls that have one record, which no other record names. Nearly all are such calls, and this takes less than
+ * Those of the calls that have one CDR, which no other CDR names. Nearly all are such calls, and this takes less than
  * half of the time that findOthers takes.
  */
 const findSingle = async (
@@ -151,11 +151,11 @@ export const findUnclassified = async (
   return rows.flatMap(({ n }) => calls[n - 1] ?? [])
 }
 
-/** How many records are assigned to tenants at once. */
+/** How many CDRs are assigned to tenants at once. */
 const MAX_ASSIGNED = 500
 
 /**
- * Assigns records to the tenant whose number was dialled, or else to the tenant of the rest of the call. Those that have a
+ * Assigns CDRs to the tenant whose number was dialled, or else to the tenant of the rest of the call. Those that have a
  * verdict lose it: for their tenant they are new.
  */
 const assignTenants = async (
@@ -187,7 +187,7 @@ const assignTenants = async (
     ), owned as materialized (
       select id, coalesce(
         (select tenant_id from tenant_numbers where phone = record.line),
-        -- A number that several businesses write from decides nothing.
+        -- A number that several tenants write from decides nothing.
         (select min(tenant_id) from whatsapp_connections where display_phone_number = record.line having count(distinct tenant_id) = 1)
       ) as tenant_id
       from record
@@ -195,7 +195,7 @@ const assignTenants = async (
     update raw_cdrs r set tenant_id = owned.tenant_id, verdict = null, reason = null from owned
     where r.id = owned.id and r.tenant_id is null and owned.tenant_id is not null`.execute(database)
   // This comes afterwards because a transfer may arrive before the root that names the number. It considers only
-  // records of unbound tokens: a record with a tenant's token must not pull in the records of another tenant.
+  // CDRs of unbound tokens: a CDR with a tenant's token must not pull in the CDRs of another tenant.
   for (let changed = 1n; changed > 0n;) {
     const { numAffectedRows } = await sql`
       with rest as materialized (
@@ -221,7 +221,7 @@ const assignTenants = async (
  * share.
  */
 const MAX_TAKEN = 100
-/** How many records are read to classify them. A linked call counts as LINKED: all records that are connected with it are read. */
+/** How many CDRs are read to classify them. A linked call counts as LINKED: all CDRs that are connected with it are read. */
 const MAX_TAKEN_CDRS = 400
 const LINKED = 50
 
@@ -249,8 +249,8 @@ const completeJobs = (callIds: RawBuilder<unknown>) => sql<{ callId: string }>`
  * that end. The tenants take turns, so that the many calls of one do not keep out the few of another. Large calls are
  * left out: their transactions are their own.
  *
- * The jobs are taken before the records are read: if another record of such a call is stored meanwhile, its
- * job is added again when this transaction ends. No record is locked here, because classification locks its calls
+ * The jobs are taken before the CDRs are read: if another CDR of such a call is stored meanwhile, its
+ * job is added again when this transaction ends. No CDR is locked here, because classification locks its calls
  * first.
  *
  * @returns the CallIDs
@@ -294,7 +294,7 @@ export const takeQueued = async (trx: Trx): Promise<string[]> => {
   return rows.map(({ callId }) => callId)
 }
 
-/** The same for the next records of a large call. */
+/** The same for the next CDRs of a large call. */
 export const takeJobsOfCall = async (
   trx: Trx,
   { tenantId, rootCallId }: Call,
@@ -307,7 +307,7 @@ export const takeJobsOfCall = async (
   return rows.map(({ callId }) => callId)
 }
 
-/** Adds the jobs again that were completed although a record with this CallID is still not classified. */
+/** Adds the jobs again that were completed although a CDR with this CallID is still not classified. */
 export const requeueUnclassified = async (trx: Trx, callIds: readonly string[]): Promise<void> => {
   const isWaiting = sql`exists (select from raw_cdrs r where r.call_id = asked.call_id and ${IS_WAITING})`
   if (callIds.length > 0) await addCdrJobs(trx, callIds, isWaiting)

@@ -9,14 +9,14 @@ import { addCdrJobs } from './pending_calls.ts'
 /**
  * The calls that have no final verdict and may get another one now:
  * - `null`: never classified, because the job was lost or ran out of attempts
- * - `unknown`: the status, type or direction had no meaning, or the root of a transfer had not arrived. The business
+ * - `unknown`: the status, type or direction had no meaning, or the root of a transfer had not arrived. The tenant
  *   may count the status as missed by now, and a later version of the program may know more.
- * - `unmatched_number`: no business had the number dialled. One may have it now.
+ * - `unmatched_number`: no tenant had the number dialled. One may have it now.
  *
- * Calls that are missed, answered or not inbound are final, whatever changes later. A call with a record that
+ * Calls that are missed, answered or not inbound are final, whatever changes later. A call with a CDR that
  * retention has emptied cannot be classified again.
  *
- * @param where of one tenant or (null) of all; only calls to one number; only records received since then
+ * @param where of one tenant or (null) of all; only calls to one number; only CDRs received since then
  * @returns CallIDs, sorted
  */
 export const undecidedCalls = async (
@@ -70,7 +70,7 @@ export const renewFacts = async (trx: Trx, callIds: readonly string[]): Promise<
 const MAX_ADDED = 1000
 
 /**
- * Queues calls to be classified again from all their records, by the current settings. Safe to run twice. No message is
+ * Queues calls to be classified again from all their CDRs, by the current settings. Safe to run twice. No message is
  * sent for an old call: a call that began longer ago than `oldest_call` is `too_late`, whenever it is classified.
  *
  * @param calls their CallIDs; of one tenant, or (null) of any

@@ -1,17 +1,17 @@
-/** Decides which records belong to one call. */
+/** Decides which CDRs belong to one call. */
 import { personOf } from '../phone.ts'
 import { firstCaller, type Leg } from './classify.ts'
 
-/** A record, with the ids by which it may belong to the call of another. */
+/** A CDR, with the ids by which it may belong to the call of another. */
 export type LinkedRecord = {
   /** Of its row; in the order of arrival. */
   id: string
   callId: string
-  /** The id of the first record of its call, as the record names it. Null if it names none. */
+  /** The id of the first CDR of its call, as the CDR names it. Null if it names none. */
   names: string | null
   /** The root id that its row has now. */
   rootCallId: string
-  /** The person who called, if the record names one. */
+  /** The person who called, if the CDR names one. */
   caller: string | null
   /** It is a customer's own call and no transferred part of one. */
   isFirst: boolean
@@ -35,16 +35,16 @@ export const linkedRecord = (
 }
 
 /**
- * The root id of each record, by the id of its row.
+ * The root id of each CDR, by the id of its row.
  *
- * A record may name the record before it and not the first one, so each chain is followed to its end. The end may be an
- * id that has not arrived. A chain that ends nowhere has its earliest record as root.
+ * A CDR may name the CDR before it and not the first one, so each chain is followed to its end. The end may be an
+ * id that has not arrived. A chain that ends nowhere has its earliest CDR as root.
  *
- * Two first records with different callers are never one call, whatever ids they share: each is a root by its own CallID.
+ * Two first CDRs with different callers are never one call, whatever ids they share: each is a root by its own CallID.
  * If both have one CallID, the later one gets CallID#2.
  *
- * @param all the records that are connected by their ids, in the order of arrival
- * @returns a record that is a call of its own for good has no entry
+ * @param all the CDRs that are connected by their ids, in the order of arrival
+ * @returns a CDR that is a call of its own for good has no entry
  */
 export const rootsOf = (all: readonly LinkedRecord[]): Map<string, string> => {
   const records = all.filter(record => !isSeparate(record))
@@ -70,7 +70,7 @@ export const rootsOf = (all: readonly LinkedRecord[]): Map<string, string> => {
 
 const isOwnCall = ({ isFirst, caller }: LinkedRecord): boolean => isFirst && caller !== null
 
-/** Another caller shared the root that it names. That other record may not be among these. */
+/** Another caller shared the root that it names. That other CDR may not be among these. */
 const wasSeparated = (record: LinkedRecord): boolean =>
   isOwnCall(record) &&
   record.names !== null &&
@@ -80,7 +80,7 @@ const wasSeparated = (record: LinkedRecord): boolean =>
 /** The id without the number of its caller. */
 export const baseOf = (rootCallId: string): string => rootCallId.replace(/##?\d+$/, '')
 
-/** The root id of a record that is a call of its own, because too many are connected with it. */
+/** The root id of a CDR that is a call of its own, because too many are connected with it. */
 export const rootOfSeparate = (rootCallId: string, id: string): string =>
   `${baseOf(rootCallId)}##${id}`
 
@@ -88,8 +88,8 @@ const isSeparate = ({ id, callId, rootCallId }: LinkedRecord): boolean =>
   rootCallId !== callId && rootCallId.endsWith(`##${id}`)
 
 /**
- * @param separate the CallIDs of records that belong to no other record
- * @returns where the chain of a record ends
+ * @param separate the CallIDs of CDRs that belong to no other CDR
+ * @returns where the chain of a CDR ends
  */
 const endsOf = (
   records: readonly LinkedRecord[],

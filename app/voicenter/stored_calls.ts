@@ -1,4 +1,4 @@
-/** The stored records of calls: reads them under a tenant's rules, and writes their verdicts. */
+/** The stored CDRs of calls: reads them under a tenant's rules, and writes their verdicts. */
 import { sql } from 'kysely'
 import { sha256 } from '../crypto.ts'
 import type { Trx } from '../db/kysely.ts'
@@ -17,7 +17,7 @@ import {
 import { readStored, type StoredCdr } from './parse.ts'
 import { DEFAULT_TIMEZONE } from './time.ts'
 
-/** A record of a call, and the verdict that it has already. */
+/** A CDR of a call, and the verdict that it has already. */
 export type StoredLeg = Leg & {
   id: string
   verdictSoFar: { verdict: string; reason: string } | null
@@ -25,19 +25,19 @@ export type StoredLeg = Leg & {
 
 export type StoredCall = {
   call: Call
-  /** The records of the call, sorted by start. Of a large call: those that decide, and the next new ones. */
+  /** The CDRs of the call, sorted by start. Of a large call: those that decide, and the next new ones. */
   legs: StoredLeg[]
-  /** When the first of its records arrived. */
+  /** When the first of its CDRs arrived. */
   receivedAt: Date
-  /** Its records have waited long enough for a root that has not arrived. */
+  /** Its CDRs have waited long enough for a root that has not arrived. */
   hasWaited: boolean
   /** The call is already in `missed_calls`. */
   isRecorded: boolean
   /** It is there without its caller. */
   isWithheld: boolean
-  /** Not null: retention or an erasure has emptied some of its records. */
+  /** Not null: retention or an erasure has emptied some of its CDRs. */
   redacted: RedactedCall | null
-  /** It is large. `isReread`: all of its records were read, because it was not known as large, or the rules changed. */
+  /** It is large. `isReread`: all of its CDRs were read, because it was not known as large, or the rules changed. */
   large: { isReread: boolean } | null
 }
 export type ClassifiedCall = StoredCall & { verdict: Verdict<StoredLeg> }
@@ -74,7 +74,7 @@ export const storedCall = (
   }
 }
 
-/** Null for a record that was emptied. */
+/** Null for a CDR that was emptied. */
 export const storedLeg = (row: Row, timezone: string): StoredLeg | null => {
   const { id, receivedAt, verdict, reason } = row
   if (isEmptied(row)) return null
@@ -91,12 +91,12 @@ export const rootDeadline = (receivedAt: Date): Date =>
 export const byId = (a: { id: string }, b: { id: string }): number =>
   a.id.length - b.id.length || (a.id < b.id ? -1 : 1)
 
-/** The reason of a record that was emptied because its person was erased. */
+/** The reason of a CDR that was emptied because its person was erased. */
 export const ERASED = 'erased'
 
 export type RedactedCall = { verdict: string; reason: string; ids: string[] }
 
-/** The verdict that a redacted call has, and its records that are not emptied. */
+/** The verdict that a redacted call has, and its CDRs that are not emptied. */
 const redactedCall = (rows: readonly Row[]): RedactedCall => {
   const emptied = rows.filter(isEmptied)
   const { verdict, reason } = emptied.find(row => row.reason === ERASED) ?? emptied[0] ?? {}
@@ -104,7 +104,7 @@ const redactedCall = (rows: readonly Row[]): RedactedCall => {
   return { verdict: verdict ?? 'unknown', reason: reason ?? ERASED, ids }
 }
 
-/** The records that are written and have effects: all, but of a large call only the new ones. */
+/** The CDRs that are written and have effects: all, but of a large call only the new ones. */
 export const newLegsOf = ({ legs, large }: StoredCall): StoredLeg[] =>
   large ? legs.filter(({ verdictSoFar }) => !verdictSoFar) : legs
 
@@ -161,7 +161,7 @@ export const readTenantRules = async (trx: Trx, calls: readonly Call[]): Promise
 
 type ClassifiedLeg = StoredLeg & { verdict: string; reason: string }
 
-/** Writes the verdict of the call on each of these records, and the values that were read from the record itself. */
+/** Writes the verdict of the call on each of these CDRs, and the values that were read from the CDR itself. */
 export const writeVerdicts = async (trx: Trx, rows: readonly ClassifiedLeg[]): Promise<void> => {
   await sql`
     /* verdicts */

@@ -3,7 +3,7 @@ import type { Cdr } from './parse.ts'
 
 const SECOND = 1000
 
-/** The talk of a record that says nothing of its length. */
+/** The talk of a CDR that says nothing of its length. */
 const UNKNOWN_TALK_SECONDS = 60
 
 /** Another phone of a ring group may report its missed call seconds after the talk. */
@@ -11,7 +11,7 @@ const ECHO_SECONDS = 5
 
 type Durations = Pick<Cdr, 'talkSeconds' | 'duration' | 'waitingSeconds' | 'ringSeconds'>
 
-/** The time that a record gives for the talk itself. In a queue it may be the time of waiting, which is no talk. */
+/** The time that a CDR gives for the talk itself. In a queue it may be the time of waiting, which is no talk. */
 export const talkSecondsOf = ({ talkSeconds, waitingSeconds }: Durations): number => {
   const talked = talkSeconds ?? 0
   return talked === waitingSeconds ? 0 : talked
@@ -21,8 +21,8 @@ export const talkSecondsOf = ({ talkSeconds, waitingSeconds }: Durations): numbe
  * The time until which a missed call of the same person belongs to this talk: the start of the call, plus the ringing, the
  * talk and five seconds. A call that is missed later is a new one.
  *
- * @param startedAt when the call of the record began
- * @param receivedAt when the record arrived; the talk had ended by then
+ * @param startedAt when the call of the CDR began
+ * @param receivedAt when the CDR arrived; the talk had ended by then
  */
 export const reachedUntil = (durations: Durations, startedAt: Date, receivedAt: Date): Date => {
   const { duration, waitingSeconds, ringSeconds } = durations

@@ -2,14 +2,14 @@ import { IANAZone } from 'luxon'
 
 /**
  * When a call began, and how its time was read.
- * - `shifted`: the wall clock of the business, written as an epoch or as a date without a zone
+ * - `shifted`: the wall clock of the tenant, written as an epoch or as a date without a zone
  * - `plain`: a true instant
- * - `call_id`: the record's own time was missing or not plausible; `at` is the date at the head of the call id
- * - `received`: neither was readable; `at` is when the record arrived
+ * - `call_id`: the CDR's own time was missing or not plausible; `at` is the date at the head of the call id
+ * - `received`: neither was readable; `at` is when the CDR arrived
  */
 export type Start = { at: Date; clock: 'shifted' | 'plain' | 'call_id' | 'received' }
 
-/** The zone of a call whose business is not known (yet). */
+/** The zone of a call whose tenant is not known (yet). */
 export const DEFAULT_TIMEZONE = 'Asia/Jerusalem'
 
 const SECOND = 1000
@@ -225,11 +225,11 @@ const clockOf = (
 }
 
 /**
- * When the call of a record began; never after `receivedAt`. A past time is kept however old it is, so that a call
+ * When the call of a CDR began; never after `receivedAt`. A past time is kept however old it is, so that a call
  * that is delivered late counts as late.
  *
- * @param time as written in the record
- * @param timezone of the business
+ * @param time as written in the CDR
+ * @param timezone of the tenant
  */
 export const startOf = (
   { callId, time }: { callId: string; time: string | null },

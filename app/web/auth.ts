@@ -74,7 +74,7 @@ const senderOf = async (req: CdrRequest, kind: 'cdr' | 'popup'): Promise<Deliver
     return kind === 'cdr' && (await withTimeout(TOKEN_TIMEOUT_MS, acceptsWithoutToken()))
       ? { tenantId: null }
       : null
-  // Two different tokens: it is not clear which business is meant.
+  // Two different tokens: it is not clear which tenant is meant.
   if (tokens.some(other => other !== token)) return null
   return findSender(token, kind)
 }

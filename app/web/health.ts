@@ -146,7 +146,7 @@ const tryToStore = async (): Promise<void> => {
   await sql`select pg_logical_emit_message(true, 'ringback', '')`.execute(webDb)
 }
 
-/** Larger than most records, and random, so that it needs new pages: a nearly full disk has none. */
+/** Larger than most CDRs, and random, so that it needs new pages: a nearly full disk has none. */
 const SAMPLE_BYTES = 16 * 1024
 
 const storeSamples = async (trx: Trx): Promise<void> => {

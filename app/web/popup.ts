@@ -14,7 +14,7 @@ import { measureAnswers } from './monitoring.ts'
 import { bodyMemory, readRawBody } from './raw_body.ts'
 
 /**
- * /webhooks/voicenter/popup: Voicenter's Pop-Up Screen reports, while a call lasts, that a phone of the business rings,
+ * /webhooks/voicenter/popup: Voicenter's Pop-Up Screen reports, while a call lasts, that a phone of the tenant rings,
  * talks or hangs up. The event is stored, and the answer tells the agent's screen who the person is.
  *
  * An agent's screen must not break: after any fault of ours the answer is 200 without a name.

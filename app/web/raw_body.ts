@@ -95,7 +95,7 @@ export const bodyMemory = (limits: { roomMb: number; senderMb: number }) => {
 const MANY_CHUNKS = 500
 const SMALL_CHUNK = 64
 
-/** Whose memory a body takes. */
+/** The memory that a body takes, and its sender. */
 type Share = { memory: BodyMemory; sender: string }
 
 /**

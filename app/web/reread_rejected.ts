@@ -131,10 +131,10 @@ const logElements = (body: Buffer, receivedAt: Date): BodyElement[] => {
 type Source = { sender: CdrSource; contentType: string | null; receivedAt: Date }
 
 /**
- * Stores the records as of the time when they arrived, because a call without a time of its own would look new, and its
+ * Stores the CDRs as of the time when they arrived, because a call without a time of its own would look new, and its
  * caller would get a message days later.
  *
- * @returns why nothing was stored; null if it was. An unreadable record in an array becomes a rejected delivery of its own.
+ * @returns why nothing was stored; null if it was. An unreadable CDR in an array becomes a rejected delivery of its own.
  */
 const storeRecords = async (
   trx: Trx,

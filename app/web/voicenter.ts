@@ -8,21 +8,21 @@ import { bodyMemory, readRawBody } from './raw_body.ts'
 import { takingTurns } from './turns.ts'
 
 /**
- * POST /webhooks/voicenter/cdr: Voicenter sends a call record, minutes after the call. The record is stored with its job
+ * POST /webhooks/voicenter/cdr: Voicenter sends a call record, minutes after the call. The CDR is stored with its job
  * and then acknowledged. Nothing is classified here. The end of this file lists the steps: check the token, read the
  * body, `receive`.
  *
- * Voicenter sends a record again unless the answer is 200 (its page "CDR Notification"). So the answer is 200 only after
- * the commit, and 503 if the record could not be stored.
+ * Voicenter sends a CDR again unless the answer is 200 (its page "CDR Notification"). So the answer is 200 only after
+ * the commit, and 503 if the CDR could not be stored.
  */
 export const voicenter = Router()
 
 const PATH = '/webhooks/voicenter/cdr'
 
 /**
- * A record with an AI transcript is large, and a 413 loses it. Storing 5 MB takes 100 MB of memory, so there is room for
- * one such record at a time, or for thousands of ordinary ones. One business cannot take all of it. Addresses do not count
- * here: the records of all businesses come from the few addresses of Voicenter.
+ * A CDR with an AI transcript is large, and a 413 loses it. Storing 5 MB takes 100 MB of memory, so there is room for
+ * one such CDR at a time, or for thousands of ordinary ones. One tenant cannot take all of it. Addresses do not count
+ * here: the CDRs of all tenants come from the few addresses of Voicenter.
  */
 const LIMIT_MB = 5
 const memory = bodyMemory({ roomMb: 8, senderMb: 6 })

@@ -51,7 +51,7 @@ const BY_CODE: ReadonlyMap<number, ErrorPolicy> = new Map<number, ErrorPolicy>([
   // Not on WhatsApp, another country, or our own number. Or Meta's limit for each person, which lasts a day: a
   // reminder would come too soon.
   ...[131021, 131026, 130497, 131049].map(code => [code, { do: 'stop_lead' }] as const),
-  // The person stopped marketing messages, or blocked the business.
+  // The person stopped marketing messages, or blocked the tenant.
   ...[131050, 130403].map(code => [code, { do: 'opt_out' }] as const),
   ...[132000, 132001, 132007, 132012, 132015, 132016, 132018, 131063].map(
     code => [code, PAUSE_TEMPLATE] as const,

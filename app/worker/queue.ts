@@ -75,7 +75,7 @@ export type Job = {
   tenantId: string | null
   tenant: string | null
   timezone: string | null
-  /** The page of the call, the person or the business that the job is about. Null = there is none. */
+  /** The page of the call, the person or the tenant that the job is about. Null = there is none. */
   path: string | null
 }
 

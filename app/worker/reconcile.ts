@@ -28,7 +28,7 @@ const FIGURES_AFTER_START = 10 * SECOND
 const FIGURES_EVERY = 60 * SECOND
 /** With very many calls the figures are summed less often: at most this share of the time is spent on it. */
 const FIGURES_SHARE = 1 / 50
-/** By then the jobs of a dead worker are unlocked (liveness.ts). */
+/** After this time the jobs of a dead worker are unlocked (liveness.ts). */
 const SWEEP_AFTER_OUTAGE = 10 * SECOND
 
 export type Maintenance = {

@@ -30,7 +30,7 @@ const PAGES = {
   'queue-failed': '/ops/queue?task=lead_outreach&state=failed',
   log: '/ops/log',
 }
-/** The lists of the API, as the largest business asks for them. */
+/** The lists of the API, as the largest tenant asks for them. */
 const LISTS = {
   'api calls': '/calls?limit=200',
   'api calls of a day': '/calls?limit=200&since=2026-11-01T00:00:00Z&until=2026-11-02T00:00:00Z',
@@ -62,7 +62,7 @@ const credential = Buffer.from(`operator:${OPS_PASSWORD}`).toString('base64')
 const headers = { authorization: `Basic ${credential}` }
 const REQUESTS = 20
 
-/** A few businesses with a history, and an agency with many. */
+/** A few tenants with a history, and an agency with many. */
 const SIZES_OF_DATA = [
   { name: '', tenants: 5, calls: 50_000, share: 0.6, skew: 1 },
   { name: '10,000 businesses: ', tenants: 10_000, calls: 1_000_000, share: 0.15, skew: 2 },
@@ -104,7 +104,7 @@ export const pages = async (environment: Environment): Promise<Section> => {
   }
 }
 
-/** @returns a token for the API of the largest business */
+/** @returns a token for the API of the largest tenant */
 const fill = async (database: Database, env: NodeJS.ProcessEnv, size: Size): Promise<string> => {
   const { tenants, calls, share, skew } = size
   await database.query(

@@ -85,7 +85,7 @@ from lead_conversations c join missed_calls m on m.id = c.missed_call_id where c
 update leads l set heard_at = m.at,
        callback_requested_at = case when l.id % 40 = 0 then m.at end
 from (select lead_id, max(created_at) as at from messages where direction = 'in' group by lead_id) m where m.lead_id = l.id;
--- The last three who wrote to the first business did so just now.
+-- The last three who wrote to the first tenant did so just now.
 create temp table wrote as select id from leads where tenant_id = 1 and heard_at is not null order by heard_at desc limit 3;
 update messages set created_at = now() - lead_id % 7 * interval '1 minute' where direction = 'in' and lead_id in (select id from wrote);
 update leads set heard_at = now() - id % 7 * interval '1 minute' where id in (select id from wrote);
@@ -109,7 +109,7 @@ insert into audit_log (who, tenant_id, action, subject, before, after, at)
 select 'operator', 1 + n % tenants, 'tenant.set', 'tenants ' || 1 + n % tenants, '{"mode": "shadow"}', '{"mode": "live"}', now() - interval '1 hour' * n
 from fill, generate_series(1, 2000) n;
 
--- Every fortieth business has a problem.
+-- Every fortieth tenant has a problem.
 insert into alerts (tenant_id, kind, subject)
 select id, case when id % 80 = 0 then 'webhooks_silent' else 'connection_paused' end, 'tenants ' || id
 from tenants where id % 40 = 0;

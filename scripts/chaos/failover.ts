@@ -288,7 +288,7 @@ const untilReady = async (urls: string[], lostAt: number): Promise<void> => {
   )
 }
 
-/** The longest time between two of these moments, of which the later one lies in the interval. */
+/** The longest time between two of these moments, if the later one lies in the interval. */
 export const longestGap = (moments: readonly number[], from: number, to: number): number => {
   const before = moments.findLast(at => at <= from) ?? from
   const within = [before, ...moments.filter(at => at > from && at < to), to]

@@ -48,7 +48,7 @@ export type Evidence = {
   busy: Busy[]
   /** Missed calls on WhatsApp whose webhooks were acknowledged. */
   whatsAppCalls: { tenantId: string; callId: string }[]
-  /** What the business wrote by hand, and the page acknowledged. */
+  /** What the tenant wrote by hand, and the page acknowledged. */
   byHand: ByHand[]
   tenants: Pick<Tenant, 'tenantId' | 'phoneNumberId'>[]
   /** Every caller, with the tenants that they called. */

@@ -1,4 +1,4 @@
-/** The operator answers callers by hand on their page, for the business, and sends each form until it is acknowledged. */
+/** The operator answers callers by hand on their page, for the tenant, and sends each form until it is acknowledged. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Environment } from './environment.ts'
 

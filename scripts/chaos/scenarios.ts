@@ -28,7 +28,7 @@ export type Reply = {
   text: string
   afterMessage: number
   delayMs: number
-  /** How many times the business then writes by hand. */
+  /** How many times the tenant then writes by hand. */
   answers: number
 }
 export type Scenario = {

@@ -59,6 +59,6 @@ const callBack = {
   duration: 40,
 }
 
-/** A call of the business to a customer, who answered. */
+/** A call of the tenant to a customer, who answered. */
 export const callBackPush = (fields: Record<string, unknown> = {}, secondsAgo = 10): Push =>
   push({ ...callBack, ...fields }, secondsAgo)

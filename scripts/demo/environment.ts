@@ -66,7 +66,7 @@ export const startEnvironment = async (port: string | undefined) => {
     webhookUrl,
     /** Voicenter's Pop-Up Screen posts its events here. */
     popupUrl,
-    /** Of the business, in WhatsApp. */
+    /** Of the tenant, in WhatsApp. */
     phoneNumberId,
     databaseUrl,
     log,

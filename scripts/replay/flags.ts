@@ -46,7 +46,7 @@ export type Output = Pick<Console, 'log' | 'error'>
 
 export class UsageError extends Error {}
 
-/** A time that depends on the current time and the business's time zone, which are known later. */
+/** A time that depends on the current time and the tenant's time zone, which are known later. */
 const time = z.string().transform((written, context) => {
   const ago = parseInterval(written.replace(/ ago$/, ''))
   const iso = written.trim().replace(' ', 'T')

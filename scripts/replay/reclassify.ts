@@ -8,7 +8,7 @@ import { readSnapshot } from './snapshot.ts'
 
 /** The number of calls whose jobs are added in one transaction. */
 const BATCH = 200
-/** The time zone of --since if no business is named. */
+/** The time zone of --since if no tenant is named. */
 const TIMEZONE = 'Asia/Jerusalem'
 
 const ALLOWED = ['apply', 'tenant', 'since', 'json', 'night']

@@ -1,4 +1,4 @@
-/** npm run tenant -- connect, connection, call-log: the connections of a business to WhatsApp and Voicenter */
+/** npm run tenant -- connect, connection, call-log: the connections of a tenant to WhatsApp and Voicenter */
 import {
   accessState,
   callLogInput,

@@ -1,4 +1,4 @@
-/** Compares a business's call log with the webhooks that arrived, and ingests the calls that are missing. */
+/** Compares a tenant's call log with the webhooks that arrived, and ingests the calls that are missing. */
 import { type RawBuilder, sql } from 'kysely'
 import { z } from 'zod'
 import { callLogOwner, decrypt, sha256 } from '../../crypto.ts'
@@ -78,7 +78,7 @@ export type Counts = { inLog: number; missing: number; takenIn: number }
 const BATCH = 500
 
 /**
- * Compares the entries of the log with the stored records, and ingests missing calls as if the tenant had sent it.
+ * Compares the entries of the log with the stored CDRs, and ingests missing calls as if the tenant had sent it.
  * Entries that cannot be read are kept in `rejected_deliveries`.
  *
  * A call that arrived by webhook is left alone. For a call that is known only from the log, further entries are
@@ -133,8 +133,8 @@ const withHash = (entry: LogEntry): HashedEntry => ({
 
 /**
  * Of these entries: the calls that arrived by webhook, the calls known from the log, and the stored entries of the
- * log. A webhook with an unbound token counts for every business: an account with such a token has the calls of
- * several businesses in one log.
+ * log. A webhook with an unbound token counts for every tenant: an account with such a token has the calls of
+ * several tenants in one log.
  */
 const findKnown = async (tenantId: string, entries: HashedEntry[]) => {
   const callIds = entries.flatMap(({ callId }) => callId ?? [])
@@ -161,7 +161,7 @@ const findKnown = async (tenantId: string, entries: HashedEntry[]) => {
 const NEXT_CHECK = {
   /** Often enough that a missing call is still worth a message: `oldest_call` is two hours by default. */
   in_turn: sql<Date>`now() + interval '1 hour'`,
-  /** By then an outage is usually over, and the webhooks of its last minutes have arrived or are lost. */
+  /** After this time an outage is usually over, and the webhooks of its last minutes have arrived or are lost. */
   soon: sql<Date>`now() + interval '10 minutes'`,
   /** After the pause that Voicenter asks for between two requests. */
   at_once: sql<Date>`now() + interval '5 seconds'`,

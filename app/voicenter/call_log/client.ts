@@ -6,9 +6,9 @@ import { type Answer, halves, readAnswer, type Window } from './entries.ts'
 /** The credential for a call log: the organisation's code, which is sent in the body, or a bearer token. */
 export type Credential = { kind: 'code' | 'bearer'; secret: string }
 
-/** An answer with 10,000 records takes a while. */
+/** An answer with 10,000 CDRs takes a while. */
 const TIMEOUT_MS = 20_000
-/** A record has about 600 bytes. */
+/** A CDR has about 600 bytes. */
 const MAX_ANSWER_BYTES = 32 * 1024 * 1024
 
 /** Voicenter allows 30 requests a minute, and asks for five seconds between them after too many. */

@@ -112,7 +112,7 @@ const textOf = (value: Json | undefined): string => {
   return typeof value === 'string' || typeof value === 'number' ? String(value).trim() : ''
 }
 
-/** A record of the call log in the form in which it is ingested. */
+/** A CDR of the call log in the form in which it is ingested. */
 export type LogEntry = {
   /** Null: it has no call id and stands for itself. */
   callId: string | null
@@ -120,11 +120,11 @@ export type LogEntry = {
 }
 
 /**
- * Converts a record of the call log to one as a webhook brings it. `readCdr` knows its names (CallID, CallerNumber,
+ * Converts a CDR of the call log to one as a webhook brings it. `readCdr` knows its names (CallID, CallerNumber,
  * DialStatus, CdrType ...), so the same rules apply.
  *
  * Only the time is rewritten, with its zone. The log's times are GMT ("Call Log" page), but a webhook's are most likely
- * Israel's wall clock, and a stored record does not show where it came from.
+ * Israel's wall clock, and a stored CDR does not show where it came from.
  *
  * @param until the end of the window. A later time was not requested: it must come from another clock, and would make
  * an old call look new.
@@ -156,7 +156,7 @@ const valueOf = (record: JsonObject, name: string): string =>
 
 const callIdOf = (record: JsonObject): string | null => {
   const callId = valueOf(record, 'callid')
-  // Postgres does not accept NUL, not even in a query. `readCdr` rejects such a record, so it stands for itself.
+  // Postgres does not accept NUL, not even in a query. `readCdr` rejects such a CDR, so it stands for itself.
   return callId === '' || callId === '0' || callId.includes('\0') ? null : callId
 }
 

@@ -37,8 +37,8 @@ import {
 const VERDICTS = ['missed', 'answered', 'not_inbound', 'unmatched_number', 'unknown'] as const
 
 /**
- * A call has the id of its first record in raw_cdrs. A call on WhatsApp has no record. Its id is the id of its missed call plus
- * this number, which is greater than the id of any record.
+ * A call has the id of its first CDR in raw_cdrs. A call on WhatsApp has no CDR. Its id is the id of its missed call plus
+ * this number, which is greater than the id of any CDR.
  */
 const WITHOUT_RECORD = 500_000_000_000_000_000n
 
@@ -134,7 +134,7 @@ export type ApiCallRow = {
   mark: string
 }
 
-/** So many records of a call are searched for its campaign. */
+/** So many CDRs of a call are searched for its campaign. */
 const MAX_RECORDS = 100
 
 /** @param found selects record_id, missed_id, id and at */
@@ -144,7 +144,7 @@ export const loadCalls = async (trx: Trx, found: RawBuilder<unknown>): Promise<A
     select ${CALL_COLUMNS}, f.record_id as "recordId", m.id as "missedId", coalesce(r.root_call_id, m.call_id) as "callId",
            coalesce(m.source, 'voicenter') as channel, r.received_at as "receivedAt",
            coalesce(m.caller_phone, r.customer_phone) as caller, m.outreach_due_at as "dueAt", m.lead_id as "leadId",
-           -- Of several records, the first that has one. Of a call with very many, only some are read.
+           -- Of several CDRs, the first that has one. Of a call with very many, only some are read.
            (select o.campaign from (
               select id, campaign from raw_cdrs
               where root_call_id = r.root_call_id and tenant_id = r.tenant_id limit ${MAX_RECORDS}) o
@@ -197,7 +197,7 @@ const firstRecord = (tenantId: string, where: RawBuilder<unknown>) => sql`
   where r.tenant_id = ${tenantId} and ${where}
   order by at, r.id limit 1`
 
-/** @param callId the id of any record of the call */
+/** @param callId the id of any CDR of the call */
 const findCall = async (trx: Trx, tenantId: string, callId: string) => {
   const missedId = BigInt(callId) - WITHOUT_RECORD
   if (missedId < 0n) {

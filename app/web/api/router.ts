@@ -1,5 +1,5 @@
 /**
- * /api/v1: the API for the programs of one business (docs/api.md). Each endpoint is a `route` in the file of its resource, and
+ * /api/v1: the API for the programs of one tenant (docs/api.md). Each endpoint is a `route` in the file of its resource, and
  * calls the functions that the pages call.
  */
 import { type ErrorRequestHandler, type RequestHandler, Router } from 'express'
@@ -88,7 +88,7 @@ const jsonIn = (body: unknown): unknown => {
 
 /** The API shares the one connection of the pages. So it uses it for one request at a time, and the tokens take turns. */
 const takeTurn = oneAtATime()
-/** The client has probably given up by then. */
+/** After this time the client has probably given up. */
 const MAX_WAIT_MS = 10_000
 /** The pages wait for this connection. A request with a slower statement is answered 503. */
 const LIMITS = { lock_timeout: '1s', statement_timeout: '2s' }

@@ -1,4 +1,4 @@
-/** /webhooks: the addresses that get the events of the business. */
+/** /webhooks: the addresses that get the events of the tenant. */
 import { z } from 'zod'
 import { config } from '../../config.ts'
 import { checkHost } from '../../events/delivery.ts'

@@ -122,7 +122,7 @@ export const operatorOnly: RequestHandler[] = [
 const MAX_REQUESTS = 8
 const running = new Map<string, number>()
 
-/** All pages share one database connection, so one business must not fill its queue. */
+/** All pages share one database connection, so one tenant must not fill its queue. */
 const limitConcurrency = (tenantId: string, res: Response): void => {
   const others = running.get(tenantId) ?? 0
   if (others >= MAX_REQUESTS) abort(429)
@@ -138,7 +138,7 @@ const limitConcurrency = (tenantId: string, res: Response): void => {
 export type Context = {
   signIn: Actor
   language: Language
-  /** The signed-in business, which sees only its own data; null = the operator, who sees everything. */
+  /** The signed-in tenant, which sees only its own data; null = the operator, who sees everything. */
   tenantScope: string | null
   formToken: string
   /** Path and query of this page. */

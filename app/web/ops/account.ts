@@ -79,7 +79,7 @@ const checkInTurn = async <Result>(
   }
 }
 
-/** A business signs in with any number that its customers dial, or with its id. Null = no such account. */
+/** A tenant signs in with any number that its customers dial, or with its id. Null = no such account. */
 const findAccount = async (entered: string): Promise<Account | null> => {
   if (isOperator(entered)) return operatorAccount()
   const phone = lineOf(entered)

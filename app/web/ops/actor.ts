@@ -2,7 +2,7 @@
 import type { Language } from './language.ts'
 import { layoutTexts } from './layout.ts'
 
-/** @returns null for a business that was signed in */
+/** @returns null for a tenant that was signed in */
 export const actorText = (who: string, language: Language): string | null => {
   const { operator, commandLine, apiToken, ownerByWhatsApp } = layoutTexts[language]
   if (who === 'operator') return operator

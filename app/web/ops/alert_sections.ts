@@ -27,7 +27,7 @@ export type AlertSection = {
   body: Html
 }
 
-/** @param tenantId null = all tenants, and records without a tenant */
+/** @param tenantId null = all tenants, and CDRs without a tenant */
 export type LoadSection = (
   trx: Trx,
   context: Context,
@@ -152,7 +152,7 @@ export const unmatchedNumbers: LoadSection = async (trx, context, tenantId) => {
   const path = '/ops/trouble/numbers'
   const addForm = ({ tenantId, tenant, phone }: UnmatchedNumber) => {
     if (phone === null) return texts.unreadable
-    // A business can post a call record with any number, also with one of another business. Only the operator decides.
+    // A tenant can post a call record with any number, also with one of another tenant. Only the operator decides.
     if (context.tenantScope !== null) return texts.askOperator
     // The calls can belong only to the tenant of the token.
     if (tenantId !== null)

@@ -1,4 +1,4 @@
-/** The list of all businesses, for the operator: the worst first, with the figures of 30 days. */
+/** The list of all tenants, for the operator: the worst first, with the figures of 30 days. */
 import { DateTime } from 'luxon'
 import {
   type BusinessLine,
@@ -23,7 +23,7 @@ import { modeBadge, tenantPath } from './tenant/section.ts'
 
 const PAGE_SIZE = 25
 const MAX_SEARCH = 100
-/** The list shows only this many numbers of a business. A large business may have a hundred. */
+/** The list shows only this many numbers of a tenant. A large tenant may have a hundred. */
 const MAX_NUMBERS = 2
 
 type Search = { written: string; filter: Filter; sort: Sort; page: TenantPage | null }
@@ -90,7 +90,7 @@ const filterForm = (search: Search, { language }: Context): Html => {
   </form>`
 }
 
-/** How many businesses have which problem. Each figure leads to them. */
+/** How many tenants have which problem. Each figure leads to them. */
 const problemFigures = (counts: Counts, search: Search, { language }: Context): Html => {
   const texts = businessTexts[language]
   const found = PROBLEMS.filter(problem => problem !== 'attention' && counts[problem] > 0)

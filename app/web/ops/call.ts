@@ -92,7 +92,7 @@ const isPending = ({ outcome, messages }: CallFacts): boolean =>
   outcome.conversationState === 'open' ||
   messages.some(({ state }) => state === 'scheduled')
 
-/** A decision is final, and a call whose records were deleted cannot be decided. */
+/** A decision is final, and a call whose CDRs were deleted cannot be decided. */
 const isUndecided = ({ outcome, records }: CallFacts): boolean =>
   [null, 'unknown', 'unmatched_number'].includes(outcome.verdict) &&
   records.some(({ bytes }) => bytes !== null)

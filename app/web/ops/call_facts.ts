@@ -84,7 +84,7 @@ const loadRecords = async (trx: Trx, { tenantId, rootCallId }: CallKey): Promise
            facts, case when length(body) <= ${MAX_BYTES} then payload end as payload,
            substring(body from 1 for ${MAX_BYTES}) as body, length(body) as bytes
     from raw_cdrs
-    -- Not in one select: a long value would be read of every record, and then all but a few dropped.
+    -- Not in one select: a long value would be read of every CDR, and then all but a few dropped.
     where id in (
       select id from raw_cdrs
       where root_call_id = ${rootCallId} and tenant_id is not distinct from ${tenantId}::bigint
@@ -104,7 +104,7 @@ type Row = CallOutcome &
 const loadStatus = async (trx: Trx, { tenantId, rootCallId }: CallKey): Promise<Row | null> => {
   const { rows } = await sql<Row>`
     select now() as now, t.name as "tenantName", t.timezone, m.id as "missedId", m.source, m.business_phone as "businessPhone",
-           -- A call on WhatsApp has no records.
+           -- A call on WhatsApp has no CDRs.
            coalesce(r.verdict, case m.source when 'whatsapp' then 'missed' end) as verdict,
            coalesce(r.reason, case m.source when 'whatsapp' then 'noanswer' end) as reason,
            m.lead_id as "leadId", l.name as "leadName", m.caller_phone as phone, m.called_at as "calledAt",
@@ -116,7 +116,7 @@ const loadStatus = async (trx: Trx, { tenantId, rootCallId }: CallKey): Promise<
     left join lateral (
       select verdict, reason from raw_cdrs r
       where r.root_call_id = k.root_call_id and r.tenant_id is not distinct from k.tenant_id
-      -- A new record has no verdict yet. Until then the verdict of the others holds.
+      -- A new CDR has no verdict yet. Until it has one, the verdict of the others holds.
       order by verdict is null, id limit 1) r on true
     left join missed_calls m on m.tenant_id = k.tenant_id and m.call_id = k.root_call_id
     left join leads l on l.id = m.lead_id
@@ -270,7 +270,7 @@ const findExclusion = async (trx: Trx, tenantId: string, phone: string) => {
   return rows[0] ?? null
 }
 
-/** The first call after `since`, or in progress then, in which a person at the business talked with the caller. */
+/** The first call after `since`, or in progress then, in which a person at the tenant talked with the caller. */
 const findTalk = async (
   trx: Trx,
   { tenantId, rootCallId }: CallKey,

@@ -212,7 +212,7 @@ const within = (
   return sql`${sql.join([sql`true`, ...conditions], sql` and `)}`
 }
 
-/** Selects each call once: by its first record. */
+/** Selects each call once: by its first CDR. */
 const IS_FIRST = sql`not exists (
   select from raw_cdrs e
   where e.root_call_id = r.root_call_id and e.tenant_id is not distinct from r.tenant_id
@@ -225,7 +225,7 @@ const byRecords = (query: CallQuery, where: RawBuilder<boolean>) => {
   const order = sql`order by ${STARTED_AT} desc, r.id desc limit ${query.limit}`
   const { number, tenantId } = query
   if (number === null) return sql`select ${one} from raw_cdrs r where ${wanted} ${order}`
-  // Any record of the call may hold the number. It is searched first, because one number never has many calls.
+  // Any CDR of the call may hold the number. It is searched first, because one number never has many calls.
   return sql`
     with named as materialized (
       select distinct n.tenant_id, n.root_call_id from raw_cdrs n
@@ -281,10 +281,10 @@ export const lastLookedAt = async (
 }
 
 /**
- * Selects calls, newest first: `record_id` (the first record; null = a call on WhatsApp), `missed_id`, `at`, and `id`, which
+ * Selects calls, newest first: `record_id` (the first CDR; null = a call on WhatsApp), `missed_id`, `at`, and `id`, which
  * orders calls of the same moment.
  *
- * @param withWhatsApp whether missed calls on WhatsApp, which have no records, fulfil a condition on records
+ * @param withWhatsApp whether missed calls on WhatsApp, which have no CDRs, fulfil a condition on CDRs
  */
 export const foundCalls = (
   condition: Condition,
@@ -298,7 +298,7 @@ export const foundCalls = (
         union all (${byMissedCalls(query, sql`${withWhatsApp} and m.source = 'whatsapp'`)})) f
       order by at desc, id desc limit ${query.limit}`
 
-/** The rows of foundCalls as "f", with their first record "r", their missed call "m" and its conversation "c". */
+/** The rows of foundCalls as "f", with their first CDR "r", their missed call "m" and its conversation "c". */
 export const CALL_TABLES = sql`
   found f
   left join raw_cdrs r on r.id = f.record_id

@@ -70,7 +70,7 @@ const filterForm = (context: Context, choice: Choice, filter: CallFilter) => {
   </form>`
 }
 
-/** The number of the business; for the operator, with its name. */
+/** The number of the tenant; for the operator, with its name. */
 const businessNumber = (call: CallRow, { tenantScope }: Context) =>
   html`${telephone(call.businessPhone)}
   ${
@@ -85,7 +85,7 @@ const callsTable = (calls: CallRow[], context: Context) => {
   const texts = callsTexts[language]
   const isOutgoing = ({ verdict, reason }: CallRow) =>
     verdict === 'not_inbound' && reason === 'outgoing'
-  // The same number in every row says nothing, as for a business with one line.
+  // The same number in every row says nothing, as for a tenant with one line.
   const hasOneLine =
     context.tenantScope !== null &&
     !calls.some(isOutgoing) &&

@@ -70,7 +70,7 @@ const showEnded = (req: Request, res: Response, link: Link | null): void => {
   )
 }
 
-/** Whether the visitor may open the page as they are: signed in as this business, or as the operator. */
+/** Whether the visitor may open the page as they are: signed in as this tenant, or as the operator. */
 const isSignedIn = async (req: Request, { account: { tenantId } }: Link): Promise<boolean> => {
   const { value: token } = sessionCookie(req)
   const session = token && (await findSession(opsDb, token))

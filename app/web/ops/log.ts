@@ -23,7 +23,7 @@ type AuditRow = {
   /** The log holds no phone numbers. This one comes from the lead or the missed call, if it still exists. */
   phone: string | null
   leadId: string | null
-  /** The name of the business that it is about, and of the business that did it. */
+  /** The name of the tenant that it is about, and of the tenant that did it. */
   tenant: string | null
   actorTenant: string | null
 }

@@ -50,7 +50,7 @@ const contextOf = (req: Request, { context }: Visit): Context => ({
 
 /** Says to the next pages that this visitor has changed something. */
 const ACTED_COOKIE = 'ringback_acted'
-/** By then a replica that is used has the change. */
+/** After this time a replica that is used has the change. */
 const actedMs = (): number => 2 * limits.lagSeconds * 1000
 
 /** From now on the visitor's reports come from the primary, until the replica has what the visitor changed. */
@@ -219,7 +219,7 @@ export const isId = (written: string): boolean => /^[1-9]\d{0,17}$/.test(written
 /** The id in the path. */
 export const idParam = ({ params: { id = '' } }: Context): string => (isId(id) ? id : abort(404))
 
-/** The tenant in a path or form. For a signed-in business, any other tenant does not exist. */
+/** The tenant in a path or form. For a signed-in tenant, any other tenant does not exist. */
 export const allowedTenant = ({ tenantScope }: Context, tenantId = ''): string =>
   isId(tenantId) && (tenantScope ?? tenantId) === tenantId ? tenantId : abort(404)
 
@@ -261,7 +261,7 @@ export const tenantsFor = async (trx: Trx, context: Context) => {
   return { tenants, tenantId, chosen }
 }
 
-/** The pages that can be limited to one business. */
+/** The pages that can be limited to one tenant. */
 export const pagesOfOneTenant = [
   '/ops',
   '/ops/leads',
@@ -273,7 +273,7 @@ export type TenantPage = (typeof pagesOfOneTenant)[number]
 
 export type Choice = Pick<Awaited<ReturnType<typeof tenantsFor>>, 'tenants' | 'chosen'>
 
-/** The operator's choice of one business or all. */
+/** The operator's choice of one tenant or all. */
 export const tenantFilter = (path: TenantPage, { tenants, chosen }: Choice, context: Context) => {
   const { tenantScope, language } = context
   const texts = layoutTexts[language]
@@ -301,7 +301,7 @@ export const tenantOptions = (
         : html`<option value="${id}">${name}</option>`,
     )}`
 
-/** Too many businesses for a list: the operator looks for one among all. */
+/** Too many tenants for a list: the operator looks for one among all. */
 export const searchInstead = (
   path: TenantPage,
   chosen: VisibleTenant | null,

@@ -1,5 +1,5 @@
 /**
- * /ops: pages for the operator and for the businesses. The server renders all HTML; page.js keeps it up to date.
+ * /ops: pages for the operator and for the tenants. The server renders all HTML; page.js keeps it up to date.
  *
  *   GET /ops            figures of the day               today.ts
  *   GET /ops/leads      people who wait, one person      leads.ts, lead.ts
@@ -7,7 +7,7 @@
  *   GET /ops/waiting    upcoming messages                waiting.ts
  *   GET /ops/trouble    what needs attention             alerts.ts
  *   GET /ops/queue      the background jobs              queue.ts
- *   GET /ops/tenants    the businesses                   businesses.ts, tenants.ts, tenant.ts
+ *   GET /ops/tenants    the tenants                      businesses.ts, tenants.ts, tenant.ts
  *   GET /ops/log        the audit log                    log.ts
  *   GET /l/<token>      the link in a notice             link.ts
  */
@@ -71,7 +71,7 @@ ops.use(() => abort(404))
 /** Shows the error of a page. */
 export const showError: ErrorRequestHandler = (error: unknown, req, res, next) => {
   if (res.headersSent) return next(error)
-  // The form cannot be shown again, for example because the visitor signed in as another business.
+  // The form cannot be shown again, for example because the visitor signed in as another tenant.
   const resumed = resumedVisit(req)
   if (resumed) return res.redirect(303, resumed.context.url)
   const language = languageOf(req)

@@ -1,4 +1,4 @@
-/** The pages and actions of one business. */
+/** The pages and actions of one tenant. */
 import { Router } from 'express'
 import type { Trx } from '../../db/kysely.ts'
 import { showTenant } from '../../tenants/tenants.ts'
@@ -40,13 +40,13 @@ const SECTIONS: Record<SectionName, Section> = {
 }
 
 /**
- * Only the operator may do these. A number decides which business gets a call or a reply: a business that could enter
- * any number would get the calls of others. A call record with the business's own token proves nothing, because the
- * business can post any record. And a business that ended its own sign-in could not undo it.
+ * Only the operator may do these. A number decides which tenant gets a call or a reply: a tenant that could enter
+ * any number would get the calls of others. A call record with the tenant's own token proves nothing, because the
+ * tenant can post any CDR. And a tenant that ended its own sign-in could not undo it.
  */
 const OPERATOR_ACTIONS = ['numbers/add', 'numbers/remove', 'whatsapp/connect', 'password/end']
 
-/** One page of a business. A form that failed is shown with its problems. */
+/** One page of a tenant. A form that failed is shown with its problems. */
 export const tenantPage = async (
   trx: Trx,
   context: Context,

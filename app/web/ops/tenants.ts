@@ -1,4 +1,4 @@
-/** The form to add a business. A business that signs in sees itself instead of the list. */
+/** The form to add a tenant. A tenant that signs in sees itself instead of the list. */
 import { Router } from 'express'
 import type { Trx } from '../../db/kysely.ts'
 import { checkConfirmed, newTenantWarnings } from '../../tenants/go_live.ts'
@@ -67,7 +67,7 @@ const addPage = (context: Context, failed: FailedForm | null): Page => {
   }
 }
 
-/** Shows the webhook URL, once. Later it shows the business. */
+/** Shows the webhook URL, once. Later it shows the tenant. */
 const addedPage = async (trx: Trx, context: Context): Promise<Page> => {
   const tenantId = allowedTenant(context, context.params['tenantId'])
   const { secret: webhookToken } = context

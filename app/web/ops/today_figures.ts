@@ -1,4 +1,4 @@
-/** What the page Today shows of one business beside the figures of its calls. */
+/** What the page Today shows of one tenant beside the figures of its calls. */
 import { sql } from 'kysely'
 import type { Trx } from '../../db/kysely.ts'
 import { MONTH_DAYS } from '../../monitoring/daily_figures.ts'

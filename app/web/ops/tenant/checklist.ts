@@ -1,4 +1,4 @@
-/** The checklist on the page of a business: each step with its evidence, or with what to do. */
+/** The checklist on the page of a tenant: each step with its evidence, or with what to do. */
 import { config, isLoopback } from '../../../config.ts'
 import type { Evidence, Problem, Step } from '../../../tenants/checklist.ts'
 import { copyable } from '../copy.ts'
@@ -39,7 +39,7 @@ export const checklistCard = (view: View, steps: readonly Step[], testForm: Html
   const list = html`<ol class="checklist">
     ${steps.map(step => stepItem(view, step, step.name === 'test' ? testForm : null))}
   </ol>`
-  // A business that is live needs the list only if something broke.
+  // A tenant that is live needs the list only if something broke.
   const isFolded = done === steps.length && tenant.mode !== 'shadow' && failed?.action !== 'test'
   return html`<section class="card" id="setup">
     <h2>${texts.title}</h2>
@@ -184,7 +184,7 @@ const NEEDS_CALLBACK: Problem['code'][] = [
   'not_verified',
 ]
 
-/** The values that a person enters at Meta so that it reports. Only the operator sees the verify token: all businesses share it. */
+/** The values that a person enters at Meta so that it reports. Only the operator sees the verify token: all tenants share it. */
 const metaValues = ({ context }: View, code: Problem['code']): Html => {
   const { language, tenantScope } = context
   const { values, local } = checklistTexts[language]

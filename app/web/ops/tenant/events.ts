@@ -1,4 +1,4 @@
-/** The addresses of other programs that get the events of a business, and what was sent to them. */
+/** The addresses of other programs that get the events of a tenant, and what was sent to them. */
 import { config } from '../../../config.ts'
 import { isUserError } from '../../../errors.ts'
 import { checkHost } from '../../../events/delivery.ts'

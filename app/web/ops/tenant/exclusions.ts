@@ -1,4 +1,4 @@
-/** The excluded numbers of a business: staff and suppliers. */
+/** The excluded numbers of a tenant: staff and suppliers. */
 import {
   addExclusion,
   type Exclusion,

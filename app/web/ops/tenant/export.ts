@@ -1,4 +1,4 @@
-/** Calls, people or messages of a business as a file. */
+/** Calls, people or messages of a tenant as a file. */
 import { Router } from 'express'
 import { opsDb } from '../../../db/kysely.ts'
 import { exportCsv, exportRequest, EXPORTS } from '../../../privacy/export.ts'

@@ -11,7 +11,7 @@ import { nextWindow } from './settings.ts'
 
 const MODES = ['shadow', 'live', 'paused'] as const
 
-/** The page asks this when a business goes live without a choice of quiet windows. */
+/** The page asks this when a tenant goes live without a choice of quiet windows. */
 const QUIET_CHOICES = {
   all: ['shabbat', 'holidays', '21:00-08:00'],
   holy: ['shabbat', 'holidays'],

@@ -1,4 +1,4 @@
-/** The checklist of a business, its mode, and a test message. */
+/** The checklist of a tenant, its mode, and a test message. */
 import type { Trx } from '../../../db/kysely.ts'
 import type { MessageState, OutgoingState } from '../../../states.ts'
 import { isSetUp } from '../../../tenants/checklist.ts'
@@ -65,7 +65,7 @@ export const overview: Section = {
     const test = await loadLastTest(trx, tenant.tenantId)
     const checks = checklistCard(view, steps, testForm(view, test))
     const mode = modeCard(view, isSetUp(steps), goLiveWarnings(steps))
-    // The pages of a live business are opened to change its mode, those of a new one to set it up.
+    // The pages of a live tenant are opened to change its mode, those of a new one to set it up.
     return tenant.mode === 'shadow' ? html`${checks} ${mode}` : html`${mode} ${checks}`
   },
   actions: {

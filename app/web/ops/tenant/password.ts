@@ -1,4 +1,4 @@
-/** The password with which a business signs in. */
+/** The password with which a tenant signs in. */
 import { generatePassword, passwordChange, setPassword } from '../../../tenants/credentials.ts'
 import { signOutEverywhere } from '../../../tenants/sessions.ts'
 import { showTenant, type TenantShown } from '../../../tenants/tenants.ts'
@@ -81,7 +81,7 @@ export const password: Section = {
       await setPassword(trx, context.signIn, wanted)
       if (generated === null) return { flash: texts.saved }
       if (context.tenantScope === null) return { secret: generated }
-      // The business that changed its own password is signed out now, so it sees no other page.
+      // The tenant that changed its own password is signed out now, so it sees no other page.
       return { page: newPassword(context, await showTenant(trx, tenantId), generated) }
     },
     end: async ({ trx, context, tenantId }) => {

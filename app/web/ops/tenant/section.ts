@@ -1,4 +1,4 @@
-/** What the pages of one business have in common. */
+/** What the pages of one tenant have in common. */
 import type { Trx } from '../../../db/kysely.ts'
 import type { TenantShown } from '../../../tenants/tenants.ts'
 import type { Actor } from '../../../audit.ts'

@@ -1,4 +1,4 @@
-/** The settings of a business: one form. */
+/** The settings of a tenant: one form. */
 import { CALENDAR_WORDS, CITIES, CITY_NAMES, nextHolyWindow } from '../../../outreach/calendar.ts'
 import {
   readSettings,

@@ -113,7 +113,7 @@ const failedOf = (view: View, action: string, template: TemplateInUse): FailedFo
   return aboutTemplate(failed, view)
 }
 
-/** The text for a wrong `name` is about names of businesses. */
+/** The text for a wrong `name` is about names of tenants. */
 const aboutTemplate = (failed: FailedForm, { context: { language } }: View): FailedForm => {
   const { name, template } = formTexts[language].expected
   const isName = failed.problems['name'] === name

@@ -101,7 +101,7 @@ const settingsCard = (view: View): Html => {
   </section>`
 }
 
-/** A business may have several numbers, each with its templates. The template that needs a person most is shown. */
+/** A tenant may have several numbers, each with its templates. The template that needs a person most is shown. */
 const mostUrgent = (templates: TemplateInUse[]): TemplateInUse | undefined =>
   templates.find(one => one.state === 'paused') ??
   templates.find(one => one.isHeld || one.differs.length > 0) ??

@@ -1,4 +1,4 @@
-/** The WhatsApp numbers that a business sends from. */
+/** The WhatsApp numbers that a tenant sends from. */
 import { opsDb } from '../../../db/kysely.ts'
 import { notFound } from '../../../errors.ts'
 import { askAboutNumbers, NUMBER_MOVED } from '../../../tenants/accounts.ts'
@@ -190,7 +190,7 @@ export const whatsapp: Section = {
         phoneNumberId: formValue(form, 'phoneNumberId'),
         accessToken: formValue(form, 'accessToken'),
       })
-      // Checked here so that the answer does not tell whether another business has the number.
+      // Checked here so that the answer does not tell whether another tenant has the number.
       const own = await connectionsOf(trx, tenantId)
       if (!own.some(one => one.phoneNumberId === phoneNumberId))
         throw notFound(`WhatsApp number ${phoneNumberId} of tenant ${tenantId}`)
