@@ -20,12 +20,11 @@ import {
   secretsOf,
   startFake,
 } from './environment.ts'
-import { check, leaksIn, readDatabase, readFake } from './ledger.ts'
 import { outside, percentile, recoveries, settled, startMonitor, sum } from './monitor.ts'
 import { type Failover, LOSSES, type Pair, startPair } from './pair.ts'
 import { startProxy } from './proxy.ts'
 import { seeded } from './random.ts'
-import { circumstances, ms, type Row, spread, table, verdict, withBlock } from './run.ts'
+import { circumstances, compareEnds, ms, type Row, spread, table, verdict, withBlock } from './run.ts'
 import { newSender, newTraffic } from './traffic.ts'
 
 const SECOND = 1000
@@ -156,21 +155,10 @@ export const runFailovers = async (
   say('comparing both ends')
   const exited = processes.filter(({ program }) => !program.isAlive())
   await Promise.all(processes.map(({ program }) => program.stop()))
-  const owners = tenants.flatMap(({ ownerPhone }) => ownerPhone ?? [])
-  const phones = new Set([...traffic.called.keys(), ...owners])
-  const secrets = secretsOf(env, tenants, pair.checkingUrl)
-  const leaks = await Promise.all(processes.map(({ log }) => leaksIn(log, phones, secrets)))
-  const { violations, counts } = check({
-    promised: sender.promised(),
-    ...(await readDatabase(database)),
-    ...readFake(fake),
-    stops: [...monitor.stops.values()],
-    busy: [...monitor.busy.values()],
-    whatsAppCalls: traffic.whatsAppCalls,
-    byHand: traffic.byHand,
-    tenants,
-    called: traffic.called,
-    leaks: leaks.flat(),
+  const { violations, counts } = await compareEnds({
+    ...{ sender, traffic, monitor, database, fake, tenants },
+    logs: processes.map(({ log }) => log),
+    secrets: secretsOf(env, tenants, pair.checkingUrl),
   })
   const outages = seen.map(({ at, readyMs }) => ({ from: at, to: at + readyMs }))
   const faults = seen.map(({ loss, at, readyMs }) => ({

@@ -3,7 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Failpoint, FAILPOINTS } from '../../app/failpoints.ts'
 import { describeMachine } from '../bench/machine.ts'
-import { type OnCleanUp, startEnvironment } from './environment.ts'
+import { type OnCleanUp, startEnvironment, type Tenant } from './environment.ts'
 import { endFaults, type FaultPlan, fullDisk, runFaults } from './faults.ts'
 import { isHealthy } from './instance.ts'
 import { check, leaksIn, type Message, readDatabase, readFake } from './ledger.ts'
@@ -37,6 +37,38 @@ const STOP_GOAL_MS = 25 * SECOND
 /** Goals, in milliseconds: the work that a fault left is done (p99), and a claim is settled. */
 const RECOVERY_GOAL_MS = 15 * SECOND
 const CLAIM_GOAL_MS = MINUTE
+
+type Ends = {
+  sender: ReturnType<typeof newSender>
+  traffic: ReturnType<typeof newTraffic>
+  monitor: ReturnType<typeof startMonitor>
+  database: Parameters<typeof readDatabase>[0]
+  fake: Parameters<typeof readFake>[0]
+  tenants: Tenant[]
+  /** Files. No phone number and none of the secrets may stand in them. */
+  logs: string[]
+  secrets: Parameters<typeof leaksIn>[2]
+}
+
+/** Compares what was sent, what is stored and what the fake WhatsApp got, and reads the logs. */
+export const compareEnds = async (ends: Ends) => {
+  const { sender, traffic, monitor, database, fake, tenants, logs, secrets } = ends
+  const owners = tenants.flatMap(({ ownerPhone }) => ownerPhone ?? [])
+  const phones = new Set([...traffic.called.keys(), ...owners])
+  const leaks = await Promise.all(logs.map(log => leaksIn(log, phones, secrets)))
+  return check({
+    promised: sender.promised(),
+    ...(await readDatabase(database)),
+    ...readFake(fake),
+    stops: [...monitor.stops.values()],
+    busy: [...monitor.busy.values()],
+    whatsAppCalls: traffic.whatsAppCalls,
+    byHand: traffic.byHand,
+    tenants,
+    called: traffic.called,
+    leaks: leaks.flat(),
+  })
+}
 
 export const run = async (
   plan: Plan,
@@ -107,20 +139,10 @@ export const run = async (
   const stopping = Date.now()
   const codes = await Promise.all(instances.map(instance => instance.halt()))
   const stopMs = Date.now() - stopping
-  const owners = tenants.flatMap(({ ownerPhone }) => ownerPhone ?? [])
-  const phones = new Set([...traffic.called.keys(), ...owners])
-  const leaks = instances.map(({ log }) => leaksIn(log, phones, environment.secrets))
-  const { violations, counts } = check({
-    promised: sender.promised(),
-    ...(await readDatabase(database)),
-    ...readFake(fake),
-    stops: [...monitor.stops.values()],
-    busy: [...monitor.busy.values()],
-    whatsAppCalls: traffic.whatsAppCalls,
-    byHand: traffic.byHand,
-    tenants,
-    called: traffic.called,
-    leaks: (await Promise.all(leaks)).flat(),
+  const { violations, counts } = await compareEnds({
+    ...{ sender, traffic, monitor, database, fake, tenants },
+    logs: instances.map(({ log }) => log),
+    secrets: environment.secrets,
   })
   const full = await disk
   const { faults, kills, outages } = journal
