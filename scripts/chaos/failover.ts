@@ -24,7 +24,16 @@ import { outside, percentile, recoveries, settled, startMonitor, sum } from './m
 import { type Failover, LOSSES, type Pair, startPair } from './pair.ts'
 import { startProxy } from './proxy.ts'
 import { seeded } from './random.ts'
-import { circumstances, compareEnds, ms, type Row, spread, table, verdict, withBlock } from './run.ts'
+import {
+  circumstances,
+  compareEnds,
+  ms,
+  type Row,
+  spread,
+  table,
+  verdict,
+  withBlock,
+} from './run.ts'
 import { newSender, newTraffic } from './traffic.ts'
 
 const SECOND = 1000
