@@ -15,7 +15,7 @@ create table event_endpoints (
                     'lead.callback_requested', 'lead.reached', 'lead.opted_out', 'lead.unresponsive', 'lead.outcome']),
   -- The key of the signatures, encrypted (app/crypto.ts).
   secret          text not null,
-  -- The key before it. Both sign until the time in previous_until.
+  -- The key before the last rotation. Both sign until previous_until.
   previous_secret text,
   previous_until  timestamptz,
   state           text not null default 'active'
@@ -24,6 +24,8 @@ create table event_endpoints (
   state_reason    text constraint event_endpoints_reason_known check (state_reason in ('gone', 'failing')),
   -- How many attempts have failed since the last one that succeeded.
   failures        integer not null default 0,
+  -- It does not answer in time: no attempt begins before. An attempt holds a worker until its end.
+  paused_until    timestamptz,
   created_at      timestamptz not null default now(),
   constraint event_endpoints_state_reason check ((state = 'disabled') = (state_reason is not null)),
   constraint event_endpoints_rotation check ((previous_secret is null) = (previous_until is null))
@@ -53,6 +55,10 @@ create table events (
 );
 create index events_by_time on events (created_at);
 create index events_of_lead on events (lead_id) where lead_id is not null;
+create index events_of_tenant on events (tenant_id, id);
+-- For an erasure: a call of a number of the business has no lead.
+create index events_of_phone on events (tenant_id, (data ->> 'phone'));
+create index events_tests on events (tenant_id) where type = 'webhook.test';
 alter table events add primary key (id, tenant_id);
 
 -- An event on its way to one endpoint.
@@ -82,8 +88,13 @@ create table event_deliveries (
 -- Each row changes twice or more.
 with (autovacuum_vacuum_scale_factor = 0.05);
 create index event_deliveries_of_endpoint on event_deliveries (event_endpoint_id, id);
--- Those that are not done, the oldest first.
+-- Deliveries that are not finished, oldest first.
 create index event_deliveries_open on event_deliveries (event_endpoint_id, id) where state in ('pending', 'sending');
+-- Each claim and each outcome counts the attempts that run.
+create index event_deliveries_running on event_deliveries (event_endpoint_id) where state = 'sending';
+-- What "send everything again" changes. Other deliveries that wait are due already.
+create index event_deliveries_tried on event_deliveries (event_endpoint_id, state, id)
+  where state = 'failed' or state = 'pending' and attempts > 0;
 
 -- A time in an event: ISO 8601 in UTC, with milliseconds.
 create function event_time(moment timestamptz) returns text
@@ -191,8 +202,10 @@ begin
     perform record_event(new.tenant_id,
       case new.state when 'reached_by_phone' then 'lead.reached' else 'lead.' || new.state end, new.id, fields);
   end if;
-  -- "Called back" does not change the state of a person who replied or opted out.
-  if new.called_back_at > coalesce(old.called_back_at, '-infinity') and new.state <> 'reached_by_phone' then
+  -- "Called back" does not change the state of a person who replied, opted out or was reached before. If it did change the
+  -- state (called_back_from), that change has its event.
+  if new.called_back_at > coalesce(old.called_back_at, '-infinity')
+     and (new.called_back_from is null or new.state <> 'reached_by_phone') then
     perform record_event(new.tenant_id, 'lead.reached', new.id, fields);
   end if;
   if new.callback_requested_at > coalesce(old.callback_requested_at, '-infinity') then

@@ -394,6 +394,7 @@ const ENDPOINT_ROW: Columns<EndpointRow> = {
   url: 'text',
   state: 'text',
   failures: 'int4',
+  pausedUntil: 'timestamptz',
   secret: 'text',
   previousSecret: 'text',
   now: 'timestamptz',

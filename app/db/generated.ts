@@ -127,6 +127,7 @@ export interface EventEndpoints {
   created_at: Generated<Timestamp>;
   failures: Generated<number>;
   id: Generated<Int8>;
+  paused_until: Timestamp | null;
   previous_secret: string | null;
   previous_until: Timestamp | null;
   secret: string;

@@ -68,7 +68,7 @@ const PRIORITIES = {
   /** Everything else, for example reports on sent messages. */
   rest: -10,
   sends: 0,
-  /** What other programs are told. Their servers may take their time. */
+  /** Outgoing events. A receiver may answer slowly. */
   events: 5,
   /** Work that may take minutes. */
   chores: 10,

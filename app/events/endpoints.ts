@@ -26,19 +26,27 @@ const tenantId = z.string().regex(/^[1-9]\d{0,17}$/, 'the id of a business')
 
 /** How many endpoints a tenant may have. Each event is written for each of them. */
 export const MAX_ENDPOINTS = 10
+/** So many deliveries that wait are counted. One more means that there are more. */
+export const MAX_COUNTED = 10_000
+/** How many deliveries one statement deletes or sends again, so that it ends in time. */
+const BATCH = 20_000
 
+const TOO_LONG = 'a URL of at most 2000 characters'
 const TYPES = `one or more of ${EVENT_TYPES.join(', ')}`
 
 export const newEndpoint = z.object({
   tenantId,
-  /** Before this, `checkHost` looks its name up. */
+  /** Before this, `checkHost` looks its name up. It is stored as the program calls it. */
   url: z
     .string('an https URL')
-    .max(2000, 'a URL of at most 2000 characters')
+    .max(2000, TOO_LONG)
     .superRefine((written, context) => {
       const problem = urlProblem(written, config())
       if (problem !== null) context.addIssue(problem)
-    }),
+    })
+    .transform(written => new URL(written).href)
+    // Escaped characters are longer.
+    .pipe(z.string().max(2000, TOO_LONG)),
   /** The types of events that it gets; by default all. */
   events: z
     .array(z.enum(EVENT_TYPES, TYPES), TYPES)
@@ -68,8 +76,12 @@ export const addEndpoint = async (
   { tenantId, url, events }: z.infer<typeof newEndpoint>,
 ): Promise<{ endpointId: string; secret: string }> => {
   await lockTenant(trx, tenantId)
-  const existing = await listEndpoints(trx, tenantId)
-  if (existing.length >= MAX_ENDPOINTS)
+  const { count } = await trx
+    .selectFrom('event_endpoints')
+    .select(eb => eb.fn.countAll<string>().as('count'))
+    .where('tenant_id', '=', tenantId)
+    .executeTakeFirstOrThrow()
+  if (Number(count) >= MAX_ENDPOINTS)
     throw userError(
       'too_many_endpoints',
       `a business has at most ${MAX_ENDPOINTS} endpoints: remove one first`,
@@ -102,7 +114,7 @@ export type Endpoint = {
   events: string[]
   state: EndpointState
   stateReason: EndpointReason | null
-  /** Events that are not delivered yet. */
+  /** Events that are not delivered yet, at most MAX_COUNTED + 1. */
   waiting: number
   /** The time until which the key before the last rotation signs too; null = only one key signs. */
   rotatingUntil: Date | null
@@ -113,8 +125,9 @@ export type Endpoint = {
 export const listEndpoints = async (trx: Trx, tenantId: string): Promise<Endpoint[]> => {
   const { rows } = await sql<Endpoint>`
     select e.id as "endpointId", e.url, e.types as events, e.state, e.state_reason as "stateReason",
-           (select count(*)::int from event_deliveries d
-            where d.event_endpoint_id = e.id and d.state in ('pending', 'sending')) as waiting,
+           (select count(*)::int from (
+              select from event_deliveries d
+              where d.event_endpoint_id = e.id and d.state in ('pending', 'sending') limit ${MAX_COUNTED + 1}) w) as waiting,
            case when e.previous_until > now() then e.previous_until end as "rotatingUntil", e.created_at as "createdAt"
     from event_endpoints e where e.tenant_id = ${tenantId} order by e.id`.execute(trx)
   return rows
@@ -140,6 +153,18 @@ const lockOwnEndpoint = async (trx: Trx, { tenantId, endpointId }: EndpointKey) 
  */
 export const removeEndpoint = async (trx: Trx, actor: Actor, key: EndpointKey): Promise<void> => {
   const { state } = await lockOwnEndpoint(trx, key)
+  // In batches: Postgres would cancel one statement that deletes a month of events. Meanwhile events can be recorded.
+  let last: string | null = '0'
+  while (last !== null) {
+    const { rows } = await sql<{ last: string | null }>`
+      with deleted as (
+        delete from event_deliveries where id in (
+          select id from event_deliveries where event_endpoint_id = ${key.endpointId} and id > ${last}
+          order by id limit ${BATCH} for update)
+        returning id)
+      select max(id) as last from deleted`.execute(trx)
+    last = rows[0]?.last ?? null
+  }
   await trx.deleteFrom('event_endpoints').where('id', '=', key.endpointId).execute()
   await audit(trx, actor, {
     tenantId: key.tenantId,
@@ -151,7 +176,8 @@ export const removeEndpoint = async (trx: Trx, actor: Actor, key: EndpointKey): 
 }
 
 /**
- * Gives an endpoint a new key. For 24 hours the one before signs too, so that a receiver may change it at any time.
+ * Gives an endpoint a new key. For 24 hours the one before signs too, so that a receiver may change it at any time. Only
+ * two keys sign: a second rotation within 24 hours ends the first key.
  *
  * @returns the new key, which cannot be read again
  * @throws UserError as lockOwnEndpoint
@@ -184,7 +210,7 @@ export const rotateSecret = async (
   return { secret }
 }
 
-/** After a loss of ENCRYPTION_KEY a new key is the way out, and the one before cannot sign. */
+/** If ENCRYPTION_KEY was lost, the old key cannot be decrypted. Then only the new one signs. */
 const canDecrypt = (value: string, owner: string): boolean => {
   try {
     decrypt(value, owner)
@@ -208,10 +234,11 @@ export const testEndpoint = async (
   await lockOwnEndpoint(trx, key)
   const { tenantId, endpointId } = key
   const { rows: running } = await sql`
-    select from event_deliveries d join events e on e.id = d.event_id
-    where d.event_endpoint_id = ${endpointId} and d.state in ('pending', 'sending') and e.type = 'webhook.test'`.execute(
-    trx,
-  )
+    select from events e join event_deliveries d on d.event_id = e.id
+    where e.tenant_id = ${tenantId} and e.type = 'webhook.test' and d.event_endpoint_id = ${endpointId}
+      and d.state in ('pending', 'sending')
+      -- A test that was lost blocks no other.
+      and d.due_at > now() - interval '5 minutes'`.execute(trx)
   if (running.length > 0)
     throw userError('test_running', 'a test is on its way: look at its result first')
   const event = await trx
@@ -264,9 +291,13 @@ export const deliveriesOf = async (
   { tenantId, endpointId }: EndpointKey,
   limit: number,
 ): Promise<ShownDelivery[]> => {
-  const endpoints = await listEndpoints(trx, tenantId)
-  if (!endpoints.some(one => one.endpointId === endpointId))
-    throw notFound(`endpoint ${endpointId} of tenant ${tenantId}`)
+  const endpoint = await trx
+    .selectFrom('event_endpoints')
+    .select('id')
+    .where('id', '=', endpointId)
+    .where('tenant_id', '=', tenantId)
+    .executeTakeFirst()
+  if (!endpoint) throw notFound(`endpoint ${endpointId} of tenant ${tenantId}`)
   const { rows } = await sql<ShownDelivery>`
     select d.id as "deliveryId", e.webhook_id as "webhookId", e.type, d.state, d.attempts, d.status, d.error,
            e.created_at as "createdAt", d.claimed_at as "attemptedAt",
@@ -278,10 +309,11 @@ export const deliveriesOf = async (
 }
 
 /**
- * Sends one delivery again, or enables the endpoint and sends everything that was not delivered, without tests. The ids stay the same, so
- * a receiver that has an event ignores it.
+ * Sends one delivery again, or enables the endpoint and sends everything that was not delivered, without tests. The ids stay
+ * the same, so a receiver that has an event ignores it. Deliveries that were tried begin anew, those that failed first: at
+ * most BATCH. What waits beyond that keeps its times.
  *
- * @returns how many deliveries wait to be sent again
+ * @returns how many deliveries begin anew
  * @throws UserError if there is no such endpoint or delivery, if an attempt runs now, or if the endpoint is disabled and
  * only one delivery is wanted
  */
@@ -303,9 +335,13 @@ export const resend = async (
   const { numUpdatedRows } = await (
     deliveryId === undefined
       ? again
-          .where('state', 'in', ['pending', 'failed'])
+          // As the index event_deliveries_tried.
           .where(
-            sql<boolean>`not exists (select from events e where e.id = event_id and e.type = 'webhook.test')`,
+            sql<boolean>`id in (
+              select d.id from event_deliveries d
+              where d.event_endpoint_id = ${endpointId} and (d.state = 'failed' or d.state = 'pending' and d.attempts > 0)
+                and not exists (select from events e where e.id = d.event_id and e.type = 'webhook.test')
+              order by d.state, d.id limit ${BATCH} for update of d)`,
           )
       : again.where('id', '=', deliveryId)
   ).executeTakeFirst()
@@ -319,14 +355,14 @@ export const resend = async (
     if (!isRunning) throw notFound(`delivery ${deliveryId} of endpoint ${endpointId}`)
     throw userError('delivery_running', 'an attempt runs at this moment: look at its result first')
   }
-  if (endpoint.state === 'disabled')
-    await trx
-      .updateTable('event_endpoints')
-      .set({ state: 'active', state_reason: null, failures: 0 })
-      .where('id', '=', endpointId)
-      .execute()
   const failures = endpoint.state === 'disabled' ? 0 : endpoint.failures
-  if (deliveryId === undefined) await wakeNext(trx, { id: endpointId, tenantId, failures })
+  await trx
+    .updateTable('event_endpoints')
+    .set({ state: 'active', state_reason: null, failures, paused_until: null })
+    .where('id', '=', endpointId)
+    .execute()
+  if (deliveryId === undefined)
+    await wakeNext(trx, { id: endpointId, tenantId, failures, pausedUntil: null })
   else await addJob(trx, 'event_delivery', deliveryId, { deliveryId }, { tenantId })
   const count = Number(numUpdatedRows)
   await audit(trx, actor, {

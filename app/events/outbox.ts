@@ -27,6 +27,8 @@ export const MAX_DELIVERY_ATTEMPTS = RETRY_SECONDS.length + 1
 export const DELIVERIES_AT_ONCE = 4
 /** After so many failures in a row, only one at a time. */
 const PROBE_AFTER = 5
+/** If that attempt gets no answer in time, the next one waits, so that endpoints that hang do not hold all workers. */
+const PAUSE_MS = 5 * MINUTE * 1000
 /** An attempt takes 15 seconds at most. One that has not ended by then has lost its process. */
 const EXPIRES_SECONDS = 30
 
@@ -39,18 +41,18 @@ type Standing = {
   dueAt: Date
   claimedAt: Date | null
   isTest: boolean
-  endpoint: { state: EndpointState; failures: number }
+  endpoint: { state: EndpointState; failures: number; pausedUntil: Date | null }
   /** How many other attempts of the endpoint run. */
   running: number
   now: Date
 }
 
-/** A test finds no other job that would wake it: it looks again. */
-const TEST_LOOKS_AGAIN_MS = 5000
+/** No other job adds a test again, so the test checks again after this time. */
+const TEST_CHECKS_AGAIN_MS = 5000
 
 /**
  * Whether an attempt may begin now. A date = not before then. Never = there is nothing to do, or the attempts that run add
- * the job again when they end (wakeNext).
+ * the job again when they end (wakeNext). After a pause, the sweep adds jobs too.
  */
 export const mayBegin = (delivery: Standing): 'now' | 'never' | Date => {
   const { state, dueAt, claimedAt, isTest, endpoint, running, now } = delivery
@@ -60,10 +62,11 @@ export const mayBegin = (delivery: Standing): 'now' | 'never' | Date => {
     if (expires > now) return expires
   }
   const hasRoom = running < roomOf(endpoint)
-  if (isTest) return hasRoom ? 'now' : new Date(now.getTime() + TEST_LOOKS_AGAIN_MS)
+  if (isTest) return hasRoom ? 'now' : new Date(now.getTime() + TEST_CHECKS_AGAIN_MS)
   if (endpoint.state === 'disabled') return 'never'
   if (state === 'pending' && dueAt > now) return dueAt
-  return hasRoom ? 'now' : 'never'
+  const isPaused = endpoint.pausedUntil !== null && endpoint.pausedUntil > now
+  return hasRoom && !isPaused ? 'now' : 'never'
 }
 
 type Next =
@@ -106,6 +109,7 @@ export type EndpointRow = {
   url: string
   state: EndpointState
   failures: number
+  pausedUntil: Date | null
   secret: string
   previousSecret: string | null
   now: Date
@@ -122,13 +126,14 @@ const lockEndpoint = async (
   which: string | RawBuilder<unknown>,
 ): Promise<EndpointRow | null> => {
   const { rows } = await sql<EndpointRow>`
-    select id, tenant_id as "tenantId", url, state, failures, secret,
+    select id, tenant_id as "tenantId", url, state, failures, paused_until as "pausedUntil", secret,
            case when previous_until > now() then previous_secret end as "previousSecret", now() as now
     from event_endpoints where id = ${which} for no key update`.execute(trx)
   return rows[0] ?? null
 }
 
-const IS_RUNNING = sql<boolean>`state = 'sending' and claimed_at > now() - make_interval(secs => ${EXPIRES_SECONDS})`
+const EXPIRED_AT = sql`now() - make_interval(secs => ${EXPIRES_SECONDS})`
+const IS_RUNNING = sql<boolean>`state = 'sending' and claimed_at > ${EXPIRED_AT}`
 
 export type DeliveryRow = {
   state: DeliveryState
@@ -206,44 +211,52 @@ export const recordAttempt = async (
       ...(dueAt && { due_at: dueAt }),
     })
     .where('id', '=', deliveryId)
-    // Otherwise it took so long that another attempt has begun.
     .where('attempts', '=', attempt)
     .executeTakeFirst()
-  if (numUpdatedRows === 0n) return
+  if (numUpdatedRows === 0n) {
+    // It took so long that another attempt has begun, or the delivery was erased or abandoned. No other attempt may run.
+    if (endpoint.state === 'active') await wakeNext(trx, endpoint)
+    return
+  }
   const failures = next.do === 'deliver' ? 0 : endpoint.failures + (isTest ? 0 : 1)
+  const isHanging = 'error' in outcome && outcome.error === 'timeout' && failures >= PROBE_AFTER
+  const pause = isHanging ? new Date(endpoint.now.getTime() + PAUSE_MS) : null
+  const pausedUntil = isTest && next.do !== 'deliver' ? endpoint.pausedUntil : pause
   const disable = next.do === 'fail' ? next.disable : null
   const state = disable ? ({ state: 'disabled', state_reason: disable } as const) : {}
   if (failures !== endpoint.failures || disable)
     await trx
       .updateTable('event_endpoints')
-      .set({ failures, ...state })
+      .set({ failures, paused_until: pausedUntil, ...state })
       .where('id', '=', endpointId)
       .execute()
   if (dueAt)
     await addJob(trx, 'event_delivery', deliveryId, { deliveryId }, { tenantId, at: dueAt })
   if (!disable && endpoint.state === 'active')
-    await wakeNext(trx, { id: endpointId, tenantId, failures })
+    await wakeNext(trx, { id: endpointId, tenantId, failures, pausedUntil })
 }
 
 /**
- * Adds the jobs of the next deliveries of an endpoint, the oldest events first, as many as may run now. The endpoint must be
- * locked. While an endpoint fails, its oldest event keeps its times, and so the endpoint is disabled in time.
+ * Adds the jobs of the next deliveries of an endpoint, the oldest events first, as many as may run now; also of attempts
+ * that lost their process. The endpoint must be locked. While an endpoint fails, its oldest event keeps its times, and so
+ * the endpoint is disabled in time.
  */
 export const wakeNext = async (
   trx: Trx,
-  endpoint: { id: string; tenantId: string; failures: number },
+  endpoint: Pick<EndpointRow, 'id' | 'tenantId' | 'failures' | 'pausedUntil'>,
 ): Promise<void> => {
-  const { id, tenantId } = endpoint
+  const { id, tenantId, pausedUntil } = endpoint
   const { rows } = await sql<{ id: string }>`
     select id from event_deliveries
-    where event_endpoint_id = ${id} and state = 'pending' and due_at <= now()
+    where event_endpoint_id = ${id}
+      and (state = 'pending' and due_at <= now() or state = 'sending' and claimed_at <= ${EXPIRED_AT})
     order by id
     limit greatest(0, ${roomOf(endpoint)} - (
       select count(*) from event_deliveries where event_endpoint_id = ${id} and ${IS_RUNNING}))`.execute(
     trx,
   )
   for (const { id: deliveryId } of rows)
-    await addJob(trx, 'event_delivery', deliveryId, { deliveryId }, { tenantId })
+    await addJob(trx, 'event_delivery', deliveryId, { deliveryId }, { tenantId, at: pausedUntil })
 }
 
 /**

@@ -195,7 +195,6 @@ export const erase = async (
   if (hasMoreCalls || !isSame(person, await findPerson(trx, tenantId, number)))
     throw userError('new_data', 'new data about this person has just arrived: try again')
 
-  const toldEvents = await deleteEvents(trx, person)
   const jobs = await cancelAll(trx, tenantId, person)
   const rejected = await rowsNaming(trx, 'rejected_deliveries', names, where, onProgress)
   const quoting = await rowsNaming(trx, 'messages', names, where, onProgress)
@@ -207,8 +206,9 @@ export const erase = async (
     rejected_deliveries: await redactRejected(trx, rejected),
     messages,
     ...(await deleteLiveCalls(trx, tenantId, person)),
+    // Before the lead, because events are found through it.
+    ...(await deleteEvents(trx, tenantId, person)),
     ...(await eraseLead(trx, tenantId, person)),
-    ...toldEvents,
     opt_outs: await hashNumbers(trx, 'opt_outs', tenantId, person),
     excluded_numbers: await hashNumbers(trx, 'excluded_numbers', tenantId, person),
     alerts: await redactAlerts(trx, where, person),

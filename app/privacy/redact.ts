@@ -99,15 +99,24 @@ export const redactMessages = async (
 }
 
 /**
- * Deletes the events about the person, also those that are not delivered yet. What the erasure itself causes, such as a
- * cancelled message, goes with the lead.
+ * Deletes the events about the person, also those that are not delivered yet, and those that the erasure itself causes, such
+ * as a cancelled message. An event about a call without a lead is found by its number.
  */
-export const deleteEvents = async (trx: Trx, { leadIds }: Person) => {
+export const deleteEvents = async (trx: Trx, tenantId: string, { leadIds, phones }: Person) => {
+  // An attempt locks the endpoint before the delivery.
+  await sql`
+    select from event_endpoints where tenant_id = ${tenantId} order by id for no key update`.execute(
+    trx,
+  )
+  const { rows } = await sql<{ id: string }>`
+    select id from events
+    where tenant_id = ${tenantId} and (lead_id = any(${leadIds}::bigint[]) or data ->> 'phone' = any(${phones}::text[]))
+    order by id for update`.execute(trx)
+  const ids = rows.map(({ id }) => id)
   const { numAffectedRows: deliveries = 0n } = await sql`
-    delete from event_deliveries where event_id in (
-      select id from events where lead_id = any(${leadIds}::bigint[]))`.execute(trx)
+    delete from event_deliveries where event_id = any(${ids}::bigint[])`.execute(trx)
   const { numAffectedRows: events = 0n } = await sql`
-    delete from events where lead_id = any(${leadIds}::bigint[])`.execute(trx)
+    delete from events where id = any(${ids}::bigint[])`.execute(trx)
   return { events: Number(events), event_deliveries: Number(deliveries) }
 }
 

@@ -91,7 +91,7 @@ const BATCHES = {
     returning created_at as at`,
 }
 
-/** So long an event can be sent again. */
+/** How long an event is kept and can be sent again. */
 const EVENT_DAYS = 30
 
 const TABLES = [

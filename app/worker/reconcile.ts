@@ -172,16 +172,21 @@ export const requeueDueRows = async (): Promise<number> => {
       where c.state = 'open' and m.state not in ('scheduled', 'sending')
         and greatest(m.claimed_at, m.due_at) < now() - t.unresponsive_after - ${OVERDUE}
     union all
-      -- While an attempt of the endpoint runs, it adds the next jobs when it ends.
       select 'event_delivery', e.tenant_id, null, d.id::text, jsonb_build_object('deliveryId', d.id::text)
-      from event_endpoints e, lateral (
-        select id from event_deliveries
-        where event_endpoint_id = e.id and (state = 'pending' and due_at < now() - ${OVERDUE}
-          or state = 'sending' and claimed_at < now() - ${OVERDUE})
-        order by id limit ${DELIVERIES_AT_ONCE}) d
-      where e.state = 'active' and not exists (
-        select from event_deliveries r
-        where r.event_endpoint_id = e.id and r.state = 'sending' and r.claimed_at > now() - ${OVERDUE})
+      from event_endpoints e
+      cross join lateral (select exists (
+        select from event_deliveries
+        where event_endpoint_id = e.id and state = 'sending' and claimed_at > now() - ${OVERDUE}) as is_busy) b
+      cross join lateral (
+        (select id from event_deliveries
+         where event_endpoint_id = e.id and state = 'sending' and claimed_at < now() - ${OVERDUE}
+         order by id limit ${DELIVERIES_AT_ONCE})
+        union all
+        -- An attempt that runs adds the next jobs when it ends.
+        (select id from event_deliveries
+         where not b.is_busy and event_endpoint_id = e.id and state = 'pending' and due_at < now() - ${OVERDUE}
+         order by id limit ${DELIVERIES_AT_ONCE})) d
+      where e.state = 'active' and coalesce(e.paused_until <= now(), true)
     union all
       select 'call_log', tenant_id, null, tenant_id::text, jsonb_build_object('tenantId', tenant_id::text)
       from call_log_access where next_check_at < now() - ${OVERDUE}

@@ -48,7 +48,8 @@ and sends everything that was not delivered.
                  ${EVENT_TYPES.slice(5).join(', ')}
   --delivery ID  one delivery, from deliveries
   --json         the last line of stdout is one JSON object. list: tenantId, endpoints; add, rotate: endpointId, secret;
-                 test: deliveryId, webhookId; remove: endpointId; deliveries: deliveries; resend: count
+                 test: deliveryId, webhookId; remove: endpointId; deliveries: deliveries;
+                 resend: count, how many deliveries that were tried begin anew
   --help         show this text`
 
 const SHOWN = 50
@@ -111,6 +112,11 @@ export const webhook: Command = async (args, terminal) => {
   } else {
     const wanted = check(resendInput, { ...key, deliveryId: flags.delivery })
     const sent = await inTransaction(terminal, trx => resend(trx, COMMAND_LINE, wanted))
-    answer(sent, `${sent.count} ${sent.count === 1 ? 'delivery is' : 'deliveries are'} sent again`)
+    answer(
+      sent,
+      wanted.deliveryId === undefined
+        ? `webhook ${endpointId} is enabled and sends what was not delivered`
+        : `delivery ${wanted.deliveryId} is sent again`,
+    )
   }
 }

@@ -156,6 +156,11 @@ await t.test('an address is checked when it is entered', t => {
     t.equal(urlProblem(url, { production: false }), null, `${url} outside production`)
   for (const url of ['http://10.0.0.1/', 'http://169.254.169.254/'])
     t.ok(urlProblem(url, { production: false }), `${url} outside production`)
+  const { url } = newEndpoint.shape
+  for (const written of ['HTTPS://crm.example', ' https://crm.example/ ', 'https:crm.example'])
+    t.equal(url.parse(written), 'https://crm.example/', 'it is stored as the program calls it')
+  t.equal(url.parse('https://crm.example/\0x'), 'https://crm.example/%00x')
+  t.notOk(url.safeParse(`https://crm.example/${'א'.repeat(700)}`).success, 'escaped it is too long')
   t.end()
 })
 
@@ -225,17 +230,10 @@ await t.test('post', async t => {
     t.strictSame(await post(message(named), { ...HERE, resolve }), { error: 'forbidden_address' })
   })
 
-  await t.test('follows no redirect, and uses no proxy', async t => {
+  await t.test('follows no redirect', async t => {
     const elsewhere = await receiver()
     to.answerStatus(307, { location: elsewhere.url })
-    const proxies = {
-      HTTP_PROXY: elsewhere.url,
-      http_proxy: elsewhere.url,
-      NODE_USE_ENV_PROXY: '1',
-    }
-    Object.assign(process.env, proxies)
     t.strictSame(await post(message(to.url), HERE), { status: 307 })
-    for (const name of Object.keys(proxies)) delete process.env[name]
     t.equal(elsewhere.received.length, 0)
     to.answerStatus(204)
   })
@@ -285,7 +283,7 @@ await t.test('post', async t => {
 await t.test('whether an attempt may begin', t => {
   const now = new Date('2026-11-30T12:00:00Z')
   const seconds = (n: number) => new Date(now.getTime() + n * 1000)
-  const active = { state: 'active' as const, failures: 0 }
+  const active = { state: 'active' as const, failures: 0, pausedUntil: null }
   const due = {
     state: 'pending' as const,
     dueAt: now,
@@ -296,7 +294,7 @@ await t.test('whether an attempt may begin', t => {
     now,
   }
   const failing = { ...active, failures: 5 }
-  const disabled = { state: 'disabled' as const, failures: 10 }
+  const disabled = { ...active, state: 'disabled' as const, failures: 10 }
   const CASES: [string, Partial<Parameters<typeof mayBegin>[0]>, ReturnType<typeof mayBegin>][] = [
     ['due', {}, 'now'],
     ['not due', { dueAt: seconds(5) }, seconds(5)],
@@ -309,6 +307,8 @@ await t.test('whether an attempt may begin', t => {
     ['after four failures', { endpoint: { ...active, failures: 4 }, running: 3 }, 'now'],
     ['after five failures', { endpoint: failing }, 'now'],
     ['after five failures, with another', { endpoint: failing, running: 1 }, 'never'],
+    ['in a pause', { endpoint: { ...failing, pausedUntil: seconds(1) } }, 'never'],
+    ['after a pause', { endpoint: { ...failing, pausedUntil: now } }, 'now'],
     ['disabled', { endpoint: disabled }, 'never'],
     ['a test', { endpoint: disabled, isTest: true }, 'now'],
     ['a test, with another', { endpoint: failing, isTest: true, running: 1 }, seconds(5)],
@@ -479,6 +479,18 @@ await t.test('the other decisions, and an undo', async t => {
     'lead.unresponsive',
     'outreach.sent',
   ])
+  to.received.length = 0
+
+  const again = await reach(shop)
+  await sql`update leads set state = 'reached_by_phone' where id = ${again.lead.id}`.execute(db)
+  const againKey = { tenantId: shop.tenantId, leadId: again.lead.id }
+  await inTransaction(trx => markCalledBack(trx, COMMAND_LINE, againKey))
+  await work()
+  t.strictSame(
+    to.types().toSorted(),
+    ['call.missed', 'lead.reached', 'lead.reached', 'outreach.sent'],
+    'a talk, and "called back" after it',
+  )
 })
 
 await t.test('an endpoint gets the types that it wants, and nothing of others', async t => {
@@ -508,7 +520,7 @@ await t.test('a job that a trigger adds is like one that the program adds', asyn
   t.equal(added.length, 2)
   await sql`delete from graphile_worker._private_jobs`.execute(db)
   await inTransaction(trx =>
-    wakeNext(trx, { id: endpointId, tenantId: shop.tenantId, failures: 0 }),
+    wakeNext(trx, { id: endpointId, tenantId: shop.tenantId, failures: 0, pausedUntil: null }),
   )
   t.strictSame(await jobsOf(), added)
 })
@@ -586,7 +598,8 @@ await t.test('after the last attempt the endpoint is disabled, until it is enabl
     inTransaction(trx => resend(trx, COMMAND_LINE, { ...key, deliveryId: kept[0]?.id ?? '' })),
     /this endpoint is disabled/,
   )
-  t.strictSame(await inTransaction(trx => resend(trx, COMMAND_LINE, key)), { count: 4 })
+  const sent = await inTransaction(trx => resend(trx, COMMAND_LINE, key))
+  t.strictSame(sent, { count: 2 }, 'the others were not tried')
   await work()
   t.ok((await deliveriesTo(endpointId)).every(({ state }) => state === 'delivered'))
   t.match(await endpointRow(endpointId), { state: 'active', failures: 0 })
@@ -659,6 +672,13 @@ await t.test('a test event is sent once, also to a disabled endpoint', async t =
   ])
   t.match(await deliveriesTo(endpointId), [{ state: 'failed', attempts: 1, status: 500 }])
   t.match(await endpointRow(endpointId), { state: 'disabled', state_reason: 'gone', failures: 0 })
+
+  await inTransaction(trx => testEndpoint(trx, COMMAND_LINE, key))
+  const next = () => inTransaction(trx => testEndpoint(trx, COMMAND_LINE, key))
+  await later(endpointId, '4 minutes')
+  await t.rejects(next(), /a test is on its way/)
+  await later(endpointId, '2 minutes')
+  await next()
 })
 
 await t.test('during a rotation both keys sign', async t => {
@@ -727,6 +747,126 @@ await t.test('at most four attempts at once, and one after five failures', async
   t.equal(probes.length, 1)
 })
 
+await t.test('an attempt whose delivery has ended makes room for the next one', async t => {
+  const ENDINGS = {
+    erased: sql`delete from event_deliveries where id = `,
+    abandoned: sql`update event_deliveries set state = 'failed' where id = `,
+    expired: sql`update event_deliveries set attempts = 2 where id = `,
+  }
+  for (const [name, end] of Object.entries(ENDINGS)) {
+    const { shop, endpointId } = await listening()
+    await missed(shop)
+    await sql`update event_endpoints set failures = 5 where id = ${endpointId}`.execute(db)
+    const [first, second] = await deliveriesTo(endpointId)
+    const attempt = await inTransaction(trx => claimDelivery(trx, first?.id ?? ''))
+    if (!attempt) throw new Error('nothing claimed')
+    t.equal(await inTransaction(trx => claimDelivery(trx, second?.id ?? '')), null)
+    await sql`delete from graphile_worker._private_jobs`.execute(db)
+    await sql`${end}${attempt.deliveryId}`.execute(db)
+    await later(endpointId, '31 seconds')
+    await inTransaction(trx => recordAttempt(trx, attempt, { status: 500 }))
+    const { rows } = await sql<{ key: string }>`
+      select key from graphile_worker.jobs where task_identifier = 'event_delivery'`.execute(db)
+    const next = name === 'expired' ? first : second
+    t.strictSame(rows, [{ key: `event_delivery:${next?.id}` }], name)
+  }
+})
+
+await t.test('while an attempt runs, the sweep adds the one that lost its process', async t => {
+  const { shop, endpointId } = await listening()
+  await missed(shop)
+  await missed(shop)
+  const [lost, running] = await deliveriesTo(endpointId)
+  await inTransaction(trx => claimDelivery(trx, lost?.id ?? ''))
+  await later(endpointId, '5 minutes')
+  await inTransaction(trx => claimDelivery(trx, running?.id ?? ''))
+  await sql`delete from graphile_worker._private_jobs`.execute(db)
+  await requeueDueRows()
+  const { rows } = await sql<{ key: string }>`
+    select key from graphile_worker.jobs where task_identifier = 'event_delivery' and flags ? ${`events:${shop.tenantId}`}`.execute(
+    db,
+  )
+  t.strictSame(rows, [{ key: `event_delivery:${lost?.id}` }])
+})
+
+await t.test('after five failures, an endpoint that hangs is tried every five minutes', async t => {
+  const { shop, endpointId } = await listening()
+  await missed(shop)
+  const [first, second] = await deliveriesTo(endpointId)
+  const claimNext = (id = '') => inTransaction(trx => claimDelivery(trx, id))
+  const hang = async (failures: number) => {
+    await sql`update event_endpoints set failures = ${failures} where id = ${endpointId}`.execute(
+      db,
+    )
+    const attempt = await claimNext(first?.id)
+    if (!attempt) throw new Error('nothing claimed')
+    await inTransaction(trx => recordAttempt(trx, attempt, { error: 'timeout' }))
+    await later(endpointId, '1 hour')
+    return (await endpointRow(endpointId)).paused_until
+  }
+  t.equal(await hang(3), null)
+  await sql`delete from graphile_worker._private_jobs`.execute(db)
+  const pausedUntil = await hang(4)
+  t.ok(Math.abs(Number(pausedUntil) - Date.now() - 300_000) < 10_000)
+  t.equal(await claimNext(second?.id), null)
+  const jobs = async () => {
+    const { rows } = await sql`
+      select run_at + interval '1 hour' as at from graphile_worker.jobs
+      where key = ${`event_delivery:${second?.id}`}`.execute(db)
+    return rows
+  }
+  t.strictSame(await jobs(), [{ at: pausedUntil }])
+  await sql`delete from graphile_worker._private_jobs`.execute(db)
+  await requeueDueRows()
+  t.strictSame(await jobs(), [], 'nor does the sweep add a job')
+  const key = { tenantId: shop.tenantId, endpointId }
+  await inTransaction(trx => resend(trx, COMMAND_LINE, key))
+  t.ok(await claimNext(second?.id), 'a person who sends everything again ends the pause')
+})
+
+await t.test('no statement reads all the events that wait', async t => {
+  const { shop, endpointId } = await listening()
+  const key = { tenantId: shop.tenantId, endpointId }
+  const isUndone = new Error('undone')
+  const attempt = inTransaction(async trx => {
+    await sql`
+      with event as (
+        insert into events (tenant_id, type, data)
+        select ${shop.tenantId}, 'call.missed', '{}' from generate_series(1, 10100) returning id)
+      insert into event_deliveries (tenant_id, event_id, event_endpoint_id)
+      select ${shop.tenantId}, id, ${endpointId} from event`.execute(trx)
+    await sql`analyze event_deliveries`.execute(trx)
+    const rowsRead = async () => {
+      const { rows } = await sql<{ read: number }>`
+        select (seq_tup_read + idx_tup_fetch)::int as read from pg_stat_xact_user_tables
+        where relname = 'event_deliveries'`.execute(trx)
+      return rows[0]?.read ?? 0
+    }
+    const readsFew = async (name: string, act: () => Promise<unknown>) => {
+      const before = await rowsRead()
+      await act()
+      const read = (await rowsRead()) - before
+      t.ok(read > 0 && read < 100, `${name}: ${read}`)
+    }
+    const [listed] = await listEndpoints(trx, shop.tenantId)
+    t.equal(listed?.waiting, 10_001)
+    await readsFew('list', () => deliveriesOf(trx, key, 10))
+    const [newest] = await deliveriesOf(trx, key, 1)
+    await readsFew('claim and record', async () => {
+      const claimed = await claimDelivery(trx, newest?.deliveryId ?? '')
+      if (!claimed) throw new Error('nothing claimed')
+      await recordAttempt(trx, claimed, { status: 500 })
+    })
+    await readsFew('send everything again', async () => {
+      t.strictSame(await resend(trx, COMMAND_LINE, key), { count: 1 })
+    })
+    await removeEndpoint(trx, COMMAND_LINE, key)
+    t.strictSame(await listEndpoints(trx, shop.tenantId), [])
+    throw isUndone
+  })
+  await t.rejects(attempt, isUndone)
+})
+
 await t.test('after a crash the event is sent again under its id', async t => {
   const { shop, to, endpointId } = await listening()
   await missed(shop)
@@ -755,10 +895,22 @@ await t.test('an erased person leaves no event, also none that waits', async t =
   const neighbour = await reach(shop)
   await writes(who.e164, 'hello')
   await work()
-  const erased = await inTransaction(trx =>
-    erase(trx, COMMAND_LINE, { tenantId: shop.tenantId, number: who.e164 }),
-  )
-  t.ok(erased.events >= 3)
+  // A call without a lead, and a first message that waits.
+  const callOf = ({ tenantId }: Business) =>
+    sql`select record_event(${tenantId}, 'call.missed', null, jsonb_build_object('phone', ${who.e164}::text))`.execute(
+      db,
+    )
+  await callOf(shop)
+  const other = await listening()
+  await callOf(other.shop)
+  const waiting = customer()
+  await miss(shop, waiting.local)
+  const eraseThem = ({ e164 }: { e164: string }) =>
+    inTransaction(trx => erase(trx, COMMAND_LINE, { tenantId: shop.tenantId, number: e164 }))
+  const erased = await eraseThem(who)
+  t.ok(erased.events >= 4)
+  t.equal((await eraseThem(waiting)).events, 2, 'also what the erasure caused')
+  t.equal((await deliveriesTo(other.endpointId)).length, 1, 'another business keeps its event')
   const { rows } = await sql<{ data: { phone: string } }>`
     select data from events where tenant_id = ${shop.tenantId}`.execute(db)
   t.ok(rows.length >= 2)
@@ -816,7 +968,10 @@ await t.test('the API', async t => {
   const { shop, to } = await listening()
   const other = await clientOf(await business())
   const api = await clientOf(shop)
-  const added = await api.post('/webhooks', { url: to.url, events: ['lead.replied'] })
+  const added = await api.post('/webhooks', {
+    url: ` ${to.url.replace('http', 'HTTP')}`,
+    events: ['lead.replied'],
+  })
   t.match(added, { status: 200, json: { id: /^\d+$/, secret: /^whsec_/ } })
   const { id } = Object(added.json)
   const { json } = await api.get('/webhooks')
@@ -825,6 +980,15 @@ await t.test('the API', async t => {
     next_cursor: null,
   })
   t.notMatch(JSON.stringify(json), /whsec_|secret/)
+  const { json: page } = await api.get('/webhooks?limit=1')
+  const { next_cursor: cursor } = Object(page)
+  t.equal(Object(page).data.length, 1)
+  t.equal(cursor, Object(json).data[0].id)
+  t.match(await api.get(`/webhooks?limit=200&cursor=${cursor}`), {
+    json: { data: [{ id }], next_cursor: null },
+  })
+  for (const wrong of ['limit=0', 'limit=201', 'cursor=x', 'other=1'])
+    t.match(await api.get(`/webhooks?${wrong}`), { status: 422 }, wrong)
   const sent = await api.post(`/webhooks/${id}/test`)
   t.match(sent, { status: 202, json: { webhook_id: /^evt_/ } })
   t.match(await api.post(`/webhooks/${id}/test`), { status: 409, json: { code: 'test_running' } })

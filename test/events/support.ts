@@ -100,12 +100,15 @@ export const endpointRow = (endpointId: string) =>
     .executeTakeFirstOrThrow()
 
 /** As if this time had passed: deliveries that wait are due by so much earlier, and so are their jobs. */
-export const later = async (endpointId: string, time: string): Promise<void> => {
-  await sql`
-    update event_deliveries set due_at = due_at - ${time}::interval, claimed_at = claimed_at - ${time}::interval
-    where event_endpoint_id = ${endpointId}`.execute(db)
-  await sql`
-    select graphile_worker.reschedule_jobs(array[j.id], run_at := j.run_at - ${time}::interval)
-    from graphile_worker.jobs j join event_deliveries d on j.key = 'event_delivery:' || d.id
-    where d.event_endpoint_id = ${endpointId} and j.locked_at is null`.execute(db)
-}
+export const later = (endpointId: string, time: string): Promise<void> =>
+  db.transaction().execute(async trx => {
+    // As an attempt does, which also changes several of these rows.
+    await sql`select from event_endpoints where id = ${endpointId} for no key update`.execute(trx)
+    await sql`
+      update event_deliveries set due_at = due_at - ${time}::interval, claimed_at = claimed_at - ${time}::interval
+      where event_endpoint_id = ${endpointId}`.execute(trx)
+    await sql`
+      select graphile_worker.reschedule_jobs(array[j.id], run_at := j.run_at - ${time}::interval)
+      from graphile_worker.jobs j join event_deliveries d on j.key = 'event_delivery:' || d.id
+      where d.event_endpoint_id = ${endpointId} and j.locked_at is null`.execute(trx)
+  })

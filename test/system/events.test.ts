@@ -1,4 +1,6 @@
-/** Outgoing events with real processes: kills, and an endpoint that hangs while 10,000 events wait. */
+/** Outgoing events with real processes: kills, a proxy, and an endpoint that hangs while 10,000 events wait. */
+import { spawn } from 'node:child_process'
+import { text } from 'node:stream/consumers'
 import { sql } from 'kysely'
 import t from 'tap'
 import { push } from '../../scripts/demo/cdr.ts'
@@ -90,6 +92,29 @@ await t.test('with two processes, kills and refusals, every id arrives', async t
   )
   two.signal('SIGTERM')
   t.match(await two.ended(), IN_ORDER)
+})
+
+await t.test('no proxy is used, although the environment names one', async t => {
+  const [to, proxy] = [await receiver(), await receiver()]
+  // The request by node:http shows that the proxy is in effect.
+  const program = `
+    import http from 'node:http'
+    import { once } from 'node:events'
+    import { post } from './app/events/delivery.ts'
+    const url = ${JSON.stringify(to.url)}
+    const body = JSON.stringify({ type: 'webhook.test', timestamp: new Date(), data: { tenant_id: '1' } })
+    const control = http.request(url, { method: 'POST' })
+    control.end(body)
+    const [answer] = await once(control, 'response')
+    answer.resume()
+    console.log(JSON.stringify(await post({ url, headers: {}, body }, { production: false })))`
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', program], {
+    env: { ...process.env, NODE_OPTIONS: '', NODE_USE_ENV_PROXY: '1', HTTP_PROXY: new URL(proxy.url).origin },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  t.strictSame(JSON.parse(await text(child.stdout)), { status: 204 })
+  t.equal(proxy.received.length, 1, 'the control')
+  t.equal(to.received.length, 1)
 })
 
 await t.test('10,000 events wait for an endpoint that hangs: nothing else is delayed', async t => {

@@ -6,12 +6,13 @@ import {
   addEndpoint,
   endpointInput,
   listEndpoints,
+  MAX_COUNTED,
   newEndpoint,
   removeEndpoint,
   testEndpoint,
 } from '../../events/endpoints.ts'
 import { EVENT_TYPES } from '../../states.ts'
-import { checked, id, invalidCursor, pageOf, route, rowId, time } from './route.ts'
+import { checked, id, invalidCursor, pageOf, pageQuery, route, rowId, time } from './route.ts'
 
 const webhook = z
   .object({
@@ -23,7 +24,12 @@ const webhook = z
       .enum(['gone', 'failing'])
       .nullable()
       .describe('Why it is disabled: it answered 410, or all attempts to deliver an event failed.'),
-    waiting: z.int().min(0).describe('How many events are not delivered yet.'),
+    waiting: z
+      .int()
+      .min(0)
+      .describe(
+        `How many events are not delivered yet. ${MAX_COUNTED + 1} = more than ${MAX_COUNTED}.`,
+      ),
     created_at: time,
   })
   .meta({ id: 'Webhook' })
@@ -34,12 +40,15 @@ export const webhooks = [
     path: '/webhooks',
     name: 'listWebhooks',
     summary: 'List the webhooks',
-    description: 'A business has at most ten, so there is one page.',
-    request: z.object({ query: z.strictObject({ cursor: z.string().max(100).optional() }) }),
+    description: 'The oldest first. A business has at most ten.',
+    request: z.object({ query: z.strictObject(pageQuery) }),
     answer: pageOf(webhook),
-    act: async (trx, { tenantId }, { query }) => {
-      if (query.cursor !== undefined) throw invalidCursor()
-      const endpoints = await listEndpoints(trx, tenantId)
+    act: async (trx, { tenantId }, { query: { limit, cursor } }) => {
+      if (cursor !== undefined && !id.safeParse(cursor).success) throw invalidCursor()
+      const following = (await listEndpoints(trx, tenantId)).filter(
+        ({ endpointId }) => cursor === undefined || BigInt(endpointId) > BigInt(cursor),
+      )
+      const endpoints = following.slice(0, limit)
       const data = endpoints.map(({ endpointId, stateReason, createdAt, ...endpoint }) => ({
         ...endpoint,
         id: endpointId,
@@ -47,7 +56,8 @@ export const webhooks = [
         state_reason: stateReason,
         created_at: createdAt,
       }))
-      return { data, next_cursor: null }
+      const next = following.length > limit ? endpoints.at(-1)?.endpointId : null
+      return { data, next_cursor: next ?? null }
     },
   }),
   route({

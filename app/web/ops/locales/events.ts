@@ -37,7 +37,7 @@ export const eventsTexts = translations(
       connection: '(no connection)',
     } satisfies Record<DeliveryError, string>,
     all: 'All events',
-    waiting: (count: number) => (count === 1 ? 'One event waits.' : `${count} events wait.`),
+    waiting: (count: string) => (count === '1' ? 'One event waits.' : `${count} events wait.`),
     rotating: 'The old key is valid too until',
     enable: 'Enable, and send what was not delivered',
     test: 'Send a test event',
@@ -47,8 +47,8 @@ export const eventsTexts = translations(
     result: 'Result',
     next: 'next attempt',
     again: 'Send again',
-    resent: (count: number) =>
-      count === 1 ? 'One event is sent again.' : `${count} events are sent again.`,
+    resent: 'The event is sent again.',
+    enabled: 'The address is enabled. Events that were not delivered are sent now.',
     rotate: 'New key…',
     rotateMeans:
       'The new key is shown once. For 24 hours events are signed with both, so enter the new one within that time.',
@@ -105,7 +105,7 @@ export const eventsTexts = translations(
       connection: '(אין חיבור)',
     },
     all: 'כל האירועים',
-    waiting: count => (count === 1 ? 'אירוע אחד ממתין.' : `${count} אירועים ממתינים.`),
+    waiting: count => (count === '1' ? 'אירוע אחד ממתין.' : `${count} אירועים ממתינים.`),
     rotating: 'גם המפתח הקודם תקף עד',
     enable: 'הפעלה ושליחה של מה שלא נמסר',
     test: 'שליחת אירוע בדיקה',
@@ -115,7 +115,8 @@ export const eventsTexts = translations(
     result: 'תוצאה',
     next: 'הניסיון הבא',
     again: 'שליחה חוזרת',
-    resent: count => (count === 1 ? 'אירוע אחד נשלח שוב.' : `${count} אירועים נשלחים שוב.`),
+    resent: 'האירוע נשלח שוב.',
+    enabled: 'הכתובת הופעלה. אירועים שלא נמסרו נשלחים עכשיו.',
     rotate: 'מפתח חדש…',
     rotateMeans:
       'המפתח החדש מוצג פעם אחת. במשך 24 שעות האירועים נחתמים בשני המפתחות, ויש להזין את החדש בזמן הזה.',

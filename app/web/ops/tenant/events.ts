@@ -8,6 +8,7 @@ import {
   type Endpoint,
   endpointInput,
   listEndpoints,
+  MAX_COUNTED,
   MAX_ENDPOINTS,
   newEndpoint,
   removeEndpoint,
@@ -119,7 +120,7 @@ const endpointCard = (view: View, endpoint: Endpoint, deliveries: ShownDelivery[
     ${stateReason && html`<p class="problem">⚠ ${texts.reasons[stateReason]}</p>`}
     <p class="quiet">
       ${names.length === EVENT_TYPES.length ? texts.all : names.join(', ')}.
-      ${waiting > 0 && texts.waiting(waiting)}
+      ${waiting > 0 && texts.waiting(waiting > MAX_COUNTED ? `${MAX_COUNTED.toLocaleString('en')}+` : `${waiting}`)}
     </p>
     ${
       rotatingUntil &&
@@ -233,8 +234,9 @@ export const events: Section = {
     resend: async request => {
       const deliveryId = formValue(request.form, 'deliveryId')
       const wanted = resendInput.parse({ ...keyOf(request), deliveryId })
-      const { count } = await resend(request.trx, request.context.signIn, wanted)
-      return { flash: eventsTexts[request.context.language].resent(count) }
+      await resend(request.trx, request.context.signIn, wanted)
+      const texts = eventsTexts[request.context.language]
+      return { flash: deliveryId === undefined ? texts.enabled : texts.resent }
     },
   },
 }
