@@ -109,7 +109,12 @@ await t.test('no proxy is used, although the environment names one', async t => 
     answer.resume()
     console.log(JSON.stringify(await post({ url, headers: {}, body }, { production: false })))`
   const child = spawn(process.execPath, ['--input-type=module', '--eval', program], {
-    env: { ...process.env, NODE_OPTIONS: '', NODE_USE_ENV_PROXY: '1', HTTP_PROXY: new URL(proxy.url).origin },
+    env: {
+      ...process.env,
+      NODE_OPTIONS: '',
+      NODE_USE_ENV_PROXY: '1',
+      HTTP_PROXY: new URL(proxy.url).origin,
+    },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   t.strictSame(JSON.parse(await text(child.stdout)), { status: 204 })
