@@ -15,7 +15,7 @@ COPY sql sql
 COPY app app
 COPY tasks tasks
 COPY scripts scripts
-# Node keeps the compiled code here when it stops. The next start takes half the time, and 20 MB less memory.
+# Node keeps the compiled code here when it stops. The next start takes a third less time, and 20 MB less memory.
 ENV NODE_COMPILE_CACHE=/ringback/compiled
 RUN mkdir compiled && chown node compiled
 # All other files belong to root, so the program cannot change them.

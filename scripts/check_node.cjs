@@ -11,6 +11,6 @@ if (major < 22 || (major === 22 && minor < 18) || (major === 23 && minor < 6)) {
   )
   process.exit(1)
 }
-// Node keeps the compiled code here when a command ends, and the next one starts in half the time. Not during `npm ci`, which
+// Node keeps the compiled code here when a command ends, and the next one starts in a third less time. Not during `npm ci`, which
 // another user may run. A folder that cannot be written, or NODE_COMPILE_CACHE for another one, is no error.
 if (require.main !== module) enableCompileCache(`${__dirname}/../.data/compile-cache`)

@@ -76,7 +76,8 @@ language sql stable as $$
       where state = 'skipped' group by grouping sets ((o.tenant_id, reason), (reason))
     ) r group by key
   ), calls as (
-    -- A call with several CDRs counts once. All of them have the same verdict.
+    -- A call with several CDRs counts once. All of them have the same verdict. A call whose CDRs are of two days counts in
+    -- both: to look up the first CDR of each call would take longer than the sums.
     select r.tenant_id, t.timezone, min(r.called_at) as called_at, bool_or(r.verdict = 'missed') as missed
     from zones z
     join raw_cdrs r on coalesce(r.called_at, r.received_at) >= z.from_at and coalesce(r.called_at, r.received_at) < z.until_at

@@ -85,7 +85,8 @@ export const prepareNamed = (client: pg.PoolClient): void => {
   client.query = new Proxy(client.query, {
     apply: (query, self, [text, values, ...others]: unknown[]) => {
       const name = typeof text === 'string' ? NAME.exec(text)?.[1] : undefined
-      const args = name ? [{ name, text, values }, ...others] : [text, values, ...others]
+      const wait = name && WAITS[name] ? { query_timeout: WAITS[name] } : {}
+      const args = name ? [{ name, text, values, ...wait }, ...others] : [text, values, ...others]
       return Reflect.apply(query, self, args)
     },
   })
@@ -113,6 +114,9 @@ const limits = {
   lock_timeout: 3 * SECOND,
   idle_in_transaction_session_timeout: 10 * SECOND,
 }
+
+/** The query_timeout of named statements that may take longer. Their transaction raises statement_timeout. */
+const WAITS: Record<string, number> = { refresh_daily_figures: 63 * SECOND }
 
 const address = async (name: string, connectionString?: string) => {
   connectionString ??= await databaseUrl()

@@ -52,8 +52,13 @@ type Read<Result> = { result: Result; source: Source } | 'away' | 'behind' | 'fa
 
 const readReplica = async <Result>(work: Work<Result>): Promise<Read<Result>> => {
   if (performance.now() < awayUntil) return 'away'
-  // Outside the try: if the primary is unavailable, the replica is not to blame.
-  const position = await primaryPosition()
+  const position = await primaryPosition().catch((err: unknown) => {
+    // The page cannot be read from the primary either.
+    if (isUnavailable(err)) throw err
+    log.warn({ err }, 'the replica is not used: the position of the primary cannot be read')
+    return null
+  })
+  if (position === null) return 'failed'
   try {
     return await replicaDb
       .transaction()
@@ -70,7 +75,7 @@ const readReplica = async <Result>(work: Work<Result>): Promise<Read<Result>> =>
       return 'failed'
     }
     awayUntil = performance.now() + limits.awayMs
-    log.warn({ err }, 'the read replica is away: pages are read from the primary')
+    log.warn({ err }, 'the replica is not available: pages are read from the primary')
     return 'away'
   }
 }

@@ -62,7 +62,9 @@ const NUMBER = /^\d{1,18}(\.\d{1,2})?$/
 /** Where the page before ended. Null = the text is no cursor of this order. */
 export const parseCursor = (written: string, sort: Sort): { value: string; id: string } | null => {
   const [, value = '', id = ''] = CURSOR.exec(written) ?? []
-  return id === '' || (sort !== 'name' && !NUMBER.test(value)) ? null : { value, id }
+  // Postgres has no text with NUL.
+  const isValid = sort === 'name' ? !value.includes('\0') : NUMBER.test(value)
+  return id !== '' && isValid ? { value, id } : null
 }
 
 /** A message is sent within a second of its time. */

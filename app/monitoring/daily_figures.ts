@@ -108,17 +108,20 @@ export const loadFigures = async (
 const DAYS = { oldest: MONTH_DAYS + 1, newest: 1 }
 /** Calls of these days still change all the time, so they are summed each time. Earlier ones follow in turn. */
 const RECENT_DAYS = 1
-/** After this time the other days wait for the next round. */
+/** After this time the other days wait for the next round. Each round sums one of them at least. */
 const ROUND_MS = 50
+/** A day of 500,000 calls takes 3 to 6 s. The client waits three seconds longer (app/db/pool.ts). */
+const DAY_TIMEOUT = sql`set local statement_timeout = '60s'`
 /** A day is not summed again sooner, also if several workers run. */
 const FRESH_FOR = sql`interval '45 seconds'`
 
 /**
  * Sums the days around today again, then those that were not summed for the longest time.
  *
+ * @param roundMs when it stops; the recent days and one other are summed in any case
  * @returns how many days were summed
  */
-export const refreshDailyFigures = async (): Promise<number> => {
+export const refreshDailyFigures = async (roundMs = ROUND_MS): Promise<number> => {
   const { rows: days } = await sql<{ day: string; isRecent: boolean }>`
     select d.day::text, d.day >= d.today - ${RECENT_DAYS}::int as "isRecent"
     from (
@@ -128,18 +131,27 @@ export const refreshDailyFigures = async (): Promise<number> => {
     where f.refreshed_at is null or f.refreshed_at < now() - ${FRESH_FOR}
     order by "isRecent" desc, f.refreshed_at nulls first, d.day desc`.execute(db)
   const start = performance.now()
-  let count = 0
+  let recent = 0
+  let older = 0
   for (const { day, isRecent } of days) {
-    if (!isRecent && performance.now() - start > ROUND_MS && count > 0) break
-    const { rows } = await sql<{ done: boolean }>`
-      select refresh_daily_figures(${day}::date) as done`.execute(db)
+    if (older > 0 && performance.now() - start >= roundMs) break
     // Another worker does it.
-    if (!rows[0]?.done) break
-    count++
+    if (!(await refreshDay(day))) break
+    if (isRecent) recent++
+    else older++
   }
   await sql`
     delete from daily_figures where day < (now() at time zone 'UTC')::date - ${DAYS.oldest}::int`.execute(
     db,
   )
-  return count
+  return recent + older
 }
+
+/** @returns false: another worker sums a day now */
+const refreshDay = (day: string): Promise<boolean> =>
+  db.transaction().execute(async trx => {
+    await DAY_TIMEOUT.execute(trx)
+    const { rows } = await sql<{ done: boolean }>`
+      /* refresh_daily_figures */ select refresh_daily_figures(${day}::date) as done`.execute(trx)
+    return rows[0]?.done ?? false
+  })

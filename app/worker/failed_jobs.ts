@@ -75,6 +75,7 @@ export const retryJobs = async (
         select id from graphile_worker.jobs where ${wanted} order by id limit ${RETRIED}) j
       having count(*) > 0
     ) d, graphile_worker.reschedule_jobs(d.ids, run_at := now(), attempts := 0) r`.execute(trx)
+  const error = 'jobId' in which ? undefined : which.error
   const subject = 'jobId' in which ? `jobs ${which.jobId}` : `jobs of ${which.task}`
   if (rows.length === 0) throw notFound(`failed ${subject}`)
   await audit(trx, actor, {
@@ -82,7 +83,7 @@ export const retryJobs = async (
     action: 'job.retry',
     subject,
     before: null,
-    after: { retried: rows.length },
+    after: { retried: rows.length, ...(error !== undefined && { error }) },
   })
   return rows.length
 }
@@ -94,11 +95,16 @@ export const retryJobs = async (
  * @throws UserError if there is no such failed job, or its work cannot be abandoned
  */
 export const discardJob = async (trx: Trx, actor: Actor, jobId: string): Promise<void> => {
+  if (!(await discardIfFailed(trx, actor, jobId))) throw notFound(`failed jobs ${jobId}`)
+}
+
+/** @returns false: there is no such failed job */
+const discardIfFailed = async (trx: Trx, actor: Actor, jobId: string): Promise<boolean> => {
   const { rows } = await sql<{ task: string; key: string; tries: number }>`
     select task_identifier as task, coalesce(key, task_identifier) as key, attempts as tries from graphile_worker.jobs
     where ((${IS_FAILED}) or (${IS_UNKNOWN})) and id = ${jobId}`.execute(trx)
   const [job] = rows
-  if (!job) throw notFound(`failed jobs ${jobId}`)
+  if (!job) return false
   const { tenantId, became } = await abandonJob(trx, job.task, job.key.slice(job.task.length + 1))
   // The row is locked before the job, as in a claim. The job may already be removed together with its row.
   await sql`select graphile_worker.complete_jobs(array[${jobId}]::bigint[])`.execute(trx)
@@ -109,13 +115,14 @@ export const discardJob = async (trx: Trx, actor: Actor, jobId: string): Promise
     before: { task: job.task, tries: job.tries },
     after: { became },
   })
+  return true
 }
 
 /**
  * Discards the failed jobs of a task, the oldest first, at most DISCARDED at once. Their people are locked one after the
  * other, so another transaction may wait in a circle with this one. Postgres then ends one of them, and it is tried again.
  *
- * @returns how many
+ * @returns how many, without those that were removed together with another: both reminders of a conversation end at once
  * @throws UserError as discardJob
  */
 export const discardJobs = async (trx: Trx, actor: Actor, which: FailedOfTask): Promise<number> => {
@@ -123,9 +130,10 @@ export const discardJobs = async (trx: Trx, actor: Actor, which: FailedOfTask): 
     select id from graphile_worker.jobs where ${ofTask(which)} order by id limit ${DISCARDED}`.execute(
     trx,
   )
-  if (rows.length === 0) throw notFound(`failed jobs of ${which.task}`)
-  for (const { id } of rows) await discardJob(trx, actor, id)
-  return rows.length
+  let discarded = 0
+  for (const { id } of rows) if (await discardIfFailed(trx, actor, id)) discarded++
+  if (discarded === 0) throw notFound(`failed jobs of ${which.task}`)
+  return discarded
 }
 
 /** At most this many at once. */

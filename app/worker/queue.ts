@@ -18,30 +18,37 @@ export type Queued = {
   oldestDue: number | null
 }
 
-/** More jobs are not looked at. */
+/** More jobs of one state are not counted. */
 export const MAX_COUNTED = 50_000
 
 /**
  * The queue by task, the most overdue first.
  *
- * @returns `isCut`: there are more jobs, and these were not counted
+ * @param most of each state. Of those that are due, the most overdue are counted
+ * @returns `isCut`: there may be more jobs, and these were not counted
  */
-export const queueByTask = async (trx: Trx): Promise<{ tasks: Queued[]; isCut: boolean }> => {
-  const { rows } = await sql<Queued & { jobs: number }>`
+export const queueByTask = async (
+  trx: Trx,
+  most = MAX_COUNTED,
+): Promise<{ tasks: Queued[]; isCut: boolean }> => {
+  const part = (state: Job['state']) => sql`(
+    select task_identifier as task, run_at, attempts, ${sql.lit(state)} as state from graphile_worker.jobs
+    where ${IN_STATE[state]} ${state === 'due' ? sql`order by run_at` : sql``} limit ${most})`
+  const { rows } = await sql<Queued>`
     with jobs as (
-      select task_identifier as task, run_at, attempts,
-             case when locked_at is not null then 'running' when attempts >= max_attempts then 'failed'
-                  when run_at <= now() then 'due' else 'future' end as state
-      from graphile_worker.jobs limit ${MAX_COUNTED}
+      ${part('running')} union all ${part('failed')} union all ${part('due')} union all ${part('future')}
     )
-    select task, count(*)::int as jobs, count(*) filter (where state = 'due')::int as due,
+    select task, count(*) filter (where state = 'due')::int as due,
            count(*) filter (where state in ('due', 'future') and attempts > 0)::int as retrying,
            count(*) filter (where state = 'running')::int as running,
            count(*) filter (where state = 'future')::int as future,
            count(*) filter (where state = 'failed')::int as failed,
            extract(epoch from now() - min(run_at) filter (where state = 'due'))::float8 as "oldestDue"
     from jobs group by task order by "oldestDue" desc nulls last, task`.execute(trx)
-  return { tasks: rows, isCut: rows.reduce((sum, { jobs }) => sum + jobs, 0) >= MAX_COUNTED }
+  const isCut = (['running', 'failed', 'due', 'future'] as const).some(
+    state => rows.reduce((sum, row) => sum + row[state], 0) >= most,
+  )
+  return { tasks: rows, isCut }
 }
 
 /** A job that failed before and will run again is `retrying`, and `due` or `future` as well. */
@@ -157,6 +164,8 @@ export type FailedGroup = {
   /** The error of the newest of them. Null = the program stopped at each attempt. */
   lastError: string | null
   jobs: number
+  /** False: no task of this version has the name. */
+  isKnown: boolean
   /** When the first and the last of them failed. */
   since: Date
   until: Date
@@ -166,7 +175,7 @@ export type FailedGroup = {
 export const errorsOfFailed = async (trx: Trx, limit: number): Promise<FailedGroup[]> => {
   const { rows } = await sql<FailedGroup>`
     select task_identifier as task, error, (array_agg(last_error order by id desc))[1] as "lastError", count(*)::int as jobs,
-           min(updated_at) as since, max(updated_at) as until
+           task_identifier = any(${TASK_NAMES}::text[]) as "isKnown", min(updated_at) as since, max(updated_at) as until
     from (
       select id, task_identifier, ${JOB_ERROR} as error, last_error, updated_at
       from graphile_worker.jobs

@@ -61,7 +61,7 @@ t.test('a migration of a release is never edited', async t => {
 const TENANT_MAY_BE_NULL = [
   'alerts',
   'audit_log',
-  // Those of all businesses together.
+  // A row without a tenant is the sum of all businesses.
   'daily_figures',
   'raw_cdrs',
   'rejected_deliveries',

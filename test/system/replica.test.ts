@@ -19,7 +19,7 @@ t.teardown(pair.remove)
 let target = pair.ports().standby
 const proxy = await startProxy(() => [target])
 t.teardown(proxy.close)
-// What reads these settings is imported after.
+// Modules that read these settings are imported later.
 process.env['DATABASE_URL'] = pair.programUrl
 process.env['READ_DATABASE_URL'] = pair.urlOf(proxy.port)
 await run(['scripts/migrate.ts'], { env: process.env })
@@ -58,7 +58,7 @@ const misses = async () => {
     .executeTakeFirstOrThrow()
   return { ...caller, missedCallId: call.id, shown: caller.local.replace(/^(...)(...)/, '$1-$2-') }
 }
-const AWAY = /Up to date · the replica is away/
+const AWAY = /Up to date · the replica is not available/
 limits.awayMs = 500
 const untilTriedAgain = () => sleep(limits.awayMs + 50)
 
@@ -125,6 +125,18 @@ await t.test('without the replica the pages come from the primary, and say so', 
   t.match((await operator.get('/ops/waiting')).text, AWAY, 'it is not tried again at once')
   await untilTriedAgain()
   t.match((await operator.get('/ops/waiting')).text, /read from the replica/)
+})
+
+await t.test('if the position of the primary cannot be read, the pages still work', async t => {
+  const operator = await asOperator()
+  const admin = new pg.Client({ connectionString: pair.adminUrl(pair.ports().primary, 'ringback') })
+  await admin.connect()
+  await admin.query('revoke execute on function pg_control_system() from public')
+  const { status, text } = await operator.get('/ops/waiting')
+  await admin.query('grant execute on function pg_control_system() to public')
+  await admin.end()
+  t.equal(status, 200)
+  t.match(text, /<p class="quiet">Up to date<\/p>/)
 })
 
 await t.test('a server that is not in recovery is not used', async t => {

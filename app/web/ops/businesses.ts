@@ -301,7 +301,7 @@ const businessTexts = translations(
       name: 'לפי שם',
       missed: 'הכי הרבה שיחות שלא נענו',
       answered: 'הכי הרבה שיחות שנענו',
-      recovered: 'הכי הרבה פניות שחזרו',
+      recovered: 'הכי הרבה מתקשרים שחזרו',
       won: 'המכירות הגבוהות ביותר',
       newest: 'החדשים ביותר',
     },

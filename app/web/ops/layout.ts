@@ -206,7 +206,7 @@ export const layoutTexts = translations(
           ? 'Up to date · read from the replica'
           : `As of ${seconds} ${seconds === 1 ? 'second' : 'seconds'} ago · read from the replica`,
       primary: 'Up to date',
-      away: 'Up to date · the replica is away',
+      away: 'Up to date · the replica is not available',
       behind: 'Up to date · the replica is too far behind',
     },
     formExpired: 'This form is too old. Please go back, reload the page and try again.',
@@ -259,7 +259,7 @@ export const layoutTexts = translations(
           : `נתונים מלפני ${seconds === 1 ? 'שנייה' : `${seconds} שניות`} · נקרא מההעתק`,
       primary: 'מעודכן',
       away: 'מעודכן · ההעתק לא זמין',
-      behind: 'מעודכן · ההעתק מפגר מדי',
+      behind: 'מעודכן · ההעתק לא עדכני מספיק',
     },
     formExpired: 'הטופס ישן מדי. נא לחזור, לטעון את הדף מחדש ולנסות שוב.',
   },

@@ -129,13 +129,16 @@ const errorSection = (groups: FailedGroup[], context: Context): Html | false => 
         [texts.until, ({ until }) => dateTime(until, language)],
         [
           alertTexts[language].whatNow,
-          ({ task, error, jobs }) =>
-            html`${actionForm(context, {
-              path: '/ops/trouble/jobs/retry',
-              label: jobTexts.retryAll(jobs),
-              fields: { task, error },
-              about: task,
-            })}
+          ({ task, error, jobs, isKnown }) =>
+            html`${
+              isKnown &&
+              actionForm(context, {
+                path: '/ops/trouble/jobs/retry',
+                label: jobTexts.retryAll(jobs),
+                fields: { task, error },
+                about: task,
+              })
+            }
             ${
               task !== 'call_log' &&
               confirmForm(context, {
@@ -160,7 +163,7 @@ const jobState = (job: Job, language: Language): Html => {
   const at = { failed: updatedAt, running: lockedAt ?? updatedAt, due: runAt, future: runAt }[state]
   return html`<span
       class="badge ${state === 'failed' ? 'bad' : attempts > 0 && state !== 'running' ? 'warn' : ''}"
-      >${texts.states[state]}</span
+      >${texts.badges[state]}</span
     >
     ${relativeTime(at, now, language)}<br /><small
       >${texts.jobs.attempts(attempts, maxAttempts)}${!isKnown && html`, ${texts.jobs.unknown}`}</small
@@ -270,6 +273,13 @@ const queueTexts = translations(
       running: 'running',
       future: 'future',
     } satisfies Record<JobState, string>,
+    /** Of one job. */
+    badges: {
+      failed: 'failed',
+      due: 'due',
+      running: 'running',
+      future: 'future',
+    } satisfies Record<Job['state'], string>,
     hour: {
       title: 'The last hour',
       what: 'Work',
@@ -289,7 +299,7 @@ const queueTexts = translations(
     tasks: {
       title: 'By task',
       help: 'Due jobs that are not done are a backlog. Future jobs wait for their time.',
-      cut: (count: number) => `Only ${count} jobs are counted. There are more.`,
+      cut: (count: number) => `At most ${count} jobs of each state are counted. There may be more.`,
       none: 'There are no jobs.',
       task: 'Task',
       oldest: 'Oldest due',
@@ -322,9 +332,15 @@ const queueTexts = translations(
   {
     title: 'משימות רקע',
     states: {
+      failed: 'נכשלו',
+      due: 'הגיע מועדן',
+      retrying: 'לניסיון חוזר',
+      running: 'מתבצעות',
+      future: 'עתידיות',
+    },
+    badges: {
       failed: 'נכשלה',
       due: 'הגיע מועדה',
-      retrying: 'לניסיון חוזר',
       running: 'מתבצעת',
       future: 'עתידית',
     },
@@ -346,8 +362,8 @@ const queueTexts = translations(
     },
     tasks: {
       title: 'לפי משימה',
-      help: 'משימות שהמועד שלהן עבר ולא בוצעו הן פיגור. משימות עתידיות מחכות למועד שלהן.',
-      cut: count => `נספרו רק ${count} משימות. יש עוד.`,
+      help: 'משימות שמועדן עבר ועוד לא בוצעו הן עומס שהצטבר. משימות עתידיות מחכות למועד שלהן.',
+      cut: count => `נספרו לכל היותר ${count} משימות בכל מצב. ייתכן שיש עוד.`,
       none: 'אין משימות.',
       task: 'משימה',
       oldest: 'הוותיקה ביותר',

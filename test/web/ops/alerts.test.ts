@@ -649,7 +649,7 @@ t.test(
     t.equal(requestsOf(shop).length, 27, 'only those with the error')
     t.match((await auditLogOf(null)).at(-1), {
       subject: 'jobs of lead_outreach',
-      after: { retried: 27 },
+      after: { retried: 27, error },
     })
 
     const more = [await fail('boom 1'), await fail('boom 22'), await fail('boom')]
@@ -681,6 +681,41 @@ t.test(
       await operator.submit(`/ops/trouble/jobs/${id}/discard`)
   },
 )
+
+t.test('jobs that end together are discarded together', async t => {
+  const shop = await business()
+  const { id } = await miss(shop, customer().local)
+  await dueSince(id)
+  const { id: conversation } = await conversationOf(id)
+  const reminders = [1, 2].map(n => `lead_reminder:${conversation}:${n}`)
+  for (const key of reminders) await failForGood(key, 'both of them failed')
+  const operator = await asOperator()
+  const { text } = await operator.get('/ops/queue')
+  const [, error = ''] = /error=([0-9a-f]{32})#jobs"\s*><bdi>both of them failed</.exec(text) ?? []
+  const path = '/ops/trouble/jobs/discard'
+  t.equal((await operator.submit(path, { task: 'lead_reminder', error })).status, 303)
+  t.match((await operator.get('/ops/queue')).text, 'Discarded.')
+  for (const key of reminders) t.strictSame(await jobs(key), [])
+  t.strictSame(
+    (await messagesAfter(id)).map(([, state]) => state),
+    ['accepted', 'cancelled', 'cancelled'],
+  )
+})
+
+t.test('failed jobs of an unknown task can only be discarded', async t => {
+  await sql`select graphile_worker.add_job('task_of_an_old_deploy', job_key := 'task_of_an_old_deploy:1')`.execute(
+    db,
+  )
+  await failForGood('task_of_an_old_deploy:1', 'it is unknown')
+  const operator = await asOperator()
+  const errors = partOf(await operator.get('/ops/queue'), 'errors')
+  const row = errors.split('<tr>').find(one => one.includes('it is unknown')) ?? ''
+  t.match(row, '/trouble/jobs/discard')
+  t.notMatch(row, '/trouble/jobs/retry')
+  const [, error = ''] = /error=([0-9a-f]{32})/.exec(row) ?? []
+  await operator.submit('/ops/trouble/jobs/discard', { task: 'task_of_an_old_deploy', error })
+  t.strictSame(await jobs('task_of_an_old_deploy:1'), [])
+})
 
 t.test('the job that checks a call log cannot be discarded', async t => {
   const { tenantId } = await business()

@@ -169,6 +169,7 @@ t.test('such a session reads and answers leads, and the rest needs the password'
     `${tenant}/export`,
     '/ops/log',
     '/ops/trouble',
+    '/ops/queue',
   ]) {
     const { status, text } = await owner.get(forbidden)
     t.equal(status, 401, forbidden)

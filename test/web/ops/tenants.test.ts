@@ -112,7 +112,14 @@ t.test('the worst businesses come first, and each problem is a filter', async t 
   t.strictSame(await search(`+972${clear.did.slice(1)}`), ['clear'], 'a number in another form')
   t.strictSame(await search(clear.tenantId), ['clear'], 'an id')
   for (const written of ['Agency%', 'Agency_', "'; select"]) t.strictSame(await search(written), [])
-  for (const wrong of ['show=x', 'sort=x', 'before=x', 'before=a~1', 'before=1~0'])
+  for (const wrong of [
+    'show=x',
+    'sort=x',
+    'before=x',
+    'before=a~1',
+    'before=1~0',
+    'sort=name&before=%00~5',
+  ])
     t.equal((await operator.get(`/ops/tenants?${wrong}`)).status, 404, wrong)
 })
 

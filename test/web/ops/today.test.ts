@@ -307,7 +307,28 @@ t.test('earlier days are sums, which follow the calls', async t => {
       db,
     )
   await age('1 hour')
-  t.ok((await refreshDailyFigures()) >= 3, 'the days around today, and others')
+  // As on a day of very many calls.
+  await sql`create table timeouts (value text)`.execute(db)
+  await sql`
+    create function note_timeout() returns trigger language plpgsql as $$
+    begin
+      insert into timeouts values (current_setting('statement_timeout'));
+      return null;
+    end $$`.execute(db)
+  await sql`create trigger note after insert on daily_figures execute function note_timeout()`.execute(
+    db,
+  )
+  const timers = t.capture(globalThis, 'setTimeout', setTimeout)
+  t.equal(await refreshDailyFigures(0), 4, 'the days around today, and another')
+  const waits = timers().map(({ args }) => args[1])
+  const { rows: timeouts } = await sql<{
+    value: string
+  }>`select distinct value from timeouts`.execute(db)
+  t.strictSame(timeouts, [{ value: '1min' }], 'a day may take a minute')
+  t.equal(waits.filter(wait => wait === 63_000).length, 4, 'and the client waits for it')
+  await sql`drop trigger note on daily_figures`.execute(db)
+  await sql`drop function note_timeout`.execute(db)
+  await sql`drop table timeouts`.execute(db)
   for (let n = 0; n < 40 && (await refreshDailyFigures()) > 0; n++);
   const { rows: days } = await sql<{ days: number; old: number }>`
     select count(*)::int as days, count(*) filter (where refreshed_at < now() - interval '30 minutes')::int as old

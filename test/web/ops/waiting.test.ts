@@ -1,6 +1,7 @@
 /** /ops/waiting: upcoming messages, and the actions on them. */
 import { sql } from 'kysely'
 import t from 'tap'
+import { queueByTask } from '../../../app/worker/queue.ts'
 import { reported } from '../../outreach/support.ts'
 import { asOperator, asTenant, browser } from '../../support/ops.ts'
 import { business, contents, customer, db, outreachOf, work } from '../../support/ringback.ts'
@@ -172,6 +173,19 @@ t.test('only the operator sees the background jobs', async t => {
   const owner = await asTenant(shop.tenantId)
   t.notMatch((await owner.get('/ops/waiting')).text, '/ops/queue')
   t.equal((await owner.get('/ops/queue')).status, 404)
+  await sql`
+    select graphile_worker.add_job('retention', '{}', job_key := 'retention:' || n, run_at := now() + n * interval '1 hour')
+    from generate_series(-1, 2) n`.execute(db)
+  const { tasks, isCut } = await db.transaction().execute(trx => queueByTask(trx, 1))
+  t.ok(isCut)
+  t.match(tasks[0], { task: 'owner_notice', due: 1 }, 'the most overdue job is always counted')
+  t.ok(
+    tasks.some(({ future }) => future === 1),
+    'and jobs of each state',
+  )
+  await sql`select graphile_worker.remove_job('retention:' || n) from generate_series(-1, 2) n`.execute(
+    db,
+  )
   await work()
 })
 

@@ -130,6 +130,7 @@ export const alertTexts = translations(
         owner_notice: 'The owner does not get this notice.',
         opt_out_confirmation: 'The customer gets no confirmation. The opt-out itself is valid.',
         manual: 'The customer does not get this reply.',
+        event_delivery: 'The other program does not get this event.',
         otherwise: 'The job is removed.',
       },
       retried: (count: number) =>
@@ -162,7 +163,7 @@ export const alertTexts = translations(
         gone: 'It answered that it is gone (410).',
         failing: 'All attempts to deliver an event within three days failed.',
       } satisfies Record<EndpointReason, string>,
-      do: 'Mend the other program, and enable the address on the page “Events”. Or remove it there.',
+      do: 'Fix the other program, and enable the address on the page “Events”. Or remove it there.',
     },
     callLog: {
       title: 'Call logs that cannot be read',
@@ -313,6 +314,7 @@ export const alertTexts = translations(
         owner_notice: 'העדכון הזה לא יגיע לבעלי העסק.',
         opt_out_confirmation: 'אישור ההסרה לא יישלח. ההסרה עצמה בתוקף.',
         manual: 'התשובה הזו לא תישלח ללקוח.',
+        event_delivery: 'האירוע הזה לא יישלח למערכת האחרת.',
         otherwise: 'המשימה תוסר.',
       },
       retried: count =>
