@@ -245,8 +245,12 @@ export const LEAD_TRANSITIONS = {
   already_replied: { from: LEAD_STATES, to: 'replied' },
   /** The lead wrote "start". */
   opted_in: { from: ['opted_out'], to: 'replied' },
-  /** The lead tapped "resume" in WhatsApp, which is no message to us, or the tenant removed its own opt-out. */
-  resumed: { from: ['opted_out'], to: 'contacted' },
+  // The lead tapped "resume" in WhatsApp, which is no message to us, or the tenant removed its own opt-out: stateAfterOptOut.
+  resumed_to_new: { from: ['opted_out'], to: 'new' },
+  resumed_to_contacted: { from: ['opted_out'], to: 'contacted' },
+  resumed_to_replied: { from: ['opted_out'], to: 'replied' },
+  resumed_to_reached_by_phone: { from: ['opted_out'], to: 'reached_by_phone' },
+  resumed_to_unresponsive: { from: ['opted_out'], to: 'unresponsive' },
   silence: { from: ['new', 'contacted'], to: 'unresponsive' },
   // "Called back" was a mistake: the state before it is restored.
   undo_to_new: { from: ['reached_by_phone'], to: 'new' },
@@ -254,6 +258,32 @@ export const LEAD_TRANSITIONS = {
   undo_to_unresponsive: { from: ['reached_by_phone'], to: 'unresponsive' },
 } as const satisfies Transitions<LeadState>
 export type LeadTransition = keyof typeof LEAD_TRANSITIONS
+
+/** What has happened with a lead since their last missed call that changed their state. */
+export type LeadFacts = {
+  /** They wrote something other than "stop". */
+  wrote: boolean
+  /** They were reached by phone, or marked as called back. */
+  reached: boolean
+  /** They did not answer the last reminder. */
+  silent: boolean
+  /** WhatsApp accepted a message to them. */
+  contacted: boolean
+}
+
+/** The state of a lead whose opt-out has ended: the one that they would have without it. */
+export const stateAfterOptOut = ({
+  wrote,
+  reached,
+  silent,
+  contacted,
+}: LeadFacts): Exclude<LeadState, 'opted_out'> => {
+  if (wrote) return 'replied'
+  if (reached) return 'reached_by_phone'
+  if (silent) return 'unresponsive'
+  return contacted ? 'contacted' : 'new'
+}
+
 /** A state that "called back" changes: leads.called_back_from. */
 export type CalledBackFrom = (typeof LEAD_TRANSITIONS.reached_by_phone.from)[number]
 

@@ -198,7 +198,9 @@ begin
     return null;
   end if;
   fields := lead_event_fields(new);
-  if new.state is distinct from old.state and new.state in ('reached_by_phone', 'opted_out', 'unresponsive') then
+  -- The end of an opt-out also restores a state that had its event.
+  if new.state is distinct from old.state and old.state <> 'opted_out'
+     and new.state in ('reached_by_phone', 'opted_out', 'unresponsive') then
     perform record_event(new.tenant_id,
       case new.state when 'reached_by_phone' then 'lead.reached' else 'lead.' || new.state end, new.id, fields);
   end if;

@@ -4,10 +4,11 @@ import { z } from 'zod'
 import { type Actor, audit } from '../audit.ts'
 import { removeJob } from '../db/jobs.ts'
 import type { Trx } from '../db/kysely.ts'
-import { moveLead, moveMessages } from '../db/transitions.ts'
+import { moveMessages } from '../db/transitions.ts'
 import { notFound, userError } from '../errors.ts'
 import { cancelPending } from '../outreach/cancel.ts'
 import { isAbout } from '../outreach/exclusions.ts'
+import { resumeLead } from '../outreach/resume.ts'
 import { spellings } from '../phone.ts'
 import { isByHand, optOut } from '../replies/contacts.ts'
 import { dialledNumber, phoneNumber, tenantId } from '../tenants/schema.ts'
@@ -194,7 +195,7 @@ export const addOptOut = (
 ): Promise<Added> => addOne(trx, actor, optOuts('operator'), person)
 
 /**
- * Removes an opt-out that was set by hand. Only later calls cause messages again.
+ * Removes an opt-out that was set by hand. The lead gets the state that they had. Only later calls cause messages again.
  *
  * @throws UserError if the person said so themselves
  */
@@ -217,7 +218,7 @@ export const removeOptOut = async (
       'this person asked for no messages: only their own START ends the opt-out (opted_out_by_person)',
     )
   const result = await removeOne(trx, actor, optOuts('operator'), person, leads)
-  for (const { id } of leads) await moveLead(trx, id, 'resumed')
+  for (const { id } of leads) await resumeLead(trx, id)
   return result
 }
 

@@ -5,6 +5,7 @@ import { addJob } from '../db/jobs.ts'
 import type { Trx } from '../db/kysely.ts'
 import { moveLead } from '../db/transitions.ts'
 import { cancelPending } from '../outreach/cancel.ts'
+import { resumeLead } from '../outreach/resume.ts'
 import { LANGUAGES, OPT_OUT_CONFIRMATIONS } from '../whatsapp/templates.ts'
 import type { preferenceEvent } from '../whatsapp/webhook.ts'
 import {
@@ -111,6 +112,6 @@ export const applyPreference = async (
   for (const phone of phones) isBack = (await resume(trx, tenantId, phone)) || isBack
   // The tenant may have opted out one of their numbers.
   for (const phone of phones) isBack &&= (await optedOutBy(trx, tenantId, phone)) === null
-  if (isBack) await moveLead(trx, leadId, 'resumed')
+  if (isBack && leadId) await resumeLead(trx, leadId)
   return isBack ? 'opt_in' : 'kept'
 }

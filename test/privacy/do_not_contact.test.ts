@@ -17,7 +17,9 @@ import { erase, eraseInput } from '../../app/privacy/erase.ts'
 import { exportCsv, exportRequest } from '../../app/privacy/export.ts'
 import { readContacts, readRules, storedRecords } from '../../app/replay/inputs.ts'
 import { newSimulation, replay } from '../../app/replay/simulate.ts'
-import { push } from '../../scripts/demo/cdr.ts'
+import type { LeadState } from '../../app/states.ts'
+import { callBackPush, push } from '../../scripts/demo/cdr.ts'
+import { endpointOf } from '../events/support.ts'
 import {
   addStrayReminders,
   addStraySilence,
@@ -321,6 +323,71 @@ test('without the exclusion, only later calls cause messages', async t => {
     'what changed nothing is not in the log',
   )
 })
+
+type Met = { shop: Business; who: ReturnType<typeof customer> }
+const isSent = async ({ shop, who }: Met) => {
+  const { id } = await miss(shop, who.local)
+  await dueSince(id)
+  return id
+}
+/** What happened to a person, and their state then. */
+const BEFORE: [what: string, happens: (met: Met) => Promise<unknown>, state: LeadState][] = [
+  ['a message that is not sent yet', ({ shop, who }) => miss(shop, who.local), 'new'],
+  ['a message', isSent, 'contacted'],
+  [
+    'a reply',
+    async met => {
+      await isSent(met)
+      await writes(met.who.e164, 'היי')
+    },
+    'replied',
+  ],
+  [
+    'a talk',
+    async met => {
+      await isSent(met)
+      await tell(met.shop.token, callBackPush({ did: met.shop.did, target: met.who.local }))
+    },
+    'reached_by_phone',
+  ],
+  [
+    'silence',
+    async met => {
+      const { id } = await conversationOf(await isSent(met))
+      await addStraySilence(id)
+    },
+    'unresponsive',
+  ],
+  [
+    'a reply, and a later call',
+    async met => {
+      await isSent(met)
+      await writes(met.who.e164, 'היי')
+      await miss(met.shop, met.who.local, {}, -2)
+    },
+    'new',
+  ],
+]
+for (const [what, happened, state] of BEFORE)
+  test(`the end of an opt-out restores the state of the lead: ${what}`, async t => {
+    const shop = await business({ columns: { repeat_window: '0' } })
+    const who = customer()
+    await happened({ shop, who })
+    t.match(await leadsOf(shop.tenantId), [{ state }])
+    await optOut(shop, who.local)
+    t.match(await leadsOf(shop.tenantId), [{ state: 'opted_out' }])
+    await endpointOf(shop, 'http://127.0.0.1:1/')
+    const [sent, story] = [requestsOf(shop).length, await storyOf(shop, who.e164)]
+    const waiting = await waitingFor(shop.tenantId)
+    if (state !== 'unresponsive') t.strictSame(waiting, [])
+    await optIn(shop, who.local)
+    await work()
+    t.strictSame(await storyOf(shop, who.e164), [state, ...story.slice(1)])
+    t.strictSame(await waitingFor(shop.tenantId), waiting, 'what was cancelled stays cancelled')
+    t.equal(requestsOf(shop).length, sent)
+    const events = db.selectFrom('events').select('type').where('tenant_id', '=', shop.tenantId)
+    t.strictSame(await events.execute(), [], 'nothing new has happened')
+  })
 
 test('the list shows notes, the newest first, and an import adds to it', async t => {
   const shop = await business()

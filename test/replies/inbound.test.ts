@@ -787,6 +787,10 @@ await test('"stop" in WhatsApp’s settings is an opt-out without a confirmation
   await prefers(shop, dana.e164, 'resume')
   t.strictSame(await optOutsOf(shop), [], '"resume" lifts it')
   t.match(await storyOf(shop, dana.e164), ['contacted'])
+  await writesTo(shop, dana.e164, 'היי')
+  await prefers(shop, dana.e164, 'stop')
+  await prefers(shop, dana.e164, 'resume')
+  t.match(await storyOf(shop, dana.e164), ['replied'], 'the state that they had')
 })
 
 await test('"resume" does not take back a typed "stop"', async t => {
