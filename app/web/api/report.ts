@@ -47,8 +47,14 @@ export const report = [
         until: time,
         missed: z.int().describe('Missed calls.'),
         written_to: z.int().describe('Of these, with a first message that was sent.'),
-        replied: z.int().describe('Of these, whose caller then wrote.'),
-        reached: z.int().describe('Of these, whose caller was then reached by phone.'),
+        replied: z
+          .int()
+          .describe('Of these, that ended with a message of the caller, before any talk.'),
+        reached: z
+          .int()
+          .describe(
+            'Of these, that ended with a talk, or with the mark "called back". A talk or a mark after a message of the caller, or after the outreach was cancelled, is not counted: each call has one end.',
+          ),
         won: z.int().describe('People whose outcome was set to won within the period.'),
         value: z.number().describe('The sum of their values.'),
         lift: lift

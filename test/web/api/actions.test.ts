@@ -323,12 +323,17 @@ t.test(
       json: { note: 'asks for Dana' },
     })
     t.match(await twice('put', '/called-back'), { json: { called_back_at: /Z$/, waiting: null } })
+    t.match(
+      (await api.get('/report')).json,
+      { missed: 1, replied: 1, reached: 0 },
+      'a call has one end, and this person wrote before',
+    )
     t.match(await twice('del', '/called-back'), {
       json: { called_back_at: null, waiting: 'wrote' },
     })
     t.match(await twice('put', '/opt-out'), { json: { opted_out: true } })
     t.strictSame(await optOutsOf(shop), [[who.e164, 'operator']])
-    t.match(await twice('del', '/opt-out'), { json: { opted_out: false } })
+    t.match(await twice('del', '/opt-out'), { json: { opted_out: false, state: 'replied' } })
     t.match(await twice('put', '/exclusion', { note: 'the baker' }), { json: { excluded: true } })
     t.match(await api.put(`/leads/${id}/exclusion`), { json: { excluded: true } })
     t.match(await twice('del', '/exclusion'), { json: { excluded: false } })
