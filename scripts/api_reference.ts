@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs'
 import { format, resolveConfig } from 'prettier'
 import { z } from 'zod'
-import { openApiText } from '../app/web/api/openapi.ts'
+import { BASE_PATH, openApiText } from '../app/web/api/openapi.ts'
 
 const PAGE = new URL('../docs/api-reference.md', import.meta.url)
 
@@ -76,16 +76,18 @@ const fieldsOf = ({ properties = {}, required }: Schema): string =>
     ]),
   )
 
+/** A field of an answer that has no name of its own. */
+const fieldLine = ([name, field]: [string, Schema]): string =>
+  `  - \`${name}\`: ${[typeOf(field), field.description ?? []].flat().join('. ')}`
+
 const answerOf = ({ responses }: z.infer<typeof operation>): string =>
   Object.entries(responses)
     .map(([status, { description, content: types }]) => {
       const [found] = Object.values(types)
       if (Number(status) >= 400) return `- **${status}** ${description.replaceAll('\n\n', ' ')}`
       const fields = found?.schema.properties
-      const shape = fields
-        ? Object.entries(fields).map(([name, field]) => `\`${name}\`: ${typeOf(field)}`)
-        : [found ? typeOf(found.schema) : '']
-      return `- **${status}** ${shape.join('; ')}`
+      if (!fields) return `- **${status}** ${found ? typeOf(found.schema) : ''}`
+      return [`- **${status}**`, ...Object.entries(fields).map(fieldLine)].join('\n')
     })
     .join('\n')
 
@@ -115,7 +117,7 @@ const section = (path: string, method: string, one: z.infer<typeof operation>): 
 
 /** The page, as it should be in docs/. */
 export const apiReference = async (): Promise<string> => {
-  const { info, paths, components } = document.parse(JSON.parse(openApiText()))
+  const { info, paths, components } = document.parse(JSON.parse(openApiText(BASE_PATH)))
   const text = [
     '# API reference',
     'Made by `npm run api-reference` from the OpenAPI document (`GET /api/v1/openapi.json`). How to begin: [api.md](api.md).',

@@ -9,6 +9,8 @@ import {
   deliveriesOf,
   type Endpoint,
   listEndpoints,
+  lastAttempts,
+  type LastAttempt,
   type ShownDelivery,
   testEndpoint,
 } from '../app/events/endpoints.ts'
@@ -432,6 +434,14 @@ const SHOWN_DELIVERY: Columns<ShownDelivery> = {
   attemptedAt: 'timestamptz',
   dueAt: 'timestamptz',
 }
+const LAST_ATTEMPT: Columns<LastAttempt> = {
+  endpointId: 'int8',
+  at: 'timestamptz',
+  webhookId: 'text',
+  type: 'text',
+  status: 'int4',
+  error: 'text',
+}
 const LISTED: Columns<ListedRow> = { phone: 'text', optedOut: 'bool', excluded: 'bool' }
 const EXPECTED: Record<string, Record<string, string>> = {
   MESSAGE,
@@ -468,6 +478,7 @@ const EXPECTED: Record<string, Record<string, string>> = {
   DELIVERY_ROW,
   ENDPOINT,
   SHOWN_DELIVERY,
+  LAST_ATTEMPT,
 }
 
 const nameOfType = new Map(Object.entries(pg.types.builtins).map(([name, oid]) => [oid, name]))
@@ -534,6 +545,7 @@ await t.test('the rows have the columns that their types say', async t => {
     await claimDelivery(trx, deliveryId)
     await listEndpoints(trx, tenantId)
     await deliveriesOf(trx, endpoint, 10)
+    await lastAttempts(trx, tenantId)
   })
   await queueSummaries(new Date(0))
   const report = { id: 'wamid.of no message', status: 'sent', recipient_id: who.e164.slice(1) }

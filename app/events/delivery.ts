@@ -74,16 +74,22 @@ export const isAllowedAddress = (address: string, { production }: Reach): boolea
 
 const hostOf = (url: string): string => new URL(url).hostname.replace(/^\[(.*)\]$/, '$1')
 
+/** What is expected of an address, and whether it is refused because it is not public. */
+type UrlProblem = { expected: string; isForbidden: boolean }
+
 /** What is wrong with the address of an endpoint; null = nothing that can be seen without looking up its name. */
-export const urlProblem = (written: string, reach: Reach): string | null => {
-  const scheme = reach.production ? 'an https URL' : 'an https or http URL'
+export const urlProblem = (written: string, reach: Reach): UrlProblem | null => {
+  const expected = (text: string) => ({ expected: text, isForbidden: false })
+  const scheme = expected(reach.production ? 'an https URL' : 'an https or http URL')
   if (!URL.canParse(written)) return scheme
   const { protocol, username, password, hash } = new URL(written)
   if (protocol !== 'https:' && (reach.production || protocol !== 'http:')) return scheme
-  if (username !== '' || password !== '') return 'a URL without user name and password'
-  if (hash !== '') return 'a URL without #'
+  if (username !== '' || password !== '') return expected('a URL without user name and password')
+  if (hash !== '') return expected('a URL without #')
   const host = hostOf(written)
-  return isIP(host) !== 0 && !isAllowedAddress(host, reach) ? 'a public address' : null
+  return isIP(host) !== 0 && !isAllowedAddress(host, reach)
+    ? { expected: 'a public address', isForbidden: true }
+    : null
 }
 
 /** The addresses of a name. */

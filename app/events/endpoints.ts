@@ -42,7 +42,13 @@ export const newEndpoint = z.object({
     .max(2000, TOO_LONG)
     .superRefine((written, context) => {
       const problem = urlProblem(written, config())
-      if (problem !== null) context.addIssue(problem)
+      if (problem !== null)
+        context.addIssue({
+          code: 'custom',
+          message: problem.expected,
+          // The same code as that of a name with such an address.
+          ...(problem.isForbidden && { params: { why: 'forbidden_address' } }),
+        })
     })
     .transform(written => new URL(written).href)
     // Escaped characters are longer.
@@ -130,6 +136,27 @@ export const listEndpoints = async (trx: Trx, tenantId: string): Promise<Endpoin
               where d.event_endpoint_id = e.id and d.state in ('pending', 'sending') limit ${MAX_COUNTED + 1}) w) as waiting,
            case when e.previous_until > now() then e.previous_until end as "rotatingUntil", e.created_at as "createdAt"
     from event_endpoints e where e.tenant_id = ${tenantId} order by e.id`.execute(trx)
+  return rows
+}
+
+export type LastAttempt = Pick<ShownDelivery, 'webhookId' | 'type' | 'status' | 'error'> & {
+  endpointId: string
+  at: Date
+}
+
+/** The last attempt to deliver the newest event that was tried, for each endpoint of a tenant that has one. */
+export const lastAttempts = async (trx: Trx, tenantId: string): Promise<LastAttempt[]> => {
+  const { rows } = await sql<LastAttempt>`
+    select e.id as "endpointId", last.*
+    from event_endpoints e cross join lateral (
+      select d.claimed_at as at, v.webhook_id as "webhookId", v.type, d.status, d.error
+      from (
+        -- A disabled endpoint may have any number of events that were not tried.
+        select * from event_deliveries where event_endpoint_id = e.id order by id desc limit ${MAX_COUNTED}) d
+      join events v on v.id = d.event_id
+      where d.claimed_at is not null
+      order by d.id desc limit 1) last
+    where e.tenant_id = ${tenantId}`.execute(trx)
   return rows
 }
 

@@ -8,6 +8,7 @@ import { isBeforeMigration } from '../db/retry.ts'
 import { startupError } from '../errors.ts'
 import { http } from '../http.ts'
 import { log } from '../log.ts'
+import { BASE_PATH } from './api/openapi.ts'
 import { api } from './api/router.ts'
 import { health, type WorkerState } from './health.ts'
 import { metrics } from './monitoring.ts'
@@ -134,7 +135,7 @@ const newApp = (healthRouter: Router, isListening: () => boolean) => {
   app.use(voicenter)
   app.use(popup)
   app.use(whatsapp)
-  app.use('/api/v1', api)
+  app.use(BASE_PATH, api)
   app.use(healthRouter)
   app.use('/ops', ops)
   app.use('/l', links)

@@ -976,7 +976,10 @@ await t.test('the API', async t => {
   const { id } = Object(added.json)
   const { json } = await api.get('/webhooks')
   t.match(json, {
-    data: [{ state: 'active' }, { id, url: to.url, events: ['lead.replied'], state_reason: null }],
+    data: [
+      { state: 'active' },
+      { id, url: to.url, events: ['lead.replied'], state_reason: null, last_attempt: null },
+    ],
     next_cursor: null,
   })
   t.notMatch(JSON.stringify(json), /whsec_|secret/)
@@ -990,15 +993,27 @@ await t.test('the API', async t => {
   for (const wrong of ['limit=0', 'limit=201', 'cursor=x', 'other=1'])
     t.match(await api.get(`/webhooks?${wrong}`), { status: 422 }, wrong)
   const sent = await api.post(`/webhooks/${id}/test`)
-  t.match(sent, { status: 202, json: { webhook_id: /^evt_/ } })
+  t.match(sent, { status: 202, json: { id, event_id: /^evt_/ } })
   t.match(await api.post(`/webhooks/${id}/test`), { status: 409, json: { code: 'test_running' } })
   await work()
-  t.match(to.received, [{ id: Object(sent.json).webhook_id, type: 'webhook.test' }])
-  for (const url of ['http://10.0.0.1/', 'https://user@example.com/', 'ftp://example.com/'])
+  const { event_id } = Object(sent.json)
+  t.match(to.received, [{ id: event_id, type: 'webhook.test' }])
+  const last = { event_id, type: 'webhook.test', at: /Z$/, status: 204, error: null }
+  t.match((await api.get('/webhooks')).json, {
+    data: [{ last_attempt: null }, { last_attempt: last }],
+  })
+  for (const [url, code] of [
+    ['http://10.0.0.1/', 'forbidden_address'],
+    ['https://user@example.com/', 'invalid_request'],
+    ['ftp://example.com/', 'invalid_request'],
+  ])
     t.match(await api.post('/webhooks', { url }), {
       status: 422,
-      json: { code: 'invalid_request', errors: [{ pointer: '#/url' }] },
+      json: { code, errors: [{ pointer: '#/url' }] },
     })
+  t.match(await api.post('/webhooks', { url: 'http://10.0.0.1/', events: [] }), {
+    json: { code: 'invalid_request' },
+  })
   for (const answer of [
     await other.del(`/webhooks/${id}`),
     await other.post(`/webhooks/${id}/test`),

@@ -121,7 +121,7 @@ const operation = (route: Route) => ({
   },
 })
 
-const newDocument = () => {
+const newDocument = (server: string) => {
   const paths = Map.groupBy(ROUTES, ({ path }) => path)
   const described = [...paths].map(([path, routes]) => [
     path,
@@ -136,7 +136,7 @@ const newDocument = () => {
         'The calls and people of one business. Ids are decimal digits in text. Times are ISO 8601 in UTC. An answer may get more fields; an existing field keeps its meaning.',
       license: { name: 'MIT', identifier: 'MIT' },
     },
-    servers: [{ url: '/api/v1' }],
+    servers: [{ url: server }],
     security: [{ token: [] }],
     tags: [...new Set(ROUTES.map(({ path }) => path.split('/')[1] ?? ''))].map(name => ({ name })),
     paths: Object.fromEntries(described),
@@ -153,7 +153,17 @@ const newDocument = () => {
   }
 }
 
-let document: string | undefined
+export const BASE_PATH = '/api/v1'
 
-/** The document as JSON. It is made at the first request, since it does not change. */
-export const openApiText = (): string => (document ??= JSON.stringify(newDocument()))
+const documents = new Map<string, string>()
+
+/**
+ * The document as JSON. It is made at the first request, since it does not change.
+ *
+ * @param server the address of the API
+ */
+export const openApiText = (server: string): string => {
+  const text = documents.get(server) ?? JSON.stringify(newDocument(server))
+  documents.set(server, text)
+  return text
+}

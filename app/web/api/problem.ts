@@ -9,6 +9,7 @@ export const PROBLEMS = {
   missing_idempotency_key: [400, 'The header Idempotency-Key is missing.'],
   unauthorized: [401, 'The API token is missing, wrong or revoked.'],
   not_found: [404, 'It does not exist, or it belongs to another business.'],
+  no_such_endpoint: [404, 'The API has no such path.'],
   method_not_allowed: [405, 'This path does not take this method.'],
   window_closed: [
     409,
@@ -102,7 +103,15 @@ export const invalidRequest = (
       ? { detail, pointer: `#${path.map(name => `/${pointerName(name)}`).join('')}` }
       : { detail, parameter: path.map(String).join('.') }
   })
-  return problem('invalid_request', { errors })
+  const codes = new Set(issues.map(codeOf))
+  const [code = 'invalid_request'] = codes.size === 1 ? codes : []
+  return problem(code, { errors })
+}
+
+/** A schema may name the problem of an issue (`params.why`). */
+const codeOf = (issue: z.core.$ZodIssue): ProblemCode => {
+  const why: unknown = issue.code === 'custom' ? issue.params?.['why'] : null
+  return typeof why === 'string' && isCode(why) ? why : 'invalid_request'
 }
 
 export const MISSING = 'a key'

@@ -5,6 +5,7 @@
 import { type ErrorRequestHandler, type RequestHandler, Router } from 'express'
 import { sql } from 'kysely'
 import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible'
+import { config } from '../../config.ts'
 import { opsDb } from '../../db/kysely.ts'
 import { setConfig } from '../../db/pool.ts'
 import { retryOnConflict } from '../../db/retry.ts'
@@ -15,7 +16,7 @@ import { apiSenderOf, evictToken } from '../auth.ts'
 import { bodyMemory, readRawBody } from '../raw_body.ts'
 import { oneAtATime } from '../turns.ts'
 import { ROUTES } from './endpoints.ts'
-import { openApiText } from './openapi.ts'
+import { BASE_PATH, openApiText } from './openapi.ts'
 import { answerTo, problem } from './problem.ts'
 import type { Answered, Client, Received, Route } from './route.ts'
 
@@ -184,7 +185,7 @@ api.use(setHeaders)
 api
   .route('/openapi.json')
   .get((_req, res) => {
-    res.type('json').send(openApiText())
+    res.type('json').send(openApiText(`${config().PUBLIC_URL}${BASE_PATH}`))
   })
   .all(notAllowed(['get', 'head']))
 api.use(requireToken)
@@ -199,6 +200,6 @@ for (const path of new Set(ROUTES.map(route => route.path))) {
   endpoint.all(notAllowed(methods.includes('get') ? [...methods, 'head'] : methods))
 }
 api.use(() => {
-  throw problem('not_found')
+  throw problem('no_such_endpoint')
 })
 api.use(onError)

@@ -5,19 +5,38 @@ import { checkHost } from '../../events/delivery.ts'
 import {
   addEndpoint,
   endpointInput,
+  lastAttempts,
   listEndpoints,
   MAX_COUNTED,
   newEndpoint,
   removeEndpoint,
   testEndpoint,
 } from '../../events/endpoints.ts'
-import { EVENT_TYPES } from '../../states.ts'
+import { DELIVERY_ERRORS, EVENT_TYPES } from '../../states.ts'
 import { checked, id, invalidCursor, pageOf, pageQuery, route, rowId, time } from './route.ts'
+
+const eventId = z.string().describe('The id of the event: the header `webhook-id`.')
+
+const attempt = z
+  .object({
+    event_id: eventId,
+    type: z.enum([...EVENT_TYPES, 'webhook.test']),
+    at: time.describe('When the attempt began.'),
+    status: z
+      .int()
+      .nullable()
+      .describe('The HTTP status of the answer; 2xx = delivered. Null = there is no answer.'),
+    error: z
+      .enum(DELIVERY_ERRORS)
+      .nullable()
+      .describe('Why there is no answer. Null, like `status`, while the attempt runs.'),
+  })
+  .meta({ id: 'DeliveryAttempt' })
 
 const webhook = z
   .object({
     id: rowId,
-    url: z.string(),
+    url: z.string().meta({ format: 'uri' }),
     events: z.array(z.enum(EVENT_TYPES)),
     state: z.enum(['active', 'disabled']),
     state_reason: z
@@ -29,6 +48,11 @@ const webhook = z
       .min(0)
       .describe(
         `How many events are not delivered yet. ${MAX_COUNTED + 1} = more than ${MAX_COUNTED}.`,
+      ),
+    last_attempt: attempt
+      .nullable()
+      .describe(
+        `The last attempt to deliver the newest event that was tried. Null = none of the last ${MAX_COUNTED} was.`,
       ),
     created_at: time,
   })
@@ -49,13 +73,18 @@ export const webhooks = [
         ({ endpointId }) => cursor === undefined || BigInt(endpointId) > BigInt(cursor),
       )
       const endpoints = following.slice(0, limit)
-      const data = endpoints.map(({ endpointId, stateReason, createdAt, ...endpoint }) => ({
-        ...endpoint,
-        id: endpointId,
-        events: EVENT_TYPES.filter(type => endpoint.events.includes(type)),
-        state_reason: stateReason,
-        created_at: createdAt,
-      }))
+      const attempts = await lastAttempts(trx, tenantId)
+      const data = endpoints.map(({ endpointId, stateReason, createdAt, ...endpoint }) => {
+        const last = attempts.find(one => one.endpointId === endpointId)
+        return {
+          ...endpoint,
+          id: endpointId,
+          events: EVENT_TYPES.filter(type => endpoint.events.includes(type)),
+          state_reason: stateReason,
+          last_attempt: last ? { ...last, event_id: last.webhookId } : null,
+          created_at: createdAt,
+        }
+      })
       const next = following.length > limit ? endpoints.at(-1)?.endpointId : null
       return { data, next_cursor: next ?? null }
     },
@@ -69,7 +98,11 @@ export const webhooks = [
       'It gets what happens from now on, by Standard Webhooks. `secret` is the key of the signatures and cannot be read again.',
     request: z.object({
       body: z.strictObject({
-        url: newEndpoint.shape.url.describe('A public https address, without a user name.'),
+        url: newEndpoint.shape.url.meta({
+          description:
+            'A public https address, without a user name. Outside production, http and addresses of the same machine too.',
+          format: 'uri',
+        }),
         events: newEndpoint.shape.events.describe('The types of events; by default all.'),
       }),
     }),
@@ -87,18 +120,19 @@ export const webhooks = [
     path: '/webhooks/{id}/test',
     name: 'testWebhook',
     summary: 'Send a test event to a webhook',
-    description: 'An event `webhook.test`, sent once and soon, also to a disabled webhook.',
+    description:
+      'An event `webhook.test`, sent once and soon, also to a disabled webhook. `last_attempt` in the list of webhooks then shows the result.',
     request: z.object({ id }),
     status: 202,
     answer: z.object({
-      id: rowId.describe('The delivery.'),
-      webhook_id: z.string().describe('The header `webhook-id` of the event.'),
+      id: rowId.describe('The webhook.'),
+      event_id: eventId,
     }),
     problems: ['test_running'],
     act: async (trx, { tenantId, actor }, { id: endpointId }) => {
       const key = checked(endpointInput, { tenantId, endpointId })
-      const { deliveryId, webhookId } = await testEndpoint(trx, actor, key)
-      return { id: deliveryId, webhook_id: webhookId }
+      const { webhookId } = await testEndpoint(trx, actor, key)
+      return { id: endpointId, event_id: webhookId }
     },
   }),
   route({

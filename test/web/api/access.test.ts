@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { sql } from 'kysely'
 import t from 'tap'
 import { z } from 'zod'
+import { config } from '../../../app/config.ts'
 import { ROUTES } from '../../../app/web/api/endpoints.ts'
 import { answerTo, problem, PROBLEMS } from '../../../app/web/api/problem.ts'
 import { apiReference } from '../../../scripts/api_reference.ts'
@@ -74,7 +75,7 @@ const openApi = z.strictObject({
     description: z.string(),
     license: z.strictObject({ name: z.string(), identifier: z.string() }),
   }),
-  servers: z.tuple([z.strictObject({ url: z.literal('/api/v1') })]),
+  servers: z.tuple([z.strictObject({ url: z.literal(`${config().PUBLIC_URL}/api/v1`) })]),
   security: z.tuple([z.strictObject({ token: z.tuple([]) })]),
   tags: z.array(z.strictObject({ name: z.string() })),
   paths: z.record(z.string().startsWith('/'), z.partialRecord(z.enum(METHODS), operation)),
@@ -277,15 +278,7 @@ t.test('wrong paths, methods and bodies', async t => {
     return `${status} ${code}`
   }
   const note = `/leads/${leadId}/note`
-  const NOT_FOUND = [
-    '/',
-    '/nothing',
-    '/leads/0',
-    '/leads/01',
-    '/leads/1e3',
-    '/leads/-1',
-    '/leads/x',
-  ]
+  const NOT_FOUND = ['/leads/0', '/leads/01', '/leads/1e3', '/leads/-1', '/leads/x']
   const HOSTILE = [
     '/leads/%',
     '/leads/%00',
@@ -293,6 +286,8 @@ t.test('wrong paths, methods and bodies', async t => {
     '/leads/９',
     `/leads/${'9'.repeat(40)}`,
   ]
+  for (const path of ['/', '/nothing', '/lead/1'])
+    t.equal(problemOf(await api.get(path)), '404 no_such_endpoint', path)
   for (const path of [...NOT_FOUND, ...HOSTILE, '/calls/600000000000000000', '/leads/__proto__'])
     t.equal(problemOf(await api.get(path)), '404 not_found', path)
   t.equal(problemOf(await api.put('/leads/9223372036854775808/called-back')), '404 not_found')
