@@ -165,7 +165,12 @@ export const runFailovers = async (
   const exited = processes.filter(({ program }) => !program.isAlive())
   await Promise.all(processes.map(({ program }) => program.stop()))
   const { violations, counts } = await compareEnds({
-    ...{ sender, traffic, monitor, database, fake, tenants },
+    sender,
+    traffic,
+    monitor,
+    database,
+    fake,
+    tenants,
     logs: processes.map(({ log }) => log),
     secrets: secretsOf(env, tenants, pair.checkingUrl),
   })

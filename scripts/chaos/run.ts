@@ -140,7 +140,12 @@ export const run = async (
   const codes = await Promise.all(instances.map(instance => instance.halt()))
   const stopMs = Date.now() - stopping
   const { violations, counts } = await compareEnds({
-    ...{ sender, traffic, monitor, database, fake, tenants },
+    sender,
+    traffic,
+    monitor,
+    database,
+    fake,
+    tenants,
     logs: instances.map(({ log }) => log),
     secrets: environment.secrets,
   })
