@@ -92,6 +92,8 @@ create index event_deliveries_of_endpoint on event_deliveries (event_endpoint_id
 create index event_deliveries_open on event_deliveries (event_endpoint_id, id) where state in ('pending', 'sending');
 -- Each claim and each outcome counts the attempts that run.
 create index event_deliveries_running on event_deliveries (event_endpoint_id) where state = 'sending';
+-- For the last attempt at an endpoint, behind which many events may wait.
+create index event_deliveries_attempted on event_deliveries (event_endpoint_id, id) where claimed_at is not null;
 -- What "send everything again" changes. Other deliveries that wait are due already.
 create index event_deliveries_tried on event_deliveries (event_endpoint_id, state, id)
   where state = 'failed' or state = 'pending' and attempts > 0;

@@ -150,11 +150,8 @@ export const lastAttempts = async (trx: Trx, tenantId: string): Promise<LastAtte
     select e.id as "endpointId", last.*
     from event_endpoints e cross join lateral (
       select d.claimed_at as at, v.webhook_id as "webhookId", v.type, d.status, d.error
-      from (
-        -- A disabled endpoint may have any number of events that were not tried.
-        select * from event_deliveries where event_endpoint_id = e.id order by id desc limit ${MAX_COUNTED}) d
-      join events v on v.id = d.event_id
-      where d.claimed_at is not null
+      from event_deliveries d join events v on v.id = d.event_id
+      where d.event_endpoint_id = e.id and d.claimed_at is not null
       order by d.id desc limit 1) last
     where e.tenant_id = ${tenantId}`.execute(trx)
   return rows

@@ -7,6 +7,7 @@ import { checkHost, isAllowedAddress, post, urlProblem } from '../../app/events/
 import {
   addEndpoint,
   deliveriesOf,
+  lastAttempts,
   listEndpoints,
   MAX_ENDPOINTS,
   newEndpoint,
@@ -851,11 +852,17 @@ await t.test('no statement reads all the events that wait', async t => {
     const [listed] = await listEndpoints(trx, shop.tenantId)
     t.equal(listed?.waiting, 10_001)
     await readsFew('list', () => deliveriesOf(trx, key, 10))
-    const [newest] = await deliveriesOf(trx, key, 1)
+    const { rows: oldest } = await sql<{ id: string }>`
+      select min(id) as id from event_deliveries where event_endpoint_id = ${endpointId}`.execute(
+      trx,
+    )
     await readsFew('claim and record', async () => {
-      const claimed = await claimDelivery(trx, newest?.deliveryId ?? '')
+      const claimed = await claimDelivery(trx, oldest[0]?.id ?? '')
       if (!claimed) throw new Error('nothing claimed')
       await recordAttempt(trx, claimed, { status: 500 })
+    })
+    await readsFew('last attempt', async () => {
+      t.match(await lastAttempts(trx, shop.tenantId), [{ endpointId, status: 500 }])
     })
     await readsFew('send everything again', async () => {
       t.strictSame(await resend(trx, COMMAND_LINE, key), { count: 1 })

@@ -51,9 +51,7 @@ const webhook = z
       ),
     last_attempt: attempt
       .nullable()
-      .describe(
-        `The last attempt to deliver the newest event that was tried. Null = none of the last ${MAX_COUNTED} was.`,
-      ),
+      .describe('The last attempt to deliver the newest event that was tried. Null = none was.'),
     created_at: time,
   })
   .meta({ id: 'Webhook' })
