@@ -103,6 +103,9 @@ export const batcher = <Item, Result>(
       await runBatch(takeBatch())
     }
     running.delete(batch)
+    // The queue is empty. A timer that is left would keep a process alive that wants to end.
+    clearTimeout(timer)
+    timer = undefined
   }
 
   /** Starts a batch if one may start, or tries again when one may. */

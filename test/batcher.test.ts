@@ -239,3 +239,18 @@ await t.test('an item without a result is rejected', async t => {
   const results = await Promise.allSettled([1, 2].map(add))
   t.match(results, [{ status: 'fulfilled' }, { status: 'rejected' }])
 })
+
+await t.test('no timer is left when all items are done', async t => {
+  const timers = () => process.getActiveResourcesInfo().filter(type => type === 'Timeout').length
+  const { add, end } = controlled({ longMs: 60_000 })
+  const before = timers()
+  const first = add(1)
+  await settle()
+  // It waits until the first batch has taken long.
+  const second = add(2)
+  await settle()
+  await end()
+  await end()
+  t.strictSame(await Promise.all([first, second]), [2, 4])
+  t.equal(timers(), before)
+})
