@@ -4,10 +4,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { sql } from 'kysely'
 import t from 'tap'
 import { z } from 'zod'
-import { addToken } from '../../app/tenants/credentials.ts'
-import { popupCall, sendPopup } from '../../scripts/fake_voicenter/popup.ts'
-import { IN_ORDER, startProcess, waitUntil } from '../support/process.ts'
-import { business, customer, db } from '../support/ringback.ts'
+import { addToken } from '../../../app/tenants/credentials.ts'
+import { popupCall, sendPopup } from '../../../scripts/fake_voicenter/popup.ts'
+import { IN_ORDER, startProcess, waitUntil } from '../../support/process.ts'
+import { business, customer, db } from '../../support/ringback.ts'
 
 const A_SECOND = 200
 const SECONDS = 6
