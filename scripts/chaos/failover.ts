@@ -297,16 +297,6 @@ export const longestGap = (moments: readonly number[], from: number, to: number)
   return Math.max(...within.slice(1).map((at, n) => at - (within[n] ?? at)))
 }
 
-/** With padded cells, as prettier writes them. */
-const markdown = (header: string[], rows: (string | number)[][]): string => {
-  const cells = [header, ...rows].map(row => row.map(String))
-  const widths = header.map((_, at) => Math.max(3, ...cells.map(row => row[at]?.length ?? 0)))
-  const line = (row: string[]) =>
-    `| ${row.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join(' | ')} |`
-  const [head, ...body] = cells.map(line)
-  return [head, line(widths.map(width => '-'.repeat(width))), ...body].join('\n')
-}
-
 const LOSS_HEADER = ['failover', 'promoted', 'time without a 200', 'ready', 'synchronous again']
 const lossRows = (seen: Seen[]): string[][] =>
   seen.map(({ loss, at, promoted, without200Ms, readyMs, synchronousMs }) => [

@@ -261,8 +261,26 @@ export const circumstances = async (postgres: string): Promise<Row[]> => {
   ]
 }
 
+/** With padded cells, as prettier writes them. */
+export const markdown = (header: string[], rows: (string | number)[][]): string => {
+  const cells = [header, ...rows].map(row => row.map(String))
+  const widths = header.map((_, at) => Math.max(3, ...cells.map(row => row[at]?.length ?? 0)))
+  const line = (row: string[]) =>
+    `| ${row.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join(' | ')} |`
+  const [head, ...body] = cells.map(line)
+  return [head, line(widths.map(width => '-'.repeat(width))), ...body].join('\n')
+}
+
 export const writeReport = async (file: string, report: Report): Promise<void> => {
-  const about = table(await circumstances(report.postgres))
-  const block = `\`\`\`text\n${about}\n\n${print(report)}\n\`\`\``
+  const { rows, kills, unknown, violations, postgres } = report
+  const counts = Map.groupBy(unknown, ({ kind, reason }) => `${kind} (${reason ?? 'no reason'})`)
+  const block = [
+    violations.length
+      ? `\`\`\`text\n${verdict(violations)}\n\`\`\``
+      : '**Every promise was kept.**',
+    markdown(['', ''], [...(await circumstances(postgres)), ...rows]),
+    `Kills by failpoint: ${FAILPOINTS.map(point => `\`${point}\` ${kills.get(point) ?? 0}`).join(', ')}.`,
+    `Unknown in the end: ${[...counts].map(([kind, messages]) => `${messages.length} ${kind}`).join(', ') || 'none'}.`,
+  ].join('\n\n')
   await writeFile(file, withBlock(await readFile(file, 'utf8'), block))
 }
