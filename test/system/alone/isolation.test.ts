@@ -29,7 +29,7 @@ const EVENTS_EVERY_MS = 200
 const PAGES_EVERY_MS = 500
 const MESSAGES = 3
 const GIVE_UP_AFTER = 20
-const MOST_MEMORY_MB = 400
+const MOST_MEMORY_MB = 450
 /** How many processes wait for each core because of others. On a busy machine everything takes longer. */
 const BUSY = (loadavg()[0] ?? 0) / availableParallelism()
 
