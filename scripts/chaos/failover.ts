@@ -27,6 +27,7 @@ import { seeded } from './random.ts'
 import {
   circumstances,
   compareEnds,
+  markdown,
   ms,
   type Row,
   spread,
