@@ -226,25 +226,38 @@ export const deliveryPage = async (trx: Trx, context: Context, id: string): Prom
     <p><a href="/ops/trouble#deliveries">${alerts}</a></p>`
 }
 
+type JobOfForm = Pick<FailedJob, 'id' | 'task' | 'key'>
+
+export const retryForm = (context: Context, { id, key }: JobOfForm): Html =>
+  actionForm(context, {
+    path: `/ops/trouble/jobs/${id}/retry`,
+    label: alertTexts[context.language].jobs.retry,
+    about: key,
+  })
+
+/** The comparison with the Call Log has none: it goes on until the access to the Call Log is removed. */
+export const discardForm = (context: Context, { id, task, key }: JobOfForm): Html | false => {
+  const { jobs: texts } = alertTexts[context.language]
+  const warnings: Record<string, string> = texts.warnings
+  return (
+    task !== 'call_log' &&
+    confirmForm(context, {
+      id: `discard-job-${id}`,
+      open: texts.discard,
+      warning: warnings[task] ?? texts.warnings.otherwise,
+      path: `/ops/trouble/jobs/${id}/discard`,
+      label: texts.discardYes,
+      about: key,
+    })
+  )
+}
+
 /** Jobs that failed at every attempt. For the operator only. */
 export const failedJobsSection: LoadSection = async (trx, context) => {
   const { jobs: texts, whatNow } = alertTexts[context.language]
   const jobs = await failedJobs(trx, MAX_SHOWN + 1)
-  const warnings: Record<string, string> = texts.warnings
-
-  const jobActions = ({ id, task, key, isKnown }: FailedJob) =>
-    html`${isKnown && actionForm(context, { path: `/ops/trouble/jobs/${id}/retry`, label: texts.retry, about: key })}
-    ${
-      task !== 'call_log' &&
-      confirmForm(context, {
-        id: `discard-job-${id}`,
-        open: texts.discard,
-        warning: warnings[task] ?? texts.warnings.otherwise,
-        path: `/ops/trouble/jobs/${id}/discard`,
-        label: texts.discardYes,
-        about: key,
-      })
-    }`
+  const jobActions = (job: FailedJob) =>
+    html`${job.isKnown && retryForm(context, job)} ${discardForm(context, job)}`
   const section = alertSection('jobs', texts, jobs, [
     [texts.job, ({ key }) => html`<code>${key}</code>`],
     [

@@ -14,6 +14,7 @@ import {
   type Throughput,
 } from '../../worker/queue.ts'
 import type { Context } from './access.ts'
+import { discardForm, retryForm } from './alert_failures.ts'
 import { abort } from './errors.ts'
 import { dateTime, duration, relativeTime } from './format.ts'
 import { actionForm, confirmForm } from './forms.ts'
@@ -171,31 +172,9 @@ const jobState = (job: Job, language: Language): Html => {
 }
 
 const jobActions = (job: Job, context: Context): Html => {
-  const { jobs: texts } = alertTexts[context.language]
-  const warnings: Record<string, string> = texts.warnings
-  const { id, task, key, state, attempts, isKnown } = job
-  return html`${
-    isKnown &&
-    attempts > 0 &&
-    state !== 'running' &&
-    actionForm(context, {
-      path: `/ops/trouble/jobs/${id}/retry`,
-      label: texts.retry,
-      about: key,
-    })
-  }
-  ${
-    state === 'failed' &&
-    task !== 'call_log' &&
-    confirmForm(context, {
-      id: `discard-job-${id}`,
-      open: texts.discard,
-      warning: warnings[task] ?? texts.warnings.otherwise,
-      path: `/ops/trouble/jobs/${id}/discard`,
-      label: texts.discardYes,
-      about: key,
-    })
-  }`
+  const { state, attempts, isKnown } = job
+  return html`${isKnown && attempts > 0 && state !== 'running' && retryForm(context, job)}
+  ${state === 'failed' && discardForm(context, job)}`
 }
 
 const jobTable = (jobs: Job[], context: Context): Html => {
