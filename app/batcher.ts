@@ -185,3 +185,10 @@ export const concatBuffers = (buffers: (Buffer | null)[]) => {
     lengths: buffers.map(buffer => buffer?.length ?? null),
   }
 }
+
+/**
+ * An array parameter of numbers, or of words that need no quotes. For an ordinary array node-postgres runs two regular
+ * expressions over each element.
+ */
+export const plainArray = (values: readonly (number | string | null)[]): string =>
+  `{${values.map(value => value ?? 'null').join()}}`

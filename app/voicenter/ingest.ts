@@ -1,10 +1,11 @@
 /** Stores call records together with their jobs. */
-import { sql } from 'kysely'
-import { batcher, concatBuffers, dedupe } from '../batcher.ts'
+import { hash } from 'node:crypto'
+import { type RawBuilder, sql } from 'kysely'
+import { batcher, concatBuffers, dedupe, plainArray } from '../batcher.ts'
 import { sha256 } from '../crypto.ts'
 import { jobSpec } from '../db/jobs.ts'
 import { webDb } from '../db/kysely.ts'
-import { retryStatement } from '../db/retry.ts'
+import { retryOnConflict, retryStatement } from '../db/retry.ts'
 import { STORE_TIMEOUT_MS } from '../errors.ts'
 import { canonical } from '../json.ts'
 import {
@@ -21,17 +22,18 @@ import { type BodyElement, factsOf, MAX_PAYLOAD_BYTES, readCdr, rootOf } from '.
 export type DeliverySource = CdrSource & { tokenHash?: string }
 
 /**
- * A valid CDR as it will be stored. `payload` is its canonical form, `body` its bytes as received. `facts`: what is
- * needed to classify its call, if the payload is too long for that; else null. `campaign`: JSON, or null.
+ * A valid CDR as it will be stored. `payload` is its canonical form, `hash` the SHA-256 of that in hex, `body` its bytes
+ * as received. `facts`: what is needed to classify its call, if the payload is too long for that; else null. `campaign`:
+ * JSON, or null.
  */
 export type ValidCdr = {
   callId: string
   rootCallId: string
-  payload: Buffer
+  payload: string
   facts: string | null
   campaign: string | null
   body: Buffer
-  hash: Buffer
+  hash: string
 }
 
 /** The CDRs of one POST or of one page of the call log, and the elements that are not valid CDRs. */
@@ -115,16 +117,16 @@ export const partition = (
       rejected.push({ reason, body: element.bytes, hash: sha256(element.bytes) })
       continue
     }
-    const payload = Buffer.from(canonical(element.record))
+    const payload = canonical(element.record)
     const campaign = campaignOf(element.record)
     valid.push({
       callId: result.cdr.callId,
       rootCallId: rootOf(result.cdr),
       payload,
-      facts: payload.length > MAX_PAYLOAD_BYTES ? factsOf(result.cdr) : null,
+      facts: Buffer.byteLength(payload) > MAX_PAYLOAD_BYTES ? factsOf(result.cdr) : null,
       campaign: campaign && JSON.stringify(campaign),
       body: element.bytes,
-      hash: sha256(payload),
+      hash: hash('sha256', payload),
     })
   }
   return { valid, rejected }
@@ -146,11 +148,8 @@ export const CDR_JOB = jobSpec({
 })
 
 /**
- * Stores many deliveries in one statement. The cost of a commit hardly depends on its size, and NOTIFY makes all
- * commits wait for each other. One statement for each delivery would be several times slower.
- *
- * Only a new CDR adds a job; a repeat increments `deliveries`. The job's key alone would not prevent a second job:
- * graphile-worker forgets the key when the job is done, and a repeat of yesterday's call would run again.
+ * Stores many deliveries at once. The cost of a commit hardly depends on its size, and NOTIFY makes all commits wait for
+ * each other. One statement for each delivery would be several times slower.
  *
  * Nothing is stored unless every token in the requests is still valid and still belongs to the same tenant.
  *
@@ -161,87 +160,72 @@ export const storeAll = async (
   database: typeof webDb,
   deliveries: Delivery[],
 ): Promise<NewlyRejected[]> => {
-  const valid = dedupe(
-    deliveries.flatMap(({ sender, valid }) => valid.map(record => ({ ...sender, ...record }))),
-    ({ tenantId, callId, hash }) => `${callId} ${hash.toString('hex')} ${tenantId}`,
-  )
-  const rejected = dedupe(
-    deliveries.flatMap(({ sender, contentType, rejected }, deliveryIndex) =>
-      rejected.map(element => ({ ...sender, ...element, contentType, deliveryIndex })),
-    ),
-    ({ tenantId, source = 'push', hash }) => `${source} ${hash.toString('hex')} ${tenantId}`,
-  )
-  const payloads = concatBuffers(valid.map(({ payload }) => payload))
-  const bodies = concatBuffers(valid.map(({ body }) => body))
-  const rejectedBodies = concatBuffers(rejected.map(({ body }) => body))
-  // The tokens in the requests.
-  const shown = dedupe(
-    deliveries.flatMap(({ sender: { tokenHash, tenantId } }) =>
-      tokenHash ? { tokenHash, tenantId } : [],
-    ),
-    ({ tokenHash, tenantId }) => `${tokenHash} ${tenantId}`,
-  )
-  type Result = {
-    is_valid: boolean
-    newly_rejected: { delivery_index: number; bytes: number }[] | null
+  if (!deliveries.some(({ rejected }) => rejected.length > 0)) {
+    await retryStatement(database, () => storeValid(database, deliveries))
+    return deliveries.map(() => ({ records: 0, bytes: 0 }))
   }
-  const statement = sql<Result>`
+  const storeBoth = async (trx: typeof webDb) => {
+    if (deliveries.some(({ valid }) => valid.length > 0)) await storeValid(trx, deliveries)
+    return storeRejected(trx, deliveries)
+  }
+  return database.isTransaction
+    ? storeBoth(database)
+    : retryOnConflict(() => database.transaction().execute(storeBoth))
+}
+
+/** The tokens in the requests, as a query: `is_valid` if each is valid and belongs to its tenant. */
+const tokensOf = (deliveries: Delivery[]): RawBuilder<unknown> => {
+  const senders = [...new Set(deliveries.map(({ sender }) => sender))].filter(
+    ({ tokenHash }) => tokenHash,
+  )
+  return sql`
+    select count(*) = ${senders.length}::int as is_valid
+    from unnest(
+      ${senders.map(({ tokenHash }) => tokenHash)}::text[],
+      ${senders.map(({ tenantId }) => tenantId)}::bigint[]
+    ) as shown (token_hash, tenant_id)
+    join webhook_tokens t on t.hash = decode(shown.token_hash, 'hex')
+    where t.revoked_at is null and t.tenant_id is not distinct from shown.tenant_id`
+}
+
+/**
+ * Stores the valid CDRs with their jobs. Only a new CDR adds a job; a repeat increments `deliveries`. The job's key alone
+ * would not prevent a second job: graphile-worker forgets the key when the job is done, and a repeat of yesterday's call
+ * would run again.
+ */
+const storeValid = async (database: typeof webDb, deliveries: Delivery[]): Promise<void> => {
+  const rows = dedupe(
+    deliveries.flatMap(({ sender, valid }) => valid.map(cdr => ({ sender, cdr }))),
+    ({ sender, cdr }) => `${cdr.callId} ${cdr.hash} ${sender.tenantId}`,
+  )
+  const bodies = concatBuffers(rows.map(({ cdr }) => cdr.body))
+  const hashes = Buffer.from(rows.map(({ cdr }) => cdr.hash).join(''), 'hex')
+  const statement = sql<{ is_valid: boolean }>`
     /* store */
-    with shown as (
-      select count(*) = ${shown.length}::int as is_valid
-      from unnest(
-        ${shown.map(({ tokenHash }) => tokenHash)}::text[],
-        ${shown.map(({ tenantId }) => tenantId)}::bigint[]
-      ) as shown (token_hash, tenant_id)
-      join webhook_tokens t on t.hash = decode(shown.token_hash, 'hex')
-      where t.revoked_at is null and t.tenant_id is not distinct from shown.tenant_id
-    ), stored as (
+    with shown as (${tokensOf(deliveries)}), stored as (
       insert into raw_cdrs as r
         (token_tenant_id, tenant_id, source, call_id, root_call_id, payload, body, facts, campaign, content_hash, deliveries)
-      select tenant_id, tenant_id, source, call_id, root_call_id,
-             convert_from(substring(${payloads.bytes}::bytea from payload_start for payload_length), 'UTF8')::jsonb,
-             substring(${bodies.bytes}::bytea from body_start for body_length), facts::jsonb, campaign::jsonb, hash, deliveries
-      from unnest(
-        ${valid.map(row => row.tenantId)}::bigint[],
-        ${valid.map(row => row.source ?? 'push')}::text[],
-        ${valid.map(row => row.callId)}::text[],
-        ${valid.map(row => row.rootCallId)}::text[],
-        ${payloads.starts}::int[],
-        ${payloads.lengths}::int[],
-        ${bodies.starts}::int[],
-        ${bodies.lengths}::int[],
-        ${valid.map(row => row.facts)}::text[],
-        ${valid.map(row => row.campaign)}::text[],
-        ${valid.map(row => row.hash)}::bytea[],
-        ${valid.map(row => row.deliveries)}::int[]
-      ) as valid (tenant_id, source, call_id, root_call_id,
-               payload_start, payload_length, body_start, body_length, facts, campaign, hash, deliveries)
+      select tenant_id, tenant_id, source, call_id, root_call_id, payload,
+             substring(${bodies.bytes}::bytea from body_start for body_length), facts::jsonb, campaign::jsonb,
+             substring(${hashes}::bytea from (32 * n - 31)::int for 32), deliveries
+      from rows from (
+        unnest(${plainArray(rows.map(({ sender }) => sender.tenantId))}::bigint[]),
+        unnest(${plainArray(rows.map(({ sender }) => sender.source ?? 'push'))}::text[]),
+        unnest(${rows.map(({ cdr }) => cdr.callId)}::text[]),
+        unnest(${rows.map(({ cdr }) => cdr.rootCallId)}::text[]),
+        jsonb_array_elements(${`[${rows.map(({ cdr }) => cdr.payload).join()}]`}::jsonb),
+        unnest(${plainArray(bodies.starts)}::int[]),
+        unnest(${plainArray(bodies.lengths)}::int[]),
+        unnest(${rows.map(({ cdr }) => cdr.facts)}::text[]),
+        unnest(${rows.map(({ cdr }) => cdr.campaign)}::text[]),
+        unnest(${plainArray(rows.map(({ deliveries }) => deliveries))}::int[])
+      ) with ordinality as valid (tenant_id, source, call_id, root_call_id, payload, body_start, body_length,
+                                  facts, campaign, deliveries, n)
       where (select is_valid from shown)
       on conflict on constraint raw_cdrs_same_record
         do update set deliveries = r.deliveries + excluded.deliveries
       -- xmax is 0 if the row was inserted, and not if it was updated.
       returning r.call_id, r.xmax = 0 as is_new
-    ), rejected as (
-      select *
-      from unnest(
-        ${rejected.map(row => row.deliveryIndex)}::int[],
-        ${rejected.map(row => row.tenantId)}::bigint[],
-        ${rejected.map(row => (row.source === 'call_log' ? 'call_log' : 'voicenter'))}::text[],
-        ${rejected.map(row => row.reason)}::text[],
-        ${rejected.map(row => row.contentType)}::text[],
-        ${rejectedBodies.starts}::int[],
-        ${rejectedBodies.lengths}::int[],
-        ${rejected.map(row => row.hash)}::bytea[],
-        ${rejected.map(row => row.deliveries)}::int[]
-      ) as rejected (delivery_index, tenant_id, source, reason, content_type, start, length, hash, deliveries)
-    ), kept as (
-      insert into rejected_deliveries as r (tenant_id, source, reason, content_type, body, body_hash, deliveries)
-      select tenant_id, source, reason, content_type, substring(${rejectedBodies.bytes}::bytea from start for length), hash, deliveries
-      from rejected
-      where (select is_valid from shown)
-      on conflict on constraint rejected_deliveries_same_body
-        do update set deliveries = r.deliveries + excluded.deliveries
-      returning r.tenant_id, r.source, r.body_hash, octet_length(r.body) as bytes, r.xmax = 0 as is_new
     ), jobs as (
       select count(*) as wanted, array_agg(${CDR_JOB} order by call_id) as specs
       from (select distinct call_id from stored where is_new) as calls
@@ -249,22 +233,72 @@ export const storeAll = async (
     select
       (select is_valid from shown),
       (select assert_all_queued(wanted, (select count(*) from graphile_worker.add_jobs(specs)))
-       from jobs where wanted > 0),
+       from jobs where wanted > 0)`
+  const { rows: results } = await statement.execute(database)
+  assertValid(results)
+}
+
+/** Stores the elements that are not valid CDRs. */
+const storeRejected = async (
+  database: typeof webDb,
+  deliveries: Delivery[],
+): Promise<NewlyRejected[]> => {
+  const rejected = dedupe(
+    deliveries.flatMap(({ sender, contentType, rejected }, deliveryIndex) =>
+      rejected.map(element => ({ ...sender, ...element, contentType, deliveryIndex })),
+    ),
+    ({ tenantId, source = 'push', hash }) => `${source} ${hash.toString('hex')} ${tenantId}`,
+  )
+  const bodies = concatBuffers(rejected.map(({ body }) => body))
+  type Result = {
+    is_valid: boolean
+    newly_rejected: { delivery_index: number; bytes: number }[] | null
+  }
+  const statement = sql<Result>`
+    /* store_rejected */
+    with shown as (${tokensOf(deliveries)}), rejected as (
+      select *
+      from unnest(
+        ${rejected.map(row => row.deliveryIndex)}::int[],
+        ${rejected.map(row => row.tenantId)}::bigint[],
+        ${rejected.map(row => (row.source === 'call_log' ? 'call_log' : 'voicenter'))}::text[],
+        ${rejected.map(row => row.reason)}::text[],
+        ${rejected.map(row => row.contentType)}::text[],
+        ${bodies.starts}::int[],
+        ${bodies.lengths}::int[],
+        ${rejected.map(row => row.hash)}::bytea[],
+        ${rejected.map(row => row.deliveries)}::int[]
+      ) as rejected (delivery_index, tenant_id, source, reason, content_type, start, length, hash, deliveries)
+    ), kept as (
+      insert into rejected_deliveries as r (tenant_id, source, reason, content_type, body, body_hash, deliveries)
+      select tenant_id, source, reason, content_type, substring(${bodies.bytes}::bytea from start for length), hash, deliveries
+      from rejected
+      where (select is_valid from shown)
+      on conflict on constraint rejected_deliveries_same_body
+        do update set deliveries = r.deliveries + excluded.deliveries
+      returning r.tenant_id, r.source, r.body_hash, octet_length(r.body) as bytes, r.xmax = 0 as is_new
+    )
+    select
+      (select is_valid from shown),
       (select json_agg(json_build_object('delivery_index', rejected.delivery_index, 'bytes', coalesce(r.bytes, 0)))
        from kept r
        join rejected on rejected.hash = r.body_hash and rejected.source = r.source
          and rejected.tenant_id is not distinct from r.tenant_id
        where r.is_new) as newly_rejected`
-  const [result] = (await retryStatement(database, () => statement.execute(database))).rows
-  if (!result?.is_valid) throw new NoLongerValid('a token that was shown is not valid any more')
+  const { rows: results } = await statement.execute(database)
   const newlyRejected = deliveries.map(() => ({ records: 0, bytes: 0 }))
-  for (const { delivery_index: index, bytes } of result.newly_rejected ?? []) {
+  for (const { delivery_index: index, bytes } of assertValid(results).newly_rejected ?? []) {
     const one = newlyRejected[index]
     if (!one) continue
     one.records++
     one.bytes += bytes
   }
   return newlyRejected
+}
+
+const assertValid = <Result extends { is_valid: boolean }>([result]: Result[]): Result => {
+  if (!result?.is_valid) throw new NoLongerValid('a token that was shown is not valid any more')
+  return result
 }
 
 const storeTogether = batcher((deliveries: Delivery[]) => storeAll(webDb, deliveries), {

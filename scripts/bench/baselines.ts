@@ -80,7 +80,7 @@ const oneByOne = (): void => {
       const { rows } = await client.query<{ is_new: boolean }>({
         name: 'insert',
         text: INSERT,
-        values: [tenantId, callId, rootCallId, payload.toString(), body, hash],
+        values: [tenantId, callId, rootCallId, payload, body, Buffer.from(hash, 'hex')],
       })
       const job = [{ callId }, `voicenter_cdr:${callId}`, MAX_ATTEMPTS.voicenter_cdr]
       if (rows[0]?.is_new) await client.query({ name: 'add_job', text: ADD_JOB, values: job })
