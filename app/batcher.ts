@@ -41,9 +41,9 @@ export const batcher = <Item, Result>(
   run: (items: Item[]) => Promise<Result[]>,
   { most, weigh = () => 1, waiting, patienceMs, longMs = 50, halveAbove = Infinity }: Limits<Item>,
 ): ((item: Item) => Promise<Result>) => {
-  type Entry = PromiseWithResolvers<Result> & {
+  type Entry = Omit<PromiseWithResolvers<Result>, 'promise'> & {
     item: Item
-    timeout?: NodeJS.Timeout
+    timeout: NodeJS.Timeout
     hasTimedOut: boolean
   }
   const queue: Entry[] = []
@@ -110,12 +110,12 @@ export const batcher = <Item, Result>(
 
   /** Starts a batch if one may start, or tries again when one may. */
   const start = (): void => {
-    if (queue.length === 0 || running.size === MAX_BATCHES) return
+    if (queue.length === 0 || running.size === MAX_BATCHES || timer) return
     const last = Math.max(...[...running].map(({ since }) => since))
     const wait = running.size === 0 ? 0 : last + longMs - performance.now()
     if (wait <= 0) void drain()
     else
-      timer ??= setTimeout(() => {
+      timer = setTimeout(() => {
         timer = undefined
         start()
       }, wait)
@@ -123,14 +123,16 @@ export const batcher = <Item, Result>(
 
   return item => {
     if (queue.length >= waiting) return Promise.reject(busy('too many requests are waiting'))
-    const entry: Entry = { item, hasTimedOut: false, ...Promise.withResolvers<Result>() }
-    entry.timeout = setTimeout(() => {
-      entry.hasTimedOut = true
-      entry.reject(busy('the work took too long'))
-    }, patienceMs)
-    queue.push(entry)
-    start()
-    return entry.promise
+    return new Promise((resolve, reject) => {
+      const giveUp = () => {
+        entry.hasTimedOut = true
+        reject(busy('the work took too long'))
+      }
+      const timeout = setTimeout(giveUp, patienceMs)
+      const entry = { item, resolve, reject, timeout, hasTimedOut: false }
+      queue.push(entry)
+      start()
+    })
   }
 }
 

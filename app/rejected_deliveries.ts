@@ -47,7 +47,6 @@ export const countRejected = async (
   sender: CdrSource,
   { records, bytes }: { records: number; bytes: number },
 ): Promise<void> => {
-  if (records === 0) return
   const { tenantId, source = 'push' } = sender
   const weight = records * RECORD_WEIGHT + bytes
   const { consumedPoints } = await weights.penalty(keyOf(sender), weight)

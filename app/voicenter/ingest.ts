@@ -60,6 +60,8 @@ export const ingest = async (
   contentType: string | null,
   database?: typeof webDb,
 ): Promise<string[]> => {
+  // Nearly every delivery.
+  if (elements.length === 1) return ingestPart(sender, elements, contentType, database)
   const reasons: string[] = []
   for (const part of partsOf(elements))
     reasons.push(...(await ingestPart(sender, part, contentType, database)))
@@ -100,7 +102,7 @@ const ingestPart = async (
   const newlyRejected = database
     ? (await storeAll(database, [delivery]))[0]
     : await storeTogether(delivery)
-  if (newlyRejected) await countRejected(sender, newlyRejected)
+  if (newlyRejected?.records) await countRejected(sender, newlyRejected)
   return rejected.map(({ reason }) => reason)
 }
 
