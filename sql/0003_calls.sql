@@ -7,10 +7,10 @@
 -- larger.) So each index below must be worth this cost, and holds only the rows that its query looks for.
 create table raw_cdrs (
   id              bigint generated always as identity primary key,
-  -- The tenant of the token that the CDR came with. Null = the token was unbound. It has no foreign key, since each key
-  -- costs a look-up and a lock for every CDR: where it is set, tenant_id has the same value and a foreign key.
+  -- The tenant of the token that the CDR came with. Null = the token was unbound. Where it is set, tenant_id has the same value.
   token_tenant_id bigint,
   -- The tenant of the call: the token's tenant, or the one whose number was dialled. Null = no tenant (yet).
+  -- 0009_tenant_of_cdr.sql replaces this foreign key.
   tenant_id       bigint references tenants on delete cascade,
   call_id         text not null constraint raw_cdrs_call_id_length check (length(call_id) between 1 and 128),
   -- The id of the call's first CDR. When stored: OriginalIvrUniqueID, else call_id. The task voicenter_cdr follows a

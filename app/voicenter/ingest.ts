@@ -134,7 +134,7 @@ export const partition = (
   return { valid, rejected }
 }
 
-/** The sender's token is no longer valid. Nothing that came with it was stored. */
+/** The sender's token is no longer valid, or its tenant was deleted. Nothing that came with it was stored. */
 export class NoLongerValid extends Error {}
 
 /** The elements of a delivery that had not been rejected before. */
@@ -153,7 +153,8 @@ export const CDR_JOB = jobSpec({
  * Stores many deliveries at once. The cost of a commit hardly depends on its size, and NOTIFY makes all commits wait for
  * each other. One statement for each delivery would be several times slower.
  *
- * Nothing is stored unless every token in the requests is still valid and still belongs to the same tenant.
+ * Nothing is stored unless every token in the requests is still valid and still belongs to the same tenant, and this tenant
+ * exists.
  *
  * @returns for each delivery, its newly rejected elements
  * @throws NoLongerValid
@@ -175,16 +176,24 @@ export const storeAll = async (
     : retryOnConflict(() => database.transaction().execute(storeBoth))
 }
 
-/** The tokens in the requests, as a query: `is_valid` if each is valid and belongs to its tenant. */
-const tokensOf = (deliveries: Delivery[]): RawBuilder<unknown> => {
-  const senders = [...new Set(deliveries.map(({ sender }) => sender))].filter(
-    ({ tokenHash }) => tokenHash,
-  )
+/**
+ * Checks the senders once for the whole batch, as a query with one row: `is_valid` if each token is valid and belongs to
+ * its tenant, and each tenant exists. It locks the tenants as a foreign key does, so that none is deleted before the CDRs
+ * are stored.
+ */
+const checkOf = (deliveries: Delivery[]): RawBuilder<unknown> => {
+  const senders = [...new Set(deliveries.map(({ sender }) => sender))]
+  const shown = senders.filter(({ tokenHash }) => tokenHash)
+  const tenants = [...new Set(senders.flatMap(({ tenantId }) => tenantId ?? []))]
   return sql`
-    select count(*) = ${senders.length}::int as is_valid
+    select count(*) = ${shown.length}::int and (
+      select count(*) from (
+        select from tenants where id = any(${tenants}::bigint[]) order by id for key share
+      ) as locked
+    ) = ${tenants.length}::int as is_valid
     from unnest(
-      ${senders.map(({ tokenHash }) => tokenHash)}::text[],
-      ${senders.map(({ tenantId }) => tenantId)}::bigint[]
+      ${shown.map(({ tokenHash }) => tokenHash)}::text[],
+      ${shown.map(({ tenantId }) => tenantId)}::bigint[]
     ) as shown (token_hash, tenant_id)
     join webhook_tokens t on t.hash = decode(shown.token_hash, 'hex')
     where t.revoked_at is null and t.tenant_id is not distinct from shown.tenant_id`
@@ -204,7 +213,7 @@ const storeValid = async (database: typeof webDb, deliveries: Delivery[]): Promi
   const hashes = Buffer.from(rows.map(({ cdr }) => cdr.hash).join(''), 'hex')
   const statement = sql<{ is_valid: boolean }>`
     /* store */
-    with shown as (${tokensOf(deliveries)}), stored as (
+    with senders as (${checkOf(deliveries)}), stored as (
       insert into raw_cdrs as r
         (token_tenant_id, tenant_id, source, call_id, root_call_id, payload, body, facts, campaign, content_hash, deliveries)
       select tenant_id, tenant_id, source, call_id, root_call_id, payload,
@@ -223,7 +232,7 @@ const storeValid = async (database: typeof webDb, deliveries: Delivery[]): Promi
         unnest(${plainArray(rows.map(({ deliveries }) => deliveries))}::int[])
       ) with ordinality as valid (tenant_id, source, call_id, root_call_id, payload, body_start, body_length,
                                   facts, campaign, deliveries, n)
-      where (select is_valid from shown)
+      where (select is_valid from senders)
       on conflict on constraint raw_cdrs_same_record
         do update set deliveries = r.deliveries + excluded.deliveries
       -- xmax is 0 if the row was inserted, and not if it was updated.
@@ -233,7 +242,7 @@ const storeValid = async (database: typeof webDb, deliveries: Delivery[]): Promi
       from (select distinct call_id from stored where is_new) as calls
     )
     select
-      (select is_valid from shown),
+      (select is_valid from senders),
       (select assert_all_queued(wanted, (select count(*) from graphile_worker.add_jobs(specs)))
        from jobs where wanted > 0)`
   const { rows: results } = await statement.execute(database)
@@ -258,7 +267,7 @@ const storeRejected = async (
   }
   const statement = sql<Result>`
     /* store_rejected */
-    with shown as (${tokensOf(deliveries)}), rejected as (
+    with senders as (${checkOf(deliveries)}), rejected as (
       select *
       from unnest(
         ${rejected.map(row => row.deliveryIndex)}::int[],
@@ -275,13 +284,13 @@ const storeRejected = async (
       insert into rejected_deliveries as r (tenant_id, source, reason, content_type, body, body_hash, deliveries)
       select tenant_id, source, reason, content_type, substring(${bodies.bytes}::bytea from start for length), hash, deliveries
       from rejected
-      where (select is_valid from shown)
+      where (select is_valid from senders)
       on conflict on constraint rejected_deliveries_same_body
         do update set deliveries = r.deliveries + excluded.deliveries
       returning r.tenant_id, r.source, r.body_hash, octet_length(r.body) as bytes, r.xmax = 0 as is_new
     )
     select
-      (select is_valid from shown),
+      (select is_valid from senders),
       (select json_agg(json_build_object('delivery_index', rejected.delivery_index, 'bytes', coalesce(r.bytes, 0)))
        from kept r
        join rejected on rejected.hash = r.body_hash and rejected.source = r.source
@@ -299,7 +308,7 @@ const storeRejected = async (
 }
 
 const assertValid = <Result extends { is_valid: boolean }>([result]: Result[]): Result => {
-  if (!result?.is_valid) throw new NoLongerValid('a token that was shown is not valid any more')
+  if (!result?.is_valid) throw new NoLongerValid('a token or its tenant is not valid any more')
   return result
 }
 

@@ -9,7 +9,15 @@ import { migrationNames } from '../../app/db/migrate.ts'
 import { push } from '../../scripts/demo/cdr.ts'
 import { editedMigration, unlistedRelease } from '../../scripts/freeze.ts'
 import { contacted } from '../outreach/support.ts'
-import { business, type Business, customer, db, post, work } from '../support/ringback.ts'
+import {
+  business,
+  type Business,
+  customer,
+  db,
+  post,
+  webhookToken,
+  work,
+} from '../support/ringback.ts'
 import { happens } from '../support/whatsapp.ts'
 
 t.test('conventions', async t => {
@@ -304,6 +312,20 @@ t.test('rows go with their tenant, and a message stays without its connection', 
     )
     t.strictSame(await counts(trx, theirs), before.theirs)
   })
+})
+
+t.test('a CDR cannot be moved to a tenant that does not exist', async t => {
+  const shop = await business()
+  const record = push({ did: shop.did })
+  await post(record, { token: await webhookToken(null) })
+  const move = (tenantId: string) =>
+    tryOut(trx =>
+      sql`update raw_cdrs set tenant_id = ${tenantId} where call_id = ${record.ivruniqueid}`.execute(
+        trx,
+      ),
+    )
+  t.equal((await move(shop.tenantId)).numAffectedRows, 1n)
+  await t.rejects(move('999999999'), { code: '23503' })
 })
 
 /** The plan of a query as the tasks run it. */

@@ -1,4 +1,6 @@
 /** The token of a delivery: who may post call records, and for which business. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { sql } from 'kysely'
 import t from 'tap'
 import { sha256 } from '../../app/crypto.ts'
 import { push } from '../../scripts/demo/cdr.ts'
@@ -161,6 +163,24 @@ await t.test(
     }
   },
 )
+
+await t.test('no record of a business is stored while it is deleted', async t => {
+  const { token, tenantId } = await business()
+  const [before, during] = [push(), push()]
+  t.strictSame(await post(before, { token }), OK)
+  const deletion = await db.startTransaction().execute()
+  await sql`delete from tenants where id = ${tenantId}`.execute(deletion)
+  const answer = post(during, { token })
+  // It waits for the deletion.
+  t.equal(await Promise.race([answer, sleep(150, 'waits')]), 'waits')
+  await deletion.commit().execute()
+  t.strictSame(await answer, UNAUTHORIZED)
+  const { rows } = await sql`
+    select from raw_cdrs where call_id in (${before.ivruniqueid}, ${during.ivruniqueid})`.execute(
+    db,
+  )
+  t.strictSame(rows, [], 'and its earlier records are deleted')
+})
 
 await t.test(
   'after a rejected body, a revoked token is rejected before the body is read',
