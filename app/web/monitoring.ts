@@ -18,7 +18,7 @@ export const measureAnswers =
   (door: Endpoint): RequestHandler =>
   (_req, res, next) => {
     const start = performance.now()
-    res.once('close', () => {
+    res.on('close', () => {
       const status = res.writableFinished ? String(res.statusCode) : 'cut'
       answerSeconds.observe({ door, status }, (performance.now() - start) / 1000)
       // The answer to a pop-up event is 200 even if it could not be stored.

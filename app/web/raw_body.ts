@@ -120,8 +120,10 @@ export const readRawBody = <Locals extends Record<string, unknown>>({
     let buffer: Buffer = Buffer.alloc(0)
     let length = 0
     let chunks = 0
+    let isDone = false
+    // The listeners stay until the request is gone: to remove them takes longer.
     const finish = (error?: Error) => {
-      req.off('data', onData).off('end', onEnd).off('close', onClose)
+      isDone = true
       if (error) {
         memory.close(body)
         // The request outlives this function.
@@ -132,6 +134,7 @@ export const readRawBody = <Locals extends Record<string, unknown>>({
     const { memory, sender } = shareOf(req, res)
     const body = memory.open(sender, () => finish(rejection(503)))
     const onData = (chunk: Buffer) => {
+      if (isDone) return
       if (length + chunk.length > limit) return finish(rejection(413))
       if (++chunks > MANY_CHUNKS && length < chunks * SMALL_CHUNK) {
         finish(rejection(400))
@@ -144,13 +147,16 @@ export const readRawBody = <Locals extends Record<string, unknown>>({
       memory.grow(body, chunk.length)
     }
     const onEnd = () => {
+      if (isDone) return
       // The body is in memory until the answer is sent, because it is stored first.
       memory.keep(body)
-      res.once('close', () => memory.close(body))
+      res.on('close', () => memory.close(body))
       req.body = buffer.subarray(0, length)
       finish()
     }
-    const onClose = () => finish(rejection(400))
+    const onClose = () => {
+      if (!isDone) finish(rejection(400))
+    }
     req.on('data', onData).on('end', onEnd).on('close', onClose)
   }
 }

@@ -40,7 +40,7 @@ export const gracefulShutdown = (server: Server): (() => Promise<void>) => {
   })
   server.prependListener('request', ({ socket }, res) => {
     pending.set(socket, res)
-    res.once('close', () => {
+    res.on('close', () => {
       if (pending.get(socket) === res) pending.set(socket, null)
       // If the head had been sent before the stop, the connection would stay open until the client closes it.
       if (!server.listening) server.closeIdleConnections()
