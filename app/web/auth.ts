@@ -3,7 +3,7 @@ import type { Request, RequestHandler, Response } from 'express'
 import { sql } from 'kysely'
 import { batcher } from '../batcher.ts'
 import { config } from '../config.ts'
-import { sha256 } from '../crypto.ts'
+import { sha256Hex } from '../crypto.ts'
 import { webDb } from '../db/kysely.ts'
 import { TOKEN_TIMEOUT_MS, withTimeout } from '../errors.ts'
 import { log } from '../log.ts'
@@ -81,7 +81,7 @@ const senderOf = async (req: CdrRequest, kind: 'cdr' | 'popup'): Promise<Deliver
 
 const findSender = async (token: string, kind: Kind): Promise<DeliverySource | null> => {
   // By its SHA-256, so the time of the comparison reveals nothing about the token.
-  const hash = sha256(token).toString('hex')
+  const hash = sha256Hex(token)
   const known = recent.get(hash)
   if (known && performance.now() < known.until) return known.kind === kind ? known.sender : null
   const found = await lookUp(hash)

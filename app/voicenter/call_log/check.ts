@@ -1,7 +1,7 @@
 /** Compares a tenant's call log with the webhooks that arrived, and ingests the calls that are missing. */
 import { type RawBuilder, sql } from 'kysely'
 import { z } from 'zod'
-import { callLogOwner, decrypt, sha256 } from '../../crypto.ts'
+import { callLogOwner, decrypt, sha256Hex } from '../../crypto.ts'
 import { addJob, jobSpec } from '../../db/jobs.ts'
 import { db, type Trx } from '../../db/kysely.ts'
 import { retryOnConflict } from '../../db/retry.ts'
@@ -128,7 +128,7 @@ type HashedEntry = LogEntry & { hash: string }
 
 const withHash = (entry: LogEntry): HashedEntry => ({
   ...entry,
-  hash: sha256(entry.element.bytes).toString('hex'),
+  hash: sha256Hex(entry.element.bytes),
 })
 
 /**
