@@ -133,11 +133,32 @@ export const canonical = (value: Json): string => {
   if (typeof value === 'string') return JSON.stringify(storable(value))
   if (Array.isArray(value)) return `[${value.map(canonical).join()}]`
   if (!isObject(value)) return JSON.stringify(value)
-  // String concatenation, because this runs for every CDR: map and join take 50 % longer.
+  const names = Object.keys(value).sort()
+  const flat = canonicalIfFlat(value, names)
+  if (flat !== null) return flat
+  // String concatenation, because this runs for many CDRs: map and join take 50 % longer.
   let fields = ''
-  for (const name of Object.keys(value).sort()) {
+  for (const name of names) {
     if (fields) fields += ','
     fields += `${JSON.stringify(storable(name))}:${canonical(value[name] ?? null)}`
   }
   return `{${fields}}`
+}
+
+/**
+ * The canonical form of an object that JSON.stringify can write at once, in a third of the time. Nearly every CDR is
+ * such an object. Null: another object.
+ */
+const canonicalIfFlat = (object: JsonObject, names: readonly string[]): string | null => {
+  const sorted: JsonObject = {}
+  for (const name of names) {
+    const value = object[name] ?? null
+    if (value !== null && typeof value === 'object') return null
+    // An object does not keep the order of names that are numbers, and __proto__ may not become a field.
+    if ((name >= '0' && name < ':') || name === '__proto__') return null
+    sorted[name] = value
+  }
+  const text = JSON.stringify(sorted)
+  // JSON.stringify writes NUL and unpaired surrogates like this: `storable` has to remove them.
+  return text.includes('\\u') ? null : text
 }

@@ -1,4 +1,6 @@
 /** Reading JSON, and its canonical form. */
+import fc from 'fast-check'
+import assert from 'node:assert/strict'
 import t from 'tap'
 import { canonical, isObject, type Json, LosslessNumber, readJson, storable } from '../app/json.ts'
 
@@ -141,6 +143,7 @@ await t.test('the canonical form does not depend on the layout of a record', asy
     ['order of names', '{"a":1,"b":2}', '{"a":1,"b":2}', '{"b":2,"a":1}', ' { "b" : 2,\n"a":1}'],
     ['deep inside', '[{"a":{"c":1,"d":2}}]', '[{"a":{"d":2,"c":1}}]'],
     ['escapes', '{"a":"é/"}', '{"a":"\\u00e9\\/"}', '{"\\u0061":"é/"}'],
+    ['numbers as names', '{"10":1,"9":2,"a":3}', '{"9":2,"a":3,"10":1}'],
     ['by code unit, not by language', '{"B":1,"a":2,"ב":3}', '{"ב":3,"a":2,"B":1}'],
     ['the last of two names', '{"a":2}', '{"a":2}', '{"a":1,"a":2}', '{"a":[1.0],"a":2}'],
     ['nothing', '[null,true,false,"",[],{}]', '[ null, true, false, "", [ ], { } ]'],
@@ -148,6 +151,57 @@ await t.test('the canonical form does not depend on the layout of a record', asy
   for (const [name, form, ...texts] of rows)
     for (const text of texts) t.equal(written(text), form, `${name}: ${text}`)
 })
+
+await t.test(
+  'an object has the names in order, each with the canonical form of its value',
+  async () => {
+    const name = fc.oneof(
+      fc.constantFrom(
+        'did',
+        'DID',
+        'time',
+        '9',
+        '10',
+        '01',
+        '__proto__',
+        'toJSON',
+        '',
+        'a\0',
+        '\ud800',
+      ),
+      fc.string({ unit: 'binary' }),
+    )
+    const value = fc.oneof(
+      fc.constantFrom<Json>(
+        '',
+        'a\0b',
+        '\ud800',
+        '"\\/\u2028',
+        '\u0001',
+        new LosslessNumber('1.0'),
+      ),
+      fc.string({ unit: 'binary' }),
+      fc.integer(),
+      fc.boolean(),
+      fc.constant(null),
+      fc.dictionary(name, fc.string(), { maxKeys: 3 }),
+      fc.array(fc.integer(), { maxLength: 3 }),
+    )
+    const objects = fc.oneof(
+      fc.dictionary(name, value, { maxKeys: 8 }),
+      fc.dictionary(fc.constantFrom('did', 'status', 'type', 'a', '\ud800'), value),
+    )
+    fc.assert(
+      fc.property(objects, object => {
+        const fields = Object.keys(object)
+          .sort()
+          .map(name => `${JSON.stringify(storable(name))}:${canonical(object[name] ?? null)}`)
+        assert.equal(canonical(object), `{${fields.join()}}`)
+      }),
+      { numRuns: 2000, includeErrorInReport: true },
+    )
+  },
+)
 
 await t.test('different records have different canonical forms', async t => {
   const pairs: [string, string][] = [
