@@ -22,8 +22,9 @@ const textOf = (value: Json): string => {
 export const campaignOf = (record: JsonObject): Record<string, string> | null => {
   const found: Record<string, string> = {}
   let names = 0
-  for (const [field, customData] of Object.entries(record)) {
+  for (const field of Object.keys(record)) {
     if (field.length !== 'customdata'.length || field.toLowerCase() !== 'customdata') continue
+    const customData = record[field] ?? null
     if (typeof customData === 'string' && customData.length > MAX_TEXT) continue
     for (const [written, value] of Object.entries(asObject(customData) ?? {})) {
       const name = written.toLowerCase()

@@ -178,37 +178,49 @@ const percentDecoded = (part: string): string | null => {
 }
 
 /**
+ * The names that are read, each with its place in `Values`. A CDR has three times as many fields. The others are
+ * ignored.
+ */
+const PLACES = new Map<string, number>()
+
+const placeOf = (name: string): number => {
+  const place = PLACES.get(name) ?? PLACES.size
+  PLACES.set(name, place)
+  return place
+}
+const named = (...names: string[]): readonly number[] => names.map(placeOf)
+
+/**
  * The names of each field, in order of precedence: the first name that has a value counts. A name must match as a
  * whole. Upper and lower case do not matter. The lower-case names come from the push (Voicenter's "CDR Notification" page). CallID,
  * DialStatus, CallerNumber and the like come from the Call Log API and from accounts that were set up after it.
  * `ivruniqueid` precedes `CallID` because a dialer's CDR has both, with different values.
  */
-const NAMES = {
-  callId: ['ivruniqueid', 'ivrid', 'ivr_unique_id', 'callid'],
-  rootCallId: ['originalivruniqueid', 'customdata.originalivruniqueid'],
-  status: ['status', 'dialstatus'],
-  caller: ['callerphone', 'caller', 'callernumber', 'phone', 'caller_id'],
-  did: ['did'],
+const FIELDS = {
+  callId: named('ivruniqueid', 'ivrid', 'ivr_unique_id', 'callid'),
+  rootCallId: named('originalivruniqueid', 'customdata.originalivruniqueid'),
+  status: named('status', 'dialstatus'),
+  caller: named('callerphone', 'caller', 'callernumber', 'phone', 'caller_id'),
+  did: named('did'),
   // In an outgoing call, the tenant's number that the customer sees. `callerPhone` has another meaning there.
-  numberShown: ['caller', 'callernumber'],
-  target: ['target', 'targetnumber'],
-  time: ['time', 'dateepoch', 'date'],
-  type: ['type', 'cdrtype'],
-  direction: ['direction'],
-  isAnswer: ['isanswer', 'isanswered'],
-  talkSeconds: ['actualcallduration', 'duration'],
+  numberShown: named('caller', 'callernumber'),
+  target: named('target', 'targetnumber'),
+  time: named('time', 'dateepoch', 'date'),
+  type: named('type', 'cdrtype'),
+  direction: named('direction'),
+  isAnswer: named('isanswer', 'isanswered'),
+  talkSeconds: named('actualcallduration', 'duration'),
   /** In the CDRs of a queue it may be the time of waiting. */
-  duration: ['duration'],
-  waitingSeconds: ['seconds_waiting_in_queue'],
-  ringSeconds: ['actualcalldialtime', 'dialtime', 'ringtime'],
-  agent: ['extenuser', 'targetextension'],
-  callerExtension: ['callerextension'],
-  representative: ['representative_name', 'representativename'],
-} as const
-type Field = keyof typeof NAMES
-
-/** A CDR has three times as many fields. The others are ignored. */
-const KNOWN_NAMES = new Set<string>([...Object.values(NAMES).flat(), 'customdata'])
+  duration: named('duration'),
+  waitingSeconds: named('seconds_waiting_in_queue'),
+  ringSeconds: named('actualcalldialtime', 'dialtime', 'ringtime'),
+  agent: named('extenuser', 'targetextension'),
+  callerExtension: named('callerextension'),
+  representative: named('representative_name', 'representativename'),
+}
+type Field = keyof typeof FIELDS
+const STATUS = placeOf('status')
+const CUSTOM_DATA = placeOf('customdata')
 
 /** In ids, phone numbers and extensions 0 means "none", like an empty string. In durations 0 is a value. */
 const ZERO_IS_BLANK = new Set<Field>([
@@ -255,7 +267,7 @@ type Text = Cdr['caller']
 
 /** Reads a CDR, or returns what is missing or wrong. That text contains no value, since values are personal data. */
 export const readCdr = (record: JsonObject): { cdr: Cdr } | { wrong: string } => {
-  const values = valuesByName(record)
+  const values = valuesOf(record)
   const textOf = (field: Field): Text => asText(pick(values, field))
   const callIdAsWritten = pick(values, 'callId')
   const callId = asId(callIdAsWritten)
@@ -266,19 +278,21 @@ export const readCdr = (record: JsonObject): { cdr: Cdr } | { wrong: string } =>
     // If the value cannot be an id, the CDR counts as a call of its own.
     rootCallId: rootCallId === undefined ? undefined : validId(asId(rootCallId)),
     // A status such as "null" is unknown, but not missing.
-    status: textOf('status') || asText(values.get('status')?.[0]) || '',
-    caller: asText(pickCaller(values)),
+    status: textOf('status') || asText(values[STATUS]?.[0]) || '',
+    // callerPhone and caller both mean the customer. If the first is not a phone number, another may be.
+    caller: asText(pickFitting(values, 'caller', text => readPhone(text).kind === 'number')),
     did: textOf('did'),
     numberShown: textOf('numberShown'),
     target: textOf('target'),
-    time: asText(pickTime(values)),
+    // The first name may hold something else, such as a clock without its date.
+    time: asText(pickFitting(values, 'time', isTime)),
     type: textOf('type'),
     direction: textOf('direction'),
     isAnswer: isAnswer ? /^(1|true)$/i.test(isAnswer) : null,
-    talkSeconds: asCount(textOf('talkSeconds')),
-    duration: asCount(textOf('duration')),
-    waitingSeconds: asCount(textOf('waitingSeconds')),
-    ringSeconds: asCount(textOf('ringSeconds')),
+    talkSeconds: asCount(pick(values, 'talkSeconds')),
+    duration: asCount(pick(values, 'duration')),
+    waitingSeconds: asCount(pick(values, 'waitingSeconds')),
+    ringSeconds: asCount(pick(values, 'ringSeconds')),
     agent: textOf('agent'),
     callerExtension: textOf('callerExtension'),
     representative: textOf('representative'),
@@ -288,12 +302,12 @@ export const readCdr = (record: JsonObject): { cdr: Cdr } | { wrong: string } =>
       ? ['call id (ivruniqueid or CallID) is missing']
       : wrongWithId(callId)
   if (!cdr.status) wrong.push('status (status or DialStatus) is missing')
+  const withoutCaller = cdr.caller === undefined
+  const withoutLine = cdr.did === undefined && dialledLine(cdr.target) === null
   // An outgoing or internal call has no meaningful caller and number dialled.
-  if (!isNotInbound(callKind(cdr))) {
-    if (cdr.caller === undefined)
-      wrong.push('caller (caller, callerPhone or CallerNumber) is missing')
-    if (cdr.did === undefined && dialledLine(cdr.target) === null)
-      wrong.push('number dialled (did or DID) is missing')
+  if ((withoutCaller || withoutLine) && !isNotInbound(callKind(cdr))) {
+    if (withoutCaller) wrong.push('caller (caller, callerPhone or CallerNumber) is missing')
+    if (withoutLine) wrong.push('number dialled (did or DID) is missing')
   }
   return wrong.length > 0 ? { wrong: wrong.join('; ') } : { cdr }
 }
@@ -330,21 +344,39 @@ export const readIfPossible = ({ facts, payload }: StoredCdr): Cdr | null => {
 /** The id of the first CDR of a call. All CDRs of the call share it. */
 export const rootOf = (cdr: Cdr): string => cdr.rootCallId ?? cdr.callId
 
+/** The values of each name, in order of precedence, at the place of the name. */
+type Values = (Json[] | undefined)[]
+
 /**
- * Values by lower-case name. CustomData is read one level down, and may be JSON text.
- *
  * `did` precedes `DID`: either may occur, and Postgres returns the names of a jsonb in its own order. A CDR must
- * read the same before and after it was stored.
+ * read the same before and after it was stored. So the names are sorted if one of them occurs twice.
  */
-const valuesByName = (record: JsonObject, prefix = '', values = new Map<string, Json[]>()) => {
-  const known = Object.keys(record).filter(name => KNOWN_NAMES.has(prefix + name.toLowerCase()))
-  for (const written of known.sort().reverse()) {
-    const value = record[written] ?? null
-    const name = prefix + written.toLowerCase()
-    const others = values.get(name)
+const valuesOf = (record: JsonObject): Values => {
+  const names = Object.keys(record)
+  const values = valuesInOrder(record, names)
+  return values.some(spellings => spellings && spellings.length > 1)
+    ? valuesInOrder(record, names.sort().reverse())
+    : values
+}
+
+/** CustomData is read one level down, and may be JSON text. */
+const valuesInOrder = (
+  record: JsonObject,
+  names: string[],
+  prefix = '',
+  values: Values = [],
+): Values => {
+  for (const name of names) {
+    const written = prefix + name
+    const place = PLACES.get(written) ?? PLACES.get(written.toLowerCase())
+    if (place === undefined) continue
+    const value = record[name] ?? null
+    const others = values[place]
     if (others) others.push(value)
-    else values.set(name, [value])
-    if (name === 'customdata') valuesByName(asObject(value) ?? {}, 'customdata.', values)
+    else values[place] = [value]
+    if (place !== CUSTOM_DATA) continue
+    const data = asObject(value) ?? {}
+    valuesInOrder(data, Object.keys(data).sort().reverse(), 'customdata.', values)
   }
   return values
 }
@@ -360,11 +392,13 @@ export const asObject = (value: Json): JsonObject | null => {
   return null
 }
 
+const NONE: readonly Json[] = []
+
 /** The first value that is not blank; null if all are blank, undefined if there are none. */
-const pick = (values: Map<string, Json[]>, field: Field): Json | undefined => {
+const pick = (values: Values, field: Field): Json | undefined => {
   let found: null | undefined
-  for (const name of NAMES[field]) {
-    const written = values.get(name)
+  for (const place of FIELDS[field]) {
+    const written = values[place]
     if (!written) continue
     for (const value of written) if (!isBlank(value, field)) return value
     found = null
@@ -372,22 +406,17 @@ const pick = (values: Map<string, Json[]>, field: Field): Json | undefined => {
   return found
 }
 
-/** callerPhone and caller both mean the customer. If the first is not a phone number, another may be. */
-const pickCaller = (values: Map<string, Json[]>): Json | undefined => {
-  const filled = NAMES.caller
-    .flatMap(name => values.get(name) ?? [])
-    .filter(value => !isBlank(value, 'caller'))
-  if (filled.length < 2) return pick(values, 'caller')
-  return filled.find(value => readPhone(asText(value)).kind === 'number') ?? filled[0]
-}
-
-/** The first name may hold something else, such as a clock without its date. */
-const pickTime = (values: Map<string, Json[]>): Json | undefined => {
-  const filled = NAMES.time
-    .flatMap(name => values.get(name) ?? [])
-    .filter(value => !isBlank(value, 'time'))
-  if (filled.length < 2) return pick(values, 'time')
-  return filled.find(value => isTime(asText(value) ?? '')) ?? filled[0]
+/** The same, but if several values are not blank, the first of them that fits precedes the others. */
+const pickFitting = (
+  values: Values,
+  field: Field,
+  fits: (text: string) => boolean,
+): Json | undefined => {
+  const filled: Json[] = []
+  for (const place of FIELDS[field])
+    for (const value of values[place] ?? NONE) if (!isBlank(value, field)) filled.push(value)
+  if (filled.length < 2) return filled[0] ?? pick(values, field)
+  return filled.find(value => fits(asText(value) ?? '')) ?? filled[0]
 }
 
 const isBlank = (value: Json, field: Field): boolean => {
@@ -417,7 +446,11 @@ export const asText = (value: Json | undefined): Text => {
 }
 
 /** Seconds, also as 45.0 or 00:00:45. */
-const asCount = (text: Text): number | null => {
+const asCount = (value: Json | undefined): number | null => {
+  // Nearly every count is such a number.
+  if (typeof value === 'number' && Number.isInteger(value) && value >= 0 && value < 1e9)
+    return value
+  const text = asText(value)
   const [, whole] = /^(\d{1,9})(?:\.\d+)?$/.exec(text ?? '') ?? []
   if (whole !== undefined) return Number(whole)
   const [, hours = 0, minutes, seconds] =

@@ -399,6 +399,11 @@ await t.test('if a name occurs in two cases, the lower case takes precedence', a
   ])
     t.equal(cdrOf({ ...without('did'), ...record }).did, '0722776772')
   t.equal(cdrOf({ ...without('did'), did: '', DID: '0732791800' }).did, '0732791800')
+  for (const CustomData of [
+    { originalivruniqueid: 'root-1', OriginalIvrUniqueID: 'root-2' },
+    { OriginalIvrUniqueID: 'root-2', originalivruniqueid: 'root-1' },
+  ])
+    t.equal(rootOf(good({ CustomData })), 'root-1')
 })
 
 await t.test(
