@@ -19,6 +19,7 @@ import { closeDatabase, opsDb } from './db/kysely.ts'
 import { configWarnings, databaseReady, retryUntilAvailable } from './db/preflight.ts'
 import { announce, isDevelopment, settingsFrom, welcome } from './development.ts'
 import { isStartupError } from './errors.ts'
+import { giveMemoryBackWhenIdle } from './idle_memory.ts'
 import { log } from './log.ts'
 import { gracefulShutdown, portOf, startWeb } from './web/server.ts'
 import { type RunningWorker, startWorker } from './worker/run.ts'
@@ -75,6 +76,7 @@ const start = async () => {
   }
   if (stopping.signal.aborted) return
   log.info({ role: ROLE }, 'Ringback is running')
+  giveMemoryBackWhenIdle()
   // Only now: the fake WhatsApp posts to this process as soon as it is announced, and a new database had no tables before.
   if (isDevelopment(process.env) && port !== null)
     removeAnnouncement = announce('start', { port, settings: { PUBLIC_URL: url } })

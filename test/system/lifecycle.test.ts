@@ -1,6 +1,7 @@
 /** The program starts, crashes, and is replaced during a deploy. (Cases 11, 15, 17, 38 and 39) */
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { sql } from 'kysely'
@@ -300,6 +301,18 @@ await t.test('with OPS_PASSWORD, /metrics is only for the operator', async t => 
   t.equal(found.get(answers), 1)
   t.equal(found.get('ringback_database_up'), 1)
   t.ok((found.get('process_resident_memory_bytes') ?? 0) > 1e7)
+  program.signal('SIGTERM')
+  t.match(await program.ended(), IN_ORDER)
+})
+
+await t.test('at rest the program gives back memory of the start', async t => {
+  const program = startProcess()
+  await program.running()
+  const megabytes = (name: string): number => {
+    const status = readFileSync(`/proc/${program.pid}/status`, 'utf8')
+    return Number(new RegExp(`${name}:\\s+(\\d+)`).exec(status)?.[1]) / 1024
+  }
+  await waitUntil('memory is given back', () => megabytes('VmHWM') - megabytes('VmRSS') > 10)
   program.signal('SIGTERM')
   t.match(await program.ended(), IN_ORDER)
 })
