@@ -352,12 +352,18 @@ type Values = (Json[] | undefined)[]
  * read the same before and after it was stored. So the names are sorted if one of them occurs twice.
  */
 const valuesOf = (record: JsonObject): Values => {
-  const names = Object.keys(record)
-  const values = valuesInOrder(record, names)
+  const values = valuesInOrder(record, Object.keys(record))
   return values.some(spellings => spellings && spellings.length > 1)
-    ? valuesInOrder(record, names.sort().reverse())
+    ? valuesInOrder(record, sortedNames(record))
     : values
 }
+
+/** Only the names that are read: an object may have many others. */
+const sortedNames = (object: JsonObject, prefix = ''): string[] =>
+  Object.keys(object)
+    .filter(name => PLACES.has((prefix + name).toLowerCase()))
+    .sort()
+    .reverse()
 
 /** CustomData is read one level down, and may be JSON text. */
 const valuesInOrder = (
@@ -376,7 +382,7 @@ const valuesInOrder = (
     else values[place] = [value]
     if (place !== CUSTOM_DATA) continue
     const data = asObject(value) ?? {}
-    valuesInOrder(data, Object.keys(data).sort().reverse(), 'customdata.', values)
+    valuesInOrder(data, sortedNames(data, 'customdata.'), 'customdata.', values)
   }
   return values
 }
