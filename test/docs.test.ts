@@ -215,6 +215,8 @@ t.test('the container starts the program as the Procfile does', t => {
   const [command = ''] = all(dockerfile, /^CMD (\[.+\])$/gm)
   const [, web = ''] = /^web: (.+)$/m.exec(read('Procfile')) ?? []
   t.equal(z.array(z.string()).parse(JSON.parse(command)).join(' '), web)
+  // Compiled code is valid only for the same flags.
+  t.match(dockerfile, `RUN ${web} 2>&1 | grep 'cannot start'`)
   const copied = all(dockerfile, /^COPY (?!--from)(.+) \S+$/gm).flatMap(files => files.split(' '))
   const allowed = all(read('.dockerignore'), /^!(.+)$/gm)
   t.ok(copied.length > 5)
