@@ -9,6 +9,8 @@ const DATABASE = 'bench_process'
 const SHORT_SECONDS = 60
 const LONG_SECONDS = 600
 const STARTS = 5
+/** By then the idle program has given memory back (app/idle_memory.ts). */
+const AT_REST_AFTER_MS = 25_000
 
 export const memory = async (environment: Environment): Promise<Section> => {
   const { postgres, long, signal } = environment
@@ -18,6 +20,7 @@ export const memory = async (environment: Environment): Promise<Section> => {
   await using fake = await startWhatsApp()
   const env = { ...postgres.envFor(database.url), WHATSAPP_GRAPH_URL: fake.url }
   await using ringback = await startRingback('all', env)
+  await sleep(AT_REST_AFTER_MS, undefined, { signal })
   const atRest = await ringback.residentMb()
   const over = new AbortController()
   const url = postgres.webhookUrl(ringback.url)
