@@ -29,7 +29,7 @@ export const migrate = async (): Promise<string[]> => {
     await runMigrations({ pgPool })
     const migrator = newMigrator(new Kysely<DB>({ dialect: new PostgresDialect({ pool: pgPool }) }))
     // After a rollback the database has more migrations than this version has files. kysely would refuse it, but it
-    // works: later migrations only add.
+    // works: later migrations keep all that it uses.
     if ((await pendingIn(migrator)).length === 0) return []
     return await retryOnConflict(() => applyPending(migrator)).catch((cause: unknown) => {
       if (cause instanceof Error && cause.message.startsWith('corrupted migrations'))
