@@ -162,17 +162,18 @@ export const storeAll = async (
   database: typeof webDb,
   deliveries: Delivery[],
 ): Promise<NewlyRejected[]> => {
-  if (!deliveries.some(({ rejected }) => rejected.length > 0)) {
-    await retryStatement(database, () => storeValid(database, deliveries))
-    return deliveries.map(() => ({ records: 0, bytes: 0 }))
+  const hasRejected = deliveries.some(({ rejected }) => rejected.length > 0)
+  const hasValid = !hasRejected || deliveries.some(({ valid }) => valid.length > 0)
+  const store = async (database: typeof webDb): Promise<NewlyRejected[]> => {
+    if (hasValid) await storeValid(database, deliveries)
+    return hasRejected
+      ? storeRejected(database, deliveries)
+      : deliveries.map(() => ({ records: 0, bytes: 0 }))
   }
-  const storeBoth = async (trx: typeof webDb) => {
-    if (deliveries.some(({ valid }) => valid.length > 0)) await storeValid(trx, deliveries)
-    return storeRejected(trx, deliveries)
-  }
-  return database.isTransaction
-    ? storeBoth(database)
-    : retryOnConflict(() => database.transaction().execute(storeBoth))
+  // Nearly always it is one statement, which needs no transaction around it.
+  return hasRejected && hasValid && !database.isTransaction
+    ? retryOnConflict(() => database.transaction().execute(store))
+    : retryStatement(database, () => store(database))
 }
 
 /**
