@@ -41,7 +41,7 @@ export const batcher = <Item, Result>(
   run: (items: Item[]) => Promise<Result[]>,
   { most, weigh = () => 1, waiting, patienceMs, longMs = 50, halveAbove = Infinity }: Limits<Item>,
 ): ((item: Item) => Promise<Result>) => {
-  type Entry = Omit<PromiseWithResolvers<Result>, 'promise'> & {
+  type Entry = Pick<PromiseWithResolvers<Result>, 'resolve' | 'reject'> & {
     item: Item
     timeout: NodeJS.Timeout
     hasTimedOut: boolean
@@ -110,6 +110,7 @@ export const batcher = <Item, Result>(
 
   /** Starts a batch if one may start, or tries again when one may. */
   const start = (): void => {
+    // If there is a timer, it starts the next batch.
     if (queue.length === 0 || running.size === MAX_BATCHES || timer) return
     const last = Math.max(...[...running].map(({ since }) => since))
     const wait = running.size === 0 ? 0 : last + longMs - performance.now()

@@ -41,7 +41,7 @@ export const onlyCounted = (): RejectedElement => {
 /**
  * Adds to the sender's total of the day. Logs the first rejected CDR of the day, and when the limit is reached.
  *
- * @param rejected the CDRs that are new, and their bytes. A repeat takes no space.
+ * @param rejected the CDRs that are new, at least one, and their bytes. A repeat takes no space.
  */
 export const countRejected = async (
   sender: CdrSource,

@@ -51,7 +51,7 @@ export type Delivery = {
  * @param database without it, the delivery is stored on the webhooks' connections, in one batch with all others that
  * arrive at the same time. With it, the delivery is stored alone: for work that no sender waits for.
  * @returns why elements were rejected; empty if all are valid
- * @throws NoLongerValid when the sender's token was revoked meanwhile
+ * @throws NoLongerValid when the sender's token was revoked or its tenant was deleted meanwhile
  */
 export const ingest = async (
   sender: DeliverySource,
@@ -59,7 +59,7 @@ export const ingest = async (
   contentType: string | null,
   database?: typeof webDb,
 ): Promise<string[]> => {
-  // Nearly every delivery.
+  // Nearly every delivery has one element.
   if (elements.length === 1) return ingestPart(sender, elements, contentType, database)
   const reasons: string[] = []
   for (const part of partsOf(elements))
@@ -152,8 +152,8 @@ export const CDR_JOB = jobSpec({
  * Stores many deliveries at once. The cost of a commit hardly depends on its size, and NOTIFY makes all commits wait for
  * each other. One statement for each delivery would be several times slower.
  *
- * Nothing is stored unless every token in the requests is still valid and still belongs to the same tenant, and this tenant
- * exists.
+ * Nothing is stored unless every token in the requests is still valid and still belongs to the same tenant, and every
+ * tenant exists.
  *
  * @returns for each delivery, its newly rejected elements
  * @throws NoLongerValid
@@ -162,18 +162,19 @@ export const storeAll = async (
   database: typeof webDb,
   deliveries: Delivery[],
 ): Promise<NewlyRejected[]> => {
-  const hasRejected = deliveries.some(({ rejected }) => rejected.length > 0)
-  const hasValid = !hasRejected || deliveries.some(({ valid }) => valid.length > 0)
-  const store = async (database: typeof webDb): Promise<NewlyRejected[]> => {
-    if (hasValid) await storeValid(database, deliveries)
-    return hasRejected
-      ? storeRejected(database, deliveries)
-      : deliveries.map(() => ({ records: 0, bytes: 0 }))
+  if (deliveries.every(({ rejected }) => rejected.length === 0)) {
+    await retryStatement(database, () => storeValid(database, deliveries))
+    return deliveries.map(() => ({ records: 0, bytes: 0 }))
   }
-  // Nearly always it is one statement, which needs no transaction around it.
-  return hasRejected && hasValid && !database.isTransaction
-    ? retryOnConflict(() => database.transaction().execute(store))
-    : retryStatement(database, () => store(database))
+  if (deliveries.every(({ valid }) => valid.length === 0))
+    return retryStatement(database, () => storeRejected(database, deliveries))
+  const storeBoth = async (trx: typeof webDb) => {
+    await storeValid(trx, deliveries)
+    return storeRejected(trx, deliveries)
+  }
+  return database.isTransaction
+    ? storeBoth(database)
+    : retryOnConflict(() => database.transaction().execute(storeBoth))
 }
 
 /**
@@ -182,6 +183,7 @@ export const storeAll = async (
  * are stored.
  */
 const checkOf = (deliveries: Delivery[]): RawBuilder<unknown> => {
+  // Requests with one token share this object (app/web/auth.ts). A token with two objects is checked twice.
   const senders = [...new Set(deliveries.map(({ sender }) => sender))]
   const shown = senders.filter(({ tokenHash }) => tokenHash)
   const tenants = [...new Set(senders.flatMap(({ tenantId }) => tenantId ?? []))]
@@ -210,6 +212,7 @@ const storeValid = async (database: typeof webDb, deliveries: Delivery[]): Promi
     ({ sender, cdr }) => `${cdr.callId} ${cdr.hash} ${sender.tenantId}`,
   )
   const bodies = concatBuffers(rows.map(({ cdr }) => cdr.body))
+  // 32 bytes for each CDR, in the order of the rows.
   const hashes = Buffer.from(rows.map(({ cdr }) => cdr.hash).join(''), 'hex')
   const statement = sql<{ is_valid: boolean }>`
     /* store */

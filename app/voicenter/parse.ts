@@ -412,7 +412,7 @@ const pick = (values: Values, field: Field): Json | undefined => {
   return found
 }
 
-/** The same, but if several values are not blank, the first of them that fits precedes the others. */
+/** Like `pick`. If several values are not blank, the first that fits is used, or else the first. */
 const pickFitting = (
   values: Values,
   field: Field,

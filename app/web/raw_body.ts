@@ -121,7 +121,7 @@ export const readRawBody = <Locals extends Record<string, unknown>>({
     let length = 0
     let chunks = 0
     let isDone = false
-    // The listeners stay until the request is gone: to remove them takes longer.
+    // Removing the listeners would cost time with each request. They stay, and do nothing after this.
     const finish = (error?: Error) => {
       isDone = true
       if (error) {

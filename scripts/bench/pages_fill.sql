@@ -2,7 +2,7 @@
 -- one row: how many `tenants` and `calls`, the `share` of the calls that the first tenant has, and the `skew` of the others.
 -- The first tenant has a control group, and every third call comes from an advertisement.
 
-truncate tenants restart identity cascade;
+truncate tenants, raw_cdrs restart identity cascade;
 select setseed(0.42);
 
 insert into tenants (name, mode, holdout_percent)

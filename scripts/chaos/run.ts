@@ -158,6 +158,10 @@ export const run = async (
   const failed = requests.filter(({ outcome, status }) => outcome !== 'accept' || status !== 200)
   const ended = faults.map(fault => ({ ...fault, back: Math.min(fault.back, faultsEnded) }))
   const delays = recoveries(ended, monitor.work, outages)
+  const slowest = Math.max(...delays)
+  const slowestFault = ended.find(
+    fault => recoveries([fault], monitor.work, outages)[0] === slowest,
+  )
   const claims = monitor.claims.map(({ since, done }) => outside(since, done, outages))
   const missing = plan.kills > 0 ? FAILPOINTS.filter(point => !kills.has(point)) : []
   const tooSlow = (what: string, value: number, goal: number) =>
@@ -190,7 +194,10 @@ export const run = async (
       ],
       ...[...kinds].toSorted(([a], [b]) => (a < b ? -1 : 1)),
       ['disk full', full.line],
-      ['recovery after a fault', `${spread(delays)} (${delays.length} single faults)`],
+      [
+        'recovery after a fault',
+        `${spread(delays)} (${delays.length} single faults; the slowest: ${slowestFault?.kind ?? 'none'})`,
+      ],
       ['a claim is settled or unknown', spread(claims)],
       ['a record is acknowledged, under faults', spread(acknowledgedIn)],
       ['SIGTERM until both instances had ended', ms(stopMs)],

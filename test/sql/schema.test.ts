@@ -314,6 +314,14 @@ t.test('rows go with their tenant, and a message stays without its connection', 
   })
 })
 
+/** The plan of a query as the tasks run it. */
+const planOf = (query: string): Promise<string> =>
+  tryOut(async trx => {
+    await useGenericPlan(trx)
+    const { rows } = await sql.raw(`explain (format json) ${query}`).execute(trx)
+    return JSON.stringify(rows)
+  })
+
 t.test('a CDR cannot be moved to a tenant that does not exist', async t => {
   const shop = await business()
   const record = push({ did: shop.did })
@@ -326,15 +334,9 @@ t.test('a CDR cannot be moved to a tenant that does not exist', async t => {
     )
   t.equal((await move(shop.tenantId)).numAffectedRows, 1n)
   await t.rejects(move('999999999'), { code: '23503' })
+  const deletion = await planOf('delete from raw_cdrs where tenant_id = 1')
+  t.match(deletion, /"Index Name":"raw_cdrs_of_tenant/, 'the CDRs of a deleted tenant are found')
 })
-
-/** The plan of a query as the tasks run it. */
-const planOf = (query: string): Promise<string> =>
-  tryOut(async trx => {
-    await useGenericPlan(trx)
-    const { rows } = await sql.raw(`explain (format json) ${query}`).execute(trx)
-    return JSON.stringify(rows)
-  })
 
 t.test('a key is looked up in its own index, also before the table is analysed', async t => {
   for (const { name, target, index, columns } of await tryOut(readForeignKeys)) {

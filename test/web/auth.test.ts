@@ -3,6 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { sql } from 'kysely'
 import t from 'tap'
 import { sha256 } from '../../app/crypto.ts'
+import { ingest } from '../../app/voicenter/ingest.ts'
+import { readDelivery } from '../../app/voicenter/parse.ts'
 import { push } from '../../scripts/demo/cdr.ts'
 import {
   business,
@@ -163,6 +165,29 @@ await t.test(
     }
   },
 )
+
+await t.test('of an array, nothing is stored if its token was just revoked', async t => {
+  const { token, tenantId } = await business()
+  const mixed = [push(), 'no record', push()]
+  t.match(await post(mixed, { token }), { status: 400 })
+  await revoke(token)
+  const before = await contents()
+  t.strictSame(await post([push(), 'another', push()], { token }), UNAUTHORIZED)
+  t.strictSame(await contents(), before)
+  t.equal((await rejectedOf(tenantId)).length, 1)
+})
+
+await t.test('a call log finds no calls for a business that was deleted', async t => {
+  const { tenantId } = await business()
+  await db.deleteFrom('tenants').where('id', '=', tenantId).execute()
+  const { elements } = readDelivery(Buffer.from(JSON.stringify([push(), 'no record'])))
+  const before = await contents()
+  for (const some of [elements.slice(0, 1), elements])
+    await t.rejects(ingest({ tenantId, source: 'call_log' }, some, null, db), {
+      message: /not valid any more/,
+    })
+  t.strictSame(await contents(), before, 'nothing is stored')
+})
 
 await t.test('no record of a business is stored while it is deleted', async t => {
   const { token, tenantId } = await business()
