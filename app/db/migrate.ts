@@ -17,6 +17,13 @@ const OTHER_FILES = `This database was migrated with other files than those in s
 A database of a version before 1.0.0 cannot be upgraded: use a new, empty one. Otherwise start the version that belongs to it.
 On a development machine, stop the program and delete .data/postgres.`
 
+const IN_USE = `A table is in use, for example by a backup or a long report, and every webhook would have to wait for it too.
+Nothing was changed. Run the migration again when that has ended.`
+
+/** "Lock not available" in Postgres. */
+const isLockTimeout = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && error.code === '55P03'
+
 /**
  * Brings the database up to date: first graphile-worker's schema, since ours calls its functions, then the pending files
  * of sql/, in one transaction. Safe to run twice and by two processes at once, because both libraries take a lock.
@@ -34,6 +41,7 @@ export const migrate = async (): Promise<string[]> => {
     return await retryOnConflict(() => applyPending(migrator)).catch((cause: unknown) => {
       if (cause instanceof Error && cause.message.startsWith('corrupted migrations'))
         throw startupError(OTHER_FILES)
+      if (isLockTimeout(cause)) throw startupError(IN_USE)
       throw new Error('the database could not be migrated; nothing was changed', { cause })
     })
   } finally {

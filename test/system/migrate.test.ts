@@ -90,6 +90,33 @@ await t.test('a failed migration is rolled back as a whole and can be repeated',
   t.strictSame(await migrate(url), applied(files))
 })
 
+await t.test('a migration does not wait long for a table that is in use', async t => {
+  const url = await emptyDatabase(t)
+  await migrate(url)
+  // Back to 1.0.0.
+  await query(
+    url,
+    `delete from kysely_migration where name like '0009%';
+     drop function raw_cdrs_check_tenant cascade;
+     drop function raw_cdrs_delete_with_tenant cascade;
+     alter table raw_cdrs add constraint raw_cdrs_tenant_id_fkey foreign key (tenant_id) references tenants on delete cascade`,
+  )
+  const before = await structure(url)
+  const backup = new pg.Client({ connectionString: url })
+  await backup.connect()
+  await backup.query('begin; select from raw_cdrs')
+  const { status, stdout, stderr } = await migrate(url)
+  t.strictSame([status, stdout], [1, ''])
+  t.match(stderr, /A table is in use.*Nothing was changed\. Run the migration again/s)
+  t.notMatch(stderr, /\n +at /, 'without a stack trace')
+  t.strictSame(await structure(url), before)
+
+  await backup.query('rollback')
+  await backup.end()
+  t.strictSame(await migrate(url), applied(['0009_tenant_of_cdr.sql']))
+  t.strictSame(await structure(url), await structure(process.env['DATABASE_URL'] ?? ''))
+})
+
 await t.test('after a rollback the database has more migrations, which is fine', async t => {
   const url = await emptyDatabase(t)
   await migrate(url)
