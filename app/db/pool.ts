@@ -107,9 +107,12 @@ const findDatabase = async (): Promise<string> => {
 
 const SECOND = 1000
 
-/** Nothing waits for ever. query_timeout ends the wait for a silent server, the others end work on the server. */
+/**
+ * Nothing waits for ever. query_timeout ends the wait for a silent server, the others end work on the server. Work may meet two
+ * silent connections, one after the other, and has to be done within 15 seconds all the same.
+ */
 const limits = {
-  query_timeout: 8 * SECOND,
+  query_timeout: 6.5 * SECOND,
   statement_timeout: 5 * SECOND,
   lock_timeout: 3 * SECOND,
   idle_in_transaction_session_timeout: 10 * SECOND,
