@@ -200,11 +200,19 @@ export const newPool = async (
   // After query_timeout a connection returns to the pool although its query still waits, and the next query on it would
   // time out too. So such a connection is closed. After an ordinary error it is ready again sooner than this.
   const acquiredAt = new WeakMap<pg.PoolClient, number>()
-  pool.on('acquire', client => void acquiredAt.set(client, performance.now()))
+  const idle = new Set<pg.PoolClient>()
+  pool.on('acquire', client => {
+    acquiredAt.set(client, performance.now())
+    idle.delete(client)
+  })
+  pool.on('remove', client => void idle.delete(client))
   pool.on('release', (_err, client) => {
     const busy = 'readyForQuery' in client && !client.readyForQuery
     const since = acquiredAt.get(client) ?? 0
-    if (busy && performance.now() - since > limits.statement_timeout) void client.end()
+    if (!busy || performance.now() - since <= limits.statement_timeout) return void idle.add(client)
+    // Then the idle connections are probably silent too. After an error the pool removes them, so that no work waits for each.
+    for (const other of idle) other.emit('error', new Error('another connection fell silent'))
+    void client.end()
   })
   return pool
 }
