@@ -107,10 +107,7 @@ const findDatabase = async (): Promise<string> => {
 
 const SECOND = 1000
 
-/**
- * Nothing waits for ever. query_timeout ends the wait for a silent server, the others end work on the server. Work may meet two
- * silent connections, one after the other, and has to be done within 15 seconds all the same.
- */
+/** Nothing waits for ever. query_timeout ends the wait for a silent server, the others end work on the server. */
 const limits = {
   query_timeout: 6.5 * SECOND,
   statement_timeout: 5 * SECOND,
@@ -198,7 +195,8 @@ export const newPool = async (
     prepareNamed(client)
   })
   // After query_timeout a connection returns to the pool although its query still waits, and the next query on it would
-  // time out too. So such a connection is closed. After an ordinary error it is ready again sooner than this.
+  // time out too. So such a connection is closed. After an ordinary error it is ready again sooner than this. The idle
+  // connections are probably silent too: an error makes the pool remove them, so that no work waits for one after the other.
   const acquiredAt = new WeakMap<pg.PoolClient, number>()
   const idle = new Set<pg.PoolClient>()
   pool.on('acquire', client => {
@@ -210,7 +208,6 @@ export const newPool = async (
     const busy = 'readyForQuery' in client && !client.readyForQuery
     const since = acquiredAt.get(client) ?? 0
     if (!busy || performance.now() - since <= limits.statement_timeout) return void idle.add(client)
-    // Then the idle connections are probably silent too. After an error the pool removes them, so that no work waits for each.
     for (const other of idle) other.emit('error', new Error('another connection fell silent'))
     void client.end()
   })

@@ -118,6 +118,25 @@ await t.test('silent connections are given up and not used again', async t => {
   }
 })
 
+await t.test('after one silent connection, work waits for no other', async t => {
+  // The program's connections stay as they are.
+  const own = await startProxy(() => [Number(DATABASE_URL.port)])
+  const address = new URL(DATABASE_URL)
+  address.host = `127.0.0.1:${own.port}`
+  const pool = await newPool('test', 3, { connectionString: address.href })
+  t.teardown(async () => {
+    await pool.end()
+    await own.close()
+  })
+  const clients = await Promise.all([1, 2, 3].map(() => pool.connect()))
+  for (const client of clients) client.release()
+  own.silence()
+  await t.rejects(pool.query('select 1'), { message: 'Query read timeout' })
+  const started = performance.now()
+  await pool.query('select 1')
+  t.ok(performance.now() - started < 2000)
+})
+
 await t.test('the answer to the commit is lost: 503, and the repeat is the same CDR', async t => {
   const { tenantId, token, did } = await business()
   const cdr = push({ caller: customer().local, did })
