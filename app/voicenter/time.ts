@@ -241,25 +241,29 @@ export const startOf = (
   const start = (at: number, clock: Start['clock']): Start | null =>
     at < OLDEST || at > now + SKEW ? null : { at: new Date(Math.min(at, now)), clock }
 
+  const fromReading = (reading: Reading): Start | null => {
+    // Intl throws on an invalid date, and no zone could make a later time plausible.
+    if (reading.ms < OLDEST || reading.ms > now + SKEW + MAX_OFFSET) return null
+    const clock = clockOf(reading, head, now, timezone)
+    return start(clock === 'shifted' ? fromWall(timezone, reading.ms, now) : reading.ms, clock)
+  }
+  const fromCallId = (): Start | null => {
+    if (!head || head.from > now + SKEW + MAX_OFFSET) return null
+    const from = fromWall(timezone, head.from, now)
+    // The end of the hour that ten digits name: an old call looks old, and a call of this hour is not late.
+    return start(from, 'call_id') && start(Math.min(from + (head.to - head.from), now), 'call_id')
+  }
+
   const readings = readTime(time ?? '')
   // Of 5/11 and 11/5, the one that the call id names.
   if (head) readings.sort((a, b) => distance(a.ms, head) - distance(b.ms, head))
-  for (const reading of readings) {
-    // Intl throws on an invalid date, and no zone could make a later time plausible.
-    if (reading.ms < OLDEST || reading.ms > now + SKEW + MAX_OFFSET) continue
-    const clock = clockOf(reading, head, now, timezone)
-    const at = clock === 'shifted' ? fromWall(timezone, reading.ms, now) : reading.ms
-    const found = start(at, clock)
-    if (found) return found
-  }
-  if (head && head.from <= now + SKEW + MAX_OFFSET) {
-    const from = fromWall(timezone, head.from, now)
-    // The end of the hour that ten digits name: an old call looks old, and a call of this hour is not late.
-    const found =
-      start(from, 'call_id') && start(Math.min(from + (head.to - head.from), now), 'call_id')
-    if (found) return found
-  }
-  return { at: receivedAt, clock: 'received' }
+  const [first, other] = readings
+  // On November 30, 01/12 may be a clock that is ahead. The call id says so better than January 12, which is in the past.
+  return (
+    (first && fromReading(first)) ??
+    fromCallId() ??
+    (other && fromReading(other)) ?? { at: receivedAt, clock: 'received' }
+  )
 }
 
 /** Whether a text is a time that may be used. */

@@ -369,6 +369,17 @@ await test('of two dates, the one that the call id names; else the day comes fir
   t.end()
 })
 
+await test('a date in the future is not read as another day if the call id says when', t => {
+  const receivedAt = utc('2026-11-30T20:00:00Z')
+  const start = (callId: string) => startOf({ callId, time: '01/12/2026 00:00:00' }, receivedAt)
+  const at = utc('2026-11-30T19:58:00Z')
+  t.same(start('202611302158000a3f1'), { at, clock: 'call_id' })
+  t.same(start('202601120001000a3f1').at, utc('2026-01-11T22:00:00Z'), 'the call id names it')
+  t.same(start(NO_HEAD).at, utc('2026-01-11T22:00:00Z'), 'nothing else says when')
+  t.same(start('203001120001000a3f1').at, utc('2026-01-11T22:00:00Z'), 'the call id is wrong')
+  t.end()
+})
+
 const ZONES = [
   'Asia/Jerusalem',
   'Europe/London',
