@@ -322,9 +322,14 @@ const recordOf = (bytes: number): string => {
   return record.replace('"transcript":""', `"transcript":"${'x'.repeat(bytes - record.length)}"`)
 }
 const storedOf = async (tenantId: string) =>
-  (await db.selectFrom('raw_cdrs').select('body').where('tenant_id', '=', tenantId).execute()).map(
-    ({ body }) => body?.length,
-  )
+  (
+    await db
+      .selectFrom('raw_cdrs')
+      .select('body')
+      .where('tenant_id', '=', tenantId)
+      .orderBy('id')
+      .execute()
+  ).map(({ body }) => body?.length)
 
 await t.test('5 MiB are stored, and one byte more is answered 413', async t => {
   const { tenantId, token } = await business()
