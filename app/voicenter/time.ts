@@ -254,10 +254,11 @@ export const startOf = (
     return start(from, 'call_id') && start(Math.min(from + (head.to - head.from), now), 'call_id')
   }
 
-  const readings = readTime(time ?? '')
-  // Of 5/11 and 11/5, the one that the call id names.
-  if (head) readings.sort((a, b) => distance(a.ms, head) - distance(b.ms, head))
-  const [first, other] = readings
+  // Of 5/11 and 11/5, the one that the call id names. Without a date in the call id, the one of the last day: an American
+  // phone system writes 12/01 on December 1. Otherwise the usual one.
+  const unlikely = ({ ms }: Reading): number =>
+    head ? distance(ms, head) : ms < now - DAY || ms > now + SKEW + MAX_OFFSET ? 1 : 0
+  const [first, other] = readTime(time ?? '').toSorted((a, b) => unlikely(a) - unlikely(b))
   // On November 30, 01/12 may be a clock that is ahead. The call id says so better than January 12, which is in the past.
   return (
     (first && fromReading(first)) ??

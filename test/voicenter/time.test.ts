@@ -357,7 +357,7 @@ await test('a start is never in the future, and never later than its time', t =>
   t.end()
 })
 
-await test('of two dates, the one that the call id names; else the day comes first, but not with AM or PM', t => {
+await test('of two old dates, the one that the call id names; else the day comes first, but not with AM or PM', t => {
   const read = (time: string, callId: string) =>
     startOf({ callId, time }, utc('2026-12-20T00:00:00Z')).at.toISOString().slice(0, 10)
   t.equal(read('5/11/2026 14:00', NO_HEAD), '2026-11-05')
@@ -377,6 +377,21 @@ await test('a date in the future is not read as another day if the call id says 
   t.same(start('202601120001000a3f1').at, utc('2026-01-11T22:00:00Z'), 'the call id names it')
   t.same(start(NO_HEAD).at, utc('2026-01-11T22:00:00Z'), 'nothing else says when')
   t.same(start('203001120001000a3f1').at, utc('2026-01-11T22:00:00Z'), 'the call id is wrong')
+  t.end()
+})
+
+await test('without a date in the call id, a date of the last day counts, in both orders of day and month', t => {
+  for (let day = Date.UTC(2026, 0, 1); day < Date.UTC(2027, 0, 1); day += 24 * HOUR) {
+    const called = DateTime.fromMillis(day + 9 * HOUR, { zone: 'Asia/Jerusalem' })
+    for (const form of ['dd/MM/yyyy', 'MM/dd/yyyy'])
+      for (const clock of ['HH:mm:ss', 'hh:mm:ss a']) {
+        const time = called.toFormat(`${form} ${clock}`)
+        const found = startOf({ callId: NO_HEAD, time }, later(called.toJSDate(), 4 * MINUTE))
+        if (found.at.getTime() !== called.toMillis())
+          t.fail(`${time}: ${found.at.toISOString()}`, { found })
+      }
+  }
+  t.pass('365 days')
   t.end()
 })
 
