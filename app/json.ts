@@ -62,6 +62,20 @@ const keepDigits = (_name: string, value: Json, context?: { source?: string }): 
   return value
 }
 
+/** A body may be JSON text in a string, and that string in another one. Deeper nesting comes from a loop in the sender's program. */
+export const MAX_STRINGS = 3
+
+/** An object, or the object that a text is in JSON. */
+export const asObject = (value: Json): JsonObject | null => {
+  for (let inner = value, strings = 0; strings <= MAX_STRINGS; strings++) {
+    if (typeof inner !== 'string') return isObject(inner) ? inner : null
+    const json = readJson(inner)
+    if (!('value' in json)) return null
+    inner = json.value
+  }
+  return null
+}
+
 const [QUOTE, BACKSLASH, COMMA, OPEN, CLOSE, OPEN_LIST, CLOSE_LIST] = '"\\,{}[]'
   .split('')
   .map(sign => sign.charCodeAt(0))

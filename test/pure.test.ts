@@ -26,6 +26,7 @@ const PURE = [
   'tenants/checklist.ts',
   'tenants/schema.ts',
   'monitoring/webhook_silence.ts',
+  'voicenter/body.ts',
   'voicenter/call_log/entries.ts',
   'voicenter/call_kind.ts',
   'voicenter/campaign.ts',

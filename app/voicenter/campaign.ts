@@ -1,5 +1,4 @@
-import { type Json, type JsonObject, LosslessNumber, storable } from '../json.ts'
-import { asObject } from './parse.ts'
+import { asObject, type Json, type JsonObject, LosslessNumber, storable } from '../json.ts'
 
 const NAME = /^(utm_[a-z0-9_]{1,50}|gclid)$/
 /** With the longest names and values, this many fit into raw_cdrs.campaign. */

@@ -14,8 +14,9 @@ import {
   type RejectedElement,
   type CdrSource,
 } from '../rejected_deliveries.ts'
+import type { BodyElement } from './body.ts'
 import { campaignOf } from './campaign.ts'
-import { type BodyElement, factsOf, MAX_PAYLOAD_BYTES, readCdr, rootOf } from './parse.ts'
+import { factsOf, MAX_PAYLOAD_BYTES, readCdr, rootOf } from './parse.ts'
 
 /** `tokenHash`: the hash in hex of the token in the request, if it must still be valid when the CDRs are stored. */
 export type DeliverySource = CdrSource & { tokenHash?: string }

@@ -2,10 +2,10 @@
  * Reads what Voicenter reports about calls that are going on: the events of its Pop-Up Screen, and the answers of its
  * Active Calls (its pages "Pop-Up Screen" and "Active Calls").
  */
-import { isObject, type Json, type JsonObject, readJson } from '../json.ts'
+import { asObject, isObject, type Json, type JsonObject, readJson } from '../json.ts'
 import type { LiveEvent, Phase } from '../outreach/line.ts'
 import { isPlaceholder, readPhone } from '../phone.ts'
-import { asObject, asText } from './parse.ts'
+import { asText } from './parse.ts'
 
 /** One event, or one call in an answer. */
 export type ReportedLeg = Pick<LiveEvent, 'extension' | 'answeredAt' | 'isAnswered'> & {

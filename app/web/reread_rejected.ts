@@ -7,7 +7,7 @@ import { readJson } from '../json.ts'
 import type { CdrSource } from '../rejected_deliveries.ts'
 import { MARGIN, readEntry } from '../voicenter/call_log/entries.ts'
 import { ingest, partition } from '../voicenter/ingest.ts'
-import { type BodyElement, readDelivery } from '../voicenter/parse.ts'
+import { type BodyElement, readDelivery } from '../voicenter/body.ts'
 import { readText, storeUpdates } from './whatsapp.ts'
 import { updatesIn } from '../whatsapp/webhook.ts'
 

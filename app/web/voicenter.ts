@@ -1,5 +1,5 @@
 import { type ErrorRequestHandler, type RequestHandler, type Response, Router } from 'express'
-import { readDelivery } from '../voicenter/parse.ts'
+import { readDelivery } from '../voicenter/body.ts'
 import { failpoint } from '../failpoints.ts'
 import { type DeliverySource, ingest, NoLongerValid } from '../voicenter/ingest.ts'
 import { answerUnauthorized, authenticate, evictToken } from './auth.ts'

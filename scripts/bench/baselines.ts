@@ -15,7 +15,7 @@ import { sha256 } from '../../app/crypto.ts'
 import { closeDatabase } from '../../app/db/kysely.ts'
 import { GENERIC_PLANS, newPool } from '../../app/db/pool.ts'
 import { type Delivery, partition, storeAll, type ValidCdr } from '../../app/voicenter/ingest.ts'
-import { readBody } from '../../app/voicenter/parse.ts'
+import { readBody } from '../../app/voicenter/body.ts'
 import { bodyMemory, readRawBody } from '../../app/web/raw_body.ts'
 import { callBodies } from './load.ts'
 

@@ -555,8 +555,10 @@ await test('a person who calls and writes from a new number gets messages at nei
 
 const writesTo = ({ phoneNumberId }: Business, from: string, text: string) =>
   happens({ kind: 'text', text, from, phoneNumberId })
+let changes = 0
+/** Each change is a second later than the one before: within one second the same change counts as a repeat. */
 const prefers = ({ phoneNumberId }: Business, from: string, value: 'stop' | 'resume') =>
-  happens({ kind: 'user_preferences', from, value, phoneNumberId })
+  happens({ kind: 'user_preferences', from, value, phoneNumberId, agoSeconds: 1000 - changes++ })
 /** What a phone received after the first message. */
 const more = (phone: string) =>
   fake

@@ -25,7 +25,8 @@ import {
   usesNumberOf,
   type Verdict,
 } from '../../app/voicenter/classify.ts'
-import { type Cdr, readBody, readCdr } from '../../app/voicenter/parse.ts'
+import { readBody } from '../../app/voicenter/body.ts'
+import { type Cdr, readCdr } from '../../app/voicenter/parse.ts'
 
 type Row = {
   number: string

@@ -10,17 +10,10 @@ import {
   readJson,
 } from '../../app/json.ts'
 import { readPhone } from '../../app/phone.ts'
+import { type ParsedBody, readBody } from '../../app/voicenter/body.ts'
 import { campaignOf } from '../../app/voicenter/campaign.ts'
 import { partition } from '../../app/voicenter/ingest.ts'
-import {
-  type Cdr,
-  factsOf,
-  type ParsedBody,
-  readBody,
-  readCdr,
-  readStored,
-  rootOf,
-} from '../../app/voicenter/parse.ts'
+import { type Cdr, factsOf, readCdr, readStored, rootOf } from '../../app/voicenter/parse.ts'
 import { readTime } from '../../app/voicenter/time.ts'
 
 const read = (body: string | Buffer): ParsedBody => readBody(Buffer.from(body))

@@ -4,7 +4,7 @@ import { sql } from 'kysely'
 import t from 'tap'
 import { sha256 } from '../../app/crypto.ts'
 import { ingest } from '../../app/voicenter/ingest.ts'
-import { readDelivery } from '../../app/voicenter/parse.ts'
+import { readDelivery } from '../../app/voicenter/body.ts'
 import { push } from '../../scripts/demo/cdr.ts'
 import {
   business,

@@ -7,7 +7,8 @@ import {
   LosslessNumber,
   readJson,
 } from '../../json.ts'
-import { type BodyElement, readCdr } from '../parse.ts'
+import type { BodyElement } from '../body.ts'
+import { readCdr } from '../parse.ts'
 
 /** The calls that began between `from` and `until`. */
 export type Window = { from: Date; until: Date }
