@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import { phoneHash } from '../crypto.ts'
 import type { Trx } from '../db/kysely.ts'
+import type { OutreachState } from '../states.ts'
 import {
   type ContactContext,
   contactHistory,
@@ -46,6 +47,12 @@ export type KnownContext = Omit<ContactContext, 'late'> &
     /** The share of people in the control group. */
     holdoutPercent: number
   }
+
+/**
+ * The states of a first message that waits. As a parameter, because otherwise Postgres may read the index of all that wait,
+ * which was small when it made the plan.
+ */
+const PENDING: OutreachState[] = ['scheduled', 'sending']
 
 /** Far more than the calls of one person in a day have. */
 const MAX_LIVE_EVENTS = 200
@@ -122,21 +129,22 @@ export const readContexts = async (trx: Trx, calls: readonly Call[]): Promise<Kn
     from jsonb_to_recordset(${JSON.stringify(asked)}::jsonb) as call (
         n int, tenant_id bigint, phones text[], lines text[], wa_ids text[], hashes bytea[], missed_call_id bigint, called_at timestamptz)
     join tenants t on t.id = call.tenant_id,
+      -- As an array, the leads are looked up first, whatever sizes Postgres expected when it made the plan.
+      lateral (
+        select array(select l.id from leads l where l.tenant_id = t.id and l.phone = any(call.phones)) as ids) as people,
       lateral (
         select coalesce(bool_or(m.outreach_state = 'sending'), false) as sending,
                max(m.outreach_due_at) filter (where m.outreach_state = 'scheduled') as "firstDueAt"
-        from leads l join missed_calls m on m.lead_id = l.id
-        where l.tenant_id = t.id and l.phone = any(call.phones)
-          and m.outreach_state in ('scheduled', 'sending')
+        from missed_calls m
+        where m.lead_id = any(people.ids) and m.outreach_state = any(${PENDING}::text[])
           and m.id is distinct from call.missed_call_id) as calls,
       lateral (
         select coalesce(bool_or(s.state = 'sending'), false) as sending,
                max(s.due_at) filter (where s.state = 'scheduled') as "reminderDueAt",
                max(s.claimed_at) filter (where s.state in ('accepted', 'sent', 'delivered', 'read', 'unknown')) as "sentAt"
-        from leads l
-        join lead_conversations c on c.lead_id = l.id
+        from lead_conversations c
         join messages s on s.lead_conversation_id = c.id
-        where l.tenant_id = t.id and l.phone = any(call.phones)
+        where c.lead_id = any(people.ids)
           and c.missed_call_id is distinct from call.missed_call_id
           and s.direction = 'out') as messages`.execute(trx)
   const found = new Map(rows.map(row => [row.n, row]))

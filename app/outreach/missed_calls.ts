@@ -125,7 +125,7 @@ export const scheduleOutreach = async (trx: Trx, missedCallIds: string[]): Promi
     ), renewed as (
       update leads set state = ${LEAD_TRANSITIONS.scheduled.to}
       -- Most have it already: an update that changes nothing writes the row again.
-      where id in (select lead_id from call) and state <> ${LEAD_TRANSITIONS.scheduled.to}
+      where id = any(array(select lead_id from call)) and state <> ${LEAD_TRANSITIONS.scheduled.to}
     ), jobs as (
       select count(*) as wanted, array_agg(${job} order by id) as specs from call
     )

@@ -4,7 +4,6 @@ import { randomInt } from 'node:crypto'
 import t from 'tap'
 import { encrypt, tokenOwner } from '../../app/crypto.ts'
 import { useGenericPlan } from '../../app/db/kysely.ts'
-import { classifyCalls } from '../../app/voicenter/calls.ts'
 import { takeQueued, findCalls } from '../../app/voicenter/pending_calls.ts'
 import { answeredPush, callBackPush, type Push, push } from '../../scripts/demo/cdr.ts'
 import {
@@ -900,47 +899,6 @@ await t.test('a batch reads few records to find queued calls, however many there
   await trx.rollback().execute()
   t.ok(read < 500, `${read} of 4,000`)
   await sql`delete from raw_cdrs where call_id like 'no tenant %'`.execute(db)
-})
-
-await t.test('a batch reads few index entries for each call, however many came before', async t => {
-  const shop = await business()
-  const many = (count: number) =>
-    Array.from({ length: count }, () => push({ caller: customer().local, did: shop.did }))
-  await post(many(400), shop)
-  await work(AT_ONCE)
-  const records = many(50)
-  await post(records, shop)
-  const trx = await db.startTransaction().execute()
-  await useGenericPlan(trx)
-  const countSoFar = async () => {
-    const { rows } = await sql<{ what: string; count: number }>`
-      select indexrelid::regclass::text as what, pg_stat_get_xact_tuples_returned(indexrelid)::int as count from pg_index
-      union all
-      select 'updates of leads', pg_stat_get_xact_tuples_updated('leads'::regclass)::int`.execute(
-      trx,
-    )
-    return new Map(rows.map(({ what, count }) => [what, count]))
-  }
-  const before = await countSoFar()
-  const { calls } = await findCalls(
-    trx,
-    records.map(({ ivruniqueid }) => ivruniqueid),
-  )
-  t.equal((await classifyCalls(trx, calls)).length, records.length)
-  const counted = [...(await countSoFar())].map(([what, count]) => ({
-    what,
-    perCall: (count - (before.get(what) ?? 0)) / records.length,
-  }))
-  await trx.rollback().execute()
-  t.strictSame(
-    counted.filter(({ what, perCall }) => perCall > 30 && !what.startsWith('pg_')),
-    [],
-  )
-  t.match(
-    counted.find(({ what }) => what === 'updates of leads'),
-    { perCall: 0 },
-    'a new lead is written once',
-  )
 })
 
 await t.test('a call with a thousand records is classified as a whole', async t => {
