@@ -183,7 +183,7 @@ const UNKNOWN: Columns<UnknownMessage> = {
   fits: 'bool',
 }
 const LEAD: Columns<LeadRow> = { id: 'int8', calls: 'int4', tenantId: 'int8', phone: 'text' }
-const RECORDED: Columns<RecordedRow> = { n: 'int4', id: 'int8' }
+const RECORDED: Columns<RecordedRow> = { id: 'int8', tenantId: 'int8', callId: 'text' }
 const NOTIFIED: Columns<Notice> = {
   id: 'int8',
   tenantId: 'int8',

@@ -133,8 +133,7 @@ export const scheduleOutreach = async (trx: Trx, missedCallIds: string[]): Promi
     from jobs where wanted > 0`.execute(trx)
 }
 
-/** `n` counts the calls from 1. */
-export type RecordedRow = { n: number; id: string }
+export type RecordedRow = { id: string; tenantId: string; callId: string }
 
 /**
  * Records missed calls, counts each at its caller's lead, and decides whether to write to the caller. If so, the message
@@ -168,46 +167,43 @@ export const recordMissedCalls = async (
   })
   const { rows } = await sql<RecordedRow>`
     /* record */
-    with call as (
-      select * from unnest(
-        ${calls.map(({ tenantId }) => tenantId)}::bigint[],
-        ${decided.map(({ lead }) => lead?.id ?? null)}::bigint[],
-        ${calls.map(({ callId }) => callId)}::text[],
-        ${decided.map(({ context: { caller } }) => (caller.kind === 'number' ? caller.e164 : null))}::text[],
-        ${calls.map(({ businessPhone }) => businessPhone)}::text[],
-        ${calls.map(({ status }) => status)}::text[],
-        ${calls.map(({ calledAt }) => calledAt)}::timestamptz[],
-        ${decided.map(({ decision }) => decision.state)}::text[],
-        ${decided.map(({ decision, hold }) => (hold?.why === 'in_call' ? HOLDS[hold.why] : decision.reason))}::text[],
-        ${decided.map(({ context }) => quietEnd(context))}::timestamptz[],
-        ${decided.map(({ hold }) => hold?.until ?? null)}::timestamptz[],
-        ${decided.map(({ hold }) => hold?.why ?? null)}::text[],
-        ${calls.map(({ source = 'voicenter' }) => source)}::text[]
-      ) with ordinality as call (tenant_id, lead_id, call_id, caller_phone, business_phone, status, called_at,
-                                 outreach_state, outreach_reason, quiet_until, hold_until, hold_reason, source, n)
-    ), recorded as (
-      insert into missed_calls as m (tenant_id, lead_id, source, call_id, caller_phone, business_phone, status, called_at,
-                                outreach_state, outreach_reason, outreach_due_at, hold_until, hold_reason)
-      select tenant_id, lead_id, source, call_id, caller_phone, business_phone, status, called_at, outreach_state,
-             outreach_reason,
-             case when outreach_state = 'scheduled' then coalesce(quiet_until, now() + t.outreach_delay) end,
-             hold_until, hold_reason
-      from call join tenants t on t.id = tenant_id
-      order by n
-      -- The caller was withheld in the first CDR, and another CDR names them.
-      on conflict on constraint missed_calls_once do update
-        set (lead_id, caller_phone, business_phone, status, called_at, outreach_state, outreach_reason, outreach_due_at,
-             hold_until, hold_reason) =
-            (excluded.lead_id, excluded.caller_phone, excluded.business_phone, excluded.status, excluded.called_at,
-             excluded.outreach_state, excluded.outreach_reason, excluded.outreach_due_at,
-             excluded.hold_until, excluded.hold_reason)
-        where m.outreach_state = 'skipped' and m.outreach_reason = 'withheld_number'
-      returning m.id, m.tenant_id, m.call_id
-    )
-    select n::int, id from recorded join call using (tenant_id, call_id) order by n`.execute(trx)
-  const recorded = rows.flatMap(({ n, id }) => {
-    const one = decided[n - 1]
-    return one ? { ...one, id } : []
+    insert into missed_calls as m (tenant_id, lead_id, source, call_id, caller_phone, business_phone, status, called_at,
+                              outreach_state, outreach_reason, outreach_due_at, hold_until, hold_reason)
+    select tenant_id, lead_id, source, call_id, caller_phone, business_phone, status, called_at, outreach_state,
+           outreach_reason,
+           case when outreach_state = 'scheduled' then coalesce(quiet_until, now() + t.outreach_delay) end,
+           hold_until, hold_reason
+    from unnest(
+      ${calls.map(({ tenantId }) => tenantId)}::bigint[],
+      ${decided.map(({ lead }) => lead?.id ?? null)}::bigint[],
+      ${calls.map(({ callId }) => callId)}::text[],
+      ${decided.map(({ context: { caller } }) => (caller.kind === 'number' ? caller.e164 : null))}::text[],
+      ${calls.map(({ businessPhone }) => businessPhone)}::text[],
+      ${calls.map(({ status }) => status)}::text[],
+      ${calls.map(({ calledAt }) => calledAt)}::timestamptz[],
+      ${decided.map(({ decision }) => decision.state)}::text[],
+      ${decided.map(({ decision, hold }) => (hold?.why === 'in_call' ? HOLDS[hold.why] : decision.reason))}::text[],
+      ${decided.map(({ context }) => quietEnd(context))}::timestamptz[],
+      ${decided.map(({ hold }) => hold?.until ?? null)}::timestamptz[],
+      ${decided.map(({ hold }) => hold?.why ?? null)}::text[],
+      ${calls.map(({ source = 'voicenter' }) => source)}::text[]
+    ) with ordinality as call (tenant_id, lead_id, call_id, caller_phone, business_phone, status, called_at,
+                               outreach_state, outreach_reason, quiet_until, hold_until, hold_reason, source, n)
+    join tenants t on t.id = tenant_id
+    order by n
+    -- The caller was withheld in the first CDR, and another CDR names them.
+    on conflict on constraint missed_calls_once do update
+      set (lead_id, caller_phone, business_phone, status, called_at, outreach_state, outreach_reason, outreach_due_at,
+           hold_until, hold_reason) =
+          (excluded.lead_id, excluded.caller_phone, excluded.business_phone, excluded.status, excluded.called_at,
+           excluded.outreach_state, excluded.outreach_reason, excluded.outreach_due_at,
+           excluded.hold_until, excluded.hold_reason)
+      where m.outreach_state = 'skipped' and m.outreach_reason = 'withheld_number'
+    returning m.id, m.tenant_id as "tenantId", m.call_id as "callId"`.execute(trx)
+  const ids = new Map(rows.map(({ id, tenantId, callId }) => [`${tenantId} ${callId}`, id]))
+  const recorded = decided.flatMap(one => {
+    const id = ids.get(`${one.call.tenantId} ${one.call.callId}`)
+    return id === undefined ? [] : { ...one, id }
   })
   await scheduleOutreach(
     trx,
