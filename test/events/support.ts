@@ -112,3 +112,18 @@ export const later = (endpointId: string, time: string): Promise<void> =>
       from graphile_worker.jobs j join event_deliveries d on j.key = 'event_delivery:' || d.id
       where d.event_endpoint_id = ${endpointId} and j.locked_at is null`.execute(trx)
   })
+
+/** Lets attempts that wait be made at once. An attempt that is being made keeps its claim. */
+export const dueNow = (endpointId: string): Promise<void> =>
+  db.transaction().execute(async trx => {
+    await sql`select from event_endpoints where id = ${endpointId} for no key update`.execute(trx)
+    await sql`
+      update event_deliveries set due_at = now()
+      where event_endpoint_id = ${endpointId} and state = 'pending' and due_at > now()`.execute(trx)
+    await sql`
+      select graphile_worker.reschedule_jobs(array[j.id], run_at := now())
+      from graphile_worker.jobs j join event_deliveries d on j.key = 'event_delivery:' || d.id
+      where d.event_endpoint_id = ${endpointId} and d.state = 'pending' and j.locked_at is null and j.run_at > now()`.execute(
+      trx,
+    )
+  })

@@ -4,7 +4,7 @@ import { text } from 'node:stream/consumers'
 import { sql } from 'kysely'
 import t from 'tap'
 import { push } from '../../scripts/demo/cdr.ts'
-import { deliveriesTo, endpointOf, later, receiver } from '../events/support.ts'
+import { deliveriesTo, dueNow, endpointOf, later, receiver } from '../events/support.ts'
 import { IN_ORDER, killAt, startProcess, waitUntil } from '../support/process.ts'
 import { business, type Business, customer, db, post } from '../support/ringback.ts'
 import { dueMessage } from '../support/sending.ts'
@@ -78,8 +78,10 @@ await t.test('with two processes, kills and refusals, every id arrives', async t
   await waitUntil('many came', () => to.received.length > 20)
   one.signal('SIGKILL')
   await one.ended()
+  // Its claims expire.
+  await later(endpointId, '61 seconds')
   await waitUntil('all are delivered', async () => {
-    await later(endpointId, '61 seconds')
+    await dueNow(endpointId)
     return areDelivered(endpointId)
   })
   const { rows } = await sql<{ id: string }>`
