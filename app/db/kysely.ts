@@ -1,4 +1,4 @@
-import { Kysely, PostgresDialect, sql, type Transaction } from 'kysely'
+import { Kysely, PostgresDialect, type RawBuilder, sql, type Transaction } from 'kysely'
 import type pg from 'pg'
 import type { DB } from './generated.ts'
 import {
@@ -35,10 +35,21 @@ export const closeDatabase = async (): Promise<void> => {
 export type Trx = Transaction<DB>
 
 /**
- * In this transaction Postgres reuses the plans of named statements (pool.ts) and does not plan for the actual values. A
- * limit ends a plain index scan early. A bitmap scan reads all index entries first, of a call with any number of CDRs.
+ * In this transaction Postgres keeps the plans of the statements with a `planName`, and does not plan for the actual
+ * values. A limit ends a plain index scan early. A bitmap scan reads all index entries first, of a call with any number
+ * of CDRs.
  */
 export const useGenericPlan = async (trx: Trx): Promise<void> => {
   const settings = { ...GENERIC_PLANS, enable_bitmapscan: 'off' }
   await sql.raw(`select ${setConfig(settings, true).join()}`).execute(trx)
+  haveGenericPlans.add(trx)
 }
+
+const haveGenericPlans = new WeakSet<Kysely<DB>>()
+
+/**
+ * The name under which a statement is prepared (pool.ts), in a transaction with `useGenericPlan`. Anywhere else it has no
+ * name and is planned each time: Postgres would keep a plan that it made with other settings.
+ */
+export const planName = (database: Kysely<DB>, name: string): RawBuilder<unknown> =>
+  haveGenericPlans.has(database) ? sql.raw(`/* ${name} */`) : sql``

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import { addJob, removeJob } from '../db/jobs.ts'
-import type { Trx } from '../db/kysely.ts'
+import { planName, type Trx } from '../db/kysely.ts'
 import { lockLead, lockLeads } from '../db/locks.ts'
 import {
   moveCall,
@@ -121,23 +121,24 @@ export const cancelForAllReached = async (trx: Trx, reached: readonly Reached[])
     spellings(one.phone).map(phone => ({ ...one, phone, n })),
   )
   if (asked.length === 0) return
+  // "offset 0" keeps the order of the look-ups: from the person to their lead to its calls.
   const people = sql`unnest(
-    ${asked.map(({ n }) => n)}::int[],
-    ${asked.map(({ tenantId }) => tenantId)}::bigint[],
-    ${asked.map(({ phone }) => phone)}::text[],
-    ${asked.map(({ until }) => until)}::timestamptz[]) as r (n, tenant_id, phone, until)`
+      ${asked.map(({ n }) => n)}::int[],
+      ${asked.map(({ tenantId }) => tenantId)}::bigint[],
+      ${asked.map(({ phone }) => phone)}::text[],
+      ${asked.map(({ until }) => until)}::timestamptz[]) as r (n, tenant_id, phone, until)
+    cross join lateral (select id from leads where tenant_id = r.tenant_id and phone = r.phone offset 0) as lead`
   // The leads are locked before pending messages are read, because another transaction may be about to schedule one.
   const { rows: leads } = await sql<{ hasAsked: boolean }>`
-    /* talked_with */
-    select l.callback_requested_at is not null as "hasAsked" from leads l where (l.tenant_id, l.phone) in (select r.tenant_id, r.phone from ${people})
-    order by l.id for update`.execute(trx)
+    ${planName(trx, 'talked_with')}
+    select callback_requested_at is not null as "hasAsked" from leads
+    where id = any(array(select lead.id from ${people})) order by id for update`.execute(trx)
   if (leads.length === 0) return
   if (leads.some(({ hasAsked }) => hasAsked)) await closeRequests(trx, reached)
   const { rows: pending } = await sql<{ n: number }>`
-    /* pending_outreach */
+    ${planName(trx, 'pending_outreach')}
     select distinct r.n from ${people}
-    join leads l on l.tenant_id = r.tenant_id and l.phone = r.phone
-    join missed_calls m on m.lead_id = l.id and m.called_at <= r.until
+    join missed_calls m on m.lead_id = lead.id and m.called_at <= r.until
     where m.outreach_state = 'scheduled'
       or exists (select from lead_conversations c where c.missed_call_id = m.id and c.state = 'open')
       or (m.outreach_state = 'skipped' and m.outreach_reason = 'already_contacted' and ${IS_RECENT})

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import { phoneHash } from '../crypto.ts'
-import type { Trx } from '../db/kysely.ts'
+import { planName, type Trx } from '../db/kysely.ts'
 import type { OutreachState } from '../states.ts'
 import {
   type ContactContext,
@@ -77,7 +77,7 @@ export const readContexts = async (trx: Trx, calls: readonly Call[]): Promise<Kn
     called_at: calledAt,
   }))
   const { rows } = await sql<ContextRow>`
-    /* facts */
+    ${planName(trx, 'facts')}
     select
       call.n,
       now() as now,

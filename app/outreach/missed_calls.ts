@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import { jobSpec } from '../db/jobs.ts'
-import type { Trx } from '../db/kysely.ts'
+import { planName, type Trx } from '../db/kysely.ts'
 import { moveLead } from '../db/transitions.ts'
 import { personOf, readPhone, spellings } from '../phone.ts'
 import { HOLDS, LEAD_TRANSITIONS } from '../states.ts'
@@ -65,7 +65,7 @@ export const upsertLeads = async (
   // Sorted, so that all transactions lock the rows in one order. The locks on these people (lockPeople) would be enough.
   const sorted = callers.toSorted((a, b) => (personKey(a) < personKey(b) ? -1 : 1))
   const { rows } = await sql<LeadRow>`
-    /* leads */
+    ${planName(trx, 'leads')}
     insert into leads (tenant_id, phone, missed_call_count)
     select tenant_id, coalesce(
       (select l.phone from leads l where l.tenant_id = c.tenant_id and l.phone in (c.phone, c.other_spelling)
@@ -119,7 +119,7 @@ export const scheduleOutreach = async (trx: Trx, missedCallIds: string[]): Promi
     at: sql`coalesce(hold_until, outreach_due_at)`,
   })
   await sql`
-    /* schedule */
+    ${planName(trx, 'schedule')}
     with call as (
       select * from missed_calls where id = any(${missedCallIds}::bigint[]) and caller_phone is not null
     ), renewed as (
@@ -166,7 +166,7 @@ export const recordMissedCalls = async (
     return { call, context, lead: leads[i] ?? null, decision, hold }
   })
   const { rows } = await sql<RecordedRow>`
-    /* record */
+    ${planName(trx, 'record')}
     insert into missed_calls as m (tenant_id, lead_id, source, call_id, caller_phone, business_phone, status, called_at,
                               outreach_state, outreach_reason, outreach_due_at, hold_until, hold_reason)
     select tenant_id, lead_id, source, call_id, caller_phone, business_phone, status, called_at, outreach_state,

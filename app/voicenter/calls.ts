@@ -1,7 +1,7 @@
 /** Classifies calls and does what follows from the verdicts. */
 import { sql } from 'kysely'
 import { addJob } from '../db/jobs.ts'
-import type { Trx } from '../db/kysely.ts'
+import { planName, type Trx } from '../db/kysely.ts'
 import { type Call, lockPeople, peopleOf } from '../db/locks.ts'
 import { failpoint } from '../failpoints.ts'
 import { cancelForAllReached, withdrawMissedCall } from '../outreach/cancel.ts'
@@ -119,7 +119,7 @@ export const classifyCalls = async (
 
 const readRecords = async (trx: Trx, calls: readonly Call[]): Promise<RowOfCall[]> => {
   const { rows } = await sql<RowOfCall>`
-    /* legs */
+    ${planName(trx, 'legs')}
     select c.n::int, ${COLUMNS},
       (select m.outreach_reason from missed_calls m
        -- Not "=": a plan that was made for few calls would use missed_calls_recent and read all calls of the tenant.

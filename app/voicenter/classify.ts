@@ -213,7 +213,7 @@ export const usesNumberOf =
     leg.businessPhone !== null && lines.has(leg.businessPhone)
 
 /** Raise this number when CDRs are read or classified differently. Then the large calls are read again as a whole. */
-export const READING_VERSION = 1
+export const READING_VERSION = 2
 
 /** How long a transferred CDR waits for the CDR that it names as its root. */
 export const ROOT_WAIT_SECONDS = 120

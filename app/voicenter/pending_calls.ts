@@ -1,7 +1,7 @@
 /** Finds the calls that must be classified. */
 import { type Kysely, type RawBuilder, sql } from 'kysely'
 import type { DB } from '../db/generated.ts'
-import type { Trx } from '../db/kysely.ts'
+import { planName, type Trx } from '../db/kysely.ts'
 import type { Call } from '../db/locks.ts'
 import { CDR_JOB } from './ingest.ts'
 import { businessLine, MAX_LEGS } from './classify.ts'
@@ -46,7 +46,7 @@ const findSingle = async (
   callIds: readonly string[],
 ): Promise<Map<string, FoundCall>> => {
   const { rows } = await sql<{ callId: string; tenantId: string; isSingle: boolean }>`
-    /* single_calls */
+    ${planName(database, 'single_calls')}
     select r.call_id as "callId", r.tenant_id as "tenantId",
            r.root_call_id = r.call_id and r.tenant_id is not null and r.verdict is null
            and (select count(*) from (select from raw_cdrs o where o.root_call_id = asked.call_id limit 2) o) = 1 as "isSingle"
@@ -74,7 +74,7 @@ const findOthers: typeof findCalls = async (database, callIds) => {
   if (callIds.length === 0) return { calls: [], unfinished: new Set() }
   const read = async () => {
     const { rows } = await sql<Omit<FoundCall, 'callIds'> & { callId: string; records: number }>`
-      /* calls_of_records */
+      ${planName(database, 'calls_of_records')}
       select r.*, part.*
       from unnest(${callIds}::text[]) as asked (call_id)
       cross join lateral (
@@ -257,7 +257,7 @@ const completeJobs = (callIds: RawBuilder<unknown>) => sql<{ callId: string }>`
  */
 export const takeQueued = async (trx: Trx): Promise<string[]> => {
   const { rows } = await sql<{ callId: string }>`
-    /* waiting */
+    ${planName(trx, 'waiting')}
     with recursive tenant (id) as (
       (select tenant_id from raw_cdrs where verdict is null order by tenant_id limit 1)
       union all

@@ -1,7 +1,7 @@
 /** The stored CDRs of calls: reads them under a tenant's rules, and writes their verdicts. */
 import { sql } from 'kysely'
 import { sha256 } from '../crypto.ts'
-import type { Trx } from '../db/kysely.ts'
+import { planName, type Trx } from '../db/kysely.ts'
 import type { Call } from '../db/locks.ts'
 import {
   legOf,
@@ -138,7 +138,7 @@ export const readTenantRules = async (trx: Trx, calls: readonly Call[]): Promise
     lines: string[]
     unseen: string[]
   }>`
-    /* settings */
+    ${planName(trx, 'settings')}
     select t.id, t.timezone, t.missed_statuses as statuses, t.min_ring_seconds as ring, array(
       select n.phone from tenant_numbers n where n.tenant_id = t.id
       union select c.display_phone_number from whatsapp_connections c where c.tenant_id = t.id order by 1) as lines,
@@ -163,14 +163,15 @@ type ClassifiedLeg = StoredLeg & { verdict: string; reason: string }
 
 /** Writes the verdict of the call on each of these CDRs, and the values that were read from the CDR itself. */
 export const writeVerdicts = async (trx: Trx, rows: readonly ClassifiedLeg[]): Promise<void> => {
+  const ids = rows.map(row => row.id)
   await sql`
-    /* verdicts */
+    ${planName(trx, 'verdicts')}
     update raw_cdrs r
     set verdict = leg.verdict, reason = leg.reason, called_at = leg.called_at, clock = leg.clock,
         business_phone = leg.business_phone, customer_phone = leg.customer_phone, reached_phone = leg.reached_phone,
         reached_until = leg.reached_until
     from unnest(
-      ${rows.map(row => row.id)}::bigint[],
+      ${ids}::bigint[],
       ${rows.map(row => row.verdict)}::text[],
       ${rows.map(row => row.reason)}::text[],
       ${rows.map(row => row.calledAt)}::timestamptz[],
@@ -180,7 +181,9 @@ export const writeVerdicts = async (trx: Trx, rows: readonly ClassifiedLeg[]): P
       ${rows.map(row => row.reachedPhone)}::text[],
       ${rows.map(row => (row.reachedPhone ? row.reachedUntil : null))}::timestamptz[]
     ) as leg (id, verdict, reason, called_at, clock, business_phone, customer_phone, reached_phone, reached_until)
-    where r.id = leg.id`.execute(trx)
+    where r.id = leg.id
+      -- Or a plan that was made for a small table would read all of it, and look for each of its rows among these.
+      and r.id = any(${ids}::bigint[])`.execute(trx)
 }
 
 /** The first call of a customer to a number shows that the number is right (app/tenants/checklist.ts). */
