@@ -65,7 +65,7 @@ const keepDigits = (_name: string, value: Json, context?: { source?: string }): 
 /** A body may be JSON text in a string, and that string in another one. Deeper nesting comes from a loop in the sender's program. */
 export const MAX_STRINGS = 3
 
-/** An object, or the object that a text is in JSON. */
+/** An object, or the object in a JSON text. */
 export const asObject = (value: Json): JsonObject | null => {
   for (let inner = value, strings = 0; strings <= MAX_STRINGS; strings++) {
     if (typeof inner !== 'string') return isObject(inner) ? inner : null

@@ -33,7 +33,8 @@ export const setConfig = (values: Record<string, string>, isLocal = false): stri
  * Webhooks run a few small queries that use an index, so one generic plan serves each. Sequential scans are disabled,
  * because a plan that was made while a table was small would still use one when the table is large. With them disabled,
  * Postgres before 18 estimates unavoidable ones as so expensive that it would compile the query (jit). Hash and merge
- * joins are disabled for the same reason: of a small table they read the whole index, and a nested loop looks up each row.
+ * joins are disabled too: planned for a small table, they read a whole index, and the kept plan still does so when the table
+ * is large.
  */
 export const GENERIC_PLANS = {
   plan_cache_mode: 'force_generic_plan',

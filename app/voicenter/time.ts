@@ -23,6 +23,9 @@ const NEAR_HEAD = 15 * MINUTE
 /** How far the phone system's clock may be ahead of ours. */
 const SKEW = 10 * MINUTE
 
+/** Two dates that differ by an exchange of day and month are at least four weeks apart. */
+const EXCHANGED = 14 * DAY
+
 /** An earlier time is a default value or an error. */
 const OLDEST = Date.UTC(2000, 0, 1)
 
@@ -254,16 +257,21 @@ export const startOf = (
     return start(from, 'call_id') && start(Math.min(from + (head.to - head.from), now), 'call_id')
   }
 
-  // Of 5/11 and 11/5, the one that the call id names. Without a date in the call id, the one of the last day: an American
-  // phone system writes 12/01 on December 1. Otherwise the usual one.
-  const unlikely = ({ ms }: Reading): number =>
-    head ? distance(ms, head) : ms < now - DAY || ms > now + SKEW + MAX_OFFSET ? 1 : 0
-  const [first, other] = readTime(time ?? '').toSorted((a, b) => unlikely(a) - unlikely(b))
-  // On November 30, 01/12 may be a clock that is ahead. The call id says so better than January 12, which is in the past.
+  // Of 5/11 and 11/5, the one that the call id names. If it names neither, the one of the last 24 hours: an American phone
+  // system writes 12/01 on December 1. Otherwise the usual one.
+  const readings = readTime(time ?? '')
+  const named = head && readings.some(({ ms }) => distance(ms, head) < EXCHANGED) ? head : null
+  const isRecent = (start: Start | null): boolean =>
+    start !== null && start.at.getTime() > now - DAY
+  const unlikely = (reading: Reading): number =>
+    named ? distance(reading.ms, named) : isRecent(fromReading(reading)) ? 0 : 1
+  const [first, other] = readings.toSorted((a, b) => unlikely(a) - unlikely(b))
   return (
     (first && fromReading(first)) ??
-    fromCallId() ??
-    (other && fromReading(other)) ?? { at: receivedAt, clock: 'received' }
+    // On November 30, 01/12 may come from a clock that is ahead. Then the call id is more reliable than January 12.
+    (named && fromCallId()) ??
+    (other && fromReading(other)) ??
+    fromCallId() ?? { at: receivedAt, clock: 'received' }
   )
 }
 

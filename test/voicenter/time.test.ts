@@ -381,17 +381,27 @@ await test('a date in the future is not read as another day if the call id says 
 })
 
 await test('without a date in the call id, a date of the last day counts, in both orders of day and month', t => {
-  for (let day = Date.UTC(2026, 0, 1); day < Date.UTC(2027, 0, 1); day += 24 * HOUR) {
-    const called = DateTime.fromMillis(day + 9 * HOUR, { zone: 'Asia/Jerusalem' })
-    for (const form of ['dd/MM/yyyy', 'MM/dd/yyyy'])
-      for (const clock of ['HH:mm:ss', 'hh:mm:ss a']) {
-        const time = called.toFormat(`${form} ${clock}`)
-        const found = startOf({ callId: NO_HEAD, time }, later(called.toJSDate(), 4 * MINUTE))
-        if (found.at.getTime() !== called.toMillis())
-          t.fail(`${time}: ${found.at.toISOString()}`, { found })
-      }
-  }
-  t.pass('365 days')
+  // The second id begins with digits that are no date of the call.
+  const ids = [NO_HEAD, '2005111215dc']
+  for (const [zone, late] of [
+    ['Asia/Jerusalem', 4 * MINUTE],
+    ['Pacific/Honolulu', 23 * HOUR],
+    ['Pacific/Kiritimati', 23 * HOUR],
+  ] as const)
+    for (let day = Date.UTC(2026, 0, 1); day < Date.UTC(2027, 0, 1); day += 24 * HOUR) {
+      const called = DateTime.fromMillis(day + 9 * HOUR, { zone })
+      for (const form of ['dd/MM/yyyy', 'MM/dd/yyyy'])
+        for (const clock of ['HH:mm:ss', 'hh:mm:ss a']) {
+          const time = called.toFormat(`${form} ${clock}`)
+          const receivedAt = later(called.toJSDate(), late)
+          for (const callId of ids) {
+            const { at } = startOf({ callId, time }, receivedAt, zone)
+            if (at.getTime() !== called.toMillis())
+              t.fail(`${time}: ${at.toISOString()}`, { zone, callId })
+          }
+        }
+    }
+  t.pass('365 days in three zones')
   t.end()
 })
 
