@@ -48,8 +48,8 @@ export const useGenericPlan = async (trx: Trx): Promise<void> => {
 const haveGenericPlans = new WeakSet<Kysely<DB>>()
 
 /**
- * The name under which a statement is prepared (pool.ts), in a transaction with `useGenericPlan`. Anywhere else it has no
- * name and is planned each time: Postgres would keep a plan that it made with other settings.
+ * The name under which a statement is prepared (pool.ts). A transaction without `useGenericPlan` has another name for it:
+ * Postgres would keep the plan that it made with other settings.
  */
 export const planName = (database: Kysely<DB>, name: string): RawBuilder<unknown> =>
-  haveGenericPlans.has(database) ? sql.raw(`/* ${name} */`) : sql``
+  sql.raw(`/* ${haveGenericPlans.has(database) ? name : `${name}_alone`} */`)
