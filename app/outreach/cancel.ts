@@ -121,7 +121,7 @@ export const cancelForAllReached = async (trx: Trx, reached: readonly Reached[])
     spellings(one.phone).map(phone => ({ ...one, phone, n })),
   )
   if (asked.length === 0) return
-  // "offset 0" keeps the order of the look-ups: from the person to their lead to its calls.
+  // Because of "offset 0", Postgres looks up the lead of each person first, and then the calls of the lead.
   const people = sql`unnest(
       ${asked.map(({ n }) => n)}::int[],
       ${asked.map(({ tenantId }) => tenantId)}::bigint[],

@@ -49,8 +49,8 @@ export type KnownContext = Omit<ContactContext, 'late'> &
   }
 
 /**
- * The states of a first message that waits. As a parameter, because otherwise Postgres may read the index of all that wait,
- * which was small when it made the plan.
+ * The states of a first message that is not sent yet. They are a parameter: with constants Postgres may use the index of all
+ * such messages, because that index was small when it made the plan.
  */
 const PENDING: OutreachState[] = ['scheduled', 'sending']
 
@@ -129,7 +129,7 @@ export const readContexts = async (trx: Trx, calls: readonly Call[]): Promise<Kn
     from jsonb_to_recordset(${JSON.stringify(asked)}::jsonb) as call (
         n int, tenant_id bigint, phones text[], lines text[], wa_ids text[], hashes bytea[], missed_call_id bigint, called_at timestamptz)
     join tenants t on t.id = call.tenant_id,
-      -- As an array, the leads are looked up first, whatever sizes Postgres expected when it made the plan.
+      -- As an array, so that Postgres looks up the leads first, however small the tables were when it made the plan.
       lateral (
         select array(select l.id from leads l where l.tenant_id = t.id and l.phone = any(call.phones)) as ids) as people,
       lateral (
