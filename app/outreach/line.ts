@@ -79,9 +79,7 @@ type End = { isEnded: boolean; isAnswered: boolean; until: Date; source: LiveEve
 
 /** When a leg ended, or when it counts as over if no Hangup comes. */
 const endOf = (leg: readonly LiveEvent[], talkLimit: Milliseconds): End => {
-  const [newest, ...others] = leg.toSorted(
-    (a, b) => compare(b, a) || a.receivedAt.getTime() - b.receivedAt.getTime(),
-  )
+  const [newest, ...others] = leg.toSorted((a, b) => compare(b, a) || compareReceipt(a, b))
   if (!newest) throw new Error('a leg without an event')
   const { phase, source, receivedAt } = newest
   // The Hangup does not always say that the leg was answered. An earlier Talking does.
@@ -98,6 +96,10 @@ const endOf = (leg: readonly LiveEvent[], talkLimit: Milliseconds): End => {
 /** Events of one leg come in any order. The one with the later answer is newer, and then the one with the later phase. */
 const compare = (a: LiveEvent, b: LiveEvent): number =>
   a.answeredAt - b.answeredAt || PHASES.indexOf(a.phase) - PHASES.indexOf(b.phase)
+
+/** Of events that say the same, the first one counts. If two came at once, the one after which Active Calls is asked again. */
+const compareReceipt = (a: LiveEvent, b: LiveEvent): number =>
+  a.receivedAt.getTime() - b.receivedAt.getTime() || a.source.localeCompare(b.source)
 
 const plus = (at: Date, span: Milliseconds): Date => new Date(at.getTime() + span)
 const last = (dates: readonly Date[]): Date | null =>

@@ -191,7 +191,8 @@ const anyEvent = fc.record({
   answeredAt: fc.constantFrom(0, 5, 9),
   isAnswered: fc.boolean(),
   source: fc.constantFrom('popup' as const, 'active_calls' as const),
-  receivedAt: fc.integer({ min: 0, max: 40 * MINUTE }).map(at),
+  // Few different times, so that events often come at once.
+  receivedAt: fc.constantFrom(0, 9, MINUTE, 30 * MINUTE).map(at),
 })
 const some = fc.array(anyEvent, { maxLength: 12 })
 const moment = fc.integer({ min: 0, max: 2 * HOUR }).map(at)
@@ -211,7 +212,13 @@ t.test('any order of arrival, and any repeat, means the same', async () => {
         return JSON.stringify(one) === JSON.stringify(other)
       },
     ),
+    { numRuns: 5000 },
   )
+})
+
+t.test('of two events at once, Active Calls is asked again in either order', async t => {
+  const both = [event('talking', 0), event('talking', 0, { source: 'active_calls' })]
+  for (const events of [both, both.toReversed()]) t.equal(line(events, SECOND).mustAskAgain, true)
 })
 
 t.test('no event makes a message earlier', async () => {
@@ -222,6 +229,7 @@ t.test('no event makes a message earlier', async () => {
       const isHeldLater = held === null || held.until > now
       return isHeldLater && dueAfterCall(known, dueAt) >= dueAt
     }),
+    { numRuns: 5000 },
   )
 })
 
