@@ -7,13 +7,12 @@ import pg from 'pg'
 import t from 'tap'
 import {
   deliveriesOf,
-  type Endpoint,
-  listEndpoints,
   lastAttempts,
   type LastAttempt,
   type ShownDelivery,
   testEndpoint,
-} from '../app/events/endpoints.ts'
+} from '../app/events/deliveries.ts'
+import { type Endpoint, listEndpoints } from '../app/events/endpoints.ts'
 import { claimDelivery, type DeliveryRow, type EndpointRow } from '../app/events/outbox.ts'
 import type { NoticeRow, ReminderRow } from '../app/messages/kinds.ts'
 import type { ScheduledReminder } from '../app/messages/effects.ts'

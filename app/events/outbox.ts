@@ -5,7 +5,7 @@ import { addJob } from '../db/jobs.ts'
 import type { Trx } from '../db/kysely.ts'
 import { moveDeliveries } from '../db/transitions.ts'
 import type { DeliveryState, EndpointReason, EndpointState, EventType } from '../states.ts'
-import type { Outcome } from './delivery.ts'
+import type { Outcome } from './post.ts'
 
 const MINUTE = 60
 const HOUR = 60 * MINUTE

@@ -1,17 +1,14 @@
 /** npm run tenant -- webhook */
 import { config } from '../../app/config.ts'
-import { checkHost } from '../../app/events/delivery.ts'
+import { checkHost } from '../../app/events/post.ts'
+import { deliveriesOf, resend, resendInput, testEndpoint } from '../../app/events/deliveries.ts'
 import {
   addEndpoint,
-  deliveriesOf,
   endpointInput,
   listEndpoints,
   newEndpoint,
   removeEndpoint,
-  resend,
-  resendInput,
   rotateSecret,
-  testEndpoint,
 } from '../../app/events/endpoints.ts'
 import { EVENT_TYPES } from '../../app/states.ts'
 import { tenantOnly } from '../../app/tenants/schema.ts'

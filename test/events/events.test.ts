@@ -3,18 +3,15 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { sql } from 'kysely'
 import t from 'tap'
-import { checkHost, isAllowedAddress, post, urlProblem } from '../../app/events/delivery.ts'
+import { checkHost, isAllowedAddress, post, urlProblem } from '../../app/events/post.ts'
+import { deliveriesOf, lastAttempts, resend, testEndpoint } from '../../app/events/deliveries.ts'
 import {
   addEndpoint,
-  deliveriesOf,
-  lastAttempts,
   listEndpoints,
   MAX_ENDPOINTS,
   newEndpoint,
   removeEndpoint,
-  resend,
   rotateSecret,
-  testEndpoint,
 } from '../../app/events/endpoints.ts'
 import {
   afterAttempt,

@@ -102,7 +102,7 @@ await t.test('no proxy is used, although the environment names one', async t => 
   const program = `
     import http from 'node:http'
     import { once } from 'node:events'
-    import { post } from './app/events/delivery.ts'
+    import { post } from './app/events/post.ts'
     const url = ${JSON.stringify(to.url)}
     const body = JSON.stringify({ type: 'webhook.test', timestamp: new Date(), data: { tenant_id: '1' } })
     const control = http.request(url, { method: 'POST' })

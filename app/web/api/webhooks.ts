@@ -1,16 +1,15 @@
 /** /webhooks: the addresses that get the events of the tenant. */
 import { z } from 'zod'
 import { config } from '../../config.ts'
-import { checkHost } from '../../events/delivery.ts'
+import { checkHost } from '../../events/post.ts'
+import { lastAttempts, testEndpoint } from '../../events/deliveries.ts'
 import {
   addEndpoint,
   endpointInput,
-  lastAttempts,
   listEndpoints,
   MAX_COUNTED,
   newEndpoint,
   removeEndpoint,
-  testEndpoint,
 } from '../../events/endpoints.ts'
 import { DELIVERY_ERRORS, EVENT_TYPES } from '../../states.ts'
 import { checked, id, invalidCursor, pageOf, pageQuery, route, rowId, time } from './route.ts'

@@ -1,10 +1,16 @@
 /** The addresses of other programs that get the events of a tenant, and what was sent to them. */
 import { config } from '../../../config.ts'
 import { isUserError } from '../../../errors.ts'
-import { checkHost } from '../../../events/delivery.ts'
+import { checkHost } from '../../../events/post.ts'
+import {
+  deliveriesOf,
+  resend,
+  resendInput,
+  type ShownDelivery,
+  testEndpoint,
+} from '../../../events/deliveries.ts'
 import {
   addEndpoint,
-  deliveriesOf,
   type Endpoint,
   endpointInput,
   listEndpoints,
@@ -12,11 +18,7 @@ import {
   MAX_ENDPOINTS,
   newEndpoint,
   removeEndpoint,
-  resend,
-  resendInput,
   rotateSecret,
-  type ShownDelivery,
-  testEndpoint,
 } from '../../../events/endpoints.ts'
 import { EVENT_TYPES } from '../../../states.ts'
 import { copyable } from '../copy.ts'
