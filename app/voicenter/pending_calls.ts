@@ -272,9 +272,11 @@ export const takeQueued = async (trx: Trx): Promise<string[]> => {
           where verdict is null and tenant_id = t.id order by received_at desc limit ${MAX_TAKEN}
         ) as w
         union all
-        -- Sorted by both columns of raw_cdrs_unclassified, or Postgres would read and sort all that match.
-        (select tenant_id, call_id, root_call_id, received_at from raw_cdrs
-         where verdict is null and tenant_id is null order by tenant_id desc, received_at desc limit ${MAX_TAKEN})
+        -- Those without a tenant come first. A condition on the tenant would let Postgres read all of them, by another index.
+        select * from (
+          select tenant_id, call_id, root_call_id, received_at from raw_cdrs
+          where verdict is null order by tenant_id desc nulls first, received_at desc limit ${MAX_TAKEN}
+        ) as first where tenant_id is null
       ) as w
     ), candidate as (
       select call_id, root_call_id, min(turn) as turn, max(received_at) as received_at from newest

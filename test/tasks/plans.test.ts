@@ -5,7 +5,7 @@ import type { DB } from '../../app/db/generated.ts'
 import { type Trx, useGenericPlan } from '../../app/db/kysely.ts'
 import { readContext } from '../../app/outreach/contact_context.ts'
 import { classifyCalls } from '../../app/voicenter/calls.ts'
-import { findCalls } from '../../app/voicenter/pending_calls.ts'
+import { findCalls, takeQueued } from '../../app/voicenter/pending_calls.ts'
 import { answeredPush, type Push, push } from '../../scripts/demo/cdr.ts'
 import { type Business, business, customer, db, post, work } from '../support/ringback.ts'
 
@@ -30,6 +30,18 @@ const scheduledIn = async (trx: Trx): Promise<number> => {
   const { rows } = await sql<{ count: number }>`
     select count(*)::int as count from missed_calls where outreach_state = 'scheduled'`.execute(trx)
   return rows[0]?.count ?? NaN
+}
+
+/** How many CDRs are read, through any index, to find queued calls. */
+const readToFindQueued = async (): Promise<number> => {
+  const trx = await db.startTransaction().execute()
+  await useGenericPlan(trx)
+  const before = await soFar(trx)
+  await takeQueued(trx)
+  const now = await soFar(trx)
+  await trx.rollback().execute()
+  const indexes = [...now.keys()].filter(what => what.startsWith('raw_cdrs'))
+  return indexes.reduce((sum, what) => sum + (now.get(what) ?? 0) - (before.get(what) ?? 0), 0)
 }
 
 /** Classifies the calls of these CDRs, and takes it back. */
@@ -110,6 +122,24 @@ for (const [name, prepare] of SITUATIONS)
       )
     }),
   )
+
+t.test(
+  'few CDRs are read to find queued calls, if none lacked a tenant when the tables were analysed',
+  async t => {
+    await sql`truncate raw_cdrs, missed_calls, leads cascade`.execute(db)
+    const shop = await business()
+    await post(missed(shop, 30), shop)
+    await work(AT_ONCE)
+    await analyze()
+    await sql`
+      insert into raw_cdrs (call_id, root_call_id, content_hash, verdict, reason)
+      select 'no tenant ' || n, 'no tenant ' || n, sha256(n::text::bytea),
+             case when n % 2 = 0 then 'unmatched_number' end, case when n % 2 = 0 then 'number_dialled' end
+      from generate_series(1, 4000) n`.execute(db)
+    const read = await readToFindQueued()
+    t.ok(read > 0 && read < 500, `${read} of 4,000`)
+  },
+)
 
 const answeredBy = ({ did }: Business) => {
   return ({ caller }: Push) => answeredPush({ caller, did })

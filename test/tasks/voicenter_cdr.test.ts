@@ -3,8 +3,7 @@ import { sql } from 'kysely'
 import { randomInt } from 'node:crypto'
 import t from 'tap'
 import { encrypt, tokenOwner } from '../../app/crypto.ts'
-import { useGenericPlan } from '../../app/db/kysely.ts'
-import { takeQueued, findCalls } from '../../app/voicenter/pending_calls.ts'
+import { findCalls } from '../../app/voicenter/pending_calls.ts'
 import { answeredPush, callBackPush, type Push, push } from '../../scripts/demo/cdr.ts'
 import {
   allowPoison,
@@ -875,30 +874,6 @@ await t.test('a call is found with what is known before its records are read', a
       `${name}, when it is classified`,
     )
   }
-})
-
-await t.test('a batch reads few records to find queued calls, however many there are', async t => {
-  // Of the plans that look equally good on a table without statistics, one reads all records without a tenant.
-  await sql`
-    insert into raw_cdrs (call_id, root_call_id, content_hash, verdict, reason)
-    select 'no tenant ' || n, 'no tenant ' || n, sha256(n::text::bytea),
-           case when n % 2 = 0 then 'unmatched_number' end, case when n % 2 = 0 then 'number_dialled' end
-    from generate_series(1, 4000) n`.execute(db)
-  const trx = await db.startTransaction().execute()
-  await useGenericPlan(trx)
-  const readSoFar = async () => {
-    const { rows } = await sql<{ read: number }>`
-      select idx_tup_fetch::int as read from pg_stat_xact_user_tables where relname = 'raw_cdrs'`.execute(
-      trx,
-    )
-    return rows[0]?.read ?? Infinity
-  }
-  const before = await readSoFar()
-  await takeQueued(trx)
-  const read = (await readSoFar()) - before
-  await trx.rollback().execute()
-  t.ok(read < 500, `${read} of 4,000`)
-  await sql`delete from raw_cdrs where call_id like 'no tenant %'`.execute(db)
 })
 
 await t.test('a call with a thousand records is classified as a whole', async t => {
