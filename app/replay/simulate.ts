@@ -11,6 +11,7 @@ import {
 import {
   classify,
   type ClassifyRules,
+  byStart,
   completeLegs,
   decidingLegs,
   type Leg,
@@ -161,7 +162,7 @@ export const replay = async (
     const { rootCallId, receivedAt, leg, legCount } = cdr
     endWaits(receivedAt)
     const others = unfinished.get(rootCallId)
-    const legs = completeLegs([...(others ?? []), leg])
+    const legs = byStart([...(others ?? []), leg])
     if (legs.length === legCount) unfinished.delete(rootCallId)
     else unfinished.set(rootCallId, legs.length <= MAX_LEGS ? legs : decidingAny(legs, simulations))
     if (!replayed.receivedAt.has(rootCallId)) replayed.receivedAt.set(rootCallId, receivedAt)
@@ -195,17 +196,18 @@ const decidingAny = (legs: readonly Leg[], simulations: readonly Simulation[]): 
 /**
  * A CDR has arrived, and its call is classified, as in classifyCalls (app/voicenter/calls.ts).
  *
- * @param legs all the CDRs of the call so far, sorted by start
+ * @param incomplete all the CDRs of the call so far, sorted by start
  * @param hasWaited see classify
  */
 const addLegs = (
   simulation: Simulation,
   rootCallId: string,
-  legs: readonly Leg[],
+  incomplete: readonly Leg[],
   now: Date,
   hasWaited: boolean,
 ): void => {
   const { rules, outcomes } = simulation
+  const legs = completeLegs(incomplete, readingOf(rules).isOwnLine)
   const verdict = classify(legs, simulation.classifyRules, hasWaited)
   const known = outcomes.get(rootCallId)?.missed ?? null
   const outcome: Outcome = { verdict: verdict.verdict, reason: verdict.reason, missed: known }

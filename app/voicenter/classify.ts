@@ -103,16 +103,22 @@ const callerOf = (legs: readonly Cdr[]): string | null => {
  * @param call sorted by start: CDRs of the call that name its caller, if these are not all
  * @returns the CDRs, sorted by start
  */
-export const completeLegs = <L extends Leg>(legs: readonly L[], call?: readonly L[]): L[] => {
+export const completeLegs = <L extends Leg>(
+  legs: readonly L[],
+  isOwnLine: TenantReading['isOwnLine'],
+  call?: readonly L[],
+): L[] => {
   const sorted = byStart(legs)
   const all = call ?? sorted
   if (all.length < 2) return sorted
   const caller = readPhone(callerOf(all))
   if (caller.kind !== 'number') return sorted
+  const lines = new Set(all.map(leg => leg.businessPhone))
   return sorted.map(leg => {
     const kind = callKind(leg)
     const isReached = leg.reachedUntil !== null && kind !== 'outgoing' && kind !== 'click_to_queue'
-    const isKnown = leg.reachedPhone !== null && leg.reachedPhone !== leg.businessPhone
+    const isKnown =
+      leg.reachedPhone !== null && !lines.has(leg.reachedPhone) && !isOwnLine(leg.reachedPhone)
     return isReached && !isKnown ? { ...leg, reachedPhone: caller.e164 } : leg
   })
 }

@@ -139,7 +139,7 @@ export const writeLargeCall = async (
       const records = rows.flatMap(row => storedLeg(row, rules.timezone) ?? [])
       await writeVerdicts(
         trx,
-        completeLegs(records, legs).map(leg => ({ ...leg, verdict, reason })),
+        completeLegs(records, rules.isOwnLine, legs).map(leg => ({ ...leg, verdict, reason })),
       )
     }
   await saveDeciding(

@@ -58,13 +58,13 @@ export const COLUMNS = sql`r.id, r.facts, case when r.facts is null then r.paylo
 export const storedCall = (
   { call, recorded, large }: Pick<StoredCall, 'call' | 'large'> & { recorded: string | null },
   rows: readonly Row[],
-  { timezone }: TenantRules,
+  { timezone, isOwnLine }: TenantRules,
 ): StoredCall => {
   const legs = rows.flatMap(row => storedLeg(row, timezone) ?? [])
   const receivedAt = new Date(Math.min(...rows.map(row => row.receivedAt.getTime())))
   return {
     call,
-    legs: completeLegs(legs),
+    legs: completeLegs(legs, isOwnLine),
     receivedAt,
     hasWaited: rows.some(({ hasWaited }) => hasWaited),
     isRecorded: recorded !== null,

@@ -429,6 +429,23 @@ export const KINDS: KindCase[] = [
     { mustNot: [WAITING] },
   ),
 
+  ...['Auto forward', 'XferCDR'].flatMap(type =>
+    [
+      { caller: LINE, did: '' },
+      { caller: '036120001', did: LINE },
+    ].map(fields =>
+      one(
+        `T8 the answered leg, ${type}, shows our line ${fields.caller} as the caller`,
+        [
+          cdr(-900),
+          cdr(-600, { ivruniqueid: id('z', -600), type: 'Queue', status: 'TIMEOUT' }),
+          answered(-590, { type, ...fields, OriginalIvrUniqueID: id('z', -600) }),
+        ],
+        { mustNot: [WAITING] },
+      ),
+    ),
+  ),
+
   // T9: our own line.
   ...[
     { did: 722777001 },

@@ -842,8 +842,8 @@ await t.test('of a large call, the deciding records give the verdict of all', as
         if (legs.length < 3) return
         compared++
         assert.deepStrictEqual(
-          classify(completeLegs(deciding), rules, hasWaited),
-          classify(completeLegs(legs), rules, hasWaited),
+          classify(completeLegs(deciding, rules.isOwnLine), rules, hasWaited),
+          classify(completeLegs(legs, rules.isOwnLine), rules, hasWaited),
         )
         assert.ok(deciding.length <= 50, `${deciding.length} decide`)
       },
