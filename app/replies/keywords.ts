@@ -24,8 +24,8 @@ export type Keyword = 'stop' | 'start'
 /** Longer messages say more than "stop". */
 const MAX_LENGTH = 250
 
-/** Marks such as niqqud, invisible characters, and signs within words (don't, לנג'ס). */
-const IGNORED = /[\p{M}\p{Cf}'’‘`´׳״"“”„]/gu
+/** Marks such as niqqud, invisible characters, the Arabic tatweel, and signs within words (don't, לנג'ס). */
+const IGNORED = /[\p{M}\p{Cf}\u0640'’‘`´׳״"“”„]/gu
 const QUESTION = /[?؟❓❔]/u
 /** S.T.O.P. */
 const SPELLED = /^\P{L}*(?:\p{L}[\p{P}\p{S}\s]+)+\p{L}\P{L}*$/u

@@ -1,7 +1,8 @@
 /**
  * The sentences that mean "send me nothing more", in English and Hebrew: a small grammar of verb, object and source ("remove"
- * "my number" "from your list"). First, what can be written in many ways is replaced by a name in capitals (NUMBER, LIST), so
- * that the sentences stay short. A text is compared in lower case, so it cannot contain such a name itself.
+ * "my number" "from your list"). In Arabic and Russian we know only the words of our own templates. First, what can be written in
+ * many ways is replaced by a name in capitals (NUMBER, LIST), so that the sentences stay short. A text is compared in lower case,
+ * so it cannot contain such a name itself.
  */
 
 /** Alternatives, written as a list with commas and line breaks. */
@@ -23,7 +24,7 @@ const wholeText = (pattern: string): RegExp => new RegExp(`^(?:${pattern})$`)
 
 /** A word that differs from one of these in one letter is that word. */
 const LONG_WORDS =
-  `unsubscribe messages message messaging sending texting contacting remove number please mailing
+  `unsubscribe messages message messaging sending texting contacting remove number please mailing whatsapp
   הודעות ההודעות מהרשימה בבקשה מעוניין מעוניינת לשלוח`.split(/\s+/)
 /** Except these, which are words of their own: a spa sells massages. */
 const OTHER_WORDS = new Set(
@@ -53,6 +54,19 @@ const TYPOS: Record<string, RegExp> = {
   תשלחו: /^(?:תישלחו|תשלחוו|תשלכו|תשחלו|תשלוחו)$/,
   מעוניין: /^(?:מעונין|מעוניינת|מעונינת|מעוניינים|מעונינים|מעוניינות|מעונינות)$/,
   אותי: /^(?:אותיי|אוטי|אתי|אותו?יי)$/,
+  // Formal Hebrew joins "me" or "us" to the verb.
+  'להסיר אותי': /^ו?להסירני$/,
+  'להסיר אותנו': /^ו?להסירנו$/,
+  'הסירו אותי': /^ו?[הת]סיר[יו]?ני$/,
+  'הסירו אותנו': /^ו?[הת]סירונו$/,
+  'למחוק אותי': /^ו?למחקני$/,
+  'מחקו אותי': /^ו?ת?מחקוני$/,
+  'להוריד אותי': /^ו?להורידני$/,
+  'הורידו אותי': /^ו?[הת]וריד[יו]?ני$/,
+  'להוציא אותי': /^ו?להוציאני$/,
+  'הוציאו אותי': /^ו?[הת]וציא[יו]?ני$/,
+  'להטריד אותי': /^להטרידני$/,
+  'תטרידו אותי': /^תטריד[יו]?ני$/,
   די: /^(?:דיי)$/,
 }
 
@@ -87,15 +101,19 @@ export const withoutForms = (text: string): string =>
       : whole,
   )
 
+/** A word of the list stays as it is: "message" is not a wrong "messages". */
 export const corrected = (word: string): string =>
   Object.keys(TYPOS).find(name => TYPOS[name]?.test(word)) ??
-  (OTHER_WORDS.has(word) ? word : (LONG_WORDS.find(long => isOneEditAway(word, long)) ?? word))
+  (LONG_WORDS.includes(word) || OTHER_WORDS.has(word)
+    ? word
+    : (LONG_WORDS.find(long => isOneEditAway(word, long)) ?? word))
 
 // What does not change the meaning is left out.
 
 export const GREETING = wholeWords(
   any(`
-  (?:hi|hii|hello|helo|hey|heya)(?: there| all| guys| team)?, dear, שלום(?: רב| לכם)?, היי, הי, אהלן, הלו`),
+  (?:hi|hii|hello|helo|hey|heya)(?: there| all| guys| team)?, dear, שלום(?: רב| לכם)?, היי, הי, אהלן, הלו
+  здравствуйте, привет, добрый (?:день|вечер), مرحبا, السلام عليكم`),
 )
 export const POLITE = wholeWords(
   any(`
@@ -104,7 +122,8 @@ export const POLITE = wholeWords(
   (?:and )?have a (?:nice|good|great|lovely) (?:day|evening|week|weekend|one), sir or madam, sir, madam
   good (?:morning|afternoon|evening|day|night), bye, goodbye
   ו?תודה(?: רבה)?(?: מראש)?, תודא, בתודה, בבקשה, בבקש, נא, נה, אנא, סליחה, מצטערת?
-  חברים, צוות יקר, ביי, בברכה, ו?(?:בוקר|ערב|יום|שבוע|לילה) (?:טוב|נעים)(?: לכם)?, צהריים טובים, ו?שבת שלום, חג שמח`),
+  חברים, צוות יקר, ביי, בברכה, ו?(?:בוקר|ערב|יום|שבוע|לילה) (?:טוב|נעים)(?: לכם)?, צהריים טובים, ו?שבת שלום, חג שמח
+  пожалуй?ста, (?:большое )?спасибо(?: большое)?, من فضلكم?, لو سمحتم?, رجاء, شكرا(?: جزيلا| لكم| لك)?`),
 )
 export const NO_THANKS = wholeWords('(?:no|לא),? (?:thanks|thank you|תודה)')
 export const FILLERS = wholeWords(
@@ -123,29 +142,35 @@ const NOUN =
   any(`messages?, msgs?, msg, texts?, txts?, sms, smses, whatsapps?, spam, ads, adverts?, advertisements?, promotions?, promos?
   reminders?, notifications?, offers, junk, crap, shit, garbage, communications?`)
 const KIND =
-  any(`whatsapp, wa, text, sms, marketing, promotional, promo, spam, automated, automatic, auto, advertising, ad, reminder
+  any(`whatsapp, wa, text, sms, additional, marketing, promotional, promo, spam, automated, automatic, auto, advertising, ad, reminder
   unwanted, annoying, stupid`)
 const AUDIENCE =
   any(`mailing, mail, contacts?, distribution, messages?, messaging, sms, whatsapp, text, texting, marketing
   subscribers?, subscription, customers?, clients?, promotions?, broadcast, notification, phone, call, calling`)
 const LISTED = `(?:${THE} )*(?:${AUDIENCE} )*(?:list|database|data base|system|records|contacts|distribution|mailings?)`
+/** ווטסאפ, וואטסאפ, ווצאפ, וואטצאפ, ווטספ */
+const WHATSAPP_HE = 'ו(?:[וא]+(?:טס|ט?צ)א?|(?:טס|צ)א)[פף]'
 const NOUN_HE =
-  any(`הודעות, הודאות, מסרונים, מסרים, סמסים, סמס, sms, וו?א?טסאפ(?:ים)?, וו?אצאפ(?:ים)?, פרסומות, פירסומות
+  any(`הודעות, הודאות, מסרונים, מסרים, סמסים, סמס, sms, ${WHATSAPP_HE}(?:ים)?, פרסומות, פירסומות
   פרסומים, ספאם, תזכורות, מבצעים, דיוור, דיוורים, דואר זבל, הטרדות`)
 const KIND_HE = any(
-  `ב?וו?א?טסאפ, ב?וו?אצאפ, ב?sms, ב?סמס, שיווקיות, פרסומיות, פרסומת, ספאם, אוטומטיות, טקסט`,
+  `ב?${WHATSAPP_HE}, ב?sms, ב?סמס, נוספות, נוספים, שיווקיות, פרסומיות, פרסומת, ספאם, אוטומטיות, טקסט`,
 )
 const AUDIENCE_HE =
   any(`ה?תפוצה, ה?דיוור, ה?הודעות, ה?לקוחות, ה?קשר, אנשי ה?קשר, ה?פרסום, ה?פרסומות, ה?שיווק, ה?מבצעים, ה?תזכורות
-  ה?וו?א?טסאפ, ה?סמסים, ה?sms, ה?נמענים, ה?מנויים, ה?נתונים`)
+  ה?${WHATSAPP_HE}, ה?סמסים, ה?sms, ה?נמענים, ה?מנויים, ה?נתונים`)
 const YOURS_HE = any(
   `שלכם, שלך, שלכן, האלה, האלו, הללו, כאלה, כאלו, הזאת, הזו, הזה, זאת, זו, זה, מכם, ממך`,
 )
 
+const verbs = (lines: string): string => `[וש]?${any(lines)}`
+const REMOVE_HE = verbs('הסר, הסירי, הסירו, תסיר, תסירי, תסירו, להסיר')
+
 export const NAMES: [name: string, pattern: RegExp][] = [
   ['dont', wholeWords('don t|do not|dont ever')],
   ['stop', wholeWords('stop (?:it|this|that|all)|s t o p')],
-  ['NOMORE', wholeWords('no more|no further|לא עוד')],
+  ['whatsapp', wholeWords('whats app')],
+  ['NOMORE', wholeWords('no (?:more|further|additional)|לא עוד')],
   // A person who asks not to be sent "massages" means messages.
   ['MESSAGES', wholeWords(`(?<=send(?:ing)? me (?:${THE} )*)massages?`)],
   ['DETAILS', wholeWords('(?:my|our) (?:contact|contacts|phone) (?:details|info|information)')],
@@ -154,15 +179,25 @@ export const NAMES: [name: string, pattern: RegExp][] = [
     wholeWords(`(?:my|our|this) (?:${PHONE} )*(?:number|num|contact)(?: \\d[\\d ]{5,16})?`),
   ],
   ['DETAILS', wholeWords(`(?:my|our) (?:${PHONE}|contacts|details|info|information|data|name)`)],
-  ['LIST', wholeWords(`(?:from|off|off of|out of|of) ${LISTED}`)],
+  [
+    'LIST',
+    wholeWords(`(?:from|off|off of|out of|of) (?:each |each of |every |every single )?${LISTED}`),
+  ],
   ['ONLIST', wholeWords(`(?:on|in|to) ${LISTED}`)],
   [
     'HERE',
     wholeWords(
-      '(?:from|off) (?:here|this|you|you guys|your (?:company|business|side)|everything|all)',
+      '(?:from|off) (?:here|this|you|you guys|your (?:company|business|side)|everything|everywhere|all)',
     ),
   ],
   ['MORE', wholeWords('(?:on|via|by|through) (?:whatsapp|sms|text)')],
+  // "Remove the messages" means "remove me from them". To remove ads, junk or one message is other work.
+  [
+    'LIST',
+    wholeWords(
+      `(?<=remove )(?:${THE} )*(?:${KIND} )*messages|(?<=${REMOVE_HE}(?: לי)? )(?:(?:את|כל) )*ה?הודעות(?: ${KIND_HE})*(?: ${YOURS_HE})*`,
+    ),
+  ],
   ['MESSAGES', wholeWords(`(?:(?:${THE}|more|any ?more) )*(?:${KIND} )*${NOUN}`)],
   ['LIST', wholeWords('(?:from|off|of) MESSAGES')],
   ['MORE', wholeWords('any ?more|(?:ever )?again|ever|from now on|more')],
@@ -170,13 +205,13 @@ export const NAMES: [name: string, pattern: RegExp][] = [
   [
     'LIST',
     wholeWords(
-      `(?:מה?|מן ה|מתוך ה?)(?:רשימה|רשימות|רשימת|רשמה|רישמה)(?: ${AUDIENCE_HE})*(?: ${YOURS_HE})*`,
+      `(?:מ(?:כל )?ה?|מן ה|מתוך ה?)(?:רשימה|רשימות|רשימת|רשמה|רישמה)(?: ${AUDIENCE_HE})*(?: ${YOURS_HE})*`,
     ),
   ],
   [
     'LIST',
     wholeWords(
-      `(?:מה?(?:מאגר|מערכת|תפוצה|תפוצות|מנויים|${NOUN_HE})|מקבלת ${NOUN_HE}|מה?אנשי ה?קשר)(?: ${AUDIENCE_HE}| ${KIND_HE})*(?: ${YOURS_HE})*`,
+      `(?:מ(?:כל )?ה?(?:מאגר|מאגרים|מאגרי|מערכת|תפוצה|תפוצות|מנויים|${NOUN_HE})|מקבלת ${NOUN_HE}|מה?אנשי ה?קשר)(?: ${AUDIENCE_HE}| ${KIND_HE})*(?: ${YOURS_HE})*`,
     ),
   ],
   [
@@ -185,20 +220,25 @@ export const NAMES: [name: string, pattern: RegExp][] = [
       `ו?(?:את |ת ?)?ה?מספר(?: ה?(?:טלפון|נייד|פלאפון))? (?:שלי|שלנו|הזה|זה)(?: \\d[\\d ]{5,16})?`,
     ),
   ],
-  ['HERE', wholeWords('מכאן|מפה|מכם|ממכם')],
+  [
+    'TOME',
+    wholeWords(
+      'לי|אלי|אליי|לנו|אלינו|למספרי|למספר(?: ה?(?:טלפון|נייד|פלאפון))? (?:הזה|זה|שלי|שלנו)',
+    ),
+  ],
+  ['HERE', wholeWords('מכאן|מפה|מכם|ממכם|מהכו?ל|מכל מקום')],
   ['NUMBER', wholeWords(`ו?(?:את )?(?:מספרי|מספר(?: ה?טלפון)? \\d[\\d ]{5,16})`)],
   ['ANUMBER', wholeWords('ו?(?:את )?המספר(?: ה?(?:טלפון|נייד|פלאפון))?')],
   ['DETAILS', wholeWords('ו?(?:את )?(?:פרטיי|שמי|ה?(?:טלפון|נייד|פלאפון|פרטים|שם) שלי)')],
   ['SUBSCRIPTION', wholeWords('(?:את )?(?:ה?(?:מנוי|הרשמה|רישום)(?: שלי| שלנו)?|הרשמתי)')],
   ['ME', wholeWords('אותי|אותנו|(?:את )?עצמי|(?:את )?עצמנו')],
-  ['TOME', wholeWords('לי|אלי|אליי|לנו|אלינו|למספר (?:הזה|שלי)')],
   [
     'MESSAGES',
     wholeWords(
       `(?:(?:את|עם|כל|שום|אף|עוד|יותר) )*[בל]?ה?${NOUN_HE}(?: ${KIND_HE})*(?: ${YOURS_HE})*`,
     ),
   ],
-  ['MESSAGE', wholeWords('(?:שום|אף|עוד|יותר) הודעה')],
+  ['MESSAGE', wholeWords('(?:שום|אף|עוד|יותר) הודעה(?: נוספת)?|הודעה נוספת')],
   ['MORE', wholeWords('יותר|עוד|שוב|לעולם|אף פעם|בכלל|בחיים')],
 ]
 
@@ -236,8 +276,6 @@ const ASK = anyLine(`
   (?:i |we )?(?:want|would like|wanna|wish|need|ask|request|demand|am asking|asked|told)(?: you)?(?: to| that you| for)?
   (?:id|wed) (?:like|appreciate it if)(?: you)?(?: to)?|(?:im|we are) asking you to|let ME|you (?:must|should|need to|have to)`)
 
-const verbs = (lines: string): string => `[וש]?${any(lines)}`
-const REMOVE_HE = verbs('הסר, הסירי, הסירו, תסיר, תסירי, תסירו, להסיר')
 const DELETE_HE = verbs('מחק, מחקי, מחקו, תמחק, תמחקי, תמחקו, תימחק, תימחקו, תמחוק, למחוק')
 const TAKE_HE =
   verbs(`הורד, הורידי, הורידו, תוריד, תורידי, תורידו, להוריד, הוצא, הוציאי, הוציאו, תוציא, תוציאי, תוציאו, להוציא
@@ -266,7 +304,7 @@ const HEBREW = anyLine(`
   (?:${STOP_HE}|${ENOUGH_HE}) (?:להתקשר|לצלצל|לטלפן) TOME${TAIL_HE}
   (?:${STOP_HE}|${ENOUGH_HE}) לקבל (?:HERE )?MESSAGES${TAIL_HE}
   (?:${STOP_HE}|${ENOUGH_HE}|${CANCEL_HE}|NOMORE|בלי|ביטול|הפסקת|עצירת)(?: קבלת| שליחת)?(?: TOME)? MESSAGES${TAIL_HE}
-  ${CANCEL_HE}(?: TOME)?(?: ME(?: LIST)?| SUBSCRIPTION(?: LIST| MESSAGES)?| LIST)
+  ${CANCEL_HE}(?: TOME)?(?: ME LIST| SUBSCRIPTION(?: LIST| MESSAGES)?| LIST)
   (?:${STOP_HE}|${ENOUGH_HE}) עם זה
   ו?(?:אל|על) ${SEND_HE}(?: TOME| MORE| MESSAGES?| דברים| כלום| שום דבר)*
   ו?(?:אל|על) ${WRITE_HE} (?:TOME|ME)(?: MORE| MESSAGES)*|(?:אל (?:תטריד|תטרידי|תטרידו|תציק|תציקי|תציקו)|לא ל(?:הטריד|הציק))(?: MORE)*
@@ -280,6 +318,9 @@ const HEBREW = anyLine(`
   ${NOT_WANT_HE} להיות (?:MORE )?ב(?:רשימה|רשימת|רשימות)(?: ${AUDIENCE_HE})*(?: ${YOURS_HE})*
   אין לי (?:עניין|ענין|רצון|חשק)(?: לקבל)? MESSAGES${TAIL_HE}
   ת?(?:עזוב|עזבי|עזבו) ME (?:במנוחה|בשקט|לנפשי)`)
+const OTHER_LANGUAGES = anyLine(`
+  stop الرسائل
+  (?:больше )?не (?:писать|пишите|пиши) мне(?: больше)?`)
 const ASK_HE = `(?:אני |אנחנו |אנו |אתם )?${any(`רוצה, רוצים, מבקש, מבקשת, מבקשים, אבקש, אבקשכם, נבקש, אשמח, נשמח, מעוניין, ברצוני
   צריך, צריכה, דורש, דורשת, אפשר, ניתן, תוכל, תוכלי, תוכלו, יכול, יכולה, יכולים, אודה, נודה, יש, אמרתי, ביקשתי, בקשתי`)}(?: לכם| HERE| אם| ש)*`
 
@@ -291,19 +332,21 @@ const ALONE =
 export const WEAK = wholeText(
   any('end, quit, cancel, revoke, בטל, בטלי, לבטל, די(?: כבר)?(?: די)*'),
 )
-const SENTENCE = `(?:${ENGLISH}|${HEBREW})`
+const SENTENCE = `(?:${ENGLISH}|${HEBREW}|${OTHER_LANGUAGES})`
 const SAID = `(?:${ASK}|${ASK_HE}) ${SENTENCE}|(?:(?:i said|i told you to|(?:אני )?(?:אמרתי|ביקשתי|מבקשת?|מבקשים|אבקש)) )?(?:${SENTENCE}|${ALONE})`
 const NOT_INTERESTED = '(?:im |i am )?not interested|(?:אני )?לא (?:מעוניין|רלוונטי)'
+/** Not "no need to remove me", nor "no removal request". */
+const NO = 'no(?! (?:need|want|wanna|wish|ask|request|demand|removal|opting)(?: |$))'
 export const OPT_OUT = wholeText(
   // Not "לא מעוניין להסיר": that is one sentence.
-  `(?:(?:no|enough|די|wrong number|טעות במספר|(?:${NOT_INTERESTED})(?! [לבש])) )?(?:${SAID})(?: (?:and )?(?:${SAID})){0,3}(?: ${ALONE})*(?: (?:${NOT_INTERESTED}))?`,
+  `(?:(?:${NO}|enough|די|wrong number|טעות במספר|(?:${NOT_INTERESTED})(?! [לבש])) )?(?:${SAID})(?: (?:and )?(?:${SAID})){0,3}(?: ${ALONE})*(?: (?:${NOT_INTERESTED}))?`,
 )
 /** These may come with an opt-out. */
 export const ASIDE = wholeText(
   anyLine(`
   no|nope|enough|${NOT_INTERESTED}|not relevant|(?:you have the )?wrong number|you have the wrong NUMBER
   לא|(?:אני )?לא (?:מעוניין|רלוונטית?|צריכה?|רוצה) MORE|לא (?:רלוונטית|צריכה?|רוצה)|טעות(?: במספר)?|מספר (?:שגוי|לא נכון)|מספיק|די|\\d[\\d ]{6,16}
-  HI(?: (?!(?:dont|not|no|לא|אל|על|stop)(?: |$))\\S+){0,2}`),
+  HI(?: (?!(?:dont|not|no|לא|אל|על|אין|не|нет|لا|stop)(?: |$))\\S+){0,2}`),
 )
 export const OPT_IN = wholeText(
   anyLine(`

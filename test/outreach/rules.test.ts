@@ -15,9 +15,12 @@ import { isCallbackPayload, isStopPayload, parseKeyword } from '../../app/replie
 import {
   OPT_OUTS_ENGLISH,
   OPT_OUTS_HEBREW,
+  OPT_OUTS_OTHER_LANGUAGES,
   REPLIES_ENGLISH,
   REPLIES_HEBREW,
+  REPLIES_OTHER_LANGUAGES,
 } from '../replies/sentences.ts'
+import { LABELS } from '../../app/whatsapp/own_templates.ts'
 
 const withCaller = (written: string | null): Partial<ContactContext> => ({
   caller: readPhone(written),
@@ -559,6 +562,7 @@ await test('a keyword within a sentence is an ordinary reply', async t => {
     'the end',
     'cancel my appointment',
     'הסר אותי מהתור של מחר',
+    'היי אין צורך\nלהסיר אותי',
   ])
     t.equal(parseKeyword(written), null, written)
 })
@@ -608,6 +612,17 @@ await test('a negation, a question, and such a word about something else are rep
   }
 })
 
+await test('answers to our Arabic and Russian templates are understood', async t => {
+  for (const written of OPT_OUTS_OTHER_LANGUAGES) t.equal(parseKeyword(written), 'stop', written)
+  for (const written of REPLIES_OTHER_LANGUAGES) t.equal(parseKeyword(written), null, written)
+})
+
+await test('the label of our button "stop" may be typed, in each language', async t => {
+  for (const { stop } of LABELS)
+    for (const written of [stop, stop.toUpperCase(), `${stop}!`, `please ${stop}`])
+      t.equal(parseKeyword(written), 'stop', written)
+})
+
 await test('an opt-in is as clear as an opt-out', async t => {
   const OPT_INS = `START, please start, start again, opt in, opt me back in, subscribe me again, put me back on the list
     start sending me messages again, resume messages, התחל בבקשה, התחילי, הצטרפי, תחזירו אותי לרשימה, תחזרו לשלוח לי הודעות`
@@ -645,6 +660,13 @@ await test('no text takes long to read', async t => {
     'אני רוצה ',
     'אל תשלחו לי יותר ',
     'S.',
+    'no need to remove me ',
+    'remove all whatsapp messages ',
+    'off every single list ',
+    'הסר את כל ההודעות נוספות ',
+    'מכל הרשימות ',
+    'וואטצאפ ',
+    'не писать мне больше ',
   ]
   for (const unit of UNITS)
     for (const end of ['', 'x', ' zz']) {

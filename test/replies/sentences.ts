@@ -234,6 +234,25 @@ export const OPT_OUTS_ENGLISH = lines(`
   stop the reminders
   cancel the reminders
   leave us alone
+  remove messages
+  remove all messages
+  please remove these messages
+  don't send me additional messages
+  no additional messages
+  no further messages
+  remove me from every list
+  take me off every mailing list
+  remove my number from each of your lists
+  remove me from every single list
+  remove me from all your lists
+  unsubscribe me from everywhere
+  stop sending me watsapp messages
+  stop sending me whats app messages
+  no I want to be removed
+  No, I need you to remove me
+  no remove me
+  no stop texting me
+  no can you remove me
 `)
 
 /** The same in Hebrew. "vxr" is הסר, typed on an English keyboard. */
@@ -368,15 +387,10 @@ export const OPT_OUTS_HEBREW = lines(`
   בטל
   בטלי
   לבטל
-  בטל אותי
   בטל/י אותי מהרשימה
   תבטלו אותי מהרשימה
   לבטל הודעות
   בטלי את ההודעות
-  בטל מנוי
-  לבטל את המנוי
-  לבטל לי את המנוי
-  לבטל את ההרשמה
   לבטל מרשימת התפוצה
   מבקשת להסיר
   תסירו אותי מהאנשי קשר שלכם
@@ -522,6 +536,59 @@ export const OPT_OUTS_HEBREW = lines(`
   תסירו אותי מייד מהרשימה שלכם!!!
   הסירו אותי, תודה
   להסיר מיד
+  הסר הודעות
+  הסר/י הודעות
+  תסירו הודעות
+  תסיר את ההודעות
+  תסירי לי את ההודעות האלה
+  להסיר את כל ההודעות
+  נא להסיר הודעות
+  אל תשלחו הודעות למספר זה
+  נא להפסיק לשלוח הודעות למספר זה
+  אל תשלחו הודעות למספרי
+  אל תשלחו הודעות למספר הטלפון שלי
+  אל תשלחו לי הודעות נוספות
+  אל תשלחו לי הודעה נוספת
+  לא רוצה לקבל הודעות נוספות
+  לא לשלוח הודעות נוספות למספר זה
+  להסירני מרשימת התפוצה
+  להסירני
+  הסירני
+  הסירוני
+  תסירוני מהרשימה
+  אבקש להסירני מרשימת התפוצה
+  נא הסירונו מהרשימה
+  להסירנו מהרשימה
+  נא למחקני מהרשימה
+  להורידני מרשימת התפוצה
+  להוציאני מהרשימה
+  נא לא להטרידני
+  אל תטרידוני
+  חדלו להטרידני
+  תסירו אותי מכל הרשימות
+  תסירו אותי מכל הרשימות שלכם
+  תסירו אותי מכל רשימות התפוצה
+  תסירו אותי מכל רשימה
+  תסירו אותי מכל המאגרים
+  תסירו אותי מכל ההודעות
+  תסירו אותי מהכל
+  תמחקו אותי מכל מקום
+  להסיר מכל הרשימות
+  תפסיקו לשלוח לי ווצאפים
+  תפסיקו לשלוח לי ווצאפ
+  תפסיקו לשלוח לי ווטצאפים
+  תפסיקו לשלוח לי וואטצאפים
+  תפסיקו לשלוח לי ווטסאף
+  תפסיקו לשלוח לי ווטספים
+  אל תשלחו לי הודעות בווצאפ
+  די עם הווצאפים
+  לבטל אותי מרשימת התפוצה
+  לבטל את המנוי להודעות
+  בטל מנוי
+  לבטל את המנוי
+  לבטל לי את המנוי
+  לבטל את ההרשמה
+  לבטל את ההרשמה לדיוור
 `)
 
 /** Replies: a negation, a question, or such a word about something else. */
@@ -762,6 +829,53 @@ export const REPLIES_ENGLISH = lines(`
   leave me alone until Sunday
   I want you to stop by my house
   would you stop by later
+  no need to remove me
+  no need to unsubscribe me
+  no need to unsubscribe
+  no need to stop texting me
+  no need to stop messages
+  no need to remove my number
+  no need to take me off the list
+  no need to opt out
+  no need to be removed
+  no need remove me
+  ok no need to remove me
+  hi no need to remove me
+  no-need to remove me
+  no, no need to remove me
+  no wish to be removed
+  no want to be removed
+  no request to remove me
+  no removal request
+  no opting out
+  no need for you to remove me
+  no reason to remove me
+  no reason to opt out
+  no point in removing me
+  there is no need to remove me
+  I don't need to opt out
+  don't need to remove me
+  I don't need you to remove me
+  you don't need to remove me
+  not necessary to remove me
+  no longer want to unsubscribe
+  not interested no need to remove me
+  I don't want messages to stop
+  I don't want you to stop sending me messages
+  cancel me
+  cancel my subscription
+  remove the message
+  remove the texts on the wall
+  remove text
+  remove junk
+  remove ads
+  remove messages from my phone
+  remove the old messages
+  don't remove messages
+  remove me from every appointment
+  remove me from every waiting list
+  don't send me every message
+  I don't want every message
 `)
 
 /** The same in Hebrew. */
@@ -1027,4 +1141,87 @@ export const REPLIES_HEBREW = lines(`
   איך יוצאים מהרשימה
   כמה פעמים צריך להגיד להסיר
   תסירו?
+  אין צורך להסיר את המספר שלי
+  אין צורך להסיר אותי מהרשימה
+  אין צורך להפסיק לשלוח לי הודעות
+  אין צורך בהסרה מהרשימה
+  אין סיבה להסיר אותי
+  אין טעם להסיר אותי מהרשימה
+  אין לי צורך להסיר אותי
+  לא צריך להפסיק לשלוח לי הודעות
+  לא צריך למחוק אותי
+  לא חייבים להסיר אותי
+  לא חובה להסיר אותי
+  לא צריך להסיר הודעות
+  אל תסירו הודעות
+  לא להסירני
+  אל תסירוני
+  אין צורך להסירני
+  הסירוני מהתור
+  להסירני מהתור של מחר
+  להורידני ברחוב הרצל
+  הסירנו את הלק
+  תבטלו אותי
+  בטלו אותי
+  לבטל אותי
+  בטל אותי
+  בטלי אותי
+  אפשר לבטל אותי
+  רוצה לבטל אותי
+  תבטלו אותי מהתור
+  לבטל אותי מרשימת ההמתנה
+  לבטל אותי מהרשימה של מחר
+  הסר הודעה
+  תסיר את ההודעה
+  תסירו הודעות ישנות
+  תסירו את ההודעות של אתמול
+  תמחקו את ההודעות
+  להסיר פרסומות
+  להסיר ווטסאפ
+  אל תשלחו את החשבונית למספר זה
+  תשלחו הודעות למספר זה
+  תשלחו לי הודעות נוספות
+  אל תשלחו לי קבצים נוספים
+  לא רוצה טיפולים נוספים
+  תסירו אותי מכל התורים
+  תסירו אותי מכל רשימות ההמתנה
+  תשלחו לי ווצאפ
+  להסרה השיבו: הסר
+`)
+
+/** Answers to our Arabic and Russian templates. */
+export const OPT_OUTS_OTHER_LANGUAGES = lines(`
+  стоп
+  стоп, спасибо
+  стоп пожалуйста
+  Стоп, большое спасибо
+  Здравствуйте! Стоп
+  не писать мне, пожалуйста
+  не пишите мне
+  Не пишите мне больше
+  больше не пишите мне
+  إيقاف
+  إيقـاف
+  إيقاف من فضلك
+  إيقاف لو سمحت
+  إيقاف، شكرًا
+  مرحبا، إيقاف
+  إيقاف الرسائل من فضلك
+`)
+
+export const REPLIES_OTHER_LANGUAGES = lines(`
+  стоп завтра
+  не стоп
+  спасибо
+  не пишите
+  не пишите мне сегодня
+  не пишите мне, звоните
+  не писать ему
+  пишите мне
+  чтобы больше не получать сообщений, ответьте: СТОП
+  لا إيقاف
+  شكرا
+  إيقاف السيارة
+  لا توقف الرسائل
+  لإيقاف الرسائل يرجى الرد بكلمة: إيقاف
 `)
