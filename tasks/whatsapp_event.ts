@@ -41,8 +41,13 @@ export type Event = {
   sent_at: Date | null
   payload: unknown
   is_young: boolean
-  /** It waited for its number to be connected, or for a worker. */
+  /** It was read before, and nobody knew its person. */
+  was_unassigned: boolean
+  /** It has only user ids of its person, and no number. */
+  is_hidden: boolean
+  /** That was more than a minute ago: Meta tries for days, and the event may have waited for its number or for a worker. */
   is_late: boolean
+  happened_at: Date
   received_at: Date
 }
 
@@ -75,11 +80,12 @@ const readEvent = (eventId: string): Promise<string | null> =>
     const outcome = await handle(trx, event)
     failpoint('whatsapp_event:handled')
     if (TOO_LATE[outcome] !== undefined && event.is_young) {
-      const at = secondsFromNow(LOOK_AGAIN_SECONDS)
-      const { tenant_id: tenantId } = event
-      await addJob(trx, 'whatsapp_event', eventId, { eventId }, { tenantId, at })
+      await lookAgain(trx, event)
       return outcome
     }
+    // Another transaction may be storing the id of its person right now.
+    if (outcome === 'unassigned' && event.is_hidden && !event.was_unassigned)
+      await lookAgain(trx, event)
     await trx
       .updateTable('whatsapp_events')
       .set({ outcome: TOO_LATE[outcome] ?? outcome })
@@ -87,6 +93,11 @@ const readEvent = (eventId: string): Promise<string | null> =>
       .execute()
     return outcome
   })
+
+const lookAgain = async (trx: Trx, { id, tenant_id: tenantId }: Event): Promise<void> => {
+  const at = secondsFromNow(LOOK_AGAIN_SECONDS)
+  await addJob(trx, 'whatsapp_event', id, { eventId: id }, { tenantId, at })
+}
 
 /**
  * Null = the event was handled before, or retention emptied it. Finds the tenant, whose number may be new. If the number
@@ -98,7 +109,8 @@ const lockEvent = async (trx: Trx, eventId: string): Promise<Event | null> => {
     -- The self-join is only for the left join: Postgres allows none with the updated table itself.
     from whatsapp_events same left join whatsapp_connections c
       on c.phone_number_id = same.phone_number_id and c.tenant_id = coalesce(same.tenant_id, c.tenant_id)
-    where e.id = ${eventId} and same.id = e.id and (e.outcome is null or e.outcome = ${JOB_FAILED})
+      cross join happened_at(same) as happened_at
+    where e.id = ${eventId} and same.id = e.id and (e.outcome is null or e.outcome in (${JOB_FAILED}, 'unassigned'))
       and e.payload is not null
     returning e.id, e.tenant_id, c.id as connection_id,
               (select owner_phone from tenants t where t.id = c.tenant_id) as owner_phone, e.waba_id, e.field, e.kind, e.payload, e.sent_at,
@@ -106,7 +118,11 @@ const lockEvent = async (trx: Trx, eventId: string): Promise<Event | null> => {
               exists (select from whatsapp_connections a where a.waba_id is null and a.confirmed_at is null
                 and a.state_reason is distinct from ${NUMBER_MOVED}) as is_awaited,
               e.received_at > now() - make_interval(mins => ${WAIT_MINUTES}) as is_young,
-              e.received_at < now() - interval '1 minute' as is_late, e.received_at`.execute(trx)
+              same.outcome is not null and same.outcome = 'unassigned' as was_unassigned,
+              not exists (select from unnest(e.person_ids) as id where id ~ '^[0-9]{7,15}$') as is_hidden,
+              happened_at < now() - interval '1 minute' as is_late, happened_at, e.received_at`.execute(
+    trx,
+  )
   return rows[0] ?? null
 }
 
@@ -122,10 +138,11 @@ const handle = async (trx: Trx, event: Event): Promise<string> => {
     return event.kind === 'other' ? 'kept' : 'number_unknown'
   const connection = {
     tenantId: event.tenant_id,
+    eventId: event.id,
     connectionId: event.connection_id,
     ownerPhone: event.owner_phone,
     isListening: event.field === 'standby',
-    ...(event.is_late && { receivedAt: event.received_at }),
+    ...(event.is_late && { happenedAt: event.happened_at }),
   }
   const outcome = await handleFor(trx, connection, event)
   // The connection comes last, since all transactions lock leads before connections (docs/locking.md).

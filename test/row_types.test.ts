@@ -125,6 +125,7 @@ const CONTEXT: Columns<ContextRow> = {
   connection: 'text',
   reachedUntil: 'timestamptz',
   wroteAt: 'timestamptz',
+  ownerWroteAt: 'timestamptz',
   sending: 'bool',
   firstDueAt: 'timestamptz',
   reminderDueAt: 'timestamptz',
@@ -325,7 +326,10 @@ const EVENT: Columns<Event> = {
   sent_at: 'timestamptz',
   payload: 'jsonb',
   is_young: 'bool',
+  was_unassigned: 'bool',
+  is_hidden: 'bool',
   is_late: 'bool',
+  happened_at: 'timestamptz',
   received_at: 'timestamptz',
 }
 const CHECKLIST: Columns<ChecklistRow> = {

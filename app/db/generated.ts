@@ -276,6 +276,7 @@ export interface OptOuts {
   repeated_at: Generated<Timestamp>;
   source: string;
   tenant_id: Int8;
+  whatsapp_event_id: Int8 | null;
 }
 
 export interface PopupLookups {

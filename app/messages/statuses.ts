@@ -55,7 +55,7 @@ const SOON_MINUTES = 15
  */
 export const applyStatus = async (
   trx: Trx,
-  connection: Connection,
+  connection: Omit<Connection, 'eventId'>,
   report: Report,
   contacts: StatusEvent['contacts'] = [],
 ): Promise<string> => {
@@ -118,7 +118,7 @@ const isMarketing = ({ pricing }: Report): boolean =>
  */
 const namedMessage = async (
   trx: Trx,
-  { connectionId }: Connection,
+  { connectionId }: Pick<Connection, 'connectionId'>,
   report: Report,
   recipient: Writer,
 ): Promise<{ id: string } | null> => {
@@ -164,7 +164,7 @@ const isTo = ({ phone, waId, identities }: NamedMessage, recipient: Writer): boo
  */
 const unknownMessage = async (
   trx: Trx,
-  { connectionId }: Connection,
+  { connectionId }: Pick<Connection, 'connectionId'>,
   report: Report,
   recipient: Writer,
 ): Promise<{ id: string } | 'later' | null> => {

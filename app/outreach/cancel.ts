@@ -63,6 +63,31 @@ export const cancelPending = async (
 }
 
 /**
+ * The same for an event that may be read late: Meta tries for days, and its number may be connected later. It is no answer
+ * to a later call. The lead must be locked.
+ *
+ * @param happenedAt absent = now
+ */
+export const cancelUntil = async (
+  trx: Trx,
+  leadId: string,
+  reason: 'replied' | 'owner_replied',
+  happenedAt: Date | undefined,
+): Promise<void> => {
+  if (happenedAt === undefined) {
+    await cancelPending(trx, leadId, reason)
+    return
+  }
+  const { rows } = await sql<{ id: string; isLater: boolean }>`
+    select id, least(called_at, created_at) > ${happenedAt} as "isLater" from missed_calls where lead_id = ${leadId}`.execute(
+    trx,
+  )
+  const calls = rows.flatMap(({ id, isLater }) => (isLater ? [] : [id]))
+  if (calls.length === rows.length) await cancelPending(trx, leadId, reason)
+  else if (calls.length > 0) await cancelPending(trx, leadId, reason, calls)
+}
+
+/**
  * Decides again about calls that were skipped because another message to the same person was pending, after that message
  * was cancelled. The lead must be locked.
  *

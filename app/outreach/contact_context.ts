@@ -24,7 +24,7 @@ type Call = {
 
 export type ContextRow = { n: number; now: Date } & Omit<
   ContactContext,
-  'late' | 'caller' | 'contacted' | 'reached' | 'replied'
+  'late' | 'caller' | 'contacted' | 'reached' | 'replied' | 'ownerReplied'
 > &
   History &
   OutreachSettings & {
@@ -115,8 +115,18 @@ export const readContexts = async (trx: Trx, calls: readonly Call[]): Promise<Kn
                 or exists (select from lead_identities i join leads l on l.id = i.lead_id
                            where l.tenant_id = t.id and l.phone = any(call.phones)
                              and e.payload -> 'talk' -> 'ids' ? i.identity)))) as "reachedUntil",
-      (select max(s.created_at) from messages s where s.tenant_id = t.id and s.direction = 'in'
-       and s.wa_id = any(call.wa_ids)) as "wroteAt",
+      greatest(
+        (select max(s.created_at) from messages s where s.tenant_id = t.id and s.direction = 'in'
+         and s.wa_id = any(call.wa_ids)),
+        -- A person who hides their number writes without it.
+        (select max(s.created_at) from messages s where s.lead_id = any(people.ids) and s.direction = 'in')) as "wroteAt",
+      greatest(
+        (select max(s.created_at) from messages s
+         where s.lead_id = any(people.ids) and s.kind = 'manual' and s.state <> 'failed'),
+        -- In WhatsApp itself, before there was a lead.
+        (select max(happened_at(e)) from whatsapp_events e
+         where e.tenant_id = t.id and e.kind = 'echo' and e.outcome = 'unassigned'
+           and ltrim(e.payload -> 'item' ->> 'to', '+') = any(call.wa_ids))) as "ownerWroteAt",
       (select coalesce(jsonb_agg(jsonb_build_object(
          'callId', v.call_id, 'extension', v.extension, 'phase', v.phase, 'answeredAt', v.answered_at,
          'isAnswered', v.is_answered, 'source', v.source, 'receivedAt', extract(epoch from v.received_at) * 1000)), '[]')

@@ -211,7 +211,7 @@ export const recordMissedCalls = async (
   )
   // The caller has replied or has been reached since this call. Their lead shows it.
   for (const { lead, decision } of recorded)
-    if (lead && decision.state === 'cancelled')
+    if (lead && decision.state === 'cancelled' && decision.reason !== 'owner_replied')
       await moveLead(
         trx,
         lead.id,

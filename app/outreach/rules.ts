@@ -32,13 +32,15 @@ export type ContactContext = {
   reached: boolean
   /** The caller has written since the call. */
   replied: boolean
+  /** The tenant has written to the caller by hand since the call. */
+  ownerReplied: boolean
 }
 
 export type SkipReason = Exclude<ReasonOf<'skipped'>, 'holdout' | 'shadow'>
 export type Decision =
   | { state: 'scheduled'; reason: ReasonOf<'scheduled'> }
   | { state: 'skipped'; reason: SkipReason }
-  | { state: 'cancelled'; reason: 'reached_by_phone' | 'replied' }
+  | { state: 'cancelled'; reason: 'reached_by_phone' | 'replied' | 'owner_replied' }
 
 /**
  * Decides whether to write to the caller of a missed call: when the call is recorded, and again right before the message
@@ -49,6 +51,7 @@ export const decide = (context: ContactContext): Decision => {
   if (skip) return { state: 'skipped', reason: skip }
   if (context.reached) return { state: 'cancelled', reason: 'reached_by_phone' }
   if (context.replied) return { state: 'cancelled', reason: 'replied' }
+  if (context.ownerReplied) return { state: 'cancelled', reason: 'owner_replied' }
   const isPaused = context.connection === 'paused'
   return { state: 'scheduled', reason: isPaused ? 'connection_paused' : 'waiting' }
 }
@@ -95,6 +98,7 @@ export type History = {
   /** Five seconds after the end of the last talk with this person. Calls of theirs that began before need no message. */
   reachedUntil: Date | null
   wroteAt: Date | null
+  ownerWroteAt: Date | null
 }
 
 /** What the history means for a call that began at `calledAt`. */
@@ -107,7 +111,7 @@ export const contactHistory = (
     grace,
     reminderGrace,
   }: Pick<OutreachSettings, 'repeatWindow' | 'grace' | 'reminderGrace'>,
-): Pick<ContactContext, 'contacted' | 'reached' | 'replied'> => {
+): Pick<ContactContext, 'contacted' | 'reached' | 'replied' | 'ownerReplied'> => {
   const isWithin = (moment: Date | null, span: Milliseconds) =>
     moment !== null && moment.getTime() + span > now.getTime()
   const reached = history.reachedUntil !== null && history.reachedUntil >= calledAt
@@ -121,6 +125,7 @@ export const contactHistory = (
       isWithin(history.sentAt, repeatWindow),
     reached,
     replied: history.wroteAt !== null && history.wroteAt >= calledAt,
+    ownerReplied: history.ownerWroteAt !== null && history.ownerWroteAt >= calledAt,
   }
 }
 

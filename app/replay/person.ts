@@ -34,7 +34,7 @@ export type SimulatedCall = {
   pending: PendingStep[]
 }
 
-type EndReason = 'reached_by_phone' | 'replied' | 'opted_out'
+type EndReason = 'reached_by_phone' | 'replied' | 'owner_replied' | 'opted_out'
 
 export type Person = ReturnType<typeof identify> & {
   isExcluded: boolean
@@ -222,6 +222,8 @@ const contextOf = (
     sentAt: person.sentAt,
     reachedUntil: person.reachedUntil,
     wroteAt: person.repliedAt,
+    // Of what the owner writes, a simulation knows nothing.
+    ownerWroteAt: null,
   }
   return {
     caller: person.caller,

@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import { phoneHash } from '../crypto.ts'
+import { addJob } from '../db/jobs.ts'
 import type { Trx } from '../db/kysely.ts'
 import { lockLeads } from '../db/locks.ts'
 import { isAbout } from '../outreach/exclusions.ts'
@@ -9,13 +10,15 @@ import type { Contacts } from '../whatsapp/webhook.ts'
 /** The WhatsApp connection that an event came from. */
 export type Connection = {
   tenantId: string
+  /** The row of whatsapp_events. */
+  eventId: string
   connectionId: string
   /** Of the tenant. */
   ownerPhone?: string | null
   /** Another app holds the conversation (field `standby`): we read, and do not answer. */
   isListening?: boolean
-  /** When the event came, if it is read later. */
-  receivedAt?: Date
+  /** When the event happened, if that was more than a minute ago. */
+  happenedAt?: Date
 }
 
 /** How an event identifies its writer. Any field may be missing: people may hide their number. */
@@ -110,7 +113,10 @@ export const phoneOfIdentity = async (
   return rows[0]?.phone ?? null
 }
 
-/** Stores identifiers by which WhatsApp knows a lead. */
+/**
+ * Stores identifiers by which WhatsApp knows a lead. What a person wrote under one of them before it was known is read
+ * again: it may say "stop".
+ */
 export const rememberIdentities = async (
   trx: Trx,
   tenantId: string,
@@ -120,12 +126,26 @@ export const rememberIdentities = async (
   const known = [...new Set(identities)]
     .flatMap(identity => identity || [])
     .toSorted((a, b) => (a < b ? -1 : 1))
-  await sql`
-    insert into lead_identities (tenant_id, identity, lead_id)
+  const { rows: learned } = await sql<{ identity: string }>`
+    insert into lead_identities as i (tenant_id, identity, lead_id)
     select ${tenantId}, identity, ${leadId} from unnest(${known}::text[]) as names (identity)
-    on conflict on constraint lead_identities_key do update set lead_id = excluded.lead_id`.execute(
-    trx,
-  )
+    on conflict on constraint lead_identities_key do update set lead_id = excluded.lead_id
+      where i.lead_id <> excluded.lead_id
+    returning identity`.execute(trx)
+  if (learned.length === 0) return
+  const names = learned.map(({ identity }) => identity)
+  const { rows: unassigned } = await sql<{ id: string }>`
+    with unassigned as (
+      select id from whatsapp_events
+      where tenant_id = ${tenantId} and outcome = 'unassigned' and payload is not null and person_ids && ${names}::text[]
+    ), unread as (
+      -- So that nothing is sent to the person before. Without waiting: another transaction may read it right now.
+      update whatsapp_events set outcome = null
+      where id = any(array(select id from whatsapp_events where id in (select id from unassigned) for update skip locked))
+    )
+    select id from unassigned order by id`.execute(trx)
+  for (const { id } of unassigned)
+    await addJob(trx, 'whatsapp_event', id, { eventId: id }, { tenantId })
 }
 
 /** The numbers of a writer: their lead's, and the one they write from if it differs. */
@@ -176,6 +196,7 @@ export const isByHand = (source: string): boolean => BY_HAND.includes(source)
  * tenant set, and words outrank a switch in WhatsApp.
  *
  * @param source typed, button, user_preferences, whatsapp_131050 ..., operator, import
+ * @param eventId the event in which the person said so
  * @returns whether it is a new opt-out
  */
 export const optOut = async (
@@ -183,12 +204,19 @@ export const optOut = async (
   tenantId: string,
   phone: string,
   source: string,
+  eventId: string | null = null,
 ): Promise<boolean> => {
   const known = await optedOutBy(trx, tenantId, phone)
   if (known === null) {
     const added = await trx
       .insertInto('opt_outs')
-      .values({ tenant_id: tenantId, phone, phone_hash: phoneHash(phone), source })
+      .values({
+        tenant_id: tenantId,
+        phone,
+        phone_hash: phoneHash(phone),
+        source,
+        whatsapp_event_id: eventId,
+      })
       .onConflict(conflict => conflict.doNothing())
       .returning('id')
       .executeTakeFirst()
@@ -201,6 +229,9 @@ export const optOut = async (
     .set({
       // Not now(): a message that was stored while this transaction waited for the lock came before.
       repeated_at: sql<Date>`clock_timestamp()`,
+      whatsapp_event_id: sql`(
+        select e.id from whatsapp_events e where e.id in (whatsapp_event_id, ${eventId})
+        order by happened_at(e) desc, e.id desc limit 1)`,
       ...(outranks && { source }),
       ...(isBoth && { also_by_hand: true }),
     })
@@ -225,18 +256,38 @@ export const optedOutBy = async (
   return known?.source ?? null
 }
 
-/**
- * Removes a person's opt-out, from whatever source: they wrote "start".
- *
- * @returns whether there was one
- */
-export const optIn = async (trx: Trx, tenantId: string, phone: string): Promise<boolean> => {
-  const { numDeletedRows } = await trx
+/** Of `opt_outs`: the person did not say so after this event. Meta delivers in any order. */
+const saidBefore = (eventId: string) => sql<boolean>`not exists (
+  select from whatsapp_events stop, whatsapp_events start
+  where stop.id = whatsapp_event_id and start.id = ${eventId} and ${isAfter('stop', 'start')})`
+
+/** Whether one event happened after another. In one second the order of receipt counts. */
+const isAfter = (one: string, other: string) =>
+  sql.raw(`(happened_at(${one}), ${one}.id) > (happened_at(${other}), ${other}.id)`)
+
+/** Whether the person wrote "start" after this "stop". */
+export const isTakenBack = async (trx: Trx, eventId: string): Promise<boolean> => {
+  const { rows } = await sql`
+    select from whatsapp_events stop
+    join whatsapp_events start on start.tenant_id = stop.tenant_id and start.person_ids && stop.person_ids
+    where stop.id = ${eventId} and start.outcome = 'opt_in' and start.kind = 'message'
+      and ${isAfter('start', 'stop')} limit 1`.execute(trx)
+  return rows.length > 0
+}
+
+/** Removes a person's opt-out, from whatever source: they wrote "start" in this event, and no "stop" after it. */
+export const optIn = async (
+  trx: Trx,
+  tenantId: string,
+  phone: string,
+  eventId: string,
+): Promise<void> => {
+  await trx
     .deleteFrom('opt_outs')
     .where('tenant_id', '=', tenantId)
     .where(isAbout(phone))
-    .executeTakeFirst()
-  return numDeletedRows > 0n
+    .where(saidBefore(eventId))
+    .execute()
 }
 
 /**
@@ -244,8 +295,14 @@ export const optIn = async (trx: Trx, tenantId: string, phone: string): Promise<
  *
  * @returns whether the person may get messages again because of that
  */
-export const resume = async (trx: Trx, tenantId: string, phone: string): Promise<boolean> => {
-  const switched = sql<boolean>`tenant_id = ${tenantId} and source = ${SWITCH} and ${isAbout(phone)}`
+export const resume = async (
+  trx: Trx,
+  tenantId: string,
+  phone: string,
+  eventId: string,
+): Promise<boolean> => {
+  const switched = sql<boolean>`
+    tenant_id = ${tenantId} and source = ${SWITCH} and ${isAbout(phone)} and ${saidBefore(eventId)}`
   await trx
     .updateTable('opt_outs')
     .set({ source: 'operator', also_by_hand: false })

@@ -1,10 +1,10 @@
 import { sql } from 'kysely'
 import type { z } from 'zod'
 import type { Trx } from '../db/kysely.ts'
-import { lockLeads } from '../db/locks.ts'
+import { lockLeads, lockPeople, peopleOf } from '../db/locks.ts'
 import { moveConversations } from '../db/transitions.ts'
 import { recordReply } from '../events/outbox.ts'
-import { cancelPending } from '../outreach/cancel.ts'
+import { cancelPending, cancelUntil } from '../outreach/cancel.ts'
 import { CALLBACK_NOTICE } from '../outreach/notices.ts'
 import { notifyOfReply, notifyOwner } from '../outreach/notify_owner.ts'
 import { talkedAt, THEIR_NUMBERS } from '../outreach/talks.ts'
@@ -17,6 +17,7 @@ import {
   heardFrom,
   identitiesOf,
   idsOf,
+  isTakenBack,
   leadsWithSameNumber,
   optedOutBy,
   optOut,
@@ -54,15 +55,17 @@ export const handleInbound = async (
   )
   const text = textOf(item)
   const button = buttonOf(item)
-  const keyword =
-    button === 'stop' ? 'stop' : button === 'callback' ? null : parseKeyword(text ?? '')
+  const said = button === 'stop' ? 'stop' : button === 'callback' ? null : parseKeyword(text ?? '')
+  // The order of a "stop" and a "start" counts, also of a person without a lead that could be locked.
+  if (said) await lockPeople(trx, peopleOf(tenantId, [writerPhone(writer)]))
   const owner = await findOwner(trx, connection, writer)
   // The owner may opt out of the notices, as every person may.
-  if (owner && !keyword && !button && !writesAsCaller(owner, text))
+  if (owner && !said && !button && !writesAsCaller(owner, text))
     return item.reaction
       ? 'owner_message'
       : handleOwner(trx, connection, owner, { wamid: item.id, context: writer.context, text })
   const leadId = await findLead(trx, tenantId, writer)
+  const keyword = said === 'stop' && (await isTakenBack(trx, connection.eventId)) ? null : said
   await storeMessage(trx, connection, leadId, {
     wamid: item.id,
     waId: writer.waId,
@@ -72,7 +75,7 @@ export const handleInbound = async (
   })
   if (leadId) {
     await rememberIdentities(trx, tenantId, leadId, identitiesOf(writer))
-    await heardFrom(trx, leadId, connection.receivedAt)
+    await heardFrom(trx, leadId, connection.happenedAt)
     if (contact?.profile?.name)
       await trx
         .updateTable('leads')
@@ -81,7 +84,9 @@ export const handleInbound = async (
         .execute()
   }
   for (const other of await leadsWithSameNumber(trx, tenantId, leadId, writer))
-    await cancelPending(trx, other, keyword === 'stop' ? 'opted_out' : 'replied')
+    await (keyword === 'stop'
+      ? cancelPending(trx, other, 'opted_out')
+      : cancelUntil(trx, other, 'replied', connection.happenedAt))
   // These also cancel the pending messages of the lead itself.
   if (keyword === 'stop') return handleStop(trx, connection, leadId, writer)
   if (keyword === 'start') return handleStart(trx, connection, leadId, writer)
@@ -151,7 +156,7 @@ const writtenIn = ({ text, reaction, image, video, document }: Written): string 
 
 const storeMessage = async (
   trx: Trx,
-  { tenantId, connectionId, receivedAt }: Connection,
+  { tenantId, connectionId, happenedAt }: Connection,
   leadId: string | null,
   {
     wamid,
@@ -173,27 +178,10 @@ const storeMessage = async (
     values (${tenantId}, ${leadId},
       (select id from lead_conversations where lead_id = ${leadId} order by id desc limit 1),
       ${connectionId}, 'in', 'inbound', 'received', ${wamid}, ${waId}, ${text},
-      ${button}, ${keyword}, coalesce(${receivedAt ?? null}, now()))
-    on conflict (tenant_id, wamid) where direction = 'in' do nothing`.execute(trx)
-}
-
-/**
- * An event that came before its number was connected is read late. It is no answer to a later call.
- *
- * @returns the missed calls up to that time; undefined if there is no later one
- */
-const callsUntil = async (
-  trx: Trx,
-  leadId: string,
-  receivedAt: Date | undefined,
-): Promise<string[] | undefined> => {
-  if (receivedAt === undefined) return undefined
-  const { rows } = await sql<{ id: string; isLater: boolean }>`
-    select id, least(called_at, created_at) > ${receivedAt} as "isLater" from missed_calls where lead_id = ${leadId}`.execute(
-    trx,
-  )
-  if (!rows.some(({ isLater }) => isLater)) return undefined
-  return rows.filter(({ isLater }) => !isLater).map(({ id }) => id)
+      ${button}, ${keyword}, coalesce(${happenedAt ?? null}, now()))
+    on conflict (tenant_id, wamid) where direction = 'in' do update
+      set lead_id = excluded.lead_id, lead_conversation_id = excluded.lead_conversation_id
+      where messages.lead_id is null and excluded.lead_id is not null`.execute(trx)
 }
 
 const handleReply = async (
@@ -210,12 +198,11 @@ const handleReply = async (
 
 const endAsReplied = async (
   trx: Trx,
-  { tenantId, receivedAt }: Connection,
+  { tenantId, happenedAt }: Connection,
   leadId: string,
   wamid: string,
 ): Promise<void> => {
-  const calls = await callsUntil(trx, leadId, receivedAt)
-  if (calls?.length !== 0) await cancelPending(trx, leadId, 'replied', calls)
+  await cancelUntil(trx, leadId, 'replied', happenedAt)
   await moveConversations(trx, 'late_reply', 'replied')
     .where('id', '=', eb =>
       eb
@@ -239,7 +226,7 @@ const handleCallback = async (
 ): Promise<string> => {
   await endAsReplied(trx, connection, leadId, wamid)
   const { rows } = await sql`
-    update leads l set callback_requested_at = coalesce(${connection.receivedAt ?? null}, now()), callback_closed = null
+    update leads l set callback_requested_at = coalesce(${connection.happenedAt ?? null}, now()), callback_closed = null
     where id = ${leadId} and (callback_requested_at is null or callback_requested_at < greatest(
       ${talkedAt(sql`callback_requested_at`)},
       (select max(o.created_at) from opt_outs o where o.tenant_id = l.tenant_id and o.phone in ${THEIR_NUMBERS})))
@@ -280,7 +267,7 @@ const addIdentity = async (
 /** The owner wrote to a person in the WhatsApp Business app, so nothing of ours follows. The thread shows the message. */
 export const recordOwnerReply = async (
   trx: Trx,
-  { tenantId, connectionId, receivedAt }: Connection,
+  { tenantId, connectionId, happenedAt }: Connection,
   item: Echo,
 ): Promise<string> => {
   // A change of an earlier message is no new one, and a group is no person.
@@ -290,8 +277,8 @@ export const recordOwnerReply = async (
   const leadId = await findLead(trx, tenantId, writer)
   if (!leadId) return 'unassigned'
   const others = await leadsWithSameNumber(trx, tenantId, leadId, writer)
-  for (const id of [leadId, ...others]) await cancelPending(trx, id, 'owner_replied')
-  const at = sql<Date>`coalesce(${receivedAt ?? null}, now())`
+  for (const id of [leadId, ...others]) await cancelUntil(trx, id, 'owner_replied', happenedAt)
+  const at = sql<Date>`coalesce(${happenedAt ?? null}, now())`
   await trx
     .insertInto('messages')
     .values({

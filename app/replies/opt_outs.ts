@@ -4,7 +4,7 @@ import type { z } from 'zod'
 import { addJob } from '../db/jobs.ts'
 import type { Trx } from '../db/kysely.ts'
 import { moveLead } from '../db/transitions.ts'
-import { cancelPending } from '../outreach/cancel.ts'
+import { cancelPending, cancelUntil } from '../outreach/cancel.ts'
 import { resumeLead } from '../outreach/resume.ts'
 import { LANGUAGES, OPT_OUT_CONFIRMATIONS } from '../whatsapp/templates.ts'
 import type { preferenceEvent } from '../whatsapp/webhook.ts'
@@ -12,6 +12,7 @@ import {
   type Connection,
   findLead,
   idsOf,
+  isTakenBack,
   knownPhones,
   leadsWithSameNumber,
   optedOutBy,
@@ -33,8 +34,9 @@ export const handleStop = async (
   const phones = await knownPhones(trx, leadId, writer)
   const [phone] = phones
   if (!phone) return 'unassigned'
-  const isNew = await optOut(trx, connection.tenantId, phone, 'typed')
-  for (const other of phones.slice(1)) await optOut(trx, connection.tenantId, other, 'typed')
+  const { tenantId, eventId } = connection
+  const isNew = await optOut(trx, tenantId, phone, 'typed', eventId)
+  for (const other of phones.slice(1)) await optOut(trx, tenantId, other, 'typed', eventId)
   if (leadId) await cancelPending(trx, leadId, 'opted_out')
   // To the number that they wrote from: its 24-hour window is open, so free text is allowed. Not while another app holds
   // the conversation: with a message of ours we would take it over.
@@ -73,17 +75,20 @@ const confirmOptOut = async (
   await addJob(trx, 'opt_out_confirmation', id, { messageId: id }, { tenantId })
 }
 
-/** "Start" takes back any opt-out. It is also a reply. */
+/** "Start" takes back any opt-out before it. It is also a reply. */
 export const handleStart = async (
   trx: Trx,
-  { tenantId }: Connection,
+  { tenantId, eventId, happenedAt }: Connection,
   leadId: string | null,
   writer: Writer,
 ): Promise<string> => {
-  for (const phone of await knownPhones(trx, leadId, writer)) await optIn(trx, tenantId, phone)
+  const phones = await knownPhones(trx, leadId, writer)
+  for (const phone of phones) await optIn(trx, tenantId, phone, eventId)
+  for (const phone of phones)
+    if ((await optedOutBy(trx, tenantId, phone)) !== null) return 'opt_in_overtaken'
   if (!leadId) return 'opt_in'
   await moveLead(trx, leadId, 'opted_in')
-  await cancelPending(trx, leadId, 'replied')
+  await cancelUntil(trx, leadId, 'replied', happenedAt)
   return 'opt_in'
 }
 
@@ -93,7 +98,7 @@ export const handleStart = async (
  */
 export const applyPreference = async (
   trx: Trx,
-  { tenantId }: Connection,
+  { tenantId, eventId }: Connection,
   { item, contacts }: z.infer<typeof preferenceEvent>,
 ): Promise<string> => {
   const writer = writerOf(null, item.wa_id, item.user_id, ...idsOf(contacts))
@@ -101,7 +106,8 @@ export const applyPreference = async (
   const phones = await knownPhones(trx, leadId, writer)
   if (phones.length === 0) return 'unassigned'
   if (item.value === 'stop') {
-    for (const phone of phones) await optOut(trx, tenantId, phone, SWITCH)
+    if (await isTakenBack(trx, eventId)) return 'opt_out_overtaken'
+    for (const phone of phones) await optOut(trx, tenantId, phone, SWITCH, eventId)
     const others = await leadsWithSameNumber(trx, tenantId, leadId, writer)
     for (const id of [...(leadId ? [leadId] : []), ...others])
       await cancelPending(trx, id, 'opted_out')
@@ -109,7 +115,7 @@ export const applyPreference = async (
   }
   if (item.value !== 'resume') return 'kept'
   let isBack = false
-  for (const phone of phones) isBack = (await resume(trx, tenantId, phone)) || isBack
+  for (const phone of phones) isBack = (await resume(trx, tenantId, phone, eventId)) || isBack
   // The tenant may have opted out one of their numbers.
   for (const phone of phones) isBack &&= (await optedOutBy(trx, tenantId, phone)) === null
   if (isBack && leadId) await resumeLead(trx, leadId)

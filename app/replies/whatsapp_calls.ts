@@ -41,14 +41,14 @@ export const handleCall = async (
 
 const recordTalk = async (
   trx: Trx,
-  { tenantId }: Connection,
+  { tenantId, happenedAt }: Connection,
   eventId: string,
   writer: Writer,
   { item }: CallEvent,
 ): Promise<string> => {
   const leadId = await findLead(trx, tenantId, writer)
   if (leadId) await rememberIdentities(trx, tenantId, leadId, identitiesOf(writer))
-  if (leadId && item.direction !== 'BUSINESS_INITIATED') await heardFrom(trx, leadId)
+  if (leadId && item.direction !== 'BUSINESS_INITIATED') await heardFrom(trx, leadId, happenedAt)
   // A talk is a span: a call that was missed before its end was answered by it.
   const end =
     item.end_time ?? (item.start_time && item.start_time + item.duration) ?? item.timestamp
@@ -104,7 +104,7 @@ const recordMissed = async (
   const leadId = await findLead(trx, tenantId, writer)
   if (leadId) {
     await rememberIdentities(trx, tenantId, leadId, identitiesOf(writer))
-    await heardFrom(trx, leadId)
+    await heardFrom(trx, leadId, calledAt)
   }
   return recorded ? 'missed_call' : 'kept'
 }

@@ -39,6 +39,7 @@ const GOOD: ContactContext = {
   late: false,
   reached: false,
   replied: false,
+  ownerReplied: false,
 }
 const decided = (...facts: Partial<ContactContext>[]): string => {
   const { state, reason } = decide(Object.assign({}, GOOD, ...facts))

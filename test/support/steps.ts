@@ -8,6 +8,7 @@ import { recordMissedCalls } from '../../app/outreach/missed_calls.ts'
 import { claim as claimMessage } from '../../app/messages/claim.ts'
 import { firstMessage, reminder } from '../../app/messages/kinds.ts'
 import { send } from '../../app/messages/send.ts'
+import type { Connection } from '../../app/replies/contacts.ts'
 
 export const TEMPLATE = {
   initial: 'ringback_missed_call',
@@ -18,7 +19,6 @@ export type Step = keyof typeof TEMPLATE
 export type Claimed = NonNullable<Awaited<ReturnType<typeof claimMessage>>>
 export type Outcome = Awaited<ReturnType<typeof send>>
 export type Report = Parameters<typeof applyStatus>[2]
-export type Connection = Parameters<typeof applyStatus>[1]
 
 export const connectionOf = async ({ tenantId }: Business): Promise<Connection> => {
   const { id } = await db
@@ -26,7 +26,7 @@ export const connectionOf = async ({ tenantId }: Business): Promise<Connection> 
     .select('id')
     .where('tenant_id', '=', tenantId)
     .executeTakeFirstOrThrow()
-  return { tenantId, connectionId: id }
+  return { tenantId, connectionId: id, eventId: '0' }
 }
 
 /** Records a missed call of half a minute ago, whose first message is scheduled. Returns its id. */

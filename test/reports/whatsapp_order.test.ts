@@ -1,0 +1,259 @@
+/** Meta delivers in any order, and may try for days: what people wrote counts in the order in which they wrote it. */
+import { randomInt } from 'node:crypto'
+import { sql } from 'kysely'
+import t from 'tap'
+import {
+  type Business,
+  business,
+  customer,
+  db,
+  fake,
+  outreachOf,
+  work,
+} from '../support/ringback.ts'
+import {
+  change,
+  contacted,
+  deliver,
+  envelope,
+  eventsOf,
+  optOutsOf,
+  receivedBy,
+} from '../support/whatsapp.ts'
+import { miss, runAtOnce } from '../tasks/support.ts'
+
+const HOUR = 3600
+const wamid = () => `wamid.O${randomInt(1e12)}`
+const ago = (seconds: number) => String(Math.floor(Date.now() / 1000) - seconds)
+const text = (body: string) => ({ type: 'text', text: { body } })
+
+const written = (from: object, secondsAgo: number, fields: object) => ({
+  messages: [{ ...from, id: wamid(), timestamp: ago(secondsAgo), ...fields }],
+})
+const echo = (to: string, secondsAgo: number) => ({
+  message_echoes: [{ from: '972', to, id: wamid(), timestamp: ago(secondsAgo), ...text('היי') }],
+})
+const preference = (phone: string, secondsAgo: number, value: string) => ({
+  user_preferences: [
+    { wa_id: phone.slice(1), category: 'marketing_messages', value, timestamp: +ago(secondsAgo) },
+  ],
+})
+/** Delivers these values of a field in one POST, and runs the jobs. */
+const delivered = async ({ phoneNumberId }: Business, values: object[], field = 'messages') => {
+  await deliver(envelope(...values.map(value => change(phoneNumberId, { ...value }, field))))
+  await work(8)
+}
+const from = ({ e164 }: { e164: string }) => ({ from: e164.slice(1) })
+/** So that a new call of theirs is decided for itself. */
+const longAgo = async ({ tenantId }: Business) => {
+  for (const column of ['created_at', 'claimed_at', 'accepted_at', 'due_at'])
+    await sql`update messages set ${sql.ref(column)} = ${sql.ref(column)} - interval '3 days' where tenant_id = ${tenantId}`.execute(
+      db,
+    )
+  await sql`update messages set state = 'cancelled', reason = 'by_operator' where tenant_id = ${tenantId} and state = 'scheduled'`.execute(
+    db,
+  )
+  await sql`
+    update missed_calls set created_at = created_at - interval '3 days', called_at = called_at - interval '3 days'
+    where tenant_id = ${tenantId}`.execute(db)
+}
+const outcome = async (shop: Business, { callId }: { callId: string }) =>
+  (await outreachOf(shop.tenantId, callId))?.join(' ')
+
+const [STOP, START] = [text('הסר'), text('התחל')]
+const ORDERS: [
+  name: string,
+  first: object,
+  second: object,
+  secondsBetween: number,
+  out: boolean,
+][] = [
+  ['stop, then start', STOP, START, 5, false],
+  ['start, then stop', START, STOP, 5, true],
+  ['stop, then start in the same second', STOP, START, 0, false],
+  ['start, then stop in the same second', START, STOP, 0, true],
+]
+for (const [name, first, second, between, isOut] of ORDERS)
+  for (const known of [true, false]) {
+    t.test(`${name}, of a person who is ${known ? 'known' : 'unknown'}`, async t => {
+      const shop = await business()
+      const orders = between ? ['in order', 'the second first', 'in one POST'] : ['in order']
+      for (const how of orders) {
+        const who = known ? await contacted(shop) : customer()
+        const values = [written(from(who), 10 + between, first), written(from(who), 10, second)]
+        if (how === 'in one POST') await delivered(shop, values)
+        else
+          for (const value of how === 'in order' ? values : values.toReversed())
+            await delivered(shop, [value])
+        const out = (await optOutsOf(shop)).some(([phone]) => phone === who.e164)
+        t.equal(out, isOut, how)
+      }
+    })
+  }
+
+t.test(
+  'the switch in WhatsApp: a "resume" that was set before does not take back a stop',
+  async t => {
+    const shop = await business()
+    const dana = await contacted(shop)
+    await delivered(shop, [preference(dana.e164, 10, 'stop')], 'user_preferences')
+    await delivered(shop, [preference(dana.e164, 60, 'resume')], 'user_preferences')
+    t.strictSame(await optOutsOf(shop), [[dana.e164, 'user_preferences']])
+    await delivered(shop, [preference(dana.e164, 5, 'resume')], 'user_preferences')
+    t.strictSame(await optOutsOf(shop), [])
+    await delivered(shop, [written(from(dana), 2, START)])
+    await delivered(shop, [preference(dana.e164, 4, 'stop')], 'user_preferences')
+    t.strictSame(await optOutsOf(shop), [], 'they wrote "start" after it')
+  },
+)
+
+t.test('"start" takes back every opt-out before it, however it was set', async t => {
+  const shop = await business()
+  const dana = await contacted(shop)
+  for (const source of ['operator', 'import', 'whatsapp_131050']) {
+    await sql`insert into opt_outs (tenant_id, phone, source) values (${shop.tenantId}, ${dana.e164}, ${source})`.execute(
+      db,
+    )
+    await delivered(shop, [written(from(dana), 0, START)])
+    t.strictSame(await optOutsOf(shop), [], source)
+  }
+})
+
+const LATE: [name: string, value: (e164: string) => object, field?: string][] = [
+  ['a text', e164 => written({ from: e164.slice(1) }, 26 * HOUR, text('כן'))],
+  [
+    '"call me back"',
+    e164 =>
+      written({ from: e164.slice(1) }, 26 * HOUR, {
+        type: 'button',
+        button: { text: 'x', payload: 'ringback:callback' },
+      }),
+  ],
+  ['"start"', e164 => written({ from: e164.slice(1) }, 26 * HOUR, START)],
+  ['the owner', e164 => echo(e164.slice(1), 26 * HOUR), 'smb_message_echoes'],
+]
+for (const [name, value, field] of LATE)
+  t.test(`of yesterday: ${name} is no answer to a call of today, and opens no window`, async t => {
+    const shop = await business()
+    const dana = await contacted(shop)
+    await longAgo(shop)
+    const call = await miss(shop, dana.local)
+    t.equal(await outcome(shop, call), 'scheduled waiting')
+    await delivered(shop, [value(dana.e164)], field)
+    t.equal(await outcome(shop, call), 'scheduled waiting')
+    const { rows } = await sql`
+      select from leads where tenant_id = ${shop.tenantId} and heard_at > now() - interval '24 hours'`.execute(
+      db,
+    )
+    t.strictSame(rows, [])
+  })
+
+t.test('a "stop" of last week is an opt-out', async t => {
+  const shop = await business()
+  const dana = await contacted(shop)
+  await longAgo(shop)
+  const call = await miss(shop, dana.local)
+  await delivered(shop, [written(from(dana), 6 * 24 * HOUR, STOP)])
+  t.strictSame(await optOutsOf(shop), [[dana.e164, 'typed']])
+  t.equal(await outcome(shop, call), 'cancelled opted_out')
+})
+
+t.test('an impossible time of a message counts as now', async t => {
+  for (const timestamp of ['1603059201', '0', '-1', '9999999999', 'x', undefined]) {
+    const shop = await business()
+    const dana = customer()
+    const call = await miss(shop, dana.local)
+    await delivered(shop, [
+      { messages: [{ ...from(dana), id: wamid(), ...text('כן'), timestamp }] },
+    ])
+    t.equal(await outcome(shop, call), 'cancelled replied', String(timestamp))
+  }
+})
+
+t.test('a WhatsApp call of the day before opens no window', async t => {
+  const shop = await business()
+  const dana = await contacted(shop)
+  const { phoneNumberId } = shop
+  const call = { id: `wacid.O${randomInt(1e12)}`, from: dana.e164.slice(1), event: 'terminate' }
+  for (const status of ['COMPLETED', 'FAILED']) {
+    const calls = [
+      { ...call, status, duration: 5, direction: 'USER_INITIATED', timestamp: ago(30 * HOUR) },
+    ]
+    await deliver(envelope(change(phoneNumberId, { calls }, 'calls')))
+    await work()
+  }
+  const { rows } = await sql`
+    select from leads where tenant_id = ${shop.tenantId} and heard_at > now() - interval '24 hours'`.execute(
+    db,
+  )
+  t.strictSame(rows, [])
+})
+
+t.test('before the CDR of their call arrives, a person with a hidden number writes', async t => {
+  const shop = await business()
+  const dana = customer()
+  const userId = `IL.9${dana.e164.slice(5)}`
+  fake.setPerson({ phone: dana.e164, userId })
+  await contacted(shop, dana)
+  await longAgo(shop)
+  await delivered(shop, [written({ from_user_id: userId }, 60, text('אני כאן'))])
+  t.equal(await outcome(shop, await miss(shop, dana.local, {}, 300)), 'cancelled replied')
+  await longAgo(shop)
+  t.equal(await outcome(shop, await miss(shop, dana.local, {}, 30)), 'scheduled waiting', 'earlier')
+})
+
+for (const known of [true, false])
+  t.test(
+    `before the CDR of a call arrives, the owner writes to a caller who is ${known ? 'known' : 'new'}`,
+    async t => {
+      const shop = await business()
+      const call = async (secondsAgo: number) => {
+        const dana = known ? await contacted(shop) : customer()
+        await longAgo(shop)
+        await delivered(shop, [echo(dana.e164.slice(1), 60)], 'smb_message_echoes')
+        return outcome(shop, await miss(shop, dana.local, {}, secondsAgo))
+      }
+      t.equal(await call(300), 'cancelled owner_replied')
+      t.equal(await call(30), 'scheduled waiting', 'before the call')
+      const plus = customer()
+      await delivered(shop, [echo(plus.e164, 60)], 'smb_message_echoes')
+      t.equal(await outcome(shop, await miss(shop, plus.local, {}, 300)), 'cancelled owner_replied')
+    },
+  )
+
+for (const inOnePost of [true, false])
+  t.test(
+    `"stop" under an id that a report explains later${inOnePost ? ', in one POST' : ''}`,
+    async t => {
+      const shop = await business()
+      const dana = await contacted(shop)
+      const userId = `IL.6${dana.e164.slice(5)}`
+      const values = [
+        written({ from_user_id: userId }, 20, STOP),
+        {
+          statuses: [
+            {
+              id: dana.wamid,
+              status: 'delivered',
+              timestamp: ago(25),
+              recipient_id: dana.e164.slice(1),
+              recipient_user_id: userId,
+            },
+          ],
+        },
+      ]
+      if (inOnePost) await delivered(shop, values)
+      else for (const value of values) await delivered(shop, [value])
+      // Both may be read at the same moment. Then the message is read again.
+      for (const { id, kind } of await eventsOf(shop.tenantId))
+        if (kind === 'message') await runAtOnce(`whatsapp_event:${id}`)
+      await work()
+      t.strictSame(await optOutsOf(shop), [[dana.e164, 'typed']])
+      t.strictSame(await receivedBy(shop), [['הסר', true]])
+      const { rows } = await sql`
+      select from messages where tenant_id = ${shop.tenantId} and kind in ('reminder_1', 'reminder_2') and state = 'scheduled'`.execute(
+        db,
+      )
+      t.strictSame(rows, [])
+    },
+  )
