@@ -30,7 +30,8 @@ const shop = await business()
 const { tenantId, token, did, phoneNumberId } = shop
 const caller = customer()
 const CustomData = { utm_source: 'google', utm_campaign: 'spring' }
-await post(push({ caller: caller.local, did, CustomData }), { token })
+// Just now, so that it is a call of today also after midnight.
+await post(push({ caller: caller.local, did, CustomData }, 0), { token })
 await post(push({ caller: 'anonymous', did }), { token })
 // This caller does not reply, so the reminders stay scheduled.
 await post(push({ caller: customer().local, did }), { token })

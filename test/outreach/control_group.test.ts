@@ -36,7 +36,8 @@ await t.test('the group of a tenant', t => {
   const both = large.filter(phone => isHeldOut('2', phone, 30)).length
   t.ok(both > 120 && both < 240, `another tenant draws on its own: ${both} in both`)
   const thousand = phones.slice(0, 1000).filter(phone => isHeldOut('3', phone, 10))
-  t.ok(thousand.length >= 68 && thousand.length <= 132, `10 percent of 1,000: ${thousand.length}`)
+  // Five standard deviations on each side, because the numbers and the key are random.
+  t.ok(thousand.length >= 52 && thousand.length <= 150, `10 percent of 1,000: ${thousand.length}`)
   const palestinian = Array.from({ length: 200 }, (_, i) => `5${i % 2 ? 6 : 9}${1_000_000 + i}`)
   for (const digits of palestinian)
     t.equal(isHeldOut('1', `+970${digits}`, 50), isHeldOut('1', `+972${digits}`, 50), digits)

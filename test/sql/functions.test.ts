@@ -563,7 +563,7 @@ t.test('quiet_until', async t => {
     t.match(await ask(tenantId, [saturday]), [{ windows: ['shabbat'] }, { windows: ['shabbat'] }])
     const { rows } = await sql`
       select location from quiet_days where location in ('Tel Aviv', '51.5,0') and name = 'yom_kippur'
-      group by 1 having count(*) = 4`.execute(db)
+      group by 1 having count(*) >= 4`.execute(db)
     t.equal(rows.length, 2, 'from a year back to three years ahead')
   })
 })
