@@ -21,9 +21,9 @@ export type Phone =
 /** A number with all its decoration has half of this length. */
 const MAX_LENGTH = 64
 
-/** Values that mean "none" in an export, a form or a log. */
+/** Values that mean "none" in an export, a form, a log or a spreadsheet (#N/A, #REF!), and empty brackets. */
 const PLACEHOLDER =
-  /^(?:[-–—_.?]+|[([<"']*(?:null|nil|none|undefined|nan|n\/?a|empty|blank)[)\]>"']*)$/i
+  /^(?:[-–—_.?()[\]{}<>"']+|[([{<"']*(?:null|nil|none|undefined|nan|n[./\\]?a\.?|empty|blank)[)\]}>"']*|\\n|#(?:n\/a|[a-z]+(?:\/0)?[!?]))$/i
 
 /** Whether a value stands for "none". A zero is not such a value here: in a duration it is a number. */
 export const isPlaceholder = (written: string): boolean => PLACEHOLDER.test(written.trim())

@@ -152,6 +152,10 @@ await isKind('a hidden caller is recognised in every spelling', 'withheld', [
   'Not identified',
   'number not provided',
   'N/A',
+  'N.A.',
+  '#N/A',
+  '#REF!',
+  '\\N',
   'null',
   'none',
   'undefined',
@@ -168,6 +172,9 @@ await isKind('a hidden caller is recognised in every spelling', 'withheld', [
   'zero',
   '""',
   '< >',
+  '()',
+  '[]',
+  '{}',
 
   'חסוי',
   'מספר חסוי',
@@ -333,7 +340,6 @@ await isKind('six digits or fewer are an extension, not a number', 'short', [
 ])
 
 await isKind('what fits no numbering plan is nothing', 'other', [
-  '()',
   '+',
   '1234567',
   '12345678',

@@ -69,8 +69,11 @@ const ZERO_IS_BLANK = new Set<Field>([
   'callerExtension',
 ])
 
-/** In these also -1 means "none". */
-const MINUS_ONE_IS_BLANK = new Set<Field>(['rootCallId', 'agent', 'callerExtension'])
+/** These are filled only in some calls. For the others a phone system may write a default value. */
+const OPTIONAL = new Set<Field>(['rootCallId', 'agent', 'callerExtension', 'representative'])
+
+/** Default values that mean "none" in these fields: -1, false, unknown, and a GUID of zeros. */
+const DEFAULT_VALUE = /^(?:-1(?:\.0+)?|[([{<"']*(?:false|unknown)[)\]}>"']*|[{(]?0+(?:-0+)+[)}]?)$/i
 
 /** null = present but blank, absent = not in the CDR. For an agent the difference matters. */
 const text = z.string().nullish()
@@ -252,13 +255,13 @@ const pickFitting = (
 const isBlank = (value: Json, field: Field): boolean => {
   if (value === null) return true
   const text = value instanceof LosslessNumber ? value.source : value
-  if (typeof text === 'object') return false
+  if (typeof text === 'object') return OPTIONAL.has(field)
   const written = String(text).trim()
   return (
     written === '' ||
     (typeof text === 'string' && isPlaceholder(written)) ||
-    (ZERO_IS_BLANK.has(field) && /^0+$/.test(written)) ||
-    (MINUS_ONE_IS_BLANK.has(field) && written === '-1')
+    (ZERO_IS_BLANK.has(field) && /^0+(?:\.0+)?$/.test(written)) ||
+    (OPTIONAL.has(field) && DEFAULT_VALUE.test(written))
   )
 }
 

@@ -148,6 +148,7 @@ await t.test('the kinds of calls that no customer made', async t => {
 const OURS = '0722776772'
 const OTHERS = '0732791800'
 const CALLER = '0502345678'
+const NIL_GUID = '00000000-0000-0000-0000-000000000000'
 
 /** The statuses that count as missed by default, from the schema. */
 const DEFAULT: readonly string[] = (() => {
@@ -675,6 +676,18 @@ await t.test(
     for (const [name, legs, verdict] of calls) holds(t, name, legs, verdict)
   },
 )
+
+await t.test('a default value names no agent and no root', async t => {
+  const forwarded = { type: 'Auto forward', ivruniqueid: 'F' }
+  for (const value of [false, 'false', 'N.A.', '#N/A', '\\N', '0.0', '[]', 'unknown', NIL_GUID]) {
+    const name = JSON.stringify(value)
+    const ivr = call({ status: 'ANSWER', extenUser: value })
+    const unanswered = leg('Auto forward', { extenUser: value })
+    holds(t, name, [ivr, unanswered], 'missed / noanswer')
+    holds(t, name, [call({ callerextension: value })], 'missed / noanswer')
+    holds(t, name, [call({ ...forwarded, OriginalIvrUniqueID: value })], 'missed / noanswer')
+  }
+})
 
 await t.test("the missed record is the customer's own call", async t => {
   const missedIn = (legs: Cdr[]): Cdr | null => {

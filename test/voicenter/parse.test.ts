@@ -633,7 +633,33 @@ await t.test('an absent agent field differs from an empty one', async t => {
     for (const blank of ['', ' ', null, 0, '0'])
       t.equal(good({ [name]: blank }).agent, null, `${name} ${JSON.stringify(blank)}`)
   t.equal(good({ extenUser: '', targetextension: 'SIPSIP' }).agent, 'SIPSIP')
+  t.equal(good({ extenUser: [], targetextension: 'SIPSIP' }).agent, 'SIPSIP')
   t.equal(good({ extenUser: 'SIPSIP', targetextension: '' }).agent, 'SIPSIP')
+})
+
+await t.test('a default value in a field that is filled only in some calls is blank', async t => {
+  const fields = [
+    ['extenUser', 'agent'],
+    ['OriginalIvrUniqueID', 'rootCallId'],
+    ['callerextension', 'callerExtension'],
+    ['representative_name', 'representative'],
+  ] as const
+  const NIL = '00000000-0000-0000-0000-000000000000'
+  const words =
+    '-1 false FALSE unknown Unknown <unknown> (unknown) [] {} () "" <> N.A. n.a NA N/A #N/A #REF! #VALUE! #NAME? ' +
+    '#DIV/0! \\N null (null) <null> [null] {null} nil none undefined NaN - ?'
+  const values: Json[] = [-1, new LosslessNumber('-1.0'), false, [], {}, NIL, `{${NIL}}`]
+  const defaults = values.concat(words.split(' '))
+  for (const [name, field] of fields)
+    for (const value of defaults)
+      t.equal(good({ [name]: value })[field], null, `${name} ${JSON.stringify(value)}`)
+  for (const name of ['extenUser', 'OriginalIvrUniqueID', 'callerextension'])
+    for (const zero of ['0.0', new LosslessNumber('0.0'), '000'])
+      t.equal(rootOf(good({ [name]: zero, did: '' })), 'id-1', name)
+  // A name may look like these.
+  for (const value of ['No', 'Nadav', 'Nil Cohen', 'Unknown2', '1-0', '#Sales', '10', '1.0', 'N'])
+    for (const [name, field] of fields) t.equal(good({ [name]: value })[field], value, value)
+  t.match(cdrOf({ ...GOOD, ivruniqueid: NIL, type: 'unknown' }), { callId: NIL, type: 'unknown' })
 })
 
 await t.test('a value is text or a number; anything else is blank', async t => {
