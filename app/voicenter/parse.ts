@@ -10,7 +10,7 @@ import {
 } from '../json.ts'
 import { dialledLine, isPlaceholder, readPhone } from '../phone.ts'
 import { callKind, isNotInbound } from './call_kind.ts'
-import { isTime } from './time.ts'
+import { isDate, isTime } from './time.ts'
 
 /**
  * The names that are read, each with its place in `Values`. A CDR has three times as many fields. The others are
@@ -122,8 +122,7 @@ export const readCdr = (record: JsonObject): { cdr: Cdr } | { wrong: string } =>
     did: textOf('did'),
     numberShown: textOf('numberShown'),
     target: textOf('target'),
-    // The first name may hold something else, such as a clock without its date.
-    time: asText(pickFitting(values, 'time', isTime)),
+    time: timeOf(values),
     type: textOf('type'),
     direction: textOf('direction'),
     isAnswer: isAnswer ? /^(1|true)$/i.test(isAnswer) : null,
@@ -245,11 +244,24 @@ const pickFitting = (
   field: Field,
   fits: (text: string) => boolean,
 ): Json | undefined => {
+  const filled = filledIn(values, field)
+  if (filled.length < 2) return filled[0] ?? pick(values, field)
+  return filled.find(value => fits(asText(value) ?? '')) ?? filled[0]
+}
+
+/** The first name may hold something else, such as a clock without its date. Then the date may be in another field. */
+const timeOf = (values: Values): Text => {
+  const filled = filledIn(values, 'time')
+  if (filled.length < 2) return asText(filled[0] ?? pick(values, 'time'))
+  const texts = filled.map(value => asText(value) ?? '')
+  return texts.concat(texts.join(' ')).find(isTime) ?? texts.find(isDate) ?? texts[0]
+}
+
+const filledIn = (values: Values, field: Field): Json[] => {
   const filled: Json[] = []
   for (const place of FIELDS[field])
     for (const value of values[place] ?? NONE) if (!isBlank(value, field)) filled.push(value)
-  if (filled.length < 2) return filled[0] ?? pick(values, field)
-  return filled.find(value => fits(asText(value) ?? '')) ?? filled[0]
+  return filled
 }
 
 const isBlank = (value: Json, field: Field): boolean => {

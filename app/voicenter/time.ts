@@ -37,9 +37,9 @@ const MAX_LENGTH = 80
 
 /**
  * What a text says. `instant` has a zone, `wall` is a date without one, read as UTC. An `epoch` may be either: some phone
- * systems write their wall clock as if it were UTC.
+ * systems write their wall clock as if it were UTC. A `day` is a date without a clock.
  */
-type Reading = { ms: number; kind: 'epoch' | 'wall' | 'instant' }
+type Reading = { ms: number; kind: 'epoch' | 'wall' | 'instant' | 'day' }
 
 type Parts = Partial<Record<'year' | 'month' | 'day' | 'hour' | 'minute' | 'second', string>>
 
@@ -62,27 +62,35 @@ const compact = (digits: string): number | null => {
 }
 
 const NUMBER = /^\d+(?:[.,]\d+)?(?:e\+?\d+)?$/i
-/** A wall clock in digits only. As an epoch it would be far in the future. */
-const COMPACT = /^((?:19|20)\d{12})(?:\d{3})?$/
+/** A wall clock in digits only. As an epoch it would be far in the future; without seconds, far in the past. */
+const COMPACT = /^((?:19|20)\d{10}(?:\d\d)?)(?:(?<=\d{14})\d{3})?$/
+/** The same with the date apart, or alone: 20261116T140000, 20261116. */
+const BASIC = /^((?:19|20)\d\d)(\d\d)(\d\d)(?:[t\s_-](\d\d):?(\d\d)(?::?(\d\d))?|$)/i
 /** How .NET writes a date in JSON: an epoch in ms. */
 const DOT_NET = /^\\?\/?date\((\d+)(?:[+-]\d{4})?\)\\?\/?$/i
 
 const CLOCK = String.raw`(?<hour>\d{1,2}):(?<minute>\d\d)(?::(?<second>\d\d)(?:[.,]\d+)?)?(?:\s?(?<half>[ap])\.?m\.?)?`
-const ZONE = String.raw`(?:\s?(?:(?<utc>z|utc|gmt|ut)|ist|idt))?(?:\s?(?<offset>[+-]\d\d(?::?\d\d)?))?`
+// IST and IDT are the wall clock of the tenant: in other countries IST has other meanings.
+const ZONE = String.raw`(?:\s?(?:(?<utc>z|utc|gmt|ut)|(?<american>[ecmp][sd]t)|ist|idt))?(?:\s?(?<offset>[+-]\d\d(?::?\d\d)?))?`
 const date = (form: string): RegExp => new RegExp(`^${form}${ZONE}$`, 'i')
 const WEEKDAY = String.raw`(?:[a-z]{3,9}\.?\s)?`
 const FORMS = [
-  date(String.raw`(?<year>\d{4})([-/.])(?<month>\d{1,2})\2(?<day>\d{1,2})(?:t|\s)${CLOCK}`),
+  date(String.raw`(?<year>\d{4})([-/.])(?<month>\d{1,2})\2(?<day>\d{1,2})(?:[t\s_-]${CLOCK})?`),
   date(
-    String.raw`(?<first>\d{1,2})(?<mark>[-/.])(?<then>\d{1,2})\k<mark>(?<year>\d{4}|\d\d)(?:t|\s)${CLOCK}`,
+    String.raw`(?<first>\d{1,2})(?<mark>[-/.])(?<then>\d{1,2})\k<mark>(?<year>\d{4}|\d\d)(?:[t\s_-]${CLOCK})?`,
   ),
   // RFC 2822: Mon, 16 Nov 2026 14:00:00 +0200
   date(
-    String.raw`${WEEKDAY}(?<day>\d{1,2})[\s-](?<name>[a-z]{3,9})[\s-](?<year>\d{4}|\d\d)\s${CLOCK}`,
+    String.raw`${WEEKDAY}(?<day>\d{1,2})[\s-](?<name>[a-z]{3,9})[\s-](?<year>\d{4}|\d\d)(?:\s${CLOCK})?`,
   ),
-  // As C and JavaScript write a date: Mon Nov 16 14:00:00 2026, Mon Nov 16 2026 14:00:00 GMT+0200
-  date(String.raw`${WEEKDAY}(?<name>[a-z]{3,9})\s(?<day>\d{1,2})\s(?<year>\d{4})\s${CLOCK}`),
+  // As C, Java and JavaScript write a date:
+  // Mon Nov 16 14:00:00 2026, Mon Nov 16 14:00:00 IST 2026, Mon Nov 16 2026 14:00:00 GMT+0200
+  date(String.raw`${WEEKDAY}(?<name>[a-z]{3,9})\s(?<day>\d{1,2})\s(?<year>\d{4})(?:\s${CLOCK})?`),
   date(String.raw`${WEEKDAY}(?<name>[a-z]{3,9})\s(?<day>\d{1,2})\s${CLOCK}\s(?<year>\d{4})`),
+  new RegExp(
+    String.raw`^${WEEKDAY}(?<name>[a-z]{3,9})\s(?<day>\d{1,2})\s${CLOCK}${ZONE}\s(?<year>\d{4})$`,
+    'i',
+  ),
 ]
 const MONTHS = 'jan feb mar apr may jun jul aug sep oct nov dec'.split(' ')
 
@@ -92,22 +100,27 @@ const MONTHS = 'jan feb mar apr may jun jul aug sep oct nov dec'.split(' ')
  */
 export const readTime = (written: string): Reading[] => {
   // Voicenter's own form, which needs none of the work below.
-  if (/^\d{9,13}$/.test(written)) return [{ ms: milliseconds(Number(written)), kind: 'epoch' }]
+  if (/^(?:\d{9,11}|\d{13})$/.test(written))
+    return [{ ms: milliseconds(Number(written)), kind: 'epoch' }]
   if (written.length > MAX_LENGTH) return []
   const text = written
     .normalize('NFKC')
     .replace(/\p{Cf}/gu, '')
     .replace(/,?\s[\s,]*/g, ' ')
     .trim()
+    // 14:00:00 16/11/2026
+    .replace(/^(\d\d?:\d\d(?::\d\d)?(?: [ap]m)?) (\S*\d{4}\S*)$/i, '$2 $1')
+    .replace(BASIC, (_, year, month, day, hour, minute, second = '00') =>
+      hour === undefined
+        ? `${year}-${month}-${day}`
+        : `${year}-${month}-${day} ${hour}:${minute}:${second}`,
+    )
   const wall = compact(COMPACT.exec(text)?.[1] ?? '')
   if (wall !== null) return [{ ms: wall, kind: 'wall' }]
   const number = DOT_NET.exec(text)?.[1] ?? (NUMBER.test(text) ? text.replace(',', '.') : null)
   if (number !== null) return [{ ms: milliseconds(Number(number)), kind: 'epoch' }]
-  const plain = text
-    // The name of the zone after its offset: (Israel Standard Time), [Asia/Jerusalem].
-    .replace(/\s?[([][^()[\]]*[)\]]$/, '')
-    // 14:00:00 16/11/2026
-    .replace(/^(\d\d?:\d\d(?::\d\d)?(?: [ap]m)?) (\S*\d{4}\S*)$/i, '$2 $1')
+  // The name of the zone after its offset: (Israel Standard Time), [Asia/Jerusalem].
+  const plain = text.replace(/\s?[([][^()[\]]*[)\]]$/, '')
   for (const form of FORMS) {
     const parts = form.exec(plain)?.groups
     if (parts) return readDate(parts)
@@ -122,16 +135,22 @@ const milliseconds = (value: number): number => {
 }
 
 const readDate = (parts: Record<string, string | undefined>): Reading[] => {
-  const { minute, second = '0', half, utc, offset, name, first, then, mark } = parts
-  const year = parts['year']?.length === 2 ? `20${parts['year']}` : parts['year']
+  const { minute = '0', second = '0', half, name, first, then, mark } = parts
+  const isShort = parts['year']?.length === 2
+  const year = isShort ? `20${parts['year']}` : parts['year']
+  const isDay = parts['hour'] === undefined
+  // It may be a clock: 11.05.26
+  if (isDay && isShort) return []
   const hours = Number(parts['hour'])
   if (half && (hours < 1 || hours > 12)) return []
-  const hour = half ? String((hours % 12) + (half.toLowerCase() === 'p' ? 12 : 0)) : parts['hour']
+  const hour = half
+    ? String((hours % 12) + (half.toLowerCase() === 'p' ? 12 : 0))
+    : (parts['hour'] ?? '0')
   const clock = { year, hour, minute, second } as Parts
   const month = name
     ? String(MONTHS.indexOf(name.slice(0, 3).toLowerCase()) + 1)
     : (parts['month'] ?? '')
-  const zone = offset === undefined ? (utc ? 0 : null) : offsetOf(offset)
+  const zone = zoneOf(parts)
   if (Number.isNaN(zone)) return []
   const dates =
     first === undefined
@@ -144,8 +163,18 @@ const readDate = (parts: Record<string, string | undefined>): Reading[] => {
   if (half && mark === '/') dates.reverse()
   return [...new Set(dates)].flatMap((ms): Reading[] => {
     if (ms === null) return []
+    if (isDay) return [{ ms, kind: 'day' }]
     return [zone === null ? { ms, kind: 'wall' } : { ms: ms - zone, kind: 'instant' }]
   })
+}
+
+/** In ms. Null: the text names no zone, or the tenant's own. */
+const zoneOf = ({ offset, utc, american }: Record<string, string | undefined>): number | null => {
+  if (offset) return offsetOf(offset)
+  if (!american) return utc ? 0 : null
+  // EST, CST, MST and PST are five to eight hours behind UTC. EDT is one hour less, and so on.
+  const [region = '', season] = american.toLowerCase()
+  return -(5 + 'ecmp'.indexOf(region) - (season === 'd' ? 1 : 0)) * HOUR
 }
 
 /** In ms; NaN for an offset that no zone has. */
@@ -247,6 +276,11 @@ export const startOf = (
   const fromReading = (reading: Reading): Start | null => {
     // Intl throws on an invalid date, and no zone could make a later time plausible.
     if (reading.ms < OLDEST || reading.ms > now + SKEW + MAX_OFFSET) return null
+    if (reading.kind === 'day') {
+      const end = fromWall(timezone, reading.ms + DAY - SECOND, now)
+      const begun = start(fromWall(timezone, reading.ms, now), 'shifted')
+      return begun && (end < now ? start(end, 'shifted') : { at: receivedAt, clock: 'received' })
+    }
     const clock = clockOf(reading, head, now, timezone)
     return start(clock === 'shifted' ? fromWall(timezone, reading.ms, now) : reading.ms, clock)
   }
@@ -267,6 +301,8 @@ export const startOf = (
     named ? distance(reading.ms, named) : isRecent(fromReading(reading)) ? 0 : 1
   const [first, other] = readings.toSorted((a, b) => unlikely(a) - unlikely(b))
   return (
+    // A date without a clock says less than the call id. It is read as the end of that day, so that an old call looks old.
+    (first?.kind === 'day' && named ? fromCallId() : null) ??
     (first && fromReading(first)) ??
     // On November 30, 01/12 may come from a clock that is ahead. Then the call id is more reliable than January 12.
     (named && fromCallId()) ??
@@ -275,5 +311,9 @@ export const startOf = (
   )
 }
 
+/** Whether a text is a date that may be used, perhaps without a clock. */
+export const isDate = (written: string): boolean => readTime(written).some(({ ms }) => ms >= OLDEST)
+
 /** Whether a text is a time that may be used. */
-export const isTime = (written: string): boolean => readTime(written).some(({ ms }) => ms >= OLDEST)
+export const isTime = (written: string): boolean =>
+  readTime(written).some(({ ms, kind }) => ms >= OLDEST && kind !== 'day')

@@ -442,6 +442,27 @@ await t.test('if the caller has two names, the one with a phone number counts', 
     t.equal(good({ callerPhone, caller }).caller, found, JSON.stringify([callerPhone, caller]))
 })
 
+const NOV_29 = Date.UTC(2026, 10, 29, 11, 50)
+
+await t.test('a date and a clock may be in two fields', async t => {
+  const rows: [fields: JsonObject, time: string][] = [
+    [{ Date: '2026-11-29', time: '11:50:00' }, '11:50:00 2026-11-29'],
+    [{ Date: '29/11/2026', time: '11:50' }, '11:50 29/11/2026'],
+    [{ time: '2026-11-29', Date: '11:50:00' }, '2026-11-29 11:50:00'],
+    [{ Date: '20261129', time: '11:50:00' }, '11:50:00 20261129'],
+    [{ Date: '2026-11-29 11:50:00', time: '11:50:00' }, '2026-11-29 11:50:00'],
+    [{ Date: '2026-11-29', time: '1794737706' }, '1794737706'],
+    [{ Date: '2026-11-29', time: '11h50' }, '2026-11-29'],
+    [{ Date: 'soon', time: '11:50:00' }, '11:50:00'],
+    [{ Date: '', time: '11:50:00' }, '11:50:00'],
+  ]
+  for (const [fields, time] of rows) t.equal(good(fields).time, time, JSON.stringify(fields))
+  for (const [{ Date = null, time = null }] of rows.slice(0, 4)) {
+    const found = readTime(good({ Date, time }).time ?? '').map(({ ms, kind }) => [kind, ms])
+    t.strictSame(found, [['wall', NOV_29]], JSON.stringify({ Date, time }))
+  }
+})
+
 await t.test('all missing fields are named', async t => {
   const ID = 'call id (ivruniqueid or CallID) is missing'
   const STATUS = 'status (status or DialStatus) is missing'

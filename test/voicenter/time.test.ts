@@ -265,12 +265,79 @@ await test('each form of a time is read', t => {
     ['2026-11-16 14:00:00+02', '2026-11-16T12:00:00Z', 'plain'],
     ['2026-11-16T08:30:00-03:30', '2026-11-16T12:00:00Z', 'plain'],
     ['2026-11-17T02:00:00+14:00', '2026-11-16T12:00:00Z', 'plain'],
+    // Other names of zones, and forms without separators.
+    ['Mon, 16 Nov 2026 07:00:00 EST', '2026-11-16T12:00:00Z', 'plain'],
+    ['Mon, 16 Nov 2026 08:00:00 EDT', '2026-11-16T12:00:00Z', 'plain'],
+    ['16 Nov 26 06:00 CST', '2026-11-16T12:00:00Z', 'plain'],
+    ['16 Nov 2026 07:00:00 cdt', '2026-11-16T12:00:00Z', 'plain'],
+    ['16 Nov 2026 05:00:00 MST', '2026-11-16T12:00:00Z', 'plain'],
+    ['16 Nov 2026 06:00:00 MDT', '2026-11-16T12:00:00Z', 'plain'],
+    ['16 Nov 2026 04:00:00 PST', '2026-11-16T12:00:00Z', 'plain'],
+    ['16 Nov 2026 05:00:00 PDT', '2026-11-16T12:00:00Z', 'plain'],
+    ['Mon, 16 Nov 2026 12:00:00 UT', '2026-11-16T12:00:00Z', 'plain'],
+    ['Mon, 16 Nov 2026 12:00:00 Z', '2026-11-16T12:00:00Z', 'plain'],
+    ['Mon, 16 Nov 2026 14:00:00 IST', '2026-11-16T12:00:00Z', 'shifted'],
+    ['Mon Nov 16 14:00:00 IST 2026', '2026-11-16T12:00:00Z', 'shifted'],
+    ['Mon Nov 16 14:00:00 IDT 2026', '2026-11-16T12:00:00Z', 'shifted'],
+    ['Mon Nov 16 07:00:00 EST 2026', '2026-11-16T12:00:00Z', 'plain'],
+    ['Mon Nov 16 14:00:00 GMT+02:00 2026', '2026-11-16T12:00:00Z', 'plain'],
+    ['Mon Nov 16 14:00:00 2026 +0200', '2026-11-16T12:00:00Z', 'plain'],
+    ['20261116T140000', '2026-11-16T12:00:00Z', 'shifted'],
+    ['20261116T1400', '2026-11-16T12:00:00Z', 'shifted'],
+    ['20261116T120000Z', '2026-11-16T12:00:00Z', 'plain'],
+    ['20261116T140000.250+0200', '2026-11-16T12:00:00Z', 'plain'],
+    ['20261116-140000', '2026-11-16T12:00:00Z', 'shifted'],
+    ['20261116 14:00:00', '2026-11-16T12:00:00Z', 'shifted'],
+    ['20261116140000250', '2026-11-16T12:00:00Z', 'shifted'],
+    ['202611161400', '2026-11-16T12:00:00Z', 'shifted'],
+    ['2026-11-16_14:00:00', '2026-11-16T12:00:00Z', 'shifted'],
+    ['2026-11-16-14:00', '2026-11-16T12:00:00Z', 'shifted'],
+    ['16/11/2026_14:00:00', '2026-11-16T12:00:00Z', 'shifted'],
     // The zone counts, although the call id says that these digits are Israel time.
     ['2026-11-16T14:00:00Z', '2026-11-16T14:00:00Z', 'plain'],
     ['2026-11-16T14:00:00+00:00', '2026-11-16T14:00:00Z', 'plain'],
   ]
   for (const [time, start, clock] of rows)
     t.same(startOf({ callId, time }, receivedAt), { at: utc(start), clock }, time)
+  t.end()
+})
+
+await test('a date without a clock is the end of that day, but the call id says more', t => {
+  const receivedAt = utc('2026-12-01T09:00:00Z')
+  const start = (time: string, callId = NO_HEAD, zone?: string) =>
+    startOf({ callId, time }, receivedAt, zone)
+  const yesterday = { at: utc('2026-11-30T21:59:59Z'), clock: 'shifted' }
+  const today = { at: receivedAt, clock: 'received' }
+  const rows: [time: string, start: typeof today][] = [
+    ['2026-11-30', yesterday],
+    ['2026/11/30', yesterday],
+    ['20261130', yesterday],
+    ['30/11/2026', yesterday],
+    ['30.11.2026', yesterday],
+    ['11/30/2026', yesterday],
+    ['30 Nov 2026', yesterday],
+    ['Mon, 30 Nov 2026', yesterday],
+    ['Mon Nov 30 2026', yesterday],
+    ['2026-12-01', today],
+    // Day and month may be exchanged.
+    ['01/12/2026', today],
+    ['12/01/2026', today],
+    ['05/10/2026', { at: utc('2026-10-05T20:59:59Z'), clock: 'shifted' }],
+    // The future, no day, or perhaps a clock.
+    ['2026-12-03', today],
+    ['31/11/2026', today],
+    ['11.05.26', today],
+    ['1999-12-31', today],
+  ]
+  for (const [time, expected] of rows) t.same(start(time), expected, time)
+  const newYork = start('2026-11-30', NO_HEAD, 'America/New_York').at
+  t.same(newYork, utc('2026-12-01T04:59:59Z'), 'the day of the tenant')
+
+  const at = utc('2026-11-30T11:58:00Z')
+  for (const time of ['2026-11-30', '30/11/2026', '20261130'])
+    t.same(start(time, '202611301358000a3f1'), { at, clock: 'call_id' }, `${time} and a call id`)
+  t.same(start('2026-11-30', '2005111215dc'), yesterday, 'the digits of the id are another date')
+  t.same(start('05/10/2026', '202605101358x').at, utc('2026-05-10T10:59:00Z'), 'month first')
   t.end()
 })
 
@@ -453,6 +520,8 @@ await test('in every zone, each form gives the instant, also around a clock chan
           local.toFormat('dd/MM/yyyy HH:mm:ss'),
           local.toFormat('MM/dd/yyyy hh:mm:ss a'),
           local.toFormat('yyyyMMddHHmmss'),
+          local.toFormat("yyyyMMdd'T'HHmmss"),
+          local.toFormat('yyyy-MM-dd_HH:mm:ss'),
           '',
         ]
         for (const time of forms) {
@@ -463,6 +532,10 @@ await test('in every zone, each form gives the instant, also around a clock chan
             throw new Error(`${zone} ${time}: ${found.at.toISOString()} for ${at.toISOString()}`)
           if (found.at > receivedAt) throw new Error(`${zone} ${time}: in the future`)
         }
+        const day = startOf({ callId: NO_HEAD, time: local.toISODate() }, receivedAt, zone).at
+        const isSameDay = DateTime.fromJSDate(day, { zone }).hasSame(local, 'day')
+        if (day < at || day > receivedAt || !(isSameDay || day === receivedAt))
+          throw new Error(`${zone} ${local.toISODate()}: ${day.toISOString()}`)
       },
     ),
     { numRuns: 3000 },
