@@ -152,7 +152,7 @@ export const readPhone = (written: string | null | undefined): Phone => {
   const [, plus, only = ''] = /^(\+?)(\d{7,15})$/.exec(seen) ?? []
   if (only && !SPELLED.has(only)) return dialled(only, plus === '+')
 
-  const [, name = '', inBrackets] = /^([^<>]*)<([^<>]+)>[^<>]*$/.exec(plain(seen)) ?? []
+  const [, name = '', inBrackets] = NAMED.exec(plain(seen)) ?? []
   // A name that says "private" counts. "Unknown" says that the name is unknown, not the number.
   if (inBrackets !== undefined && isHidden(unquoted(name)) && !/un(?:known|available)/.test(name))
     return { kind: 'withheld' }
@@ -180,6 +180,9 @@ export const readPhone = (written: string | null | undefined): Phone => {
   return dialled(digits, /^\D*\+/.test(address))
 }
 
+/** A name, and the number in angle brackets. */
+const NAMED = /^([^<>]*)<([^<>]+)>[^<>]*$/
+
 const unquoted = (text: string): string => text.replace(/^[\s"'“”<]+|[\s"'“”>]+$/g, '')
 
 /** The form in which a tenant's number is stored and compared: E.164, or a star number. Null if it is neither. */
@@ -196,8 +199,9 @@ export const lineOf = (written: string | null | undefined): string | null => {
 export const dialledLine = (written: string | null | undefined): string | null => {
   const line = lineOf(written)
   if (line !== null) return line
-  const [, digits = ''] =
-    /^(?:sips?:|tel:)?(\d+)(?:[@;].*)?$/.exec(unquoted(plain(visible(written ?? '')))) ?? []
+  const text = plain(visible(written ?? ''))
+  const address = unquoted(NAMED.exec(text)?.[2] ?? text)
+  const [, digits = ''] = /^(?:sips?:|tel:)?(\d+)(?:[@;].*)?$/.exec(address) ?? []
   if (/^[23489]\d{7}$/.test(digits)) return `+972${digits}`
   return /^[1-9]\d{2,5}$/.test(digits) ? `*${digits}` : null
 }
