@@ -9,13 +9,22 @@ const UNKNOWN_TALK_SECONDS = 60
 /** Another phone of a ring group may report its missed call seconds after the talk. */
 const ECHO_SECONDS = 5
 
+/** How far two measures of the same time may differ: each is rounded, and they may start at different moments. */
+const ROUNDING_SECONDS = 2
+
 type Durations = Pick<Cdr, 'talkSeconds' | 'duration' | 'waitingSeconds' | 'ringSeconds'>
 
 /** The time that a CDR gives for the talk itself. In a queue it may be the time of waiting, which is no talk. */
 export const talkSecondsOf = ({ talkSeconds, waitingSeconds }: Durations): number => {
   const talked = talkSeconds ?? 0
-  return talked === waitingSeconds ? 0 : talked
+  return isWaiting(talked, waitingSeconds) ? 0 : talked
 }
+
+/** After a wait of a second or two, or none, a talk of the same length is as likely. */
+const isWaiting = (seconds: number, waitingSeconds: number | null): boolean =>
+  waitingSeconds !== null &&
+  (seconds === waitingSeconds ||
+    (waitingSeconds > ROUNDING_SECONDS && Math.abs(seconds - waitingSeconds) <= ROUNDING_SECONDS))
 
 /**
  * The time until which a missed call of the same person belongs to this talk: the start of the call, plus the ringing, the
@@ -27,7 +36,7 @@ export const talkSecondsOf = ({ talkSeconds, waitingSeconds }: Durations): numbe
 export const reachedUntil = (durations: Durations, startedAt: Date, receivedAt: Date): Date => {
   const { duration, waitingSeconds, ringSeconds } = durations
   const known = [talkSecondsOf(durations), duration ?? 0].find(
-    seconds => seconds > 0 && seconds !== waitingSeconds,
+    seconds => seconds > 0 && !isWaiting(seconds, waitingSeconds),
   )
   // Where only the time of waiting is known, the talk began after it. The ringing is part of the waiting.
   const before = Math.max(ringSeconds ?? 0, known === undefined ? (waitingSeconds ?? 0) : 0)

@@ -21,6 +21,8 @@ await test('a talk lasts from its start over the ringing and the talk, and its e
     ['only ringing', { ringSeconds: 20 }, 85],
     ['zero everywhere', { talkSeconds: 0, duration: 0, ringSeconds: 0 }, 65],
     ['talk after waiting', { talkSeconds: 30, duration: 75, waitingSeconds: 45 }, 35],
+    ['only waiting, rounded', { talkSeconds: 46, duration: 46, waitingSeconds: 45 }, 110],
+    ['a talk as short as the waiting', { talkSeconds: 2, duration: 2, waitingSeconds: 1 }, 7],
     ['only waiting', { talkSeconds: 45, duration: 45, waitingSeconds: 45 }, 110],
     [
       'waiting and ringing',
