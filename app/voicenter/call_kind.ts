@@ -22,28 +22,49 @@ type CallType = { number: string; kind: CallKind; overridesDirection?: true }
 
 /** Names from the CDR Notification page, numbers from the Call Log page (2, 12, 16, 20: from integrators). */
 const TYPES: Record<string, CallType> = {
-  'incoming call': { number: '1', kind: 'inbound' },
-  queue: { number: '8', kind: 'inbound' },
-  voicemail: { number: '11', kind: 'inbound' },
-  xfercdr: { number: '13', kind: 'transfer', overridesDirection: true },
-  'attended cdr leg1': { number: '21', kind: 'transfer', overridesDirection: true },
-  'attended cdr leg2': { number: '22', kind: 'transfer', overridesDirection: true },
-  'auto forward': { number: '23', kind: 'forward', overridesDirection: true },
-  'click 2 queue incoming': { number: '19', kind: 'click_to_queue', overridesDirection: true },
-  'click 2 ivr': { number: '17', kind: 'dialer', overridesDirection: true },
-  'click 2 ivr incoming': { number: '18', kind: 'dialer', overridesDirection: true },
-  'click2call leg1': { number: '9', kind: 'dialer', overridesDirection: true },
-  'click2call leg2': { number: '10', kind: 'outgoing', overridesDirection: true },
-  'productivecall leg1': { number: '14', kind: 'dialer', overridesDirection: true },
-  'productivecall leg2': { number: '15', kind: 'outgoing', overridesDirection: true },
-  'extension outgoing': { number: '4', kind: 'outgoing' },
-  cc: { number: '2', kind: 'other' },
-  callference: { number: '12', kind: 'other' },
-  scrubber: { number: '16', kind: 'other' },
-  faxcdr: { number: '20', kind: 'other' },
+  'Incoming Call': { number: '1', kind: 'inbound' },
+  Queue: { number: '8', kind: 'inbound' },
+  VoiceMail: { number: '11', kind: 'inbound' },
+  XferCDR: { number: '13', kind: 'transfer', overridesDirection: true },
+  'Attended CDR leg1': { number: '21', kind: 'transfer', overridesDirection: true },
+  'Attended CDR leg2': { number: '22', kind: 'transfer', overridesDirection: true },
+  'Auto forward': { number: '23', kind: 'forward', overridesDirection: true },
+  'Click 2 Queue Incoming': { number: '19', kind: 'click_to_queue', overridesDirection: true },
+  'Click 2 IVR': { number: '17', kind: 'dialer', overridesDirection: true },
+  'Click 2 IVR Incoming': { number: '18', kind: 'dialer', overridesDirection: true },
+  'Click2Call leg1': { number: '9', kind: 'dialer', overridesDirection: true },
+  'Click2Call leg2': { number: '10', kind: 'outgoing', overridesDirection: true },
+  'ProductiveCall Leg1': { number: '14', kind: 'dialer', overridesDirection: true },
+  'ProductiveCall Leg2': { number: '15', kind: 'outgoing', overridesDirection: true },
+  'Extension Outgoing': { number: '4', kind: 'outgoing' },
+  CC: { number: '2', kind: 'other' },
+  Callference: { number: '12', kind: 'other' },
+  Scrubber: { number: '16', kind: 'other' },
+  FaxCdr: { number: '20', kind: 'other' },
 }
 
-const NAME_BY_NUMBER = new Map(Object.entries(TYPES).map(([name, { number }]) => [number, name]))
+/** Lower and upper case, spaces, hyphens and underscores say nothing. */
+const folded = (text: string): string => text.toLowerCase().replace(/[\s_\p{Pd}]+/gu, '')
+
+type NamedType = CallType & { name: string }
+/** By the name as Voicenter writes it and by its number: an ordinary CDR needs no other look-up. */
+const KNOWN = new Map<string, NamedType>()
+const BY_FOLDED_NAME = new Map<string, NamedType>()
+for (const [written, type] of Object.entries(TYPES)) {
+  const named = { ...type, name: written.toLowerCase() }
+  KNOWN.set(written, named).set(type.number, named)
+  BY_FOLDED_NAME.set(folded(written), named)
+}
+
+const DIRECTIONS = new Map<string, 'incoming' | 'outgoing' | 'internal'>([
+  ['incoming', 'incoming'],
+  ['inbound', 'incoming'],
+  ['in', 'incoming'],
+  ['outgoing', 'outgoing'],
+  ['outbound', 'outgoing'],
+  ['out', 'outgoing'],
+  ['internal', 'internal'],
+])
 
 type Fields = {
   type?: string | null | undefined
@@ -52,16 +73,15 @@ type Fields = {
   callerExtension?: string | null | undefined
 }
 
-/** The name of the type in lower case with single spaces, also if the CDR has its number. */
-export const typeName = ({ type }: Fields): string => {
-  const text = (type ?? '').trim().toLowerCase().replace(/\s+/g, ' ')
-  return NAME_BY_NUMBER.get(text) ?? text
-}
+/** The name of the type in lower case, also if the CDR has its number or another spelling. */
+export const typeName = (fields: Fields): string =>
+  typeOf(fields)?.name ?? (fields.type ?? '').trim().toLowerCase().replace(/\s+/g, ' ')
 
-const typeOf = (fields: Fields): CallType | undefined => {
-  const name = typeName(fields)
-  return Object.hasOwn(TYPES, name) ? TYPES[name] : undefined
-}
+const typeOf = ({ type }: Fields): NamedType | undefined =>
+  type ? (KNOWN.get(type) ?? BY_FOLDED_NAME.get(folded(type)) ?? KNOWN.get(type.trim())) : undefined
+
+const directionOf = ({ direction }: Fields) =>
+  direction ? (DIRECTIONS.get(direction) ?? DIRECTIONS.get(folded(direction))) : undefined
 
 /** Whether the CDR is a later part of another call. Its direction does not matter. */
 export const transferKind = (fields: Fields): 'transfer' | 'forward' | null => {
@@ -76,7 +96,7 @@ export const transferKind = (fields: Fields): 'transfer' | 'forward' | null => {
  */
 export const callKind = (fields: Fields): CallKind => {
   const type = typeOf(fields)
-  const direction = (fields.direction ?? '').trim().toLowerCase()
+  const direction = directionOf(fields)
   // Part of a call that the tenant made: the other end is a colleague, not a customer.
   if (direction === 'outgoing' && transferKind(fields)) return 'internal'
   if (type?.overridesDirection) return type.kind

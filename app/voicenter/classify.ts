@@ -166,7 +166,7 @@ export const statusOf = ({ status: written }: Pick<Cdr, 'status'>): string => {
 }
 
 const isVoicemail = (leg: Cdr): boolean =>
-  typeName(leg).replace(/[\s_-]/g, '') === 'voicemail' || statusOf(leg) === 'VOICEMAIL'
+  typeName(leg) === 'voicemail' || statusOf(leg) === 'VOICEMAIL'
 
 /**
  * Why this CDR shows that someone at the tenant talked with the customer, or null.
@@ -184,7 +184,7 @@ export const answeredBy = (leg: Cdr): string | null => {
   if (isNotInbound(kind) && !transferKind(leg)) return null
   if (leg.agent) return answered || leg.isAnswer ? 'agent' : null
   if (kind === 'unknown') return null
-  if (leg.representative?.toLowerCase() === 'external ivr') return null
+  if (leg.representative && /^external[\s_-]*ivr$/i.test(leg.representative)) return null
   // A transfer goes to a person, who may be outside the business and have no extension.
   if (answered && transferKind(leg)) return 'transfer'
   if (answered && (typeName(leg) === 'queue' || leg.agent === undefined)) return 'answer'

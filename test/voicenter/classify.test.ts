@@ -70,7 +70,8 @@ const TYPES: Row[] = [
 for (const { number, type, kind, always, notInbound } of TYPES)
   await t.test(`${type} is a call of the kind ${kind}`, async t => {
     const spellings = [type, type.toLowerCase(), type.toUpperCase(), ` ${type}\n`, number]
-    for (const written of [...spellings, type.replaceAll(' ', '  '), ` ${number} `]) {
+    const apart = ['  ', '', '_', '-', '\u2011'].map(mark => type.replaceAll(' ', mark))
+    for (const written of [...spellings, ...apart, ` ${number} `]) {
       t.equal(callKind({ type: written }), kind, written)
       t.equal(typeName({ type: written }), type.toLowerCase(), written)
     }
@@ -97,10 +98,14 @@ await t.test('the table has each type once', async t => {
   t.equal(new Set(TYPES.map(({ number }) => number)).size, 19)
 })
 
-await t.test('a direction is read in any case', async t => {
+await t.test('a direction is read in any case and under its other name', async t => {
   for (const direction of ['incoming', 'Incoming', 'INCOMING', ' incoming '])
     t.equal(callKind({ direction }), 'inbound', direction)
   for (const direction of ['outgoing', 'Outgoing', 'OUTGOING\n'])
+    t.equal(callKind({ direction }), 'outgoing', direction)
+  for (const direction of ['inbound', 'Inbound', 'IN', 'in-coming'])
+    t.equal(callKind({ direction }), 'inbound', direction)
+  for (const direction of ['outbound', 'OutBound', 'out', 'Out bound'])
     t.equal(callKind({ direction }), 'outgoing', direction)
   for (const direction of ['internal', 'Internal']) t.equal(callKind({ direction }), 'internal')
 })
@@ -122,7 +127,18 @@ await t.test('without type and direction, the number dialled decides', async t =
 })
 
 await t.test('a type must match as a whole', async t => {
-  const types = ['Queue 2', 'Incoming', 'Call', 'XferCDR leg1', '1.0', '01', '+1', 'Incoming-Call']
+  const types = [
+    'Queue 2',
+    'Incoming',
+    'Call',
+    'XferCDR leg1',
+    '1.0',
+    '01',
+    '+1',
+    '-1',
+    '1 3',
+    'C.C',
+  ]
   for (const type of [...types, 'toString', 'constructor', '__proto__', 'hasOwnProperty']) {
     t.equal(callKind({ type }), 'unknown', type)
     t.equal(transferKind({ type }), null, type)
@@ -483,6 +499,11 @@ await t.test('no person answered', async t => {
       'answered / machine',
     ],
     [
+      'ExternalIVR',
+      noAgentField({ status: 'ANSWER', representative_name: 'ExternalIVR' }),
+      'answered / machine',
+    ],
+    [
       'external ivr in a queue',
       machine({ type: 'Queue', representative_name: 'external ivr' }),
       'answered / machine',
@@ -548,7 +569,8 @@ await t.test('a caller who hung up too early misdialled', async t => {
 
 await t.test('after a call-back, the customer is reached at the number called', async t => {
   const own = { caller: OURS, target: '0523456789', did: '' }
-  for (const type of ['Extension Outgoing', 'Click2Call leg2', 'ProductiveCall Leg2']) {
+  const types = ['Extension Outgoing', 'Click2Call leg2', 'ProductiveCall Leg2']
+  for (const type of [...types, 'ExtensionOutgoing', 'Click2Call_leg2', 'Click 2 Call leg2']) {
     const answered = call({ ...own, type, status: 'ANSWER' })
     t.equal(answeredBy(answered), 'called_back', type)
     t.equal(reachedIn(answered), '0523456789', type)
@@ -589,6 +611,8 @@ await t.test('a call is answered if a person answered any record of it, in any o
     ['a transfer', [call(), leg('XferCDR', { status: 'ANSWER' })], 'answered / transfer'],
     ['attended', [call(), leg('Attended CDR leg2', { status: 'ANSWER' })], 'answered / transfer'],
     ['a forward', [call(), leg('Auto forward', { status: 'ANSWER' })], 'answered / transfer'],
+    ['one word', [call(), leg('AutoForward', { status: 'ANSWER' })], 'answered / transfer'],
+    ['a hyphen', [call(), leg('Auto-Forward', { status: 'ANSWER' })], 'answered / transfer'],
     [
       'a forward to an outside phone',
       [call(), leg('Auto forward', outside)],
