@@ -54,22 +54,24 @@ const SPELLED = new Set(
   ),
 )
 
-function words(list: string): ReadonlySet<string> {
-  return new Set(list.trim().split(/\s+/))
+/** One of these words, for a regular expression. */
+function words(list: string): string {
+  return list.trim().replace(/\s+/g, '|')
 }
+
+/** Words that say "hidden" or "not", with any of the others: also as one word, since noCallerID has no spaces. */
+const SAYS_HIDDEN = (() => {
+  const any = `(?:${HIDDEN}|${KNOWN}|${NOT}|${FILLER})*`
+  return new RegExp(`^${any}(?:${HIDDEN}|${NOT})${any}$`)
+})()
 
 /** Whether these words say that there is no number. `text` is in lower case. */
 const saysHidden = (text: string): boolean => {
   if (isPlaceholder(text)) return true
   if (/^[-\d]*$/.test(text)) return text === '-1' || SPELLED.has(text)
   if (/^out of (?:the )?(?:service )?area$/.test(text)) return true
-  const said = text.split(/[^\p{L}\p{N}]+/u).filter(word => word !== '')
-  const isNegated = said.some(word => NOT.has(word))
-  return (
-    said.length > 0 &&
-    said.every(word => HIDDEN.has(word) || FILLER.has(word) || NOT.has(word) || KNOWN.has(word)) &&
-    (isNegated || said.some(word => HIDDEN.has(word)))
-  )
+  // Some systems number their hidden callers: Anonymous1.
+  return SAYS_HIDDEN.test(text.replace(/\d{1,3}$/, '').replace(/[^\p{L}\p{N}]+/gu, ''))
 }
 
 const reversed = (text: string): string =>
@@ -153,8 +155,8 @@ export const readPhone = (written: string | null | undefined): Phone => {
   if (only && !SPELLED.has(only)) return dialled(only, plus === '+')
 
   const [, name = '', inBrackets] = NAMED.exec(plain(seen)) ?? []
-  // A name that says "private" counts. "Unknown" says that the name is unknown, not the number.
-  if (inBrackets !== undefined && isHidden(unquoted(name)) && !/un(?:known|available)/.test(name))
+  // A name that says "private" counts. "Unknown", "no name" and "N/A" say that there is no name, not that there is no number.
+  if (inBrackets !== undefined && isHidden(unquoted(name)) && !isNameless(unquoted(name)))
     return { kind: 'withheld' }
   const address = unquoted(inBrackets ?? plain(seen))
     .replace(/^(?:sips?|tel):/, '')
@@ -179,6 +181,9 @@ export const readPhone = (written: string | null | undefined): Phone => {
   if (/[*#]/.test(address) && digits.length > 6) return { kind: 'other' }
   return dialled(digits, /^\D*\+/.test(address))
 }
+
+const isNameless = (name: string): boolean =>
+  isPlaceholder(name) || /un(?:known|available)|name/.test(name)
 
 /** A name, and the number in angle brackets. */
 const NAMED = /^([^<>]*)<([^<>]+)>[^<>]*$/
