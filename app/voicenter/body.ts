@@ -57,7 +57,7 @@ export const readBody = (bytes: Buffer, strings = 0): ParsedBody => {
     if ('value' in json && typeof json.value === 'string')
       return ownBytes(readBody(Buffer.from(json.value), strings + 1), bytes)
   }
-  if (text.includes('=')) return readForm(bytes)
+  if (start === '%' || text.includes('=')) return readForm(bytes)
   return { wrong: 'the body is neither a JSON object, nor an array of them, nor a form' }
 }
 
@@ -125,6 +125,8 @@ const readForm = (bytes: Buffer): ParsedBody => {
   const text = bytes.toString('latin1')
   // JSON forbids a raw NUL. A form needs this check.
   if (text.includes('\0')) return { wrong: 'the form holds a NUL byte' }
+  const json = jsonInForm(text.trim())
+  if (json !== null) return readJsonBody(json, bytes)
   const record: JsonObject = Object.create(null)
   const fields = text.trim().split('&', MAX_FORM_FIELDS + 1)
   if (fields.length > MAX_FORM_FIELDS)
@@ -138,6 +140,13 @@ const readForm = (bytes: Buffer): ParsedBody => {
     if (name) record[storable(name)] = value
   }
   return { elements: [{ bytes, record }] }
+}
+
+/** JSON that was sent as a form: percent-encoded as a whole, or as the only field. No CDR has a single field. */
+const jsonInForm = (form: string): string | null => {
+  const [name] = /^(?:[^=&]*=)?(?=%7b|%5b|[{[])/i.exec(form) ?? []
+  if (name === undefined || (name !== '' && form.includes('&'))) return null
+  return percentDecoded(form.slice(name.length).replace(/=$/, ''))
 }
 
 const [PERCENT, PLUS, SPACE, NINE] = [0x25, 0x2b, 0x20, 0x39] as const

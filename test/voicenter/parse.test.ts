@@ -75,7 +75,7 @@ await t.test('a form with plus signs, percent signs and Hebrew', async t => {
     ['a==b=%3D', { a: '=b==' }],
     ['a&b=', { a: '', b: '' }],
     ['%41%4a%4A=%6f%6F', { AJJ: 'oo' }],
-    ['IVR=%5B%7B%22Dtmf%22%3A1%7D%5D', { IVR: '[{"Dtmf":1}]' }],
+    ['IVR=%5B%7B%22Dtmf%22%3A1%7D%5D&a=1', { IVR: '[{"Dtmf":1}]', a: '1' }],
     ['caller=0502345678&time=1795109808', { caller: '0502345678', time: '1795109808' }],
   ]
   for (const [form, record] of rows) t.strictSame(recordsOf(form), [record], form)
@@ -89,6 +89,36 @@ await t.test('a form with plus signs, percent signs and Hebrew', async t => {
   })
   const layers = record?.['IVR']
   t.match(typeof layers === 'string' && JSON.parse(layers), [{ layer_name: 'תפריט ראשי' }])
+})
+
+await t.test('JSON that was sent as a form is read', async t => {
+  const hebrew = CALL.replace('"did"', '"queuename":"תור + 100% = טוב & מהיר","did"')
+  const encoded = encodeURIComponent(hebrew)
+  for (const body of [
+    encoded,
+    `${encoded}=`,
+    ` ${encoded}\n`,
+    `data=${encoded}`,
+    `CDR=${encoded}`,
+  ]) {
+    t.strictSame(recordsOf(body), [JSON.parse(hebrew)], body.slice(0, 20))
+    t.strictSame(bytesOf(body), [Buffer.from(body)], 'with the bytes as received')
+  }
+  t.strictSame(recordsOf(`data=${CALL}`), [call])
+  t.strictSame(recordsOf(encodeURIComponent(CALL).toLowerCase()).length, 1)
+  t.strictSame(recordsOf(encodeURI(CALL.replace('"1"', '"https://x/?a=1&b=2"'))), [
+    { ...call, did: 'https://x/?a=1&b=2' },
+  ])
+  for (const array of [`[${CALL},1]`, `data=[${CALL},1]`])
+    t.strictSame(elementsOf(encodeURIComponent(array).replace('data%3D', 'data=')), [
+      call,
+      'not an object',
+    ])
+  t.strictSame(read('%7B%22a%22'), NO_JSON)
+  t.strictSame(read('data=%7B'), NO_JSON)
+  t.match(read('%7B%'), { wrong: String })
+  t.match(read('%'), { wrong: String })
+  t.strictSame(read(`${'%7B'.repeat(100_000)}`), TOO_DEEP)
 })
 
 await t.test('a form that is not percent-encoded UTF-8 or windows-1255 is rejected', async t => {
