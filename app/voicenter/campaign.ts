@@ -22,7 +22,7 @@ export const campaignOf = (record: JsonObject): Record<string, string> | null =>
   const found: Record<string, string> = {}
   let names = 0
   for (const field of Object.keys(record)) {
-    if (field.length !== 'customdata'.length || field.toLowerCase() !== 'customdata') continue
+    if (field.length > 'custom_data'.length || !/^custom_?data$/i.test(field)) continue
     const customData = record[field] ?? null
     if (typeof customData === 'string' && customData.length > MAX_TEXT) continue
     for (const [written, value] of Object.entries(asObject(customData) ?? {})) {

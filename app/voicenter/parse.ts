@@ -56,6 +56,7 @@ const FIELDS = {
 type Field = keyof typeof FIELDS
 const STATUS = placeOf('status')
 const CUSTOM_DATA = placeOf('customdata')
+PLACES.set('custom_data', CUSTOM_DATA)
 
 /** In ids, phone numbers and extensions 0 means "none", like an empty string. In durations 0 is a value. */
 const ZERO_IS_BLANK = new Set<Field>([

@@ -647,7 +647,7 @@ await t.test('an invalid root id is ignored', async t => {
 await t.test('the root id may be in CustomData, as an object or as JSON text', async t => {
   const custom = { OriginalIvrUniqueID: 'root-1', other: { deep: true } }
   for (const value of [custom, JSON.stringify(custom)])
-    for (const name of ['CustomData', 'customdata', 'CUSTOMDATA'])
+    for (const name of ['CustomData', 'customdata', 'CUSTOMDATA', 'CUSTOM_DATA'])
       t.equal(rootOf(good({ [name]: value })), 'root-1', `${name} as ${typeof value}`)
   t.equal(rootOf(good({ CustomData: { originalivruniqueid: 'root-1' } })), 'root-1')
   t.equal(
@@ -902,6 +902,7 @@ await t.test('the campaign of a call: utm_* and gclid of CustomData, and no more
       )
   t.equal(campaignOf(call), null)
   t.strictSame(campaignOf({ CustomData: {}, customdata: { gclid: 'g' } }), { gclid: 'g' })
+  t.strictSame(campaignOf({ CUSTOM_DATA: { gclid: 'g' } }), { gclid: 'g' })
   const most = JSON.stringify(campaignOf({ CustomData: many }))
   t.ok(Buffer.byteLength(most) < 8192, `${Buffer.byteLength(most)} bytes`)
   const record = { ...call, CustomData: { gclid: 'g' } }
