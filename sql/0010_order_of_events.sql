@@ -1,6 +1,10 @@
 -- Meta delivers updates in any order, tries for seven days, and may tell only later whose id it used. What people wrote counts in
 -- the order in which they wrote it.
 
+-- Webhooks wait behind the locks that this needs. So it does not wait long for a backup or a report: the migration then fails, and
+-- can be repeated.
+set local lock_timeout = '2s';
+
 -- When what an update reports happened, by Meta's clock: never after its receipt, because Meta's clock may be ahead. A time that
 -- is more than eight days old is wrong, because Meta would not try for so long.
 create function happened_at(update whatsapp_events) returns timestamptz

@@ -118,8 +118,9 @@ export const readContexts = async (trx: Trx, calls: readonly Call[]): Promise<Kn
       greatest(
         (select max(s.created_at) from messages s where s.tenant_id = t.id and s.direction = 'in'
          and s.wa_id = any(call.wa_ids)),
-        -- A person who hides their number writes without it.
-        (select max(s.created_at) from messages s where s.lead_id = any(people.ids) and s.direction = 'in')) as "wroteAt",
+        -- A person who hides their number writes without it. Not "direction = 'in'": for an empty table Postgres may plan to
+        -- read the whole index of such messages, and keep that plan.
+        (select max(s.created_at) from messages s where s.lead_id = any(people.ids) and s.kind = 'inbound')) as "wroteAt",
       greatest(
         (select max(s.created_at) from messages s
          where s.lead_id = any(people.ids) and s.kind = 'manual' and s.state <> 'failed'),

@@ -103,6 +103,11 @@ for (const [name, prepare] of SITUATIONS)
       t.match(await classify(connection, early), { recorded: 2 })
       await post(missed(shop, 400), shop)
       await work(AT_ONCE)
+      await sql`
+        insert into messages (tenant_id, lead_id, direction, kind, state, wamid, wa_id, text)
+        select tenant_id, id, 'in', 'inbound', 'received', 'wamid.' || id, ltrim(phone, '+'), 'x' from leads`.execute(
+        db,
+      )
 
       const fresh = missed(shop, 10)
       await post(fresh, shop)
