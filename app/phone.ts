@@ -70,8 +70,7 @@ const saysHidden = (text: string): boolean => {
   if (isPlaceholder(text)) return true
   if (/^[-\d]*$/.test(text)) return text === '-1' || SPELLED.has(text)
   if (/^out of (?:the )?(?:service )?area$/.test(text)) return true
-  // Some systems number their hidden callers: Anonymous1.
-  return SAYS_HIDDEN.test(text.replace(/\d{1,3}$/, '').replace(/[^\p{L}\p{N}]+/gu, ''))
+  return SAYS_HIDDEN.test(text.replace(/[^\p{L}\p{N}]+/gu, ''))
 }
 
 const reversed = (text: string): string =>
@@ -165,7 +164,9 @@ export const readPhone = (written: string | null | undefined): Phone => {
     // A number that went through a spreadsheet.
     .replace(/^(\d{8,})\.0+$/, '$1')
     .trim()
-  if (address === '' || isHidden(address)) return { kind: 'withheld' }
+  // Some systems number their hidden callers: Anonymous1.
+  const unnumbered = address.replace(/(?<=\p{L}\s?)\d{1,3}$/u, '')
+  if (address === '' || isHidden(unnumbered)) return { kind: 'withheld' }
   if (/[\p{L}[\p{N}--[0-9]]]/v.test(address)) return { kind: 'text' }
 
   // Text from right to left may have the star at the other end.

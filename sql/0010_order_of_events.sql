@@ -15,14 +15,15 @@ language sql stable as $$
                     then to_timestamp((update.payload -> 'item' ->> 'timestamp')::float8) end as at) as told
 $$;
 
--- The update with the last "stop". A "start" that the person wrote before it does not take it back. Null = it was set by hand, or
--- the opt-out is older than this column. No foreign key, since retention deletes updates.
-alter table opt_outs add column whatsapp_event_id bigint;
-
 -- Finds by the ids of a person the "start" that they wrote after a "stop", and what came before one of the ids was known.
 create index whatsapp_events_of_person on whatsapp_events using gin (person_ids) with (fastupdate = off)
-  where outcome in ('opt_in', 'unassigned');
+  where outcome in ('opt_in', 'resumed', 'unassigned');
 
 -- "Has the owner written to this caller, who was unknown until now?" A plan that is kept uses no GIN index.
 create index whatsapp_events_owner_wrote on whatsapp_events (tenant_id, ltrim(payload -> 'item' ->> 'to', '+'))
   where kind = 'echo' and outcome = 'unassigned';
+
+-- The update with the last "stop". A "start" that the person wrote before it does not take it back. Null = it was not said in an
+-- update, or the opt-out is older than this column. There is no foreign key, because nothing depends on the row: without it
+-- created_at counts. This comes last, because the job of an update locks whatsapp_events first.
+alter table opt_outs add column whatsapp_event_id bigint;

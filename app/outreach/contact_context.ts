@@ -123,7 +123,7 @@ export const readContexts = async (trx: Trx, calls: readonly Call[]): Promise<Kn
         (select max(s.created_at) from messages s where s.lead_id = any(people.ids) and s.kind = 'inbound')) as "wroteAt",
       greatest(
         (select max(s.created_at) from messages s
-         where s.lead_id = any(people.ids) and s.kind = 'manual' and s.state <> 'failed'),
+         where s.lead_id = any(people.ids) and s.kind = 'manual' and s.state not in ('cancelled', 'skipped', 'failed')),
         -- In WhatsApp itself, before there was a lead.
         (select max(happened_at(e)) from whatsapp_events e
          where e.tenant_id = t.id and e.kind = 'echo' and e.outcome = 'unassigned'

@@ -132,16 +132,19 @@ export const rememberIdentities = async (
     on conflict on constraint lead_identities_key do update set lead_id = excluded.lead_id
       where i.lead_id <> excluded.lead_id
     returning identity`.execute(trx)
-  if (learned.length === 0) return
-  const names = learned.map(({ identity }) => identity)
+  // Not what came with a number: it was unassigned only because nobody with that number had called.
+  const hidden = learned.map(({ identity }) => identity).filter(identity => !/^\d+$/.test(identity))
+  if (hidden.length === 0) return
   const { rows: unassigned } = await sql<{ id: string }>`
     with unassigned as (
       select id from whatsapp_events
-      where tenant_id = ${tenantId} and outcome = 'unassigned' and payload is not null and person_ids && ${names}::text[]
+      where tenant_id = ${tenantId} and outcome = 'unassigned' and payload is not null and person_ids && ${hidden}::text[]
     ), unread as (
       -- So that nothing is sent to the person before. Without waiting: another transaction may read it right now.
       update whatsapp_events set outcome = null
-      where id = any(array(select id from whatsapp_events where id in (select id from unassigned) for update skip locked))
+      where id = any(array(
+        select id from whatsapp_events where id in (select id from unassigned) and outcome = 'unassigned' and payload is not null
+        for update skip locked))
     )
     select id from unassigned order by id`.execute(trx)
   for (const { id } of unassigned)
@@ -256,21 +259,25 @@ export const optedOutBy = async (
   return known?.source ?? null
 }
 
-/** Of `opt_outs`: the person did not say so after this event. Meta delivers in any order. */
+/**
+ * Of `opt_outs`: it was not added after this event. Meta delivers in any order. An opt-out without an event has the time of our
+ * clock, which may differ from Meta's.
+ */
 const saidBefore = (eventId: string) => sql<boolean>`not exists (
-  select from whatsapp_events stop, whatsapp_events start
-  where stop.id = whatsapp_event_id and start.id = ${eventId} and ${isAfter('stop', 'start')})`
+  select from whatsapp_events start left join whatsapp_events stop on stop.id = whatsapp_event_id
+  where start.id = ${eventId} and case when stop.id is null then created_at > happened_at(start) + interval '1 minute'
+                                       else ${isAfter('stop', 'start')} end)`
 
 /** Whether one event happened after another. In one second the order of receipt counts. */
 const isAfter = (one: string, other: string) =>
   sql.raw(`(happened_at(${one}), ${one}.id) > (happened_at(${other}), ${other}.id)`)
 
-/** Whether the person wrote "start" after this "stop". */
+/** Whether the person wrote "start" after this "stop", or moved the switch back after they had moved it to "stop". */
 export const isTakenBack = async (trx: Trx, eventId: string): Promise<boolean> => {
   const { rows } = await sql`
     select from whatsapp_events stop
     join whatsapp_events start on start.tenant_id = stop.tenant_id and start.person_ids && stop.person_ids
-    where stop.id = ${eventId} and start.outcome = 'opt_in' and start.kind = 'message'
+    where stop.id = ${eventId} and start.outcome in ('opt_in', 'resumed') and start.kind in ('message', stop.kind)
       and ${isAfter('start', 'stop')} limit 1`.execute(trx)
   return rows.length > 0
 }

@@ -176,7 +176,8 @@ const storeMessage = async (
     insert into messages (tenant_id, lead_id, lead_conversation_id, whatsapp_connection_id, direction, kind, state, wamid, wa_id, text,
       button, keyword, created_at)
     values (${tenantId}, ${leadId},
-      (select id from lead_conversations where lead_id = ${leadId} order by id desc limit 1),
+      (select id from lead_conversations where lead_id = ${leadId} and created_at <= coalesce(${happenedAt ?? null}, now())
+       order by id desc limit 1),
       ${connectionId}, 'in', 'inbound', 'received', ${wamid}, ${waId}, ${text},
       ${button}, ${keyword}, coalesce(${happenedAt ?? null}, now()))
     on conflict (tenant_id, wamid) where direction = 'in' do update
@@ -208,7 +209,8 @@ const endAsReplied = async (
       eb
         .selectFrom('lead_conversations as c')
         .select(({ fn }) => fn.max('c.id').as('id'))
-        .where('c.lead_id', '=', leadId),
+        .where('c.lead_id', '=', leadId)
+        .where('c.created_at', '<=', sql<Date>`coalesce(${happenedAt ?? null}, now())`),
     )
     .execute()
   await recordReply(trx, tenantId, wamid)
@@ -296,6 +298,10 @@ export const recordOwnerReply = async (
       text: writtenIn(item),
     })
     .execute()
-  await trx.updateTable('leads').set({ read_at: at }).where('id', '=', leadId).execute()
+  await trx
+    .updateTable('leads')
+    .set({ read_at: sql<Date>`greatest(read_at, ${at})` })
+    .where('id', '=', leadId)
+    .execute()
   return 'owner_replied'
 }

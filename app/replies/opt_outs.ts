@@ -83,6 +83,7 @@ export const handleStart = async (
   writer: Writer,
 ): Promise<string> => {
   const phones = await knownPhones(trx, leadId, writer)
+  if (phones.length === 0) return 'unassigned'
   for (const phone of phones) await optIn(trx, tenantId, phone, eventId)
   for (const phone of phones)
     if ((await optedOutBy(trx, tenantId, phone)) !== null) return 'opt_in_overtaken'
@@ -119,5 +120,5 @@ export const applyPreference = async (
   // The tenant may have opted out one of their numbers.
   for (const phone of phones) isBack &&= (await optedOutBy(trx, tenantId, phone)) === null
   if (isBack && leadId) await resumeLead(trx, leadId)
-  return isBack ? 'opt_in' : 'kept'
+  return isBack ? 'opt_in' : 'resumed'
 }

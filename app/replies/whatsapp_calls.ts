@@ -104,7 +104,7 @@ const recordMissed = async (
   const leadId = await findLead(trx, tenantId, writer)
   if (leadId) {
     await rememberIdentities(trx, tenantId, leadId, identitiesOf(writer))
-    await heardFrom(trx, leadId, calledAt)
+    await heardFrom(trx, leadId, missed.calledAt)
   }
   return recorded ? 'missed_call' : 'kept'
 }

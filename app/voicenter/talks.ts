@@ -9,8 +9,8 @@ const UNKNOWN_TALK_SECONDS = 60
 /** Another phone of a ring group may report its missed call seconds after the talk. */
 const ECHO_SECONDS = 5
 
-/** How far two measures of the same time may differ: each is rounded, and they may start at different moments. */
-const ROUNDING_SECONDS = 2
+/** How far two measures of the same time may differ, because each is rounded. */
+const ROUNDING_SECONDS = 1
 
 type Durations = Pick<Cdr, 'talkSeconds' | 'duration' | 'waitingSeconds' | 'ringSeconds'>
 
@@ -24,7 +24,8 @@ export const talkSecondsOf = ({ talkSeconds, waitingSeconds }: Durations): numbe
 const isWaiting = (seconds: number, waitingSeconds: number | null): boolean =>
   waitingSeconds !== null &&
   (seconds === waitingSeconds ||
-    (waitingSeconds > ROUNDING_SECONDS && Math.abs(seconds - waitingSeconds) <= ROUNDING_SECONDS))
+    (waitingSeconds > 2 * ROUNDING_SECONDS &&
+      Math.abs(seconds - waitingSeconds) <= ROUNDING_SECONDS))
 
 /**
  * The time until which a missed call of the same person belongs to this talk: the start of the call, plus the ringing, the

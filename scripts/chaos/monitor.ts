@@ -230,11 +230,15 @@ const OPEN = {
   'messages scheduled or being sent': `messages where state in ('scheduled', 'sending')`,
 }
 const countOpen = [
+  `select 'calls held: ' || hold_reason, count(*)::int from missed_calls
+   where outreach_state = 'scheduled' and hold_reason is not null group by hold_reason`,
   ...Object.entries(OPEN).map(
     ([what, from]) => `select '${what}' as what, count(*)::int as n from ${from}`,
   ),
-  `select 'jobs ' || task_identifier, count(*)::int from graphile_worker.jobs
-   where attempts < max_attempts and run_at < now() + interval '10 minutes' group by 1`,
+  `select 'jobs ' || task_identifier || ' (the next in ' || greatest(ceil(extract(epoch from min(run_at) - now())), 0)
+          || ' s, tried ' || max(attempts) || ' times)', count(*)::int
+   from graphile_worker.jobs
+   where attempts < max_attempts and run_at < now() + interval '10 minutes' group by task_identifier`,
 ].join(' union all ')
 
 /**

@@ -107,6 +107,50 @@ t.test(
   },
 )
 
+t.test(
+  'the switch in WhatsApp: a "stop" that comes after the "resume" that followed it',
+  async t => {
+    const shop = await business()
+    const dana = await contacted(shop)
+    await delivered(shop, [preference(dana.e164, 30, 'resume')], 'user_preferences')
+    await delivered(shop, [preference(dana.e164, 60, 'stop')], 'user_preferences')
+    t.strictSame(await optOutsOf(shop), [])
+    await delivered(shop, [written(from(dana), 90, STOP)])
+    t.strictSame(await optOutsOf(shop), [[dana.e164, 'typed']], 'it takes back no words')
+  },
+)
+
+t.test('"start" that comes hours late takes back no opt-out that was set since', async t => {
+  const shop = await business()
+  const dana = await contacted(shop)
+  await sql`insert into opt_outs (tenant_id, phone, source) values (${shop.tenantId}, ${dana.e164}, 'operator')`.execute(
+    db,
+  )
+  await delivered(shop, [written(from(dana), 2 * HOUR, START)])
+  t.strictSame(await optOutsOf(shop), [[dana.e164, 'operator']])
+})
+
+t.test('what a stranger wrote with their number is not read again when they call', async t => {
+  const shop = await business()
+  const dana = customer()
+  await delivered(shop, [written(from(dana), 2 * HOUR, text('שאלה ישנה'))])
+  await contacted(shop, dana)
+  await work()
+  t.strictSame(await receivedBy(shop), [['שאלה ישנה', false]])
+})
+
+t.test('a reply by hand that was never sent leaves the first message', async t => {
+  const shop = await business()
+  const dana = await contacted(shop)
+  await longAgo(shop)
+  for (const state of ['skipped', 'cancelled', 'failed'])
+    await sql`
+      insert into messages (tenant_id, lead_id, whatsapp_connection_id, direction, kind, state, reason, text, due_at, idempotency_key)
+      select tenant_id, lead_id, whatsapp_connection_id, 'out', 'manual', ${state}, 'by_operator', 'x', now(), ${state}
+      from messages where tenant_id = ${shop.tenantId} and kind = 'initial'`.execute(db)
+  t.equal(await outcome(shop, await miss(shop, dana.local, {}, 60)), 'scheduled waiting')
+})
+
 t.test('"start" takes back every opt-out before it, however it was set', async t => {
   const shop = await business()
   const dana = await contacted(shop)
