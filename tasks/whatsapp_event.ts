@@ -41,13 +41,13 @@ export type Event = {
   sent_at: Date | null
   payload: unknown
   is_young: boolean
-  /** It was read before, and nobody knew its person. */
+  /** It was read before, when its person was unknown. */
   was_unassigned: boolean
   /** It has only user ids of its person, and no number. */
   is_hidden: boolean
-  /** That was more than a minute ago: Meta tries for days, and the event may have waited for its number or for a worker. */
-  is_late: boolean
   happened_at: Date
+  /** It happened more than a minute ago: Meta tries for days, and the event may have waited for its number or for a worker. */
+  is_late: boolean
   received_at: Date
 }
 

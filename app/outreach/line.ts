@@ -97,7 +97,7 @@ const endOf = (leg: readonly LiveEvent[], talkLimit: Milliseconds): End => {
 const compare = (a: LiveEvent, b: LiveEvent): number =>
   a.answeredAt - b.answeredAt || PHASES.indexOf(a.phase) - PHASES.indexOf(b.phase)
 
-/** Of events that say the same, the first one counts. If two came at once, the one after which Active Calls is asked again. */
+/** Of events that say the same, the first one counts. If two came at once, that of Active Calls does: then it is asked again. */
 const compareReceipt = (a: LiveEvent, b: LiveEvent): number =>
   a.receivedAt.getTime() - b.receivedAt.getTime() || a.source.localeCompare(b.source)
 

@@ -132,7 +132,7 @@ export const rememberIdentities = async (
     on conflict on constraint lead_identities_key do update set lead_id = excluded.lead_id
       where i.lead_id <> excluded.lead_id
     returning identity`.execute(trx)
-  // Not what came with a number: it was unassigned only because nobody with that number had called.
+  // An update with a number stays as it is. It was unassigned because the tenant had no lead with that number.
   const hidden = learned.map(({ identity }) => identity).filter(identity => !/^\d+$/.test(identity))
   if (hidden.length === 0) return
   const { rows: unassigned } = await sql<{ id: string }>`
@@ -140,7 +140,8 @@ export const rememberIdentities = async (
       select id from whatsapp_events
       where tenant_id = ${tenantId} and outcome = 'unassigned' and payload is not null and person_ids && ${hidden}::text[]
     ), unread as (
-      -- So that nothing is sent to the person before. Without waiting: another transaction may read it right now.
+      -- While an update is unread, no message is claimed for its person. Another transaction may be reading the update, so
+      -- this one does not wait for the row.
       update whatsapp_events set outcome = null
       where id = any(array(
         select id from whatsapp_events where id in (select id from unassigned) and outcome = 'unassigned' and payload is not null
@@ -268,7 +269,7 @@ const saidBefore = (eventId: string) => sql<boolean>`not exists (
   where start.id = ${eventId} and case when stop.id is null then created_at > happened_at(start) + interval '1 minute'
                                        else ${isAfter('stop', 'start')} end)`
 
-/** Whether one event happened after another. In one second the order of receipt counts. */
+/** Whether one event happened after another. If both happened in the same second, the order of receipt decides. */
 const isAfter = (one: string, other: string) =>
   sql.raw(`(happened_at(${one}), ${one}.id) > (happened_at(${other}), ${other}.id)`)
 
