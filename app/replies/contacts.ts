@@ -283,7 +283,15 @@ export const isTakenBack = async (trx: Trx, eventId: string): Promise<boolean> =
   return rows.length > 0
 }
 
-/** Removes a person's opt-out, from whatever source: they wrote "start" in this event, and no "stop" after it. */
+/** Of `opt_outs`: the tenant did not repeat by hand, after this event, what the person had said. */
+const notRepeatedByHand = (eventId: string) => sql<boolean>`not (also_by_hand and exists (
+  select from whatsapp_events start
+  where start.id = ${eventId} and repeated_at > happened_at(start) + interval '1 minute'))`
+
+/**
+ * Removes a person's opt-out, from whatever source: they wrote "start" in this event, and after it there was no "stop" and no
+ * opt-out by hand.
+ */
 export const optIn = async (
   trx: Trx,
   tenantId: string,
@@ -295,6 +303,7 @@ export const optIn = async (
     .where('tenant_id', '=', tenantId)
     .where(isAbout(phone))
     .where(saidBefore(eventId))
+    .where(notRepeatedByHand(eventId))
     .execute()
 }
 

@@ -2,6 +2,7 @@
 import { randomInt } from 'node:crypto'
 import { sql } from 'kysely'
 import t from 'tap'
+import { addOptOut } from '../../app/privacy/do_not_contact.ts'
 import {
   type Business,
   business,
@@ -138,6 +139,23 @@ t.test('"start" that comes hours late takes back no opt-out that was set since',
   await delivered(shop, [written(from(dana), 2 * HOUR, START)])
   t.strictSame(await optOutsOf(shop), [[dana.e164, 'operator']])
 })
+
+t.test(
+  '"start" that comes hours late: an opt-out was typed before it, and set by hand after',
+  async t => {
+    const shop = await business()
+    const { tenantId } = shop
+    const dana = await contacted(shop)
+    await delivered(shop, [written(from(dana), 3 * HOUR, STOP)])
+    await db
+      .transaction()
+      .execute(trx => addOptOut(trx, { as: 'operator' }, { tenantId, number: dana.e164 }))
+    await delivered(shop, [written(from(dana), 2 * HOUR, START)])
+    t.strictSame(await optOutsOf(shop), [[dana.e164, 'typed']])
+    await delivered(shop, [written(from(dana), 0, START)])
+    t.strictSame(await optOutsOf(shop), [], 'a "start" of now takes back both')
+  },
+)
 
 t.test('what a stranger wrote with their number is not read again when they call', async t => {
   const shop = await business()
