@@ -1,7 +1,7 @@
 import type { Task } from 'graphile-worker'
 import { sql } from 'kysely'
 import { z } from 'zod'
-import { addJob, payloads, secondsFromNow } from '../app/db/jobs.ts'
+import { addJob, EVENT_LANE, type Lane, payloads, secondsFromNow } from '../app/db/jobs.ts'
 import { db, type Trx } from '../app/db/kysely.ts'
 import { failpoint } from '../app/failpoints.ts'
 import { log } from '../app/log.ts'
@@ -38,6 +38,7 @@ export type Event = {
   is_awaited: boolean
   field: string
   kind: string
+  lane: Lane
   sent_at: Date | null
   payload: unknown
   is_young: boolean
@@ -94,9 +95,9 @@ const readEvent = (eventId: string): Promise<string | null> =>
     return outcome
   })
 
-const lookAgain = async (trx: Trx, { id, tenant_id: tenantId }: Event): Promise<void> => {
+const lookAgain = async (trx: Trx, { id, tenant_id: tenantId, lane }: Event): Promise<void> => {
   const at = secondsFromNow(LOOK_AGAIN_SECONDS)
-  await addJob(trx, 'whatsapp_event', id, { eventId: id }, { tenantId, at })
+  await addJob(trx, 'whatsapp_event', id, { eventId: id }, { tenantId, at, lane })
 }
 
 /**
@@ -114,6 +115,7 @@ const lockEvent = async (trx: Trx, eventId: string): Promise<Event | null> => {
       and e.payload is not null
     returning e.id, e.tenant_id, c.id as connection_id,
               (select owner_phone from tenants t where t.id = c.tenant_id) as owner_phone, e.waba_id, e.field, e.kind, e.payload, e.sent_at,
+              (select ${EVENT_LANE} from (select e.kind) as told) as lane,
               exists (select from whatsapp_connections a where a.waba_id = e.waba_id) as is_known_account,
               exists (select from whatsapp_connections a where a.waba_id is null and a.confirmed_at is null
                 and a.state_reason is distinct from ${NUMBER_MOVED}) as is_awaited,

@@ -323,6 +323,7 @@ const EVENT: Columns<Event> = {
   is_awaited: 'bool',
   field: 'text',
   kind: 'text',
+  lane: 'text',
   sent_at: 'timestamptz',
   payload: 'jsonb',
   is_young: 'bool',

@@ -148,6 +148,7 @@ const TRY_AGAIN = '40001'
  * @param at when it is due, by the clock of the database: an expression, or a time that was read from a row.
  * Null or absent = at once
  * @param keepsEarlier a job with the same key that waits keeps its time
+ * @param lane absent = that of the task
  * @throws Error when graphile-worker added nothing. That happens if a worker takes the job with this key at the same
  * moment (graphile/worker#580). The transaction must be rolled back and tried again.
  */
@@ -160,10 +161,15 @@ export const addJob = async <K extends TaskName>(
     tenantId,
     at = null,
     keepsEarlier = false,
-  }: { tenantId: string | null; at?: Date | RawBuilder<Date> | null; keepsEarlier?: boolean },
+    lane = LANE_OF[task],
+  }: {
+    tenantId: string | null
+    at?: Date | RawBuilder<Date> | null
+    keepsEarlier?: boolean
+    lane?: Lane
+  },
 ): Promise<void> => {
   const key = jobKey(task, entity)
-  const lane = LANE_OF[task]
   const flags = tenantId === null ? [lane] : [lane, `${lane}:${tenantId}`]
   const { rows } = await sql<{ id: string | null }>`
     select id from graphile_worker.add_job(

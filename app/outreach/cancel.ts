@@ -15,12 +15,15 @@ import { readContext } from './contact_context.ts'
 import { quietEnd, scheduleOutreach } from './missed_calls.ts'
 import { decide, isTooOld } from './rules.ts'
 
-/** Of `missed_calls m`: calls that were skipped longer ago do not change any more. */
+/** Whether the missed call `m` is recent enough to be decided again. */
 const IS_RECENT = sql<boolean>`m.created_at > now() - greatest(interval '1 day',
   (select repeat_window from tenants where id = m.tenant_id))`
 
 /** Why nothing more is sent to a person. It is also the transition of the conversation. */
 export type StopReason = ReasonOf<'cancelled'>
+
+/** What the person did themselves. The lead gets this state. What the tenant did does not change it. */
+const isOfPerson = (reason: StopReason) => reason !== 'owner_replied' && reason !== 'by_operator'
 
 /**
  * Cancels the pending outreach to one person: scheduled first messages, reminders, and open conversations.
@@ -31,6 +34,30 @@ export type StopReason = ReasonOf<'cancelled'>
  * @returns the ids of the conversations that ended
  */
 export const cancelPending = async (
+  trx: Trx,
+  leadId: string,
+  reason: StopReason,
+  calls?: string[],
+): Promise<string[]> => {
+  const ended = await endOutreach(trx, leadId, reason, calls)
+  // While a message because of another call is pending, the lead has the state of that call.
+  const isOver = calls === undefined || !(await hasPending(trx, leadId))
+  if (isOver && isOfPerson(reason)) await moveLead(trx, leadId, reason)
+  return ended
+}
+
+const hasPending = async (trx: Trx, leadId: string): Promise<boolean> => {
+  const { rows } = await sql`
+    select from lead_conversations where lead_id = ${leadId} and state = 'open'
+    union all
+    select from missed_calls where lead_id = ${leadId} and outreach_state = 'scheduled'`.execute(
+    trx,
+  )
+  return rows.length > 0
+}
+
+/** As cancelPending, without the state of the lead. */
+const endOutreach = async (
   trx: Trx,
   leadId: string,
   reason: StopReason,
@@ -57,14 +84,12 @@ export const cancelPending = async (
     for (const id of ids)
       for (const n of [1, 2]) await removeJob(trx, 'lead_reminder', `${id}:${n}`)
   }
-  // The lead's state says what the person did. What the tenant did does not change it.
-  if (reason !== 'owner_replied' && reason !== 'by_operator') await moveLead(trx, leadId, reason)
   return ids
 }
 
 /**
- * The same for an event that may be read late: Meta tries for days, and its number may be connected later. It is no answer
- * to a later call. The lead must be locked.
+ * Does the same for an event that may be days old: Meta tries again for days, and its number may be connected later. It
+ * cancels only what follows from calls before the event. The lead must be locked.
  *
  * @param happenedAt absent = now
  */
@@ -275,11 +300,14 @@ const resolveSkipped = async (trx: Trx, leadId: string, until: Date): Promise<vo
     .execute()
 }
 
-/** Cancels what follows from a recorded missed call. A later CDR showed that it was answered, or no customer called. */
+/**
+ * Cancels what follows from a recorded missed call. A later CDR showed that it was answered, or no customer called.
+ *
+ * @param isAnswered only then was the person reached
+ */
 export const withdrawMissedCall = async (
   trx: Trx,
-  tenantId: string,
-  callId: string,
+  { tenantId, callId, isAnswered }: { tenantId: string; callId: string; isAnswered: boolean },
 ): Promise<void> => {
   const call = await trx
     .selectFrom('missed_calls')
@@ -289,7 +317,8 @@ export const withdrawMissedCall = async (
     .executeTakeFirst()
   if (!call?.lead_id) return
   await lockLead(trx, call.lead_id)
-  await cancelPending(trx, call.lead_id, 'reached_by_phone', [call.id])
+  if (isAnswered) await cancelPending(trx, call.lead_id, 'reached_by_phone', [call.id])
+  else await endOutreach(trx, call.lead_id, 'reached_by_phone', [call.id])
   await reevaluate(trx, call.lead_id, [call.id])
 }
 
@@ -322,12 +351,5 @@ export const closeUnresponsive = async (trx: Trx, conversationId: string): Promi
   const leadId = ended?.lead_id
   if (!leadId) return
   // A later call is being handled, so silence after this one means nothing.
-  const { rows: pending } = await sql`
-    select from lead_conversations where lead_id = ${leadId} and state = 'open'
-    union all
-    select from missed_calls where lead_id = ${leadId} and outreach_state in ('scheduled', 'sending')`.execute(
-    trx,
-  )
-  if (pending.length) return
-  await moveLead(trx, leadId, 'silence')
+  if (!(await hasPending(trx, leadId))) await moveLead(trx, leadId, 'silence')
 }

@@ -81,7 +81,7 @@ const FACTS = sql`
     (select max(coalesce(s.claimed_at, s.created_at)) from messages s
      where s.lead_id = l.id and s.kind = 'manual' and s.state not in ('cancelled', 'skipped', 'failed')) as written_at,
     ${talkedAt(sql`least(wrote.at, k.called_at, l.callback_requested_at)`)} as talked_at,
-    (select max(o.created_at) from opt_outs o where o.tenant_id = l.tenant_id and o.phone in ${THEIR_NUMBERS}) as opted_out_at,
+    (select max(o.repeated_at) from opt_outs o where o.tenant_id = l.tenant_id and o.phone in ${THEIR_NUMBERS}) as opted_out_at,
     exists (
       select from excluded_numbers x
       -- A hash cannot be compared here, but the decision about the call has done so.

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import { phoneHash } from '../crypto.ts'
-import { addJob } from '../db/jobs.ts'
+import { addJob, EVENT_LANE, type Lane } from '../db/jobs.ts'
 import type { Trx } from '../db/kysely.ts'
 import { lockLeads } from '../db/locks.ts'
 import { isAbout } from '../outreach/exclusions.ts'
@@ -135,9 +135,9 @@ export const rememberIdentities = async (
   // An update with a number stays as it is. It was unassigned because the tenant had no lead with that number.
   const hidden = learned.map(({ identity }) => identity).filter(identity => !/^\d+$/.test(identity))
   if (hidden.length === 0) return
-  const { rows: unassigned } = await sql<{ id: string }>`
+  const { rows: unassigned } = await sql<{ id: string; lane: Lane }>`
     with unassigned as (
-      select id from whatsapp_events
+      select id, ${EVENT_LANE} as lane from whatsapp_events
       where tenant_id = ${tenantId} and outcome = 'unassigned' and payload is not null and person_ids && ${hidden}::text[]
     ), unread as (
       -- While an update is unread, no message is claimed for its person. Another transaction may be reading the update, so
@@ -147,9 +147,9 @@ export const rememberIdentities = async (
         select id from whatsapp_events where id in (select id from unassigned) and outcome = 'unassigned' and payload is not null
         for update skip locked))
     )
-    select id from unassigned order by id`.execute(trx)
-  for (const { id } of unassigned)
-    await addJob(trx, 'whatsapp_event', id, { eventId: id }, { tenantId })
+    select id, lane from unassigned order by id`.execute(trx)
+  for (const { id, lane } of unassigned)
+    await addJob(trx, 'whatsapp_event', id, { eventId: id }, { tenantId, lane })
 }
 
 /** The numbers of a writer: their lead's, and the one they write from if it differs. */

@@ -218,7 +218,7 @@ const endAsReplied = async (
 
 /**
  * The person tapped "call me back". That is a reply, and the owner is notified at once. While the request is open, another tap
- * changes nothing. A talk or an opt-out since then has closed it.
+ * changes nothing. A talk, an opt-out, "called back" or an outcome closes it, also if WhatsApp delivers the tap later.
  */
 const handleCallback = async (
   trx: Trx,
@@ -228,10 +228,17 @@ const handleCallback = async (
 ): Promise<string> => {
   await endAsReplied(trx, connection, leadId, wamid)
   const { rows } = await sql`
-    update leads l set callback_requested_at = coalesce(${connection.happenedAt ?? null}, now()), callback_closed = null
-    where id = ${leadId} and (callback_requested_at is null or callback_requested_at < greatest(
-      ${talkedAt(sql`callback_requested_at`)},
-      (select max(o.created_at) from opt_outs o where o.tenant_id = l.tenant_id and o.phone in ${THEIR_NUMBERS})))
+    update leads set callback_requested_at = asked.at, callback_closed = null
+    from (
+      select coalesce(${connection.happenedAt ?? null}, now()) as at) asked,
+      lateral (
+        select greatest(
+          ${talkedAt(sql`least(l.callback_requested_at, asked.at)`)},
+          (select max(o.repeated_at) from opt_outs o where o.tenant_id = l.tenant_id and o.phone in ${THEIR_NUMBERS}),
+          l.called_back_at, l.outcome_at) as at
+        from leads l where l.id = ${leadId}) closed
+    where id = ${leadId} and coalesce(closed.at < asked.at, true)
+      and (callback_requested_at is null or callback_requested_at < closed.at)
     returning id`.execute(trx)
   if (rows.length > 0) await notifyOwner(trx, leadId, `callback:${wamid}`, CALLBACK_NOTICE)
   return 'callback'

@@ -3,6 +3,7 @@ import { sql } from 'kysely'
 import type { z } from 'zod'
 import { addJob } from '../db/jobs.ts'
 import type { Trx } from '../db/kysely.ts'
+import { lockPeople, peopleOf } from '../db/locks.ts'
 import { moveLead } from '../db/transitions.ts'
 import { cancelPending, cancelUntil } from '../outreach/cancel.ts'
 import { resumeLead } from '../outreach/resume.ts'
@@ -22,6 +23,7 @@ import {
   SWITCH,
   type Writer,
   writerOf,
+  writerPhone,
 } from './contacts.ts'
 
 /** "Stop" holds for every number of the person. The first one is confirmed. */
@@ -103,6 +105,8 @@ export const applyPreference = async (
   { item, contacts }: z.infer<typeof preferenceEvent>,
 ): Promise<string> => {
   const writer = writerOf(null, item.wa_id, item.user_id, ...idsOf(contacts))
+  // The order of a "stop" and a "resume" counts, also of a person without a lead that could be locked.
+  await lockPeople(trx, peopleOf(tenantId, [writerPhone(writer)]))
   const leadId = await findLead(trx, tenantId, writer)
   const phones = await knownPhones(trx, leadId, writer)
   if (phones.length === 0) return 'unassigned'

@@ -46,6 +46,8 @@ const recordTalk = async (
   writer: Writer,
   { item }: CallEvent,
 ): Promise<string> => {
+  const person = (await phoneOfIdentity(trx, tenantId, writer)) ?? writerPhone(writer)
+  await lockPeople(trx, peopleOf(tenantId, [person]))
   const leadId = await findLead(trx, tenantId, writer)
   if (leadId) await rememberIdentities(trx, tenantId, leadId, identitiesOf(writer))
   if (leadId && item.direction !== 'BUSINESS_INITIATED') await heardFrom(trx, leadId, happenedAt)

@@ -107,8 +107,8 @@ export const classifyCalls = async (
     )
     recorded.push(...(await recordMissedCalls(trx, missed)))
     failpoint('voicenter_cdr:recorded')
-    for (const { missed, isRecorded, tenantId, callId } of group)
-      if (!missed && isRecorded) await withdrawMissedCall(trx, tenantId, callId)
+    for (const { missed, isRecorded, ...call } of group)
+      if (!missed && isRecorded) await withdrawMissedCall(trx, call)
     await cancelForAllReached(
       trx,
       group.flatMap(({ reached }) => reached),
@@ -246,7 +246,8 @@ const effectsOf = (classified: ClassifiedCall) => {
     phone && until ? { tenantId, phone, until } : [],
   )
   const people = peopleOf(tenantId, [missed?.caller, ...reached.map(({ phone }) => phone)])
-  return [{ tenantId, callId, missed, shouldRecord, isRecorded, reached, people }]
+  const isAnswered = verdict.verdict === 'answered'
+  return [{ tenantId, callId, missed, shouldRecord, isRecorded, isAnswered, reached, people }]
 }
 
 const missedCallOf = (

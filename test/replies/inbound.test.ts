@@ -4,6 +4,7 @@ import { test } from 'tap'
 import { callBackPush } from '../../scripts/demo/cdr.ts'
 import { markCalledBack, undoCalledBack } from '../../app/outreach/lead_actions.ts'
 import { waitingPeople } from '../../app/outreach/people.ts'
+import { addOptOut } from '../../app/privacy/do_not_contact.ts'
 import { owned } from '../outreach/support.ts'
 import {
   business,
@@ -692,6 +693,22 @@ await test('a request for a call is open until a talk, "called back" or an opt-o
   t.strictSame(await waits(), [])
   await tap()
   t.match(await waits(), [['asked', await requested()]], 'an opt-out of messages is none of calls')
+})
+
+await test('a person who writes "stop" twice, or after an opt-out by hand, waits for no answer', async t => {
+  const { shop, who } = await owned()
+  const { tenantId } = shop
+  const waits = async () => {
+    const people = await act(trx => waitingPeople(trx, { tenantId, before: null, limit: 9 }))
+    return people.map(({ waits }) => waits)
+  }
+  await act(trx => addOptOut(trx, OPERATOR, { tenantId, number: who.e164 }))
+  for (const words of ['הסר', 'הסר', 'stop']) {
+    await writesTo(shop, who.e164, words)
+    t.strictSame(await waits(), [])
+  }
+  await writesTo(shop, who.e164, 'יש לכם פתוח היום?')
+  t.strictSame(await waits(), ['wrote'])
 })
 
 await test('an opt-out in another spelling of the number closes the request for a call too', async t => {

@@ -1,7 +1,10 @@
 /** Meta delivers in any order, and may try for days: what people wrote counts in the order in which they wrote it. */
 import { randomInt } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { sql } from 'kysely'
 import t from 'tap'
+import { lockPeople, peopleOf } from '../../app/db/locks.ts'
+import { markCalledBack, setOutcome } from '../../app/outreach/lead_actions.ts'
 import { addOptOut } from '../../app/privacy/do_not_contact.ts'
 import {
   type Business,
@@ -21,7 +24,8 @@ import {
   optOutsOf,
   receivedBy,
 } from '../support/whatsapp.ts'
-import { miss, runAtOnce } from '../tasks/support.ts'
+import { leadsOf, miss, runAtOnce } from '../tasks/support.ts'
+import { OPERATOR } from '../tenants/support.ts'
 
 const HOUR = 3600
 const wamid = () => `wamid.O${randomInt(1e12)}`
@@ -37,6 +41,19 @@ const echo = (to: string, secondsAgo: number) => ({
 const preference = (phone: string, secondsAgo: number, value: string) => ({
   user_preferences: [
     { wa_id: phone.slice(1), category: 'marketing_messages', value, timestamp: +ago(secondsAgo) },
+  ],
+})
+const talk = (phone: string, secondsAgo: number) => ({
+  calls: [
+    {
+      id: `wacid.O${randomInt(1e12)}`,
+      from: phone.slice(1),
+      event: 'terminate',
+      status: 'COMPLETED',
+      direction: 'USER_INITIATED',
+      duration: 5,
+      timestamp: ago(secondsAgo),
+    },
   ],
 })
 /** Delivers these values of a field in one POST, and runs the jobs. */
@@ -147,9 +164,7 @@ t.test(
     const { tenantId } = shop
     const dana = await contacted(shop)
     await delivered(shop, [written(from(dana), 3 * HOUR, STOP)])
-    await db
-      .transaction()
-      .execute(trx => addOptOut(trx, { as: 'operator' }, { tenantId, number: dana.e164 }))
+    await db.transaction().execute(trx => addOptOut(trx, OPERATOR, { tenantId, number: dana.e164 }))
     await delivered(shop, [written(from(dana), 2 * HOUR, START)])
     t.strictSame(await optOutsOf(shop), [[dana.e164, 'typed']])
     await delivered(shop, [written(from(dana), 0, START)])
@@ -213,6 +228,48 @@ for (const [name, value, field] of LATE)
     await delivered(shop, [value(dana.e164)], field)
     t.equal(await outcome(shop, call), 'scheduled waiting')
     t.equal(await heardToday(shop), 0)
+    t.match(await leadsOf(shop.tenantId), [{ state: 'new' }], 'of the call of today')
+  })
+
+for (const how of ['called back', 'an outcome'])
+  t.test(`"call me back" from before "${how}" asks for nothing`, async t => {
+    const shop = await business({ columns: { owner_phone: customer().e164 } })
+    const { tenantId } = shop
+    const dana = await contacted(shop)
+    const [{ id: leadId } = { id: '' }] = await leadsOf(tenantId)
+    await db.transaction().execute(async trx => {
+      if (how === 'called back') await markCalledBack(trx, OPERATOR, { tenantId, leadId })
+      else await setOutcome(trx, OPERATOR, { tenantId, leadId, outcome: 'won' })
+    })
+    const tap = (secondsAgo: number) =>
+      delivered(shop, [
+        written(from(dana), secondsAgo, {
+          type: 'button',
+          button: { text: 'x', payload: 'ringback:callback' },
+        }),
+      ])
+    await tap(HOUR)
+    t.match(await leadsOf(tenantId), [{ callback_requested_at: null }])
+    await tap(0)
+    t.match(await leadsOf(tenantId), [{ callback_requested_at: Date }])
+  })
+
+const CONCURRENT: [name: string, value: (e164: string) => object, field: string][] = [
+  ['a talk', e164 => talk(e164, 5), 'calls'],
+  ['the switch in WhatsApp', e164 => preference(e164, 5, 'stop'), 'user_preferences'],
+]
+for (const [name, value, field] of CONCURRENT)
+  t.test(`${name} of a stranger waits while another transaction records their call`, async t => {
+    const shop = await business()
+    const dana = customer()
+    const other = await db.startTransaction().execute()
+    await lockPeople(other, peopleOf(shop.tenantId, [dana.e164]))
+    const reading = delivered(shop, [value(dana.e164)], field)
+    await sleep(500)
+    t.match(await eventsOf(shop.tenantId), [{ outcome: null }])
+    await other.commit().execute()
+    await reading
+    t.match(await eventsOf(shop.tenantId), [{ outcome: String }])
   })
 
 t.test('a "stop" of last week is an opt-out', async t => {

@@ -132,6 +132,26 @@ const minutesPass = async (tenantId: string, minutes: number) => {
 }
 
 await t.test(
+  'a root shows that no customer called: the message is cancelled, and nobody was reached',
+  async t => {
+    const { did, tenantId, token } = await business()
+    const root = push({ caller: did, did, type: 'Extension Outgoing', status: 'NOANSWER' }, 200)
+    const callId = root.ivruniqueid
+    const { local } = customer()
+    await tell(
+      token,
+      push({ type: 'Auto forward', caller: local, did, OriginalIvrUniqueID: callId }, 190),
+    )
+    await minutesPass(tenantId, 2)
+    t.strictSame(await outreachOf(tenantId, callId), ['scheduled', 'waiting'])
+    await tell(token, root)
+    t.match(await verdictsOf(tenantId, callId), [['not_inbound'], ['not_inbound']])
+    t.strictSame(await outreachOf(tenantId, callId), ['cancelled', 'reached_by_phone'])
+    t.match(await leadsOf(tenantId), [{ state: 'new' }])
+  },
+)
+
+await t.test(
   'a transfer waits two minutes for its root, then stands alone, and joins it later',
   async t => {
     const { did, tenantId, token } = await business()
