@@ -7,7 +7,12 @@ import { failpoint } from '../app/failpoints.ts'
 import { log } from '../app/log.ts'
 import { applyStatus } from '../app/messages/statuses.ts'
 import type { Connection } from '../app/replies/contacts.ts'
-import { handleInbound, JOB_FAILED, recordOwnerReply } from '../app/replies/inbound.ts'
+import {
+  handleFailed,
+  handleInbound,
+  JOB_FAILED,
+  recordOwnerReply,
+} from '../app/replies/inbound.ts'
 import { applyPreference } from '../app/replies/opt_outs.ts'
 import { handleCall } from '../app/replies/whatsapp_calls.ts'
 import { findUnknownAccount, NUMBER_MOVED } from '../app/tenants/accounts.ts'
@@ -38,6 +43,7 @@ export type Event = {
   is_awaited: boolean
   field: string
   kind: string
+  person_ids: string[] | null
   lane: Lane
   sent_at: Date | null
   payload: unknown
@@ -114,7 +120,7 @@ const lockEvent = async (trx: Trx, eventId: string): Promise<Event | null> => {
     where e.id = ${eventId} and same.id = e.id and (e.outcome is null or e.outcome in (${JOB_FAILED}, 'unassigned'))
       and e.payload is not null
     returning e.id, e.tenant_id, c.id as connection_id,
-              (select owner_phone from tenants t where t.id = c.tenant_id) as owner_phone, e.waba_id, e.field, e.kind, e.payload, e.sent_at,
+              (select owner_phone from tenants t where t.id = c.tenant_id) as owner_phone, e.waba_id, e.field, e.kind, e.person_ids, e.payload, e.sent_at,
               (select ${EVENT_LANE} from (select e.kind) as told) as lane,
               exists (select from whatsapp_connections a where a.waba_id = e.waba_id) as is_known_account,
               exists (select from whatsapp_connections a where a.waba_id is null and a.confirmed_at is null
@@ -133,8 +139,8 @@ const handle = async (trx: Trx, event: Event): Promise<string> => {
     // Graph may tell later which account a number belongs to.
     if (!event.is_known_account) return event.is_awaited ? 'account_awaited' : 'account_unknown'
     return event.kind === 'template_status'
-      ? parse(templateEvent, event, ({ item }) => templateChanged(trx, event, item))
-      : parse(categoryEvent, event, ({ item }) => categoryChanged(trx, event, item))
+      ? parse(trx, templateEvent, event, ({ item }) => templateChanged(trx, event, item))
+      : parse(trx, categoryEvent, event, ({ item }) => categoryChanged(trx, event, item))
   }
   if (!event.tenant_id || !event.connection_id)
     return event.kind === 'other' ? 'kept' : 'number_unknown'
@@ -167,31 +173,37 @@ const handle = async (trx: Trx, event: Event): Promise<string> => {
 const handleFor = async (trx: Trx, connection: Connection, event: Event): Promise<string> => {
   switch (event.kind) {
     case 'message':
-      return parse(messageEvent, event, message => handleInbound(trx, connection, message))
+      return parse(trx, messageEvent, event, message => handleInbound(trx, connection, message))
     case 'status':
-      return parse(statusEvent, event, ({ item, contacts }) =>
+      return parse(trx, statusEvent, event, ({ item, contacts }) =>
         applyStatus(trx, connection, item, contacts),
       )
     case 'preference':
-      return parse(preferenceEvent, event, change => applyPreference(trx, connection, change))
+      return parse(trx, preferenceEvent, event, change => applyPreference(trx, connection, change))
     case 'echo':
-      return parse(echoEvent, event, ({ item }) => recordOwnerReply(trx, connection, item))
+      return parse(trx, echoEvent, event, echo => recordOwnerReply(trx, connection, echo))
     case 'call':
-      return parse(callEvent, event, call => handleCall(trx, connection, event, call))
+      return parse(trx, callEvent, event, call => handleCall(trx, connection, event, call))
     default:
       return 'kept'
   }
 }
 
-/** An event that does not match Meta's documentation is stored and has no effect. */
+/**
+ * An event that does not match Meta's documentation is stored. If a person did something, it counts as a reply, because it may
+ * say "stop".
+ */
 const parse = async <Shape extends z.ZodType>(
+  trx: Trx,
   shape: Shape,
   event: Event,
   handler: (update: z.infer<Shape>) => Promise<string>,
 ): Promise<string> => {
   const { data, success } = shape.safeParse(event.payload)
   if (success) return handler(data)
-  log.warn({ eventId: event.id, kind: event.kind }, 'a WhatsApp event in an unknown format')
+  const { id: eventId, tenant_id: tenantId, kind, person_ids: personIds } = event
+  log.warn({ eventId, kind }, 'a WhatsApp event in an unknown format')
+  if (tenantId && personIds) await handleFailed(trx, { tenantId, kind, personIds })
   return 'unreadable'
 }
 

@@ -323,6 +323,7 @@ const EVENT: Columns<Event> = {
   is_awaited: 'bool',
   field: 'text',
   kind: 'text',
+  person_ids: '_text',
   lane: 'text',
   sent_at: 'timestamptz',
   payload: 'jsonb',

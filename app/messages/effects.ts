@@ -4,7 +4,7 @@ import type { Trx } from '../db/kysely.ts'
 import { moveCall, moveConversations, moveLead, moveMessages } from '../db/transitions.ts'
 import { cancelPending } from '../outreach/cancel.ts'
 import { firstAllowed, type QuietSettings, quietTimesOf } from '../outreach/quiet_hours.ts'
-import { optOut } from '../replies/contacts.ts'
+import { knownPhones, optOut } from '../replies/contacts.ts'
 import {
   isFreeText,
   type MessageKind,
@@ -102,7 +102,8 @@ export const onFailed = async (
   await moveItsCall(trx, message, 'refuse', 'refused')
   await pause(trx, message, policy, code)
   if (policy.do === 'opt_out' && leadId && message.missedCallId && message.to) {
-    await optOut(trx, message.tenantId, message.to, `whatsapp_${code}`)
+    for (const phone of await knownPhones(trx, leadId, { waId: message.to }))
+      await optOut(trx, message.tenantId, phone, `whatsapp_${code}`)
     await cancelPending(trx, leadId, 'opted_out')
   }
   // No reminder follows a first message that did not arrive, and nothing is sent to a person who cannot be reached.

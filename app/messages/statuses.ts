@@ -69,10 +69,10 @@ export const applyStatus = async (
     ...idsOf(contacts),
   )
   const named = await namedMessage(trx, connection, report, recipient)
-  // While another app holds the conversation, most reports are about its messages.
+  // While another app holds the conversation, most reports are about its messages. With an id that is not ours, all are.
+  const isOfOther = connection.isListening || Boolean(report.biz_opaque_callback_data)
   const found =
-    named ??
-    (connection.isListening ? null : await unknownMessage(trx, connection, report, recipient))
+    named ?? (isOfOther ? null : await unknownMessage(trx, connection, report, recipient))
   if (found === 'later') return 'later'
   if (found === null) return 'no_message'
 
@@ -90,7 +90,9 @@ export const applyStatus = async (
   if (!allows<OutgoingState>(MESSAGE_TRANSITIONS[name], knownState(message))) return 'old_news'
 
   if (name === 'report_failed') {
-    const [error] = report.errors ?? []
+    const errors = report.errors ?? []
+    const isOptOut = ({ code }: { code: number }) => errorPolicy(code, 400)?.do === 'opt_out'
+    const error = errors.find(isOptOut) ?? errors[0]
     const code = error?.code ?? null
     const details = [error?.error_data?.details, error?.message, error?.title].join(' ')
     await moveMessage(trx, message, name, 'reported', code)
@@ -149,11 +151,16 @@ export type NamedMessage = {
 /** So many last digits are the same in all forms of a number: with or without the ninth digit of Brazil. */
 const SAME_DIGITS = 8
 
-/** Whether a report is about the person that the message was for. A report without any identifier may be. */
+/**
+ * Whether a report is about the person that the message was for. It may be if it has no identifier, or only user ids while
+ * none of theirs is known.
+ */
 const isTo = ({ phone, waId, identities }: NamedMessage, recipient: Writer): boolean => {
   const reported = identitiesOf(recipient).filter(id => id !== null)
   if (reported.some(id => id === waId || identities.includes(id))) return true
-  if (recipient.waId === null || phone === null) return phone !== null
+  if (phone === null) return false
+  if (recipient.waId === null)
+    return reported.length === 0 || identities.every(id => /^\d+$/.test(id))
   return phone.slice(-SAME_DIGITS) === recipient.waId.slice(-SAME_DIGITS)
 }
 

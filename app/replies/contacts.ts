@@ -56,8 +56,9 @@ export const identitiesOf = ({ waId, userIds }: Pick<Writer, 'waId' | 'userIds'>
 ]
 
 /**
- * Finds and locks the lead of this tenant who wrote. Null = not known. Other leads with the number they write from are
- * locked too, all in one order: otherwise two events could wait for each other.
+ * Finds and locks the lead of this tenant whom an event is about, and stores the ids by which WhatsApp knows them now. Null =
+ * not known. Other leads with one of their numbers are locked too, all in one order: otherwise two events could wait for each
+ * other.
  */
 export const findLead = async (
   trx: Trx,
@@ -79,10 +80,12 @@ export const findLead = async (
     ) as known
     where lead_id is not null order by rank limit 1`.execute(trx)
   const leadId = rows[0]?.lead_id ?? null
+  const phones = await knownPhones(trx, leadId, writer)
   await lockLeads(
     trx,
-    sql`(id = ${leadId} or (tenant_id = ${tenantId} and phone = any(${phone ? spellings(phone) : []}::text[])))`,
+    sql`(id = ${leadId} or (tenant_id = ${tenantId} and phone = any(${phones.flatMap(spellings)}::text[])))`,
   )
+  if (leadId) await rememberIdentities(trx, tenantId, leadId, identitiesOf(writer))
   return leadId
 }
 
@@ -133,7 +136,19 @@ export const rememberIdentities = async (
       where i.lead_id <> excluded.lead_id
     returning identity`.execute(trx)
   // An update with a number stays as it is. It was unassigned because the tenant had no lead with that number.
-  const hidden = learned.map(({ identity }) => identity).filter(identity => !/^\d+$/.test(identity))
+  const isDigits = (identity: string) => /^\d+$/.test(identity)
+  const phones = learned.flatMap(
+    ({ identity }) => (isDigits(identity) && writerPhone({ waId: identity })) || [],
+  )
+  if (phones.length > 0) {
+    const { phone } = await trx
+      .selectFrom('leads')
+      .select('phone')
+      .where('id', '=', leadId)
+      .executeTakeFirstOrThrow()
+    for (const other of phones) await copyOptOut(trx, tenantId, phone, other)
+  }
+  const hidden = learned.map(({ identity }) => identity).filter(one => !isDigits(one))
   if (hidden.length === 0) return
   const { rows: unassigned } = await sql<{ id: string; lane: Lane }>`
     with unassigned as (
@@ -152,36 +167,38 @@ export const rememberIdentities = async (
     await addJob(trx, 'whatsapp_event', id, { eventId: id }, { tenantId, lane })
 }
 
-/** The numbers of a writer: their lead's, and the one they write from if it differs. */
+/**
+ * All numbers of a person, in E.164: their lead's first, then those that WhatsApp has told, and the one they write from. They
+ * may have changed their number.
+ */
 export const knownPhones = async (
   trx: Trx,
   leadId: string | null,
   writer: Pick<Writer, 'waId'>,
 ): Promise<string[]> => {
-  const lead = await trx
-    .selectFrom('leads')
-    .select('phone')
-    .where('id', '=', leadId)
-    .executeTakeFirst()
-  return [...new Set([lead?.phone, writerPhone(writer)])].filter(phone => typeof phone === 'string')
+  const { rows } = await sql<{ phone: string; identities: string[] }>`
+    select phone, array(select identity from lead_identities where lead_id = l.id and identity ~ '^[0-9]+$' order by identity) as identities
+    from leads l where id = ${leadId}`.execute(trx)
+  const [lead] = rows
+  const told = [...(lead?.identities ?? []), writer.waId].map(waId => writerPhone({ waId }))
+  return [...new Set([lead?.phone, ...told])].filter(phone => typeof phone === 'string')
 }
 
 /**
- * Other leads with the number that the person writes from. They may have changed their number and called from both; a
- * reply then stops the messages to both leads. findLead has locked them.
+ * Other leads with one of these numbers of a person. They may have changed their number and called from both; a reply then
+ * stops the messages to both leads. findLead has locked them.
  */
-export const leadsWithSameNumber = async (
+export const leadsWithNumbers = async (
   trx: Trx,
   tenantId: string,
   leadId: string | null,
-  writer: Pick<Writer, 'waId'>,
+  phones: readonly string[],
 ): Promise<string[]> => {
-  const phone = writerPhone(writer)
   const leads = await trx
     .selectFrom('leads')
     .select('id')
     .where('tenant_id', '=', tenantId)
-    .where(sql<boolean>`phone = any(${phone ? spellings(phone) : []}::text[])`)
+    .where(sql<boolean>`phone = any(${phones.flatMap(spellings)}::text[])`)
     .where('id', 'is distinct from', leadId)
     .orderBy('id')
     .execute()
@@ -243,6 +260,21 @@ export const optOut = async (
     .where(isAbout(phone))
     .execute()
   return false
+}
+
+/** The person has another number too: an opt-out holds for both. */
+export const copyOptOut = async (
+  trx: Trx,
+  tenantId: string,
+  from: string,
+  to: string,
+): Promise<void> => {
+  if ((await optedOutBy(trx, tenantId, to)) !== null) return
+  await sql`
+    insert into opt_outs (tenant_id, phone, phone_hash, source, also_by_hand, created_at, repeated_at, whatsapp_event_id)
+    select tenant_id, ${to}, ${phoneHash(to)}, source, also_by_hand, created_at, repeated_at, whatsapp_event_id
+    from opt_outs where tenant_id = ${tenantId} and ${isAbout(from)} limit 1
+    on conflict do nothing`.execute(trx)
 }
 
 /** The source of a person's opt-out. Null = they have not opted out. */

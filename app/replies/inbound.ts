@@ -13,14 +13,14 @@ import type { OwnButton } from '../whatsapp/own_templates.ts'
 import type { echoEvent, MessageEvent } from '../whatsapp/webhook.ts'
 import {
   type Connection,
+  copyOptOut,
   findLead,
   heardFrom,
   identitiesOf,
   idsOf,
   isTakenBack,
-  leadsWithSameNumber,
-  optedOutBy,
-  optOut,
+  knownPhones,
+  leadsWithNumbers,
   rememberIdentities,
   writerOf,
   writerPhone,
@@ -29,7 +29,7 @@ import { isCallbackPayload, isStopPayload, type Keyword, parseKeyword } from './
 import { handleStart, handleStop } from './opt_outs.ts'
 import { findOwner, handleOwner, writesAsCaller } from './owner.ts'
 
-type Echo = z.infer<typeof echoEvent>['item']
+type EchoEvent = z.infer<typeof echoEvent>
 
 // Each function handles one event and returns its outcome in one word, for `whatsapp_events.outcome`.
 
@@ -45,7 +45,8 @@ export const handleInbound = async (
   const { tenantId } = connection
   const [contact] = contacts
   if (item.type === 'system') return addIdentity(trx, connection, item)
-  if (!isReply(item)) return 'not_a_reply'
+  // A group of the tenant, not a conversation with this person.
+  if (item.group_id !== undefined) return 'not_a_reply'
   const writer = writerOf(
     item.reaction?.message_id ?? item.context?.id ?? null,
     item.from,
@@ -53,6 +54,10 @@ export const handleInbound = async (
     item.from_parent_user_id,
     ...idsOf(contacts),
   )
+  if (!isReply(item)) {
+    await findLead(trx, tenantId, writer)
+    return 'not_a_reply'
+  }
   const text = textOf(item)
   const button = buttonOf(item)
   const said = button === 'stop' ? 'stop' : button === 'callback' ? null : parseKeyword(text ?? '')
@@ -74,7 +79,6 @@ export const handleInbound = async (
     keyword,
   })
   if (leadId) {
-    await rememberIdentities(trx, tenantId, leadId, identitiesOf(writer))
     await heardFrom(trx, leadId, connection.happenedAt)
     if (contact?.profile?.name)
       await trx
@@ -83,7 +87,8 @@ export const handleInbound = async (
         .where('id', '=', leadId)
         .execute()
   }
-  for (const other of await leadsWithSameNumber(trx, tenantId, leadId, writer))
+  const phones = await knownPhones(trx, leadId, writer)
+  for (const other of await leadsWithNumbers(trx, tenantId, leadId, phones))
     await (keyword === 'stop'
       ? cancelPending(trx, other, 'opted_out')
       : cancelUntil(trx, other, 'replied', connection.happenedAt))
@@ -123,13 +128,11 @@ export const handleFailed = async (
 }
 
 /** Whether the person did something. Some messages change an earlier one, or WhatsApp itself wrote them. */
-const isReply = ({ type, reaction, interactive, group_id }: MessageEvent['item']): boolean => {
+const isReply = ({ type, reaction, interactive }: MessageEvent['item']): boolean => {
   if (['edit', 'revoke', 'request_welcome'].includes(type)) return false
   if (type === 'reaction' && !reaction?.emoji) return false
   // The person has called the tenant, which permits calls in return for a while.
-  if (interactive?.call_permission_reply?.response_source === 'automatic') return false
-  // A group of the tenant, not a conversation with this person.
-  return group_id === undefined
+  return interactive?.call_permission_reply?.response_source !== 'automatic'
 }
 
 /**
@@ -149,7 +152,7 @@ const textOf = (item: MessageEvent['item']): string | null =>
   writtenIn(item)
 
 /** A message of a person or of the owner. */
-type Written = Pick<Echo, 'text' | 'reaction' | 'image' | 'video' | 'document'>
+type Written = Pick<EchoEvent['item'], 'text' | 'reaction' | 'image' | 'video' | 'document'>
 
 const writtenIn = ({ text, reaction, image, video, document }: Written): string | null =>
   text?.body ?? reaction?.emoji ?? image?.caption ?? video?.caption ?? document?.caption ?? null
@@ -260,16 +263,10 @@ const addIdentity = async (
   )
   const after = writerOf(null, system?.wa_id, system?.user_id, system?.parent_user_id)
   const leadId = await findLead(trx, tenantId, before)
+  const [old, changed] = [writerPhone(before), writerPhone(after)]
+  if (old && changed) await copyOptOut(trx, tenantId, old, changed)
   if (!leadId) return 'unassigned'
-  await rememberIdentities(trx, tenantId, leadId, [...identitiesOf(before), ...identitiesOf(after)])
-  const phone = writerPhone(after)
-  const lead = await trx
-    .selectFrom('leads')
-    .select('phone')
-    .where('id', '=', leadId)
-    .executeTakeFirstOrThrow()
-  const source = await optedOutBy(trx, tenantId, lead.phone)
-  if (phone && source !== null) await optOut(trx, tenantId, phone, source)
+  await rememberIdentities(trx, tenantId, leadId, identitiesOf(after))
   return 'identity'
 }
 
@@ -277,15 +274,18 @@ const addIdentity = async (
 export const recordOwnerReply = async (
   trx: Trx,
   { tenantId, connectionId, happenedAt }: Connection,
-  item: Echo,
+  { item, contacts }: EchoEvent,
 ): Promise<string> => {
-  // A change of an earlier message is no new one, and a group is no person.
-  const isChange = item.type === 'edit' || item.type === 'revoke' || item.group_id !== undefined
-  if (isChange || (item.type === 'reaction' && !item.reaction?.emoji)) return 'not_a_reply'
-  const writer = writerOf(null, item.to, item.to_user_id)
+  // A group is no person.
+  if (item.group_id !== undefined) return 'not_a_reply'
+  const writer = writerOf(null, item.to, item.to_user_id, ...idsOf(contacts))
   const leadId = await findLead(trx, tenantId, writer)
+  // A change of an earlier message is no new one.
+  const isChange = item.type === 'edit' || item.type === 'revoke'
+  if (isChange || (item.type === 'reaction' && !item.reaction?.emoji)) return 'not_a_reply'
   if (!leadId) return 'unassigned'
-  const others = await leadsWithSameNumber(trx, tenantId, leadId, writer)
+  const phones = await knownPhones(trx, leadId, writer)
+  const others = await leadsWithNumbers(trx, tenantId, leadId, phones)
   for (const id of [leadId, ...others]) await cancelUntil(trx, id, 'owner_replied', happenedAt)
   const at = sql<Date>`coalesce(${happenedAt ?? null}, now())`
   await trx

@@ -15,7 +15,7 @@ import {
   idsOf,
   isTakenBack,
   knownPhones,
-  leadsWithSameNumber,
+  leadsWithNumbers,
   optedOutBy,
   optIn,
   optOut,
@@ -43,7 +43,7 @@ export const handleStop = async (
   // To the number that they wrote from: its 24-hour window is open, so free text is allowed. Not while another app holds
   // the conversation: with a message of ours we would take it over.
   if (isNew && !connection.isListening)
-    await confirmOptOut(trx, connection, leadId, phones.at(-1) ?? phone)
+    await confirmOptOut(trx, connection, leadId, writerPhone(writer) ?? phone)
   return 'opt_out'
 }
 
@@ -113,7 +113,7 @@ export const applyPreference = async (
   if (item.value === 'stop') {
     if (await isTakenBack(trx, eventId)) return 'opt_out_overtaken'
     for (const phone of phones) await optOut(trx, tenantId, phone, SWITCH, eventId)
-    const others = await leadsWithSameNumber(trx, tenantId, leadId, writer)
+    const others = await leadsWithNumbers(trx, tenantId, leadId, phones)
     for (const id of [...(leadId ? [leadId] : []), ...others])
       await cancelPending(trx, id, 'opted_out')
     return 'opt_out'

@@ -3,7 +3,7 @@ import type { Trx } from '../db/kysely.ts'
 import { lockPeople, peopleOf } from '../db/locks.ts'
 import { cancelForReached, closeRequests } from '../outreach/cancel.ts'
 import { recordMissedCalls } from '../outreach/missed_calls.ts'
-import type { CallEvent } from '../whatsapp/webhook.ts'
+import { type CallEvent, isFromBusiness } from '../whatsapp/webhook.ts'
 import {
   type Connection,
   findLead,
@@ -12,7 +12,6 @@ import {
   idsOf,
   knownPhones,
   phoneOfIdentity,
-  rememberIdentities,
   type Writer,
   writerOf,
   writerPhone,
@@ -29,11 +28,14 @@ export const handleCall = async (
   call: CallEvent,
 ): Promise<string> => {
   const { item, contacts } = call
-  if (item.event !== 'terminate') return 'kept'
-  const isOurs = item.direction === 'BUSINESS_INITIATED'
+  const isOurs = isFromBusiness(item.direction)
   const writer = isOurs
     ? writerOf(null, item.to, item.to_user_id, item.to_parent_user_id, ...idsOf(contacts))
     : writerOf(null, item.from, item.from_user_id, item.from_parent_user_id, ...idsOf(contacts))
+  if (item.event !== 'terminate') {
+    await findLead(trx, connection.tenantId, writer)
+    return 'kept'
+  }
   const isTalk = item.status.toUpperCase() === 'COMPLETED' && item.duration > 0
   if (isTalk) return recordTalk(trx, connection, event.id, writer, call)
   return isOurs ? 'kept' : recordMissed(trx, connection, event.received_at, writer, call)
@@ -49,8 +51,7 @@ const recordTalk = async (
   const person = (await phoneOfIdentity(trx, tenantId, writer)) ?? writerPhone(writer)
   await lockPeople(trx, peopleOf(tenantId, [person]))
   const leadId = await findLead(trx, tenantId, writer)
-  if (leadId) await rememberIdentities(trx, tenantId, leadId, identitiesOf(writer))
-  if (leadId && item.direction !== 'BUSINESS_INITIATED') await heardFrom(trx, leadId, happenedAt)
+  if (leadId && !isFromBusiness(item.direction)) await heardFrom(trx, leadId, happenedAt)
   // A talk is a span: a call that was missed before its end was answered by it.
   const end =
     item.end_time ?? (item.start_time && item.start_time + item.duration) ?? item.timestamp
@@ -63,7 +64,10 @@ const recordTalk = async (
     returning to_timestamp((payload -> 'talk' ->> 'until')::float8) as until`.execute(trx)
   const [talk] = rows
   if (!talk) return 'kept'
-  for (const phone of await knownPhones(trx, leadId, writer)) {
+  const phones = await knownPhones(trx, leadId, writer)
+  // Read again when WhatsApp tells whose id it is.
+  if (phones.length === 0) return 'unassigned'
+  for (const phone of phones) {
     const reached = { tenantId, phone, until: talk.until }
     await cancelForReached(trx, reached)
     await closeRequests(trx, [reached])
@@ -104,9 +108,6 @@ const recordMissed = async (
   } as const
   const [recorded] = await recordMissedCalls(trx, [missed])
   const leadId = await findLead(trx, tenantId, writer)
-  if (leadId) {
-    await rememberIdentities(trx, tenantId, leadId, identitiesOf(writer))
-    await heardFrom(trx, leadId, missed.calledAt)
-  }
+  if (leadId) await heardFrom(trx, leadId, missed.calledAt)
   return recorded ? 'missed_call' : 'kept'
 }

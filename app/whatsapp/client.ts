@@ -46,15 +46,21 @@ export const SEND_TIMEOUT_MS = 15_000
 /** An answer has a few hundred bytes. */
 const MAX_ANSWER_BYTES = 256 * 1024
 
+/** Postgres must be able to store and index it. */
+const id = z
+  .string()
+  .min(1)
+  .max(512)
+  .regex(/^[^\0]*$/)
 const acceptance = z.object({
-  messages: z.array(z.object({ id: z.string().min(1) })).min(1),
+  messages: z.array(z.object({ id })).min(1),
   // The id alone proves that the message was accepted. The other fields are optional.
   contacts: z
     .array(
       z.object({
-        wa_id: z.string().optional().catch(undefined),
-        user_id: z.string().optional().catch(undefined),
-        parent_user_id: z.string().optional().catch(undefined),
+        wa_id: id.optional().catch(undefined),
+        user_id: id.optional().catch(undefined),
+        parent_user_id: id.optional().catch(undefined),
       }),
     )
     .optional()
@@ -62,7 +68,7 @@ const acceptance = z.object({
 })
 const refusal = z.object({
   error: z.object({
-    code: z.number().int(),
+    code: z.int32(),
     error_subcode: z.number().optional().catch(undefined),
     message: z.string().optional().catch(undefined),
     error_data: z

@@ -7,8 +7,16 @@ import { canonical, isObject, type Json, type JsonObject, LosslessNumber } from 
 /** Longer than any id of Meta's, and short enough for every index. */
 const MAX_LENGTH = 512
 const id = z.string().min(1).max(MAX_LENGTH)
+// A field of another type is ignored, and the fields beside it still count.
+const words = z.string().optional().catch(undefined)
+const part = <Shape extends z.ZodRawShape>(shape: Shape) =>
+  z.looseObject(shape).optional().catch(undefined)
+
 /** An identifier of a contact. Anything else is ignored, and the rest of the update still counts. */
 const identifier = z.string().max(MAX_LENGTH).optional().catch(undefined)
+
+/** An empty one names no group. */
+const group = z.string().min(1).optional().catch(undefined)
 
 const contacts = z
   .array(
@@ -16,13 +24,13 @@ const contacts = z
       wa_id: identifier,
       user_id: identifier,
       parent_user_id: identifier,
-      profile: z.looseObject({ name: z.string().optional() }).optional().catch(undefined),
+      profile: part({ name: words }),
     }),
   )
   .catch([])
 export type Contacts = z.infer<typeof contacts>
 
-const caption = z.looseObject({ caption: z.string().optional() }).optional().catch(undefined)
+const caption = part({ caption: words })
 
 export const messageEvent = z.object({
   contacts,
@@ -32,45 +40,26 @@ export const messageEvent = z.object({
     from_user_id: identifier,
     from_parent_user_id: identifier,
     /** A message in a group. */
-    group_id: identifier,
+    group_id: group,
     type: z.string().catch('unknown'),
-    context: z.looseObject({ id: identifier }).optional().catch(undefined),
-    text: z.looseObject({ body: z.string() }).optional().catch(undefined),
-    button: z
-      .looseObject({ payload: z.string().optional(), text: z.string().optional() })
-      .optional()
-      .catch(undefined),
-    interactive: z
-      .looseObject({
-        type: z.string().optional().catch(undefined),
-        call_permission_reply: z
-          .looseObject({ response_source: z.string().optional() })
-          .optional()
-          .catch(undefined),
-        button_reply: z
-          .looseObject({ id: z.string().optional(), title: z.string().optional() })
-          .optional(),
-        list_reply: z
-          .looseObject({ id: z.string().optional(), title: z.string().optional() })
-          .optional(),
-      })
-      .optional()
-      .catch(undefined),
-    reaction: z
-      .looseObject({ message_id: identifier, emoji: z.string().optional() })
-      .optional()
-      .catch(undefined),
-    system: z
-      .looseObject({
-        type: z.string().optional(),
-        wa_id: identifier,
-        user_id: identifier,
-        parent_user_id: identifier,
-        previous_user_id: identifier,
-        previous_parent_user_id: identifier,
-      })
-      .optional()
-      .catch(undefined),
+    context: part({ id: identifier }),
+    text: part({ body: z.string() }),
+    button: part({ payload: words, text: words }),
+    interactive: part({
+      type: words,
+      call_permission_reply: part({ response_source: words }),
+      button_reply: part({ id: words, title: words }),
+      list_reply: part({ id: words, title: words }),
+    }),
+    reaction: part({ message_id: identifier, emoji: words }),
+    system: part({
+      type: words,
+      wa_id: identifier,
+      user_id: identifier,
+      parent_user_id: identifier,
+      previous_user_id: identifier,
+      previous_parent_user_id: identifier,
+    }),
     image: caption,
     video: caption,
     document: caption,
@@ -88,15 +77,15 @@ export const statusEvent = z.object({
     recipient_id: identifier,
     recipient_user_id: identifier,
     recipient_parent_user_id: identifier,
-    biz_opaque_callback_data: z.string().optional().catch(undefined),
-    pricing: z.looseObject({ category: z.string().optional() }).optional().catch(undefined),
+    biz_opaque_callback_data: words,
+    pricing: part({ category: words }),
     errors: z
       .array(
         z.looseObject({
           code: z.int32(),
-          title: z.string().optional().catch(undefined),
-          message: z.string().optional().catch(undefined),
-          error_data: z.looseObject({ details: z.string().optional() }).optional().catch(undefined),
+          title: words,
+          message: words,
+          error_data: part({ details: words }),
         }),
       )
       .optional()
@@ -110,19 +99,20 @@ export const preferenceEvent = z.object({
   item: z.looseObject({
     wa_id: identifier,
     user_id: identifier,
-    value: z.string(),
+    value: z.string().toLowerCase(),
   }),
 })
 
 export const echoEvent = z.object({
+  contacts,
   item: z.looseObject({
     id,
     to: identifier,
     to_user_id: identifier,
-    group_id: identifier,
-    type: z.string().optional().catch(undefined),
-    text: z.looseObject({ body: z.string() }).optional().catch(undefined),
-    reaction: z.looseObject({ emoji: z.string().optional() }).optional().catch(undefined),
+    group_id: group,
+    type: words,
+    text: part({ body: z.string() }),
+    reaction: part({ emoji: words }),
     image: caption,
     video: caption,
     document: caption,
@@ -274,17 +264,28 @@ const IDENTIFIERS =
 const identifiersIn = (item: JsonObject): string[] =>
   IDENTIFIERS.flatMap(name => text(item[name])?.trim().replace(/^\+/, '') || [])
 
-const PERSONAL = new Set<Update['kind']>(['message', 'preference', 'echo'])
+const PERSONAL = new Set<Update['kind']>(['message', 'preference', 'echo', 'call'])
+
+/** Of a call on WhatsApp. */
+export const isFromBusiness = (direction: string): boolean =>
+  direction.toUpperCase() === 'BUSINESS_INITIATED'
+
+/** Of a call, the ids of the business are left out. */
+const customerOf = (kind: Update['kind'], item: JsonObject): JsonObject => {
+  if (kind !== 'call') return item
+  const business = isFromBusiness(text(item['direction']) ?? '') ? /^from/ : /^to/
+  return Object.fromEntries(Object.entries(item).filter(([name]) => !business.test(name)))
+}
 
 /**
- * The ids by which the person of a message, a preference or an echo may be known. Until the update has been read, nothing
- * is sent to a person with one of these ids (messages/claim.ts).
+ * The ids by which the person of a message, a preference, an echo or a call may be known. Until the update has been read,
+ * nothing is sent to a person with one of these ids (messages/claim.ts).
  */
 export const personIdsIn = ({ kind, payload }: Pick<Update, 'kind' | 'payload'>): string[] => {
   const { item } = payload
   if (!PERSONAL.has(kind) || !isObject(item)) return []
-  const ids = [item, item['system'], ...elements(payload['contacts'])].flatMap(part =>
-    isObject(part) ? identifiersIn(part) : [],
+  const ids = [customerOf(kind, item), item['system'], ...elements(payload['contacts'])].flatMap(
+    part => (isObject(part) ? identifiersIn(part) : []),
   )
   // The message of ours that they answer, because a person who hides their number may have no other known id.
   const { context, reaction } = item

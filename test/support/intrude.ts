@@ -37,7 +37,11 @@ export const intrude = async (
         select cancel_outreach(${missedCallId}) as result`.execute(trx)
       return rows[0]?.result !== 'nothing to cancel'
     }
-    if (what === 'owner') await recordOwnerReply(trx, connection, { id: randomUUID(), to: waId })
+    if (what === 'owner')
+      await recordOwnerReply(trx, connection, {
+        item: { id: randomUUID(), to: waId },
+        contacts: [],
+      })
     else if (what === 'answered') {
       const id = randomUUID()
       const at = new Date()
