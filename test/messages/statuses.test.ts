@@ -396,11 +396,24 @@ const MISFITS: [string, Parameters<typeof fake.sendStatus>[1], string][] = [
     '2 minutes',
   ],
   ['it names no recipient', { ...anonymous, fields: { recipient_id: null } }, '2 minutes'],
+  [
+    'it has an id of another program',
+    { ...anonymous, fields: { biz_opaque_callback_data: 'order-5512' } },
+    '2 minutes',
+  ],
+  [
+    'it has our id, and a user id of another person',
+    { status: 'sent', fields: { recipient_id: null, recipient_user_id: 'IL.stranger' } },
+    '2 minutes',
+  ],
 ]
 for (const [why, status, claimedAgo] of MISFITS)
-  await test(`a status without our id settles nothing if ${why}`, async t => {
+  await test(`a status settles nothing if ${why}`, async t => {
     const shop = await business()
     const dana = await lost(shop)
+    await sql`
+      insert into lead_identities (tenant_id, identity, lead_id)
+      select tenant_id, 'IL.theirs', id from leads where tenant_id = ${shop.tenantId}`.execute(db)
     await age(dana.id, claimedAgo)
     await reports(dana.wamid, status)
     t.strictSame(await outreachOf(shop.tenantId, dana.callId), UNKNOWN)

@@ -26,42 +26,9 @@ import {
 } from '../support/whatsapp.ts'
 import { leadsOf, miss, runAtOnce } from '../tasks/support.ts'
 import { OPERATOR } from '../tenants/support.ts'
+import { ago, delivered, echo, from, preference, talk, text, wamid, written } from './support.ts'
 
 const HOUR = 3600
-const wamid = () => `wamid.O${randomInt(1e12)}`
-const ago = (seconds: number) => String(Math.floor(Date.now() / 1000) - seconds)
-const text = (body: string) => ({ type: 'text', text: { body } })
-
-const written = (from: object, secondsAgo: number, fields: object) => ({
-  messages: [{ ...from, id: wamid(), timestamp: ago(secondsAgo), ...fields }],
-})
-const echo = (to: string, secondsAgo: number) => ({
-  message_echoes: [{ from: '972', to, id: wamid(), timestamp: ago(secondsAgo), ...text('היי') }],
-})
-const preference = (phone: string, secondsAgo: number, value: string) => ({
-  user_preferences: [
-    { wa_id: phone.slice(1), category: 'marketing_messages', value, timestamp: +ago(secondsAgo) },
-  ],
-})
-const talk = (phone: string, secondsAgo: number) => ({
-  calls: [
-    {
-      id: `wacid.O${randomInt(1e12)}`,
-      from: phone.slice(1),
-      event: 'terminate',
-      status: 'COMPLETED',
-      direction: 'USER_INITIATED',
-      duration: 5,
-      timestamp: ago(secondsAgo),
-    },
-  ],
-})
-/** Delivers these values of a field in one POST, and runs the jobs. */
-const delivered = async ({ phoneNumberId }: Business, values: object[], field = 'messages') => {
-  await deliver(envelope(...values.map(value => change(phoneNumberId, { ...value }, field))))
-  await work(8)
-}
-const from = ({ e164 }: { e164: string }) => ({ from: e164.slice(1) })
 /** So that a new call of theirs is decided for itself. */
 const longAgo = async ({ tenantId }: Business) => {
   for (const column of ['created_at', 'claimed_at', 'accepted_at', 'due_at'])

@@ -138,6 +138,7 @@ await t.test('an answer with an id is an acceptance, whatever else it holds', as
     { contacts: [] },
     { contacts: [{}] },
     { contacts: [{ wa_id: null }] },
+    { contacts: [{ wa_id: 'x\0', user_id: 'x'.repeat(600) }] },
     { contacts: null },
     { contacts: 'x' },
     { contacts: [null] },
@@ -168,6 +169,9 @@ await t.test('a 2xx answer without an id is unknown', async t => {
     '{"messages":[{}]}',
     '{"messages":[{"id":""}]}',
     '{"messages":[{"id":7}]}',
+    // Postgres could not store or index these.
+    String.raw`{"messages":[{"id":"wamid.\u0000"}]}`,
+    `{"messages":[{"id":"${'x'.repeat(600)}"}]}`,
     '{"messages":{"id":"x"}}',
     `{"messages":[{"id":"${WAMID}"}]`,
     refusal(131026),
