@@ -53,20 +53,34 @@ export const startMaintenance = (): Maintenance => {
     const count = await requeueExpiredClaims()
     if (count) log.warn({ count }, 'claims had expired: their jobs run again')
   }
-  const sweep = async () => {
-    if (performance.now() < sweepAt) return
+  const requeue = async () => {
     const count = await requeueDueRows()
     if (count) log.warn({ count }, 'rows were due and had no job: jobs added')
-    await removeReplacedJobs()
-    const failed = await endFailedEvents()
-    if (failed)
-      log.error({ count: failed }, 'updates from WhatsApp count as replies: their jobs failed')
-    await db.transaction().execute(fillQuietDays)
-    await deleteOldLiveCalls()
-    await queueSummaries()
+    if (count === BATCH_SIZE) sweepAt = performance.now()
+  }
+  const endFailed = async () => {
+    const count = await endFailedEvents()
+    if (count) log.error({ count }, 'updates from WhatsApp count as replies: their jobs failed')
+  }
+  const checkMissedWebhooks = async () => {
     if (checkCallLogs) await scheduleChecks()
     checkCallLogs = false
-    sweepAt = performance.now() + (count < BATCH_SIZE ? SWEEP_EVERY : 0)
+  }
+  const chores = [
+    markUnread,
+    requeue,
+    removeReplacedJobs,
+    endFailed,
+    () => db.transaction().execute(fillQuietDays),
+    deleteOldLiveCalls,
+    queueSummaries,
+    checkMissedWebhooks,
+  ]
+  const sweep = async () => {
+    if (performance.now() < sweepAt) return
+    sweepAt = performance.now() + SWEEP_EVERY
+    // A chore that fails must not keep the others from their work.
+    for (const chore of chores) await attempt(chore)
   }
   const alerts = async () => {
     if (performance.now() < alertsAt) return
@@ -84,12 +98,7 @@ export const startMaintenance = (): Maintenance => {
   const repeat = async (work: () => Promise<void>) => {
     // At once, because a process that crashes again and again may not live until the next round.
     while (!ending.signal.aborted) {
-      try {
-        await work()
-      } catch (err) {
-        // An outage ends by itself. Any other error is a bug in our own statements.
-        log[isTransient(err) ? 'warn' : 'error']({ err }, 'maintenance failed')
-      }
+      await attempt(work)
       await sleep(CLAIMS_EVERY, undefined, { signal: ending.signal }).catch(() => {})
     }
   }
@@ -109,8 +118,18 @@ export const startMaintenance = (): Maintenance => {
   }
 }
 
+const attempt = async (work: () => Promise<unknown>): Promise<void> => {
+  try {
+    await work()
+  } catch (err) {
+    // An outage ends by itself. Any other error is a bug in our own statements.
+    log[isTransient(err) ? 'warn' : 'error']({ err }, 'maintenance failed')
+  }
+}
+
 /** A job may wait this long for a free worker. */
 const OVERDUE = sql`interval '1 minute'`
+const JUST_CONNECTED = sql`interval '1 hour'`
 /** No task runs this long. A job that is locked longer was lost, for example with the answer to a query. */
 const STUCK = sql`interval '5 minutes'`
 const DUE_JOB = jobSpec({
@@ -120,6 +139,18 @@ const DUE_JOB = jobSpec({
   tenant: sql`tenant`,
   lane: sql`lane`,
 })
+
+/**
+ * Marks the WhatsApp events as unread that were read while their number was being connected. The trigger reread_events does so
+ * with those that were read before. It does not see what another transaction reads at the same moment.
+ */
+export const markUnread = async (): Promise<void> => {
+  await sql`
+    update whatsapp_events set outcome = null where id = any(array(
+      select e.id from whatsapp_connections c join whatsapp_events e on e.phone_number_id = c.phone_number_id
+      where c.created_at > now() - ${JUST_CONNECTED} and e.outcome = 'number_unknown' and e.payload is not null
+      for update of e skip locked))`.execute(db)
+}
 
 /** At most this many jobs are added at once. */
 const BATCH_SIZE = 1000
@@ -141,6 +172,12 @@ export const requeueDueRows = async (): Promise<number> => {
       where verdict = 'unknown' and reason = 'waiting_for_root'
         and coalesce(called_at, received_at) > now() - interval '1 day'
         and received_at < now() - make_interval(secs => ${ROOT_WAIT_SECONDS}) - ${OVERDUE}
+    union
+      -- As markUnread: the trigger is reclassify_unmatched.
+      select 'voicenter_cdr', null, null, r.call_id, jsonb_build_object('callId', r.call_id)
+      from tenant_numbers n join raw_cdrs r on r.business_phone = n.phone
+      where n.created_at > now() - ${JUST_CONNECTED} and r.verdict = 'unmatched_number'
+        and (r.token_tenant_id is null or r.token_tenant_id = n.tenant_id)
     union all
       select 'lead_outreach', tenant_id, null, id::text,
              jsonb_build_object('tenantId', tenant_id::text, 'missedCallId', id::text, 'callerPhone', caller_phone)

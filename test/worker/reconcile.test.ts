@@ -1,7 +1,7 @@
 /** The sweep adds the jobs that are missing, and a job that fails for good holds up no other. (Case 37) */
 import { sql } from 'kysely'
 import t from 'tap'
-import { requeueDueRows, requeueExpiredClaims } from '../../app/worker/reconcile.ts'
+import { markUnread, requeueDueRows, requeueExpiredClaims } from '../../app/worker/reconcile.ts'
 import { push } from '../../scripts/demo/cdr.ts'
 import { endpointOf, receiver } from '../events/support.ts'
 import {
@@ -65,6 +65,24 @@ const KINDS: Record<string, (shop: Business) => Promise<Row>> = {
       state: () =>
         one(sql`select verdict is not null as state from raw_cdrs where call_id = ${ivruniqueid}`),
       expected: true,
+    }
+  },
+  'a CDR that was classified while its number was being added': async ({
+    token,
+    tenantId,
+    did,
+  }) => {
+    const cdr = push({ caller: 'anonymous', did })
+    await post(cdr, { token })
+    await work()
+    const { ivruniqueid } = cdr
+    await sql`update raw_cdrs set verdict = 'unmatched_number' where call_id = ${ivruniqueid}`.execute(
+      db,
+    )
+    return {
+      key: `voicenter_cdr:${ivruniqueid}`,
+      state: () => one(sql`select verdict as state from raw_cdrs where call_id = ${ivruniqueid}`),
+      expected: 'missed',
     }
   },
   'a first message': async shop => {
@@ -134,6 +152,20 @@ const KINDS: Record<string, (shop: Business) => Promise<Row>> = {
       update whatsapp_events set received_at = now() - interval '20 minutes' where tenant_id = ${shop.tenantId} returning id`.execute(
       db,
     )
+    const id = rows[0]?.id ?? ''
+    return {
+      key: `whatsapp_event:${id}`,
+      state: () => one(sql`select outcome as state from whatsapp_events where id = ${id}`),
+      expected: 'no_message',
+    }
+  },
+  'a WhatsApp event that was read while its number was being connected': async shop => {
+    const item = { id: `wamid.${crypto.randomUUID()}`, status: 'sent', recipient_id: '1' }
+    await deliver(envelope(change(shop.phoneNumberId, { statuses: [item] })))
+    const { rows } = await sql<{ id: string }>`
+      update whatsapp_events set outcome = 'number_unknown', received_at = now() - interval '20 minutes'
+      where payload #>> '{item,id}' = ${item.id} returning id`.execute(db)
+    await markUnread()
     const id = rows[0]?.id ?? ''
     return {
       key: `whatsapp_event:${id}`,
