@@ -92,7 +92,7 @@ export const urlProblem = (written: string, reach: Reach): UrlProblem | null => 
     : null
 }
 
-/** The addresses of a name. */
+/** The addresses of a name. It rejects if no name server answers. */
 export type Resolve = (name: string) => Promise<string[]>
 
 /**
@@ -102,8 +102,16 @@ export type Resolve = (name: string) => Promise<string[]>
 const resolveName: Resolve = async name => {
   const resolver = new Resolver({ timeout: 2000, tries: 2 })
   const answers = await Promise.allSettled([resolver.resolve4(name), resolver.resolve6(name)])
-  return answers.flatMap(answer => (answer.status === 'fulfilled' ? answer.value : []))
+  const addresses = answers.flatMap(one => (one.status === 'fulfilled' ? one.value : []))
+  const silent = answers.find(one => one.status === 'rejected' && !saysNone(one.reason))
+  if (addresses.length === 0 && silent)
+    throw new Error('no name server answered', { cause: silent })
+  return addresses
 }
+
+/** A name server answered that there is no such name, or that it has no address of this family. */
+const saysNone = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && /^(ENOTFOUND|ENODATA)$/.test(String(error.code))
 
 const addressesOf = async (
   host: string,
@@ -138,9 +146,12 @@ export const checkHost = async (
   resolve: Resolve = resolveName,
 ): Promise<void> => {
   const late = whenAborted(AbortSignal.timeout(ENTRY_TIMEOUT_MS))
-  const found = await Promise.race([addressesOf(hostOf(url), reach, resolve), late])
-  if (found === 'not_resolved' || found === 'timeout')
+  const asked = addressesOf(hostOf(url), reach, resolve).catch(() => 'timeout' as const)
+  const found = await Promise.race([asked, late])
+  if (found === 'not_resolved')
     throw userError('not_resolved', 'this name has no address: check the spelling', 'url')
+  if (found === 'timeout')
+    throw userError('not_resolved', 'no name server answered for this name: try again', 'url')
   if (found === 'forbidden_address')
     throw userError('forbidden_address', 'events are only sent to public addresses', 'url')
 }
@@ -164,7 +175,7 @@ export const post = async (
   if (urlProblem(url, reach) !== null) return { error: 'forbidden_address' }
   const signal = AbortSignal.timeout(timeoutMs)
   const addresses = await Promise.race([
-    addressesOf(hostOf(url), reach, resolve),
+    addressesOf(hostOf(url), reach, resolve).catch(() => 'connection' as const),
     whenAborted(signal),
   ])
   if (typeof addresses === 'string') return { error: addresses }

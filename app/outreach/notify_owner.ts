@@ -139,7 +139,10 @@ export const REPEAT_CALLER_THRESHOLD = 3
 
 export type RepeatCalls = { calls: number; told: boolean }
 
-/** Notifies the owner, once within the repeat window, that a caller whose missed call was just recorded keeps calling. */
+/**
+ * Notifies the owner, once within the repeat window, that a caller whose missed call was just recorded keeps calling. Only calls
+ * since the last talk count.
+ */
 export const notifyRepeatCaller = async (
   trx: Trx,
   leadId: string,
@@ -147,7 +150,9 @@ export const notifyRepeatCaller = async (
 ): Promise<void> => {
   const { rows } = await sql<RepeatCalls>`
     select
-      (select count(*)::int from missed_calls m where m.lead_id = l.id and m.called_at > now() - t.repeat_window) as calls,
+      (select count(*)::int from missed_calls m
+       where m.lead_id = l.id and m.called_at > greatest(now() - t.repeat_window, ${talkedAt(sql`now() - t.repeat_window`)})
+         and (m.outreach_state, m.outreach_reason) <> ('cancelled', 'reached_by_phone')) as calls,
       exists (select from messages s where s.lead_id = l.id and s.occasion like 'third_call:%'
               and s.created_at > now() - t.repeat_window) as told
     from leads l join tenants t on t.id = l.tenant_id where l.id = ${leadId}`.execute(trx)

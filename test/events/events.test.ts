@@ -167,6 +167,11 @@ await t.test('and so are the addresses of its name', async t => {
     checkHost('https://hook.example/', { production: true }, () => Promise.resolve(addresses))
   await check('8.8.8.8', '2606:4700::1111')
   await t.rejects(check(), /this name has no address/)
+  const silent = () => Promise.reject(new Error('ESERVFAIL'))
+  await t.rejects(
+    checkHost('https://hook.example/', { production: true }, silent),
+    /no name server answered/,
+  )
   for (const address of ['127.0.0.1', '169.254.169.254', '::1', '64:ff9b::7f00:1'])
     await t.rejects(check('8.8.8.8', address), /only sent to public addresses/, address)
 })
@@ -216,6 +221,8 @@ await t.test('post', async t => {
     t.strictSame(await post(message(named), { ...HERE, resolve: () => Promise.resolve([]) }), {
       error: 'not_resolved',
     })
+    const silent = () => Promise.reject(new Error('ESERVFAIL'))
+    t.strictSame(await post(message(named), { ...HERE, resolve: silent }), { error: 'connection' })
     for (const url of [to.url, `http://localhost:${to.port}/`, 'https://127.0.0.1/'])
       t.strictSame(await post(message(url), PRODUCTION), { error: 'forbidden_address' }, url)
     t.equal(to.received.length, before)

@@ -1,6 +1,7 @@
 /** Notices to the owner: what they are about, once for each occasion, and their failures. */
 import { sql } from 'kysely'
 import { test } from 'tap'
+import { callBackPush } from '../../scripts/demo/cdr.ts'
 import { combine, shouldNotify } from '../../app/outreach/notices.ts'
 import { collectNotice } from '../../app/outreach/notify_owner.ts'
 import { firstAllowed, noticeWaits } from '../../app/outreach/quiet_hours.ts'
@@ -31,7 +32,7 @@ import {
 import { asOperator, asTenant, browser } from '../support/ops.ts'
 import { missedBy } from '../support/steps.ts'
 import { happens, optOutsOf, storyOf } from '../support/whatsapp.ts'
-import { dueSince, leadsOf, miss, requestsOf, runAtOnce } from '../tasks/support.ts'
+import { dueSince, leadsOf, miss, requestsOf, runAtOnce, tell } from '../tasks/support.ts'
 import { leadOf } from '../web/ops/support.ts'
 
 /** Both reminders are sent, and the person does not answer. */
@@ -452,4 +453,17 @@ await test('no variable of a template is empty', async t => {
   const blank = { business_name: ' \n', caller_name: '  ', call_time: '' }
   const filled = fill(template, { ...blank, caller_phone: '', what_happened: '' })
   t.strictSame(filled.variables, ['-', unknownName('he'), '-'])
+})
+
+test('only calls since the last talk count as repeated', async t => {
+  const { shop, who, told } = await owned()
+  await miss(shop, who.local, {}, 28)
+  const short = { dialtime: 1, duration: 2, actualCallDuration: 2 }
+  await tell(shop.token, callBackPush({ caller: shop.did, target: who.local, ...short }, 25))
+  t.strictSame(told(), [])
+  await miss(shop, who.local, {}, 12)
+  await miss(shop, who.local, {}, 9)
+  t.strictSame(told(), [], 'the third and the fourth call')
+  await miss(shop, who.local, {}, 6)
+  t.match(told(), [[String, localNumber(who.e164), /3/]])
 })
