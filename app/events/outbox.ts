@@ -47,7 +47,7 @@ type Standing = {
   now: Date
 }
 
-/** No other job adds a test again, so the test checks again after this time. */
+/** The attempt that ends may not add the job of a test again. So the job of a test sets itself for this time. */
 const TEST_CHECKS_AGAIN_MS = 5000
 
 /**

@@ -166,8 +166,8 @@ const isTo = ({ phone, waId, identities }: NamedMessage, recipient: Writer): boo
 
 /**
  * Meta does not promise to echo our id for templates. A status with an unknown wamid may therefore be the first evidence
- * about a send whose answer was lost. It is accepted as such if nothing is being sent to that person, exactly one send
- * to them is unknown, and the status fits it in time and price.
+ * about a send whose answer was lost. It is accepted as such if nothing is being sent to that person, and exactly one unknown
+ * send to them fits the status in time and price. A status with an id that is not ours is about a message of another program.
  */
 const unknownMessage = async (
   trx: Trx,

@@ -54,7 +54,7 @@ export type KnownContext = Omit<ContactContext, 'late'> &
  */
 const PENDING: OutreachState[] = ['scheduled', 'sending']
 
-/** Far more than the calls of one person in a day have. */
+/** The calls of one person cause far fewer events in a day. */
 const MAX_LIVE_EVENTS = 200
 
 export const readContext = async (trx: Trx, call: Call): Promise<KnownContext> => {
@@ -63,7 +63,10 @@ export const readContext = async (trx: Trx, call: Call): Promise<KnownContext> =
   return context
 }
 
-/** Reads the context of each call with one statement. The leads are locked, so no other transaction changes it. */
+/**
+ * Reads the context of each call with one statement. The caller has locked the leads. Live events and settings may still
+ * change; the claim reads them again.
+ */
 export const readContexts = async (trx: Trx, calls: readonly Call[]): Promise<KnownContext[]> => {
   const identified = calls.map(call => ({ ...call, ...identify(call.caller) }))
   const asked = identified.map(({ tenantId, phones, lines, missedCallId, calledAt }, n) => ({

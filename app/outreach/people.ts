@@ -96,7 +96,7 @@ const FACTS = sql`
   cross join lateral (select case
     when known.is_excluded or l.later_until > now() then null
     when wrote.at > greatest(done.closed_at, done.written_at, done.opted_out_at, l.callback_requested_at) then 'wrote'
-    -- An answer in writing is no call.
+    -- A written answer does not close a request for a call.
     when l.callback_requested_at > greatest(known.talked_at, done.opted_out_at) then 'asked'
     when k.called_at > now() - ${CALLED_WITHIN} and k.called_at > greatest(done.closed_at, done.written_at)
       and (k.called_at > done.opted_out_at or k.outreach_reason = 'opted_out')
@@ -178,7 +178,7 @@ const candidates = async (
   return rows
 }
 
-/** Those of `people` that the rows hold in this order, looked at in batches. */
+/** Reads people in batches, in the order of their cursors, until `limit` of them are wanted. */
 const walk = async (
   limit: number,
   before: string | null,
@@ -265,7 +265,7 @@ export const MAX_FOUND = 50
 /** For `like`: the written text anywhere. */
 const anywhere = (written: string): string => `%${written.replace(/[\\%_]/g, '\\$&')}%`
 
-/** Whether a message, a name or a note may hold it, and not only a number. */
+/** The search finds a part of a number only from this many digits on. */
 const MIN_DIGITS = 3
 
 /** The ids of the leads with this name, number, note or text of theirs. It reads the tenant's rows, and no others. */

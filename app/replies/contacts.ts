@@ -293,8 +293,8 @@ export const optedOutBy = async (
 }
 
 /**
- * Of `opt_outs`: it was not added after this event. Meta delivers in any order. An opt-out without an event has the time of our
- * clock, which may differ from Meta's.
+ * Whether the opt-out came before this event. Meta delivers in any order. An opt-out without an event has the time of our clock,
+ * which may differ from Meta's.
  */
 const saidBefore = (eventId: string) => sql<boolean>`not exists (
   select from whatsapp_events start left join whatsapp_events stop on stop.id = whatsapp_event_id
@@ -315,7 +315,7 @@ export const isTakenBack = async (trx: Trx, eventId: string): Promise<boolean> =
   return rows.length > 0
 }
 
-/** Of `opt_outs`: the tenant did not repeat by hand, after this event, what the person had said. */
+/** Whether the tenant has not repeated the opt-out by hand after this event. */
 const notRepeatedByHand = (eventId: string) => sql<boolean>`not (also_by_hand and exists (
   select from whatsapp_events start
   where start.id = ${eventId} and repeated_at > happened_at(start) + interval '1 minute'))`

@@ -216,9 +216,9 @@ const assignTenants = async (
 
 /**
  * This many calls are classified in 50 ms. During this time each call and each person has a lock. Postgres has room for 64
- * locks for each connection that it accepts (max_locks_per_transaction), shared by all connections. The ten connections of
- * a process bring more room than its two batches need. With 200 calls, a backlog ends 20 % sooner but takes more than its
- * share.
+ * locks for each connection that it accepts (max_locks_per_transaction), and all connections share them. Two batches of 100
+ * calls need fewer than the ten connections of a process have. With 200 calls a backlog ends 20 % sooner, but its locks could
+ * be too many.
  */
 const MAX_TAKEN = 100
 /** How many CDRs are read to classify them. A linked call counts as LINKED: all CDRs that are connected with it are read. */

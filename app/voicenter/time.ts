@@ -23,7 +23,7 @@ const NEAR_HEAD = 15 * MINUTE
 /** How far the phone system's clock may be ahead of ours. */
 const SKEW = 10 * MINUTE
 
-/** Two dates that differ by an exchange of day and month are at least four weeks apart. */
+/** With day and month exchanged, two dates are at least 27 days apart. So a date that is nearer to the call id is the right one. */
 const EXCHANGED = 14 * DAY
 
 /** An earlier time is a default value or an error. */
@@ -32,7 +32,7 @@ const OLDEST = Date.UTC(2000, 0, 1)
 /** The largest offset of a zone. A wall clock that is further ahead is in the future in every zone. */
 const MAX_OFFSET = 14 * HOUR
 
-/** Longer than any date with all its decoration. */
+/** No date with a weekday, an offset and the name of its zone is longer. */
 const MAX_LENGTH = 80
 
 /**

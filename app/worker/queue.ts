@@ -192,7 +192,7 @@ export type Throughput = {
   median: number | null
   p95: number | null
   longest: number | null
-  /** What waits now. Null = the table above says so. */
+  /** What waits now. Null = the table by task shows it. */
   waiting: number | null
 }
 

@@ -67,11 +67,7 @@ const KINDS: Record<string, (shop: Business) => Promise<Row>> = {
       expected: true,
     }
   },
-  'a CDR that was classified while its number was being added': async ({
-    token,
-    tenantId,
-    did,
-  }) => {
+  'a CDR that was classified while its number was being added': async ({ token, did }) => {
     const cdr = push({ caller: 'anonymous', did })
     await post(cdr, { token })
     await work()
