@@ -32,13 +32,8 @@ import {
 import { type LockedLead, markCalledBack } from '../app/outreach/lead_actions.ts'
 import { cancelOutreach, type Progress } from '../app/outreach/operator_actions.ts'
 import { figuresOf, queueSummaries, type Recipient } from '../app/outreach/owner_summaries.ts'
-import {
-  findPeople,
-  findPerson,
-  type Person,
-  type PersonDetails,
-  waitingPeople,
-} from '../app/outreach/people.ts'
+import { type Person, waitingPeople } from '../app/outreach/people.ts'
+import { findPeople, findPerson, type PersonDetails } from '../app/outreach/people_search.ts'
 import type { WeekFigures } from '../app/outreach/summaries.ts'
 import { type CallRow, loadThread, type MessageRow } from '../app/outreach/thread.ts'
 import {

@@ -4,7 +4,8 @@ import type { Trx } from '../db/kysely.ts'
 import { moveCall, moveConversations, moveLead, moveMessages } from '../db/transitions.ts'
 import { cancelPending } from '../outreach/cancel.ts'
 import { firstAllowed, type QuietSettings, quietTimesOf } from '../outreach/quiet_hours.ts'
-import { knownPhones, optOut } from '../replies/contacts.ts'
+import { optOut } from '../outreach/opt_outs.ts'
+import { knownPhones } from '../replies/contacts.ts'
 import {
   isFreeText,
   type MessageKind,

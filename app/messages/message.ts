@@ -3,7 +3,7 @@ import { addJob } from '../db/jobs.ts'
 import type { Trx } from '../db/kysely.ts'
 import { lockLead } from '../db/locks.ts'
 import { moveCall, moveMessages, NOT_HELD } from '../db/transitions.ts'
-import { scheduleUnresponsive } from '../outreach/cancel.ts'
+import { scheduleUnresponsive } from '../outreach/silence.ts'
 import { spellings } from '../phone.ts'
 import {
   type ConversationReason,

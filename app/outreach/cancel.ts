@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import { addJob, removeJob } from '../db/jobs.ts'
+import { removeJob } from '../db/jobs.ts'
 import { planName, type Trx } from '../db/kysely.ts'
 import { lockLead, lockLeads } from '../db/locks.ts'
 import {
@@ -46,7 +46,8 @@ export const cancelPending = async (
   return ended
 }
 
-const hasPending = async (trx: Trx, leadId: string): Promise<boolean> => {
+/** Whether a message to the person is pending, or may follow. */
+export const hasPending = async (trx: Trx, leadId: string): Promise<boolean> => {
   const { rows } = await sql`
     select from lead_conversations where lead_id = ${leadId} and state = 'open'
     union all
@@ -320,36 +321,4 @@ export const withdrawMissedCall = async (
   if (isAnswered) await cancelPending(trx, call.lead_id, 'reached_by_phone', [call.id])
   else await endOutreach(trx, call.lead_id, 'reached_by_phone', [call.id])
   await reevaluate(trx, call.lead_id, [call.id])
-}
-
-/** Adds the job that ends a conversation, after the tenant's `unresponsive_after`. */
-export const scheduleUnresponsive = async (
-  trx: Trx,
-  tenantId: string,
-  conversationId: string,
-): Promise<void> => {
-  const at = sql<Date>`(
-    select now() + t.unresponsive_after
-    from lead_conversations c join leads l on l.id = c.lead_id join tenants t on t.id = l.tenant_id
-    where c.id = ${conversationId})`
-  await addJob(
-    trx,
-    'lead_silence',
-    conversationId,
-    { leadConversationId: conversationId },
-    { tenantId, at },
-  )
-}
-
-/** Ends a conversation in which the person has not answered. */
-export const closeUnresponsive = async (trx: Trx, conversationId: string): Promise<void> => {
-  await lockLead(trx, sql`(select lead_id from lead_conversations where id = ${conversationId})`)
-  const ended = await moveConversations(trx, 'silence', 'unresponsive')
-    .where('id', '=', conversationId)
-    .returning('lead_id')
-    .executeTakeFirst()
-  const leadId = ended?.lead_id
-  if (!leadId) return
-  // A later call is being handled, so silence after this one means nothing.
-  if (!(await hasPending(trx, leadId))) await moveLead(trx, leadId, 'silence')
 }

@@ -10,7 +10,7 @@ import { cancelPending } from '../outreach/cancel.ts'
 import { isAbout } from '../outreach/exclusions.ts'
 import { resumeLead } from '../outreach/resume.ts'
 import { spellings } from '../phone.ts'
-import { isByHand, optOut } from '../replies/contacts.ts'
+import { isByHand, optOut } from '../outreach/opt_outs.ts'
 import { dialledNumber, phoneNumber, tenantId } from '../tenants/schema.ts'
 
 const note = z

@@ -7,18 +7,17 @@ import { recordReply } from '../events/outbox.ts'
 import { cancelPending, cancelUntil } from '../outreach/cancel.ts'
 import { CALLBACK_NOTICE } from '../outreach/notices.ts'
 import { notifyOfReply, notifyOwner } from '../outreach/notify_owner.ts'
+import { copyOptOut, isTakenBack } from '../outreach/opt_outs.ts'
 import { talkedAt, THEIR_NUMBERS } from '../outreach/talks.ts'
 import { spellings } from '../phone.ts'
 import type { OwnButton } from '../whatsapp/own_templates.ts'
 import type { echoEvent, MessageEvent } from '../whatsapp/webhook.ts'
 import {
   type Connection,
-  copyOptOut,
   findLead,
   heardFrom,
   identitiesOf,
   idsOf,
-  isTakenBack,
   knownPhones,
   leadsWithNumbers,
   rememberIdentities,

@@ -6,6 +6,7 @@ import type { Trx } from '../db/kysely.ts'
 import { lockPeople, peopleOf } from '../db/locks.ts'
 import { moveLead } from '../db/transitions.ts'
 import { cancelPending, cancelUntil } from '../outreach/cancel.ts'
+import { isTakenBack, optedOutBy, optIn, optOut, resume, SWITCH } from '../outreach/opt_outs.ts'
 import { resumeLead } from '../outreach/resume.ts'
 import { LANGUAGES, OPT_OUT_CONFIRMATIONS } from '../whatsapp/templates.ts'
 import type { preferenceEvent } from '../whatsapp/webhook.ts'
@@ -13,14 +14,8 @@ import {
   type Connection,
   findLead,
   idsOf,
-  isTakenBack,
   knownPhones,
   leadsWithNumbers,
-  optedOutBy,
-  optIn,
-  optOut,
-  resume,
-  SWITCH,
   type Writer,
   writerOf,
   writerPhone,

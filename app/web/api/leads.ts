@@ -3,14 +3,8 @@ import { z } from 'zod'
 import type { Trx } from '../../db/kysely.ts'
 import { notFound } from '../../errors.ts'
 import { findListed } from '../../outreach/exclusions.ts'
-import {
-  findPerson,
-  listPeople,
-  type Person,
-  PERSON_CURSOR,
-  type PersonDetails,
-  REASONS,
-} from '../../outreach/people.ts'
+import { type Person, PERSON_CURSOR, REASONS } from '../../outreach/people.ts'
+import { findPerson, listPeople, type PersonDetails } from '../../outreach/people_search.ts'
 import {
   readReplyState,
   REPLY_REFUSALS,

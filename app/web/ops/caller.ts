@@ -8,7 +8,7 @@ import {
   removeExclusion,
   removeOptOut,
 } from '../../privacy/do_not_contact.ts'
-import { isByHand } from '../../replies/contacts.ts'
+import { isByHand } from '../../outreach/opt_outs.ts'
 import type { Context } from './access.ts'
 import { orAbort } from './errors.ts'
 import { actionForm, confirmForm, formValue, input, returnPath } from './forms.ts'

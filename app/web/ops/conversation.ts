@@ -1,5 +1,5 @@
 /** The conversation with one person: calls and messages, as in a chat. */
-import type { PersonDetails } from '../../outreach/people.ts'
+import type { PersonDetails } from '../../outreach/people_search.ts'
 import type { CallEntry, MessageEntry, ThreadEntry } from '../../outreach/thread.ts'
 import type { Context } from './access.ts'
 import { clockTime, dayName } from './format.ts'

@@ -8,7 +8,7 @@ import {
   setNote,
   setOutcome,
 } from '../../outreach/lead_actions.ts'
-import { findPerson, type PersonDetails } from '../../outreach/people.ts'
+import { findPerson, type PersonDetails } from '../../outreach/people_search.ts'
 import {
   readReplyState,
   replyInput,

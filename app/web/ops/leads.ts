@@ -2,15 +2,17 @@
 import { Router } from 'express'
 import { z } from 'zod'
 import {
-  findPeople,
-  findPerson,
-  MAX_FOUND,
   type Person,
-  peopleWithOutcome,
   PERSON_CURSOR,
   type WaitReason,
   waitingPeople,
 } from '../../outreach/people.ts'
+import {
+  findPeople,
+  findPerson,
+  MAX_FOUND,
+  peopleWithOutcome,
+} from '../../outreach/people_search.ts'
 import { undoCalledBack, markCalledBack } from '../../outreach/lead_actions.ts'
 import { numberOfLead } from '../../privacy/do_not_contact.ts'
 import { OUTCOMES } from '../../states.ts'

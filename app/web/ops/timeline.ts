@@ -1,5 +1,5 @@
 /** What happened in a call and because of it, in order. Pure. */
-import { isByHand } from '../../replies/contacts.ts'
+import { isByHand } from '../../outreach/opt_outs.ts'
 import { typeName } from '../../voicenter/call_kind.ts'
 import { answeredBy, statusOf } from '../../voicenter/classify.ts'
 import { actorText } from './actor.ts'
