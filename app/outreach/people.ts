@@ -66,6 +66,10 @@ const WROTE_WITHIN = sql`interval '30 days'`
 /** When the tenant last marked lead "l" as called back, or gave it an outcome. Null = never. */
 const MARKED_AT = sql`greatest(l.called_back_at, l.outcome_at)`
 
+/** Of messages "s": the tenant wrote it by hand, here or in WhatsApp itself. */
+const IS_WRITTEN = sql`s.kind = 'manual' and s.state not in ('cancelled', 'skipped', 'failed')`
+const WRITTEN_AT = sql`coalesce(s.claimed_at, s.created_at)`
+
 /** The facts about each lead "l". Times that are not known are -infinity. */
 export const FACTS = sql`
   join tenants t on t.id = l.tenant_id
@@ -78,9 +82,7 @@ export const FACTS = sql`
     where s.lead_id = l.id and s.direction = 'in' and s.button is distinct from 'callback'
     order by s.created_at desc limit 1) wrote on true
   cross join lateral (select
-    -- The tenant wrote to them, here or in WhatsApp itself.
-    coalesce((select max(coalesce(s.claimed_at, s.created_at)) from messages s
-      where s.lead_id = l.id and s.kind = 'manual' and s.state not in ('cancelled', 'skipped', 'failed')), '-infinity') as written_at,
+    coalesce((select max(${WRITTEN_AT}) from messages s where s.lead_id = l.id and ${IS_WRITTEN}), '-infinity') as written_at,
     coalesce(${talkedAt(sql`least(wrote.at, k.called_at, l.callback_requested_at)`)}, '-infinity') as talked_at,
     coalesce((select max(o.repeated_at) from opt_outs o
       where o.tenant_id = l.tenant_id and o.phone in ${THEIR_NUMBERS}), '-infinity') as opted_out_at,
@@ -122,14 +124,19 @@ export const COLUMNS = sql`
   l.callback_requested_at as "callbackRequestedAt", l.heard_at + interval '24 hours' as "windowOpenUntil",
   l.created_at as "createdAt"`
 
+/** The tenant has not written to lead "l" since. */
+const notWrittenSince = (at: RawBuilder<unknown>) => sql`not exists (
+  select from messages s where s.lead_id = l.id and ${IS_WRITTEN} and ${WRITTEN_AT} > ${at})`
+
 /**
- * The people who may have a reason to wait, by the column that orders them. An index holds both. Those who were marked since
- * are left out at once: FACTS would leave them out too, but it costs much more for each, and they are the most.
+ * The people who may have a reason to wait, by the column that orders them. An index holds both. Those who were marked or
+ * written to since are left out at once: FACTS would leave them out too, but it costs much more for each, and they are the most.
  */
 const CANDIDATES: Record<WaitReason, { from: RawBuilder<unknown>; at: RawBuilder<unknown> }> = {
   wrote: {
     from: sql`leads l where l.heard_at > now() - ${WROTE_WITHIN} and (${MARKED_AT} is null or exists (
-      select from messages s where s.lead_id = l.id and s.direction = 'in' and s.created_at > ${MARKED_AT}))`,
+      select from messages s where s.lead_id = l.id and s.direction = 'in' and s.created_at > ${MARKED_AT}))
+      and ${notWrittenSince(sql`l.heard_at`)}`,
     at: sql`l.heard_at`,
   },
   asked: {
@@ -138,7 +145,8 @@ const CANDIDATES: Record<WaitReason, { from: RawBuilder<unknown>; at: RawBuilder
   },
   called: {
     from: sql`missed_calls q join leads l on l.id = q.lead_id
-      where q.called_at > now() - ${CALLED_WITHIN} and (${MARKED_AT} is null or q.called_at > ${MARKED_AT}) and not exists (
+      where q.called_at > now() - ${CALLED_WITHIN} and (${MARKED_AT} is null or q.called_at > ${MARKED_AT})
+        and ${notWrittenSince(sql`q.called_at`)} and not exists (
         select from missed_calls n where n.lead_id = q.lead_id and (n.called_at, n.id) > (q.called_at, q.id))`,
     at: sql`q.called_at`,
   },
