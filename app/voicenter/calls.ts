@@ -62,7 +62,8 @@ export const classifyCalls = async (
   failpoint('voicenter_cdr:read')
   const areShared = read.some(call => isShared(call, rulesOf))
   if (areShared && found.some(({ isLinked }) => !isLinked)) {
-    const linked = found.map(call => ({ ...call, isLinked: true }))
+    // The first pass may have moved CDRs: then nothing is left under the root ids that were found.
+    const linked = joined.calls.map(call => ({ ...call, isLinked: true }))
     return classifyCalls(trx, linked, renames)
   }
   const stored = areShared ? await separateCallers(trx, read, rulesOf) : read

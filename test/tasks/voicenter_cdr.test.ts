@@ -3,6 +3,7 @@ import { sql } from 'kysely'
 import { randomInt } from 'node:crypto'
 import t from 'tap'
 import { encrypt, tokenOwner } from '../../app/crypto.ts'
+import { classifyCalls } from '../../app/voicenter/calls.ts'
 import { findCalls } from '../../app/voicenter/pending_calls.ts'
 import { answeredPush, callBackPush, type Push, push } from '../../scripts/demo/cdr.ts'
 import {
@@ -226,6 +227,23 @@ await t.test('a missed call moves with its record when another caller claims its
   await tell(token, { ...first, dialtime: 25 })
   t.strictSame(await verdictsOf(tenantId, first.ivruniqueid), Array(2).fill(['missed', 'noanswer']))
   t.strictSame(await verdictsOf(tenantId, second.ivruniqueid), [['answered', 'agent']])
+})
+
+await t.test('two callers share a root while two others share a CallID', async t => {
+  const { did, tenantId, token } = await business()
+  const OriginalIvrUniqueID = `shared ${customer().local}`
+  const split = [1, 2].map(() => push({ caller: customer().local, did, OriginalIvrUniqueID }))
+  const { ivruniqueid } = push()
+  const pair = [1, 2].map(() => push({ caller: customer().local, did, ivruniqueid }))
+  t.strictSame(await post([...split, ...pair], { token }), OK)
+  const callIds = [...split, ...pair].map(record => record.ivruniqueid)
+  await db
+    .transaction()
+    .execute(async trx => classifyCalls(trx, (await findCalls(trx, callIds)).calls))
+  const { rows } = await sql<{ verdict: string }>`
+    select verdict from raw_cdrs where tenant_id = ${tenantId}`.execute(db)
+  t.strictSame(rows, Array(4).fill({ verdict: 'missed' }))
+  t.equal((await waitingFor(tenantId)).length, 4)
 })
 
 await t.test(
