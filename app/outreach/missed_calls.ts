@@ -133,14 +133,21 @@ export const scheduleOutreach = async (trx: Trx, missedCallIds: string[]): Promi
     from jobs where wanted > 0`.execute(trx)
 }
 
+/**
+ * The missed call `m` names no customer: its CDRs hid the caller, or showed a line of the tenant, an extension or a text.
+ * Another CDR may name the customer.
+ */
+export const NAMES_NO_CUSTOMER = sql<boolean>`(m.lead_id is null
+  and (m.outreach_state, m.outreach_reason) in (('skipped', 'withheld_number'), ('skipped', 'own_number'), ('skipped', 'not_mobile')))`
+
 export type RecordedRow = { id: string; tenantId: string; callId: string }
 
 /**
  * Records missed calls, counts each at its caller's lead, and decides whether to write to the caller. If so, the message
  * is due after the tenant's outreach_delay, and its job is added in this transaction.
  *
- * Before this, lock the calls and the people. No call may be recorded already, and no two may be of the same person. The
- * leads are locked here, by the statement that counts.
+ * Before this, lock the calls and the people. No call may be recorded already with its customer, and no two may be of the
+ * same person. The leads are locked here, by the statement that counts.
  *
  * @returns the ids of the rows and the decisions
  */
@@ -191,14 +198,14 @@ export const recordMissedCalls = async (
                                outreach_state, outreach_reason, quiet_until, hold_until, hold_reason, source, n)
     join tenants t on t.id = tenant_id
     order by n
-    -- The caller was withheld in the first CDR, and another CDR names them.
+    -- The first CDR did not name the customer, and another one may.
     on conflict on constraint missed_calls_once do update
       set (lead_id, caller_phone, business_phone, status, called_at, outreach_state, outreach_reason, outreach_due_at,
            hold_until, hold_reason) =
           (excluded.lead_id, excluded.caller_phone, excluded.business_phone, excluded.status, excluded.called_at,
            excluded.outreach_state, excluded.outreach_reason, excluded.outreach_due_at,
            excluded.hold_until, excluded.hold_reason)
-      where m.outreach_state = 'skipped' and m.outreach_reason = 'withheld_number'
+      where ${NAMES_NO_CUSTOMER}
     returning m.id, m.tenant_id as "tenantId", m.call_id as "callId"`.execute(trx)
   const ids = new Map(rows.map(({ id, tenantId, callId }) => [`${tenantId} ${callId}`, id]))
   const recorded = decided.flatMap(one => {

@@ -65,6 +65,7 @@ export const classifyRulesOf = ({
   missedStatuses,
   minRingSeconds,
   isOurs: usesNumberOf(lines),
+  isOwnLine: e164 => lines.has(e164),
 })
 
 export const readingOf = ({ timezone, lines }: Rules): TenantReading => ({
@@ -186,9 +187,7 @@ export const replay = async (
 /** The CDRs of a large call that decide in one of the simulations. */
 const decidingAny = (legs: readonly Leg[], simulations: readonly Simulation[]): Leg[] => {
   const deciding = new Set(
-    simulations.flatMap(({ rules, classifyRules }) =>
-      decidingLegs(legs, { ...classifyRules, ...readingOf(rules) }),
-    ),
+    simulations.flatMap(({ classifyRules }) => decidingLegs(legs, classifyRules)),
   )
   return legs.filter(leg => deciding.has(leg))
 }
@@ -222,9 +221,7 @@ const addLegs = (
   }
   if (verdict.verdict === 'missed') {
     const person = personFor(simulation, verdict.missed.caller)
-    // A later CDR may name the caller that was withheld in the first.
-    const shouldRecord =
-      !known || (known.reason === 'withheld_number' && person.caller.kind !== 'withheld')
+    const shouldRecord = !known || (namesNoCustomer(known) && person.caller.kind !== 'withheld')
     if (shouldRecord) {
       advance(rules, person, now)
       outcome.missed = addMissedCall(rules, person, verdict.missed.calledAt, now)
@@ -235,6 +232,12 @@ const addLegs = (
   }
   for (const { person, until } of talks) addTalk(rules, person, until, now)
 }
+
+/** As NAMES_NO_CUSTOMER (app/outreach/missed_calls.ts): another CDR may name the customer. */
+const namesNoCustomer = ({ reason, person }: SimulatedCall): boolean =>
+  reason === 'withheld_number' ||
+  reason === 'own_number' ||
+  (reason === 'not_mobile' && person.caller.kind !== 'number')
 
 const personFor = (simulation: Simulation, written: string | null | undefined): Person => {
   const { people, peopleAsWritten } = simulation

@@ -5,7 +5,12 @@ import { planName, type Trx } from '../db/kysely.ts'
 import { type Call, lockPeople, peopleOf } from '../db/locks.ts'
 import { failpoint } from '../failpoints.ts'
 import { cancelForAllReached, withdrawMissedCall } from '../outreach/cancel.ts'
-import { groupByPerson, type MissedCall, recordMissedCalls } from '../outreach/missed_calls.ts'
+import {
+  groupByPerson,
+  type MissedCall,
+  NAMES_NO_CUSTOMER,
+  recordMissedCalls,
+} from '../outreach/missed_calls.ts'
 import { readPhone } from '../phone.ts'
 import { classify, firstCaller, type Leg, MAX_LEGS, statusOf } from './classify.ts'
 import {
@@ -67,19 +72,19 @@ export const classifyCalls = async (
     return classifyCalls(trx, linked, renames)
   }
   const stored = areShared ? await separateCallers(trx, read, rulesOf) : read
-  const renamed = new Set(renames.map(({ tenantId, to }) => `${tenantId} ${to}`))
+  const renamed = new Map(renames.map(rename => [`${rename.tenantId} ${rename.to}`, rename]))
 
   // Classify
   const classified: ClassifiedCall[] = []
   for (const call of stored) {
     const { tenantId, rootCallId } = call.call
-    const isRecorded = call.isRecorded || renamed.has(`${tenantId} ${rootCallId}`)
+    const recorded = call.recorded ?? renamed.get(`${tenantId} ${rootCallId}`) ?? null
     // Without the redacted CDRs the verdict could be wrong, so the call keeps the verdict that it has.
     if (call.redacted) await keepVerdict(trx, call.redacted)
     else
       classified.push({
         ...call,
-        isRecorded,
+        recorded,
         verdict: verdictOfLarge(call, classify(call.legs, rulesOf(tenantId), call.hasWaited)),
       })
   }
@@ -122,7 +127,7 @@ const readRecords = async (trx: Trx, calls: readonly Call[]): Promise<RowOfCall[
   const { rows } = await sql<RowOfCall>`
     ${planName(trx, 'legs')}
     select c.n::int, ${COLUMNS},
-      (select m.outreach_reason from missed_calls m
+      (select json_build_object('namesNoCustomer', ${NAMES_NO_CUSTOMER}) from missed_calls m
        -- Not "=": a plan that was made for few calls would use missed_calls_recent and read all calls of the tenant.
        where m.call_id = c.root_call_id and m.tenant_id is not distinct from c.tenant_id) as recorded
     from unnest(
@@ -193,7 +198,7 @@ const separateCallers = async (
     calls.push({ ...call, legs: call.legs.filter(leg => !others.includes(leg)) })
     for (const leg of others) {
       const ownCall = { tenantId, rootCallId: rootOfSeparate(rootCallId, leg.id) }
-      const asNewCall = { isRecorded: false, isWithheld: false, large: null }
+      const asNewCall = { recorded: null, large: null }
       separate.push({ ...call, ...asNewCall, call: ownCall, legs: [leg] })
     }
   }
@@ -236,17 +241,18 @@ const keepVerdict = async (trx: Trx, { verdict, reason, ids }: RedactedCall): Pr
 
 /** What a classified call changes outside `raw_cdrs`. Nothing if its tenant is unknown. */
 const effectsOf = (classified: ClassifiedCall) => {
-  const { call, isRecorded, isWithheld, verdict } = classified
+  const { call, recorded, verdict } = classified
   const { tenantId, rootCallId: callId } = call
   if (!tenantId) return []
   const missed =
     verdict.verdict === 'missed' ? missedCallOf(tenantId, callId, verdict.missed) : null
-  // A later CDR may name the caller that was withheld in the first.
-  const shouldRecord = !isRecorded || (isWithheld && readPhone(missed?.caller).kind !== 'withheld')
+  const shouldRecord =
+    !recorded || (recorded.namesNoCustomer && readPhone(missed?.caller).kind !== 'withheld')
   const reached = newLegsOf(classified).flatMap(({ reachedPhone: phone, reachedUntil: until }) =>
     phone && until ? { tenantId, phone, until } : [],
   )
   const people = peopleOf(tenantId, [missed?.caller, ...reached.map(({ phone }) => phone)])
+  const isRecorded = recorded !== null
   const isAnswered = verdict.verdict === 'answered'
   return [{ tenantId, callId, missed, shouldRecord, isRecorded, isAnswered, reached, people }]
 }

@@ -75,12 +75,11 @@ const personIn = (written: string | null | undefined): string | null => {
 }
 
 /**
- * The caller of a call, as written: from the first CDR that has a number. A forwarded leg may show the tenant's own
- * line instead.
+ * The caller of a call, as written: from the first CDR that has a number. Some CDRs show a line of the tenant instead.
  *
  * @param legs sorted by start
  */
-const callerOf = (legs: readonly Cdr[]): string | null => {
+const callerOf = (legs: readonly Cdr[], isOwnLine: TenantReading['isOwnLine']): string | null => {
   const [only, ...others] = legs
   if (only && others.length === 0) return only.caller ?? null
   const lines = new Set(legs.map(leg => personIn(businessLine(leg))))
@@ -89,8 +88,8 @@ const callerOf = (legs: readonly Cdr[]): string | null => {
     ...legs.filter(leg => transferKind(leg) && callKind(leg) !== 'internal'),
   ].flatMap(({ caller }) => caller ?? [])
   const isCustomer = (caller: string): boolean => {
-    const person = personIn(caller)
-    return person !== null && !lines.has(person)
+    const phone = readPhone(caller)
+    return phone.kind === 'number' && !lines.has(personOf(phone.e164)) && !isOwnLine(phone.e164)
   }
   const isNamed = (caller: string): boolean => readPhone(caller).kind !== 'withheld'
   return callers.find(isCustomer) ?? callers.find(isNamed) ?? callers[0] ?? null
@@ -111,7 +110,7 @@ export const completeLegs = <L extends Leg>(
   const sorted = byStart(legs)
   const all = call ?? sorted
   if (all.length < 2) return sorted
-  const caller = readPhone(callerOf(all))
+  const caller = readPhone(callerOf(all, isOwnLine))
   if (caller.kind !== 'number') return sorted
   const lines = new Set(all.map(leg => leg.businessPhone))
   return sorted.map(leg => {
@@ -205,10 +204,11 @@ export type Verdict<L extends Cdr> =
   | { verdict: 'missed'; reason: string; missed: L }
   | { verdict: 'answered' | 'not_inbound' | 'unmatched_number' | 'unknown'; reason: string }
 
-/** The settings of one tenant: columns of `tenants`, and whether the number dialled belongs to it. */
-export type ClassifyRules<L extends Cdr> = {
+/** The settings of one tenant: columns of `tenants`, and which numbers belong to it. */
+export type ClassifyRules<L extends Cdr> = Pick<TenantReading, 'isOwnLine'> & {
   missedStatuses: readonly string[]
   minRingSeconds: number
+  /** Whether the number dialled belongs to the tenant. */
   isOurs: (leg: L) => boolean
 }
 
@@ -219,7 +219,7 @@ export const usesNumberOf =
     leg.businessPhone !== null && lines.has(leg.businessPhone)
 
 /** Raise this number when CDRs are read or classified differently. Then the large calls are read again as a whole. */
-export const READING_VERSION = 2
+export const READING_VERSION = 3
 
 /** How long a transferred CDR waits for the CDR that it names as its root. */
 export const ROOT_WAIT_SECONDS = 120
@@ -248,7 +248,7 @@ export const classify = <L extends Cdr>(
   if (answered) return { verdict: 'answered', reason: answered }
 
   const { verdict, reason } = opening
-  const caller = callerOf(legs)
+  const caller = callerOf(legs, rules.isOwnLine)
   const isNamed = caller === (opening.leg.caller ?? null)
   const leg = isNamed ? opening.leg : { ...opening.leg, caller }
   if (verdict === 'missed') return { verdict, reason, missed: leg }
@@ -285,10 +285,7 @@ const MAX_NAMES = 8
  *
  * @param legs sorted by start
  */
-export const decidingLegs = <L extends Leg>(
-  legs: readonly L[],
-  rules: ClassifyRules<L> & TenantReading,
-): L[] => {
+export const decidingLegs = <L extends Leg>(legs: readonly L[], rules: ClassifyRules<L>): L[] => {
   const isFromCustomer = (leg: L) => !isNotInbound(callKind(leg))
   const isInbound = (leg: L) => callKind(leg) === 'inbound'
   const isCallBack = (leg: L) => callKind(leg) === 'click_to_queue'

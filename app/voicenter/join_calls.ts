@@ -5,6 +5,7 @@
 import { sql } from 'kysely'
 import { removeJob } from '../db/jobs.ts'
 import type { Trx } from '../db/kysely.ts'
+import { NAMES_NO_CUSTOMER } from '../outreach/missed_calls.ts'
 import { type Call, lockCalls, lockLead, peopleOf } from '../db/locks.ts'
 import { personOf } from '../phone.ts'
 import { legOf, type TenantReading } from './classify.ts'
@@ -28,6 +29,7 @@ export type Rename = {
   missedCallId: string
   tenantId: string
   caller: string | null
+  namesNoCustomer: boolean
   from: string
   to: string | null
 }
@@ -188,8 +190,10 @@ const missedCallsOf = async (
     tenantId: string
     callId: string
     caller: string | null
+    namesNoCustomer: boolean
   }>`
-    select m.id, m.tenant_id as "tenantId", m.call_id as "callId", m.caller_phone as caller
+    select m.id, m.tenant_id as "tenantId", m.call_id as "callId", m.caller_phone as caller,
+           ${NAMES_NO_CUSTOMER} as "namesNoCustomer"
     from missed_calls m
     join unnest(${keys.map(({ tenantId }) => tenantId)}::bigint[], ${keys.map(({ rootCallId }) => rootCallId)}::text[])
       as k (tenant_id, call_id) using (tenant_id, call_id)
@@ -205,12 +209,12 @@ const missedCallsOf = async (
   const taken = new Set(
     targets.flatMap(({ tenantId, callId, to }) => (to === callId ? `${tenantId} ${to}` : [])),
   )
-  return targets.flatMap(({ id, tenantId, callId, caller, to }): Rename[] => {
+  return targets.flatMap(({ id, callId, to, ...row }): Rename[] => {
     if (to === callId) return []
-    const key = `${tenantId} ${to}`
+    const key = `${row.tenantId} ${to}`
     const isFree = !taken.has(key)
     taken.add(key)
-    return [{ missedCallId: id, tenantId, caller, from: callId, to: isFree ? to : null }]
+    return [{ ...row, missedCallId: id, from: callId, to: isFree ? to : null }]
   })
 }
 

@@ -30,7 +30,7 @@ const PAGE = 500
 export const readLargeCall = async (
   trx: Trx,
   call: Call,
-  recorded: string | null,
+  recorded: StoredCall['recorded'],
   some: readonly Row[],
   rules: TenantRules,
 ): Promise<StoredCall> => {

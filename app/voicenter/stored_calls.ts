@@ -31,15 +31,15 @@ export type StoredCall = {
   receivedAt: Date
   /** Its CDRs have waited long enough for a root that has not arrived. */
   hasWaited: boolean
-  /** The call is already in `missed_calls`. */
-  isRecorded: boolean
-  /** It is there without its caller. */
-  isWithheld: boolean
+  /** What `missed_calls` says about the call already; null if it is not there. */
+  recorded: Recorded | null
   /** Not null: retention or an erasure has emptied some of its CDRs. */
   redacted: RedactedCall | null
   /** It is large. `isReread`: all of its CDRs were read, because it was not known as large, or the rules changed. */
   large: { isReread: boolean } | null
 }
+/** `namesNoCustomer`: as NAMES_NO_CUSTOMER (app/outreach/missed_calls.ts). */
+export type Recorded = { namesNoCustomer: boolean }
 export type ClassifiedCall = StoredCall & { verdict: Verdict<StoredLeg> }
 
 export type Row = StoredCdr & {
@@ -49,14 +49,14 @@ export type Row = StoredCdr & {
   verdict: string | null
   reason: string | null
 }
-export type RowOfCall = Row & { n: number; recorded: string | null }
+export type RowOfCall = Row & { n: number; recorded: Recorded | null }
 
 /** A large payload stays on the disk, unless it is asked for. */
 export const COLUMNS = sql`r.id, r.facts, case when r.facts is null then r.payload end as payload, r.received_at as "receivedAt",
   r.received_at <= now() - make_interval(secs => ${ROOT_WAIT_SECONDS}) as "hasWaited", r.verdict, r.reason`
 
 export const storedCall = (
-  { call, recorded, large }: Pick<StoredCall, 'call' | 'large'> & { recorded: string | null },
+  { call, recorded, large }: Pick<StoredCall, 'call' | 'recorded' | 'large'>,
   rows: readonly Row[],
   { timezone, isOwnLine }: TenantRules,
 ): StoredCall => {
@@ -67,8 +67,7 @@ export const storedCall = (
     legs: completeLegs(legs, isOwnLine),
     receivedAt,
     hasWaited: rows.some(({ hasWaited }) => hasWaited),
-    isRecorded: recorded !== null,
-    isWithheld: recorded === 'withheld_number',
+    recorded,
     redacted: legs.length < rows.length ? redactedCall(rows) : null,
     large,
   }

@@ -340,6 +340,18 @@ await t.test('a call is classified from all its records, each time one arrives',
   )
 })
 
+await t.test('a later record names the customer whom the first did not name', async t => {
+  for (const caller of ['', LINE, 'KGpK4iWq', '101']) {
+    const first = call('1', 'mon 10:00', { caller, type: 'Queue' })
+    const simulation = await play([first, call('1', 'mon 10:00', {}, 2)])
+    t.strictSame(resultOf(simulation, '1').slice(0, 2), ['sent accepted', 'mon 10:04'], caller)
+  }
+  const landline = call('1', 'mon 10:00', { caller: '031234567' })
+  t.strictSame(resultOf(await play([landline, call('1', 'mon 10:00', {}, 2)]), '1'), [
+    'skipped not_mobile',
+  ])
+})
+
 await t.test(
   'a call that turns out to be answered is cancelled, also if its last leg shows another caller',
   async t => {

@@ -401,7 +401,19 @@ export const KINDS: KindCase[] = [
   ),
 
   // T8: the caller on another record.
-  ...[null, '', 'anonymous', 'null', '-1'].map(hidden =>
+  ...[
+    null,
+    '',
+    'anonymous',
+    'null',
+    '-1',
+    LINE,
+    '036120001',
+    '1700123456',
+    'KGpK4iWq',
+    '101',
+    '05023',
+  ].map(hidden =>
     one(
       `T8 ${hidden} in the first record`,
       [
@@ -410,6 +422,14 @@ export const KINDS: KindCase[] = [
       ],
       { missed: [{ caller: E164, outreach: WAITING }] },
     ),
+  ),
+  one(
+    'T8 a landline is a customer, also if a later leg shows our line',
+    [
+      cdr(-260, { ivruniqueid: id('l', -260), caller: '031234567' }),
+      cdr(-250, { ivruniqueid: id('l', -260), caller: '036120001', type: 'Queue' }),
+    ],
+    { missed: [{ caller: '+97231234567', outreach: 'skipped/not_mobile' }] },
   ),
   one(
     'T8 the forwarded leg names the caller',

@@ -121,6 +121,9 @@ await t.test('a transfer waits for its root', async t => {
   t.strictSame(await outreachOf(tenantId, callId), ['scheduled', 'waiting'])
 })
 
+const missedCallsOf = (tenantId: string) =>
+  db.selectFrom('missed_calls').selectAll().where('tenant_id', '=', tenantId).execute()
+
 /** As if these records had arrived so long ago, and the jobs that wait for a root were due. */
 const minutesPass = async (tenantId: string, minutes: number) => {
   await sql`update raw_cdrs set received_at = received_at - make_interval(mins => ${minutes})
@@ -181,6 +184,42 @@ await t.test(
     t.strictSame(await outreachOf(tenantId, callId), ['cancelled', 'reached_by_phone'])
   },
 )
+
+await t.test('the root names the customer whom a forwarded leg did not name', async t => {
+  for (const shown of ['our line', '', 'KGpK4iWq', '101', '05023']) {
+    const { did, tenantId, token } = await business()
+    const root = push({ caller: customer().local, did, type: 'Queue', status: 'TIMEOUT' }, 300)
+    const link = `link${root.ivruniqueid}`
+    const forward = (OriginalIvrUniqueID: string, fields: object = {}) =>
+      push(
+        {
+          type: 'Auto forward',
+          caller: shown.replace('our line', did),
+          did,
+          OriginalIvrUniqueID,
+          ...fields,
+        },
+        290,
+      )
+    // In the second case, the missed call gets the id of the root when the CDR between them arrives.
+    for (const records of [[root], [root, forward(root.ivruniqueid, { ivruniqueid: link })]]) {
+      await db.deleteFrom('raw_cdrs').where('tenant_id', '=', tenantId).execute()
+      await db.deleteFrom('missed_calls').where('tenant_id', '=', tenantId).execute()
+      await db.deleteFrom('leads').where('tenant_id', '=', tenantId).execute()
+      await tell(token, forward(records.length > 1 ? link : root.ivruniqueid))
+      await minutesPass(tenantId, 3)
+      const before = await missedCallsOf(tenantId)
+      t.match(before, [{ lead_id: null, outreach_state: 'skipped' }], shown)
+      await tell(token, ...records.toReversed())
+      const after = await missedCallsOf(tenantId)
+      t.match(after, [{ id: before[0]?.id, call_id: root.ivruniqueid }], shown)
+      t.match(after, [{ outreach_state: 'scheduled', outreach_reason: 'waiting' }], shown)
+      t.match(await leadsOf(tenantId), [{ missed_call_count: 1 }], 'it counts once')
+      await tell(token, { ...root, dialtime: 1 })
+      t.strictSame(await missedCallsOf(tenantId), after, 'a call with its customer stays')
+    }
+  }
+})
 
 await t.test(
   'two parts that were missed calls of their own become one when the link arrives',

@@ -209,8 +209,13 @@ const verdictOf = (
   legs: Cdr[],
   { missed = DEFAULT, minRing = 0, hasWaited = false }: Options = {},
 ): Verdict<Cdr> => {
-  const isOurs = (leg: Cdr) => leg.did === OURS
-  return classify(legs, { missedStatuses: missed, minRingSeconds: minRing, isOurs }, hasWaited)
+  const rules = {
+    missedStatuses: missed,
+    minRingSeconds: minRing,
+    isOurs: (leg: Cdr) => leg.did === OURS,
+    isOwnLine: () => false,
+  }
+  return classify(legs, rules, hasWaited)
 }
 
 const inWords = ({ verdict, reason }: { verdict: string; reason: string }) =>

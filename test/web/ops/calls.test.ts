@@ -671,6 +671,7 @@ t.test(
               missedStatuses,
               minRingSeconds: 5,
               isOurs,
+              isOwnLine: () => false,
             })
             given.add(`${verdict} ${reason}`)
           }
