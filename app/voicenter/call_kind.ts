@@ -67,6 +67,8 @@ const DIRECTIONS = new Map<string, 'incoming' | 'outgoing' | 'internal'>([
 ])
 
 type Fields = {
+  callId?: string
+  rootCallId?: string | null | undefined
   type?: string | null | undefined
   direction?: string | null | undefined
   did?: string | null | undefined
@@ -98,7 +100,8 @@ export const callKind = (fields: Fields): CallKind => {
   const type = typeOf(fields)
   const direction = directionOf(fields)
   // Part of a call that the tenant made: the other end is a colleague, not a customer.
-  if (direction === 'outgoing' && transferKind(fields)) return 'internal'
+  if (direction === 'outgoing' && transferKind(fields) && (namesRoot(fields) || !fields.did))
+    return 'internal'
   if (type?.overridesDirection) return type.kind
   if (direction === 'incoming') return 'inbound'
   if (direction === 'outgoing' || direction === 'internal') return direction
@@ -106,6 +109,9 @@ export const callKind = (fields: Fields): CallKind => {
   if (isDialledByExtension(fields)) return 'internal'
   return type || fields.did ? 'inbound' : 'unknown'
 }
+
+/** Otherwise a transferred CDR is a call of its own. Then its direction may be that of the leg to the outside phone. */
+const namesRoot = ({ callId, rootCallId }: Fields): boolean => !!rootCallId && rootCallId !== callId
 
 /** Some accounts repeat the caller's number there. That is no extension. */
 const isDialledByExtension = ({ callerExtension }: Fields): boolean =>

@@ -243,6 +243,16 @@ export const KINDS: KindCase[] = [
     'T5 the record names itself',
     forwarded(-260, { ivruniqueid: id('self', -260), OriginalIvrUniqueID: id('self', -260) }),
   ),
+  ...['Auto forward', 'XferCDR', '23'].flatMap(type =>
+    ['incoming', 'outgoing', 'internal'].map(direction =>
+      missedOnly(`T5 ${type} ${direction} to our line`, forwarded(-260, { type, direction })),
+    ),
+  ),
+  nobodyMissed(
+    'T5 part of a call that we made',
+    forwarded(-260, { direction: 'outgoing', OriginalIvrUniqueID: id('no', -270) }),
+    ['not_inbound', 'internal'],
+  ),
   missedOnly('T5 a busy mobile', forwarded(-260, { status: 'BUSY', direction: 'incoming' })),
   nobodyMissed('T5 the mobile was answered', forwarded(-260, { status: 'ANSWER', duration: 60 }), [
     'answered',

@@ -321,7 +321,10 @@ await t.test('a transferred leg without a root is a call of its own', async t =>
       both({ extenUser: 'X', isAnswer: 1 }, 'answered / agent')
       both({ did: OTHERS }, 'unmatched_number / number_dialled')
       both({ did: '' }, 'unknown / unknown_direction')
-      both({ direction: 'outgoing' }, 'not_inbound / internal')
+      const outgoing = { direction: 'outgoing' }
+      holds(t, 'no root named', [call({ type, ...outgoing })], 'missed / noanswer')
+      holds(t, 'outgoing', [leg(type, outgoing)], 'not_inbound / internal', waited)
+      both({ ...outgoing, did: '' }, 'not_inbound / internal')
     }
   const circle = [
     leg('Auto forward', { ivruniqueid: 'A', OriginalIvrUniqueID: 'B' }),
