@@ -105,9 +105,14 @@ const objectsIn = (value: Json | undefined): JsonObject[] =>
 
 const LATEST_SECONDS = 1e11
 
+/** An earlier date is the zero of some clock, in any zone: it means "never". */
+const FIRST_DATE_SECONDS = Date.UTC(2000, 0, 1) / 1000
+
 /** Unix seconds, milliseconds or a date. Only the order of two values of one leg matters, so the zone does not. */
 const seconds = (written: string): number => {
-  const number = /^\d+(\.\d+)?$/.test(written) ? Number(written) : Date.parse(written) / 1000
+  const isNumber = /^[-+]?\d+(\.\d+)?$/.test(written)
+  const number = isNumber ? Number(written) : Date.parse(written) / 1000
   if (!Number.isFinite(number) || number <= 0) return 0
+  if (!isNumber && number < FIRST_DATE_SECONDS) return 0
   return number > LATEST_SECONDS ? number / 1000 : number
 }

@@ -10,10 +10,12 @@ import {
   sendPopup,
 } from '../../scripts/fake_voicenter/popup.ts'
 import { config } from '../../app/config.ts'
+import { asObject } from '../../app/json.ts'
 import { sha256 } from '../../app/crypto.ts'
 import { checkAlerts } from '../../app/monitoring/alerts.ts'
 import { deleteOldLiveCalls } from '../../app/outreach/live_calls.ts'
 import { addToken } from '../../app/tenants/credentials.ts'
+import { readPopup } from '../../app/voicenter/live.ts'
 import { alertsOf } from '../monitoring/support.ts'
 import { reported } from '../outreach/support.ts'
 import {
@@ -290,6 +292,39 @@ t.test(
     t.equal(fake.inbox(dana.e164).length, 1)
   },
 )
+
+t.test('a time that means "never" is no answer', async t => {
+  const { call } = await scene()
+  const { unanswered } = call()
+  const isAnswered = (callAnswered: unknown) =>
+    readPopup(asObject(JSON.stringify({ ...unanswered, callAnswered })) ?? {})?.isAnswered
+  const never = [
+    -1,
+    0,
+    '-1',
+    '-1.0',
+    '0',
+    '+0',
+    '',
+    '-',
+    null,
+    -62135596800,
+    '0001-01-01T00:00:00',
+    '1970-01-01 02:00:00',
+    '01/01/1970 02:00:00',
+    '1970-01-01T00:00:00Z',
+    '1999-12-31',
+  ]
+  for (const written of never) t.equal(isAnswered(written), false, String(written))
+  for (const written of [1_700_000_000, '1700000000', '+1700000000.5', '2026-11-30 10:00:00'])
+    t.equal(isAnswered(written), true, String(written))
+
+  const { shop, dana, ...other } = await scene()
+  const { callId } = await miss(shop, dana.local)
+  const { ringing, unanswered: hangup } = other.call({ callAnswered: -1 })
+  await other.say(ringing, hangup)
+  t.strictSame(await holdOf(shop, callId), ['scheduled', 'waiting', null])
+})
 
 t.test('the time of a hold does not make a message late', async t => {
   const { shop, dana, call, say } = await scene({ grace: '1 minute' })
