@@ -187,8 +187,18 @@ export const answeredBy = (leg: Cdr): string | null => {
   // A transfer goes to a person, who may be outside the business and have no extension.
   if (answered && transferKind(leg)) return 'transfer'
   if (answered && (typeName(leg) === 'queue' || leg.agent === undefined)) return 'answer'
-  const talked = leg.agent === undefined && leg.isAnswer && talkSecondsOf(leg) > 0
+  const talked = leg.agent === undefined && leg.isAnswer && talkSecondsOf(talkTimesOf(leg)) > 0
   return talked ? 'talk_time' : null
+}
+
+const UNANSWERED = new Set(['ABANDONE', 'NOANSWER', 'BUSY', 'CANCEL', 'TIMEOUT'])
+
+/** In a queue, `duration` includes the time of waiting: if the status says that no one answered, it shows no talk. */
+const talkTimesOf = (leg: Cdr): Pick<Cdr, 'talkSeconds' | 'waitingSeconds'> => {
+  const isQueue = typeName(leg) === 'queue' || (leg.waitingSeconds ?? 0) > 0
+  return isQueue && UNANSWERED.has(statusOf(leg))
+    ? { ...leg, talkSeconds: leg.actualTalkSeconds ?? null }
+    : leg
 }
 
 /** The customer with whom someone talked in this CDR, as written. Null if no one did, or the number is unknown. */

@@ -45,7 +45,8 @@ const FIELDS = {
   direction: named('direction'),
   isAnswer: named('isanswer', 'isanswered'),
   talkSeconds: named('actualcallduration', 'duration'),
-  /** In the CDRs of a queue it may be the time of waiting. */
+  actualTalkSeconds: named('actualcallduration'),
+  /** In the CDRs of a queue it may be, or include, the time of waiting. */
   duration: named('duration'),
   waitingSeconds: named('seconds_waiting_in_queue'),
   ringSeconds: named('actualcalldialtime', 'dialtime', 'ringtime'),
@@ -94,6 +95,8 @@ const cdrSchema = z.object({
   direction: text,
   isAnswer: z.boolean().nullable(),
   talkSeconds: count,
+  // Facts that were stored by an earlier version do not have it.
+  actualTalkSeconds: count.optional(),
   duration: count,
   waitingSeconds: count,
   ringSeconds: count,
@@ -128,6 +131,7 @@ export const readCdr = (record: JsonObject): { cdr: Cdr } | { wrong: string } =>
     direction: textOf('direction'),
     isAnswer: isAnswer ? /^(1|true)$/i.test(isAnswer) : null,
     talkSeconds: asCount(pick(values, 'talkSeconds')),
+    actualTalkSeconds: asCount(pick(values, 'actualTalkSeconds')),
     duration: asCount(pick(values, 'duration')),
     waitingSeconds: asCount(pick(values, 'waitingSeconds')),
     ringSeconds: asCount(pick(values, 'ringSeconds')),

@@ -15,7 +15,10 @@ const ROUNDING_SECONDS = 1
 type Durations = Pick<Cdr, 'talkSeconds' | 'duration' | 'waitingSeconds' | 'ringSeconds'>
 
 /** The time that a CDR gives for the talk itself. In a queue it may be the time of waiting, which is no talk. */
-export const talkSecondsOf = ({ talkSeconds, waitingSeconds }: Durations): number => {
+export const talkSecondsOf = ({
+  talkSeconds,
+  waitingSeconds,
+}: Pick<Durations, 'talkSeconds' | 'waitingSeconds'>): number => {
   const talked = talkSeconds ?? 0
   return isWaiting(talked, waitingSeconds) ? 0 : talked
 }

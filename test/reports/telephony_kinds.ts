@@ -553,6 +553,19 @@ export const KINDS: KindCase[] = [
       { records: [['missed', status.toLowerCase()]], missed: [{ outreach: WAITING }] },
     ),
   ),
+  ...[{}, { seconds_waiting_in_queue: 45 }, { actualCallDuration: 0 }].map(fields =>
+    missedOnly(
+      `T11 only a duration, ${JSON.stringify(fields)}`,
+      cdr(-300, {
+        type: 'Queue',
+        status: 'ABANDONE',
+        isAnswer: 1,
+        duration: 65,
+        targetextension: undefined,
+        ...fields,
+      }),
+    ),
+  ),
   nobodyMissed(
     'T11 an agent is named',
     cdr(-300, { status: 'ABANDONE', isAnswer: 1, targetextension: 'KGpK4iWq' }),

@@ -536,8 +536,8 @@ await t.test('no person answered', async t => {
 })
 
 await t.test('in a queue, the time of waiting is no talk, also if it is rounded', async t => {
-  const queue = (duration: number, seconds_waiting_in_queue: number) =>
-    noAgentField({ status: 'ABANDONE', isAnswer: 1, duration, seconds_waiting_in_queue })
+  const queue = (actualCallDuration: number, seconds_waiting_in_queue: number) =>
+    noAgentField({ status: 'ABANDONE', isAnswer: 1, actualCallDuration, seconds_waiting_in_queue })
   for (const duration of [44, 45, 46])
     holds(t, `${duration} of 45`, [queue(duration, 45)], 'missed / abandone')
   for (const [duration, waiting] of [
@@ -550,6 +550,27 @@ await t.test('in a queue, the time of waiting is no talk, also if it is rounded'
   ] as const)
     holds(t, `${duration} of ${waiting}`, [queue(duration, waiting)], 'answered / talk_time')
 })
+
+await t.test(
+  'in a queue, a duration is no talk, since it includes the time of waiting',
+  async t => {
+    for (const status of ['ABANDONE', 'NOANSWER', 'BUSY', 'CANCEL', 'TIMEOUT', 'no answer']) {
+      const ended = (fields: JsonObject) => [noAgentField({ status, isAnswer: 1, ...fields })]
+      const missed = `missed / ${statusOf({ status }).toLowerCase()}`
+      for (const actualCallDuration of ['', 0, '-'])
+        for (const fields of [
+          { type: 'Queue', duration: 45 },
+          { type: 'Queue', duration: 65, seconds_waiting_in_queue: 45 },
+          { type: '', duration: 65, seconds_waiting_in_queue: 45 },
+        ])
+          holds(t, 'only a duration', ended({ ...fields, actualCallDuration }), missed)
+      const talked = { type: 'Queue', actualCallDuration: 30 }
+      for (const duration of ['', 0, 30, 75])
+        holds(t, 'a talk time', ended({ ...talked, duration }), 'answered / talk_time')
+      holds(t, 'no queue', ended({ duration: 20 }), 'answered / talk_time')
+    }
+  },
+)
 
 await t.test('a business may count answers by a machine as missed', async t => {
   const missed = [...DEFAULT, 'ANSWER']

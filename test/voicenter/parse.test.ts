@@ -351,6 +351,7 @@ const NAMES: Names[] = [
   { meaning: 'type', names: ['type', 'CdrType'], a: 'Queue', b: '1' },
   { meaning: 'direction', names: ['direction'], a: 'incoming', b: 'outgoing' },
   { meaning: 'talkSeconds', names: ['actualCallDuration', 'duration'], a: 7, b: 0 },
+  { meaning: 'actualTalkSeconds', names: ['actualCallDuration'], a: 7, b: 0 },
   { meaning: 'ringSeconds', names: ['actualCallDialtime', 'dialtime', 'RingTime'], a: 7, b: 0 },
   { meaning: 'agent', names: ['extenUser', 'targetextension'], a: 'KGpK4iWq', b: 'SIPSIP' },
   { meaning: 'callerExtension', names: ['callerextension'], a: 'KGpK4iWq', b: 'SIPSIP' },
