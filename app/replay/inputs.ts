@@ -56,7 +56,7 @@ export const readRecordLines = async (
 const readLine = (
   line: string,
   now: Date,
-  { timezone }: TenantReading,
+  reading: TenantReading,
 ): { cdr: ReceivedCdr; key: string } | { wrong: string } => {
   const json = readJson(line)
   if ('wrong' in json) return { wrong: json.wrong.replace('body', 'line') }
@@ -66,13 +66,13 @@ const readLine = (
     return { wrong: 'received_at is not a time such as 2026-07-01T10:00:00Z' }
   const read = readCdr(record)
   if ('wrong' in read) return read
-  const at = receivedAt ?? endOf(read.cdr, now, timezone)
+  const at = receivedAt ?? endOf(read.cdr, now, reading.timezone)
   if (at === null) return { wrong: 'it has neither received_at nor a readable time of its own' }
   return {
     cdr: {
       rootCallId: rootOf(read.cdr),
       receivedAt: at,
-      leg: legOf(read.cdr, at, timezone),
+      leg: legOf(read.cdr, at, reading),
       legCount: null,
     },
     key: sha256(canonical(record)).toString('base64'),
@@ -219,7 +219,7 @@ export async function* storedRecords(
   tenantId: string,
   from: Date,
   to: Date,
-  timezone: string,
+  reading: TenantReading,
 ): AsyncGenerator<ReceivedCdr | null> {
   // Each row has the number of CDRs of its call, so that a call is released when all of them have arrived.
   await sql`
@@ -241,17 +241,17 @@ export async function* storedRecords(
     if (rows.length === 0) return
     // Postgres reads the next batch while this one is played.
     next = nextBatch()
-    for (const row of rows) yield readRow(row, timezone)
+    for (const row of rows) yield readRow(row, reading)
   }
 }
 
 const readRow = (
   { root_call_id, received_at, records, emptied, ...stored }: Row,
-  timezone: string,
+  reading: TenantReading,
 ): ReceivedCdr | null => {
   const cdr = emptied === 0 ? readIfPossible(stored) : null
   if (!cdr) return null
-  const leg = legOf(cdr, received_at, timezone)
+  const leg = legOf(cdr, received_at, reading)
   const legCount = records > MAX_LEGS ? null : records
   return { rootCallId: root_call_id, receivedAt: received_at, leg, legCount }
 }

@@ -3,7 +3,7 @@ import { dialledLine, lineOf, personOf, readPhone } from '../phone.ts'
 import { callKind, type CallKind, isNotInbound, transferKind, typeName } from './call_kind.ts'
 import { type Cdr, rootOf } from './parse.ts'
 import { reachedUntil, talkSecondsOf } from './talks.ts'
-import { type Start, startOf } from './time.ts'
+import { DEFAULT_TIMEZONE, type Start, startOf } from './time.ts'
 
 /** One CDR of a call, with its values interpreted. */
 export type Leg = Cdr & {
@@ -20,25 +20,32 @@ export type Leg = Cdr & {
 }
 
 /** What the reading of a CDR depends on, apart from the CDR: the tenant's time zone and lines. */
-export type TenantReading = { timezone: string; isOwnLine: (e164: string) => boolean }
+export type TenantReading = {
+  timezone: string
+  /** @param line as lineOf (app/phone.ts) */
+  isOwnLine: (line: string) => boolean
+}
 
-/**
- * @param receivedAt when the CDR arrived
- * @param timezone of the tenant
- */
-export const legOf = (cdr: Cdr, receivedAt: Date, timezone?: string): Leg => {
+const NO_LINES: TenantReading = { timezone: DEFAULT_TIMEZONE, isOwnLine: () => false }
+
+/** @param receivedAt when the CDR arrived */
+export const legOf = (
+  cdr: Cdr,
+  receivedAt: Date,
+  { timezone, isOwnLine }: TenantReading = NO_LINES,
+): Leg => {
   const { at: calledAt, clock } = startOf(
     { callId: cdr.callId, time: cdr.time ?? null },
     receivedAt,
     timezone,
   )
-  const reached = readPhone(reachedIn(cdr))
+  const reached = readPhone(reachedIn(cdr, isOwnLine))
   return {
     ...cdr,
     calledAt,
     clock,
     businessPhone: businessLine(cdr),
-    customerPhone: customerIn(cdr),
+    customerPhone: customerIn(cdr, isOwnLine),
     reachedPhone: reached.kind === 'number' ? reached.e164 : null,
     reachedUntil: answeredBy(cdr) ? reachedUntil(cdr, calledAt, receivedAt) : null,
   }
@@ -51,20 +58,27 @@ export const businessLine = (cdr: Cdr): string | null => {
   return dialledLine(cdr.did) ?? (kind === 'inbound' ? dialledLine(cdr.target) : null)
 }
 
-const customerIn = (cdr: Cdr): string | null => {
+const customerIn = (cdr: Cdr, isOwnLine: TenantReading['isOwnLine']): string | null => {
   const kind = callKind(cdr)
   if (isNotInbound(kind) && kind !== 'outgoing') return null
-  const phone = readPhone(customerOf(cdr, kind))
+  const phone = readPhone(customerOf(cdr, kind, isOwnLine))
   return phone.kind === 'number' || phone.kind === 'service' ? phone.e164 : null
 }
 
-/** The customer's number in a CDR, as written. When the queue calls back, it is the target, unless that is its own line. */
-const customerOf = (cdr: Cdr, kind: CallKind): string | null => {
+/**
+ * The customer's number in a CDR, as written. When the queue calls back, it is the target, unless that is a line of the
+ * tenant.
+ */
+const customerOf = (
+  cdr: Cdr,
+  kind: CallKind,
+  isOwnLine: TenantReading['isOwnLine'],
+): string | null => {
   const { caller = null, target = null } = cdr
   if (kind === 'outgoing') return target
   if (kind !== 'click_to_queue') return caller
   const line = dialledLine(target)
-  const isOurLine = line === null || line === dialledLine(cdr.did)
+  const isOurLine = line === null || line === dialledLine(cdr.did) || isOwnLine(line)
   return isOurLine ? caller : target
 }
 
@@ -202,11 +216,14 @@ const talkTimesOf = (leg: Cdr): Pick<Cdr, 'talkSeconds' | 'waitingSeconds'> => {
 }
 
 /** The customer with whom someone talked in this CDR, as written. Null if no one did, or the number is unknown. */
-export const reachedIn = (leg: Cdr): string | null => {
+export const reachedIn = (
+  leg: Cdr,
+  isOwnLine: TenantReading['isOwnLine'] = NO_LINES.isOwnLine,
+): string | null => {
   if (!answeredBy(leg)) return null
   const kind = callKind(leg)
   if (kind === 'unknown' || (isNotInbound(kind) && kind !== 'outgoing')) return null
-  return customerOf(leg, kind)
+  return customerOf(leg, kind, isOwnLine)
 }
 
 /** The verdict on a whole call, and its reason. `missed` is the CDR in which the call was missed. */

@@ -162,9 +162,9 @@ const readFamilies = async (
         isFirst: false,
         calledAt: receivedAt,
       }
-    const { timezone, isOwnLine } = readingOf(tenantId)
-    const leg = legOf(readStored(row), receivedAt, timezone)
-    return { ...linkedRecord(leg, { id, rootCallId }, isOwnLine), tenantId }
+    const reading = readingOf(tenantId)
+    const leg = legOf(readStored(row), receivedAt, reading)
+    return { ...linkedRecord(leg, { id, rootCallId }, reading.isOwnLine), tenantId }
   })
   const joined = [...Map.groupBy(records, ({ tenantId }) => tenantId).values()].flatMap(
     ofTenant => {

@@ -71,7 +71,7 @@ const selectDeciding = async (trx: Trx, call: Call, rules: TenantRules): Promise
     emptied.push(...rows.filter(isEmptied))
     // One of them shows that the call is redacted.
     emptied.sort((a, b) => Number(b.reason === ERASED) - Number(a.reason === ERASED)).splice(1)
-    const legs = rows.flatMap(row => storedLeg(row, rules.timezone) ?? [])
+    const legs = rows.flatMap(row => storedLeg(row, rules) ?? [])
     deciding = decidingLegs(byStart([...deciding, ...legs].toSorted(byId)), rules)
   }
   const ids = (emptied.length > 0 ? emptied : deciding).map(({ id }) => id)
@@ -136,7 +136,7 @@ export const writeLargeCall = async (
   )
   if (large.isReread || isChanged)
     for await (const rows of classifiedRecords(trx, call)) {
-      const records = rows.flatMap(row => storedLeg(row, rules.timezone) ?? [])
+      const records = rows.flatMap(row => storedLeg(row, rules) ?? [])
       await writeVerdicts(
         trx,
         completeLegs(records, rules.isOwnLine, legs).map(leg => ({ ...leg, verdict, reason })),

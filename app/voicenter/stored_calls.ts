@@ -58,13 +58,13 @@ export const COLUMNS = sql`r.id, r.facts, case when r.facts is null then r.paylo
 export const storedCall = (
   { call, recorded, large }: Pick<StoredCall, 'call' | 'recorded' | 'large'>,
   rows: readonly Row[],
-  { timezone, isOwnLine }: TenantRules,
+  rules: TenantRules,
 ): StoredCall => {
-  const legs = rows.flatMap(row => storedLeg(row, timezone) ?? [])
+  const legs = rows.flatMap(row => storedLeg(row, rules) ?? [])
   const receivedAt = new Date(Math.min(...rows.map(row => row.receivedAt.getTime())))
   return {
     call,
-    legs: completeLegs(legs, isOwnLine),
+    legs: completeLegs(legs, rules.isOwnLine),
     receivedAt,
     hasWaited: rows.some(({ hasWaited }) => hasWaited),
     recorded,
@@ -74,11 +74,11 @@ export const storedCall = (
 }
 
 /** Null for a CDR that was emptied. */
-export const storedLeg = (row: Row, timezone: string): StoredLeg | null => {
+export const storedLeg = (row: Row, reading: TenantReading): StoredLeg | null => {
   const { id, receivedAt, verdict, reason } = row
   if (isEmptied(row)) return null
   const verdictSoFar = verdict !== null && reason !== null ? { verdict, reason } : null
-  return { ...legOf(readStored(row), receivedAt, timezone), id, verdictSoFar }
+  return { ...legOf(readStored(row), receivedAt, reading), id, verdictSoFar }
 }
 
 export const isEmptied = ({ facts, payload }: Row): boolean => facts === null && payload === null

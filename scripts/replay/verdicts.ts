@@ -2,7 +2,7 @@
 import { sql } from 'kysely'
 import type { Trx } from '../../app/db/kysely.ts'
 import { readContacts, readRules, storedRecords } from '../../app/replay/inputs.ts'
-import { newSimulation, replay } from '../../app/replay/simulate.ts'
+import { newSimulation, readingOf, replay } from '../../app/replay/simulate.ts'
 import { type Flags, type Output, UsageError } from './flags.ts'
 
 const ALLOWED = ['verdicts', 'tenant', 'since', 'until', 'json', 'night']
@@ -24,7 +24,7 @@ export const compareVerdicts = async (trx: Trx, flags: Flags): Promise<VerdictRe
   const since = flags.since?.(now, rules.timezone) ?? new Date(0)
   const until = flags.until?.(now, rules.timezone) ?? now
   const simulation = newSimulation(rules, await readContacts(trx, tenantId, since))
-  await replay(storedRecords(trx, tenantId, since, until, rules.timezone), [simulation], now)
+  await replay(storedRecords(trx, tenantId, since, until, readingOf(rules)), [simulation], now)
 
   const { rows } = await sql<{ callId: string; verdict: string; reason: string }>`
     select root_call_id as "callId", min(verdict) as verdict, min(reason) as reason from raw_cdrs

@@ -41,7 +41,7 @@ export const makeReport = async (trx: Trx, flags: Flags, output: Output) => {
   const wrongLines: string[] = []
   const cdrs = file
     ? await readFile(file, now, wrongLines, output, rules)
-    : storedRecords(trx, tenantId, from, to, timezone)
+    : storedRecords(trx, tenantId, from, to, readingOf(rules))
   // It is unknown what came after the CDRs of a file, so all their messages are played.
   const end = file ? FAR_FUTURE : to
   const replayed = await replay(cdrs, [before, after], end, progress(output))

@@ -16,7 +16,7 @@ import {
 import { erase, eraseInput } from '../../app/privacy/erase.ts'
 import { exportCsv, exportRequest } from '../../app/privacy/export.ts'
 import { readContacts, readRules, storedRecords } from '../../app/replay/inputs.ts'
-import { newSimulation, replay } from '../../app/replay/simulate.ts'
+import { newSimulation, readingOf, replay } from '../../app/replay/simulate.ts'
 import type { LeadState } from '../../app/states.ts'
 import { callBackPush, push } from '../../scripts/demo/cdr.ts'
 import { endpointOf } from '../events/support.ts'
@@ -452,7 +452,7 @@ test('what-if knows the excluded numbers, also of erased people', async t => {
       const [from, to] = [new Date(0), new Date(Date.now() + 60_000)]
       const rules = await readRules(trx, tenantId)
       const simulation = newSimulation(rules, await readContacts(trx, tenantId, from))
-      await replay(storedRecords(trx, tenantId, from, to, rules.timezone), [simulation], to)
+      await replay(storedRecords(trx, tenantId, from, to, readingOf(rules)), [simulation], to)
       return [...simulation.outcomes.values()]
     })
   t.strictSame(

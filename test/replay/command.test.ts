@@ -10,7 +10,7 @@ import { DateTime } from 'luxon'
 import t from 'tap'
 import { z } from 'zod'
 import { readContacts, readRules, storedRecords } from '../../app/replay/inputs.ts'
-import { newSimulation, replay as playCdrs } from '../../app/replay/simulate.ts'
+import { newSimulation, readingOf, replay as playCdrs } from '../../app/replay/simulate.ts'
 import { reclassify, undecidedCalls } from '../../app/voicenter/reclassify.ts'
 import { answeredPush, callBackPush, type Push, push } from '../../scripts/demo/cdr.ts'
 import { replayCommand } from '../../scripts/replay.ts'
@@ -598,7 +598,7 @@ const replayedOutcomes = (tenantId: string) =>
       const [from, to] = [new Date(0), new Date(Date.now() + 1000)]
       const rules = await readRules(trx, tenantId)
       const simulation = newSimulation(rules, await readContacts(trx, tenantId, from))
-      await playCdrs(storedRecords(trx, tenantId, from, to, rules.timezone), [simulation], to)
+      await playCdrs(storedRecords(trx, tenantId, from, to, readingOf(rules)), [simulation], to)
       return Object.fromEntries(
         [...simulation.outcomes].map(([callId, { verdict, reason, missed }]) => [
           callId,
@@ -629,8 +629,9 @@ await t.test('stored records are read once each, also before the table is analys
     }
     const before = await readSoFar()
     const to = new Date(Date.now() + 1000)
+    const reading = readingOf(await readRules(trx, tenantId))
     let records = 0
-    for await (const _ of storedRecords(trx, tenantId, new Date(0), to, 'Asia/Jerusalem')) records++
+    for await (const _ of storedRecords(trx, tenantId, new Date(0), to, reading)) records++
     t.equal(records, 3000)
     const read = (await readSoFar()) - before
     t.ok(read < 5 * records, `${read} entries of indexes were read`)

@@ -510,6 +510,10 @@ export const KINDS: KindCase[] = [
     { did: '' },
     { targetextension: '', isAnswer: 1 },
     { caller: DANA, target: LINE },
+    { caller: DANA, target: LINE, did: '' },
+    { caller: DANA, target: `972${LINE.slice(1)}`, did: undefined },
+    { caller: DANA, target: '036120001' },
+    { caller: DANA, target: '*2700', did: '036120001' },
   ].map(fields =>
     one(
       `T10 ${JSON.stringify(fields)}`,
