@@ -95,13 +95,18 @@ export const transferKind = (fields: Fields): 'transfer' | 'forward' | null => {
  * `direction` takes precedence over `type`, except for types that never count as a customer's own call. Without a
  * direction, a call that an extension dialled is internal. Some CDRs have neither, or unknown values. Then a call is
  * inbound if a number of the tenant was dialled.
+ *
+ * A transferred CDR that names no root is a call of its own. Its direction may be that of the leg to the outside phone.
  */
 export const callKind = (fields: Fields): CallKind => {
   const type = typeOf(fields)
   const direction = directionOf(fields)
-  // Part of a call that the tenant made: the other end is a colleague, not a customer.
-  if (direction === 'outgoing' && transferKind(fields) && (namesRoot(fields) || !fields.did))
-    return 'internal'
+  if (transferKind(fields) && direction !== 'incoming') {
+    const isPart = namesRoot(fields)
+    // Of a call that the tenant made: the other end is a colleague, not a customer.
+    if (direction === 'outgoing' && (isPart || !fields.did)) return 'internal'
+    if (!isPart && isDialledByExtension(fields)) return 'internal'
+  }
   if (type?.overridesDirection) return type.kind
   if (direction === 'incoming') return 'inbound'
   if (direction === 'outgoing' || direction === 'internal') return direction
@@ -110,7 +115,6 @@ export const callKind = (fields: Fields): CallKind => {
   return type || fields.did ? 'inbound' : 'unknown'
 }
 
-/** Otherwise a transferred CDR is a call of its own. Then its direction may be that of the leg to the outside phone. */
 const namesRoot = ({ callId, rootCallId }: Fields): boolean => !!rootCallId && rootCallId !== callId
 
 /** Some accounts repeat the caller's number there. That is no extension. */

@@ -603,6 +603,30 @@ export const KINDS: KindCase[] = [
       ['not_inbound', 'internal'],
     ),
   ),
+  ...['Auto forward', 'XferCDR'].flatMap(type => [
+    nobodyMissed(
+      `T12 ${type} that names no root`,
+      forwarded(-260, { type, callerextension: 'WPGrStO1' }),
+      ['not_inbound', 'internal'],
+    ),
+    missedOnly(
+      `T12 ${type} with direction incoming`,
+      forwarded(-260, { type, callerextension: 'WPGrStO1', direction: 'incoming' }),
+    ),
+    one(
+      `T12 ${type} of a customer's call`,
+      [
+        cdr(-300, { ivruniqueid: id(`t12${type[0]}`, -300), type: 'Queue', status: 'TIMEOUT' }),
+        forwarded(-260, {
+          type,
+          callerextension: 'WPGrStO1',
+          status: 'ANSWER',
+          OriginalIvrUniqueID: id(`t12${type[0]}`, -300),
+        }),
+      ],
+      { records: Array(2).fill(['answered', 'transfer']), mustNot: [WAITING] },
+    ),
+  ]),
   missedOnly(
     'T12 with direction incoming it is a customer',
     cdr(-260, { callerextension: 'WPGrStO1', direction: 'incoming' }),

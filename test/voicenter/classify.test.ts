@@ -78,10 +78,13 @@ for (const { number, type, kind, always, notInbound } of TYPES)
     t.equal(isNotInbound(kind), notInbound)
     // With a known type, the number dialled does not matter.
     t.equal(callKind({ type, did: '0722776772' }), kind)
-    const dialled = kind === 'inbound' ? 'internal' : kind
-    t.equal(callKind({ type, callerExtension: 'SIPSIP' }), dialled, 'an extension dialled')
-
     const handed = kind === 'transfer' || kind === 'forward' ? kind : null
+    const dialled = kind === 'inbound' || handed ? 'internal' : kind
+    const byExtension = { type, callId: 'A', callerExtension: 'SIPSIP' }
+    t.equal(callKind(byExtension), dialled, 'an extension dialled')
+    t.equal(callKind({ ...byExtension, rootCallId: 'A' }), dialled, 'the root is itself')
+    const part = callKind({ ...byExtension, rootCallId: 'B' })
+    t.equal(part, handed ? kind : dialled, 'it is part of another call')
     for (const direction of [null, 'incoming', 'outgoing', 'internal'])
       t.equal(transferKind({ type, direction }), handed, `transfer kind, ${direction}`)
 
