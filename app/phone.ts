@@ -200,15 +200,19 @@ export const lineOf = (written: string | null | undefined): string | null => {
 
 /**
  * The line of the tenant that a CDR names. Unlike a caller, it is certainly a number in Israel: eight digits are a
- * landline that lost its zero, and three to six are a star number without its star.
+ * landline that lost its zero, three to six are a star number without its star, and 01800 is 1-800 with a zero.
  */
 export const dialledLine = (written: string | null | undefined): string | null => {
   const line = lineOf(written)
   if (line !== null) return line
   const text = plain(visible(written ?? ''))
   const address = unquoted(NAMED.exec(text)?.[2] ?? text)
-  const [, digits = ''] = /^(?:sips?:|tel:)?(\d+)(?:[@;].*)?$/.exec(address) ?? []
+  const digits = address
+    .replace(/^(?:sips?|tel):/, '')
+    .replace(/(?:\.0+|[@;].*)$/s, '')
+    .replace(/[\s().\p{Pd}]/gu, '')
   if (/^[23489]\d{7}$/.test(digits)) return `+972${digits}`
+  if (digits[0] === '0' && SERVICE.test(digits.slice(1))) return `+972${digits.slice(1)}`
   return /^[1-9]\d{2,5}$/.test(digits) ? `*${digits}` : null
 }
 
