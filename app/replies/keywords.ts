@@ -39,12 +39,17 @@ const clausesIn = (text: string): string[] => {
     text
       .toLowerCase()
       .replace(IGNORED, '')
+      // Letters that people write in several ways.
+      .replace(/[أإآ]/g, 'ا')
+      .replace(/ى/g, 'ي')
+      .replace(/ة/g, 'ه')
+      .replace(/ё/g, 'е')
       // "stoppp", "דייי"
       .replace(/(\p{L})\1{2,}/gu, '$1'),
   )
   return (SPELLED.test(plain) ? plain.replace(/\P{L}/gu, '') : plain)
     .replace(NO_THANKS, 'no.')
-    .split(/[.,;:!\n|]+|\s[-–—]+\s/)
+    .split(/[.,;:!،؛\n|]+|\s[-–—]+\s/)
     .map(clause =>
       without(clause, /[\p{P}\p{S}\s]+/gu)
         .split(' ')

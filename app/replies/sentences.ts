@@ -34,7 +34,7 @@ const OTHER_WORDS = new Set(
   ),
 )
 const TYPOS: Record<string, RegExp> = {
-  stop: /^(?:stpo|sotp|tsop|stopp|sttop|stopt|dtop|stopall|סטופ|דאםפ|стоп|إيقاف|ايقاف|أوقف|اوقف)$/,
+  stop: /^(?:stpo|sotp|tsop|stopp|sttop|stopt|dtop|stopall|סטופ|דאםפ|стоп|ايقاف|اوقف)$/,
   dont: /^(?:donot|dnt|doont|dotn|never)$/,
   from: /^(?:frm|fom|fron|form|ffrom)$/,
   list: /^(?:lsit|lits|llist|lst|lists)$/,
@@ -110,20 +110,31 @@ export const corrected = (word: string): string =>
 
 // What does not change the meaning is left out.
 
+/** "Good evening", also as a wish at the end. The longest comes first: "שבת שלום" is more than "שלום". */
 export const GREETING = wholeWords(
   any(`
-  (?:hi|hii|hello|helo|hey|heya)(?: there| all| guys| team)?, dear, שלום(?: רב| לכם)?, היי, הי, אהלן, הלו
-  здравствуйте, привет, добрый (?:день|вечер), مرحبا, السلام عليكم`),
+  (?:and )?(?:have an? )?(?:very )?(?:good|nice|great|lovely) (?:morning|afternoon|evening|day|night|week|weekend|one)
+  (?:and )?(?:shabbat shalom|happy (?:new year|holidays?)|merry christmas|shalom)
+  (?:hi|hii|hello|helo|hey|heya)(?: there| all| guys| team)?, dear
+  ו?ה?(?:המשך )?(?:בוקר|ערב|יום|שבוע|לילה|סופש|שבת|חג|צהריים) (?:טוב|טובה|טובים|נעים|נעימה|נפלא|מקסים|מצוין|אור|שמח|מבורך|מבורכת)(?: לכם| לך| לכולם)?
+  ו?(?:שבת שלום|שנה טובה|גמר חתימה טובה|(?:חנוכה|פורים|פסח|סוכות|חג שבועות|חג (?:חנוכה|פורים|פסח|סוכות)) (?:שמח|כשר)|חג כשר ושמח)(?: ומתוקה| ומבורך)?(?: לכם| לך| לכולם)?
+  שלום(?: רב| לכם)?, היי, הי, אהלן, הלו
+  здравствуйте, привет, (?:и )?(?:добр(?:ый|ого|ое|ой) |хороше(?:го|й) )(?:день|дня|вечера?|утро|утра|ночи|недели)
+  مرحبا, السلام عليكم(?: ورحمه الله)?(?: وبركاته)?, (?:صباح|مساء) (?:الخير|النور), اهلا`),
+)
+/** What people thank for. */
+const FAVOUR_HE = any(
+  `הודעה, הודעות, פנייה, פניה, עדכון, תזכורת, מידע, שירות, עזרה, הבנה, זמן, תשובה, הצעה, יחס, הכל, חזרה`,
 )
 export const POLITE = wholeWords(
   any(`
-  please, pleas, pls, plz, plss, kindly, thanks a lot, thanks in advance, many thanks, thanks, thank you very much
-  thank you so much, thank you, thankyou, thx, thnx, tnx, ty, cheers, sorry, excuse me, (?:best |kind )?regards
-  (?:and )?have a (?:nice|good|great|lovely) (?:day|evening|week|weekend|one), sir or madam, sir, madam
-  good (?:morning|afternoon|evening|day|night), bye, goodbye
-  ו?תודה(?: רבה)?(?: מראש)?, תודא, בתודה, בבקשה, בבקש, נא, נה, אנא, סליחה, מצטערת?
-  חברים, צוות יקר, ביי, בברכה, ו?(?:בוקר|ערב|יום|שבוע|לילה) (?:טוב|נעים)(?: לכם)?, צהריים טובים, ו?שבת שלום, חג שמח
-  пожалуй?ста, (?:большое )?спасибо(?: большое)?, من فضلكم?, لو سمحتم?, رجاء, شكرا(?: جزيلا| لكم| لك)?`),
+  please, pleas, pls, plz, plss, kindly, thankyou, ty, cheers, sorry, excuse me, (?:best |kind )?regards
+  (?:many )?(?:thanks|thank you|thx|thnx|tnx)(?: a lot| so much| very much| in advance)?(?: for (?:the|your|all the) (?:messages?|reply|replies|answer|updates?|reminders?|info|information|call|offer|help|service|time))?
+  sir or madam, sir, madam, bye, goodbye
+  ו?ב?תודה(?: רבה)?(?: מראש)?(?: לכם| לך)?(?: על ה?${FAVOUR_HE}(?: שלכם| שלך)?)?, תודא, בבקשה, בבקש, נא, נה, אנא, סליחה, מצטערת?
+  חברים, צוות יקר, ביי, בברכה
+  пожалуй?ста, (?:большое )?спасибо(?: большое)?(?: за (?:сообщени[ея]|ответ|информацию|звонок))?
+  من فضلكم?, لو سمحتم?, رجاء, شكرا(?: جزيلا)?(?: لكم| لك)?(?: علي (?:الرساله|الرسائل|رسالتكم|الرد))?`),
 )
 export const NO_THANKS = wholeWords('(?:no|לא),? (?:thanks|thank you|תודה)')
 export const FILLERS = wholeWords(
@@ -324,10 +335,9 @@ const OTHER_LANGUAGES = anyLine(`
 const ASK_HE = `(?:אני |אנחנו |אנו |אתם )?${any(`רוצה, רוצים, מבקש, מבקשת, מבקשים, אבקש, אבקשכם, נבקש, אשמח, נשמח, מעוניין, ברצוני
   צריך, צריכה, דורש, דורשת, אפשר, ניתן, תוכל, תוכלי, תוכלו, יכול, יכולה, יכולים, אודה, נודה, יש, אמרתי, ביקשתי, בקשתי`)}(?: לכם| HERE| אם| ש)*`
 
-/** These say it without an object. */
-const ALONE =
-  any(`stop, remove, הסר, הסירי, הסירו, תסיר, תסירי, תסירו, להסיר, הסרה, להסרה, הפסק, הפסיקי, הפסיקו, תפסיק
-  תפסיקי, תפסיקו, להפסיק, עצור, עצרי, עצרו, תעצור, תעצרי, תעצרו, חדל, חדלו`)
+/** These say it without an object. "תודה והסר" leaves "והסר". */
+const ALONE = `(?:stop|remove|ו?${any(`הסר, הסירי, הסירו, תסיר, תסירי, תסירו, להסיר, הסרה, להסרה, הפסק, הפסיקי, הפסיקו, תפסיק
+  תפסיקי, תפסיקו, להפסיק, עצור, עצרי, עצרו, תעצור, תעצרי, תעצרו, חדל, חדלו`)})`
 /** So do these, but they often mean something else ("cancel" an appointment), so they count only if nothing else is said. */
 export const WEAK = wholeText(
   any('end, quit, cancel, revoke, בטל, בטלי, לבטל, די(?: כבר)?(?: די)*'),
@@ -339,7 +349,7 @@ const NOT_INTERESTED = '(?:im |i am )?not interested|(?:אני )?לא (?:מעו�
 const NO = 'no(?! (?:need|want|wanna|wish|ask|request|demand|removal|opting)(?: |$))'
 export const OPT_OUT = wholeText(
   // Not "לא מעוניין להסיר": that is one sentence.
-  `(?:(?:${NO}|enough|די|wrong number|טעות במספר|(?:${NOT_INTERESTED})(?! [לבש])) )?(?:${SAID})(?: (?:and )?(?:${SAID})){0,3}(?: ${ALONE})*(?: (?:${NOT_INTERESTED}))?`,
+  `(?:(?:${NO}|enough|די|wrong number|טעות במספר|(?:${NOT_INTERESTED})(?! [לבש])) )?(?:and )?(?:${SAID})(?: (?:and )?(?:${SAID})){0,3}(?: ${ALONE})*(?: (?:${NOT_INTERESTED}))?`,
 )
 /** These may come with an opt-out. */
 export const ASIDE = wholeText(
@@ -352,6 +362,6 @@ export const OPT_IN = wholeText(
   anyLine(`
   start(?: MORE)?|unstop|(?:re ?)?subscribe(?: ME)?(?: MORE)?|opt (?:ME )?(?:back )?in|optin|(?:add|put) ME back(?: ONLIST)?
   (?:start|resume)(?: sending)?(?: ME)? MESSAGES${TAIL}
-  התחל|התחילי|התחילו|הצטרף|הצטרפי|סטארט|старт|ابدأ|ابدا|(?:להחזיר|תחזירו|החזירו) ME לרשימה(?: ${YOURS_HE})?
+  התחל|התחילי|התחילו|הצטרף|הצטרפי|סטארט|старт|ابدا|(?:להחזיר|תחזירו|החזירו) ME לרשימה(?: ${YOURS_HE})?
   (?:תחזרו|חזרו) לשלוח(?: TOME)?(?: MORE)? MESSAGES(?: TOME)?`),
 )

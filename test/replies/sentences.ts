@@ -253,6 +253,13 @@ export const OPT_OUTS_ENGLISH = lines(`
   no remove me
   no stop texting me
   no can you remove me
+  Shalom, stop
+  thanks for the message, stop
+  thank you for your message but please remove me
+  stop, have a nice day
+  Good morning Dana, stop
+  thanks and remove me
+  Happy new year, stop
 `)
 
 /** The same in Hebrew. "vxr" is הסר, typed on an English keyboard. */
@@ -589,6 +596,25 @@ export const OPT_OUTS_HEBREW = lines(`
   לבטל לי את המנוי
   לבטל את ההרשמה
   לבטל את ההרשמה לדיוור
+  שבת שלום, הסר
+  שבת שלום. נא להסיר אותי
+  הסר, תודה ושבת שלום
+  תודה והסר
+  הסר, המשך יום טוב
+  הסר. המשך יום נעים
+  הסר והמשך יום נעים
+  שנה טובה, הסר
+  בוקר אור, הסר
+  תודה על ההודעה, הסר
+  שבת שלום נועה, הסר
+  תודה רבה על הפנייה, נא להסיר אותי
+  חג שמח, הסירו אותי
+  צהריים טובים, נא להסיר אותי מהרשימה
+  לילה טוב, תפסיקו לשלוח לי הודעות
+  חג חנוכה שמח! נא להסיר
+  שבוע טוב, הסר
+  הסר, סופ"ש נעים
+  ביי והסר
 `)
 
 /** Replies: a negation, a question, or such a word about something else. */
@@ -876,6 +902,13 @@ export const REPLIES_ENGLISH = lines(`
   remove me from every waiting list
   don't send me every message
   I don't want every message
+  thanks for the message
+  thanks for stopping by
+  thanks for the message, stop by tomorrow
+  thanks for the bus stop
+  good morning, don't stop
+  shalom, can you remove gel
+  have a nice stop
 `)
 
 /** The same in Hebrew. */
@@ -1187,6 +1220,19 @@ export const REPLIES_HEBREW = lines(`
   תסירו אותי מכל רשימות ההמתנה
   תשלחו לי ווצאפ
   להסרה השיבו: הסר
+  שבת שלום
+  שבת שלום, מתי אתם פתוחים
+  שבת שלום הסרת לק
+  תודה על ההודעה
+  תודה על ההסרה
+  תודה שהסרתם אותי
+  המשך יום נעים
+  המשך יום נעים ואל תסירו אותי
+  המשך הטיפול
+  הסר את המשך הטיפול
+  שנה טובה, אל תסירו
+  בוקר אור, אפשר לבטל תור
+  תודה והסרת לק
 `)
 
 /** Answers to our Arabic and Russian templates. */
@@ -1207,6 +1253,12 @@ export const OPT_OUTS_OTHER_LANGUAGES = lines(`
   إيقاف، شكرًا
   مرحبا، إيقاف
   إيقاف الرسائل من فضلك
+  Доброе утро, стоп
+  Добрый вечер! Стоп
+  стоп, хорошего дня
+  صباح الخير، إيقاف
+  السلام عليكم ورحمة الله وبركاته، إيقاف
+  إيقاف، شكرا على الرسالة
 `)
 
 export const REPLIES_OTHER_LANGUAGES = lines(`
@@ -1224,4 +1276,9 @@ export const REPLIES_OTHER_LANGUAGES = lines(`
   إيقاف السيارة
   لا توقف الرسائل
   لإيقاف الرسائل يرجى الرد بكلمة: إيقاف
+  Доброе утро
+  Доброе утро, не стоп
+  спасибо за сообщение
+  صباح الخير
+  صباح الخير، لا توقف الرسائل
 `)
