@@ -139,8 +139,9 @@ export const POLITE = wholeWords(
 export const NO_THANKS = wholeWords('(?:no|לא),? (?:thanks|thank you|תודה)')
 export const FILLERS = wholeWords(
   any(`
-  right now, now, immediately, asap, at once, already, just, really, also, but, ok, okay, bro, man, guys
-  כבר, מיד, מייד, מיידית, באופן מיידי, עכשיו, דחוף, בדחיפות, לאלתר, פשוט, ממש, גם, אבל, אחי, אוקיי, אוקי`),
+  right now, now, right away, immediately, asap, as soon as possible, at once, once and for all, already, just, really, also, but, ok, okay, bro, man, guys
+  כבר, מיד, מייד, מיידית, באופן מיידי, עכשיו, דחוף, בדחיפות, לאלתר, פשוט, ממש, גם, אבל, אחי, אוקיי, אוקי
+  בהקדם(?: האפשרי)?, כמה שיותר מהר, אחת ולתמיד`),
 )
 
 // What can be written in many ways gets a name. A pattern may use the names before it.
@@ -169,7 +170,7 @@ const KIND_HE = any(
 )
 const AUDIENCE_HE =
   any(`ה?תפוצה, ה?דיוור, ה?הודעות, ה?לקוחות, ה?קשר, אנשי ה?קשר, ה?פרסום, ה?פרסומות, ה?שיווק, ה?מבצעים, ה?תזכורות
-  ה?${WHATSAPP_HE}, ה?סמסים, ה?sms, ה?נמענים, ה?מנויים, ה?נתונים`)
+  ה?${WHATSAPP_HE}, ה?סמסים, ה?sms, ה?נמענים, ה?מנויים, ה?נתונים, ה?מידע`)
 const YOURS_HE = any(
   `שלכם, שלך, שלכן, האלה, האלו, הללו, כאלה, כאלו, הזאת, הזו, הזה, זאת, זו, זה, מכם, ממך`,
 )
@@ -182,14 +183,24 @@ export const NAMES: [name: string, pattern: RegExp][] = [
   ['stop', wholeWords('stop (?:it|this|that|all)|s t o p')],
   ['whatsapp', wholeWords('whats app')],
   ['NOMORE', wholeWords('no (?:more|further|additional)|לא עוד')],
+  // Not "no whatsapp", which they may not have.
+  [
+    'NOMESSAGES',
+    wholeWords('no (?:(?:text|sms|whatsapp|marketing|such) )?(?:messages|msgs|texts|spam)'),
+  ],
   // A person who asks not to be sent "massages" means messages.
   ['MESSAGES', wholeWords(`(?<=send(?:ing)? me (?:${THE} )*)massages?`)],
-  ['DETAILS', wholeWords('(?:my|our) (?:contact|contacts|phone) (?:details|info|information)')],
+  [
+    'DATA',
+    wholeWords(
+      '(?:my|our) (?:(?:contact|contacts|phone|personal) )?(?:details|info|information|data)',
+    ),
+  ],
   [
     'NUMBER',
     wholeWords(`(?:my|our|this) (?:${PHONE} )*(?:number|num|contact)(?: \\d[\\d ]{5,16})?`),
   ],
-  ['DETAILS', wholeWords(`(?:my|our) (?:${PHONE}|contacts|details|info|information|data|name)`)],
+  ['DETAILS', wholeWords(`(?:my|our) (?:${PHONE}|contacts|name)`)],
   [
     'LIST',
     wholeWords(`(?:from|off|off of|out of|of) (?:each |each of |every |every single )?${LISTED}`),
@@ -211,12 +222,17 @@ export const NAMES: [name: string, pattern: RegExp][] = [
   ],
   ['MESSAGES', wholeWords(`(?:(?:${THE}|more|any ?more) )*(?:${KIND} )*${NOUN}`)],
   ['LIST', wholeWords('(?:from|off|of) MESSAGES')],
-  ['MORE', wholeWords('any ?more|(?:ever )?again|ever|from now on|more')],
+  [
+    'MORE',
+    wholeWords(
+      'any ?more|(?:ever )?again|ever|from now on|more|permanently|forever|for ever|for good',
+    ),
+  ],
   ['ME', wholeWords('(?:to |for )?(?:me|us|myself)|(?:to|on) NUMBER')],
   [
     'LIST',
     wholeWords(
-      `(?:מ(?:כל )?ה?|מן ה|מתוך ה?)(?:רשימה|רשימות|רשימת|רשמה|רישמה)(?: ${AUDIENCE_HE})*(?: ${YOURS_HE})*`,
+      `(?:מ(?:כל )?ה?|מן ה|מתוך ה?)(?:רשימה|רשימות|רשימת|רשמה|רישמה|קבוצ[הת]? ה?(?:תפוצה|דיוור|פרסום|פרסומות|שיווק))(?: ${AUDIENCE_HE})*(?: ${YOURS_HE})*`,
     ),
   ],
   [
@@ -240,7 +256,11 @@ export const NAMES: [name: string, pattern: RegExp][] = [
   ['HERE', wholeWords('מכאן|מפה|מכם|ממכם|מהכו?ל|מכל מקום')],
   ['NUMBER', wholeWords(`ו?(?:את )?(?:מספרי|מספר(?: ה?טלפון)? \\d[\\d ]{5,16})`)],
   ['ANUMBER', wholeWords('ו?(?:את )?המספר(?: ה?(?:טלפון|נייד|פלאפון))?')],
-  ['DETAILS', wholeWords('ו?(?:את )?(?:פרטיי|שמי|ה?(?:טלפון|נייד|פלאפון|פרטים|שם) שלי)')],
+  [
+    'DATA',
+    wholeWords('ו?(?:את )?(?:כל )?(?:פרטיי|ה?(?:פרטים|מידע|נתונים)(?: האישיים| האישי)? שלי)'),
+  ],
+  ['DETAILS', wholeWords('ו?(?:את )?(?:שמי|ה?(?:טלפון|נייד|פלאפון|שם) שלי)')],
   ['SUBSCRIPTION', wholeWords('(?:את )?(?:ה?(?:מנוי|הרשמה|רישום)(?: שלי| שלנו)?|הרשמתי)')],
   ['ME', wholeWords('אותי|אותנו|(?:את )?עצמי|(?:את )?עצמנו')],
   [
@@ -249,33 +269,39 @@ export const NAMES: [name: string, pattern: RegExp][] = [
       `(?:(?:את|עם|כל|שום|אף|עוד|יותר) )*[בל]?ה?${NOUN_HE}(?: ${KIND_HE})*(?: ${YOURS_HE})*`,
     ),
   ],
-  ['MESSAGE', wholeWords('(?:שום|אף|עוד|יותר) הודעה(?: נוספת)?|הודעה נוספת')],
-  ['MORE', wholeWords('יותר|עוד|שוב|לעולם|אף פעם|בכלל|בחיים')],
+  [
+    'MESSAGE',
+    wholeWords('(?:שום|אף|עוד|יותר) הודעה(?: נוספת)?|הודעה נוספת|(?<=תשלח[יו]? TOME )הודעה'),
+  ],
+  [
+    'MORE',
+    wholeWords('יותר|עוד|שוב|לעולם|אף פעם|בכלל|בחיים|לצמיתות|לתמיד|לנצח|מעכשיו|מהיום(?: והלאה)?'),
+  ],
 ]
 
 // The sentences, one in each line.
 
 const SENDING =
   any(`send, sending, texting, txting, messaging, msging, spamming, whatsapping, contacting, bothering
-  harassing, pestering, annoying, disturbing`)
+  harassing, pestering, annoying, disturbing, writing, writting`)
 const SEND = any(`send, write, contact, bother, disturb, harass, MESSAGES`)
 const THING = any(`this, these, those, them, it, that, anything, things, stuff`)
 const TAIL = '(?: ME| MORE| LIST| HERE)*'
 const ENGLISH = anyLine(`
-  (?:remove|delete|erase) (?:ME|NUMBER)(?: and NUMBER)?(?: LIST| HERE)*|(?:remove|delete|erase) LIST(?: ME)?
-  (?:remove|delete|erase|drop|exclude|take|get|cross|strike|leave|keep|pull) (?:ME|NUMBER|DETAILS) LIST
-  take (?:ME|NUMBER) off
-  unsubscribe(?: all)?(?: to)?(?: ME| NUMBER| LIST| HERE| MESSAGES)*
+  (?:MORE )?(?:remove|delete|erase) (?:ME|NUMBER|DATA)(?: and (?:NUMBER|DATA))?(?: LIST| HERE| MORE)*|(?:remove|delete|erase) LIST(?: ME)?(?: MORE)?
+  (?:remove|delete|erase|drop|exclude|take|get|cross|strike|leave|keep|pull) (?:ME|NUMBER|DATA|DETAILS) LIST(?: MORE)?
+  take (?:ME|NUMBER) off(?: MORE)?
+  unsubscribe(?: all)?(?: to)?(?: ME| NUMBER| LIST| HERE| MESSAGES| MORE)*
   (?:im |i am |i )?(?:opt|opting) (?:ME )?(?:out(?: LIST| MESSAGES)?|LIST)|(?:i )?(?:revoke|withdraw) my consent
   (?:have )?(?:ME|NUMBER) (?:removed|deleted|taken)(?: off)?(?: LIST)?|be (?:removed|taken|deleted|unsubscribed)(?: off)?(?: LIST)?
   removal LIST|removal request|request removal
   lose NUMBER|leave ME alone|NOMORE contact|dont contact
   (?:stop|quit|cease|cease and desist|discontinue) (?:to )?${SENDING}(?: ME| NUMBER)?(?: MESSAGES| ${THING})?${TAIL}
-  (?:stop|quit|cease) (?:calling|phoning|ringing|writing|writting|write|call)(?: and (?:texting|messaging))? (?:to )?(?:ME|NUMBER)(?: MESSAGES)?${TAIL}
+  (?:stop|quit|cease) (?:calling|phoning|ringing|write|call)(?: and (?:texting|messaging))? (?:to )?(?:ME|NUMBER)(?: MESSAGES)?${TAIL}
   (?:stop|quit|cease) (?:receiving|getting) MESSAGES${TAIL}
   (?:stop|end|cease|quit|cancel|discontinue|NOMORE|enough) (?:with |of )?MESSAGES${TAIL}
-  (?:NOMORE|enough) LIST
-  dont ${SEND}(?: to)? (?:ME|NUMBER)(?: (?:or|and) (?:call|MESSAGES|contact)(?: ME)?)?(?: MESSAGES| ${THING})?${TAIL}
+  (?:NOMORE|enough) LIST|NOMESSAGES(?: ME| MORE)*
+  dont ${SEND}(?: to)? (?:ME|NUMBER)(?: (?:or|and) (?:call|MESSAGES|contact)(?: ME)?)?(?:(?: a)? MESSAGES| ${THING})?${TAIL}
   dont send (?:MESSAGES|${THING})${TAIL}|dont ${SEND} MORE
   dont (?:call|phone|ring) ME MORE
   (?:i |we )?(?:dont|no longer)(?: MORE)? (?:want|wanna|wish|care|consent|agree)(?: to)?(?: get| receive| getting| receiving| see)?(?: MORE)? MESSAGES${TAIL}
@@ -305,9 +331,9 @@ const CALL_HE = any('תתקשר, תתקשרי, תתקשרו, תצלצל, תצל�
 const NOT_WANT_HE = `(?:אני |אנחנו |אנו )?(?:לא|איני|אינני) (?:MORE )?${any('רוצה, רוצים, מעוניין, מסכים, מסכימה, מאשר, מאשרת, מוכן, מוכנה')}(?: MORE)?`
 const TAIL_HE = '(?: TOME| MORE| HERE| כל הזמן)*'
 const HEBREW = anyLine(`
-  (?:${REMOVE_HE}|${DELETE_HE})(?: TOME)?(?: ME| A?NUMBER)+(?: LIST| HERE)*
-  (?:${REMOVE_HE}|${DELETE_HE}|${TAKE_HE})(?: TOME)? LIST(?: ME| NUMBER)?
-  (?:${REMOVE_HE}|${DELETE_HE}|${TAKE_HE})(?: TOME)?(?: ME| A?NUMBER| DETAILS)+ LIST|${TAKE_HE}(?: TOME)? NUMBER
+  (?:MORE )?(?:${REMOVE_HE}|${DELETE_HE})(?: TOME)?(?: ME| A?NUMBER| DATA)+(?: LIST| HERE| MORE)*
+  (?:${REMOVE_HE}|${DELETE_HE}|${TAKE_HE})(?: TOME)? LIST(?: ME| NUMBER)?(?: MORE)?
+  (?:${REMOVE_HE}|${DELETE_HE}|${TAKE_HE})(?: TOME)?(?: ME| A?NUMBER| DATA| DETAILS)+ LIST(?: MORE)?|${TAKE_HE}(?: TOME)? NUMBER
   ל?(?:הסרה|מחיקה) LIST|ל?(?:הסרת|מחיקת) A?NUMBER(?: LIST)?|בקשת הסרה(?: LIST)?|ש?NUMBER (?:יוסר|ימחק|יימחק)(?: LIST)?
   (?:לצאת|להתנתק|לרדת|להימחק|להיות מוסר) LIST
   (?:stop|${STOP_HE}) ${TO_SEND_HE}(?: ME)?(?: TOME| MORE| MESSAGES| דברים| שטויות| זבל| כל הזמן)*
@@ -349,7 +375,7 @@ const NOT_INTERESTED = '(?:im |i am )?not interested|(?:אני )?לא (?:מעו�
 const NO = 'no(?! (?:need|want|wanna|wish|ask|request|demand|removal|opting)(?: |$))'
 export const OPT_OUT = wholeText(
   // Not "לא מעוניין להסיר": that is one sentence.
-  `(?:(?:${NO}|enough|די|wrong number|טעות במספר|(?:${NOT_INTERESTED})(?! [לבש])) )?(?:and )?(?:${SAID})(?: (?:and )?(?:${SAID})){0,3}(?: ${ALONE})*(?: (?:${NOT_INTERESTED}))?`,
+  `(?:(?:${NO}|enough|די|wrong number|טעות במספר|(?:${NOT_INTERESTED})(?! [לבש])) )?(?:and )?(?:${SAID})(?: (?:and )?(?:${SAID})){0,3}(?: ${ALONE}| enough| די| מספיק)*(?: (?:${NOT_INTERESTED}))?`,
 )
 /** These may come with an opt-out. */
 export const ASIDE = wholeText(

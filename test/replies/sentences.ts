@@ -260,6 +260,24 @@ export const OPT_OUTS_ENGLISH = lines(`
   Good morning Dana, stop
   thanks and remove me
   Happy new year, stop
+  remove me permanently
+  remove me forever
+  permanently remove me from your list
+  please delete my number for good
+  unsubscribe me permanently
+  take me off the list right away
+  don't send me a message again
+  remove my details
+  delete my personal data please
+  remove my details and my number
+  please delete my data and stop messaging me
+  no messages
+  no messages please
+  no text messages
+  no spam
+  stop writing
+  stop writing!!
+  stop enough
 `)
 
 /** The same in Hebrew. "vxr" is הסר, typed on an English keyboard. */
@@ -615,6 +633,22 @@ export const OPT_OUTS_HEBREW = lines(`
   שבוע טוב, הסר
   הסר, סופ"ש נעים
   ביי והסר
+  נא להסיר אותי בהקדם
+  נא להסיר אותי מהרשימה בהקדם האפשרי
+  הסירו אותי לצמיתות
+  להסיר אותי מהרשימה לצמיתות
+  אל תשלחו לי הודעה
+  אל תשלח לי הודעה
+  אל תשלחי לי הודעה בבקשה
+  הסר אותי ממאגר המידע
+  הסר אותי מקבוצת התפוצה
+  נא להסיר אותי מקבוצת הדיוור
+  נא למחוק את הפרטים שלי
+  מחקו את כל הפרטים שלי מהמאגר
+  הסירו את פרטיי
+  תפסיקו די
+  די תפסיקו די
+  תפסיקו לשלוח לי הודעות די
 `)
 
 /** Replies: a negation, a question, or such a word about something else. */
@@ -672,7 +706,6 @@ export const REPLIES_ENGLISH = lines(`
   not interested
   no
   no thanks
-  no messages
   no more
   no more appointments
   yes
@@ -909,6 +942,25 @@ export const REPLIES_ENGLISH = lines(`
   good morning, don't stop
   shalom, can you remove gel
   have a nice stop
+  remove permanently
+  permanent hair removal
+  remove hair permanently
+  don't send me a message, call me
+  don't send a messenger
+  remove my details from the order
+  my details are in the mail
+  update my details
+  delete my data file
+  remove the details
+  no messages received
+  no messages from you yet
+  no whatsapp
+  no text
+  there were no messages
+  stop writing on the wall
+  don't stop writing
+  stop writing the invoice
+  stop for good coffee
 `)
 
 /** The same in Hebrew. */
@@ -1007,7 +1059,6 @@ export const REPLIES_HEBREW = lines(`
   מספיק לשלוח לי הודעה
   די הודעה אחת
   תבטלו את ההודעה
-  אל תשלחו לי הודעה
   לא לשלוח לי
   לא, לבטל
   רוצה הסרה של הגל
@@ -1233,6 +1284,21 @@ export const REPLIES_HEBREW = lines(`
   שנה טובה, אל תסירו
   בוקר אור, אפשר לבטל תור
   תודה והסרת לק
+  להסיר בהקדם שיער ברגליים
+  הסרה לצמיתות
+  להסיר לצמיתות
+  בהקדם
+  בהקדם האפשרי
+  לצמיתות
+  אל תשלחו הודעה
+  אל תשלחו לי הודעה מחר
+  תוציאו אותי מקבוצת הריקוד
+  הסר אותי מקבוצת יום שלישי
+  תמחקו את הפרטים של ההזמנה
+  הפרטים שלי אותו דבר
+  אל תמחקו את הפרטים שלי
+  אל תפסיקו די
+  די לתספורת
 `)
 
 /** Answers to our Arabic and Russian templates. */
