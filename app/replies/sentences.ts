@@ -384,10 +384,11 @@ export const ASIDE = wholeText(
   לא|(?:אני )?לא (?:מעוניין|רלוונטית?|צריכה?|רוצה) MORE|לא (?:רלוונטית|צריכה?|רוצה)|טעות(?: במספר)?|מספר (?:שגוי|לא נכון)|מספיק|די|\\d[\\d ]{6,16}
   HI(?: (?!(?:dont|not|no|לא|אל|על|אין|не|нет|لا|stop)(?: |$))\\S+){0,2}`),
 )
+/** Not להתחיל, להצטרף or הרשמה: they also ask for a treatment or a course, and an opt-in is not listed as a reply. */
 export const OPT_IN = wholeText(
   anyLine(`
   start(?: MORE)?|unstop|(?:re ?)?subscribe(?: ME)?(?: MORE)?|opt (?:ME )?(?:back )?in|optin|(?:add|put) ME back(?: ONLIST)?
   (?:start|resume)(?: sending)?(?: ME)? MESSAGES${TAIL}
-  התחל|התחילי|התחילו|הצטרף|הצטרפי|סטארט|старт|ابدا|(?:להחזיר|תחזירו|החזירו) ME לרשימה(?: ${YOURS_HE})?
-  (?:תחזרו|חזרו) לשלוח(?: TOME)?(?: MORE)? MESSAGES(?: TOME)?`),
+  התחל|התחיל[יו]|תתחיל[יו]?|הצטרף|הצטרפ[יו]|סטארט|старт|ابدا|(?:להחזיר|תחזירו|החזירו) ME לרשימה(?: ${YOURS_HE})?
+  (?:ת?חזרו|תחזור|תחזרי|התחיל[יו]|תתחיל[יו]?) לשלוח(?: TOME)?(?: MORE)? MESSAGES(?: TOME)?`),
 )

@@ -626,12 +626,14 @@ await test('the label of our button "stop" may be typed, in each language', asyn
 
 await test('an opt-in is as clear as an opt-out', async t => {
   const OPT_INS = `START, please start, start again, opt in, opt me back in, subscribe me again, put me back on the list
-    start sending me messages again, resume messages, התחל בבקשה, התחילי, הצטרפי, תחזירו אותי לרשימה, תחזרו לשלוח לי הודעות`
+    start sending me messages again, resume messages, התחל בבקשה, התחילי, התחילו, תתחיל, תתחילי
+    תתחילו, הצטרפי, הצטרפו, תחזירו אותי לרשימה, תחזרו לשלוח לי הודעות, תתחילו לשלוח לי הודעות`
   for (const written of OPT_INS.trim().split(/\s*[,\n]\s*/))
     t.equal(parseKeyword(written), 'start', written)
   const REPLIES = `start?, start tomorrow, do not start, let's start, when do we start, start the treatment, join, resume
     subscribe my wife, subscribe to what, put me on the list, להתחיל, מתחילים, התחל מחר, אל תתחילו, לא התחל, רוצה להצטרף
-    תוסיפו אותי לרשימה, מתי אפשר להתחיל, תשלחו לי הודעה`
+    תוסיפו אותי לרשימה, מתי אפשר להתחיל, תשלחו לי הודעה, להצטרף, הרשמה, הרשמה לקורס, התחיל, הצטרפו אלינו, מתחיל, אל תתחיל
+    תתחילו בלעדיי, התחילו מחר, התחלה, תתחילו לעבוד`
   for (const written of REPLIES.trim().split(/\s*[,\n]\s*/))
     t.equal(parseKeyword(written), null, written)
 })
