@@ -92,18 +92,18 @@ export const parseKeyword = (text: string): Keyword | null => {
     : null
 }
 
-/** What the button "stop" of a template carries. Without a payload of ours, Meta puts the label there. */
-const STOP_PAYLOADS = new Set([
-  'stop',
-  'ringback:stop',
-  'stop promotions',
-  'הפסקת מבצעים',
-  ...LABELS.map(({ stop }) => stop.toLowerCase()),
-])
+/** A payload as it is compared: without invisible characters, and without the kind of a space or of a letter. */
+const plainPayload = (payload: string): string =>
+  without(payload.normalize('NFKC').replace(IGNORED, '').toLowerCase(), /\s+/g)
 
-/** Whether the payload of a tapped button says stop. */
-export const isStopPayload = (payload: string | undefined): boolean =>
-  STOP_PAYLOADS.has(payload?.trim().toLowerCase() ?? '')
+/**
+ * Whether the payload of a tapped button says stop. Without a payload of ours, Meta puts the label there. A word such as
+ * "cancel" does not count: as a payload it is about an appointment.
+ */
+export const isStopPayload = (payload = ''): boolean => {
+  const plain = plainPayload(payload)
+  return plain === 'ringback:stop' || (!WEAK.test(plain) && parseKeyword(payload) === 'stop')
+}
 
 /** What the button "call me back" carries, or its label. */
 const CALLBACK_PAYLOADS = new Set([
@@ -112,5 +112,5 @@ const CALLBACK_PAYLOADS = new Set([
 ])
 
 /** Whether the payload of a tapped button asks for a call. */
-export const isCallbackPayload = (payload: string | undefined): boolean =>
-  CALLBACK_PAYLOADS.has(payload?.trim().toLowerCase() ?? '')
+export const isCallbackPayload = (payload = ''): boolean =>
+  CALLBACK_PAYLOADS.has(plainPayload(payload))

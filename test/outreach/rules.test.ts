@@ -639,14 +639,30 @@ await test('an opt-in is as clear as an opt-out', async t => {
 })
 
 await test('a tapped button says stop by its payload', async t => {
-  for (const payload of ['STOP', 'stop', 'ringback:stop', 'Stop promotions', ' הפסקת מבצעים '])
-    t.ok(isStopPayload(payload), payload)
-  for (const payload of [undefined, '', 'ringback:callback', 'STOPPER', 'cancel', 'button-1'])
+  const STOPS = `STOP, stop, ringback:stop, RINGBACK:STOP, Stop promotions, Stop\u00a0promotions, STOP_PROMOTIONS, ｓｔｏｐ
+    \u200fהסר, \u200fringback:stop\u200e, ringback:stop\u00a0, UNSUBSCRIBE, Opt-out, הסר, הפסקת מבצעים, \u2067הפסקת מבצעים\u2069`
+  for (const payload of [
+    ...STOPS.split(/,\s|\n\s*/),
+    ' הפסקת מבצעים ',
+    ...LABELS.map(({ stop }) => stop),
+  ])
+    t.ok(isStopPayload(payload), JSON.stringify(payload))
+  // A button "cancel" is about an appointment.
+  const OTHERS = `ringback:callback, STOPPER, cancel, CANCEL, end, לבטל, button-1, stop?, stop_1, don't stop, non_stop, START, לא להסיר
+    ringback:stop:1, remove_item, unsubscribed_at, bus stop, הסרת לק`
+  for (const payload of [undefined, '', '\u200f', ...OTHERS.split(/,\s|\n\s*/)])
     t.equal(isStopPayload(payload), false, String(payload))
 })
 
 await test('a tapped button asks for a call by its payload, or by our label', async t => {
-  for (const payload of ['ringback:callback', ' RINGBACK:CALLBACK ', 'חזרו אליי', 'Call me back'])
+  for (const payload of [
+    'ringback:callback',
+    ' RINGBACK:CALLBACK ',
+    '\u200fringback:callback',
+    'חזרו אליי',
+    '\u200fחזרו\u00a0אליי',
+    'Call me back',
+  ])
     t.ok(isCallbackPayload(payload), payload)
   for (const payload of [undefined, '', 'ringback:stop', 'callback', 'call me back tomorrow'])
     t.equal(isCallbackPayload(payload), false, String(payload))
