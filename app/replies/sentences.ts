@@ -1,7 +1,6 @@
 /**
- * The sentences that mean "send me nothing more", in English and Hebrew: a small grammar of verb, object and source ("remove"
- * "my number" "from your list"). In Arabic and Russian we know only the words of our own templates. First, what can be written in
- * many ways is replaced by a name in capitals (NUMBER, LIST), so that the sentences stay short. A text is compared in lower case,
+ * The sentences that mean "send me nothing more", in English, Hebrew, Russian and Arabic: a small grammar of verb, object and
+ * source ("remove" "my number" "from your list"). First, what can be written in many ways is replaced by a name in capitals (NUMBER, LIST), so that the sentences stay short. A text is compared in lower case,
  * so it cannot contain such a name itself.
  */
 
@@ -68,6 +67,7 @@ const TYPOS: Record<string, RegExp> = {
   'להטריד אותי': /^להטרידני$/,
   'תטרידו אותי': /^תטריד[יו]?ני$/,
   די: /^(?:דיי)$/,
+  отписаться: /^(?:отписатся|отписаца)$/,
 }
 
 /** Whether one insertion, deletion, substitution or swap of neighbours, after the first letter, makes the words equal. */
@@ -133,15 +133,16 @@ export const POLITE = wholeWords(
   sir or madam, sir, madam, bye, goodbye
   ו?ב?תודה(?: רבה)?(?: מראש)?(?: לכם| לך)?(?: על ה?${FAVOUR_HE}(?: שלכם| שלך)?)?, תודא, בבקשה, בבקש, נא, נה, אנא, סליחה, מצטערת?
   חברים, צוות יקר, ביי, בברכה
-  пожалуй?ста, (?:большое )?спасибо(?: большое)?(?: за (?:сообщени[ея]|ответ|информацию|звонок))?
-  من فضلكم?, لو سمحتم?, رجاء, شكرا(?: جزيلا)?(?: لكم| لك)?(?: علي (?:الرساله|الرسائل|رسالتكم|الرد))?`),
+  пожалуй?ста, пжл, пж, плиз, извините, простите, до свидания, всего доброго, (?:большое )?спасибо(?: большое)?(?: за (?:сообщени[ея]|ответ|информацию|звонок))?
+  من فضلكم?, عفوا, لو سمحتم?, رجاء, شكرا(?: جزيلا)?(?: لكم| لك)?(?: علي (?:الرساله|الرسائل|رسالتكم|الرد))?`),
 )
 export const NO_THANKS = wholeWords('(?:no|לא),? (?:thanks|thank you|תודה)')
 export const FILLERS = wholeWords(
   any(`
   right now, now, right away, immediately, asap, as soon as possible, at once, once and for all, already, just, really, also, but, ok, okay, bro, man, guys
   כבר, מיד, מייד, מיידית, באופן מיידי, עכשיו, דחוף, בדחיפות, לאלתר, פשוט, ממש, גם, אבל, אחי, אוקיי, אוקי
-  בהקדם(?: האפשרי)?, כמה שיותר מהר, אחת ולתמיד`),
+  בהקדם(?: האפשרי)?, כמה שיותר מהר, אחת ולתמיד
+  уже, немедленно, срочно, просто, же, فورا, حالا, بسرعه`),
 )
 
 // What can be written in many ways gets a name. A pattern may use the names before it.
@@ -277,6 +278,45 @@ export const NAMES: [name: string, pattern: RegExp][] = [
     'MORE',
     wholeWords('יותר|עוד|שוב|לעולם|אף פעם|בכלל|בחיים|לצמיתות|לתמיד|לנצח|מעכשיו|מהיום(?: והלאה)?'),
   ],
+  [
+    'LIST',
+    wholeWords(
+      '(?:из|от|с) (?:(?:вашей|вашего|этой|этого|ваших|всех|базы|списка) )*(?:рассылк[иу]|рассылок|списка|списков|базы(?: данных)?|контактов|сообщений|уведомлений|подписки)(?: (?:рассылки|контактов))?',
+    ),
+  ],
+  ['HERE', wholeWords('от вас|отсюда|منكم')],
+  [
+    'NUMBER',
+    wholeWords('(?:мой|этот|наш) номер(?: телефона)?|رقمي|رقم (?:هاتفي|تلفوني)|هذا الرقم'),
+  ],
+  ['DATA', wholeWords('(?:мои|наши) данные|بياناتي|معلوماتي')],
+  ['SUBSCRIPTION', wholeWords('(?:мою )?подписку|подписки|ال?اشتراك|اشتراكي')],
+  ['ME', wholeWords('меня|нас')],
+  ['TOME', wholeWords('мне|нам|на NUMBER|لي|الي|لنا|الينا|(?:علي|الي) NUMBER|لهذا الرقم')],
+  [
+    'LIST',
+    wholeWords(
+      'من (?:هذه )?(?:ال)?(?:قائم|قوائم|لائح|قاعد)(?:ه|تكم|كم)?(?: (?:الرسائل|التوزيع|البيانات|المراسله|الاتصال))?',
+    ),
+  ],
+  [
+    'MESSAGES',
+    wholeWords(
+      `(?:(?:ваши|ваших|эти|этих|свои|своих|все|всех|такие|рекламные|рекламных) )*(?:сообщени[еяй]|смс|смски|рассылк[ауи]|уведомлени[яй]|спам|рекламу|напоминани[яй])(?: (?:на|в) (?:whatsapp|ватсап|вотсап|вацап))?`,
+    ),
+  ],
+  [
+    'MESSAGES',
+    wholeWords(
+      '(?:(?:اي|هذه|كل|المزيد من|مزيد من) )*(?:ال)?(?:رسائل|رسايل|رساله|مسجات|اشعارات)(?: (?:اخري|الواتساب|واتساب|نصيه))?(?: كهذه| هذه)?',
+    ),
+  ],
+  [
+    'MORE',
+    wholeWords(
+      'больше|никогда|впредь|навсегда|вообще|بعد الان|بعد اليوم|مره اخري|مره ثانيه|ابدا|مجددا|نهائيا|بعد',
+    ),
+  ],
 ]
 
 // The sentences, one in each line.
@@ -355,32 +395,81 @@ const HEBREW = anyLine(`
   ${NOT_WANT_HE} להיות (?:MORE )?ב(?:רשימה|רשימת|רשימות)(?: ${AUDIENCE_HE})*(?: ${YOURS_HE})*
   אין לי (?:עניין|ענין|רצון|חשק)(?: לקבל)? MESSAGES${TAIL_HE}
   ת?(?:עזוב|עזבי|עזבו) ME (?:במנוחה|בשקט|לנפשי)`)
-const OTHER_LANGUAGES = anyLine(`
-  stop الرسائل
-  (?:больше )?не (?:писать|пишите|пиши) мне(?: больше)?`)
+
+const REMOVE_RU = any('отпишите, отпиши, отписать, удалите, удали, удалить')
+const TAKE_RU = any('уберите, убери, убрать, исключите, исключить, вычеркните, вычеркнуть')
+const STOP_RU = any(
+  'stop, перестаньте, перестань, прекратите, прекрати, прекратить, хватит, достаточно, довольно',
+)
+const TO_SEND_RU = any(
+  `писать, слать, присылать, посылать, отправлять, рассылать, беспокоить, спамить, надоедать, доставать`,
+)
+const SEND_RU =
+  any(`пишите, пиши, присылайте, присылай, шлите, шли, отправляйте, отправляй, посылайте, посылай, беспокойте
+  беспокой, ${TO_SEND_RU}`)
+const TAIL_RU = '(?: ME| TOME| MORE| HERE| MESSAGES| ничего)'
+const NOT_WANT_RU =
+  '(?:я |мы )?(?:MORE )?не (?:хочу|хотим|желаю|желаем|согласен|согласна)(?: MORE)?'
+const RUSSIAN = anyLine(`
+  (?:MORE )?(?:${REMOVE_RU}) (?:ME|NUMBER|DATA)(?: и (?:NUMBER|DATA))?(?: LIST| HERE| MORE)*
+  (?:${REMOVE_RU}|${TAKE_RU}) (?:(?:ME|NUMBER|DATA) )?LIST(?: ME| NUMBER)?(?: MORE)?|(?:${REMOVE_RU}|${TAKE_RU}) LIST (?:ME|NUMBER)
+  (?:отписаться|отписываюсь|отпишусь|отписка)(?: LIST| HERE)*|(?:отказаться|отказываюсь|отказ) LIST
+  (?:отменить|отмените|отключить|отключите|отмена) (?:SUBSCRIPTION|MESSAGES)
+  ${STOP_RU}(?: ME| TOME)? ${TO_SEND_RU}${TAIL_RU}*|${STOP_RU}(?: TOME)? MESSAGES|(?:без|никаких) MESSAGES
+  (?:(?:ME|TOME|MORE) )+(?:не|не надо) ${SEND_RU}${TAIL_RU}*|(?:не|не надо) ${SEND_RU}${TAIL_RU}+|не надо (?:TOME|MORE) ${TO_SEND_RU}${TAIL_RU}*
+  не (?:беспокойте|беспокоить)
+  (?:(?:TOME|MORE) )+не звоните|не звоните (?:TOME MORE|MORE(?: TOME)?)
+  ${NOT_WANT_RU}(?: получать)?(?: HERE| MORE)* MESSAGES(?: HERE| MORE)*
+  оставьте ME в покое|отстаньте(?: от ME)?`)
+const ASK_RU = any(
+  `(?:я |мы )?(?:хочу|хотим|хотел бы|хотела бы|прошу|просим|требую), просьба, можно, нужно, надо, можете`,
+)
+
+const REMOVE_AR = any(
+  'احذف, احذفي, احذفوا, احذفو, حذف, ازاله, ازل, ازيلوا, امسح, امسحوا, امسحو, شيل, شيلوا, شيلو',
+)
+/** The verb and "me" or "us" are one word. */
+const REMOVE_ME_AR = any(
+  `احذفو?(?:ني|نا), ازيلو(?:ني|نا), ازلني, امسحو?(?:ني|نا), شيلو?(?:ني|نا), حذفي, ازالتي`,
+)
+const STOP_AR = any(
+  'stop, توقف, توقفي, توقفوا, توقفو, اوقفوا, اوقفو, اوقفي, وقف, وقفوا, وقفو, كفي, كفايه, بكفي, بطلوا',
+)
+const SEND_AR = any(
+  `ترسل, ترسلي, ترسلوا, ترسلو, تبعت, تبعتوا, تبعتو, تبعث, تبعثوا, تبعثو, تكتب, تكتبوا, تكتبو`,
+)
+const TAIL_AR = '(?: TOME| MORE| HERE| MESSAGES| شي| شيئا)'
+const ARABIC = anyLine(`
+  ${REMOVE_ME_AR}(?: LIST| MORE)*|${REMOVE_AR} (?:NUMBER|DATA)(?: LIST| MORE)*
+  (?:الغاء|الغوا|الغو|الغي|stop) (?:SUBSCRIPTION|MESSAGES)(?: LIST| HERE| MORE)*
+  ${STOP_AR}(?: عن)?(?: ارسال| بعث)?(?: TOME)? MESSAGES${TAIL_AR}*|${STOP_AR} عن (?:الارسال|مراسلتي|مراسلتنا|ازعاجي|ازعاجنا|الكتابه TOME|الارسال TOME)(?: MORE)*
+  و?(?:لا|ما) ${SEND_AR}${TAIL_AR}+|و?(?:لا|ما) (?:تبع[تث]و?لي|ترسلولي|تكتبولي|تراسلو?(?:ني|نا)|تزعجو?(?:ني|نا))(?: MORE| MESSAGES)*
+  (?:انا )?(?:لا (?:اريد|ارغب|اود)|ما بدي|مش عايز|مش عاوز)(?: (?:استلام|تلقي|استقبال|باستلام|بتلقي|في تلقي|في استلام))?(?: HERE)? MESSAGES(?: MORE| HERE)*
+  اتركو?ني (?:وشاني|بحالي|لحالي)`)
+const ASK_AR = any('(?:انا )?(?:اريد|ارجو|اود|ارغب في|بدي|اطلب), الرجاء, يرجي, نرجو, ممكن')
 const ASK_HE = `(?:אני |אנחנו |אנו |אתם )?${any(`רוצה, רוצים, מבקש, מבקשת, מבקשים, אבקש, אבקשכם, נבקש, אשמח, נשמח, מעוניין, ברצוני
   צריך, צריכה, דורש, דורשת, אפשר, ניתן, תוכל, תוכלי, תוכלו, יכול, יכולה, יכולים, אודה, נודה, יש, אמרתי, ביקשתי, בקשתי`)}(?: לכם| HERE| אם| ש)*`
 
 /** These say it without an object. "תודה והסר" leaves "והסר". */
-const ALONE = `(?:stop|remove|ו?${any(`הסר, הסירי, הסירו, תסיר, תסירי, תסירו, להסיר, הסרה, להסרה, הפסק, הפסיקי, הפסיקו, תפסיק
+const ALONE = `(?:stop|remove|перестаньте|прекратите|توقف|توقفوا|ו?${any(`הסר, הסירי, הסירו, תסיר, תסירי, תסירו, להסיר, הסרה, להסרה, הפסק, הפסיקי, הפסיקו, תפסיק
   תפסיקי, תפסיקו, להפסיק, עצור, עצרי, עצרו, תעצור, תעצרי, תעצרו, חדל, חדלו`)})`
 /** So do these, but they often mean something else ("cancel" an appointment), so they count only if nothing else is said. */
 export const WEAK = wholeText(
-  any('end, quit, cancel, revoke, בטל, בטלי, לבטל, די(?: כבר)?(?: די)*'),
+  any('end, quit, cancel, revoke, בטל, בטלי, לבטל, די(?: כבר)?(?: די)*, хватит, الغاء, كفي'),
 )
-const SENTENCE = `(?:${ENGLISH}|${HEBREW}|${OTHER_LANGUAGES})`
-const SAID = `(?:${ASK}|${ASK_HE}) ${SENTENCE}|(?:(?:i said|i told you to|(?:אני )?(?:אמרתי|ביקשתי|מבקשת?|מבקשים|אבקש)) )?(?:${SENTENCE}|${ALONE})`
+const SENTENCE = `(?:${ENGLISH}|${HEBREW}|${RUSSIAN}|${ARABIC})`
+const SAID = `(?:${ASK}|${ASK_HE}|${ASK_RU}|${ASK_AR}) ${SENTENCE}|(?:(?:i said|i told you to|(?:אני )?(?:אמרתי|ביקשתי|מבקשת?|מבקשים|אבקש)) )?(?:${SENTENCE}|${ALONE})`
 const NOT_INTERESTED = '(?:im |i am )?not interested|(?:אני )?לא (?:מעוניין|רלוונטי)'
 /** Not "no need to remove me", nor "no removal request". */
 const NO = 'no(?! (?:need|want|wanna|wish|ask|request|demand|removal|opting)(?: |$))'
 export const OPT_OUT = wholeText(
   // Not "לא מעוניין להסיר": that is one sentence.
-  `(?:(?:${NO}|enough|די|wrong number|טעות במספר|(?:${NOT_INTERESTED})(?! [לבש])) )?(?:and )?(?:${SAID})(?: (?:and )?(?:${SAID})){0,3}(?: ${ALONE}| enough| די| מספיק)*(?: (?:${NOT_INTERESTED}))?`,
+  `(?:(?:${NO}|enough|די|wrong number|טעות במספר|(?:${NOT_INTERESTED})(?! [לבש])) )?(?:and )?(?:${SAID})(?: (?:and |и |و )?(?:${SAID})){0,3}(?: ${ALONE}| enough| די| מספיק)*(?: (?:${NOT_INTERESTED}))?`,
 )
 /** These may come with an opt-out. */
 export const ASIDE = wholeText(
   anyLine(`
-  no|nope|enough|${NOT_INTERESTED}|not relevant|(?:you have the )?wrong number|you have the wrong NUMBER
+  нет|لا|no|nope|enough|${NOT_INTERESTED}|not relevant|(?:you have the )?wrong number|you have the wrong NUMBER
   לא|(?:אני )?לא (?:מעוניין|רלוונטית?|צריכה?|רוצה) MORE|לא (?:רלוונטית|צריכה?|רוצה)|טעות(?: במספר)?|מספר (?:שגוי|לא נכון)|מספיק|די|\\d[\\d ]{6,16}
   HI(?: (?!(?:dont|not|no|לא|אל|על|אין|не|нет|لا|stop)(?: |$))\\S+){0,2}`),
 )

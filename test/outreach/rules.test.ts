@@ -613,7 +613,7 @@ await test('a negation, a question, and such a word about something else are rep
   }
 })
 
-await test('answers to our Arabic and Russian templates are understood', async t => {
+await test('opt-outs and replies in Arabic and Russian are told apart', async t => {
   for (const written of OPT_OUTS_OTHER_LANGUAGES) t.equal(parseKeyword(written), 'stop', written)
   for (const written of REPLIES_OTHER_LANGUAGES) t.equal(parseKeyword(written), null, written)
 })
@@ -686,6 +686,12 @@ await test('no text takes long to read', async t => {
     'מכל הרשימות ',
     'וואטצאפ ',
     'не писать мне больше ',
+    'не присылайте мне больше сообщений от вас ',
+    'больше мне не пишите ',
+    'لا ترسلوا لي رسائل بعد الان ',
+    'permanently remove me ',
+    'המשך יום טוב ',
+    'תודה רבה על ההודעה ',
   ]
   for (const unit of UNITS)
     for (const end of ['', 'x', ' zz']) {
