@@ -75,9 +75,13 @@ export type ErrorText = { subcode?: number | undefined; details?: string | undef
 /** Graph does not know the phone number id, or the token may not see it. */
 const NO_SUCH_OBJECT = 33
 const IS_NO_SUCH_OBJECT = /unsupported (get|post) request|object with id .* does not exist/i
-const IS_PARAMETER = /param(eter)?s?\b|component|template/i
-/** The parameter that names the person. */
+const IS_PARAMETER = /param(eter)?s?\b|component|template|button/i
+/** The parameter that names the person. A phone number may also be ours, or one within the template. */
 const IS_RECIPIENT = /\brecipient\b|\b(param|parameter) *['"([]?to\b|['"([]to['")\]]/i
+const IS_PHONE = /\bphone number\b(?! *id)/i
+const IS_OTHER_PHONE = /component|template|button|\b(business|sender|from|your) phone/i
+const isAboutRecipient = (details: string): boolean =>
+  IS_RECIPIENT.test(details) || (IS_PHONE.test(details) && !IS_OTHER_PHONE.test(details))
 
 /** Null = it is not known whether the message was accepted: an unlisted code with a 5xx. */
 export const errorPolicy = (
@@ -88,7 +92,7 @@ export const errorPolicy = (
   if (code === 100 && (subcode === NO_SUCH_OBJECT || IS_NO_SUCH_OBJECT.test(details)))
     return { do: 'pause_connection', subcode: NO_SUCH_OBJECT }
   const isParameter = code === 131008 || code === 131009
-  if ((isParameter || code === 100) && IS_RECIPIENT.test(details)) return FAIL
+  if ((isParameter || code === 100) && isAboutRecipient(details)) return FAIL
   if (code === 100 && IS_PARAMETER.test(details)) return PAUSE_TEMPLATE
   const listed = BY_CODE.get(code)
   if (listed) return listed
