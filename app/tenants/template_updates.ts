@@ -76,12 +76,19 @@ export const templateChanged = async (
     message_template_name: name,
     message_template_language: language,
     reason,
+    message_template_category: category,
   }: z.infer<typeof templateEvent>['item'],
 ): Promise<string> => {
   const state = stateAfter(event)
   const { sent_at: sentAt } = source
-  if (!state || !source.waba_id) return 'kept'
+  if (!source.waba_id || !(state || isMarketing(category))) return 'kept'
   await storeDefault(trx, source, name, language)
+  // Only MARKETING counts: a price may have told it, which says more than the category that Meta lists.
+  const isNowMarketing =
+    category !== undefined &&
+    isMarketing(category) &&
+    (await storeCategory(trx, source, { name, language, category }))
+  if (!state) return isNowMarketing ? 'template_category' : 'no_change'
   const { numAffectedRows = 0n } = await sql`
     update whatsapp_templates w set
       state = ${state}, state_at = coalesce(${sentAt}, w.state_at),
@@ -94,25 +101,45 @@ export const templateChanged = async (
   return numAffectedRows === 0n ? 'no_change' : `template_${state}`
 }
 
-/** Stores that Meta put a template into another category. While it is MARKETING, reminders wait until a person agrees. */
+/**
+ * Stores that Meta put a template into another category. While it is MARKETING, reminders wait until a person agrees. They
+ * wait from the announcement on, so that none is sent as marketing unnoticed.
+ */
 export const categoryChanged = async (
   trx: Trx,
   source: Source,
   {
     message_template_name: name,
     message_template_language: language,
-    new_category,
+    new_category: present,
+    correct_category: announced,
   }: z.infer<typeof categoryEvent>['item'],
 ): Promise<string> => {
-  const { sent_at: sentAt } = source
+  const category = isMarketing(announced) ? announced : present
+  if (!category) return 'kept'
   await storeDefault(trx, source, name, language)
+  return (await storeCategory(trx, source, { name, language, category }))
+    ? 'template_category'
+    : 'no_change'
+}
+
+const isMarketing = (category: string | undefined): boolean =>
+  category?.toUpperCase() === 'MARKETING'
+
+/** @returns whether a row changed: an update that is older than the last one changes none */
+const storeCategory = async (
+  trx: Trx,
+  source: Source,
+  { name, language, category }: { name: string; language: string | undefined; category: string },
+): Promise<boolean> => {
+  const { sent_at: sentAt } = source
   const { numAffectedRows = 0n } = await sql`
     update whatsapp_templates w set
-      category = ${new_category.toUpperCase()}, category_at = coalesce(${sentAt}, w.category_at), marketing_agreed = false
+      category = ${category.toUpperCase()}, category_at = coalesce(${sentAt}, w.category_at), marketing_agreed = false
     from whatsapp_connections c
     where c.id = w.whatsapp_connection_id and ${isConcerned(source)} and w.name = ${name}
       and w.language = coalesce(${language ?? null}, w.language)
-      and w.category is distinct from ${new_category.toUpperCase()}
+      and w.category is distinct from ${category.toUpperCase()}
       and not coalesce(${sentAt}::timestamptz < w.category_at, false)`.execute(trx)
-  return numAffectedRows === 0n ? 'no_change' : 'template_category'
+  return numAffectedRows > 0n
 }

@@ -151,6 +151,7 @@ export const templateEvent = z.object({
     message_template_name: z.string(),
     message_template_language: z.string(),
     reason: z.string().optional().catch(undefined),
+    message_template_category: z.string().optional().catch(undefined),
   }),
 })
 
@@ -158,7 +159,9 @@ export const categoryEvent = z.object({
   item: z.looseObject({
     message_template_name: z.string(),
     message_template_language: z.string().optional().catch(undefined),
-    new_category: z.string(),
+    new_category: z.string().optional().catch(undefined),
+    /** Announces a change: the template gets this category in 24 hours, and `new_category` is its present one. */
+    correct_category: z.string().optional().catch(undefined),
   }),
 })
 

@@ -151,12 +151,18 @@ const told = async (
   shop: Business,
   event: string,
   after: number,
-  { category = false, reason = 'NONE', name = 'ringback_missed_call' } = {},
+  {
+    category = false,
+    reason = 'NONE',
+    name = 'ringback_missed_call',
+    fields = {},
+  }: { category?: boolean; reason?: string; name?: string; fields?: Record<string, unknown> } = {},
 ) => {
   const value = {
     message_template_name: name,
     message_template_language: 'he',
     ...(category ? { new_category: event } : { event, reason }),
+    ...fields,
   }
   const field = category ? 'template_category_update' : 'message_template_status_update'
   const time = Math.floor(Date.now() / 1000) + after
@@ -336,6 +342,65 @@ for (const [name, category, before, after, is] of CATEGORIES)
     for (const [event, at] of after) await told(shop, event, at, { category: true })
     t.equal((await initialOf(shop))?.category, is)
   })
+
+/** What Meta tells about the category of a template that was UTILITY, in the fields of either update. */
+const MARKETING_TOLD: [
+  event: string,
+  category: boolean,
+  fields: Record<string, unknown>,
+  is: string,
+][] = [
+  [
+    'UTILITY',
+    true,
+    { correct_category: 'MARKETING', category_update_timestamp: 1_796_000_000 },
+    'MARKETING',
+  ],
+  [
+    'UTILITY',
+    true,
+    { correct_category: 'marketing', category_update_timestamp: null },
+    'MARKETING',
+  ],
+  ['', true, { new_category: undefined, correct_category: 'MARKETING' }, 'MARKETING'],
+  ['MARKETING', true, { previous_category: 'UTILITY' }, 'MARKETING'],
+  ['MARKETING', true, { correct_category: 'UTILITY' }, 'MARKETING'],
+  ['APPROVED', false, { message_template_category: 'MARKETING' }, 'MARKETING'],
+  ['FLAGGED', false, { message_template_category: 'MARKETING' }, 'MARKETING'],
+  ['UTILITY', true, { correct_category: 'UTILITY' }, 'UTILITY'],
+  ['UTILITY', true, { correct_category: 7 }, 'UTILITY'],
+  ['', true, { new_category: undefined, correct_category: 'UTILITY' }, 'UTILITY'],
+  ['', true, { new_category: undefined }, 'UTILITY'],
+  ['APPROVED', false, { message_template_category: 'UTILITY' }, 'UTILITY'],
+  ['APPROVED', false, { message_template_category: null }, 'UTILITY'],
+  ['FLAGGED', false, { message_template_category: 'UTILITY' }, 'UTILITY'],
+]
+for (const [event, category, fields, is] of MARKETING_TOLD)
+  await test(`the category after ${event} with ${JSON.stringify(fields)}`, async t => {
+    const shop = await shopWith({ category: 'UTILITY' })
+    await sync(shop)
+    await told(shop, event, 1, { category, fields })
+    t.match(await initialOf(shop), { category: is, state: 'active', marketing_agreed: false })
+    t.strictSame(await alertsOf(shop), is === 'MARKETING' ? ['template_marketing'] : [])
+  })
+
+await test('what a person agreed to is not asked again, and an approval does not take marketing back', async t => {
+  const shop = await shopWith({ category: 'UTILITY' })
+  await sync(shop)
+  const approved = (after: number, category: string) =>
+    told(shop, 'APPROVED', after, { fields: { message_template_category: category } })
+  await told(shop, 'UTILITY', 1, { category: true, fields: { correct_category: 'MARKETING' } })
+  await answered(['template', 'resume', '--tenant', shop.tenantId, '--json'])
+  await told(shop, 'MARKETING', 2, { category: true })
+  await approved(3, 'MARKETING')
+  await approved(4, 'UTILITY')
+  t.match(await initialOf(shop), { category: 'MARKETING', marketing_agreed: true })
+  await told(shop, 'UTILITY', 5, { category: true })
+  await approved(3, 'MARKETING')
+  t.match(await initialOf(shop), { category: 'UTILITY' }, 'an older update changes nothing')
+  await approved(6, 'MARKETING')
+  t.match(await initialOf(shop), { category: 'MARKETING', marketing_agreed: false })
+})
 
 await test('a marketing price outweighs the category that Graph lists, and an agreement lasts', async t => {
   const shop = await shopWith({ category: 'UTILITY' })
