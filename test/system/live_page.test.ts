@@ -165,6 +165,23 @@ await t.test('typed text survives news and a new sign-in', async t => {
   await context.close()
 })
 
+await t.test('a typed note does not replace the note that came meanwhile', async t => {
+  const { shop, who } = await contacted()
+  const { id } = await leadOf(shop.tenantId, who.e164)
+  const { page, context } = await ownerOf(shop.tenantId)
+  await page.goto(`${url}/ops/leads/${id}`)
+  const note = page.locator('#note textarea')
+  await note.fill('likes mornings')
+  await page.locator('h1').click()
+  await db.updateTable('leads').set({ note: 'asks for Dana' }).where('id', '=', id).execute()
+  await page.locator('#note textarea', { hasText: 'asks for Dana' }).waitFor()
+  await page.locator('#note button').click()
+  await page.locator('#note .problem bdi', { hasText: 'asks for Dana' }).waitFor()
+  t.equal(await note.inputValue(), 'likes mornings')
+  t.equal((await leadOf(shop.tenantId, who.e164)).note, 'asks for Dana')
+  await context.close()
+})
+
 await t.test('a hidden page asks for nothing, and is new when it is shown', async t => {
   const shop = await business()
   const { page, context } = await ownerOf(shop.tenantId, { fakeClock: true })

@@ -4,6 +4,7 @@ import { z } from 'zod'
 import type { Trx } from '../../db/kysely.ts'
 import { isUserError } from '../../errors.ts'
 import type { Context } from './access.ts'
+import { abort } from './errors.ts'
 import { html, type Html } from './html.ts'
 import type { Language } from './language.ts'
 import type { Page } from './layout.ts'
@@ -28,8 +29,11 @@ export const formLines = (form: Form, name: string): string[] =>
 /** The page from which the form was sent. */
 export const returnPath = (form: Form): string => safePath(form['back'])
 
+/** An object: another person changed the field meanwhile, so the form says what is stored now as well. */
+type Problem = string | { meanwhile: string }
+
 /** The problems of a form, by field; '' = of the form as a whole. */
-export type Problems = Record<string, string>
+export type Problems = Record<string, Problem>
 
 /** A form that was sent and is shown again, with its problems if it has any. */
 export type FailedForm = {
@@ -39,12 +43,73 @@ export type FailedForm = {
   entered: Form
 }
 
+/** Fields of a form by name, as they are stored. */
+type Fields = Record<string, unknown>
+
+/** What another person changed while a form was open, by field. The form would undo it. */
+class ChangedMeanwhile extends Error {
+  readonly fields: string[]
+  constructor(fields: string[]) {
+    super(`changed meanwhile: ${fields.join(', ')}`)
+    this.fields = fields
+  }
+}
+
+const readShown = (form: Form): Fields => {
+  try {
+    return z.record(z.string(), z.unknown()).parse(JSON.parse(formValue(form, 'shown') ?? '{}'))
+  } catch {
+    return abort(400)
+  }
+}
+
+/** Remembers in the form what it showed, for `changedHere`. After a failure it is what the form showed at first. */
+export const shownInput = (stored: Fields, failed: FailedForm | null): Html => {
+  const told = Object.keys(stored).filter(name => typeof failed?.problems[name] === 'object')
+  const shown = failed
+    ? {
+        ...readShown(failed.entered),
+        ...Object.fromEntries(told.map(name => [name, stored[name]])),
+      }
+    : stored
+  return html`<input type="hidden" name="shown" value="${JSON.stringify(shown)}" />`
+}
+
+/**
+ * The fields that this visitor changed. Only these may be saved: the others may be old, and saving them would undo what
+ * another person saved since the form was shown.
+ *
+ * @param stored the fields as they are now, locked
+ * @throws ChangedMeanwhile if another person changed one of these fields to something else
+ */
+export const changedHere = (form: Form, stored: Fields, wanted: Fields): string[] => {
+  const shown: Fields = { ...stored, ...readShown(form) }
+  const isSame = (one: unknown, other: unknown) => JSON.stringify(one) === JSON.stringify(other)
+  const changed = Object.keys(wanted).filter(
+    name => wanted[name] !== undefined && !isSame(wanted[name], shown[name]),
+  )
+  const clashing = changed.filter(
+    name => !isSame(stored[name], shown[name]) && !isSame(stored[name], wanted[name]),
+  )
+  if (clashing.length > 0) throw new ChangedMeanwhile(clashing)
+  return changed
+}
+
+/** These fields of an object. */
+export const only = <Whole extends object>(whole: Whole, names: string[]): Partial<Whole> => {
+  const part: Partial<Whole> = {}
+  for (const name in whole) if (names.includes(name)) part[name] = whole[name]
+  return part
+}
+
 const lookUp = (texts: Record<string, string>, key: string): string | undefined =>
   Object.hasOwn(texts, key) ? texts[key] : undefined
 
 /** null = not an error in the input. */
 const problemsOf = (error: unknown, language: Language): Problems | null => {
-  const { why, expected, each, line } = formTexts[language]
+  const { why, expected, each, line, meanwhile } = formTexts[language]
+  if (error instanceof ChangedMeanwhile)
+    return Object.fromEntries(error.fields.map(field => [field, { meanwhile }]))
   if (isUserError(error))
     return error.userError === 'refused'
       ? { [error.field ?? '']: lookUp(why, error.why) ?? error.message }
@@ -77,7 +142,7 @@ export const handleForm = async (
     const problems = problemsOf(error, language)
     if (!problems) throw error
     await sql`rollback to savepoint form`.execute(trx)
-    return { ...(await show(problems)), status: 400 }
+    return { ...(await show(problems)), status: error instanceof ChangedMeanwhile ? 409 : 400 }
   }
 }
 
@@ -86,13 +151,22 @@ type Field = {
   label: string
   help?: string
   value?: string | number | null
+  /** What is stored, if the value is only a part of it. */
+  stored?: string
   /** If the form failed, its fields keep what was entered. */
   failed?: FailedForm | null
 }
 
-export const fieldProblem = (failed: FailedForm | null | undefined, name: string): Html | false => {
+/** @param stored what is stored now, for a person to read */
+export const fieldProblem = (
+  failed: FailedForm | null | undefined,
+  name: string,
+  stored: string | number | null = null,
+): Html | false => {
   const problem = failed?.problems[name]
-  return problem !== undefined && html`<small class="problem">⚠ ${problem}</small>`
+  if (problem === undefined) return false
+  if (typeof problem === 'string') return html`<small class="problem">⚠ ${problem}</small>`
+  return html`<small class="problem">⚠ ${problem.meanwhile} <bdi>${stored || '—'}</bdi></small>`
 }
 
 const invalidMark = ({ failed, name }: Field) =>
@@ -104,7 +178,7 @@ const fieldValue = ({ failed, name, value }: Field) =>
 const labelled = (field: Field, control: Html): Html =>
   html`<label
     >${field.label} ${field.help && html`<small>${field.help}</small>`}
-    ${control}${fieldProblem(field.failed, field.name)}</label
+    ${control}${fieldProblem(field.failed, field.name, field.stored ?? field.value)}</label
   >`
 
 export const input = (
@@ -190,6 +264,9 @@ export const checkbox = (
     <span>${label}</span></label
   >`
 
+const textOf = (problem: Problem | undefined): string | undefined =>
+  typeof problem === 'object' ? problem.meanwhile : problem
+
 const hasProblems = ({ problems }: FailedForm): boolean => Object.keys(problems).length > 0
 
 /** Above a form with fields that failed. */
@@ -200,14 +277,14 @@ export const formAlert = (
 ): Html | false =>
   failed?.action === action &&
   hasProblems(failed) &&
-  html`<p role="alert">${failed.problems[''] ?? formTexts[language].summary}</p>`
+  html`<p role="alert">${textOf(failed.problems['']) ?? formTexts[language].summary}</p>`
 
 /** The same for a form that is only a button: it has no field to show a problem beside. */
 export const buttonAlert = (failed: FailedForm | null, ...actions: string[]): Html | false =>
   failed !== null &&
   actions.includes(failed.action) &&
   hasProblems(failed) &&
-  html`<p role="alert">${Object.values(failed.problems).join(' ')}</p>`
+  html`<p role="alert">${Object.values(failed.problems).map(textOf).join(' ')}</p>`
 
 type Button = {
   path: string

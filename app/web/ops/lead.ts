@@ -1,7 +1,9 @@
 /** The page of one person: the conversation, and the forms of the owner's actions. */
 import { type RequestHandler, Router } from 'express'
 import { opsDb, type Trx } from '../../db/kysely.ts'
+import { lockLead } from '../../db/locks.ts'
 import {
+  type LeadKey,
   markRead,
   noteInput,
   outcomeInput,
@@ -24,6 +26,8 @@ import { abort } from './errors.ts'
 import { clockTime, dayName, dayTime, telephone } from './format.ts'
 import {
   actionForm,
+  changedHere,
+  fieldProblem,
   type FailedForm,
   formAlert,
   formValue,
@@ -32,6 +36,7 @@ import {
   type Problems,
   radio,
   returnPath,
+  shownInput,
   textArea,
 } from './forms.ts'
 import { html, type Html } from './html.ts'
@@ -122,19 +127,45 @@ const csrf = ({ formToken, url }: Context): Html =>
   html`<input type="hidden" name="form" value="${formToken}" />
     <input type="hidden" name="back" value="${url}" />`
 
+type Stored = Pick<PersonDetails, 'outcome' | 'outcomeValue' | 'note'>
+const noteFields = ({ note }: Pick<Stored, 'note'>) => ({ note: note ?? '' })
+/** One field, because a value means nothing without its outcome. */
+const outcomeFields = ({ outcome, outcomeValue }: Omit<Stored, 'note'>) => ({
+  outcome: [outcome, outcomeValue === null ? null : Number(outcomeValue)],
+})
+
+/** Reads what the forms show, under the lock of the lead. */
+const readStored = async (trx: Trx, { tenantId, leadId }: LeadKey): Promise<Stored> => {
+  await lockLead(trx, leadId)
+  const stored = await trx
+    .selectFrom('leads')
+    .select(['outcome', 'outcome_value as outcomeValue', 'note'])
+    .where('tenant_id', '=', tenantId)
+    .where('id', '=', leadId)
+    .executeTakeFirst()
+  return stored ?? abort(404)
+}
+
+const outcomeText = ({ outcome, outcomeValue }: PersonDetails, { language }: Context): string => {
+  const { outcomes, noOutcome } = leadTexts[language]
+  return `${outcome ? outcomes[outcome] : noOutcome} ${outcomeValue?.replace(/\.00$/, '') ?? ''}`
+}
+
 const outcomeForm = (person: PersonDetails, failed: FailedForm | null, context: Context): Html => {
   const texts = leadTexts[context.language]
   const failedHere = failed?.action === 'outcome' ? failed : null
   const chosen = failedHere ? formValue(failedHere.entered, 'outcome') : (person.outcome ?? '')
   return html`<section class="card" id="outcome">
     <form method="post" action="/ops/leads/${person.leadId}/outcome">
-      ${csrf(context)} ${formAlert(context.language, failed, 'outcome')}
+      ${csrf(context)} ${shownInput(outcomeFields(person), failedHere)}
+      ${formAlert(context.language, failed, 'outcome')}
       <fieldset>
         <legend>${texts.outcome}</legend>
         <div class="choices">
           ${OUTCOMES.map(outcome => radio('outcome', outcome, texts.outcomes[outcome], chosen === outcome))}
           ${radio('outcome', '', texts.noOutcome, chosen === '')}
         </div>
+        ${fieldProblem(failedHere, 'outcome', outcomeText(person, context))}
       </fieldset>
       ${input({
         name: 'value',
@@ -156,7 +187,8 @@ const noteForm = (person: PersonDetails, failed: FailedForm | null, context: Con
   const failedHere = failed?.action === 'note' ? failed : null
   return html`<section class="card" id="note">
     <form method="post" action="/ops/leads/${person.leadId}/note">
-      ${csrf(context)} ${formAlert(context.language, failed, 'note')}
+      ${csrf(context)} ${shownInput(noteFields(person), failedHere)}
+      ${formAlert(context.language, failed, 'note')}
       ${textArea({
         name: 'note',
         label: texts.note,
@@ -315,7 +347,9 @@ leadPages.post(
         async () => {
           const value = chosen === 'won' ? amount(form) : null
           const wanted = outcomeInput.parse({ ...key, outcome: chosen || null, value })
-          await setOutcome(trx, context.signIn, wanted)
+          const entered = { outcome: [wanted.outcome, value] }
+          const changed = changedHere(form, outcomeFields(await readStored(trx, key)), entered)
+          if (changed.length > 0) await setOutcome(trx, context.signIn, wanted)
           return { flash: leadTexts[context.language].outcomeSaved, to: returnPath(form) }
         },
         problems => shownWith('outcome')(trx, context, form, problems),
@@ -335,7 +369,9 @@ leadPages.post(
         context.language,
         async () => {
           const wanted = noteInput.parse({ ...key, note: formValue(form, 'note') ?? '' })
-          await setNote(trx, context.signIn, wanted)
+          const { note } = wanted
+          const changed = changedHere(form, noteFields(await readStored(trx, key)), { note })
+          if (changed.length > 0) await setNote(trx, context.signIn, wanted)
           return { flash: leadTexts[context.language].noteSaved, to: returnPath(form) }
         },
         // The note of an excluded number has another limit, and formTexts names that one.
@@ -344,7 +380,9 @@ leadPages.post(
             trx,
             context,
             form,
-            'note' in problems ? { note: leadTexts[context.language].noteTooLong } : problems,
+            typeof problems['note'] === 'string'
+              ? { note: leadTexts[context.language].noteTooLong }
+              : problems,
           ),
       )
     },

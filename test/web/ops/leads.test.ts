@@ -438,6 +438,42 @@ t.test('outcome and note are entered on the page', async t => {
   t.match((await owner.get(path)).text, '&lt;i&gt;VIP&lt;/i&gt;')
 })
 
+t.test('an older tab does not undo the note or the outcome of another person', async t => {
+  const { shop, who } = await contacted()
+  const { id } = await leadOf(shop.tenantId, who.e164)
+  const owner = await asTenant(shop.tenantId)
+  const path = `/ops/leads/${id}`
+  const shownIn = ({ text }: { text: string }, form: string): string =>
+    /name="shown" value="([^"]*)"/
+      .exec(text.slice(text.indexOf(`action="${path}/${form}"`)))?.[1]
+      ?.replaceAll('&quot;', '"') ?? ''
+  const tab = await owner.get(path)
+  const note = (text: string, page = tab) =>
+    owner.submit(`${path}/note`, { back: path, note: text, shown: shownIn(page, 'note') })
+  t.equal((await note('asks for Dana')).status, 303)
+  t.equal((await note('')).status, 303, 'nothing was changed in the older tab')
+  t.equal((await leadOf(shop.tenantId, who.e164)).note, 'asks for Dana')
+  const refused = await note('prefers mornings')
+  t.match(refused, { status: 409, text: /stored now: <bdi>asks for Dana<\/bdi>/ })
+  t.match(refused.text, '>\nprefers mornings</textarea>', 'what was entered stays')
+  t.equal((await note('Dana, mornings', refused)).status, 303)
+  t.equal((await leadOf(shop.tenantId, who.e164)).note, 'Dana, mornings')
+  t.equal((await note('x', await owner.get(path))).status, 303)
+  const he = await asOperator('he')
+  const hebrew = await he.submit(`${path}/note`, { note: 'y', shown: shownIn(refused, 'note') })
+  t.match(hebrew, { status: 409, text: /ששמור עכשיו: <bdi>x<\/bdi>/ })
+
+  const outcome = (outcome: string, value: string, page = tab) =>
+    owner.submit(`${path}/outcome`, { outcome, value, shown: shownIn(page, 'outcome') })
+  t.equal((await outcome('won', '250')).status, 303)
+  t.equal((await outcome('', '')).status, 303, 'nothing was changed in the older tab')
+  const late = await outcome('lost', '')
+  t.match(late, { status: 409, text: /stored now: <bdi>Won 250<\/bdi>/ })
+  t.match(await leadOf(shop.tenantId, who.e164), { outcome: 'won', outcome_value: '250.00' })
+  t.equal((await outcome('lost', '', late)).status, 303)
+  t.equal((await leadOf(shop.tenantId, who.e164)).outcome, 'lost')
+})
+
 t.test('a person of another business does not exist', async t => {
   const { shop, who } = await contacted()
   await writes(who.e164, 'a secret')

@@ -308,12 +308,20 @@ const numbersOf = async ({ tenantId }: Business) => {
 /** The last entry of the audit log. */
 const lastEntry = async ({ tenantId }: Business) => (await auditLogOf(tenantId)).at(-1)
 
+const unescaped = (text: string): string =>
+  text
+    .replaceAll('&quot;', '"')
+    .replaceAll('&lt;', '<')
+    .replaceAll('&gt;', '>')
+    .replaceAll('&#39;', "'")
+    .replaceAll('&amp;', '&')
+
 /** The fields of the settings form, as a browser would send them without a change. */
 const formOf = (text: string): Record<string, string | string[]> => {
   const fields: Record<string, string | string[]> = {}
   for (const [tag, name = ''] of text.matchAll(/<(?:input|textarea)\s[^>]*?name="(\w+)"[^>]*>/g)) {
     if (name === 'form') continue
-    const value = /value="([^"]*)"/.exec(tag)?.[1] ?? ''
+    const value = unescaped(/value="([^"]*)"/.exec(tag)?.[1] ?? '')
     if (!tag.includes('type="checkbox"')) fields[name] = value
     else if (/\schecked\s/.test(tag)) fields[name] = [...[fields[name] ?? []].flat(), value]
   }
@@ -550,8 +558,7 @@ t.test('settings are saved, and only the changes are logged', async t => {
     contactForeign: ['yes'],
   })
   const hebrew = await (await asOperator('he')).get(at(shop, '/settings'))
-  // formOf does not unescape the name.
-  const hebrewForm = { ...formOf(hebrew.text), name: wanted.name }
+  const hebrewForm = formOf(hebrew.text)
   t.match(hebrewForm, {
     outreachDelay: '1 דקה 30 שניות',
     quietWindows: '13:00-16:00\nא׳ 09:00-א׳ 09:30',
@@ -565,7 +572,42 @@ t.test('settings are saved, and only the changes are logged', async t => {
     ...hebrewForm,
     quietWindows: 'שני 13:00-שלישי 14:00',
   })
-  t.match(await tenantOf(shop), { quiet_windows: ['shabbat', 'mon 13:00-tue 14:00'] })
+  t.match(await tenantOf(shop), { quiet_windows: ['mon 13:00-tue 14:00', 'shabbat'] })
+})
+
+t.test('an older tab changes only what was changed in it', async t => {
+  const shop = await business()
+  const path = at(shop, '/settings/save')
+  const tab = formOf((await operator.get(at(shop, '/settings'))).text)
+  const save = (fields: object) => operator.submit(path, { ...tab, ...fields })
+  await save({ ownerPhone: '0502345678', quietWindows: '13:00-14:00' })
+  t.equal((await save({ name: 'Noa', missedStatuses: ['BUSY'] })).status, 303)
+  const saved = {
+    name: 'Noa',
+    owner_phone: '+972502345678',
+    quiet_windows: ['13:00-14:00'],
+    missed_statuses: ['BUSY'],
+  }
+  t.match(await tenantOf(shop), saved)
+  t.equal((await save({ name: 'Noa' })).status, 303, 'both changed it to the same')
+
+  const clash = { name: 'Dana', grace: '1 hour', quietWindows: '15:00-16:00' }
+  const refused = await save({ ...clash, missedStatuses: ['CANCEL'] })
+  t.equal(refused.status, 409)
+  t.match(refused.text, /Nothing was changed/)
+  for (const stored of ['Noa', '13:00-14:00', 'BUSY'])
+    t.match(refused.text, `replaces what is stored now: <bdi>${stored}</bdi>`)
+  t.match(formOf(refused.text), clash, 'what was entered is kept')
+  t.match(await tenantOf(shop), saved)
+  t.equal((await operator.submit(path, { ...formOf(refused.text), name: '' })).status, 400)
+  t.equal((await operator.submit(path, formOf(refused.text))).status, 303)
+  t.match(await tenantOf(shop), {
+    name: 'Dana',
+    owner_phone: '+972502345678',
+    quiet_windows: ['15:00-16:00'],
+    missed_statuses: ['CANCEL'],
+  })
+  t.equal((await save({ shown: 'x' })).status, 400)
 })
 
 t.test('after a wrong setting, the form keeps what was entered', async t => {
@@ -835,6 +877,52 @@ t.test('a text for closed hours is added, and the languages are chosen, on the p
   }
   t.equal((await operator.submit(save, { ...form, button: ['callback', 'stop'] })).status, 303)
   t.match((await operator.get(at(shop, '/templates'))).text, 'ringback_missed_call_callback_stop')
+})
+
+t.test('an older tab changes only what was changed in it, of the templates too', async t => {
+  const shop = await business()
+  const { text } = await operator.get(at(shop, '/templates'))
+  const shownIn = (html: string, part: string): string =>
+    unescaped(/name="shown" value="([^"]*)"/.exec(html.slice(html.indexOf(part)))?.[1] ?? '')
+  const form = { language: 'he', languages: ['he'], openingHours: '' }
+  const save = (fields: object) =>
+    operator.submit(at(shop, '/templates/settings'), {
+      ...form,
+      shown: shownIn(text, '/templates/settings"'),
+      ...fields,
+    })
+  await save({ openingHours: 'sun 09:00-18:00' })
+  t.equal((await save({ languages: ['ru', 'en'] })).status, 303)
+  const saved = { languages: ['he', 'ru', 'en'], opening_hours: ['sun 09:00-sun 18:00'] }
+  t.match(await tenantOf(shop), saved)
+  const refused = await save({ language: 'en', openingHours: 'fri 09:00-13:00' })
+  t.equal(refused.status, 409)
+  t.match(refused.text, /stored now: <bdi>Hebrew, Russian, English<\/bdi>/)
+  t.match(refused.text, /stored now: <bdi>sun 09:00-18:00<\/bdi>/)
+  t.match(await tenantOf(shop), saved)
+
+  const template = {
+    kind: 'initial',
+    name: 'ringback_missed_call',
+    language: 'he',
+    variable: ['business_name', 'call_time'],
+    shown: shownIn(text, '<details id="template-'),
+  }
+  const change = (fields: object) =>
+    operator.submit(at(shop, '/templates/save'), { ...template, ...fields })
+  const body = 'Hello from {{1}}, at {{2}} you called.'
+  t.equal((await change({ name: 'our_text', body })).status, 303)
+  t.equal((await change({ language: 'en' })).status, 303)
+  const [first] = await db
+    .selectFrom('whatsapp_templates')
+    .select(['name', 'language'])
+    .where('tenant_id', '=', shop.tenantId)
+    .where('kind', '=', 'initial')
+    .execute()
+  t.strictSame(first, { name: 'our_text', language: 'en' })
+  const late = await change({ name: 'other_text', body: 'Hi there.' })
+  t.equal(late.status, 409)
+  t.match(late.text, /stored now: <bdi>our_text<\/bdi>/)
 })
 
 t.test('a template is changed, resumed and reset', async t => {

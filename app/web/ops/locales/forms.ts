@@ -3,6 +3,8 @@ import { translations } from '../language.ts'
 export const formTexts = translations(
   {
     summary: 'Nothing was changed. Please check the marked fields.',
+    /** What is stored now follows. */
+    meanwhile: 'Another person changed this meanwhile. Saving again replaces what is stored now:',
     line: (number: number, expected: string) => `Line ${number}: ${expected}`,
     /** By the name of the field in the schemas of app/tenants. */
     expected: {
@@ -91,6 +93,7 @@ export const formTexts = translations(
   },
   {
     summary: 'דבר לא השתנה. נא לבדוק את השדות המסומנים.',
+    meanwhile: 'בינתיים השדה הזה שונה במקום אחר. שמירה נוספת תחליף את מה ששמור עכשיו:',
     line: (number, expected) => `שורה ${number}: ${expected}`,
     expected: {
       name: 'שם בשורה אחת, עד 100 תווים.',

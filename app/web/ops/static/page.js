@@ -89,7 +89,9 @@ const valueIn = ({ type, checked, value }) =>
   type === 'checkbox' || type === 'radio' ? checked : value
 const fieldsOfPage = () =>
   [...content.querySelectorAll('form[method=post] [name]')].filter(
-    ({ type }) => !['hidden', 'password', 'submit'].includes(type),
+    ({ type, name }) =>
+      // What the form showed belongs to the text in it.
+      name === 'shown' || !['hidden', 'password', 'submit'].includes(type),
   )
 
 const keepForms = () => {
@@ -125,7 +127,7 @@ const LONGEST_PRESS_MS = 10_000
 const targetOf = element => {
   if (element.matches('a')) return element.getAttribute('href')
   if (element.matches('form')) return element.getAttribute('action')
-  if (element.matches('[type=hidden]:not([name=form], [name=back], [name=key])'))
+  if (element.matches('[type=hidden]:not([name=form], [name=back], [name=key], [name=shown])'))
     return `${element.name}=${element.value}`
   return ''
 }
@@ -162,12 +164,21 @@ const countNew = next => {
   })
 }
 
+const isEdited = ({ type, checked, defaultChecked, value, defaultValue }) =>
+  ['checkbox', 'radio'].includes(type)
+    ? checked !== defaultChecked
+    : defaultValue !== undefined && value !== defaultValue
+
+/** A form with typed text was made from an older version of the page, and must still say so when it is sent. */
+const isShownBefore = ({ name, form }) => name === 'shown' && [...form.elements].some(isEdited)
+
 /** Makes an element like its new version. A node that stays keeps its focus, its typed text, and whether it is open. */
 const update = (old, next) => {
   if (old.nodeType !== Node.ELEMENT_NODE) {
     if (old.nodeValue !== next.nodeValue) old.nodeValue = next.nodeValue
     return
   }
+  if (isShownBefore(old)) return
   for (const name of old.getAttributeNames())
     if (name !== 'open' && !next.hasAttribute(name)) old.removeAttribute(name)
   for (const { name, value } of next.attributes)

@@ -123,12 +123,17 @@ export const tenantLayout = (
   }
 }
 
-/** A form with fields. For a single button, use `actionForm`. */
+/**
+ * A form with fields. For a single button, use `actionForm`.
+ *
+ * @param shown `shownInput`, if the fields show what is stored
+ */
 export const sectionForm = (
   { context, tenant }: View,
   section: SectionName,
   action: string,
   body: Html,
+  shown: Html | null = null,
 ): Html =>
   html`<form
     method="post"
@@ -136,7 +141,7 @@ export const sectionForm = (
     autocomplete="off"
   >
     <input type="hidden" name="form" value="${context.formToken}" />
-    ${body}
+    ${shown} ${body}
   </form>`
 
 /** The failed form, if it is this one. */

@@ -1,4 +1,6 @@
 /** The settings of a tenant: one form. */
+import type { z } from 'zod'
+import { lockTenant } from '../../../db/locks.ts'
 import { CALENDAR_WORDS, CITIES, CITY_NAMES, nextHolyWindow } from '../../../outreach/calendar.ts'
 import {
   readSettings,
@@ -10,6 +12,7 @@ import {
 import { KNOWN_STATUSES } from '../../../voicenter/classify.ts'
 import { formatSpan, formatWindow, parseSpan, parseWindow, weekdayTime } from '../format.ts'
 import {
+  changedHere,
   checkbox,
   fieldProblem,
   formAlert,
@@ -17,6 +20,8 @@ import {
   formValue,
   formValues,
   input,
+  only,
+  shownInput,
   textArea,
 } from '../forms.ts'
 import { html, type Html } from '../html.ts'
@@ -96,6 +101,11 @@ const whenCard = (view: View): Html => {
   </fieldset>`
 }
 
+const windowName = ({ context: { language } }: View, window: string): string => {
+  const common = COMMON_NAMES.find(name => COMMON_WINDOWS[name] === window)
+  return common ? settingsTexts[language].commonWindows[common] : formatWindow(language, window)
+}
+
 const windowFields = (view: View, field: WindowField): Html => {
   const texts = settingsTexts[view.context.language]
   const failed = failedForm(view, 'save')
@@ -117,6 +127,7 @@ const windowFields = (view: View, field: WindowField): Html => {
     help: texts.quietOtherHelp,
     rows: 2,
     value: others.map(window => formatWindow(view.context.language, window)).join('\n'),
+    stored: stored.map(window => windowName(view, window)).join(', '),
     failed,
   })}`
 }
@@ -217,7 +228,7 @@ const whichCard = (view: View): Html => {
         ${statusBoxes(rare)}
       </details>
     </div>
-    ${fieldProblem(failed, 'missedStatuses')}
+    ${fieldProblem(failed, 'missedStatuses', tenant.missedStatuses.join(', '))}
     ${input({
       name: 'minRingSeconds',
       label: texts.minRing,
@@ -248,17 +259,14 @@ const formSpans = (form: Form) =>
     }),
   )
 
-/** The order in these lists has no meaning. Keeping it prevents an entry in the audit log without a real change. */
-const keepOrder = (before: string[], wanted: string[] | undefined): string[] | undefined => {
-  const position = (one: string) => (before.includes(one) ? before.indexOf(one) : before.length)
-  return wanted?.toSorted((one, other) => position(one) - position(other))
-}
-
-/** Saving another field of the form must not count as a choice of quiet windows. */
-const changedWindows = (before: string[], wanted: string[] | undefined): string[] | undefined => {
-  const sorted = keepOrder(before, wanted)
-  return sorted?.join() === before.join() ? undefined : sorted
-}
+/** What the form shows and changes. The order in the lists has no meaning. */
+const fieldsOf = (settings: Omit<z.infer<typeof schema>, 'tenantId' | 'mode' | 'languages'>) => ({
+  ...only(settings, ['name', 'ownerPhone', 'timezone', 'location', ...INTERVAL_NAMES]),
+  ...only(settings, ['minRingSeconds', 'holdoutPercent', 'contactForeign', 'lastLook']),
+  missedStatuses: settings.missedStatuses?.toSorted(),
+  quietWindows: settings.quietWindows?.toSorted(),
+  reminderQuietWindows: settings.reminderQuietWindows?.toSorted(),
+})
 
 /** The lines come first, so that the index of a problem is the number of the line. */
 const formWindows = (form: Form, field: WindowField): string[] | undefined =>
@@ -267,7 +275,7 @@ const formWindows = (form: Form, field: WindowField): string[] | undefined =>
     : [...formLines(form, field).map(parseWindow), ...formValues(form, WINDOW_FIELDS[field])]
 
 export const settings: Section = {
-  show: view => {
+  show: async view => {
     const texts = settingsTexts[view.context.language]
     return html`${formAlert(view.context.language, view.failed, 'save')}
     ${sectionForm(
@@ -276,6 +284,10 @@ export const settings: Section = {
       'save',
       html`${aboutCard(view)} ${whenCard(view)} ${quietCard(view)} ${whichCard(view)}
         <p class="save"><button class="main">${texts.save}</button></p>`,
+      shownInput(
+        fieldsOf(await readSettings(view.trx, view.tenant.tenantId)),
+        failedForm(view, 'save'),
+      ),
     )}`
   },
   actions: {
@@ -295,13 +307,15 @@ export const settings: Section = {
         contactForeign: formValue(form, 'contactForeign') === 'yes',
         lastLook: formValue(form, 'lastLook') === 'yes',
       })
-      const before = await readSettings(trx, tenantId)
-      const { after } = await setTenant(trx, context.signIn, {
-        ...wanted,
-        quietWindows: changedWindows(before.quietWindows, wanted.quietWindows),
-        reminderQuietWindows: keepOrder(before.reminderQuietWindows, wanted.reminderQuietWindows),
-        missedStatuses: keepOrder(before.missedStatuses, wanted.missedStatuses),
-      })
+      await lockTenant(trx, tenantId)
+      const changed = changedHere(
+        form,
+        fieldsOf(await readSettings(trx, tenantId)),
+        fieldsOf(wanted),
+      )
+      // Saving another field must not count as a choice of quiet windows.
+      const change = { tenantId, ...only(wanted, changed) }
+      const { after } = await setTenant(trx, context.signIn, change)
       const texts = settingsTexts[context.language]
       return { flash: Object.keys(after).length > 0 ? texts.saved : texts.unchanged }
     },

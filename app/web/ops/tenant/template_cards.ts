@@ -13,6 +13,7 @@ import {
   formValues,
   input,
   select,
+  shownInput,
   textArea,
 } from '../forms.ts'
 import { html, type Html } from '../html.ts'
@@ -128,6 +129,22 @@ const hiddenScope = (template: TemplateInUse): Html[] =>
 export const isOwnButton = (button: string): button is OwnButton =>
   OWN_BUTTONS.some(one => one === button)
 
+/** What the form of a template shows and changes. A text of Ringback's own is not shown, because it is in the program. */
+export const templateFields = ({
+  kind,
+  name,
+  language,
+  variables,
+  body,
+  buttons,
+}: TemplateInUse) => ({
+  name,
+  language,
+  variables: variables.split(',').filter(Boolean),
+  body: ownTemplateNamed(kind, name, language) ? '' : (body ?? ''),
+  buttons: buttons.filter(isOwnButton),
+})
+
 const buttonBoxes = (view: View, chosen: readonly string[]): Html => {
   const texts = templateTexts[view.context.language]
   return html`<div role="group" aria-label="${texts.buttons}">
@@ -166,15 +183,15 @@ const nameAndBody = (
 const changeForm = (view: View, template: TemplateInUse): Html => {
   const texts = templateTexts[view.context.language]
   const failed = failedOf(view, 'save', template)
-  const variables = failed
-    ? formValues(failed.entered, 'variable')
-    : template.variables.split(',').filter(Boolean)
+  const stored = templateFields(template)
+  const variables = failed ? formValues(failed.entered, 'variable') : stored.variables
   const places = Array.from(
     { length: Math.max(MIN_VARIABLES, variables.length) },
     (_, place) => place,
   )
+  const variableNames: Record<string, string> = texts.variables
+  const storedVariables = stored.variables.map(one => variableNames[one] ?? one)
   const options = { '': texts.nothing, ...texts.variables }
-  const isOwn = ownTemplateNamed(template.kind, template.name, template.language) !== undefined
   const buttons = failed ? formValues(failed.entered, 'button') : template.buttons
   return html`<details id="template-${idOf(template)}" ${failed && html`open`}>
     <summary>${texts.change}</summary>
@@ -185,7 +202,8 @@ const changeForm = (view: View, template: TemplateInUse): Html => {
       'save',
       html`${hiddenScope(template)}
         ${template.kind !== 'owner_notice' && buttonBoxes(view, buttons)}
-        ${nameAndBody(view, failed, { name: template.name, body: isOwn ? '' : template.body })}
+        ${fieldProblem(failed, 'buttons', stored.buttons.map(one => texts.buttonNames[one]).join(', '))}
+        ${nameAndBody(view, failed, stored)}
         ${input({
           name: 'language',
           label: texts.language,
@@ -201,7 +219,9 @@ const changeForm = (view: View, template: TemplateInUse): Html => {
             options,
           }),
         )}
-        ${fieldProblem(failed, 'variables')} <button class="main">${texts.save}</button>`,
+        ${fieldProblem(failed, 'variables', storedVariables.join(', '))}
+        <button class="main">${texts.save}</button>`,
+      shownInput(stored, failed),
     )}
   </details>`
 }

@@ -1,7 +1,13 @@
 /** The page of the WhatsApp templates, and its actions. */
 import { opsDb } from '../../../db/kysely.ts'
+import { lockTenant } from '../../../db/locks.ts'
 import { isUserError } from '../../../errors.ts'
-import { settingsChange, setTenant } from '../../../tenants/settings.ts'
+import {
+  readSettings,
+  settingsChange,
+  setTenant,
+  type TenantSettings,
+} from '../../../tenants/settings.ts'
 import {
   planResubmit,
   planSubmit,
@@ -16,12 +22,16 @@ import { dayTime } from '../format.ts'
 import {
   actionForm,
   buttonAlert,
+  changedHere,
   checkbox,
+  fieldProblem,
   formAlert,
   formLines,
   formValue,
   formValues,
+  only,
   select,
+  shownInput,
   textArea,
 } from '../forms.ts'
 import { abort } from '../errors.ts'
@@ -37,7 +47,7 @@ import {
   tenantPath,
   type View,
 } from './section.ts'
-import { addCard, isOwnButton, templateCard } from './template_cards.ts'
+import { addCard, templateCard, templateFields } from './template_cards.ts'
 
 const metaCard = (view: View): Html => {
   const { context, tenant, failed } = view
@@ -59,13 +69,28 @@ const metaCard = (view: View): Html => {
   </section>`
 }
 
-const settingsCard = (view: View): Html => {
+/** What the form shows and changes. The first language is the main one, and the order of the others has no meaning. */
+const settingsFields = ({
+  languages: [main, ...more] = [],
+  openingHours,
+}: {
+  languages?: string[] | undefined
+  openingHours?: string[] | undefined
+}) => ({
+  languages: main && [main, ...more.toSorted()],
+  openingHours,
+})
+
+const settingsCard = (view: View, settings: TenantSettings): Html => {
   const { context, tenant } = view
   const texts = templateTexts[context.language]
   const failed = failedForm(view, 'settings')
   const [main = 'he', ...more] = failed
     ? [formValue(failed.entered, 'language') ?? '', ...formValues(failed.entered, 'languages')]
     : tenant.languages
+  const storedLanguages = tenant.languages
+    .flatMap(code => LANGUAGES.find(one => one === code) ?? [])
+    .map(language => texts.languages[language])
   return html`<section class="card">
     <h2>${texts.settings}</h2>
     ${formAlert(context.language, failed, 'settings')}
@@ -87,6 +112,7 @@ const settingsCard = (view: View): Html => {
               checkbox('languages', language, texts.languages[language], more.includes(language)),
             )}
           </div>
+          ${fieldProblem(failed, 'languages', storedLanguages.join(', '))}
         </div>
         ${textArea({
           name: 'openingHours',
@@ -97,6 +123,7 @@ const settingsCard = (view: View): Html => {
           failed,
         })}
         <button class="main">${texts.save}</button>`,
+      shownInput(settingsFields(settings), failed),
     )}
   </section>`
 }
@@ -145,19 +172,20 @@ const required = <Known extends keyof Prepared>(
 }
 
 export const templates: Section = {
-  show: view => {
+  show: async view => {
     const texts = templateTexts[view.context.language]
     if (view.tenant.connections.length === 0)
       return html`${buttonAlert(view.failed, 'save', 'resume', 'usual', 'submit', 'sync', 'resubmit', 'add')}
         <p class="empty">
           <a href="${tenantPath(view.tenant.tenantId, 'whatsapp')}">${texts.none}</a>
         </p>`
+    const settings = await readSettings(view.trx, view.tenant.tenantId)
     return html`<p class="quiet">${texts.help}</p>
       ${buttonAlert(view.failed, 'resume', 'usual')} ${metaCard(view)}
       <div class="columns">
         ${shownTemplates(view.tenant.templates).map(one => templateCard(view, one))}
       </div>
-      <div class="columns">${addCard(view)} ${settingsCard(view)}</div>`
+      <div class="columns">${addCard(view)} ${settingsCard(view, settings)}</div>`
   },
 
   ask: ({ action, actor, tenantId, form }) =>
@@ -211,24 +239,25 @@ export const templates: Section = {
     },
     save: async ({ trx, context, tenantId, form }) => {
       const { kind } = parseChange({ tenantId, ...scopeOf(form) })
+      await lockTenant(trx, tenantId)
       const before = (await templatesOf(trx, tenantId)).filter(isOf(form))
-      const [current] = before
-      const variables = formValues(form, 'variable').filter(Boolean)
-      const buttons = formValues(form, 'button')
-      const name = formValue(form, 'name')?.trim()
-      const language = formValue(form, 'language')?.trim()
-      const body = formValue(form, 'body')?.replaceAll('\r', '').trim() || undefined
+      const current = mostUrgent(before)
+      const entered = {
+        name: formValue(form, 'name')?.trim(),
+        language: formValue(form, 'language')?.trim(),
+        variables: formValues(form, 'variable').filter(Boolean),
+        body: formValue(form, 'body')?.replaceAll('\r', '').trim(),
+        buttons: kind === 'owner_notice' ? undefined : formValues(form, 'button'),
+      }
+      // Only changed fields are passed on: a field that is passed on may choose another template.
+      const changed = changedHere(form, current ? templateFields(current) : {}, entered)
+      // Another name needs the text too.
+      if (changed.includes('name')) changed.push('body')
+      const body = entered.body || undefined
       const wanted = parseChange({
         tenantId,
         ...scopeOf(form),
-        // Only changed fields are passed on: a field that is passed on may choose another template.
-        ...(name !== current?.name && { name }),
-        ...(language !== current?.language && { language }),
-        ...(variables.join() !== current?.variables && { variables }),
-        // Another name needs the text too.
-        ...((body !== current?.body || name !== current?.name) && { body }),
-        ...(kind !== 'owner_notice' &&
-          buttons.join() !== current?.buttons.filter(isOwnButton).join() && { buttons }),
+        ...only({ ...entered, body }, changed),
       })
       const texts = templateTexts[context.language]
       // Saving resumes a paused template, so saving without a change must do nothing.
@@ -270,7 +299,11 @@ export const templates: Section = {
         languages: [language, ...formValues(form, 'languages')],
         openingHours: formLines(form, 'openingHours'),
       })
-      const { after } = await setTenant(trx, context.signIn, wanted)
+      await lockTenant(trx, tenantId)
+      const stored = settingsFields(await readSettings(trx, tenantId))
+      const changed = changedHere(form, stored, settingsFields(wanted))
+      const change = { tenantId, ...only(wanted, changed) }
+      const { after } = await setTenant(trx, context.signIn, change)
       const texts = templateTexts[context.language]
       return { flash: Object.keys(after).length > 0 ? texts.saved : texts.unchanged }
     },
