@@ -6,7 +6,7 @@ import { type FailedJob, failedJobs } from '../../worker/failed_jobs.ts'
 import type { Context } from './access.ts'
 import { alertSection, type LoadSection, MAX_SHOWN } from './alert_sections.ts'
 import { abort } from './errors.ts'
-import { dateTime, telephone } from './format.ts'
+import { DEFAULT_TIMEZONE, dateTime, telephone } from './format.ts'
 import { actionForm, confirmForm } from './forms.ts'
 import { html, type Html } from './html.ts'
 import { layoutTexts } from './layout.ts'
@@ -124,7 +124,7 @@ export const rejectedDeliveries: LoadSection = async (trx, context, tenantId) =>
       [
         last,
         one =>
-          html`${dateTime(one.last, context.language, one.timezone ?? undefined)}<br /><a
+          html`${dateTime(one.last, context.language, one.timezone ?? DEFAULT_TIMEZONE)}<br /><a
               href="/ops/trouble/deliveries/${one.id}"
               >${texts.show}</a
             >`,
@@ -183,7 +183,9 @@ export const deliveryPage = async (trx: Trx, context: Context, id: string): Prom
         <dt>${texts.why}</dt>
         <dd><bdi>${rejectionText(context.language, found.reason)}</bdi></dd>
         <dt>${texts.received}</dt>
-        <dd>${dateTime(found.received_at, context.language, found.timezone ?? undefined)}</dd>
+        <dd>
+          ${dateTime(found.received_at, context.language, found.timezone ?? DEFAULT_TIMEZONE)}
+        </dd>
         <dt>${texts.source}</dt>
         <dd>${sources[found.source]}</dd>
         <dt>${business}</dt>
@@ -196,7 +198,7 @@ export const deliveryPage = async (trx: Trx, context: Context, id: string): Prom
           found.reread_at !== null &&
           html`<dt>${texts.rereadAt}</dt>
             <dd>
-              ${dateTime(found.reread_at, context.language, found.timezone ?? undefined)}:
+              ${dateTime(found.reread_at, context.language, found.timezone ?? DEFAULT_TIMEZONE)}:
               ${found.reread_result === 'stored' ? texts.isStored : texts.isStillRejected}
             </dd>`
         }
@@ -267,7 +269,7 @@ export const failedJobsSection: LoadSection = async (trx, context) => {
           >${isKnown ? (lastError?.slice(0, 500) ?? texts.noError) : texts.unknownTask}</bdi
         >`,
     ],
-    [texts.since, ({ failedAt }) => dateTime(failedAt, context.language)],
+    [texts.since, ({ failedAt }) => dateTime(failedAt, context.language, DEFAULT_TIMEZONE)],
     [whatNow, jobActions],
   ])
   const byTask = [...Map.groupBy(jobs.slice(0, MAX_SHOWN), ({ task }) => task)]

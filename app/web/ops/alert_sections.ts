@@ -4,7 +4,7 @@ import type { Trx } from '../../db/kysely.ts'
 import { NUMBER_MOVED } from '../../tenants/accounts.ts'
 import type { TemplateKind } from '../../whatsapp/templates.ts'
 import type { Context } from './access.ts'
-import { dateTime, telephone } from './format.ts'
+import { DEFAULT_TIMEZONE, dateTime, telephone } from './format.ts'
 import { actionForm } from './forms.ts'
 import { type Column, html, type Html, table } from './html.ts'
 import { layoutTexts } from './layout.ts'
@@ -187,7 +187,7 @@ export const unmatchedNumbers: LoadSection = async (trx, context, tenantId) => {
     [
       [texts.number, ({ phone }) => telephone(phone)],
       [texts.calls, ({ calls }) => calls],
-      [last, one => dateTime(one.last, context.language, one.timezone ?? undefined)],
+      [last, one => dateTime(one.last, context.language, one.timezone ?? DEFAULT_TIMEZONE)],
       context.tenantScope === null && [
         texts.source,
         ({ tenant }) => html`<bdi>${tenant ?? noTenant}</bdi>`,
@@ -321,7 +321,7 @@ export const unknownSenders: LoadSection = async (trx, context) => {
     [
       [texts.id, ({ id }) => html`<code>${id}</code>`],
       [texts.events, ({ events }) => events],
-      [last, one => dateTime(one.last, context.language)],
+      [last, one => dateTime(one.last, context.language, DEFAULT_TIMEZONE)],
     ],
     rows[0]?.cut,
   )

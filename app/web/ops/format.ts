@@ -3,14 +3,14 @@ import { localNumber } from '../../phone.ts'
 import { html, type Html } from './html.ts'
 import type { Language } from './language.ts'
 
-/** The default of `tenants.timezone`. */
+/** The default of `tenants.timezone`, and the zone of pages about several tenants. */
 export const DEFAULT_TIMEZONE = 'Asia/Jerusalem'
 
 /** `today 14:05`, `Fri 27 Nov 14:05`: for a sentence. Without seconds: the attribute has the exact time. */
 export const dateTime = (
   at: Date | null,
   language: Language,
-  timezone = DEFAULT_TIMEZONE,
+  timezone: string,
   now = new Date(),
 ): Html => {
   if (!at) return html`–`
@@ -123,12 +123,7 @@ export const relativeTime = (at: Date, now: Date, language: Language): string =>
   return text.replace(/ \([12]\)$/, '')
 }
 
-export const relativeDateTime = (
-  at: Date,
-  now: Date,
-  language: Language,
-  timezone?: string,
-): Html =>
+export const relativeDateTime = (at: Date, now: Date, language: Language, timezone: string): Html =>
   html`<span
     >${relativeTime(at, now, language)}<br /><small
       >${dateTime(at, language, timezone)}</small

@@ -3,7 +3,7 @@ import { Router } from 'express'
 import { sql } from 'kysely'
 import type { Trx } from '../../db/kysely.ts'
 import { actorText } from './actor.ts'
-import { dateTime, formatSpan, formatWindow, telephone } from './format.ts'
+import { DEFAULT_TIMEZONE, dateTime, formatSpan, formatWindow, telephone } from './format.ts'
 import { html, type Html, table } from './html.ts'
 import { type Language, translations } from './language.ts'
 import { layoutTexts } from './layout.ts'
@@ -26,6 +26,7 @@ type AuditRow = {
   /** The name of the tenant that it is about, and of the tenant that did it. */
   tenant: string | null
   actorTenant: string | null
+  timezone: string | null
 }
 
 const loadEntries = async (
@@ -41,7 +42,7 @@ const loadEntries = async (
       order by id desc limit ${PAGE_SIZE}
     )
     select e.id, e.at, e.who, e.action, e.subject, e.before, e.after, coalesce(l.phone, m.caller_phone) as phone,
-           l.id as "leadId", t.name as tenant, a.name as "actorTenant"
+           l.id as "leadId", t.name as tenant, t.timezone, a.name as "actorTenant"
     from entries e
     left join messages s on e.kind = 'messages' and s.id = e.subject_id and s.tenant_id = e.tenant_id
     left join leads l on l.id = case e.kind when 'leads' then e.subject_id else s.lead_id end and l.tenant_id = e.tenant_id
@@ -104,25 +105,25 @@ const inWords = (name: string): string =>
 const fieldName = (name: string, language: Language): string =>
   lookUp(logFieldTexts[language].fields, name) ?? inWords(name)
 
-const changedValue = (value: unknown, language: Language): Html => {
+const changedValue = (value: unknown, language: Language, timezone: string): Html => {
   if (value === null || value === undefined || value === '' || (Array.isArray(value) && !value[0]))
     return html`${logTexts[language].nothing}`
   if (Array.isArray(value))
-    return html`${value.map((one, n) => html`${n > 0 && ', '}${changedValue(one, language)}`)}`
+    return html`${value.map((one, n) => html`${n > 0 && ', '}${changedValue(one, language, timezone)}`)}`
   if (typeof value === 'object')
     return html`${Object.entries(value).map(
       ([name, one], n) =>
-        html`${n > 0 && ', '}${fieldName(name, language)}: ${changedValue(one, language)}`,
+        html`${n > 0 && ', '}${fieldName(name, language)}: ${changedValue(one, language, timezone)}`,
     )}`
   const text = typeof value === 'string' ? value : JSON.stringify(value)
-  if (ISO_DATE.test(text)) return dateTime(new Date(text), language)
+  if (ISO_DATE.test(text)) return dateTime(new Date(text), language, timezone)
   if (E164.test(text)) return telephone(text)
   return html`<bdi
     >${lookUp(logFieldTexts[language].values, text) ?? formatWindow(language, formatSpan(language, text))}</bdi
   >`
 }
 
-const changes = ({ before, after }: AuditRow, language: Language): Html => {
+const changes = ({ before, after }: AuditRow, language: Language, timezone: string): Html => {
   const isSet = (values: AuditRow['before'], name: string) => (values?.[name] ?? '') !== ''
   const names = [...new Set([...Object.keys(before ?? {}), ...Object.keys(after ?? {})])].filter(
     // A field that was empty before and after is no change.
@@ -135,8 +136,8 @@ const changes = ({ before, after }: AuditRow, language: Language): Html => {
       name =>
         html`<dt>${fieldName(name, language)}</dt>
           <dd>
-            ${before && name in before && html`${changedValue(before[name], language)} ${arrow} `}
-            ${changedValue(after?.[name], language)}
+            ${before && name in before && html`${changedValue(before[name], language, timezone)} ${arrow} `}
+            ${changedValue(after?.[name], language, timezone)}
           </dd>`,
     )}
   </dl>`
@@ -154,6 +155,8 @@ logPages.get(
     const cursor = /^\d{1,18}$/.test(before) ? before : null
     const tenantId = requestedTenant(context)
     const rows = await loadEntries(trx, tenantId, cursor)
+    // One zone for the whole list, so that its times are in order.
+    const timezone = (tenantId && rows[0]?.timezone) || DEFAULT_TIMEZONE
     const last = rows.length === PAGE_SIZE && rows.at(-1)
     const tenant = tenantId && !context.tenantScope ? `tenant=${tenantId}&` : ''
     return {
@@ -164,11 +167,11 @@ logPages.get(
           rows.length === 0
             ? html`<p class="empty">${texts.none}</p>`
             : table(rows, [
-                [texts.when, ({ at }) => dateTime(at, language)],
+                [texts.when, ({ at }) => dateTime(at, language, timezone)],
                 [texts.who, entry => actorName(entry, language)],
                 [texts.what, ({ action }) => html`${actions[action] ?? action}`],
                 [texts.subject, entry => subjectLink(entry, language)],
-                [texts.changes, entry => changes(entry, language)],
+                [texts.changes, entry => changes(entry, language, timezone)],
               ])
         }
         ${last && html`<p><a class="button" href="/ops/log?${tenant}before=${last.id}">${texts.older}</a></p>`}`,

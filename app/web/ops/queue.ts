@@ -16,7 +16,7 @@ import {
 import type { Context } from './access.ts'
 import { discardForm, retryForm } from './alert_failures.ts'
 import { abort } from './errors.ts'
-import { dateTime, duration, relativeTime } from './format.ts'
+import { DEFAULT_TIMEZONE, dateTime, duration, relativeTime } from './format.ts'
 import { actionForm, confirmForm } from './forms.ts'
 import { type Column, html, type Html, table } from './html.ts'
 import { type Language, translations } from './language.ts'
@@ -126,8 +126,8 @@ const errorSection = (groups: FailedGroup[], context: Context): Html | false => 
           'wide',
         ],
         [texts.jobs, ({ jobs }) => jobs, 'number'],
-        [texts.since, ({ since }) => dateTime(since, language)],
-        [texts.until, ({ until }) => dateTime(until, language)],
+        [texts.since, ({ since }) => dateTime(since, language, DEFAULT_TIMEZONE)],
+        [texts.until, ({ until }) => dateTime(until, language, DEFAULT_TIMEZONE)],
         [
           alertTexts[language].whatNow,
           ({ task, error, jobs, isKnown }) =>

@@ -427,6 +427,27 @@ t.test('paging through the log shows each entry once', async t => {
   t.equal(new Set(seen).size, 120)
 })
 
+t.test("the log has the times of the business's time zone", async t => {
+  const { tenantId } = await business({ columns: { timezone: 'Pacific/Kiritimati' } })
+  const at = new Date('2026-07-01T02:00:00Z')
+  await db
+    .insertInto('audit_log')
+    .values({
+      at,
+      who: 'operator',
+      tenant_id: tenantId,
+      action: 'lead.later',
+      subject: 'leads 1',
+      after: JSON.stringify({ later_until: at }),
+    })
+    .execute()
+  const times = (text: string) =>
+    text.match(/<time datetime="2026-07-01T02:00:00.000Z">[^<]*16:00</g)?.length
+  t.equal(times((await (await asTenant(tenantId)).get('/ops/log')).text), 2)
+  const operator = await asOperator()
+  t.equal(times((await operator.get(`/ops/log?tenant=${tenantId}`)).text), 2)
+})
+
 t.test('each action that is logged has a text', t => {
   const files = globSync('app/**/*.ts', { cwd: ROOT }).map(file =>
     readFileSync(join(ROOT, file), 'utf8'),
