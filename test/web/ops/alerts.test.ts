@@ -1,7 +1,9 @@
 /** /ops/trouble: everything that needs attention is listed, and the actions on the page solve it. */
 import { sql } from 'kysely'
 import { randomInt } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import t from 'tap'
+import { rejectionText } from '../../../app/web/ops/locales/alerts.ts'
 import { requeueDueRows } from '../../../app/worker/reconcile.ts'
 import { push } from '../../../scripts/demo/cdr.ts'
 import { sha256 } from '../../../app/crypto.ts'
@@ -203,6 +205,39 @@ t.test('an unknown message is marked as lost', async t => {
   const { id } = await miss(shop, dana.local, {}, 5)
   await dueSince(id)
   t.equal(requestsOf(shop).length, 2, 'the next call gets a message')
+})
+
+t.test('each reason to reject a delivery has a Hebrew text', t => {
+  const files = [
+    'json.ts',
+    'rejected_deliveries.ts',
+    'voicenter/body.ts',
+    'voicenter/parse.ts',
+    'voicenter/call_log/entries.ts',
+    'web/whatsapp.ts',
+  ]
+  const reasons = files.flatMap(file => {
+    const text = readFileSync(new URL(`../../../app/${file}`, import.meta.url), 'utf8')
+    return [
+      ...text.matchAll(/(?:wrong(?: =|:)|reason =|wrong\.push\(|[?n] \[)\s*(['`])(\w.+?)\1/g),
+    ].map(([, , reason = '']) => reason.replace(/\$\{\w+\}/g, '10'))
+  })
+  t.ok(reasons.length > 20, reasons.join(' | '))
+  const missing = [
+    'call id (ivruniqueid or CallID) is missing',
+    'status (status or DialStatus) is missing',
+  ]
+  for (const reason of [...reasons, missing.join('; ')]) {
+    const text = rejectionText('he', reason)
+    t.match(text, /[א-ת]/, reason)
+    const words = text
+      .replace(/ivruniqueid|CallID|DialStatus|status|CallerNumber|callerPhone|caller|DID|did/g, '')
+      .replace(/POST-JSON|JSON|XML-RPC|XML|HTML|UTF-8|windows-1255|External Layer|IVR/g, '')
+      .replace(/CPanel|Voicenter|Integrations|CDR Notification/g, '')
+    t.notMatch(words, /[a-z]/i, text)
+  }
+  t.equal(rejectionText('he', 'a new reason; the body is empty'), 'a new reason; התקבל דיווח ריק')
+  t.end()
 })
 
 t.test('a rejected delivery can be viewed and discarded', async t => {

@@ -376,22 +376,26 @@ export const alertTexts = translations(
   },
 )
 
-/** The reasons in `rejected_deliveries.reason`, in Hebrew. */
+/** The reasons in `rejected_deliveries.reason`, in Hebrew. A pattern matches the beginning of a reason, and a "; " in it. */
 const HEBREW: [RegExp, string][] = [
-  [/^call id \(.*\) is missing$/, 'חסר מזהה השיחה (ivruniqueid או CallID)'],
-  [/^status \(.*\) is missing$/, 'חסרה תוצאת השיחה (status או DialStatus)'],
-  [/^caller \(.*\) is missing$/, 'חסר מספר המתקשר (caller, callerPhone או CallerNumber)'],
-  [/^number dialled \(.*\) is missing$/, 'חסר המספר שחויג (did או DID)'],
+  [/^call id \([^)]*\) is missing/, 'חסר מזהה השיחה (ivruniqueid או CallID)'],
+  [/^status \([^)]*\) is missing/, 'חסרה תוצאת השיחה (status או DialStatus)'],
+  [/^caller \([^)]*\) is missing/, 'חסר מספר המתקשר (caller, callerPhone או CallerNumber)'],
+  [/^number dialled \([^)]*\) is missing/, 'חסר המספר שחויג (did או DID)'],
   [/^call id is longer than/, 'מזהה השיחה ארוך מדי'],
   [/^call id holds control/, 'במזהה השיחה יש תווים אסורים'],
   [/^call id is neither/, 'מזהה השיחה אינו טקסט או מספר שלם'],
-  [/^not an object$/, 'זו לא רשומת שיחה'],
-  [/^the body is empty$/, 'התקבל דיווח ריק'],
-  [/^the body is not valid UTF-8$/, 'הקידוד אינו UTF-8'],
-  [/^the body is not valid JSON$/, 'ה־JSON אינו תקין'],
-  [/^the body is XML or HTML/, 'הגיע XML או HTML במקום JSON או טופס'],
+  [/^not an object/, 'זו לא רשומת שיחה'],
+  [/^the body is empty/, 'התקבל דיווח ריק'],
+  [/^the body is not valid UTF-8 or/, 'הקידוד אינו UTF-8 או windows-1255'],
+  [/^the body is not valid UTF-8/, 'הקידוד אינו UTF-8'],
+  [/^the body is not valid JSON/, 'ה־JSON אינו תקין'],
+  [
+    /^the body is XML or HTML(; JSON or a form was expected)?/,
+    'הגיע XML או HTML במקום JSON או טופס',
+  ],
   [/^the body is neither/, 'זה לא JSON, לא רשימה ולא טופס'],
-  [/^the array is empty$/, 'הרשימה ריקה'],
+  [/^the array is empty/, 'הרשימה ריקה'],
   [/^the array has more/, 'יש ברשימה יותר מדי רשומות'],
   [/^the form /, 'הטופס אינו תקין'],
   [/^the JSON is nested/, 'ה־JSON מקונן מדי'],
@@ -403,7 +407,7 @@ const HEBREW: [RegExp, string][] = [
   [/^IVR_LAYER_INPUT/, 'שכבה חיצונית (External Layer) ב־IVR מופנית לכאן בטעות'],
   [/^no time/, 'חסר מועד השיחה'],
   [/^its time is later/, 'מועד השיחה מאוחר ממה שהתבקש'],
-  [/^refused after more/, 'נדחה לאחר שמכסת הדחיות היומית נגמרה: נספר ולא נשמר'],
+  [/^over the daily limit/, 'נדחה לאחר שמכסת הדחיות היומית נגמרה: נספר ולא נשמר'],
 ]
 /** Reasons that do not say what to do. */
 const ENGLISH: [RegExp, string][] = [
@@ -415,11 +419,10 @@ const ENGLISH: [RegExp, string][] = [
 ]
 
 /** A part of the reason without a translation is shown as it is stored. */
-export const rejectionText = (language: Language, reason: string): string =>
-  reason
-    .split('; ')
-    .map(
-      part =>
-        (language === 'he' ? HEBREW : ENGLISH).find(([known]) => known.test(part))?.[1] ?? part,
-    )
-    .join('; ')
+export const rejectionText = (language: Language, reason: string): string => {
+  const known = language === 'he' ? HEBREW : ENGLISH
+  const [pattern, text] = known.find(([pattern]) => pattern.test(reason)) ?? []
+  const end = reason.indexOf('; ', pattern?.exec(reason)?.[0].length)
+  if (end < 0) return text ?? reason
+  return `${text ?? reason.slice(0, end)}; ${rejectionText(language, reason.slice(end + 2))}`
+}
