@@ -5,7 +5,7 @@ import { moveCall, moveConversations, moveLead, moveMessages } from '../db/trans
 import { cancelPending } from '../outreach/cancel.ts'
 import { firstAllowed, type QuietSettings, quietTimesOf } from '../outreach/quiet_hours.ts'
 import { optOut } from '../outreach/opt_outs.ts'
-import { knownPhones } from '../replies/contacts.ts'
+import { phonesOfLead } from '../replies/contacts.ts'
 import {
   isFreeText,
   type MessageKind,
@@ -103,7 +103,7 @@ export const onFailed = async (
   await moveItsCall(trx, message, 'refuse', 'refused')
   await pause(trx, message, policy, code)
   if (policy.do === 'opt_out' && leadId && message.missedCallId && message.to) {
-    for (const phone of await knownPhones(trx, leadId, { waId: message.to }))
+    for (const phone of new Set([message.to, ...(await phonesOfLead(trx, leadId))]))
       await optOut(trx, message.tenantId, phone, `whatsapp_${code}`)
     await cancelPending(trx, leadId, 'opted_out')
   }

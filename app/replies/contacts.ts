@@ -54,19 +54,24 @@ export const identitiesOf = ({ waId, userIds }: Pick<Writer, 'waId' | 'userIds'>
   ...userIds,
 ]
 
+/** The person whom an event is about. They may have changed their number, and called from both. */
+export type Found = {
+  /** Null = not known. */
+  leadId: string | null
+  /** Other leads with one of their numbers. */
+  others: string[]
+  /** All their numbers in E.164: their lead's first, then those that WhatsApp has told, and the one they write from. */
+  phones: string[]
+}
+
 /**
- * Finds and locks the lead of this tenant whom an event is about, and stores the ids by which WhatsApp knows them now. Null =
- * not known. Other leads with one of their numbers are locked too, all in one order: otherwise two events could wait for each
- * other.
+ * Finds the lead of this tenant whom an event is about, and stores the ids by which WhatsApp knows them now. All leads with one
+ * of their numbers are locked, in one order: otherwise two events could wait for each other.
  */
-export const findLead = async (
-  trx: Trx,
-  tenantId: string,
-  writer: Writer,
-): Promise<string | null> => {
+export const findLead = async (trx: Trx, tenantId: string, writer: Writer): Promise<Found> => {
   const phone = writerPhone(writer)
-  const { rows } = await sql<{ lead_id: string }>`
-    select lead_id from (
+  const { rows } = await sql<KnownLead>`
+    select ${KNOWN_LEAD} from (
       -- The best evidence first: an answer to our message; a known identifier; the phone number.
       select 1 as rank, coalesce(c.lead_id, m.lead_id) as lead_id
       from messages m left join lead_conversations c on c.id = m.lead_conversation_id
@@ -76,16 +81,25 @@ export const findLead = async (
       where tenant_id = ${tenantId} and identity = any(${identitiesOf(writer).filter(Boolean)}::text[])
       union all
       select 4, id from leads where tenant_id = ${tenantId} and phone = any(${phone ? spellings(phone) : []}::text[])
-    ) as known
-    where lead_id is not null order by rank limit 1`.execute(trx)
-  const leadId = rows[0]?.lead_id ?? null
-  const phones = await knownPhones(trx, leadId, writer)
-  await lockLeads(
+    ) as known join leads l on l.id = known.lead_id
+    order by rank limit 1`.execute(trx)
+  const leadId = rows[0]?.id ?? null
+  const phones = phonesOf(rows[0], writer)
+  const locked = await lockLeads(
     trx,
     sql`(id = ${leadId} or (tenant_id = ${tenantId} and phone = any(${phones.flatMap(spellings)}::text[])))`,
   )
   if (leadId) await rememberIdentities(trx, tenantId, leadId, identitiesOf(writer))
-  return leadId
+  return { leadId, others: locked.filter(id => id !== leadId), phones }
+}
+
+type KnownLead = { id: string; phone: string; identities: string[] }
+const KNOWN_LEAD = sql`l.id, l.phone, array(
+  select identity from lead_identities where lead_id = l.id and identity ~ '^[0-9]+$' order by identity) as identities`
+
+const phonesOf = (lead: KnownLead | undefined, writer: Pick<Writer, 'waId'>): string[] => {
+  const told = [...(lead?.identities ?? []), writer.waId].map(waId => writerPhone({ waId }))
+  return [...new Set([lead?.phone, ...told])].filter(phone => typeof phone === 'string')
 }
 
 /** The number that a writer writes from, in E.164, if it is one. */
@@ -128,24 +142,17 @@ export const rememberIdentities = async (
   const known = [...new Set(identities)]
     .flatMap(identity => identity || [])
     .toSorted((a, b) => (a < b ? -1 : 1))
-  const { rows: learned } = await sql<{ identity: string }>`
+  const { rows: learned } = await sql<{ identity: string; phone: string }>`
     insert into lead_identities as i (tenant_id, identity, lead_id)
     select ${tenantId}, identity, ${leadId} from unnest(${known}::text[]) as names (identity)
     on conflict on constraint lead_identities_key do update set lead_id = excluded.lead_id
       where i.lead_id <> excluded.lead_id
-    returning identity`.execute(trx)
+    returning identity, (select phone from leads where id = ${leadId}) as phone`.execute(trx)
   // An update with a number stays as it is. It was unassigned because the tenant had no lead with that number.
   const isDigits = (identity: string) => /^\d+$/.test(identity)
-  const phones = learned.flatMap(
-    ({ identity }) => (isDigits(identity) && writerPhone({ waId: identity })) || [],
-  )
-  if (phones.length > 0) {
-    const { phone } = await trx
-      .selectFrom('leads')
-      .select('phone')
-      .where('id', '=', leadId)
-      .executeTakeFirstOrThrow()
-    for (const other of phones) await copyOptOut(trx, tenantId, phone, other)
+  for (const { identity, phone } of learned) {
+    const other = isDigits(identity) ? writerPhone({ waId: identity }) : null
+    if (other && other !== phone) await copyOptOut(trx, tenantId, phone, other)
   }
   const hidden = learned.map(({ identity }) => identity).filter(one => !isDigits(one))
   if (hidden.length === 0) return
@@ -166,40 +173,9 @@ export const rememberIdentities = async (
     await addJob(trx, 'whatsapp_event', id, { eventId: id }, { tenantId, lane })
 }
 
-/**
- * All numbers of a person, in E.164: their lead's first, then those that WhatsApp has told, and the one they write from. They
- * may have changed their number.
- */
-export const knownPhones = async (
-  trx: Trx,
-  leadId: string | null,
-  writer: Pick<Writer, 'waId'>,
-): Promise<string[]> => {
-  const { rows } = await sql<{ phone: string; identities: string[] }>`
-    select phone, array(select identity from lead_identities where lead_id = l.id and identity ~ '^[0-9]+$' order by identity) as identities
-    from leads l where id = ${leadId}`.execute(trx)
-  const [lead] = rows
-  const told = [...(lead?.identities ?? []), writer.waId].map(waId => writerPhone({ waId }))
-  return [...new Set([lead?.phone, ...told])].filter(phone => typeof phone === 'string')
-}
-
-/**
- * Other leads with one of these numbers of a person. They may have changed their number and called from both; a reply then
- * stops the messages to both leads. findLead has locked them.
- */
-export const leadsWithNumbers = async (
-  trx: Trx,
-  tenantId: string,
-  leadId: string | null,
-  phones: readonly string[],
-): Promise<string[]> => {
-  const leads = await trx
-    .selectFrom('leads')
-    .select('id')
-    .where('tenant_id', '=', tenantId)
-    .where(sql<boolean>`phone = any(${phones.flatMap(spellings)}::text[])`)
-    .where('id', 'is distinct from', leadId)
-    .orderBy('id')
-    .execute()
-  return leads.map(({ id }) => id)
+/** All numbers of a lead in E.164: its own first, then those that WhatsApp has told. */
+export const phonesOfLead = async (trx: Trx, leadId: string): Promise<string[]> => {
+  const { rows } =
+    await sql<KnownLead>`select ${KNOWN_LEAD} from leads l where l.id = ${leadId}`.execute(trx)
+  return phonesOf(rows[0], { waId: null })
 }

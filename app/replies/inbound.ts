@@ -18,8 +18,6 @@ import {
   heardFrom,
   identitiesOf,
   idsOf,
-  knownPhones,
-  leadsWithNumbers,
   rememberIdentities,
   writerOf,
   writerPhone,
@@ -68,7 +66,8 @@ export const handleInbound = async (
     return item.reaction
       ? 'owner_message'
       : handleOwner(trx, connection, owner, { wamid: item.id, context: writer.context, text })
-  const leadId = await findLead(trx, tenantId, writer)
+  const found = await findLead(trx, tenantId, writer)
+  const { leadId } = found
   const keyword = said === 'stop' && (await isTakenBack(trx, connection.eventId)) ? null : said
   await storeMessage(trx, connection, leadId, {
     wamid: item.id,
@@ -86,14 +85,13 @@ export const handleInbound = async (
         .where('id', '=', leadId)
         .execute()
   }
-  const phones = await knownPhones(trx, leadId, writer)
-  for (const other of await leadsWithNumbers(trx, tenantId, leadId, phones))
+  for (const other of found.others)
     await (keyword === 'stop'
       ? cancelPending(trx, other, 'opted_out')
       : cancelUntil(trx, other, 'replied', connection.happenedAt))
   // These also cancel the pending messages of the lead itself.
-  if (keyword === 'stop') return handleStop(trx, connection, leadId, writer)
-  if (keyword === 'start') return handleStart(trx, connection, leadId, writer)
+  if (keyword === 'stop') return handleStop(trx, connection, found, writer)
+  if (keyword === 'start') return handleStart(trx, connection, found)
   if (!leadId) return 'unassigned'
   return button === 'callback'
     ? handleCallback(trx, connection, leadId, item.id)
@@ -261,7 +259,7 @@ const addIdentity = async (
     from_parent_user_id,
   )
   const after = writerOf(null, system?.wa_id, system?.user_id, system?.parent_user_id)
-  const leadId = await findLead(trx, tenantId, before)
+  const { leadId } = await findLead(trx, tenantId, before)
   const [old, changed] = [writerPhone(before), writerPhone(after)]
   if (old && changed) await copyOptOut(trx, tenantId, old, changed)
   if (!leadId) return 'unassigned'
@@ -278,13 +276,11 @@ export const recordOwnerReply = async (
   // A group is no person.
   if (item.group_id !== undefined) return 'not_a_reply'
   const writer = writerOf(null, item.to, item.to_user_id, ...idsOf(contacts))
-  const leadId = await findLead(trx, tenantId, writer)
+  const { leadId, others } = await findLead(trx, tenantId, writer)
   // A change of an earlier message is no new one.
   const isChange = item.type === 'edit' || item.type === 'revoke'
   if (isChange || (item.type === 'reaction' && !item.reaction?.emoji)) return 'not_a_reply'
   if (!leadId) return 'unassigned'
-  const phones = await knownPhones(trx, leadId, writer)
-  const others = await leadsWithNumbers(trx, tenantId, leadId, phones)
   for (const id of [leadId, ...others]) await cancelUntil(trx, id, 'owner_replied', happenedAt)
   const at = sql<Date>`coalesce(${happenedAt ?? null}, now())`
   await trx

@@ -13,9 +13,8 @@ import type { preferenceEvent } from '../whatsapp/webhook.ts'
 import {
   type Connection,
   findLead,
+  type Found,
   idsOf,
-  knownPhones,
-  leadsWithNumbers,
   type Writer,
   writerOf,
   writerPhone,
@@ -25,10 +24,9 @@ import {
 export const handleStop = async (
   trx: Trx,
   connection: Connection,
-  leadId: string | null,
+  { leadId, phones }: Found,
   writer: Writer,
 ): Promise<string> => {
-  const phones = await knownPhones(trx, leadId, writer)
   const [phone] = phones
   if (!phone) return 'unassigned'
   const { tenantId, eventId } = connection
@@ -76,10 +74,8 @@ const confirmOptOut = async (
 export const handleStart = async (
   trx: Trx,
   { tenantId, eventId, happenedAt }: Connection,
-  leadId: string | null,
-  writer: Writer,
+  { leadId, phones }: Found,
 ): Promise<string> => {
-  const phones = await knownPhones(trx, leadId, writer)
   if (phones.length === 0) return 'unassigned'
   for (const phone of phones) await optIn(trx, tenantId, phone, eventId)
   for (const phone of phones)
@@ -102,13 +98,11 @@ export const applyPreference = async (
   const writer = writerOf(null, item.wa_id, item.user_id, ...idsOf(contacts))
   // The order of a "stop" and a "resume" counts, also of a person without a lead that could be locked.
   await lockPeople(trx, peopleOf(tenantId, [writerPhone(writer)]))
-  const leadId = await findLead(trx, tenantId, writer)
-  const phones = await knownPhones(trx, leadId, writer)
+  const { leadId, others, phones } = await findLead(trx, tenantId, writer)
   if (phones.length === 0) return 'unassigned'
   if (item.value === 'stop') {
     if (await isTakenBack(trx, eventId)) return 'opt_out_overtaken'
     for (const phone of phones) await optOut(trx, tenantId, phone, SWITCH, eventId)
-    const others = await leadsWithNumbers(trx, tenantId, leadId, phones)
     for (const id of [...(leadId ? [leadId] : []), ...others])
       await cancelPending(trx, id, 'opted_out')
     return 'opt_out'

@@ -10,7 +10,6 @@ import {
   heardFrom,
   identitiesOf,
   idsOf,
-  knownPhones,
   phoneOfIdentity,
   type Writer,
   writerOf,
@@ -50,7 +49,7 @@ const recordTalk = async (
 ): Promise<string> => {
   const person = (await phoneOfIdentity(trx, tenantId, writer)) ?? writerPhone(writer)
   await lockPeople(trx, peopleOf(tenantId, [person]))
-  const leadId = await findLead(trx, tenantId, writer)
+  const { leadId, phones } = await findLead(trx, tenantId, writer)
   if (leadId && !isFromBusiness(item.direction)) await heardFrom(trx, leadId, happenedAt)
   // A talk is a span: a call that was missed before its end was answered by it.
   const end =
@@ -64,7 +63,6 @@ const recordTalk = async (
     returning to_timestamp((payload -> 'talk' ->> 'until')::float8) as until`.execute(trx)
   const [talk] = rows
   if (!talk) return 'kept'
-  const phones = await knownPhones(trx, leadId, writer)
   // Read again when WhatsApp tells whose id it is.
   if (phones.length === 0) return 'unassigned'
   for (const phone of phones) {
@@ -107,7 +105,7 @@ const recordMissed = async (
     calledAt: calledAt < receivedAt ? calledAt : receivedAt,
   } as const
   const [recorded] = await recordMissedCalls(trx, [missed])
-  const leadId = await findLead(trx, tenantId, writer)
+  const { leadId } = await findLead(trx, tenantId, writer)
   if (leadId) await heardFrom(trx, leadId, missed.calledAt)
   return recorded ? 'missed_call' : 'kept'
 }
