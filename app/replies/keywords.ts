@@ -67,7 +67,7 @@ const named = (clause: string): string =>
 const joined = (clauses: string[]): string[] =>
   clauses.reduce<string[]>(
     (all, clause) =>
-      all.length > 0 && /^(?:LIST|MORE)/.test(clause) && !OPT_OUT.test(clause)
+      all.length > 0 && /^(?:LIST|MORE|ME|NUMBER|DATA)(?: |$)/.test(clause) && !OPT_OUT.test(clause)
         ? [...all.slice(0, -1), `${all.at(-1)} ${clause}`]
         : [...all, clause],
     [],

@@ -116,7 +116,7 @@ export const GREETING = wholeWords(
   (?:and )?(?:have an? )?(?:very )?(?:good|nice|great|lovely) (?:morning|afternoon|evening|day|night|week|weekend|one)
   (?:and )?(?:shabbat shalom|happy (?:new year|holidays?)|merry christmas|shalom)
   (?:hi|hii|hello|helo|hey|heya)(?: there| all| guys| team)?, dear
-  ו?ה?(?:המשך )?(?:בוקר|ערב|יום|שבוע|לילה|סופש|שבת|חג|צהריים) (?:טוב|טובה|טובים|נעים|נעימה|נפלא|מקסים|מצוין|אור|שמח|מבורך|מבורכת)(?: לכם| לך| לכולם)?
+  ו?(?:שיהיה (?:לכם |לך )?)?ה?(?:המשך )?(?:בוקר|ערב|יום|שבוע|לילה|סופש|שבת|חג|צהריים) (?:טוב|טובה|טובים|נעים|נעימה|נפלא|מקסים|מצוין|אור|שמח|מבורך|מבורכת)(?: לכם| לך| לכולם)?
   ו?(?:שבת שלום|שנה טובה|גמר חתימה טובה|(?:חנוכה|פורים|פסח|סוכות|חג שבועות|חג (?:חנוכה|פורים|פסח|סוכות)) (?:שמח|כשר)|חג כשר ושמח)(?: ומתוקה| ומבורך)?(?: לכם| לך| לכולם)?
   שלום(?: רב| לכם)?, היי, הי, אהלן, הלו
   здравствуйте, привет, (?:и )?(?:добр(?:ый|ого|ое|ой) |хороше(?:го|й) )(?:день|дня|вечера?|утро|утра|ночи|недели)
@@ -129,7 +129,7 @@ const FAVOUR_HE = any(
 export const POLITE = wholeWords(
   any(`
   please, pleas, pls, plz, plss, kindly, thankyou, ty, cheers, sorry, excuse me, (?:best |kind )?regards
-  (?:many )?(?:thanks|thank you|thx|thnx|tnx)(?: a lot| so much| very much| in advance)?(?: for (?:the|your|all the) (?:messages?|reply|replies|answer|updates?|reminders?|info|information|call|offer|help|service|time))?
+  (?:many )?(?:thanks|thank you|thx|thnx|tnx)(?: a lot| so much| very much| in advance)?(?: for (?:reaching out|calling|writing|contacting (?:me|us)|(?:the|your|all the) (?:messages?|reply|replies|answer|updates?|reminders?|info|information|call|offer|help|service|time)))?
   sir or madam, sir, madam, bye, goodbye
   ו?ב?תודה(?: רבה)?(?: מראש)?(?: לכם| לך)?(?: על ה?${FAVOUR_HE}(?: שלכם| שלך)?)?, תודא, בבקשה, בבקש, נא, נה, אנא, סליחה, מצטערת?
   חברים, צוות יקר, ביי, בברכה
@@ -137,10 +137,12 @@ export const POLITE = wholeWords(
   من فضلكم?, عفوا, لو سمحتم?, رجاء, شكرا(?: جزيلا)?(?: لكم| لك)?(?: علي (?:الرساله|الرسائل|رسالتكم|الرد))?`),
 )
 export const NO_THANKS = wholeWords('(?:no|לא),? (?:thanks|thank you|תודה)')
+/** Not after a negation: "don't text me now" may mean "write later". */
+const NOW = '(?<!(?<!\\S)(?:dont|don t|not|אל|על|לא) .*)(?:right now|now|עכשיו|כרגע)'
 export const FILLERS = wholeWords(
   any(`
-  right now, now, right away, immediately, asap, as soon as possible, at once, once and for all, already, just, really, also, but, ok, okay, bro, man, guys
-  כבר, מיד, מייד, מיידית, באופן מיידי, עכשיו, דחוף, בדחיפות, לאלתר, פשוט, ממש, גם, אבל, אחי, אוקיי, אוקי
+  ${NOW}, right away, immediately, asap, as soon as possible, at once, once and for all, already, just, really, also, but, ok, okay, bro, man, guys
+  כבר, מיד, מייד, מיידית, באופן מיידי, דחוף, בדחיפות, לאלתר, פשוט, ממש, גם, אבל, אחי, אוקיי, אוקי
   בהקדם(?: האפשרי)?, כמה שיותר מהר, אחת ולתמיד
   уже, немедленно, срочно, просто, же, فورا, حالا, بسرعه`),
 )
@@ -233,7 +235,7 @@ export const NAMES: [name: string, pattern: RegExp][] = [
   [
     'LIST',
     wholeWords(
-      `(?:מ(?:כל )?ה?|מן ה|מתוך ה?)(?:רשימה|רשימות|רשימת|רשמה|רישמה|קבוצ[הת]? ה?(?:תפוצה|דיוור|פרסום|פרסומות|שיווק))(?: ${AUDIENCE_HE})*(?: ${YOURS_HE})*`,
+      `(?:מ(?:כל )?ה?|מן ה|מתוך ה?)(?:רשימה|רשימות|רשימת|רשמה|רישמה|רשימתכם|רשימתך|רשימותיכם|קבוצ[הת]? ה?(?:תפוצה|דיוור|פרסום|פרסומות|שיווק))(?: ${AUDIENCE_HE})*(?: ${YOURS_HE})*`,
     ),
   ],
   [
@@ -287,10 +289,12 @@ export const NAMES: [name: string, pattern: RegExp][] = [
   ['HERE', wholeWords('от вас|отсюда|منكم')],
   [
     'NUMBER',
-    wholeWords('(?:мой|этот|наш) номер(?: телефона)?|رقمي|رقم (?:هاتفي|تلفوني)|هذا الرقم'),
+    wholeWords(
+      '(?:мой|этот|наш) номер(?: телефона)?|мой контакт|رقمي|رقم (?:هاتفي|تلفوني)|هذا الرقم',
+    ),
   ],
   ['DATA', wholeWords('(?:мои|наши) данные|بياناتي|معلوماتي')],
-  ['SUBSCRIPTION', wholeWords('(?:мою )?подписку|подписки|ال?اشتراك|اشتراكي')],
+  ['SUBSCRIPTION', wholeWords('(?:мою )?подписку|подписки|(?:ال)?اشتراك|اشتراكي')],
   ['ME', wholeWords('меня|нас')],
   ['TOME', wholeWords('мне|нам|на NUMBER|لي|الي|لنا|الينا|(?:علي|الي) NUMBER|لهذا الرقم')],
   [
@@ -302,7 +306,7 @@ export const NAMES: [name: string, pattern: RegExp][] = [
   [
     'MESSAGES',
     wholeWords(
-      `(?:(?:ваши|ваших|эти|этих|свои|своих|все|всех|такие|рекламные|рекламных) )*(?:сообщени[еяй]|смс|смски|рассылк[ауи]|уведомлени[яй]|спам|рекламу|напоминани[яй])(?: (?:на|в) (?:whatsapp|ватсап|вотсап|вацап))?`,
+      `(?:(?:ваши|ваших|эти|этих|свои|своих|все|всех|такие|рекламные|рекламных) )*(?:сообщени[еяй]|смс|смски|рассылк[ауи]|уведомлени[яй]|спам|рекламу|напоминани[яй]|спама)(?: (?:на|в) (?:whatsapp|ватсап|вотсап|вацап))?`,
     ),
   ],
   [
@@ -323,9 +327,9 @@ export const NAMES: [name: string, pattern: RegExp][] = [
 
 const SENDING =
   any(`send, sending, texting, txting, messaging, msging, spamming, whatsapping, contacting, bothering
-  harassing, pestering, annoying, disturbing, writing, writting`)
+  harassing, pestering, annoying, disturbing, writing, writting, spaming`)
 const SEND = any(`send, write, contact, bother, disturb, harass, MESSAGES`)
-const THING = any(`this, these, those, them, it, that, anything, things, stuff`)
+const THING = any(`this, these, those, them, it, that, anything(?: else)?, things, stuff`)
 const TAIL = '(?: ME| MORE| LIST| HERE)*'
 const ENGLISH = anyLine(`
   (?:MORE )?(?:remove|delete|erase) (?:ME|NUMBER|DATA)(?: and (?:NUMBER|DATA))?(?: LIST| HERE| MORE)*|(?:remove|delete|erase) LIST(?: ME)?(?: MORE)?
@@ -335,14 +339,14 @@ const ENGLISH = anyLine(`
   (?:im |i am |i )?(?:opt|opting) (?:ME )?(?:out(?: LIST| MESSAGES)?|LIST)|(?:i )?(?:revoke|withdraw) my consent
   (?:have )?(?:ME|NUMBER) (?:removed|deleted|taken)(?: off)?(?: LIST)?|be (?:removed|taken|deleted|unsubscribed)(?: off)?(?: LIST)?
   removal LIST|removal request|request removal
-  lose NUMBER|leave ME alone|NOMORE contact|dont contact
+  lose NUMBER|leave ME alone|NOMORE (?:contact|texting|messaging|spamming)|dont contact
   (?:stop|quit|cease|cease and desist|discontinue) (?:to )?${SENDING}(?: ME| NUMBER)?(?: MESSAGES| ${THING})?${TAIL}
   (?:stop|quit|cease) (?:calling|phoning|ringing|write|call)(?: and (?:texting|messaging))? (?:to )?(?:ME|NUMBER)(?: MESSAGES)?${TAIL}
   (?:stop|quit|cease) (?:receiving|getting) MESSAGES${TAIL}
   (?:stop|end|cease|quit|cancel|discontinue|NOMORE|enough) (?:with |of )?MESSAGES${TAIL}
   (?:NOMORE|enough) LIST|NOMESSAGES(?: ME| MORE)*
   dont ${SEND}(?: to)? (?:ME|NUMBER)(?: (?:or|and) (?:call|MESSAGES|contact)(?: ME)?)?(?:(?: a)? MESSAGES| ${THING})?${TAIL}
-  dont send (?:MESSAGES|${THING})${TAIL}|dont ${SEND} MORE
+  dont send (?:MESSAGES|anything(?: else)?|things|stuff)${TAIL}|dont ${SEND} MORE
   dont (?:call|phone|ring) ME MORE
   (?:i |we )?(?:dont|no longer)(?: MORE)? (?:want|wanna|wish|care|consent|agree)(?: to)?(?: get| receive| getting| receiving| see)?(?: MORE)? MESSAGES${TAIL}
   (?:i |we )?(?:dont|no longer) (?:want|wish)(?: for)? you (?:to )?(?:${SEND}|${SENDING})(?: to)?(?: ME| NUMBER)(?: MESSAGES| ${THING})?${TAIL}
@@ -377,18 +381,20 @@ const HEBREW = anyLine(`
   ל?(?:הסרה|מחיקה) LIST|ל?(?:הסרת|מחיקת) A?NUMBER(?: LIST)?|בקשת הסרה(?: LIST)?|ש?NUMBER (?:יוסר|ימחק|יימחק)(?: LIST)?
   (?:לצאת|להתנתק|לרדת|להימחק|להיות מוסר) LIST
   (?:stop|${STOP_HE}) ${TO_SEND_HE}(?: ME)?(?: TOME| MORE| MESSAGES| דברים| שטויות| זבל| כל הזמן)*
-  ${ENOUGH_HE} ${TO_SEND_HE}(?: TOME| כל הזמן)* MESSAGES${TAIL_HE}|די (?:${TO_SEND_HE} (?:TOME|ME)|ל(?:הציק|הטריד|חפור))
+  ${ENOUGH_HE} ${TO_SEND_HE}(?: TOME| כל הזמן)* MESSAGES${TAIL_HE}|די ${TO_SEND_HE} (?:TOME|ME)|(?:די|מספיק) ל(?:הציק|הטריד|חפור)
   (?:${STOP_HE}|${ENOUGH_HE}) (?:להתקשר|לצלצל|לטלפן) TOME${TAIL_HE}
   (?:${STOP_HE}|${ENOUGH_HE}) לקבל (?:HERE )?MESSAGES${TAIL_HE}
   (?:${STOP_HE}|${ENOUGH_HE}|${CANCEL_HE}|NOMORE|בלי|ביטול|הפסקת|עצירת)(?: קבלת| שליחת)?(?: TOME)? MESSAGES${TAIL_HE}
   ${CANCEL_HE}(?: TOME)?(?: ME LIST| SUBSCRIPTION(?: LIST| MESSAGES)?| LIST)
   (?:${STOP_HE}|${ENOUGH_HE}) עם זה
-  ו?(?:אל|על) ${SEND_HE}(?: TOME| MORE| MESSAGES?| דברים| כלום| שום דבר)*
+  ו?(?:אל|על) ${SEND_HE}(?: TOME| MORE| MESSAGES?| דברים| כלום| שום דבר)+
   ו?(?:אל|על) ${WRITE_HE} (?:TOME|ME)(?: MORE| MESSAGES)*|(?:אל (?:תטריד|תטרידי|תטרידו|תציק|תציקי|תציקו)|לא ל(?:הטריד|הציק))(?: MORE)*
   ו?(?:אל|על) ${CALL_HE} (?:TOME MORE|MORE TOME)
+  (?:ו?אל תיצ(?:ור|רי|רו)|לא ליצור)(?: MORE)? (?:(?:איתי|עמי) קשר|קשר (?:איתי|עמי))(?: MORE)*
   לא לשלוח(?: TOME)?(?: MESSAGES?| MORE)+(?: TOME)?|לא ל(?:כתוב|פנות|סמס|הטריד|הציק) (?:TOME|ME)(?: MESSAGES| MORE)*
   שלא ${SEND_HE}(?: TOME)?(?: MORE| MESSAGES)+(?: TOME)?|שלא ${WRITE_HE} (?:TOME|ME)(?: MORE| MESSAGES)*
   (?:${NOT_WANT_HE}|מעדיפה? לא|לא) (?:לקבל|בקבלת)(?: HERE)?(?: MORE)? MESSAGES${TAIL_HE}
+  ${NOT_WANT_HE} לקבל HERE (?:כלום|שום דבר)
   ${NOT_WANT_HE}(?: HERE)? MESSAGES${TAIL_HE}
   ${NOT_WANT_HE} ש(?:${SEND_HE}|ישלחו)(?: TOME)?(?: MORE| MESSAGES)+(?: TOME)?|${NOT_WANT_HE} (?:לכם )?לשלוח TOME(?: MORE| MESSAGES)+
   ${NOT_WANT_HE} ש(?:${WRITE_HE}|יכתבו|יפנו|יטרידו) (?:TOME|ME)(?: MORE| MESSAGES)*
@@ -416,10 +422,10 @@ const RUSSIAN = anyLine(`
   (?:отписаться|отписываюсь|отпишусь|отписка)(?: LIST| HERE)*|(?:отказаться|отказываюсь|отказ) LIST
   (?:отменить|отмените|отключить|отключите|отмена) (?:SUBSCRIPTION|MESSAGES)
   ${STOP_RU}(?: ME| TOME)? ${TO_SEND_RU}${TAIL_RU}*|${STOP_RU}(?: TOME)? MESSAGES|(?:без|никаких) MESSAGES
-  (?:(?:ME|TOME|MORE) )+(?:не|не надо) ${SEND_RU}${TAIL_RU}*|(?:не|не надо) ${SEND_RU}${TAIL_RU}+|не надо (?:TOME|MORE) ${TO_SEND_RU}${TAIL_RU}*
+  (?:(?:ME|TOME|MORE) )+(?:не|не надо) ${SEND_RU}${TAIL_RU}*|(?:не|не надо) ${SEND_RU}${TAIL_RU}+|не (?:надо|нужно)(?: TOME| MORE)+ ${TO_SEND_RU}${TAIL_RU}*
   не (?:беспокойте|беспокоить)
   (?:(?:TOME|MORE) )+не звоните|не звоните (?:TOME MORE|MORE(?: TOME)?)
-  ${NOT_WANT_RU}(?: получать)?(?: HERE| MORE)* MESSAGES(?: HERE| MORE)*
+  ${NOT_WANT_RU}(?: получать)?(?: HERE| MORE| никаких)* MESSAGES(?: HERE| MORE)*
   оставьте ME в покое|отстаньте(?: от ME)?`)
 const ASK_RU = any(
   `(?:я |мы )?(?:хочу|хотим|хотел бы|хотела бы|прошу|просим|требую), просьба, можно, нужно, надо, можете`,
@@ -433,7 +439,7 @@ const REMOVE_ME_AR = any(
   `احذفو?(?:ني|نا), ازيلو(?:ني|نا), ازلني, امسحو?(?:ني|نا), شيلو?(?:ني|نا), حذفي, ازالتي`,
 )
 const STOP_AR = any(
-  'stop, توقف, توقفي, توقفوا, توقفو, اوقفوا, اوقفو, اوقفي, وقف, وقفوا, وقفو, كفي, كفايه, بكفي, بطلوا',
+  'stop, توقف, التوقف, توقفي, توقفوا, توقفو, اوقفوا, اوقفو, اوقفي, وقف, وقفوا, وقفو, كفي, كفايه, بكفي, بطلوا',
 )
 const SEND_AR = any(
   `ترسل, ترسلي, ترسلوا, ترسلو, تبعت, تبعتوا, تبعتو, تبعث, تبعثوا, تبعثو, تكتب, تكتبوا, تكتبو`,
@@ -443,15 +449,16 @@ const ARABIC = anyLine(`
   ${REMOVE_ME_AR}(?: LIST| MORE)*|${REMOVE_AR} (?:NUMBER|DATA)(?: LIST| MORE)*
   (?:الغاء|الغوا|الغو|الغي|stop) (?:SUBSCRIPTION|MESSAGES)(?: LIST| HERE| MORE)*
   ${STOP_AR}(?: عن)?(?: ارسال| بعث)?(?: TOME)? MESSAGES${TAIL_AR}*|${STOP_AR} عن (?:الارسال|مراسلتي|مراسلتنا|ازعاجي|ازعاجنا|الكتابه TOME|الارسال TOME)(?: MORE)*
-  و?(?:لا|ما) ${SEND_AR}${TAIL_AR}+|و?(?:لا|ما) (?:تبع[تث]و?لي|ترسلولي|تكتبولي|تراسلو?(?:ني|نا)|تزعجو?(?:ني|نا))(?: MORE| MESSAGES)*
+  و?(?:لا|ما) ${SEND_AR}${TAIL_AR}+|و?(?:لا|ما) (?:تبع[تث]و?لي|ترسلولي|تكتبولي|تراسلو?(?:ني|نا)|تزعجو?(?:ني|نا)|تتواصلو?ا? معي)(?: MORE| MESSAGES)*
   (?:انا )?(?:لا (?:اريد|ارغب|اود)|ما بدي|مش عايز|مش عاوز)(?: (?:استلام|تلقي|استقبال|باستلام|بتلقي|في تلقي|في استلام))?(?: HERE)? MESSAGES(?: MORE| HERE)*
+  عدم (?:ارسال MESSAGES|مراسلتي|مراسلتنا|ازعاجي|التواصل معي)(?: TOME| MORE)*
   اتركو?ني (?:وشاني|بحالي|لحالي)`)
 const ASK_AR = any('(?:انا )?(?:اريد|ارجو|اود|ارغب في|بدي|اطلب), الرجاء, يرجي, نرجو, ممكن')
 const ASK_HE = `(?:אני |אנחנו |אנו |אתם )?${any(`רוצה, רוצים, מבקש, מבקשת, מבקשים, אבקש, אבקשכם, נבקש, אשמח, נשמח, מעוניין, ברצוני
   צריך, צריכה, דורש, דורשת, אפשר, ניתן, תוכל, תוכלי, תוכלו, יכול, יכולה, יכולים, אודה, נודה, יש, אמרתי, ביקשתי, בקשתי`)}(?: לכם| HERE| אם| ש)*`
 
 /** These say it without an object. "תודה והסר" leaves "והסר". */
-const ALONE = `(?:stop|remove|перестаньте|прекратите|توقف|توقفوا|ו?${any(`הסר, הסירי, הסירו, תסיר, תסירי, תסירו, להסיר, הסרה, להסרה, הפסק, הפסיקי, הפסיקו, תפסיק
+const ALONE = `(?:stop|remove|перестаньте|прекратите|توقف|توقفوا|اوقفوا|ו?${any(`הסר, הסירי, הסירו, תסיר, תסירי, תסירו, להסיר, הסרה, להסרה, הפסק, הפסיקי, הפסיקו, תפסיק
   תפסיקי, תפסיקו, להפסיק, עצור, עצרי, עצרו, תעצור, תעצרי, תעצרו, חדל, חדלו`)})`
 /** So do these, but they often mean something else ("cancel" an appointment), so they count only if nothing else is said. */
 export const WEAK = wholeText(
@@ -464,13 +471,13 @@ const NOT_INTERESTED = '(?:im |i am )?not interested|(?:אני )?לא (?:מעו�
 const NO = 'no(?! (?:need|want|wanna|wish|ask|request|demand|removal|opting)(?: |$))'
 export const OPT_OUT = wholeText(
   // Not "לא מעוניין להסיר": that is one sentence.
-  `(?:(?:${NO}|enough|די|wrong number|טעות במספר|(?:${NOT_INTERESTED})(?! [לבש])) )?(?:and )?(?:${SAID})(?: (?:and |и |و )?(?:${SAID})){0,3}(?: ${ALONE}| enough| די| מספיק)*(?: (?:${NOT_INTERESTED}))?`,
+  `(?:(?:${NO}|enough|די|wrong number|טעות(?: במספר)?|(?:${NOT_INTERESTED})(?! [לבש])) )?(?:and )?(?:${SAID})(?: (?:and |и |و )?(?:${SAID})){0,3}(?: ${ALONE}| enough| די| מספיק)*(?: (?:${NOT_INTERESTED}))?(?: \\d[\\d ]{6,16})?`,
 )
 /** These may come with an opt-out. */
 export const ASIDE = wholeText(
   anyLine(`
-  нет|لا|no|nope|enough|${NOT_INTERESTED}|not relevant|(?:you have the )?wrong number|you have the wrong NUMBER
-  לא|(?:אני )?לא (?:מעוניין|רלוונטית?|צריכה?|רוצה) MORE|לא (?:רלוונטית|צריכה?|רוצה)|טעות(?: במספר)?|מספר (?:שגוי|לא נכון)|מספיק|די|\\d[\\d ]{6,16}
+  нет|(?:мне )?не ?интересно|(?:вы )?ошиблись номером|لا|no|nope|enough|${NOT_INTERESTED}|not relevant|(?:you have the )?wrong number|you have the wrong NUMBER
+  לא|(?:אני )?לא (?:מעוניין|רלוונטית?|צריך|צריכה|רוצה) MORE|לא (?:רלוונטית|צריך|צריכה|רוצה)|נמאס(?: TOME)?(?: LIST)?|טעות(?: במספר)?|מספר (?:שגוי|לא נכון)|מספיק|די|\\d[\\d ]{6,16}
   HI(?: (?!(?:dont|not|no|לא|אל|על|אין|не|нет|لا|stop)(?: |$))\\S+){0,2}`),
 )
 /** Not להתחיל, להצטרף or הרשמה: they also ask for a treatment or a course, and an opt-in is not listed as a reply. */

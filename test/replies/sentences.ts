@@ -278,6 +278,133 @@ export const OPT_OUTS_ENGLISH = lines(`
   stop writing
   stop writing!!
   stop enough
+  Stop.
+  STOP!!!
+  stop 🛑
+  Stop thanks
+  stop thx
+  stop pls
+  Stop messaging
+  Stop messaging me please
+  stop it now
+  Stop texting
+  Stop all texts
+  Stop sending texts
+  Stop the spam
+  stop spam
+  stop spaming
+  stop this
+  Stop sending these
+  Stop sending them
+  Stop sending me stuff
+  Stop sending me things please
+  stop sending me anything
+  Stop with the messages
+  stop whatsapping me
+  stop whatsapp
+  stop contacting me immediately
+  Please stop, thank you
+  Please stop!!
+  can you stop messaging me
+  Can you please stop sending me messages
+  Would you kindly remove me from your list
+  Kindly unsubscribe me
+  Kindly remove
+  please unsubscribe
+  unsubscribe.
+  UNSUBSCRIBE ME NOW
+  unsubscribe thanks
+  unsubscribe from all
+  unsubscribe from your list
+  unsubscribe my number
+  unsubscribe 0501234567
+  Unsubscibe
+  unsubscribe me from this
+  opt-out please
+  optout
+  I'd like to opt-out
+  I would like to opt out please
+  opt me out
+  opting out
+  please opt me out of messages
+  Remove
+  REMOVE
+  remove pls
+  remove me!!
+  remove me from this
+  remove me from the system
+  remove me from your database
+  remove me from your contacts
+  remove me from your contact list
+  remove me from your mailing list
+  remove me from all lists
+  remove me off your list
+  remove us from your list
+  remove my contact
+  remove my contact details
+  remove my phone number from your list
+  remove my mobile number
+  please take me off this list
+  take me off your database
+  take me off your mailing list please
+  get me off your list
+  get me off this list
+  please delete my number from your system
+  delete my number from your list
+  delete my contact info
+  delete my data
+  erase my data
+  erase my number
+  no more messages!
+  no more sms
+  no more spam
+  no more texting
+  no more reminders please
+  No thanks, stop
+  no thank you, unsubscribe
+  no, stop
+  no stop
+  not interested, stop
+  Not interested. Remove me.
+  I'm not interested, please stop messaging me
+  wrong number stop
+  wrong number. please remove me
+  Sorry wrong number, remove me please
+  you have the wrong number, stop texting me
+  don't message me
+  do not message me again
+  don't write to me
+  don't write me again
+  Do not contact me again please
+  do not contact
+  don't contact me anymore
+  don't text this number again
+  don't ever text me again
+  Don't send me anything else
+  Don't send any more messages
+  please do not send me messages
+  I don't want to receive messages
+  I don't want any more messages
+  I don't want to receive these messages anymore
+  I don't want to get these texts
+  I don't want your messages
+  I do not consent to messages
+  I no longer want messages
+  I no longer wish to be contacted
+  never contact me again
+  never message me again
+  leave me alone
+  leave me alone!!!
+  please leave me alone
+  enough!! stop
+  enough already, stop
+  quit messaging me
+  Good evening, please remove me from your list
+  Hi there, please stop messaging me. Thanks
+  Hello! Kindly remove my number. Regards
+  Thanks for reaching out, please remove me
+  thank you but please stop messaging
+  thanks, but no thanks. remove me
 `)
 
 /** The same in Hebrew. "vxr" is הסר, typed on an English keyboard. */
@@ -649,6 +776,167 @@ export const OPT_OUTS_HEBREW = lines(`
   תפסיקו די
   די תפסיקו די
   תפסיקו לשלוח לי הודעות די
+  הסר 0501234567
+  הסר אותי 050-2345678
+  הסר, 050-2345678
+  הסירו אותי בבקשה 🙏🙏
+  הסירו אותי מיד!!!
+  הסירי אותי מהרשימה בבקשה
+  תסירי אותי מהרשימה תודה
+  תסירו אותי תודה רבה
+  תסירו אותי מהרשימת תפוצה
+  תסירו אותי מרשימת תפוצה
+  תסירו אותי מהתפוצה
+  תסירו אותי מהקבוצת תפוצה
+  תסירו אותי מרשימת הוואטסאפ
+  הסר אותי מרשימת הדיוור
+  נא להסיר אותי מרשימת הדיוור לאלתר
+  נא הסירו אותי מרשימת התפוצה שלכם, תודה
+  אבקש להסיר אותי מרשימת התפוצה באופן מיידי
+  אבקש להסיר אותי לצמיתות
+  אבקש הסרה
+  אבקש הסרה מרשימת התפוצה
+  מבקש הסרה
+  מבקשת הסרה מיידית
+  בקשת הסרה
+  הסרה מיידית
+  להסיר בבקשה
+  להסיר תודה
+  להסיר אותי תודה
+  להסיר אותנו מהרשימה
+  תורידו אותי מהרשימה תודה
+  תורידו אותי מהתפוצה
+  תמחקי אותי מהרשימה
+  תמחקו את המספר
+  תפסיקי לשלוח לי הודעות בבקשה
+  תפסיקו לשלוח לי הודעות!!!!
+  תפסיקו לשלוח הודעות למספר שלי
+  תפסיקו להטריד
+  תפסיקו להטריד אותי בהודעות
+  תפסיקו להפציץ אותי בהודעות
+  תפסיקו לחפור לי
+  תפסיקו לחפור
+  תפסיק לחפור לי בהודעות
+  תפסיקו לסמס
+  תפסיקו לשלוח לי וואטסאפ
+  תפסיקו לשלוח לי ווטסאפ
+  תפסיקו לשלוח סמסים
+  תפסיקו כבר לשלוח לי הודעות
+  תפסיקו בבקשה
+  אפשר להפסיק לשלוח לי הודעות
+  אפשר בבקשה להסיר אותי
+  אפשר שתסירו אותי
+  תוכלו להפסיק לשלוח לי הודעות
+  אתם יכולים להסיר אותי
+  אתם יכולים להפסיק לשלוח לי הודעות
+  אני מבקש שתפסיקו לשלוח לי הודעות
+  אני מבקשת שלא תשלחו לי הודעות
+  אני דורש להסיר אותי
+  דורשת שתסירו אותי מהרשימה
+  אני רוצה שתסירו אותי
+  אני לא רוצה לקבל מכם הודעות
+  אני לא רוצה לקבל הודעות יותר
+  אני לא מעוניין לקבל הודעות נוספות
+  לא מעוניין בהודעות נוספות
+  לא מעוניין יותר בהודעות
+  לא מעוניינת לקבל מכם כלום
+  לא מעוניין שתשלחו לי הודעות
+  לא מעוניין. הסר
+  לא מעוניין הסר
+  לא רלוונטי, הסר
+  לא רלוונטי תסירו אותי
+  לא רלוונטית. נא להסיר
+  לא צריך תודה, הסר
+  לא תודה, תסירו אותי
+  כבר לא רלוונטי, נא להסיר
+  טעות במספר, הסר
+  טעות תסירו אותי
+  טעות במספר. נא להסיר אותי מהרשימה
+  די לשלוח לי הודעות
+  די להציק לי
+  די!!!
+  דייייי
+  די כבר!!!
+  נמאס, תסירו אותי
+  נמאס כבר מההודעות, הסירו אותי
+  מספיק לשלוח לי הודעות
+  מספיק להציק
+  מספיק עם הספאם
+  חלאס עם ההודעות
+  סטופ
+  סטופ!!!
+  סטופ ספאם
+  stop הודעות
+  אל תשלחו לי יותר כלום
+  אל תשלחו לי שום דבר
+  אל תשלחו לי יותר הודעה
+  אל תשלח לי הודעות בבקשה
+  אל תשלחי לי יותר הודעות תודה
+  אל תשלחו לי וואטסאפ
+  אל תשלחו לי סמסים
+  אל תכתבו לי
+  אל תכתבי לי יותר
+  אל תפנו אליי יותר
+  אל תטרידו אותי
+  אל תציקו לי
+  אל תחפרו לי
+  אל תיצרו איתי קשר
+  לא ליצור איתי קשר
+  נא לא לפנות אליי יותר
+  נא לא לשלוח הודעות
+  נא לא לשלוח לי יותר
+  נא לא להטריד אותי
+  בבקשה תפסיקו לשלוח לי הודעות
+  בבקשה תורידו אותי מהרשימה
+  היי, תורידו אותי מהרשימה בבקשה
+  הי, נא להסיר
+  שלום, הסר
+  שלום רב, נא להסירני מרשימת התפוצה. בברכה
+  שלום רב, אבקש להסיר את מספרי מרשימותיכם
+  צהריים טובים, הסירו אותי
+  ערב טוב, תסירו אותי בבקשה
+  חג שמח, הסר
+  חג פסח שמח, הסר
+  הסר. תודה וחג שמח
+  הסר, יום נפלא
+  הסר, שיהיה יום טוב
+  הסר, ערב טוב
+  תודה, הסר
+  תודה רבה, הסר אותי
+  תודה אבל תסירו אותי
+  סליחה, תסירו אותי
+  סליחה אבל תסירו אותי מהרשימה
+  הָסֵר
+  הָסִירוּ אוֹתִי
+  תַּפְסִיקוּ
+  לְהָסִיר
+  להסיר אותיי
+  להסיר אוטי
+  הסרר
+  הסירו אתי
+  תסיירו אותי
+  תפסיקו לשלח לי הודעות
+  תפסיקו לשלוח לי הודאות
+  תפסיקו לשלוך לי הודעות
+  הסר!!!!!
+  הסר הסר הסר
+  הסר ❌
+  🛑 הסר
+  ⛔ תפסיקו
+  להסרה
+  להסרה מהרשימה
+  הסרה מרשימת התפוצה
+  עזבו אותי בשקט
+  תעזבו אותי לנפשי
+  בטלו את ההודעות
+  לבטל קבלת הודעות
+  ביטול קבלת הודעות
+  הפסק הודעות
+  הפסקת הודעות
+  הפסיקו לשלוח
+  הפסיקי
+  תוציאי אותי מהרשימה
+  תוציאו אותי מהתפוצה
 `)
 
 /** Replies: a negation, a question, or such a word about something else. */
@@ -961,6 +1249,227 @@ export const REPLIES_ENGLISH = lines(`
   don't stop writing
   stop writing the invoice
   stop for good coffee
+  don't text me now
+  please don't message me now
+  don't write me right now
+  don't contact me now
+  do not contact me yet
+  stop by
+  I'll stop by
+  can I stop by today
+  will you stop by
+  we will stop by at 4
+  stop by the shop
+  please stop by when you can
+  stop the water leak please
+  can you stop the leak
+  my car won't stop
+  nonstop
+  full stop
+  bus stop
+  last stop
+  first stop
+  pit stop
+  stop light is broken
+  stop sign
+  the phone doesn't stop ringing
+  stop and go
+  stop or continue
+  stop payment on my check
+  stop payment
+  stop the order
+  stop order 445
+  stop my order
+  stop the charge
+  stop charging me
+  stop charging my card
+  stop the subscription
+  remove the charge
+  please remove the charge
+  can you remove the charge from my bill
+  remove the fee
+  remove my tooth
+  remove a tooth
+  remove the stain
+  remove my braces
+  remove my gel
+  remove nail polish
+  remove wallpaper
+  remove the tree
+  remove old fridge
+  remove item 3
+  remove one pizza
+  remove the second pizza from my order
+  remove olives
+  remove onions please
+  remove my name from the appointment
+  remove my appointment please
+  remove my booking
+  remove me from tomorrow
+  remove me from the 5pm class
+  remove me from the class
+  remove me from the group lesson
+  remove us from the reservation
+  take me off the class list for Sunday
+  take me off tomorrow's list
+  delete my appointment
+  delete my order
+  delete my account
+  delete my last message
+  delete that
+  delete this message
+  delete the photo
+  cancel my booking
+  cancel tomorrow
+  cancel Sunday please
+  please cancel my appointment for today
+  can I cancel
+  I want to cancel my appointment
+  I need to cancel for tomorrow
+  cancel it
+  cancel the order please
+  cancel both
+  cancel the delivery
+  cancel the meeting
+  cancel the visit
+  end date
+  end of contract
+  at the end
+  quit claim
+  no need
+  no need thanks
+  no need anymore
+  no need to call
+  no need to come
+  no need to call back
+  no need, solved
+  No thanks
+  no thank you
+  no, thanks
+  not now
+  not interested thanks
+  not relevant
+  not relevant anymore
+  I no longer need it
+  no longer relevant
+  no longer needed
+  don't call
+  don't call me now
+  don't come
+  don't come today
+  don't bother
+  don't worry
+  don't send it
+  don't send the guy
+  don't send anyone
+  don't send the technician today
+  do not send the package
+  do not disturb after 10
+  don't want it
+  I don't want the appointment
+  I don't want to come
+  I don't want to pay
+  why are you texting me
+  who is this
+  who is this stop
+  how did you get my number
+  is this a bot
+  what does stop do
+  what if I write stop
+  should I write stop
+  I wrote stop
+  I already said stop yesterday and you still text
+  reply STOP
+  To get no more messages, reply: STOP
+  you wrote "reply STOP"
+  "stop" is not working
+  the word stop
+  type stop
+  text me the address
+  text me your hours
+  message me tomorrow
+  send me messages here
+  send messages in hebrew
+  stop in at noon
+  stop over
+  I can't stop
+  stop him
+  stop them
+  stop there
+  stop here
+  stop near the gate
+  please stop at the gate
+  stop for a minute
+  stop waiting
+  stop working
+  stop selling
+  do you stop at 5
+  when do you stop
+  is there a stop near you
+  unsubscribe from gym
+  unsubscribe my son
+  unsubscribe from the course
+  opt out of the insurance
+  opt out of the tip
+  leave me a message
+  leave me your number
+  leave us a review
+  leave message
+  lose weight
+  I lost my number
+  lost number
+  my number changed
+  my number is 0501234567 remove the old one
+  change my number
+  update my number to 0501234567
+  don't remove it
+  do not remove my number
+  do not delete my number
+  please keep my number
+  keep me on the list
+  am I on the list
+  put me on the waiting list
+  list please
+  price list
+  which list
+  send me the list
+  remove from cart
+  removed
+  removal of a tree
+  removal
+  hair removal
+  tattoo removal price
+  snow removal
+  junk removal
+  wart removal please
+  remove junk from my yard
+  junk remover
+  text
+  spam
+  message
+  messages
+  no answer
+  no message
+  no reply
+  no signal
+  no service
+  no more bread
+  no more time
+  no more slots
+  never mind
+  never
+  nevermind, stop by tomorrow
+  thanks for the call
+  thanks for your message
+  thanks for calling
+  thank you for your time
+  thanks for reaching out, when can you come
+  good morning
+  good evening, are you open
+  have a nice day
+  shabbat shalom
+  happy new year
+  good morning, I need to cancel
 `)
 
 /** The same in Hebrew. */
@@ -1299,6 +1808,175 @@ export const REPLIES_HEBREW = lines(`
   אל תמחקו את הפרטים שלי
   אל תפסיקו די
   די לתספורת
+  אל תכתבו לי עכשיו
+  אל תשלחו לי הודעות עכשיו
+  נא לא לשלוח לי הודעות כרגע
+  להסיר לק ג׳ל מחר
+  להסיר את הגבס
+  להסיר עובש
+  להסיר גרפיטי
+  להסיר מדבקה מהרכב
+  להסיר טפטים
+  להסיר את החיוב
+  תסירו את החיוב
+  הסירו את החיוב בבקשה
+  תסירו לי את החיוב מהחשבון
+  תסירו את העמלה
+  הסרת גבות
+  הסרת שיער
+  הסרת תפרים
+  הסרת טפט
+  הסרה של יבלת
+  הסרת יבלות
+  הסרת אבנית
+  כמה עולה הסרה
+  כמה עולה להסיר
+  הסרה כמה עולה
+  אפשר לקבוע הסרה
+  תור להסרה
+  רוצה תור להסרה
+  תור להסרת לק
+  אני צריכה הסרה ובנייה
+  להסיר ולבנות
+  להסיר ולמלא
+  הסרה ומילוי
+  הסרה ולק חדש
+  לבטל את התור שלי
+  לבטל תור למחר
+  ביטול התור
+  צריכה לבטל
+  צריך לבטל את התור
+  אני מבטלת
+  מבטל
+  בטלו
+  תבטלו בבקשה
+  תבטלו לי
+  לבטל בבקשה את הפגישה
+  אפשר לבטל את ההזמנה
+  בטל הזמנה
+  לבטל עסקה
+  לבטל כרטיס
+  לבטל חוזה
+  אין צורך
+  אין צורך תודה
+  אין צורך יותר
+  אין צורך להתקשר
+  אין צורך בתור
+  כבר לא צריך
+  לא צריך
+  לא צריך תודה
+  לא צריכה יותר
+  כבר לא רלוונטי
+  לא רלוונטי תודה
+  הסתדרתי
+  הסתדרתי תודה
+  לא תודה
+  לא, תודה
+  לא מעוניין
+  לא מעוניינת תודה
+  לא עכשיו
+  לא היום
+  לא מתאים לי
+  די טוב
+  די יקר
+  די דחוף לי
+  די בטוח
+  זה די הרבה
+  מספיק טוב
+  מספיק תודה
+  מספיק לי
+  תפסיקו לעבוד
+  תפסיקו את האזעקה
+  תפסיקו את הטיפול
+  תפסיקו לחייב אותי
+  תפסיקו לגבות ממני
+  תפסיקו את החיוב
+  הפסקתם את המים
+  הפסקת עישון
+  יש הפסקה
+  בהפסקה
+  באיזה שעה ההפסקה
+  עצרו את ההזמנה
+  עצור את המשלוח
+  תעצרו את המשלוח
+  תעצור לידי
+  עצור בצד
+  אל תתקשרו
+  אל תתקשרו היום
+  אל תתקשרו אליי עכשיו
+  אל תבואו
+  אל תבואו היום
+  אל תשלחו
+  אל תשלחו שליח
+  אל תשלחו את המשלוח
+  אל תשלחו היום
+  אל תשלחו לי את החשבונית
+  אל תשלחו לי קבלה
+  אל תשלחו לי טכנאי היום
+  אל תשלחו לי הודעה עכשיו
+  אל תשכחו אותי
+  אל תשכחו לשלוח לי הודעה
+  אל תמחקו אותי מהרשימה
+  אל תמחקו את המספר
+  אל תורידו אותי מהרשימה
+  לא להסיר אותי מהרשימה
+  לא להסיר בבקשה
+  לא ביקשתי הסרה
+  לא אמרתי הסר
+  לא כתבתי הסר
+  למה הסרתם
+  למה אתם כותבים לי
+  למה כתוב להסרה השיבו הסר
+  מה זה הסר
+  מה זה להסרה
+  רשום להסרה השיבו הסר
+  כתוב "הסר"
+  אם אכתוב הסר מה יקרה
+  תוסיפו אותי
+  תוסיפו אותי לרשימת ההמתנה
+  תרשמו אותי לרשימה
+  אני ברשימה
+  מהרשימה של מחר
+  תורידו אותי מהתור
+  תורידו אותי ליד הבית
+  תורידו לי את המחיר
+  תורידו הנחה
+  תוציאו אותי מרשימת ההמתנה
+  תוציאו אותי מהשיעור
+  תמחקו את התור
+  תמחקו את ההזמנה שלי
+  תמחקו לי את ההזמנה
+  מחק את התור שלי
+  תמחק את הקודם
+  תעזבו את זה
+  עזבו לא משנה
+  עזוב תודה
+  תשלחו לי הודעה כשפנוי
+  תשלחו לי פרטים
+  תשלחו לי הודעות בוואטסאפ
+  לא קיבלתי הודעות מכם
+  לא הגיעה הודעה
+  קיבלתי הודעה
+  יש לי הודעות ממכם
+  טעות
+  טעות במספר
+  טעות שלי
+  טעות בשעה
+  טעות בחשבונית, תסירו את החיוב
+  נמאס לי לחכות
+  נמאס מהתור הזה
+  לא ליצור קשר היום
+  אל תיצרו קשר עם אשתי
+  אל תיצרו איתי קשר היום
+  לא רוצה לקבל כלום
+  להתקשר איתי
+  תחזרו אליי בבקשה
+  המשך טיפול
+  המשך יום טוב
+  שבת שלום ומבורך
+  שנה טובה ומתוקה
+  תודה על השירות
+  תודה על הכל ושנה טובה
 `)
 
 /** The same in Russian and Arabic. */
@@ -1401,6 +2079,123 @@ export const OPT_OUTS_OTHER_LANGUAGES = lines(`
   нет, больше не пишите
   Добрый день! Не пишите мне, пожалуйста. Спасибо
   Удалите меня из базы и не пишите мне
+  стоп!
+  Стоп.
+  СТОП СТОП
+  Стоп, спасибо!
+  стоп спам
+  отписка
+  отписать меня
+  отпишите нас
+  отпишите мой номер
+  прошу отписать меня от рассылки
+  прошу удалить мой номер
+  прошу удалить меня из базы
+  прошу больше не писать
+  прошу не писать мне
+  прошу не беспокоить
+  просьба больше не писать
+  просьба не писать мне
+  пожалуйста, не пишите мне больше
+  пожалуйста удалите мой номер
+  пожалуйста, удалите меня из списка рассылки
+  удалите мой номер телефона
+  удалите меня
+  удалите мой контакт
+  уберите мой номер из базы
+  уберите меня из списка
+  вычеркните меня из списка
+  не пишите мне больше!
+  больше мне не пишите
+  не надо мне больше писать
+  не нужно мне писать
+  не шлите мне сообщения
+  не шлите сообщения
+  не присылайте больше сообщений
+  не присылайте мне больше ничего
+  не присылайте мне рекламу
+  не отправляйте мне больше сообщения
+  не хочу получать ваши сообщения
+  не хочу получать рассылку
+  не хочу никаких сообщений
+  я больше не хочу получать сообщения
+  хватит присылать сообщения
+  хватит мне присылать сообщения
+  хватит спама
+  прекратите писать
+  прекратите мне писать
+  прекратите спамить
+  прекратите отправлять сообщения
+  прекратите
+  перестаньте слать сообщения
+  перестаньте мне слать смс
+  перестаньте
+  перестань писать
+  отказ от рассылки
+  отказаться от рассылки
+  отключите уведомления
+  отмените рассылку
+  отменить рассылку
+  Не интересно, удалите мой номер
+  вы ошиблись номером, не пишите мне
+  Привет, отпишите меня
+  Здравствуйте! Удалите, пожалуйста, мой номер
+  Добрый вечер, не пишите мне больше. Спасибо
+  ايقاف
+  أوقف
+  أوقفوا
+  أوقفوا الرسائل من فضلكم
+  ايقاف الرسائل
+  وقف الرسائل
+  وقفوا الرسائل
+  توقف من فضلك
+  توقفوا عن ارسال الرسائل لي
+  توقفوا عن الإرسال
+  توقفوا عن إزعاجي
+  توقفوا عن مراسلتي من فضلكم
+  الرجاء التوقف عن إرسال الرسائل
+  ارجو التوقف عن مراسلتي
+  ارجو ايقاف الرسائل
+  الغاء الاشتراك من فضلك
+  الغاء اشتراك
+  إلغاء اشتراكي
+  بدي الغي الاشتراك
+  الغي الاشتراك
+  الغاء الرسائل
+  احذف رقمي
+  احذفوا رقمي من القائمة
+  احذفوني
+  احذفني من القائمة
+  شيلوني من القائمة
+  شيلوا رقمي
+  امسحوا رقمي
+  ازيلوني من القائمة
+  إزالة رقمي
+  الرجاء ازالة رقمي من قائمتكم
+  الرجاء حذف رقمي من القائمة
+  الرجاء عدم ارسال رسائل
+  الرجاء عدم التواصل معي
+  لا ترسلوا لي
+  لا ترسل لي
+  لا ترسلوا رسائل
+  لا ترسلوا لي المزيد من الرسائل
+  لا تبعتوا لي رسائل
+  لا تبعثولي رسائل
+  لا تبعتولي
+  ما تبعتولي
+  لا تكتبوا لي
+  لا تراسلوني بعد اليوم
+  لا تتواصلوا معي
+  لا اريد رسائل
+  لا أريد استلام رسائل
+  لا أريد تلقي رسائل منكم
+  لا ارغب في تلقي الرسائل
+  ما بدي رسائل منكم
+  مش عايز رسائل
+  بكفي رسائل
+  كفاية رسائل
+  شكرا، توقف
+  شكرا لكم، الغاء
 `)
 
 export const REPLIES_OTHER_LANGUAGES = lines(`
@@ -1493,4 +2288,72 @@ export const REPLIES_OTHER_LANGUAGES = lines(`
   كفى مزاح
   متى تتوقفون عن العمل؟
   لا تكتبوا لي الآن
+  шина снята, удалите пробой
+  удалите зуб
+  удалить зуб
+  удаление волос
+  удалить бородавку
+  уберите мусор
+  уберите из заказа колу
+  уберите меня из заказа
+  отмена записи
+  отменить заказ
+  отмените мою запись
+  прекратите работы
+  остановите доставку
+  стоп игра
+  остановка автобуса
+  не надо
+  не нужно
+  не надо, спасибо
+  не надо звонить
+  не надо приезжать
+  не звоните
+  не звоните сегодня
+  не пишите, а звоните
+  не присылайте мастера
+  не присылайте сегодня
+  не отправляйте посылку
+  не хочу
+  не хочу записываться
+  не хочу приходить
+  напишите мне
+  отпишитесь, когда освободитесь
+  отпишите мне завтра
+  пришлите мне сообщение
+  удалите меня из очереди
+  не интересно
+  ошиблись номером
+  мне интересно
+  надо удалить зуб
+  хочу удалить зуб
+  хочу отменить запись
+  можно отменить
+  إلغاء الموعد من فضلك
+  اريد الغاء الموعد
+  الغاء الحجز
+  الغاء الطلب
+  لا شكرا
+  لا اريد
+  لا أريد شيئا
+  لا ترسلوا أحد
+  لا ترسلوا الفني
+  لا ترسلوا السائق اليوم
+  لا تتصلوا
+  لا تتصلوا بي اليوم
+  لا تتواصلوا معي اليوم
+  ازالة الشعر
+  إزالة الشعر بالليزر
+  حذف الموعد
+  احذفوا الطلب
+  توقف الباص
+  عند موقف الباص
+  متى توقفون العمل
+  ما وصلتني رسالة
+  ابعتولي رسالة
+  ابعثوا لي العنوان
+  لا تنسوا
+  شكرا على الرد
+  الرجاء عدم التأخير
+  الرجاء إرسال الفاتورة
 `)
