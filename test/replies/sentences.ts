@@ -405,6 +405,10 @@ export const OPT_OUTS_ENGLISH = lines(`
   Thanks for reaching out, please remove me
   thank you but please stop messaging
   thanks, but no thanks. remove me
+  hi, please permanently delete my data
+  Thanks for calling, please stop texting me
+  stop, good night
+  Hey good morning, take me off your list
 `)
 
 /** The same in Hebrew. "vxr" is הסר, typed on an English keyboard. */
@@ -937,6 +941,14 @@ export const OPT_OUTS_HEBREW = lines(`
   הפסיקי
   תוציאי אותי מהרשימה
   תוציאו אותי מהתפוצה
+  היי, שבת שלום, הסר
+  הסר, תודה ויום טוב
+  ערב טוב. הסירו אותי לצמיתות מהרשימה. תודה
+  תודה על העדכון, נא להסיר
+  ותודה, הסר
+  חג סוכות שמח, הסר
+  צום קל, הסר
+  שבת שלום ותודה, נא להסיר
 `)
 
 /** Replies: a negation, a question, or such a word about something else. */
@@ -1470,6 +1482,19 @@ export const REPLIES_ENGLISH = lines(`
   shabbat shalom
   happy new year
   good morning, I need to cancel
+  good morning, stop by
+  no, my number is 0501234567
+  remove my data from the invoice
+  delete my data plan
+  remove forever stains
+  thanks and remove the gel
+  stop 5
+  stop 12:30
+  remove 3
+  no messages, please call
+  no, good morning
+  stop, don't stop
+  thanks for stopping
 `)
 
 /** The same in Hebrew. */
@@ -1977,6 +2002,16 @@ export const REPLIES_HEBREW = lines(`
   שנה טובה ומתוקה
   תודה על השירות
   תודה על הכל ושנה טובה
+  יום טוב, תפסיקו את המים
+  שבוע טוב, לא להסיר
+  הסר את המידע מהחשבונית
+  הסירו את פרטי המשלוח
+  תודה והסר את הלק
+  הסר 2 שיניים
+  נמאס
+  נמאס לי
+  לא צריך, תודה
+  תודה על הכל
 `)
 
 /** The same in Russian and Arabic. */
@@ -2196,6 +2231,10 @@ export const OPT_OUTS_OTHER_LANGUAGES = lines(`
   كفاية رسائل
   شكرا، توقف
   شكرا لكم، الغاء
+  Спокойной ночи, стоп
+  Спасибо за звонок, не пишите мне больше
+  شكرا جزيلا، الغاء الاشتراك
+  السلام عليكم، احذفوا رقمي
 `)
 
 export const REPLIES_OTHER_LANGUAGES = lines(`
@@ -2356,4 +2395,16 @@ export const REPLIES_OTHER_LANGUAGES = lines(`
   شكرا على الرد
   الرجاء عدم التأخير
   الرجاء إرسال الفاتورة
+  хорошего дня, не удаляйте меня
+  лучше не пишите, звоните мне
+  никаких сообщений не получал
+  больше не болит
+  больше мне не надо
+  не удаляйте мой номер
+  не отменяйте подписку
+  لا تلغي الموعد
+  لا توقفوا الرسائل
+  ما بدي الغي
+  لا، لا تحذفوا رقمي
+  стоп, не отписывайте
 `)
