@@ -32,19 +32,23 @@ export const isPlaceholder = (written: string): boolean => PLACEHOLDER.test(writ
 // such as "number" around it, in the language of the account.
 const HIDDEN = words(`
   anonymous anonymus anonym anon restricted private unknown unavailable withheld hidden blocked confidential masked secret
-  unidentified undisclosed unlisted unpublished suppressed invisible concealed zero clir
+  unidentified undisclosed unlisted unpublished suppressed invisible concealed prohibited prohib zero clir
   חסוי חסויה חסויים מוסתר מוסתרת נסתר נסתרת חסום חסומה פרטי פרטית אנונימי אנונימית סודי סודית מוגבל מוגבלת עלום עלומה
-  מוצפן אפס`)
+  מוצפן אפס סמוי סמויה אלמוני אלמונית
+  скрыт скрыто скрытый неизвестен неизвестно неизвестный аноним анонимно анонимный засекречен засекреченный
+  خاص خاصة محجوب محجوبة مجهول مجهولة مخفي مخفية`)
 /** With NOT before them: "not available", "לא ידוע". */
 const KNOWN = words(`
-  available known identified shown disclosed provided presented given displayed
-  ידוע ידועה מזוהה מזוהית זמין זמינה נמסר נמסרה מוכר מוכרת קיים קיימת מוצג מוצגת`)
-const NOT = words('not non no without לא בלתי ללא אין בלי')
+  available known identified shown disclosed provided presented given displayed screened
+  ידוע ידועה מזוהה מזוהית זמין זמינה נמסר נמסרה מוכר מוכרת קיים קיימת מוצג מוצגת ניתן
+  определен определён известен معروف معروفة متوفر`)
+const NOT = words('not non no without לא בלתי ללא אין בלי не нет без غير بدون')
 /** Words that say nothing: "private number", "no caller id", "שיחה חסויה". */
 const FILLER = words(`
   number num call caller callers calling id cid callerid clid cli phone telephone line user name subscriber party by the is
-  has identity identification presentation display area incoming invalid
-  מספר המספר מס שיחה השיחה מתקשר מתקשרת המתקשר טלפון הטלפון נייד מזהה זיהוי קו לקוח שם`)
+  has their identity identification presentation pres display area incoming invalid
+  מספר המספר ממספר מס שיחה השיחה נכנסת מתקשר מתקשרת המתקשר טלפון הטלפון נייד מזהה זיהוי לזיהוי חיוג מנוי קו לקוח שם
+  номер номера абонент вызов звонок رقم الرقم متصل المتصل مكالمة`)
 /** The keys of a phone: some systems send a word as the digits that spell it, such as 266696687 for ANONYMOUS. */
 const KEYS = 'abc2def3ghi4jkl5mno6pqrs7tuv8wxyz9'
 const SPELLED = new Set(
@@ -69,8 +73,8 @@ const SAYS_HIDDEN = (() => {
 const saysHidden = (text: string): boolean => {
   if (isPlaceholder(text)) return true
   if (/^[-\d]*$/.test(text)) return text === '-1' || SPELLED.has(text)
-  if (/^out of (?:the )?(?:service )?area$/.test(text)) return true
-  return SAYS_HIDDEN.test(text.replace(/[^\p{L}\p{N}]+/gu, ''))
+  const letters = text.replace(/[^\p{L}\p{N}]+/gu, '')
+  return /^outof(?:the)?(?:service)?area$/.test(letters) || SAYS_HIDDEN.test(letters)
 }
 
 const reversed = (text: string): string =>
@@ -108,6 +112,8 @@ const foreign = (digits: string): string | null => {
 /** Reads the digits after +972. Only their form is checked: libphonenumber rejects numbers that are in use. */
 const israeli = (digits: string): Phone => {
   const national = digits.replace(/^0/, '') // as in +972-(0)50
+  // Zeros behind the code of the mobiles.
+  if (/^5?0+$/.test(national)) return { kind: 'withheld' }
   if (SERVICE.test(national)) return { kind: 'service', e164: `+972${national}` }
   return phone(/^[1-9]\d{7,8}$/.test(national) ? `+972${national}` : null)
 }
@@ -164,9 +170,10 @@ export const readPhone = (written: string | null | undefined): Phone => {
     // A number that went through a spreadsheet.
     .replace(/^(\d{8,})\.0+$/, '$1')
     .trim()
-  // Some systems number their hidden callers: Anonymous1.
-  const unnumbered = address.replace(/(?<=\p{L}\s?)\d{1,3}$/u, '')
-  if (address === '' || isHidden(unnumbered)) return { kind: 'withheld' }
+  // Some systems number their hidden callers: Anonymous1, anonymous-2.
+  const unnumbered = address.replace(/(?<=\p{L}[\s_-]?)\d{1,3}$/u, '')
+  if (address === '' || NETWORK_CODE.test(address) || isHidden(unnumbered))
+    return { kind: 'withheld' }
   if (/[\p{L}[\p{N}--[0-9]]]/v.test(address)) return { kind: 'text' }
 
   // Text from right to left may have the star at the other end.
@@ -185,6 +192,9 @@ export const readPhone = (written: string | null | undefined): Phone => {
 
 const isNameless = (name: string): boolean =>
   isPlaceholder(name) || /un(?:known|available)|name/.test(name)
+
+/** The codes of the telephone network for "private" and "out of area". As a name they may be an initial. */
+const NETWORK_CODE = /^[po]$/
 
 /** A name, and the number in angle brackets. */
 const NAMED = /^([^<>]*)<([^<>]+)>[^<>]*$/
