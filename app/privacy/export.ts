@@ -203,10 +203,18 @@ export const PAGES: Record<ExportKind, (page: Page) => RawBuilder<Row>> = {
     order by e.id limit ${page.limit}`,
 }
 
-export const exportRequest = period.extend({
-  tenantId,
-  what: z.enum(EXPORTS, 'calls, leads, messages, live_calls, exclusions, campaigns or events'),
-})
+export const exportRequest = period
+  .extend({
+    tenantId,
+    what: z.enum(EXPORTS, 'calls, leads, messages, live_calls, exclusions, campaigns or events'),
+  })
+  .refine(
+    wanted => {
+      const { from, before } = periodIn('UTC', wanted)
+      return !from || !before || from < before
+    },
+    { path: ['until'], message: 'a day or a moment that is not before since' },
+  )
 
 /** How many rows one page has. */
 const PAGE_SIZE = 1000

@@ -290,6 +290,11 @@ await t.test('a period consists of days or moments in the time zone of the busin
   )
   for (const wrong of ['yesterday', '2026-13-01', '2026-02-30', '1', "2026-01-01'"])
     t.notOk(exportRequest.safeParse({ tenantId: '1', what: 'calls', since: wrong }).success, wrong)
+  const isAllowed = (since: string, until: string) =>
+    exportRequest.safeParse({ tenantId: '1', what: 'calls', since, until }).success
+  t.notOk(isAllowed('2026-12-05', '2026-12-01'))
+  t.notOk(isAllowed('2026-12-05T10:00', '2026-12-04'))
+  t.ok(isAllowed('2026-12-05T10:00', '2026-12-05'))
 })
 
 await t.test(

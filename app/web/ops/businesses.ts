@@ -13,7 +13,7 @@ import {
 } from '../../monitoring/businesses.ts'
 import type { Trx } from '../../db/kysely.ts'
 import type { Context } from './access.ts'
-import { abort } from './errors.ts'
+import { wrongParam } from './errors.ts'
 import { DEFAULT_TIMEZONE, duration, money, relativeTime, telephone } from './format.ts'
 import { html, type Html, table } from './html.ts'
 import { translations } from './language.ts'
@@ -33,7 +33,8 @@ const isOneOf = <Name extends string>(names: readonly Name[], written: string): 
 
 const searchOf = ({ params }: Context): Search => {
   const { show = 'all', sort = 'attention', for: path = '' } = params
-  if (!isOneOf(FILTERS, show) || !isOneOf(SORTS, sort)) return abort(404)
+  if (!isOneOf(FILTERS, show)) return wrongParam('show')
+  if (!isOneOf(SORTS, sort)) return wrongParam('sort')
   const written = (params['q'] ?? '').trim().slice(0, MAX_SEARCH).replaceAll('\0', '')
   return { written, filter: show, sort, page: pagesOfOneTenant.find(page => page === path) ?? null }
 }
@@ -186,7 +187,7 @@ export const businessesPage = async (trx: Trx, context: Context): Promise<Page> 
   const texts = businessTexts[language]
   const search = searchOf(context)
   const { before: written = '' } = params
-  const before = written === '' ? null : (parseCursor(written, search.sort) ?? abort(404))
+  const before = written === '' ? null : (parseCursor(written, search.sort) ?? wrongParam('before'))
   const today = DateTime.now().setZone(DEFAULT_TIMEZONE).toISODate() ?? ''
   const found = await listBusinesses(trx, { ...search, before, today, limit: PAGE_SIZE + 1 })
   const { counts } = found

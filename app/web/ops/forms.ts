@@ -96,7 +96,10 @@ export const changedHere = (form: Form, stored: Fields, wanted: Fields): string[
 }
 
 /** These fields of an object. */
-export const only = <Whole extends object>(whole: Whole, names: string[]): Partial<Whole> => {
+export const only = <Whole extends object>(
+  whole: Whole,
+  names: readonly string[],
+): Partial<Whole> => {
   const part: Partial<Whole> = {}
   for (const name in whole) if (names.includes(name)) part[name] = whole[name]
   return part
@@ -183,7 +186,7 @@ const labelled = (field: Field, control: Html): Html =>
 
 export const input = (
   field: Field & {
-    kind?: 'text' | 'tel' | 'number'
+    kind?: 'text' | 'tel' | 'number' | 'date'
     direction?: 'ltr' | 'auto'
     /** The keys that a phone shows, for a text that is mostly a number. */
     keyboard?: 'decimal' | 'numeric'

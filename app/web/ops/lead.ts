@@ -42,7 +42,7 @@ import {
 import { html, type Html } from './html.ts'
 import { leadKey, outcomeBadge, personName } from './leads.ts'
 import { leadTexts } from './locales/leads.ts'
-import { action, idParam, isId, noteAction, page } from './page.ts'
+import { action, cursorParam, idParam, isId, noteAction, page } from './page.ts'
 import type { Page } from './layout.ts'
 import type { Form } from './sign_in_form.ts'
 
@@ -231,11 +231,10 @@ const personPage = async (
   context: Context,
   failed: FailedForm | null = null,
 ): Promise<Page> => {
-  const { language, params, tenantScope } = context
+  const { language, tenantScope } = context
   const texts = leadTexts[language]
   const leadId = idParam(context)
-  const before = params['before'] ?? null
-  if (before !== null && !THREAD_CURSOR.test(before)) abort(404)
+  const before = cursorParam(context, THREAD_CURSOR)
   const person = (await findPerson(trx, leadId, tenantScope)) ?? abort(404)
   const found = await loadThread(trx, person, { before, limit: PAGE_SIZE + 1 })
   const entries = found.slice(-PAGE_SIZE)

@@ -17,13 +17,13 @@ import { undoCalledBack, markCalledBack } from '../../outreach/lead_actions.ts'
 import { numberOfLead } from '../../privacy/do_not_contact.ts'
 import { OUTCOMES } from '../../states.ts'
 import type { Context } from './access.ts'
-import { abort, orAbort } from './errors.ts'
+import { orAbort } from './errors.ts'
 import { dayTime, DEFAULT_TIMEZONE, telephone, telephoneText } from './format.ts'
 import { actionForm, returnPath } from './forms.ts'
 import { html, type Html } from './html.ts'
 import { leadTexts } from './locales/leads.ts'
 import { explainCall } from './why.ts'
-import { action, idParam, isId, reportPage, tenantFilter, tenantsFor } from './page.ts'
+import { action, cursorParam, idParam, isId, reportPage, tenantFilter, tenantsFor } from './page.ts'
 
 const PAGE_SIZE = 25
 const MAX_SEARCH = 100
@@ -145,7 +145,7 @@ const undoBar = (person: Person, context: Context): Html => {
 /** `?outcome=won&from=2026-11-30`: to these leads a figure of /ops. */
 const closedFields = z.object({ outcome: z.enum(OUTCOMES), from: z.iso.date() })
 const closedParams = (params: Record<string, string>) =>
-  params['outcome'] === undefined ? null : (closedFields.safeParse(params).data ?? abort(404))
+  params['outcome'] === undefined ? null : closedFields.parse(params)
 
 /** The path without the mark of the person who was called back. */
 const withoutDone = (path: string): string =>
@@ -162,8 +162,8 @@ leadsPages.get(
     const choice = await tenantsFor(trx, context)
     const { tenantId, chosen } = choice
     const written = (params['q'] ?? '').trim().slice(0, MAX_SEARCH).replaceAll('\0', '')
-    const { before = null, done = '' } = params
-    if (before !== null && !PERSON_CURSOR.test(before)) abort(404)
+    const { done = '' } = params
+    const before = cursorParam(context, PERSON_CURSOR)
     const closed = closedParams(params)
     const isSearch = written !== '' || closed !== null
     const timezone = chosen?.timezone ?? DEFAULT_TIMEZONE

@@ -8,7 +8,7 @@ import { html, type Html, table } from './html.ts'
 import { type Language, translations } from './language.ts'
 import { layoutTexts } from './layout.ts'
 import { logFieldTexts } from './locales/log_fields.ts'
-import { reportPage, requestedTenant } from './page.ts'
+import { cursorParam, ID, reportPage, requestedTenant } from './page.ts'
 
 const PAGE_SIZE = 50
 
@@ -148,11 +148,10 @@ export const logPages = Router()
 logPages.get(
   '/log',
   reportPage(async (trx, context) => {
-    const { language, params } = context
+    const { language } = context
     const texts = logTexts[language]
     const actions: Record<string, string> = texts.actions
-    const { before = '' } = params
-    const cursor = /^\d{1,18}$/.test(before) ? before : null
+    const cursor = cursorParam(context, ID)
     const tenantId = requestedTenant(context)
     const rows = await loadEntries(trx, tenantId, cursor)
     // One zone for the whole list, so that its times are in order.

@@ -9,7 +9,7 @@ import { opsDb, type Trx } from '../../db/kysely.ts'
 import { limits, readPrimary, readReport, type Source } from '../../db/replica.ts'
 import { retryOnConflict } from '../../db/retry.ts'
 import { type Context, lastValues, mayOpen, resumedVisit, signedIn, type Visit } from './access.ts'
-import { abort } from './errors.ts'
+import { abort, wrongParam } from './errors.ts'
 import { html, type Html } from './html.ts'
 import { readCookie } from './language.ts'
 import { layout, layoutTexts, type Page } from './layout.ts'
@@ -214,10 +214,23 @@ const withFocus = (page: Page, status: number | undefined): Page => {
   }
 }
 
-export const isId = (written: string): boolean => /^[1-9]\d{0,17}$/.test(written)
+/** The id of a row. */
+export const ID = /^[1-9]\d{0,17}$/
+
+export const isId = (written: string): boolean => ID.test(written)
 
 /** The id in the path. */
 export const idParam = ({ params: { id = '' } }: Context): string => (isId(id) ? id : abort(404))
+
+/** Where the previous page of a list ended; null = the list begins here. */
+export const cursorParam = (
+  { params }: Context,
+  format: RegExp,
+  name = 'before',
+): string | null => {
+  const cursor = params[name] || null
+  return cursor === null || format.test(cursor) ? cursor : wrongParam(name)
+}
 
 /** The tenant in a path or form. For a signed-in tenant, any other tenant does not exist. */
 export const allowedTenant = ({ tenantScope }: Context, tenantId = ''): string =>

@@ -15,14 +15,14 @@ import {
 } from '../../worker/queue.ts'
 import type { Context } from './access.ts'
 import { discardForm, retryForm } from './alert_failures.ts'
-import { abort } from './errors.ts'
+import { wrongParam } from './errors.ts'
 import { DEFAULT_TIMEZONE, dateTime, duration, relativeTime } from './format.ts'
 import { actionForm, confirmForm } from './forms.ts'
 import { type Column, html, type Html, table } from './html.ts'
 import { type Language, translations } from './language.ts'
 import { layoutTexts } from './layout.ts'
 import { alertTexts } from './locales/alerts.ts'
-import { isId, operatorOnly, page } from './page.ts'
+import { cursorParam, ID, operatorOnly, page } from './page.ts'
 
 const PAGE_SIZE = 25
 const MAX_ERROR = 300
@@ -32,8 +32,9 @@ type Filter = { task: string | null; state: JobState | null; error: string | nul
 const filterOf = ({ params }: Context): Filter => {
   const { task = '', state = '', error = '' } = params
   const known = JOB_STATES.find(one => one === state) ?? null
-  if (!/^\w{0,128}$/.test(task) || !/^([0-9a-f]{32})?$/.test(error) || (state !== '' && !known))
-    return abort(404)
+  if (!/^\w{0,128}$/.test(task)) wrongParam('task')
+  if (state !== '' && !known) wrongParam('state')
+  if (!/^([0-9a-f]{32})?$/.test(error)) wrongParam('error')
   return { task: task || null, state: known, error: error || null }
 }
 
@@ -209,11 +210,10 @@ queuePages.get(
   '/queue',
   page(async (trx, context) => {
     operatorOnly(context)
-    const { language, params } = context
+    const { language } = context
     const texts = queueTexts[language]
     const filter = filterOf(context)
-    const { before = null } = params
-    if (before !== null && !isId(before)) abort(404)
+    const before = cursorParam(context, ID)
     const { tasks, isCut } = await queueByTask(trx)
     const groups = await errorsOfFailed(trx, PAGE_SIZE)
     const hour = await lastHour(trx)

@@ -76,7 +76,7 @@ export const showError: ErrorRequestHandler = (error: unknown, req, res, next) =
   if (resumed) return res.redirect(303, resumed.context.url)
   const language = languageOf(req)
   const texts = layoutTexts[language]
-  const { status, detail } = errorPageOf(error)
+  const { status, detail } = errorPageOf(error, language)
   if (isBeforeMigration(error))
     log.warn(`page not shown before the first migration: ${error.message}`)
   else if (status === 503) log.error({ err: error }, 'page failed')

@@ -7,21 +7,24 @@ import { whyWaiting } from '../../outreach/rules.ts'
 import { upcoming, UPCOMING_CURSOR, type UpcomingMessage } from '../../outreach/waiting.ts'
 import { queueByTask } from '../../worker/queue.ts'
 import type { Context } from './access.ts'
-import { abort, orAbort } from './errors.ts'
+import { orAbort } from './errors.ts'
 import { duration, relativeDateTime, telephone } from './format.ts'
 import { actionForm, confirmForm, returnPath } from './forms.ts'
 import { html, type Html, table } from './html.ts'
 import { layoutTexts } from './layout.ts'
 import { alertTexts } from './locales/alerts.ts'
 import { waitingTexts } from './locales/waiting.ts'
-import { action, allowedTenant, idParam, reportPage, tenantFilter, tenantsFor } from './page.ts'
+import {
+  action,
+  allowedTenant,
+  cursorParam,
+  idParam,
+  reportPage,
+  tenantFilter,
+  tenantsFor,
+} from './page.ts'
 
 const PAGE_SIZE = 25
-
-const cursorParam = ({ params }: Context, name: string, format: RegExp): string | null => {
-  const cursor = params[name] ?? null
-  return cursor === null || format.test(cursor) ? cursor : abort(404)
-}
 
 /** @param rows one more than PAGE_SIZE if there are more */
 const firstPage = <Row>(rows: Row[]) => ({
@@ -37,7 +40,7 @@ waitingPages.get(
     const texts = waitingTexts[context.language]
     const choice = await tenantsFor(trx, context)
     const { tenantId } = choice
-    const after = cursorParam(context, 'after', UPCOMING_CURSOR)
+    const after = cursorParam(context, UPCOMING_CURSOR, 'after')
     const limit = PAGE_SIZE + 1
     const due = firstPage(await upcoming(trx, { tenantId, after, limit }))
     const queue = context.tenantScope === null ? await queueByTask(trx) : null

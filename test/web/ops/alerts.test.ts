@@ -662,7 +662,7 @@ t.test(
     t.notMatch(second, 'Older jobs')
     t.strictSame(keys(partOf({ text: await queue('task=retention') }, 'jobs')), [])
     for (const wrong of ['state=dead', 'task=a%20b', 'error=1', 'before=x'])
-      t.equal((await operator.get(`/ops/queue?${wrong}`)).status, 404, wrong)
+      t.equal((await operator.get(`/ops/queue?${wrong}`)).status, 400, wrong)
     t.match((await (await asOperator('he')).get('/ops/queue')).text, 'נכשלו, לפי שגיאה')
     t.match(
       partOf({ text: all }, 'hour'),

@@ -190,6 +190,31 @@ t.test('the search finds exactly the matching calls', async t => {
     t.equal((await owner.get(`/ops/calls?${wrong}`)).status, 400, wrong)
 })
 
+t.test('a wrong parameter is named on the error page, in the language of the visitor', async t => {
+  const { tenantId } = await business()
+  const paths = [
+    'calls?from=bad',
+    'calls?before=1.2.3',
+    'calls?state=bogus',
+    'leads?before=1.2.3',
+    'leads?outcome=won&from=bad',
+    'waiting?after=1.2.3',
+    'log?before=1.2.3',
+  ]
+  for (const [language, sentence] of [
+    ['en', 'This value cannot be used: NAME. Please go back and correct it.'],
+    ['he', 'אי אפשר להשתמש בערך הזה: \u2066NAME\u2069. נא לחזור אחורה ולתקן אותו.'],
+  ] as const) {
+    const owner = await asTenant(tenantId, language)
+    for (const path of paths) {
+      const { status, text } = await owner.get(`/ops/${path}`)
+      t.equal(status, 400, path)
+      const [, name = ''] = /(\w+)=[^&]*$/.exec(path) ?? []
+      t.match(text, `<p dir="auto">${sentence.replace('NAME', name)}</p>`, path)
+    }
+  }
+})
+
 t.test("a day begins at midnight in the business's time zone", async t => {
   const shop = await business({ columns: { timezone: 'Pacific/Kiritimati' } })
   // Voicenter's wall clock would be that of the business.

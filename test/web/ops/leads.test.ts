@@ -274,7 +274,7 @@ t.test('a second page follows the first, over all reasons to wait', async t => {
   }
   t.equal(pages, 3)
   t.strictSame(seen.toSorted(), people.map(({ e164 }) => e164).toSorted())
-  t.equal((await owner.get('/ops/leads?before=yesterday')).status, 404)
+  t.equal((await owner.get('/ops/leads?before=yesterday')).status, 400)
 })
 
 t.test('what came since the owner looked is marked as new', async t => {
@@ -409,7 +409,7 @@ t.test('a long conversation has pages', async t => {
     seen.filter(words => words?.startsWith('text ')),
     Array.from({ length: 130 }, (_, n) => `text ${130 - n}`),
   )
-  t.equal((await owner.get(`/ops/leads/${id}?before=x`)).status, 404)
+  t.equal((await owner.get(`/ops/leads/${id}?before=x`)).status, 400)
 })
 
 t.test('outcome and note are entered on the page', async t => {

@@ -120,7 +120,7 @@ t.test('the worst businesses come first, and each problem is a filter', async t 
     'before=1~0',
     'sort=name&before=%00~5',
   ])
-    t.equal((await operator.get(`/ops/tenants?${wrong}`)).status, 404, wrong)
+    t.equal((await operator.get(`/ops/tenants?${wrong}`)).status, 400, wrong)
 })
 
 t.test('a long list has pages, in every order', async t => {
@@ -1380,7 +1380,18 @@ t.test('an export is refused for another business and for wrong input', async t 
   const theirs = `/ops/tenants/${other.tenantId}/export/csv`
   t.equal((await owner.submit(theirs, { what: 'calls' })).status, 404)
   t.equal((await owner.submit(path, { what: 'tokens' })).status, 400)
-  t.equal((await owner.submit(path, { what: 'calls', since: 'yesterday' })).status, 400)
+  const wrong = await owner.submit(path, { what: 'leads', since: 'yesterday', until: '2026-12-01' })
+  t.equal(wrong.status, 400)
+  t.match(
+    wrong.text,
+    /name="since"[^>]*>\s*<small class="problem"[^>]*>⚠ A date such as 2026-12-01\.</,
+  )
+  t.match(wrong.text, /<option value="leads" selected>/, 'what was entered stays')
+  t.match(wrong.text, 'value="2026-12-01"')
+  t.notMatch(wrong.text, 'a moment such as')
+  const period = { what: 'calls', since: '2026-12-05', until: '2026-12-01' }
+  t.match(await owner.submit(path, period), { status: 400, text: /not before the first one/ })
+  t.equal((await owner.get(path)).status, 200, 'the address of the form can be reloaded')
   t.equal((await owner.post(path, { what: 'calls' })).status, 403)
   t.equal((await browser().post(path, { what: 'calls' })).status, 401)
   const gone = await operator.submit('/ops/tenants/999999/export/csv', { what: 'calls' })

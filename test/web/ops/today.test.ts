@@ -141,7 +141,7 @@ t.test('each figure leads to the list that it counts', async t => {
     t.equal(String(rows.length), count, path)
   }
   for (const wrong of ['outcome=great&from=2026-01-01', 'outcome=won&from=monday', 'outcome=won'])
-    t.equal((await owner.get(`/ops/leads?${wrong}`)).status, 404, wrong)
+    t.equal((await owner.get(`/ops/leads?${wrong}`)).status, 400, wrong)
 })
 
 t.test('the effect of the messages, in words and as a plot', async t => {

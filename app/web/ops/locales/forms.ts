@@ -5,6 +5,9 @@ export const formTexts = translations(
     summary: 'Nothing was changed. Please check the marked fields.',
     /** What is stored now follows. */
     meanwhile: 'Another person changed this meanwhile. Saving again replaces what is stored now:',
+    /** With their names in the URL or in the form. */
+    wrongFields: (names: string) =>
+      `This value cannot be used: ${names}. Please go back and correct it.`,
     line: (number: number, expected: string) => `Line ${number}: ${expected}`,
     /** By the name of the field in the schemas of app/tenants. */
     expected: {
@@ -44,6 +47,9 @@ export const formTexts = translations(
       url: 'A public https address, such as https://example.com/hook, without a user name.',
       events: 'At least one.',
       template: 'The name at Meta: lowercase letters, digits and underscores.',
+      what: 'One of the list.',
+      since: 'A date such as 2026-12-01.',
+      until: 'A date such as 2026-12-01, and not before the first one.',
       password: 'At least 12 and at most 200 characters.',
     },
     /** For one line of a field with several lines. */
@@ -94,6 +100,8 @@ export const formTexts = translations(
   {
     summary: 'דבר לא השתנה. נא לבדוק את השדות המסומנים.',
     meanwhile: 'בינתיים השדה הזה שונה במקום אחר. שמירה נוספת תחליף את מה ששמור עכשיו:',
+    wrongFields: names =>
+      `אי אפשר להשתמש בערך הזה: \u2066${names}\u2069. נא לחזור אחורה ולתקן אותו.`,
     line: (number, expected) => `שורה ${number}: ${expected}`,
     expected: {
       name: 'שם בשורה אחת, עד 100 תווים.',
@@ -131,6 +139,9 @@ export const formTexts = translations(
       url: 'כתובת https ציבורית כגון https://example.com/hook, בלי שם משתמש.',
       events: 'לפחות אחד.',
       template: 'השם אצל Meta: אותיות לטיניות קטנות, ספרות וקווים תחתונים.',
+      what: 'אחד מהרשימה.',
+      since: 'תאריך כגון 2026-12-01.',
+      until: 'תאריך כגון 2026-12-01, שאינו לפני התאריך הראשון.',
       password: 'לפחות 12 תווים, ולכל היותר 200.',
     },
     each: {

@@ -2,49 +2,59 @@
 import { Router } from 'express'
 import { opsDb } from '../../../db/kysely.ts'
 import { exportCsv, exportRequest, EXPORTS } from '../../../privacy/export.ts'
-import { signedIn } from '../access.ts'
+import { lastValues, signedIn } from '../access.ts'
+import { formAlert, input, only, select } from '../forms.ts'
 import { html } from '../html.ts'
 import { translations } from '../language.ts'
 import { allowedTenant } from '../page.ts'
-import { type Section, sectionForm } from './section.ts'
+import { failedForm, type Section, sectionForm } from './section.ts'
 
 export const exportSection: Section = {
   show: view => {
     const texts = exportTexts[view.context.language]
+    const failed = failedForm(view, 'csv')
     return html`<section class="card">
       <h2>${texts.title}</h2>
       <p class="quiet">${texts.help}</p>
+      ${formAlert(view.context.language, failed, 'csv')}
       ${sectionForm(
         view,
         'export',
         'csv',
-        html`<label
-            >${texts.what}
-            <select name="what">
-              ${EXPORTS.map(what => html`<option value="${what}">${texts[what]}</option>`)}
-            </select></label
-          >
-          <label>${texts.since} <input name="since" type="date" /></label>
-          <label>${texts.until} <input name="until" type="date" /></label>
+        html`${select({ name: 'what', label: texts.what, options: only(texts, EXPORTS), failed })}
+          ${input({ name: 'since', label: texts.since, kind: 'date', failed })}
+          ${input({ name: 'until', label: texts.until, kind: 'date', failed })}
           <button class="main">${texts.submit}</button>`,
       )}
     </section>`
   },
-  actions: {},
+  actions: {
+    // Only with wrong input. The form is then shown again.
+    csv: async ({ tenantId, form }) => {
+      const { error } = wantedFrom(tenantId, form)
+      throw error ?? new Error('a valid export is no form that failed')
+    },
+  },
+}
+
+const wantedFrom = (tenantId: string, form: object) => {
+  const { what, since, until } = lastValues(form)
+  return exportRequest.safeParse({
+    tenantId,
+    what,
+    since: since || undefined,
+    until: until || undefined,
+  })
 }
 
 export const exportFile = Router()
 
 // POST, because an export is logged and must not start from a link on another site.
-exportFile.post('/tenants/:tenantId/export/csv', async (req, res) => {
+exportFile.post('/tenants/:tenantId/export/csv', async (req, res, next) => {
   const { context } = signedIn(req)
-  const { what, since, until }: Record<string, unknown> = Object(req.body)
-  const wanted = exportRequest.parse({
-    tenantId: allowedTenant(context, req.params['tenantId']),
-    what,
-    since: since || undefined,
-    until: until || undefined,
-  })
+  const form: object = Object(req.body)
+  const { data: wanted } = wantedFrom(allowedTenant(context, req.params['tenantId']), form)
+  if (!wanted) return next()
   res.attachment(`ringback-${wanted.tenantId}-${wanted.what}.csv`)
   res.type('text/csv')
   await exportCsv(opsDb, context.signIn, wanted, res)
