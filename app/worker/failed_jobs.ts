@@ -35,7 +35,7 @@ export const JOB_ERROR = sql<string>`md5(regexp_replace(left(coalesce(last_error
 
 /** At most this many jobs are retried, or discarded, with one button. */
 const RETRIED = 10_000
-const DISCARDED = 200
+export const DISCARDED = 200
 
 /** Failed jobs of a task. `error`: only those with this JOB_ERROR. */
 export type FailedOfTask = { task: string; error?: string | undefined }

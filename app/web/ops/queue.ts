@@ -13,6 +13,7 @@ import {
   queueByTask,
   type Throughput,
 } from '../../worker/queue.ts'
+import { DISCARDED } from '../../worker/failed_jobs.ts'
 import type { Context } from './access.ts'
 import { discardForm, retryForm } from './alert_failures.ts'
 import { wrongParam } from './errors.ts'
@@ -289,7 +290,10 @@ const queueTexts = translations(
       jobs: 'Jobs',
       since: 'First',
       until: 'Last',
-      discardAll: (count: number): string => (count === 1 ? 'Discard…' : `Discard all ${count}…`),
+      discardAll: (count: number): string => {
+        if (count === 1) return 'Discard…'
+        return count > DISCARDED ? `Discard the oldest ${DISCARDED}…` : `Discard all ${count}…`
+      },
       discardYes: 'Yes, discard them',
     },
     jobs: {
@@ -353,7 +357,10 @@ const queueTexts = translations(
       jobs: 'משימות',
       since: 'ראשונה',
       until: 'אחרונה',
-      discardAll: count => (count === 1 ? 'ביטול…' : `ביטול כל ה־${count}…`),
+      discardAll: count => {
+        if (count === 1) return 'ביטול…'
+        return count > DISCARDED ? `ביטול ${DISCARDED} הישנות ביותר…` : `ביטול כל ה־${count}…`
+      },
       discardYes: 'כן, ביטול המשימות',
     },
     jobs: {
