@@ -12,22 +12,17 @@ const MAX_VALUES = 500_000
 const MAX_FORM_FIELDS = 10_000
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })
-const windows1255 = new TextDecoder('windows-1255', { fatal: true })
+const windows1255 = new TextDecoder('windows-1255')
 
 /**
- * Reads UTF-8, or Hebrew in windows-1255 from an older system. Hebrew in one charset is never Hebrew in the other. So
- * windows-1255 counts only if the text then has a Hebrew letter. Null if the bytes are neither.
+ * Reads UTF-8, or windows-1255 from an older system: Hebrew, or a sign such as a dash. A byte that it does not define, or
+ * half a character of UTF-8, spoils a name, but must not cost the call. The body is kept as it came.
  */
-const decode = (bytes: Buffer): string | null => {
+const decode = (bytes: Buffer): string => {
   try {
     return utf8.decode(bytes)
   } catch {
-    try {
-      const text = windows1255.decode(bytes)
-      return /[א-ת]/.test(text) ? text : null
-    } catch {
-      return null
-    }
+    return windows1255.decode(bytes)
   }
 }
 
@@ -45,7 +40,6 @@ export type ParsedBody = { elements: BodyElement[] } | { wrong: string } | { xml
 export const readBody = (bytes: Buffer, strings = 0): ParsedBody => {
   if (bytes.length === 0) return { wrong: 'the body is empty' }
   const text = decode(bytes)
-  if (text === null) return { wrong: 'the body is not valid UTF-8 or windows-1255' }
   const start = text.trimStart()[0]
   if (start === '<')
     return /<methodCall[\s>]/.test(text)
@@ -135,8 +129,7 @@ const readForm = (bytes: Buffer): ParsedBody => {
     const at = field.includes('=') ? field.indexOf('=') : field.length
     const name = percentDecoded(field.slice(0, at))
     const value = percentDecoded(field.slice(at + 1))
-    if (name === null || value === null)
-      return { wrong: 'the form is not percent-encoded UTF-8 or windows-1255' }
+    if (name === null || value === null) return { wrong: 'the form is not percent-encoded' }
     if (name) record[storable(name)] = value
   }
   return { elements: [{ bytes, record }] }

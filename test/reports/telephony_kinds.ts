@@ -678,6 +678,10 @@ export const KINDS: KindCase[] = [
       'raw bytes',
       `ivruniqueid=${id('r1', -260)}&time={{shifted:-260}}&caller=${DANA}&did=${LINE}&type=Queue&status=ABANDONE&queuename=\u00ee\u00eb\u00e9\u00f8\u00e5\u00fa`,
     ],
+    ...['\u0096', '\u0092', '\u00a4', '\u00a0', '\u00d7', '\u00ff'].map((sign, i) => [
+      `a single ${sign.codePointAt(0)}`,
+      `ivruniqueid=${id(`r1${i}`, -260)}&time={{shifted:-260}}&caller=${DANA}&did=${LINE}&type=Queue&status=ABANDONE&queuename=A${sign}B`,
+    ]),
   ].map(([name, raw]) => ({
     ...one(`T15 ${name}`, [{ raw: raw ?? '', contentType: 'latin1' }], {
       records: [['missed', 'abandone']],
