@@ -74,8 +74,9 @@ const ZERO_IS_BLANK = new Set<Field>([
 /** These are filled only in some calls. For the others a phone system may write a default value. */
 const OPTIONAL = new Set<Field>(['rootCallId', 'agent', 'callerExtension', 'representative'])
 
-/** Default values that mean "none" in these fields: -1, false, unknown, and a GUID of zeros. */
-const DEFAULT_VALUE = /^(?:-1(?:\.0+)?|[([{<"']*(?:false|unknown)[)\]}>"']*|[{(]?0+(?:-0+)+[)}]?)$/i
+/** Default values that mean "none" in these fields: -1, false, unknown, not available, and a GUID of zeros. */
+const DEFAULT_VALUE =
+  /^(?:-1(?:\.0+)?|[([{<"']*(?:false|unknown|none\.|not available|not applicable|no agent|לא ידוע)[)\]}>"']*|[{(]?0+(?:-0+)+[)}]?)$/i
 
 /** null = present but blank, absent = not in the CDR. For an agent the difference matters. */
 const text = z.string().nullish()
@@ -273,7 +274,7 @@ const isBlank = (value: Json, field: Field): boolean => {
   if (value === null) return true
   const text = value instanceof LosslessNumber ? value.source : value
   if (typeof text === 'object') return OPTIONAL.has(field)
-  const written = String(text).trim()
+  const written = visible(String(text).trim())
   return (
     written === '' ||
     (typeof text === 'string' && isPlaceholder(written)) ||
@@ -284,6 +285,19 @@ const isBlank = (value: Json, field: Field): boolean => {
 
 /** No number, time, type or status is longer. */
 const MAX_TEXT = 100
+
+const isAscii = (code: number): boolean => !(code > 0x7f)
+
+/**
+ * Without the invisible marks (\p{Cf}) around text that was copied from a Hebrew screen. Most text is ASCII: for it, this is
+ * fast. For a long text of such marks it would be slow.
+ */
+const visible = (text: string): string =>
+  text.length > MAX_TEXT ||
+  (isAscii(text.charCodeAt(0)) && isAscii(text.charCodeAt(text.length - 1)))
+    ? text
+    : text.replace(/^[\p{Cf}\s]+|[\p{Cf}\s]+$/gu, '')
+
 /** Has letters, so that the rest of a text is never read as a number or a time that it is not. */
 const CUT = '…cut'
 
@@ -292,7 +306,8 @@ export const asText = (value: Json | undefined): Text => {
   const written = value instanceof LosslessNumber ? value.source : value
   if (written === null || typeof written === 'object') return null
   const text = storable(String(written)).trim()
-  return text.length <= MAX_TEXT ? text : text.slice(0, MAX_TEXT - CUT.length).toWellFormed() + CUT
+  if (text.length <= MAX_TEXT) return visible(text)
+  return text.slice(0, MAX_TEXT - CUT.length).toWellFormed() + CUT
 }
 
 /** Seconds, also as 45.0 or 00:00:45. */

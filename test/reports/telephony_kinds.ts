@@ -410,6 +410,14 @@ export const KINDS: KindCase[] = [
     },
   ),
 
+  ...['none.', 'not available', 'Not Applicable', 'no agent', 'לא ידוע', '\u200enull\u200e'].map(
+    nothing =>
+      missedOnly(
+        `T7 ${nothing} as agent`,
+        cdr(-260, { status: 'ABANDONE', isAnswer: 1, extenUser: nothing }),
+      ),
+  ),
+
   // T8: the caller on another record.
   ...[
     null,
@@ -728,6 +736,8 @@ export const KINDS: KindCase[] = [
     ' noanswer ',
     'No  Answer',
     'no\u2011answer',
+    '\u200eNOANSWER',
+    '\u200fNO ANSWER\u200f',
   ].map(status =>
     one(`T16 ${status}`, [cdr(-260, { status })], {
       records: [['missed', 'noanswer']],
