@@ -131,14 +131,14 @@ export const leadActions = [
     path: '/leads/{id}/note',
     name: 'setNote',
     summary: 'Set the note about a person',
-    description: 'It replaces the earlier note. An empty note removes it.',
+    description: 'It replaces the earlier note. An empty note or null removes it.',
     request: z.object({
       id,
       body: z.strictObject({
-        note: noteInput.shape.note.describe('At most 2,000 characters.'),
+        note: noteInput.shape.note.nullable().describe('At most 2,000 characters.'),
       }),
     }),
     act: (trx, { tenantId, actor }, { id: leadId, body: { note } }) =>
-      setNote(trx, actor, { tenantId, leadId, note }),
+      setNote(trx, actor, { tenantId, leadId, note: note ?? '' }),
   }),
 ]

@@ -82,6 +82,18 @@ const PARTS = ['id', 'query', 'key', 'body'] as const
 /** A body of 100 kB may have thousands of unknown fields. */
 const MAX_ERRORS = 20
 
+const TYPES: Record<string, string> = {
+  object: 'a JSON object',
+  array: 'a list',
+  string: 'a text',
+  number: 'a number',
+  boolean: 'true or false',
+}
+
+/** For a schema without a message of its own, which says what is expected. */
+export const expectedType: z.core.$ZodErrorMap = issue =>
+  issue.code === 'invalid_type' ? TYPES[issue.expected] : undefined
+
 /** @param part the part of the request that was checked; null = the path of an issue begins with it */
 export const invalidRequest = (
   { issues }: z.ZodError,

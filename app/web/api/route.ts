@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import type { Actor } from '../../audit.ts'
 import type { Trx } from '../../db/kysely.ts'
-import { invalidRequest, MISSING, problem, type ProblemCode } from './problem.ts'
+import { expectedType, invalidRequest, MISSING, problem, type ProblemCode } from './problem.ts'
 
 /** The tenant of the token, and the token as the actor in the audit log. */
 export type Client = { tenantId: string; actor: Actor }
@@ -59,7 +59,7 @@ export const route = <Request extends z.ZodObject, Answer extends z.ZodType>({
     if (request.success) await prepare(request.data)
   },
   respond: async (trx, client, received) => {
-    const request = definition.request.safeParse(received)
+    const request = definition.request.safeParse(received, { error: expectedType })
     if (!request.success) throw invalidRequest(request.error, null)
     const result = await act(trx, client, request.data)
     // The program made the answer, so an error here is a fault of the program.
@@ -72,7 +72,7 @@ export const checked = <Schema extends z.ZodType>(
   schema: Schema,
   input: z.input<Schema>,
 ): z.output<Schema> => {
-  const result = schema.safeParse(input)
+  const result = schema.safeParse(input, { error: expectedType })
   if (!result.success) throw invalidRequest(result.error, 'body')
   return result.data
 }
@@ -107,7 +107,7 @@ export const moment = z
 export const plainText = (maxLength: number) =>
   z
     .string()
-    .min(1)
+    .min(1, 'a text that is not empty')
     .max(maxLength, `at most ${maxLength} characters`)
     .refine(text => !text.includes('\0'), 'a text without NUL')
 
@@ -131,7 +131,7 @@ export const pageQuery = {
     .describe('The most rows, from 1 to 200.'),
   cursor: z
     .string()
-    .max(100)
+    .max(100, 'a next_cursor of this list')
     .optional()
     .describe(
       '`next_cursor` of the page before, with the same filters. Without it, the first page.',

@@ -324,6 +324,55 @@ t.test('wrong paths, methods and bodies', async t => {
   t.equal(problemOf(await api.call('PUT', note)), '422 invalid_request', 'no body')
 })
 
+t.test('an invalid request says what is expected, in words of our own', async t => {
+  const { api, leadId } = await scene()
+  const details = ({ json }: Answer): string[] =>
+    z
+      .object({ errors: z.array(z.object({ detail: z.string() })) })
+      .parse(json)
+      .errors.map(({ detail }) => detail)
+  const isOwn = (answer: Answer, what: string) => {
+    t.match(answer.json, { code: 'invalid_request', status: 422 }, what)
+    for (const detail of details(answer))
+      t.notMatch(detail, /^(Invalid|Too (big|small)|Unrecognized)|\^/, `${what}: ${detail}`)
+  }
+  for (const path of ['note', 'outcome', 'exclusion'])
+    for (const body of ['[]', 'null', '1', '{"note":1,"outcome":1,"value":[]}']) {
+      const answer = await api.call('PUT', `/leads/${leadId}/${path}`, { body })
+      isOwn(answer, `${path} ${body}`)
+      if (!body.startsWith('{')) t.strictSame(details(answer), ['a JSON object'])
+    }
+  for (const body of ['[]', 'null', '{}', '{"url":1,"events":1}', '{"url":"x","events":[1]}'])
+    isOwn(await api.call('POST', '/webhooks', { body }), `webhooks ${body}`)
+  for (const path of [
+    'leads?q=',
+    'leads?q=1&q=2',
+    `leads?q=${'x'.repeat(101)}`,
+    'leads?state=x',
+    'leads?outcome=x',
+    'leads?waiting=x',
+    'leads?limit=x',
+    `leads?cursor=${'1'.repeat(101)}`,
+    'leads?nothing=1',
+    'calls?since=x',
+    'calls?caller=x',
+    'calls?verdict=x',
+    'calls?outreach_state=x',
+    'calls?cursor=x',
+    'report?until=x',
+    'webhooks?cursor=x',
+  ])
+    isOwn(await api.get(`/${path}`), path)
+  t.strictSame(details(await api.get('/leads?q=')), ['a text that is not empty'])
+})
+
+t.test('the note of a lead is taken as it is given: null is none', async t => {
+  const { api, leadId } = await scene()
+  const path = `/leads/${leadId}/note`
+  for (const note of ['asks for Dana', null])
+    t.match(await api.put(path, { note }), { status: 200, json: { note } })
+})
+
 t.test('a fault of the program tells nothing', async t => {
   const { api } = await scene()
   await sql`alter table webhook_tokens rename to hidden`.execute(db)
