@@ -6,6 +6,7 @@ import t from 'tap'
 import { ops } from '../../app/web/ops/router.ts'
 import { answeredPush, push } from '../../scripts/demo/cdr.ts'
 import { LINK, owned, reported, writes } from '../outreach/support.ts'
+import { endpointOf } from '../events/support.ts'
 import { browser } from '../support/browser.ts'
 import { OPERATOR_PASSWORD } from '../support/ops.ts'
 import { business, customer, db, fake, post, url, webhookToken, work } from '../support/ringback.ts'
@@ -26,6 +27,8 @@ const pathsOf = (router: unknown): string[] => {
 
 const { shop, who, conversation, owner } = await owned()
 const { tenantId } = shop
+// It cannot be reached, so its deliveries wait.
+await endpointOf(shop, 'http://127.0.0.1:9/')
 await reported(conversation, 'initial', 'read')
 await writes(who.e164, 'אפשר תור ליום שלישי?')
 // A second business shows the choice of a business.
@@ -178,6 +181,8 @@ await t.test('a form that failed leads to its first problem, also without JavaSc
     await page.locator('form[action$="/settings/save"] button.main').last().click()
     const focused = page.locator(':focus')
     t.equal(await focused.getAttribute('name'), 'reminder1After', 'the first on the page')
+    const described = await focused.getAttribute('aria-describedby')
+    t.match(await page.locator(`#${described}`).textContent(), 'A time such as 2 hours.')
     const box = await focused.boundingBox()
     t.ok(box && box.y > 0 && box.y < 800, 'it is in sight')
     await context.close()

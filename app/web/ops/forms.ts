@@ -168,12 +168,14 @@ export const fieldProblem = (
 ): Html | false => {
   const problem = failed?.problems[name]
   if (problem === undefined) return false
-  if (typeof problem === 'string') return html`<small class="problem">⚠ ${problem}</small>`
-  return html`<small class="problem">⚠ ${problem.meanwhile} <bdi>${stored || '—'}</bdi></small>`
+  const text =
+    typeof problem === 'string' ? problem : html`${problem.meanwhile} <bdi>${stored || '—'}</bdi>`
+  return html`<small class="problem" id="problem-${name}">⚠ ${text}</small>`
 }
 
 const invalidMark = ({ failed, name }: Field) =>
-  failed?.problems[name] !== undefined && html`aria-invalid="true"`
+  failed?.problems[name] !== undefined &&
+  html`aria-invalid="true" aria-describedby="problem-${name}"`
 
 const fieldValue = ({ failed, name, value }: Field) =>
   failed ? (formValue(failed.entered, name) ?? '') : (value ?? '')

@@ -195,7 +195,7 @@ export const action =
   }
 
 /** The mark of a problem: on a field, below several fields, or above the form. */
-const FIRST_PROBLEM = /aria-invalid="true"|<small class="problem">(?=⚠)/
+const FIRST_PROBLEM = /aria-invalid="true"|<small class="problem"[^>]*>(?=⚠)/
 
 /** A form that failed leads to its first problem: the browser scrolls there, and a screen reader reads it. */
 const withFocus = (page: Page, status: number | undefined): Page => {

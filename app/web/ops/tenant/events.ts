@@ -73,7 +73,7 @@ const deliveriesTable = (
         ${one.dueAt && state === 'active' && html`<small>${texts.next} ${at(one.dueAt)}</small>`}`,
     ],
     [
-      '',
+      texts.action,
       ({ deliveryId, state: sent, webhookId }) =>
         state === 'active' && sent !== 'sending'
           ? actionForm(context, {
@@ -82,7 +82,7 @@ const deliveriesTable = (
               fields: { endpointId, deliveryId },
               about: webhookId,
             })
-          : html``,
+          : html`–`,
     ],
   ])
 }
