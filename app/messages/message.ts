@@ -137,6 +137,12 @@ export const unreadUpdates = ({
   return sql`
     select e.received_at from unnest(${to === null ? [] : spellings(to).map(phone => phone.slice(1))}::text[]
         || array(select identity from lead_identities where lead_id = ${lead})
+        || array(
+          -- The recipient changed their number: they may write from the former one.
+          select unnest(array[substr(l.phone, 2), also.identity])
+          from lead_identities i join leads l on l.id = i.lead_id join lead_identities also on also.lead_id = l.id
+          where ${lead}::bigint is not null and i.tenant_id = ${tenantId}
+            and i.identity = any(${to === null ? [] : spellings(to).map(phone => phone.slice(1))}::text[]) and l.id <> ${lead})
         || array(select m.wamid from lead_conversations c join messages m on m.lead_conversation_id = c.id
                  where c.lead_id = ${lead} and m.direction = 'out' and m.wamid is not null)) as ids (id),
       -- With "offset 0" and num_nulls, Postgres looks up each id in the index whatsapp_events_unread. Otherwise it would read

@@ -8,6 +8,7 @@ import {
   type Connection,
   identitiesOf,
   idsOf,
+  isSameNumber,
   rememberIdentities,
   type Writer,
   writerOf,
@@ -148,9 +149,6 @@ export type NamedMessage = {
   identities: string[]
 }
 
-/** So many last digits are the same in all forms of a number: with or without the ninth digit of Brazil. */
-const SAME_DIGITS = 8
-
 /**
  * Whether a report is about the person that the message was for. It may be if it has no identifier, or only user ids while
  * none of theirs is known.
@@ -161,7 +159,7 @@ const isTo = ({ phone, waId, identities }: NamedMessage, recipient: Writer): boo
   if (phone === null) return false
   if (recipient.waId === null)
     return reported.length === 0 || identities.every(id => /^\d+$/.test(id))
-  return phone.slice(-SAME_DIGITS) === recipient.waId.slice(-SAME_DIGITS)
+  return isSameNumber(phone, recipient.waId)
 }
 
 /**

@@ -116,26 +116,15 @@ export const cancelUntil = async (
 /**
  * Decides again about calls that were skipped because another message to the same person was pending, after that message
  * was cancelled. The lead must be locked.
- *
- * @param cancelled the missed calls whose message was pending: only calls that were recorded later were skipped for it
  */
-const reevaluate = async (
-  trx: Trx,
-  leadId: string,
-  cancelled: readonly string[],
-): Promise<void> => {
-  if (cancelled.length === 0) return
+const reevaluate = async (trx: Trx, leadId: string): Promise<void> => {
   const skipped = await trx
-    .selectFrom('missed_calls')
+    .selectFrom('missed_calls as m')
     .select(['id', 'tenant_id', 'caller_phone', 'called_at'])
     .where('lead_id', '=', leadId)
     .where('outreach_state', '=', 'skipped')
     .where('outreach_reason', '=', 'already_contacted')
-    .where(
-      'id',
-      '>',
-      sql<string>`(select min(id) from missed_calls where id = any(${cancelled}::bigint[]))`,
-    )
+    .where(IS_RECENT)
     .orderBy('called_at')
     .execute()
   // One after the other: when the first is scheduled, the next stays skipped because of it.
@@ -267,12 +256,7 @@ const cancelCalls = async (
     'reached_by_phone',
     calls.map(({ id }) => id),
   )
-  const pending = calls.filter(call => call.outreach_state === 'scheduled')
-  await reevaluate(
-    trx,
-    leadId,
-    pending.map(({ id }) => id),
-  )
+  if (calls.some(call => call.outreach_state === 'scheduled')) await reevaluate(trx, leadId)
 }
 
 /**
@@ -320,5 +304,5 @@ export const withdrawMissedCall = async (
   await lockLead(trx, call.lead_id)
   if (isAnswered) await cancelPending(trx, call.lead_id, 'reached_by_phone', [call.id])
   else await endOutreach(trx, call.lead_id, 'reached_by_phone', [call.id])
-  await reevaluate(trx, call.lead_id, [call.id])
+  await reevaluate(trx, call.lead_id)
 }

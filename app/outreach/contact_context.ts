@@ -115,18 +115,17 @@ export const readContexts = async (trx: Trx, calls: readonly Call[]): Promise<Kn
         (select max(to_timestamp((e.payload -> 'talk' ->> 'until')::float8)) from whatsapp_events e
          where e.tenant_id = t.id and e.outcome = 'reached' and e.received_at >= call.called_at
            and (e.payload -> 'talk' -> 'ids' ?| call.wa_ids
-                or exists (select from lead_identities i join leads l on l.id = i.lead_id
-                           where l.tenant_id = t.id and l.phone = any(call.phones)
+                or exists (select from lead_identities i where i.lead_id = any(known.ids)
                              and e.payload -> 'talk' -> 'ids' ? i.identity)))) as "reachedUntil",
       greatest(
         (select max(s.created_at) from messages s where s.tenant_id = t.id and s.direction = 'in'
          and s.wa_id = any(call.wa_ids)),
         -- A person who hides their number writes without it. Not "direction = 'in'": for an empty table Postgres may plan to
         -- read the whole index of such messages, and keep that plan.
-        (select max(s.created_at) from messages s where s.lead_id = any(people.ids) and s.kind = 'inbound')) as "wroteAt",
+        (select max(s.created_at) from messages s where s.lead_id = any(known.ids) and s.kind = 'inbound')) as "wroteAt",
       greatest(
         (select max(s.created_at) from messages s
-         where s.lead_id = any(people.ids) and s.kind = 'manual' and s.state not in ('cancelled', 'skipped', 'failed')),
+         where s.lead_id = any(known.ids) and s.kind = 'manual' and s.state not in ('cancelled', 'skipped', 'failed')),
         -- In WhatsApp itself, before there was a lead.
         (select max(happened_at(e)) from whatsapp_events e
          where e.tenant_id = t.id and e.kind = 'echo' and e.outcome = 'unassigned'
@@ -146,6 +145,10 @@ export const readContexts = async (trx: Trx, calls: readonly Call[]): Promise<Kn
       -- As an array, so that Postgres looks up the leads first, however small the tables were when it made the plan.
       lateral (
         select array(select l.id from leads l where l.tenant_id = t.id and l.phone = any(call.phones)) as ids) as people,
+      -- WhatsApp has told that these leads have the number too.
+      lateral (
+        select people.ids || array(
+          select i.lead_id from lead_identities i where i.tenant_id = t.id and i.identity = any(call.wa_ids)) as ids) as known,
       lateral (
         select coalesce(bool_or(m.outreach_state = 'sending'), false) as sending,
                max(m.outreach_due_at) filter (where m.outreach_state = 'scheduled') as "firstDueAt"

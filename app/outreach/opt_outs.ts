@@ -61,19 +61,24 @@ export const optOut = async (
   return false
 }
 
-/** The person has another number too: an opt-out holds for both. */
+/**
+ * The person has another number too: an opt-out holds for both.
+ *
+ * @returns whether the other number was opted out
+ */
 export const copyOptOut = async (
   trx: Trx,
   tenantId: string,
   from: string,
   to: string,
-): Promise<void> => {
-  if ((await optedOutBy(trx, tenantId, to)) !== null) return
-  await sql`
+): Promise<boolean> => {
+  if ((await optedOutBy(trx, tenantId, to)) !== null) return false
+  const { rows } = await sql`
     insert into opt_outs (tenant_id, phone, phone_hash, source, also_by_hand, created_at, repeated_at, whatsapp_event_id)
     select tenant_id, ${to}, ${phoneHash(to)}, source, also_by_hand, created_at, repeated_at, whatsapp_event_id
     from opt_outs where tenant_id = ${tenantId} and ${isAbout(from)} limit 1
-    on conflict do nothing`.execute(trx)
+    on conflict do nothing returning id`.execute(trx)
+  return rows.length > 0
 }
 
 /** The source of a person's opt-out. Null = they have not opted out. */

@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import { addJob, EVENT_LANE, type Lane } from '../db/jobs.ts'
 import type { Trx } from '../db/kysely.ts'
 import { lockLeads } from '../db/locks.ts'
+import { cancelPending } from '../outreach/cancel.ts'
 import { copyOptOut } from '../outreach/opt_outs.ts'
 import { readPhone, spellings } from '../phone.ts'
 import type { Contacts } from '../whatsapp/webhook.ts'
@@ -102,6 +103,11 @@ const phonesOf = (lead: KnownLead | undefined, writer: Pick<Writer, 'waId'>): st
   return [...new Set([lead?.phone, ...told])].filter(phone => typeof phone === 'string')
 }
 
+/** So many last digits are the same in all forms of a number: with or without the ninth digit of Brazil. */
+const SAME_DIGITS = 8
+export const isSameNumber = (one: string, other: string): boolean =>
+  one.slice(-SAME_DIGITS) === other.slice(-SAME_DIGITS)
+
 /** The number that a writer writes from, in E.164, if it is one. */
 export const writerPhone = ({ waId }: Pick<Writer, 'waId'>): string | null => {
   const phone = readPhone(waId && `+${waId.replace(/\D/g, '')}`)
@@ -152,7 +158,9 @@ export const rememberIdentities = async (
   const isDigits = (identity: string) => /^\d+$/.test(identity)
   for (const { identity, phone } of learned) {
     const other = isDigits(identity) ? writerPhone({ waId: identity }) : null
-    if (other && other !== phone) await copyOptOut(trx, tenantId, phone, other)
+    if (!other || other === phone) continue
+    await copyOptOut(trx, tenantId, phone, other)
+    if (await copyOptOut(trx, tenantId, other, phone)) await cancelPending(trx, leadId, 'opted_out')
   }
   const hidden = learned.map(({ identity }) => identity).filter(one => !isDigits(one))
   if (hidden.length === 0) return

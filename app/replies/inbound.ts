@@ -91,7 +91,7 @@ export const handleInbound = async (
       : cancelUntil(trx, other, 'replied', connection.happenedAt))
   // These also cancel the pending messages of the lead itself.
   if (keyword === 'stop') return handleStop(trx, connection, found, writer)
-  if (keyword === 'start') return handleStart(trx, connection, found)
+  if (keyword === 'start') return handleStart(trx, connection, found, writer)
   if (!leadId) return 'unassigned'
   return button === 'callback'
     ? handleCallback(trx, connection, leadId, item.id)

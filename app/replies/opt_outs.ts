@@ -14,6 +14,7 @@ import {
   type Connection,
   findLead,
   type Found,
+  phonesOfLead,
   idsOf,
   type Writer,
   writerOf,
@@ -29,9 +30,12 @@ export const handleStop = async (
 ): Promise<string> => {
   const [phone] = phones
   if (!phone) return 'unassigned'
+  // The lead is locked now. Another transaction may have stored a number while this one waited.
+  const all = new Set([...phones, ...(leadId ? await phonesOfLead(trx, leadId) : [])])
   const { tenantId, eventId } = connection
   const isNew = await optOut(trx, tenantId, phone, 'typed', eventId)
-  for (const other of phones.slice(1)) await optOut(trx, tenantId, other, 'typed', eventId)
+  all.delete(phone)
+  for (const other of all) await optOut(trx, tenantId, other, 'typed', eventId)
   if (leadId) await cancelPending(trx, leadId, 'opted_out')
   // To the number that they wrote from: its 24-hour window is open, so free text is allowed. Not while another app holds
   // the conversation: with a message of ours we would take it over.
@@ -70,12 +74,18 @@ const confirmOptOut = async (
   await addJob(trx, 'opt_out_confirmation', id, { messageId: id }, { tenantId })
 }
 
-/** "Start" takes back any opt-out before it. It is also a reply. */
+/**
+ * "Start" takes back any opt-out before it. It is also a reply. A number may have a new owner: a message from it says nothing
+ * about the other numbers of its former owner, except the one that their lead has.
+ */
 export const handleStart = async (
   trx: Trx,
   { tenantId, eventId, happenedAt }: Connection,
-  { leadId, phones }: Found,
+  { leadId, phones: all }: Found,
+  writer: Writer,
 ): Promise<string> => {
+  const own = writerPhone(writer)
+  const phones = own ? [...new Set([...all.slice(0, 1), own])] : all
   if (phones.length === 0) return 'unassigned'
   for (const phone of phones) await optIn(trx, tenantId, phone, eventId)
   for (const phone of phones)

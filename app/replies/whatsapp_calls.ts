@@ -9,6 +9,7 @@ import {
   findLead,
   heardFrom,
   identitiesOf,
+  isSameNumber,
   idsOf,
   phoneOfIdentity,
   type Writer,
@@ -47,7 +48,7 @@ const recordTalk = async (
   writer: Writer,
   { item }: CallEvent,
 ): Promise<string> => {
-  const person = (await phoneOfIdentity(trx, tenantId, writer)) ?? writerPhone(writer)
+  const person = await callerOf(trx, tenantId, writer)
   await lockPeople(trx, peopleOf(tenantId, [person]))
   const { leadId, phones } = await findLead(trx, tenantId, writer)
   if (leadId && !isFromBusiness(item.direction)) await heardFrom(trx, leadId, happenedAt)
@@ -73,6 +74,12 @@ const recordTalk = async (
   return 'reached'
 }
 
+/** The number to write to. The number of an id may be a former one. */
+const callerOf = async (trx: Trx, tenantId: string, writer: Writer): Promise<string | null> => {
+  const [known, own] = [await phoneOfIdentity(trx, tenantId, writer), writerPhone(writer)]
+  return known && own && isSameNumber(known, own) ? known : (own ?? known)
+}
+
 /**
  * Records a call on WhatsApp without an answer, like a missed call by telephone. In a running conversation it changes
  * nothing: the reminders stay.
@@ -84,9 +91,11 @@ const recordMissed = async (
   writer: Writer,
   { item }: CallEvent,
 ): Promise<string> => {
-  const caller = (await phoneOfIdentity(trx, tenantId, writer)) ?? writerPhone(writer)
+  const caller = await callerOf(trx, tenantId, writer)
   if (!item.id || !caller) return 'unassigned'
   await lockPeople(trx, peopleOf(tenantId, [caller]))
+  // All leads of the person are locked in one order.
+  const found = await findLead(trx, tenantId, writer)
   const { display_phone_number: businessPhone } = await trx
     .selectFrom('whatsapp_connections')
     .select('display_phone_number')
@@ -105,7 +114,7 @@ const recordMissed = async (
     calledAt: calledAt < receivedAt ? calledAt : receivedAt,
   } as const
   const [recorded] = await recordMissedCalls(trx, [missed])
-  const { leadId } = await findLead(trx, tenantId, writer)
+  const { leadId } = found.leadId ? found : await findLead(trx, tenantId, writer)
   if (leadId) await heardFrom(trx, leadId, missed.calledAt)
   return recorded ? 'missed_call' : 'kept'
 }

@@ -129,7 +129,7 @@ const attempt = async (work: () => Promise<unknown>): Promise<void> => {
 
 /** A job may wait this long for a free worker. */
 const OVERDUE = sql`interval '1 minute'`
-const JUST_CONNECTED = sql`interval '1 hour'`
+const JUST_CONNECTED = sql`interval '10 minutes'`
 /** No task runs this long. A job that is locked longer was lost, for example with the answer to a query. */
 const STUCK = sql`interval '5 minutes'`
 const DUE_JOB = jobSpec({
@@ -173,11 +173,13 @@ export const requeueDueRows = async (): Promise<number> => {
         and coalesce(called_at, received_at) > now() - interval '1 day'
         and received_at < now() - make_interval(secs => ${ROOT_WAIT_SECONDS}) - ${OVERDUE}
     union
-      -- As markUnread: the trigger is reclassify_unmatched.
-      select 'voicenter_cdr', null, null, r.call_id, jsonb_build_object('callId', r.call_id)
-      from tenant_numbers n join raw_cdrs r on r.business_phone = n.phone
-      where n.created_at > now() - ${JUST_CONNECTED} and r.verdict = 'unmatched_number'
-        and (r.token_tenant_id is null or r.token_tenant_id = n.tenant_id)
+      -- As markUnread: the trigger is reclassify_unmatched. Some of these calls stay unmatched for another reason.
+      (select 'voicenter_cdr', null, null, r.call_id, jsonb_build_object('callId', r.call_id)
+       from tenant_numbers n join raw_cdrs r on r.business_phone = n.phone
+       where n.created_at > now() - ${JUST_CONNECTED} and r.received_at > n.created_at - interval '1 hour'
+         and r.verdict = 'unmatched_number' and r.payload is not null
+         and (r.token_tenant_id is null or r.token_tenant_id = n.tenant_id)
+       limit 100)
     union all
       select 'lead_outreach', tenant_id, null, id::text,
              jsonb_build_object('tenantId', tenant_id::text, 'missedCallId', id::text, 'callerPhone', caller_phone)

@@ -2,8 +2,8 @@
 import { sql } from 'kysely'
 import t from 'tap'
 import { type Business, business, customer, db, outreachOf, work } from '../support/ringback.ts'
-import { contacted, eventsOf, optOutsOf } from '../support/whatsapp.ts'
-import { miss, runAtOnce } from '../tasks/support.ts'
+import { change, contacted, deliver, envelope, eventsOf, optOutsOf } from '../support/whatsapp.ts'
+import { dueSince, miss, runAtOnce } from '../tasks/support.ts'
 import { delivered, echo, from, preference, talk, text, written } from './support.ts'
 
 type Dana = Awaited<ReturnType<typeof contacted>>
@@ -102,12 +102,108 @@ t.test('"start" from either number takes back the opt-out of both', async t => {
   t.strictSame(await optOutsOf(shop), [])
 })
 
-t.test('a reply under a hidden number stops the message to the other number', async t => {
+t.test('"stop" from the new number is read before the change of the number', async t => {
   const shop = await business()
   const [dana, other] = [await contacted(shop), customer()]
+  await deliverAll(
+    shop,
+    [written(from(other), 2, STOP)],
+    [moved(from(dana), { wa_id: other.e164.slice(1) })],
+  )
+  const out = new Set((await optOutsOf(shop)).map(([phone]) => phone))
+  t.strictSame(out, new Set([dana.e164, other.e164]))
+  t.strictSame(await reminders(shop), ['cancelled'])
+})
+
+t.test('the next owner of the old number writes "start" for themselves only', async t => {
+  const shop = await business()
+  const [dana, other] = [await contacted(shop), customer()]
+  await deliverAll(
+    shop,
+    [moved(from(dana), { wa_id: other.e164.slice(1), user_id: userIdOf(dana) })],
+    [written({ ...from(other), from_user_id: userIdOf(dana) }, 600, STOP)],
+    [written({ ...from(dana), from_user_id: 'IL.222' }, 5, text('התחל'))],
+  )
+  t.strictSame(await optOutsOf(shop), [[other.e164, 'typed']])
+})
+
+const ANSWERS: [name: string, answer: (dana: Dana) => Value, outcome: string][] = [
+  [
+    'writes',
+    dana => [written({ from_user_id: userIdOf(dana) }, 10, text('אני כאן'))],
+    'cancelled replied',
+  ],
+  [
+    'talks on WhatsApp',
+    dana => {
+      const { calls } = talk('', 10)
+      const hidden = { from: undefined, from_user_id: userIdOf(dana) }
+      return [{ calls: calls.map(one => ({ ...one, ...hidden })) }, 'calls']
+    },
+    'cancelled reached_by_phone',
+  ],
+  [
+    'is written to',
+    dana => {
+      const { message_echoes: echoes } = echo('', 10)
+      const hidden = { to: undefined, to_user_id: userIdOf(dana) }
+      return [{ message_echoes: echoes.map(one => ({ ...one, ...hidden })) }, 'smb_message_echoes']
+    },
+    'cancelled owner_replied',
+  ],
+]
+for (const [name, answer, outcome] of ANSWERS)
+  t.test(`a person who called from their new number ${name} before the CDR comes`, async t => {
+    const shop = await business({ columns: { repeat_window: '0' } })
+    const [dana, other] = [await contacted(shop), customer()]
+    const system = moved(from(dana), { wa_id: other.e164.slice(1), user_id: userIdOf(dana) })
+    await deliverAll(shop, [system], answer(dana))
+    const { callId } = await miss(shop, other.local, {}, 120)
+    t.equal((await outreachOf(shop.tenantId, callId))?.join(' '), outcome)
+  })
+
+t.test('an unread message from the old number holds the message to the new one', async t => {
+  const shop = await business({ columns: { repeat_window: '0' } })
+  const [dana, other] = [await contacted(shop), customer()]
+  await deliverAll(
+    shop,
+    [written(from(dana), 300, text('כן'))],
+    [moved(from(dana), { wa_id: other.e164.slice(1) })],
+  )
+  const { id, callId } = await miss(shop, other.local)
+  await deliver(envelope(change(shop.phoneNumberId, written(from(dana), 0, STOP))))
+  await sql`update whatsapp_events set outcome = 'kept' where tenant_id = ${shop.tenantId} and outcome is null`.execute(
+    db,
+  )
+  await work()
+  await sql`update whatsapp_events set outcome = null where id = (
+    select max(id) from whatsapp_events where tenant_id = ${shop.tenantId})`.execute(db)
+  await dueSince(id)
+  t.match(await outreachOf(shop.tenantId, callId), ['scheduled'])
+})
+
+t.test('a missed call on WhatsApp is answered to the number that called', async t => {
+  const shop = await business({ columns: { repeat_window: '0' } })
+  const [dana, other] = [await contacted(shop), customer()]
+  const { calls } = talk(other.e164, 5)
+  await deliverAll(
+    shop,
+    [moved(from(dana), { wa_id: other.e164.slice(1) })],
+    [{ calls: calls.map(one => ({ ...one, status: 'FAILED' })) }, 'calls'],
+  )
+  const { rows } = await sql<{ phone: string }>`
+    select caller_phone as phone from missed_calls
+    where tenant_id = ${shop.tenantId} and source = 'whatsapp'`.execute(db)
+  t.strictSame(rows, [{ phone: other.e164 }])
+})
+
+t.test('a reply under a hidden number stops the message to the other number', async t => {
+  const shop = await business({ columns: { repeat_window: '0' } })
+  const [dana, other] = [await contacted(shop), customer()]
   const system = moved(from(dana), { wa_id: other.e164.slice(1), user_id: userIdOf(dana) })
-  await deliverAll(shop, [system])
+  await deliverAll(shop, [written(from(dana), 300, text('כן'))], [system])
   const { callId } = await miss(shop, other.local)
+  t.match(await outreachOf(shop.tenantId, callId), ['scheduled'])
   await deliverAll(shop, [written({ from_user_id: userIdOf(dana) }, 0, text('תתקשרו אליי'))])
   t.strictSame(await outreachOf(shop.tenantId, callId), ['cancelled', 'replied'])
 })

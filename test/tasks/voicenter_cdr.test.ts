@@ -155,6 +155,26 @@ await t.test(
   },
 )
 
+await t.test('a call that is corrected late is decided again like any other', async t => {
+  const { did, tenantId, token } = await business()
+  const { local } = customer()
+  const root = push({ caller: local, did, type: 'Queue', status: 'TIMEOUT' }, 200)
+  const named = { OriginalIvrUniqueID: root.ivruniqueid }
+  await tell(token, push({ type: 'Auto forward', caller: did, did, ...named }, 190))
+  await minutesPass(tenantId, 2)
+  t.strictSame(await outreachOf(tenantId, root.ivruniqueid), ['skipped', 'own_number'])
+  const other = push({ caller: local, did }, 250)
+  await tell(token, other, root)
+  t.strictSame(await outreachOf(tenantId, root.ivruniqueid), ['skipped', 'already_contacted'])
+  const { ivruniqueid } = other
+  await tell(
+    token,
+    answeredPush({ caller: local, did, ivruniqueid, duration: 5, dialtime: 1 }, 249),
+  )
+  t.strictSame(await outreachOf(tenantId, ivruniqueid), ['cancelled', 'reached_by_phone'])
+  t.strictSame(await outreachOf(tenantId, root.ivruniqueid), ['scheduled', 'waiting'])
+})
+
 await t.test(
   'a transfer waits two minutes for its root, then stands alone, and joins it later',
   async t => {

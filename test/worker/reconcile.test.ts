@@ -1,4 +1,5 @@
 /** The sweep adds the jobs that are missing, and a job that fails for good holds up no other. (Case 37) */
+import { randomInt } from 'node:crypto'
 import { sql } from 'kysely'
 import t from 'tap'
 import { markUnread, requeueDueRows, requeueExpiredClaims } from '../../app/worker/reconcile.ts'
@@ -442,4 +443,21 @@ await t.test('200 messages of one business are due, and one of another: all are 
   await workAsIfDue()
   t.strictSame(await outreachOf(quiet.tenantId, one.ivruniqueid), ['sent', 'accepted'])
   t.equal(requestsOf(busy).length, 200)
+})
+
+await t.test('an emptied CDR to a number that was added just now is not read again', async t => {
+  const { tenantId, token } = await business()
+  const did = `0722${String(randomInt(1e6)).padStart(6, '0')}`
+  const cdr = push({ caller: 'anonymous', did })
+  await post(cdr, { token })
+  await work()
+  await sql`update raw_cdrs set payload = null, body = null, facts = null where call_id = ${cdr.ivruniqueid}`.execute(
+    db,
+  )
+  await sql`insert into tenant_numbers (tenant_id, phone) values (${tenantId}, ${`+972${did.slice(1)}`})`.execute(
+    db,
+  )
+  await work()
+  await deleteJobs()
+  t.equal(await requeueDueRows(), 0)
 })
