@@ -50,8 +50,9 @@ export const readPopup = (record: JsonObject): ReportedLeg | null => {
 /** @returns the calls of an answer, or one of our own words for what is wrong with it */
 export const readActiveCalls = (body: string): { calls: ReportedLeg[] } | { wrong: string } => {
   const json = readJson(body, MAX_VALUES)
-  if (!('value' in json) || !isObject(json.value)) return { wrong: 'unreadable' }
-  const answer = fieldsOf(json.value)
+  const value = 'value' in json ? asObject(json.value) : null
+  if (!value) return { wrong: 'unreadable' }
+  const answer = fieldsOf(value)
   const error = textIn(answer, ['err'])
   if (Number(error) !== 0)
     return { wrong: /^\d{1,9}$/.test(error) ? `error_${error}` : 'unreadable' }

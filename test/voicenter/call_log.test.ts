@@ -5,7 +5,7 @@ import { test } from 'tap'
 import { reloadConfig } from '../../app/config.ts'
 import { isObject, type Json, type JsonObject } from '../../app/json.ts'
 import { callKind, transferKind } from '../../app/voicenter/call_kind.ts'
-import { callsBetween } from '../../app/voicenter/call_log/client.ts'
+import { ask as request, callsBetween } from '../../app/voicenter/call_log/client.ts'
 import {
   halves,
   MAX_RECORDS,
@@ -14,6 +14,7 @@ import {
   windowOf,
 } from '../../app/voicenter/call_log/entries.ts'
 import { answeredBy, reachedIn, statusOf } from '../../app/voicenter/classify.ts'
+import { readActiveCalls } from '../../app/voicenter/live.ts'
 import { type Cdr, readCdr, rootOf } from '../../app/voicenter/parse.ts'
 import { startOf } from '../../app/voicenter/time.ts'
 import { exchangeTime, newCallId, type Push, push } from '../../scripts/demo/cdr.ts'
@@ -91,6 +92,26 @@ await test('an answer has records', t => {
   t.match(read({ ...OK, TOTAL_HITS: 0, CDR_LIST: null }), { records: [], isComplete: true })
   t.match(read({ CDR_LIST: [] }), { records: [], isComplete: true }, 'without an error number')
   t.end()
+})
+
+await test('an answer may be JSON inside a JSON string, after a byte order mark', async t => {
+  const text = JSON.stringify(JSON.stringify({ ...OK, TOTAL_HITS: 1, CDR_LIST: [{ CallID: 'a' }] }))
+  const active = JSON.stringify(JSON.stringify({ ERR: 0, EXTENSIONS: [] }))
+  const server = createServer((_request, response) => response.end(`\ufeff${text}`)).listen(0)
+  await once(server, 'listening')
+  const address = server.address()
+  const port = address && typeof address === 'object' ? address.port : 0
+  const limits = { timeout: 5000, maxBytes: 10_000 }
+  const answer = await request(
+    `http://127.0.0.1:${port}`,
+    { kind: 'code', secret: 'x' },
+    {},
+    limits,
+  )
+  t.strictSame(answer, { status: 200, text })
+  t.match(readAnswer(200, text), { kind: 'records', records: [{ CallID: 'a' }] })
+  t.strictSame(readActiveCalls(active), { calls: [] })
+  server.close()
 })
 
 await test('an answer with only the first calls of the window is not complete', t => {

@@ -113,5 +113,6 @@ const readText = async (response: Response, maxBytes: number): Promise<string | 
     if (length > maxBytes) return null
     chunks.push(chunk)
   }
-  return Buffer.concat(chunks).toString('utf8')
+  // Unlike a Buffer, it removes a byte order mark.
+  return new TextDecoder().decode(Buffer.concat(chunks))
 }

@@ -1,11 +1,11 @@
 /** Reads answers of Voicenter's Call Log API, and decides which calls to request. */
 import {
+  asObject,
   canonical,
   isObject,
   type Json,
   type JsonObject,
   LosslessNumber,
-  readJson,
 } from '../../json.ts'
 import type { BodyElement } from '../body.ts'
 import { readCdr } from '../parse.ts'
@@ -79,11 +79,8 @@ const ERRORS: Record<string, [why: string, retrySoon: boolean]> = {
  * in the answer. ERROR_DESCRIPTION is ignored, because it may quote the request and so the credential.
  */
 export const readAnswer = (status: number, text: string): Answer => {
-  const json = readJson(text)
   const fields = new Map(
-    'value' in json && isObject(json.value)
-      ? Object.entries(json.value).map(([name, value]) => [name.toLowerCase(), value])
-      : [],
+    Object.entries(asObject(text) ?? {}).map(([name, value]) => [name.toLowerCase(), value]),
   )
   const error = textOf(fields.get('error_number'))
   if (error !== '' && Number(error) !== 0) {
