@@ -35,7 +35,8 @@ export const run = async (args: string[], io: SqlIo): Promise<number> => {
       },
     })
   } catch (error) {
-    return fail(`${String(error)}\nSee: npm run sql -- --help`, 2)
+    const problem = error instanceof Error ? error.message : String(error)
+    return fail(`${problem}\nSee: npm run sql -- --help`, 2)
   }
   const { values, positionals } = flags
   if (values.help) {
@@ -151,6 +152,8 @@ const explain = (error: unknown, statement: string): string => {
       ? error.message
       : // A host name with several addresses.
         `the database cannot be reached (${error instanceof AggregateError && 'code' in error ? String(error.code) : String(error)})`
+  if (error.code === '42601' && error.message.includes('multiple commands'))
+    return 'one statement only: run the others on their own'
   if (error.code === '25006')
     return `${error.message}: add --write if the statement should change data`
   const { message, code, position } = error

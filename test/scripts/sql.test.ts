@@ -64,7 +64,7 @@ t.test('times are read in any DateStyle of the database', async t => {
 t.test('only --write changes data', async t => {
   const insert = `insert into tenants (name) values ('A') returning name`
   t.match(await sql([insert]), { status: 1, stderr: /read-only.*--write/ })
-  t.match(await sql([`commit; ${insert}`]), { status: 1, stderr: /multiple commands/ })
+  t.match(await sql([`commit; ${insert}`]), { status: 1, stderr: /^one statement only/ })
   t.match((await sql(['select count(*) from tenants'])).stdout, /^0/m)
   t.match(await sql(['--write', insert]), { status: 0, stdout: /^A/m })
   t.match((await sql(['select count(*) from tenants'])).stdout, /^1/m)
@@ -82,6 +82,7 @@ t.test('errors are short and say what to do', async t => {
   t.match(await sql(['select * from calls']), { status: 1, stderr: /npm run migrate/ })
   t.match(await sql(['select', '*']), { status: 2, stderr: /quotation marks/ })
   t.match(await sql([]), { status: 2, stderr: /expected a statement/ })
+  t.match(await sql(['select 1; select 2']), { status: 1, stderr: /^one statement only/ })
   t.match(await sql(['--nonsense']), { status: 2, stderr: /--help/ })
   t.match(await sql(['--help']), { status: 0, stdout: /read-only/ })
 })
