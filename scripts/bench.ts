@@ -1,7 +1,6 @@
 /** npm run bench: measures Ringback and the programs it is compared with, section by section. */
 import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { parseArgs } from 'node:util'
 import { drain } from './bench/drain.ts'
 import { type Environment, startPostgres } from './bench/environment.ts'
 import { ingest, latency } from './bench/ingest.ts'
@@ -15,6 +14,7 @@ import { INVALID, print, type Section, summary } from './bench/results.ts'
 import { scale } from './bench/scale.ts'
 import { trips } from './bench/trips.ts'
 import { interruption, newProgress } from './processes.ts'
+import { processFlags } from './tenant/terminal.ts'
 
 const sections: Record<string, (environment: Environment) => Promise<Section>> = {
   ingest,
@@ -50,21 +50,14 @@ const LIMIT_MS = 60 * 60_000
 /** The sections that send requests as fast as they are answered. */
 const LOADED = ['ingest', 'latency', 'scale', 'memory', 'trips']
 
-const { values: flags } = parseArgs({
-  options: {
-    only: { type: 'string' },
-    rounds: { type: 'string', default: '5' },
-    seconds: { type: 'string', default: '3' },
-    json: { type: 'string' },
-    pictures: { type: 'string' },
-    long: { type: 'boolean', default: false },
-    help: { type: 'boolean', short: 'h' },
-  },
+const flags = processFlags('bench', HELP, {
+  only: { type: 'string' },
+  rounds: { type: 'string', default: '5' },
+  seconds: { type: 'string', default: '3' },
+  json: { type: 'string' },
+  pictures: { type: 'string' },
+  long: { type: 'boolean', default: false },
 })
-if (flags.help) {
-  console.log(HELP)
-  process.exit()
-}
 const exitWithHelp = (text: string): never => {
   console.error(`${text}\n\n${HELP}`)
   process.exit(2)

@@ -2,10 +2,10 @@
  * npm run chaos: kills the program at every failpoint, its database and its connections while calls come in and callers
  * reply. Then it compares both ends: was anything lost or sent twice?
  */
-import { parseArgs } from 'node:util'
 import { printFailovers, runFailovers, writeFailovers } from './chaos/failover.ts'
 import { print, run, writeReport } from './chaos/run.ts'
 import { interruption, newProgress } from './processes.ts'
+import { processFlags } from './tenant/terminal.ts'
 
 const HELP = `Usage: npm run chaos [-- options]
 
@@ -49,21 +49,14 @@ const LONG = {
 const FAILOVER = { cdrs: 3300, seconds: 300, failovers: 6, minutes: 9.5 }
 
 const main = async (): Promise<number> => {
-  const { values } = parseArgs({
-    options: {
-      long: { type: 'boolean', default: false },
-      failover: { type: 'boolean', default: false },
-      json: { type: 'boolean', default: false },
-      seed: { type: 'string', default: String(Math.floor(Math.random() * 2 ** 31)) },
-      report: { type: 'string' },
-      keep: { type: 'boolean', default: false },
-      help: { type: 'boolean', short: 'h' },
-    },
+  const values = processFlags('chaos', HELP, {
+    long: { type: 'boolean', default: false },
+    failover: { type: 'boolean', default: false },
+    json: { type: 'boolean', default: false },
+    seed: { type: 'string', default: String(Math.floor(Math.random() * 2 ** 31)) },
+    report: { type: 'string' },
+    keep: { type: 'boolean', default: false },
   })
-  if (values.help) {
-    console.log(HELP)
-    return 0
-  }
   if (!/^\d+$/.test(values.seed)) {
     console.error(`--seed: expected a whole number\n\n${HELP}`)
     return 2

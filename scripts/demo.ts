@@ -4,17 +4,13 @@
  */
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { parseArgs } from 'node:util'
 import { DELAYS, startEnvironment } from './demo/environment.ts'
 import { newScenarios, type Result, type Scenario } from './demo/scenarios.ts'
 import { sendPopup } from './fake_voicenter/popup.ts'
 import { newProgress } from './processes.ts'
+import { BOOLEAN, processFlags } from './tenant/terminal.ts'
 
-const { values: flags } = parseArgs({
-  options: { once: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
-})
-if (flags.help) {
-  console.log(`Usage: npm run demo [-- --once]
+const HELP = `Usage: npm run demo [-- --once]
 
 Starts Postgres, Ringback and a fake WhatsApp on this machine, adds a business, and plays a morning of
 calls and replies. Minutes and hours are shortened to seconds. Then Ringback keeps running, so that you can
@@ -22,9 +18,9 @@ look around.
 
   --once  ends after the last call: exit code 0 if every call ended as it should, else 1
 
-PORT sets the port of Ringback. The default is 3000, or a free port if 3000 is taken.`)
-  process.exit()
-}
+PORT sets the port of Ringback. The default is 3000, or a free port if 3000 is taken.`
+
+const flags = processFlags('demo', HELP, { once: BOOLEAN })
 
 const END_WITHIN_MS = 60_000
 /** How long the demo waits at the end for messages that should not come. */

@@ -1,5 +1,6 @@
 /** npm run export: writes calls, leads, messages, live calls or excluded numbers of a tenant as CSV. */
 import { open } from 'node:fs/promises'
+import { userError } from '../app/errors.ts'
 import { exportCsv, exportRequest } from '../app/privacy/export.ts'
 import {
   check,
@@ -26,7 +27,8 @@ cell that a spreadsheet could read as a formula begins with an apostrophe, and s
   --help         show this text`
 
 /** @returns the exit code: 0 = done, 1 = not possible, 2 = wrong arguments */
-export const run = (args: string[], io: Io): Promise<number> => runCommand(exportRows, args, io)
+export const run = (args: string[], io: Io): Promise<number> =>
+  runCommand('export', exportRows, args, io)
 
 const exportRows = async (args: string[], terminal: Terminal): Promise<void> => {
   const { console, stdout, openDatabase } = terminal
@@ -40,7 +42,11 @@ const exportRows = async (args: string[], terminal: Terminal): Promise<void> => 
   const wanted = check(exportRequest, { ...fieldsOf(flags), tenantId: flags.tenant ?? '' })
   const database = await openDatabase()
   // Only this user may read the file, because it contains numbers and texts of people.
-  const file = flags.output ? await open(flags.output, 'w', 0o600) : null
+  const file = flags.output
+    ? await open(flags.output, 'w', 0o600).catch((error: Error) => {
+        throw userError('not_writable', `cannot be written (${error.message})`, 'output')
+      })
+    : null
   const out = file?.createWriteStream() ?? stdout
   const rows = await exportCsv(database, COMMAND_LINE, wanted, out)
   console.error(`${rows} ${wanted.what} of tenant ${wanted.tenantId}`)

@@ -1,8 +1,8 @@
 /** npm run fake-whatsapp: a WhatsApp on this machine, for a first message without Meta. */
-import { parseArgs } from 'node:util'
 import { ADD_WITH_FAKE, announce, FAKE_NUMBER, findRunning } from '../app/development.ts'
 import { startFakeWhatsApp } from './fake_whatsapp/server.ts'
 import { addNumber } from './processes.ts'
+import { processFlags } from './tenant/terminal.ts'
 
 const PORT = 3999
 const HELP = `Usage: npm run fake-whatsapp [-- --port ${PORT}] [--ringback URL]
@@ -17,17 +17,10 @@ NODE_ENV=production. Start it before npm start.
   --ringback URL  where its webhooks go; default: the running npm start, or http://127.0.0.1:3000
   --help          show this text`
 
-const { values: flags } = parseArgs({
-  options: {
-    port: { type: 'string', default: String(PORT) },
-    ringback: { type: 'string' },
-    help: { type: 'boolean', short: 'h' },
-  },
+const flags = processFlags('fake-whatsapp', HELP, {
+  port: { type: 'string', default: String(PORT) },
+  ringback: { type: 'string' },
 })
-if (flags.help) {
-  console.log(HELP)
-  process.exit()
-}
 
 const port = Number(flags.port)
 if (!Number.isInteger(port) || port < 0 || port > 65_535) {

@@ -53,7 +53,7 @@ export const run = async ([name = '', ...args]: string[], io: Io): Promise<numbe
     return 0
   }
   const [, command] = (Object.hasOwn(COMMANDS, name) && COMMANDS[name]) || []
-  if (command) return runCommand(command, args, io)
+  if (command) return runCommand('tenant', command, args, io)
   io.stderr.write(
     `tenant: expected ${Object.keys(COMMANDS).join(', ')}, found "${name}"\n\n${HELP}\n`,
   )

@@ -213,7 +213,7 @@ export const exportRequest = period
       const { from, before } = periodIn('UTC', wanted)
       return !from || !before || from < before
     },
-    { path: ['until'], message: 'a day or a moment that is not before since' },
+    { path: ['until'], message: 'a day or a moment, not before since' },
   )
 
 /** How many rows one page has. */

@@ -1,5 +1,5 @@
 /** npm run replay: plays the same calls with the current settings and with changed ones. */
-import { createReadStream } from 'node:fs'
+import { open } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 import type { Trx } from '../../app/db/kysely.ts'
 import { compare } from '../../app/replay/compare.ts'
@@ -77,7 +77,10 @@ const readFile = async (
   output: Output,
   rules: Rules,
 ): Promise<ReceivedCdr[]> => {
-  const lines = createInterface({ input: createReadStream(file), crlfDelay: Infinity })
+  const opened = await open(file).catch((error: Error) => {
+    throw new Error(`--file: cannot be read (${error.message})`)
+  })
+  const lines = createInterface({ input: opened.createReadStream(), crlfDelay: Infinity })
   const onWrongLine = (line: number, why: string): void => {
     wrongLines.push(`line ${line}: ${why}`)
     output.error(`${file}, line ${line}: ${why}`)

@@ -36,8 +36,21 @@ class UsageError extends Error {}
 /** The user asked for this help text. */
 class HelpRequest extends Error {}
 
-/** Runs a command. Errors go to stderr without a stack. @returns the exit code: 0, 1 or 2 */
-export const runCommand = async (command: Command, args: string[], io: Io): Promise<number> => {
+const usageText = ({ message }: UsageError, name: string): string =>
+  `${message}\nSee: npm run ${name} -- --help`
+
+/**
+ * Runs a command. Errors go to stderr without a stack.
+ *
+ * @param name of the npm script
+ * @returns the exit code: 0, 1 or 2
+ */
+export const runCommand = async (
+  name: string,
+  command: Command,
+  args: string[],
+  io: Io,
+): Promise<number> => {
   const console = new Console(io.stdout, io.stderr)
   try {
     return (await command(args, { ...io, console })) ?? 0
@@ -48,7 +61,7 @@ export const runCommand = async (command: Command, args: string[], io: Io): Prom
       return 0
     }
     if (error instanceof UsageError) {
-      console.error(`${message}\nSee: npm run tenant -- --help`)
+      console.error(usageText(error, name))
       return 2
     }
     const flag = isUserError(error) && error.field ? `${flagOf(error.field)}: ` : ''
@@ -98,6 +111,25 @@ export const readFlags = <const Options extends NonNullable<ParseArgsConfig['opt
     return fail(error instanceof Error ? error.message : String(error))
   }
   throw new HelpRequest(help)
+}
+
+/** The flags of this process. A wrong flag ends it with 2, and `--help` ends it with the help text. */
+export const processFlags = <const Options extends NonNullable<ParseArgsConfig['options']>>(
+  name: string,
+  help: string,
+  options: Options,
+) => {
+  try {
+    return readFlags(process.argv.slice(2), help, options)
+  } catch (error) {
+    if (error instanceof HelpRequest) {
+      console.log(error.message)
+      process.exit()
+    }
+    if (!(error instanceof UsageError)) throw error
+    console.error(usageText(error, name))
+    process.exit(2)
+  }
 }
 
 /** The flags under the names of schema fields: `--outreach-delay` is `outreachDelay`. */

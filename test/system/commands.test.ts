@@ -33,6 +33,39 @@ await t.test('forget asks only on a terminal', async t => {
   t.strictSame(await contents(), before)
 })
 
+await t.test('a wrong option is named in one line, and nothing is done', async t => {
+  for (const name of ['demo', 'bench', 'chaos', 'migrate', 'sql', 'export', 'replay']) {
+    const { status, stdout, stderr } = await run(name, ['--bogus'], { env: NO_DATABASE })
+    t.strictSame([status, stdout], [2, ''], name)
+    t.match(stderr, new RegExp(`^Unknown option '--bogus'.*\nSee: npm run ${name} -- --help\n$`))
+  }
+  const { tenantId } = await business()
+  const calls = ['--tenant', tenantId, '--what', 'calls']
+  for (const [args, status, problem] of [
+    [
+      ['--tenant', tenantId, '--what', 'x'],
+      2,
+      /^--what: expected .*\nSee: npm run export -- --help\n$/,
+    ],
+    [
+      [...calls, '--since', '2026-12-05', '--until', '2026-12-01'],
+      2,
+      /^--until: expected .*, not before since\n/,
+    ],
+    [
+      [...calls, '--output', '/nowhere/x.csv'],
+      1,
+      /^--output: cannot be written \(ENOENT[^\n]*\)\n$/,
+    ],
+  ] as const)
+    t.match(await run('export', [...args]), { status, stdout: '', stderr: problem })
+  const replay = ['--tenant', tenantId, '--file', '/nowhere.ndjson']
+  t.match(await run('replay', replay), {
+    status: 1,
+    stderr: /^--file: cannot be read \(ENOENT.*\n$/,
+  })
+})
+
 await t.test('export writes to standard output', async t => {
   const shop = await business()
   const { callId } = await miss(shop, customer().local)
