@@ -15,17 +15,23 @@ type Program = 'start' | 'fake_whatsapp'
 
 const fileOf = (program: Program, folder: string): string => join(folder, `running_${program}.json`)
 
-/** @returns `removeAnnouncement`, to be called when the program stops */
+/**
+ * The first copy of a program that still runs stays announced. A second one is not, because the first would then be lost.
+ *
+ * @returns `removeAnnouncement`, to be called when the program stops
+ */
 export const announce = (
   program: Program,
   facts: Omit<Announcement, 'pid'>,
   folder = dataFolder,
 ): (() => void) => {
   const file = fileOf(program, folder)
+  const running = findRunning(program, folder)
+  if (running && running.pid !== process.pid) return () => {}
   mkdirSync(folder, { recursive: true })
   writeFileSync(file, JSON.stringify({ pid: process.pid, ...facts }), { mode: 0o600 })
   return () => {
-    // A second copy may have announced itself meanwhile.
+    // Another copy may have announced itself meanwhile.
     if (findRunning(program, folder)?.pid === process.pid) rmSync(file, { force: true })
   }
 }

@@ -36,6 +36,10 @@ t.test('a running program is found until it stops or dies', t => {
   t.equal(findRunning('start', folder), null, 'a program that has died')
   removeAnnouncement()
   t.match(readFileSync(file, 'utf8'), `${pid}`, 'another program keeps its announcement')
+  const first = { ...facts, pid: process.ppid }
+  writeFileSync(file, JSON.stringify(first))
+  announce('start', { ...facts, port: 4001 }, folder)()
+  t.match(findRunning('start', folder), first, 'a second copy changes nothing')
   writeFileSync(file, '{"pid":')
   t.equal(findRunning('start', folder), null, 'half a file')
   t.end()
