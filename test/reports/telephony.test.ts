@@ -38,8 +38,8 @@ const Case = z.object({
 type Case = z.infer<typeof Case>
 
 /** A moment in the forms that phone systems write. `shifted` and `wall` are wall clocks written as an epoch. */
-const timeText = (form: string, zone: string, seconds: number): string => {
-  const at = DateTime.now().setZone(zone).startOf('second').plus({ seconds })
+const timeText = (now: DateTime, form: string, zone: string, seconds: number): string => {
+  const at = now.setZone(zone).startOf('second').plus({ seconds })
   const wall = at.setZone('utc', { keepLocalTime: true })
   const forms: Record<string, () => string> = {
     head: () => at.toFormat('yyyyMMddHHmmss'),
@@ -61,21 +61,21 @@ const timeText = (form: string, zone: string, seconds: number): string => {
 }
 
 /** Replaces {{form@Zone:-400}} in a text. A value that is only {{n:form:-400}} becomes a number. */
-const fill = (value: unknown): unknown => {
+const fill = (now: DateTime, value: unknown): unknown => {
   if (typeof value !== 'string') return value
   const filled = value.replaceAll(
     /\{\{(?:n:)?(\w+)(?:@([\w/]+))?:(-?\d+)\}\}/g,
     (_, form: string, zone: string | undefined, seconds: string) =>
-      timeText(form, zone ?? 'Asia/Jerusalem', Number(seconds)),
+      timeText(now, form, zone ?? 'Asia/Jerusalem', Number(seconds)),
   )
   return /^\{\{n:[^}]*\}\}$/.test(value) ? Number(filled) : filled
 }
 
-/** The bytes of each post, filled in once, so that every order of arrival posts the same. */
-const bodiesOf = ({ posts }: Case) =>
+/** The bytes of each post, filled in once, so that every order of arrival posts the same. All have times from one second. */
+const bodiesOf = ({ posts }: Case, now = DateTime.now()) =>
   posts.map(({ body = {}, raw, form, contentType }) => {
-    const filled = Object.fromEntries(Object.entries(body).map(([name, v]) => [name, fill(v)]))
-    if (raw !== undefined) return { text: String(fill(raw)), contentType }
+    const filled = Object.fromEntries(Object.entries(body).map(([name, v]) => [name, fill(now, v)]))
+    if (raw !== undefined) return { text: String(fill(now, raw)), contentType }
     const pairs = Object.entries(filled).map(([name, v]): [string, string] => [name, String(v)])
     return {
       text: form ? new URLSearchParams(pairs).toString() : JSON.stringify(filled),
