@@ -53,6 +53,13 @@ const removeAnnouncement = announce('fake_whatsapp', {
   settings,
 })
 
+/** Before its tables exist, Ringback cannot store that its webhook was verified. */
+const isReady = (ringback: string): Promise<boolean> =>
+  fetch(`${ringback}/readyz?for=webhooks`).then(
+    ({ ok }) => ok,
+    () => false,
+  )
+
 /** The webhooks follow `npm start`, whatever its port. */
 let verified = ''
 const followStart = () => {
@@ -62,8 +69,8 @@ const followStart = () => {
   for (const { phoneNumberId } of numbers) fake.addNumber({ phoneNumberId, callbackUrl })
   const [number] = numbers
   if (number && (running || flags.ringback) && verified !== callbackUrl)
-    void fake.verify(number.phoneNumberId).then(isVerified => {
-      if (isVerified) verified = callbackUrl
+    void isReady(ringback).then(async ready => {
+      if (ready && (await fake.verify(number.phoneNumberId))) verified = callbackUrl
     })
 }
 followStart()
