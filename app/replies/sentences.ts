@@ -1,7 +1,7 @@
 /**
  * The sentences that mean "send me nothing more", in English, Hebrew, Russian and Arabic: a small grammar of verb, object and
- * source ("remove" "my number" "from your list"). First, what can be written in many ways is replaced by a name in capitals (NUMBER, LIST), so that the sentences stay short. A text is compared in lower case,
- * so it cannot contain such a name itself.
+ * source ("remove" "my number" "from your list"). First, a name in capitals (NUMBER, LIST) replaces what people write in many
+ * ways, so that the sentences stay short. A text is compared in lower case, so it cannot contain such a name itself.
  */
 
 /** Alternatives, written as a list with commas and line breaks. */

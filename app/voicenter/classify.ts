@@ -207,7 +207,7 @@ export const answeredBy = (leg: Cdr): string | null => {
 
 const UNANSWERED = new Set(['ABANDONE', 'NOANSWER', 'BUSY', 'CANCEL', 'TIMEOUT'])
 
-/** In a queue, `duration` includes the time of waiting: if the status says that no one answered, it shows no talk. */
+/** In a queue, `duration` includes the time of waiting: if the status says that the caller was not answered, it shows no talk. */
 const talkTimesOf = (leg: Cdr): Pick<Cdr, 'talkSeconds' | 'waitingSeconds'> => {
   const isQueue = typeName(leg) === 'queue' || (leg.waitingSeconds ?? 0) > 0
   return isQueue && UNANSWERED.has(statusOf(leg))

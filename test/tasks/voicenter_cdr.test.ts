@@ -136,7 +136,7 @@ const minutesPass = async (tenantId: string, minutes: number) => {
 }
 
 await t.test(
-  'a root shows that no customer called: the message is cancelled, and nobody was reached',
+  'a root shows that no customer called: the message is cancelled, and the lead stays new',
   async t => {
     const { did, tenantId, token } = await business()
     const root = push({ caller: did, did, type: 'Extension Outgoing', status: 'NOANSWER' }, 200)

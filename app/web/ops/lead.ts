@@ -1,7 +1,6 @@
 /** The page of one person: the conversation, and the forms of the owner's actions. */
 import { type RequestHandler, Router } from 'express'
 import { opsDb, type Trx } from '../../db/kysely.ts'
-import { lockLead } from '../../db/locks.ts'
 import {
   type LeadKey,
   markRead,
@@ -134,14 +133,14 @@ const outcomeFields = ({ outcome, outcomeValue }: Omit<Stored, 'note'>) => ({
   outcome: [outcome, outcomeValue === null ? null : Number(outcomeValue)],
 })
 
-/** Reads what the forms show, under the lock of the lead. */
+/** Locks the lead, and reads what its forms show. */
 const readStored = async (trx: Trx, { tenantId, leadId }: LeadKey): Promise<Stored> => {
-  await lockLead(trx, leadId)
   const stored = await trx
     .selectFrom('leads')
     .select(['outcome', 'outcome_value as outcomeValue', 'note'])
     .where('tenant_id', '=', tenantId)
     .where('id', '=', leadId)
+    .forUpdate()
     .executeTakeFirst()
   return stored ?? abort(404)
 }
